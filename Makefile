@@ -1,0 +1,76 @@
+# Everything a developer does here. `make help` lists it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+SOURCES := servers clients tests bench proto/generate.py clients/generate_sync.py setup.py migrations
+TEST_PROCESSES ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check format lint types contracts generated imports gateway proto released lock bench clean
+
+help: ## Show what each target does.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(INSTALLED) ## Make .venv with the pinned, hashed dependencies and this project in it.
+
+$(INSTALLED): requirements.lock setup.cfg setup.py
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "ridehail needs python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: setup ## Run the whole suite on this machine, with a small demo world. Ctrl-C stops it.
+	@$(BIN)/ridehail up --demo
+
+test: setup ## Run every test.
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadgroup $(PYTEST_ARGS)
+
+check: lint types contracts generated imports gateway ## Format, lint, types, contracts, generated files, import rules, gateway.
+
+format: setup ## Format the code and fix what can be fixed by itself.
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+lint: setup
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+
+types: setup
+	$(BIN)/mypy
+
+contracts: setup
+	@mkdir -p build
+	$(BIN)/python proto/generate.py --output build/generated --image build/contracts.binpb
+	$(BIN)/buf lint build/contracts.binpb --config proto/buf.yaml --path ridehail
+	$(BIN)/buf breaking build/contracts.binpb --against proto/released.binpb --config proto/buf.yaml --path ridehail
+
+generated: contracts
+	diff --recursive --brief --exclude __pycache__ build/generated/ridehail generated/ridehail
+	$(BIN)/python clients/generate_sync.py --check
+
+imports: setup
+	$(BIN)/lint-imports
+
+gateway: setup
+	$(BIN)/ridehail gateway check
+
+proto: setup ## Generate the stubs and the blocking clients again.
+	$(BIN)/python proto/generate.py
+	$(BIN)/python clients/generate_sync.py
+
+released: setup ## Remember the contracts as released: `make check` refuses changes that break them.
+	@mkdir -p build
+	$(BIN)/python proto/generate.py --output build/generated --image proto/released.binpb
+
+lock: setup ## Upgrade every dependency to its newest version, pinned and hashed.
+	$(BIN)/uv pip compile --quiet --upgrade --all-extras --generate-hashes --universal --python-version 3.11 \
+		--no-emit-index-url --no-header setup.cfg --output-file requirements.lock
+
+bench: setup ## Measure what the chassis costs.
+	$(BIN)/python -m bench.chassis_cost
+
+clean: ## Remove what builds and checks leave behind; keeps .venv and .ridehail.
+	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

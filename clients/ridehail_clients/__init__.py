@@ -1,0 +1,92 @@
+"""Typed clients of the suite's services, for asyncio and for blocking code.
+
+Every failure of a call is a `ServiceError`; `errors` has one class per reason. `RetryPolicy` says how calls that are
+safe to repeat are repeated. `call_context` passes deadline and request id of an incoming call on to the calls that are
+made while it is handled.
+"""
+
+from ridehail_clients._async.order_core import AsyncOrderCoreClient
+from ridehail_clients._async.toll_roads import AsyncPassengerTollRoadsClient, AsyncTollRoadsClient
+from ridehail_clients._sync.order_core import OrderCoreClient
+from ridehail_clients._sync.toll_roads import PassengerTollRoadsClient, TollRoadsClient
+from ridehail_clients.channel import open_async_channel, open_sync_channel
+from ridehail_clients.errors import (
+    ERRORS_BY_REASON,
+    CallerNotAllowed,
+    CallTimedOut,
+    DatabaseUnavailable,
+    DeadlineExceeded,
+    FieldViolation,
+    GatewayKeyInvalid,
+    InternalError,
+    InvalidRequest,
+    MethodNotImplemented,
+    NeighbourUnavailable,
+    OrderFieldTypeMismatch,
+    OrderNotFound,
+    OrderVersionConflict,
+    Overloaded,
+    PassengerMissing,
+    ServiceError,
+    SessionExpired,
+    SessionInvalid,
+    SessionMissing,
+    TicketExpired,
+    TicketInvalid,
+    TicketMissing,
+    TicketWrongDestination,
+    TransportUnavailable,
+)
+from ridehail_clients.json_values import JsonInput, JsonObject, JsonValue
+from ridehail_clients.models import ActiveOrder, ActiveOrders, OrderFields, OrderInfo, OrderRoad, OrderRoads
+from ridehail_clients.retry import RetryPolicy
+from ridehail_clients.tickets import TicketSource, static_ticket, ticket_from_env
+
+__all__ = [
+    "ERRORS_BY_REASON",
+    "ActiveOrder",
+    "ActiveOrders",
+    "AsyncOrderCoreClient",
+    "AsyncPassengerTollRoadsClient",
+    "AsyncTollRoadsClient",
+    "CallTimedOut",
+    "CallerNotAllowed",
+    "DatabaseUnavailable",
+    "DeadlineExceeded",
+    "FieldViolation",
+    "GatewayKeyInvalid",
+    "InternalError",
+    "InvalidRequest",
+    "JsonInput",
+    "JsonObject",
+    "JsonValue",
+    "MethodNotImplemented",
+    "NeighbourUnavailable",
+    "OrderCoreClient",
+    "OrderFieldTypeMismatch",
+    "OrderFields",
+    "OrderInfo",
+    "OrderNotFound",
+    "OrderRoad",
+    "OrderRoads",
+    "OrderVersionConflict",
+    "Overloaded",
+    "PassengerMissing",
+    "PassengerTollRoadsClient",
+    "RetryPolicy",
+    "ServiceError",
+    "SessionExpired",
+    "SessionInvalid",
+    "SessionMissing",
+    "TicketExpired",
+    "TicketInvalid",
+    "TicketMissing",
+    "TicketSource",
+    "TicketWrongDestination",
+    "TollRoadsClient",
+    "TransportUnavailable",
+    "open_async_channel",
+    "open_sync_channel",
+    "static_ticket",
+    "ticket_from_env",
+]

@@ -1,0 +1,1 @@
+"""Builds requests from Python values and reads answers into them; both flavours of the clients share it."""

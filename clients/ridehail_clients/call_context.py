@@ -1,0 +1,69 @@
+"""What a server that is handling a call passes on to the calls it makes itself: the deadline and the request id.
+
+A server enters `call_context` once per incoming call. Every client call made inside it then ends by that deadline and
+carries that request id.
+"""
+
+from __future__ import annotations
+
+import time
+from contextvars import ContextVar, Token
+from dataclasses import dataclass
+from types import TracebackType
+
+
+@dataclass(frozen=True, slots=True)
+class _Incoming:
+    deadline: float | None
+    request_id: str | None
+
+
+_NOTHING = _Incoming(None, None)
+_incoming: ContextVar[_Incoming] = ContextVar("ridehail_incoming_call", default=_NOTHING)
+
+
+class call_context:  # noqa: N801  # reads as a function where it is used, and a class is the cheapest context manager
+    """States for the `with` block which incoming call is being handled.
+
+    Contexts nest: the earlier deadline wins, and a request id that is not given stays.
+
+    Args:
+        deadline: The moment, on the clock of `time.monotonic` (seconds), by which the incoming call has to be answered.
+            None: no further limit.
+        request_id: The id under which the incoming call is logged. None: as before.
+    """
+
+    __slots__ = ("_deadline", "_request_id", "_token")
+
+    def __init__(self, *, deadline: float | None = None, request_id: str | None = None) -> None:
+        self._deadline = deadline
+        self._request_id = request_id
+        self._token: Token[_Incoming] | None = None
+
+    def __enter__(self) -> None:
+        outer = _incoming.get()
+        deadline = self._deadline
+        if deadline is None or (outer.deadline is not None and outer.deadline < deadline):
+            deadline = outer.deadline
+        self._token = _incoming.set(_Incoming(deadline, self._request_id or outer.request_id))
+
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._token is not None:
+            _incoming.reset(self._token)
+            self._token = None
+
+
+def remaining() -> float | None:
+    """Returns the seconds left to answer the incoming call, negative once it is late; None without a deadline."""
+    deadline = _incoming.get().deadline
+    return None if deadline is None else deadline - time.monotonic()
+
+
+def request_id() -> str | None:
+    """Returns the request id of the incoming call, or None."""
+    return _incoming.get().request_id

@@ -1,0 +1,53 @@
+"""The metadata that goes out with a call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from ridehail_clients.call_context import request_id
+from ridehail_clients.tickets import TicketSource
+
+Metadata = Sequence[tuple[str, str]]
+"""Names, in lower case, and values."""
+
+Credentials = Callable[[], Metadata]
+"""Returns the metadata that tells the server who calls; asked once per call."""
+
+TICKET_KEY: Final = "x-ya-service-ticket"
+REQUEST_ID_KEY: Final = "x-request-id"
+AUTHORIZATION_KEY: Final = "authorization"
+
+
+def ticket_credentials(ticket: TicketSource | None, destination: str) -> Credentials:
+    """Returns credentials of a service that calls another.
+
+    Args:
+        ticket: Where tickets come from; None: no ticket is sent.
+        destination: Name of the called service, as in `toll-roads`.
+    """
+    return lambda: () if ticket is None else ((TICKET_KEY, ticket(destination)),)
+
+
+def session_credentials(session_token: str | None) -> Credentials:
+    """Returns credentials of a passenger.
+
+    Args:
+        session_token: As the gateway takes it; None: none is sent.
+    """
+    sent: Metadata = () if session_token is None else ((AUTHORIZATION_KEY, f"Bearer {session_token}"),)
+    return lambda: sent
+
+
+def outgoing_metadata(credentials: Credentials, given: Metadata) -> tuple[tuple[str, str], ...]:
+    """Returns the metadata of a call: the caller's own, then credentials and request id where the caller gave none.
+
+    Args:
+        credentials: Of the client.
+        given: By the caller, for this call.
+    """
+    names = {name for name, _ in given}
+    own = list(credentials())
+    if incoming := request_id():
+        own.append((REQUEST_ID_KEY, incoming))
+    return (*given, *(pair for pair in own if pair[0] not in names))

@@ -1,0 +1,59 @@
+"""How long a call, and each attempt of it, may take."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import grpc
+
+from ridehail_clients.call_context import remaining
+from ridehail_clients.contract import MethodContract
+from ridehail_clients.errors import CallTimedOut
+
+
+@dataclass(frozen=True, slots=True)
+class CallTime:
+    """The time of one call.
+
+    Attributes:
+        deadline: The moment by which the call ends, on the clock of `time.monotonic`, in seconds.
+        attempt_limit: The longest that one attempt may take, in seconds; None: as long as there is time.
+    """
+
+    deadline: float
+    attempt_limit: float | None
+
+    @classmethod
+    def begin(cls, contract: MethodContract, *, timeout: float | None, attempt_timeout: float | None) -> CallTime:
+        """Returns the time of a call that begins now.
+
+        It is never longer than what is left of the incoming call that is being handled, if there is one.
+
+        Args:
+            contract: Of the called method.
+            timeout: Seconds for the whole call; None: the contract's deadline.
+            attempt_timeout: Seconds for one attempt; None: the contract's. A method that is not safe to repeat has only
+                one attempt, so that gets all the time there is.
+        """
+        whole = contract.deadline if timeout is None else timeout
+        inherited = remaining()
+        if inherited is not None:
+            whole = min(whole, inherited)
+        limit = contract.attempt_timeout if attempt_timeout is None else attempt_timeout
+        return cls(time.monotonic() + whole, limit if contract.idempotent else None)
+
+    def left(self) -> float:
+        """Returns the seconds until the call has to end, at least 0."""
+        return max(self.deadline - time.monotonic(), 0.0)
+
+    def for_attempt(self) -> float:
+        """Returns the seconds that an attempt that begins now may take.
+
+        Raises:
+            CallTimedOut: No time is left.
+        """
+        left = self.left()
+        if not left:
+            raise CallTimedOut(grpc.StatusCode.DEADLINE_EXCEEDED, message="no time was left to make the call")
+        return left if self.attempt_limit is None else min(self.attempt_limit, left)

@@ -1,0 +1,233 @@
+"""What a failed call raises: one class per reason of the catalogue, and two for calls that no server answered.
+
+The catalogue is `ridehail.common.v1.ErrorReason`; the comments there show each reason's metadata.
+"""
+# ruff: noqa: N818  # the classes are named after the reasons, which are the words of the contract
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import ClassVar
+
+import grpc
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """One rule of the contract that the request broke.
+
+    Attributes:
+        field: Path of the field, as in `order_ids[3]`.
+        description: What the field must be, for people.
+        reason: Id of the rule, for programs, as in `string.id`.
+    """
+
+    field: str
+    description: str
+    reason: str
+
+
+class ServiceError(Exception):
+    """A call failed.
+
+    Raised as it is when no subclass fits: the server gave no reason, or one that is newer than this library.
+
+    Attributes:
+        code: The gRPC status code.
+        reason: A value of the catalogue without its `ERROR_REASON_` prefix; empty when the server gave none.
+        message: For people; may change.
+        metadata: What programs need beside the reason; the catalogue lists each reason's keys.
+        retry_after: Seconds after which a repeat may succeed; None when the server did not say.
+        violations: The broken rules, when the request was refused.
+        request_id: The id under which the server logged the call; empty when it sent none.
+    """
+
+    REASON: ClassVar[str] = ""
+
+    def __init__(  # noqa: PLR0917  # pickling passes them by position
+        self,
+        code: grpc.StatusCode,
+        reason: str = "",
+        message: str = "",
+        metadata: Mapping[str, str] | None = None,
+        retry_after: float | None = None,
+        violations: Sequence[FieldViolation] = (),
+        request_id: str = "",
+    ) -> None:
+        # `args` is what `__reduce__` rebuilds the error from.
+        super().__init__(code, reason, message, dict(metadata or {}), retry_after, tuple(violations), request_id)
+        self.code = code
+        self.reason = reason
+        self.message = message
+        self.metadata: Mapping[str, str] = MappingProxyType(dict(metadata or {}))
+        self.retry_after = retry_after
+        self.violations = tuple(violations)
+        self.request_id = request_id
+
+    def __reduce__(self) -> tuple[type[ServiceError], tuple[object, ...]]:
+        return type(self), self.args
+
+    def __str__(self) -> str:
+        name = f"{self.code.name} {self.reason}".rstrip()
+        suffix = f" (request id {self.request_id})" if self.request_id else ""
+        return f"{name}: {self.message}{suffix}"
+
+
+class TransportUnavailable(ServiceError):
+    """No server took the call: connection refused or lost, none healthy, name not found. UNAVAILABLE, no reason."""
+
+
+class CallTimedOut(ServiceError):
+    """The call's time ran out on this side before an answer came. DEADLINE_EXCEEDED, no reason."""
+
+
+class InvalidRequest(ServiceError):
+    """The request breaks a rule of the contract; `violations` names each field and rule. INVALID_ARGUMENT."""
+
+    REASON = "INVALID_REQUEST"
+
+
+class TicketMissing(ServiceError):
+    """The call had no service ticket. UNAUTHENTICATED."""
+
+    REASON = "TICKET_MISSING"
+
+
+class TicketInvalid(ServiceError):
+    """The service ticket cannot be read, or its signature or lifetime is not accepted. UNAUTHENTICATED."""
+
+    REASON = "TICKET_INVALID"
+
+
+class TicketExpired(ServiceError):
+    """The service ticket was good once; a new one is needed. UNAUTHENTICATED."""
+
+    REASON = "TICKET_EXPIRED"
+
+
+class TicketWrongDestination(ServiceError):
+    """The service ticket is for another service than the called one, `metadata["service"]`. UNAUTHENTICATED."""
+
+    REASON = "TICKET_WRONG_DESTINATION"
+
+
+class CallerNotAllowed(ServiceError):
+    """The ticket's source, `metadata["caller"]`, may not call `metadata["method"]`. PERMISSION_DENIED."""
+
+    REASON = "CALLER_NOT_ALLOWED"
+
+
+class PassengerMissing(ServiceError):
+    """A passenger method was called without the passenger that the gateway names. UNAUTHENTICATED."""
+
+    REASON = "PASSENGER_MISSING"
+
+
+class SessionMissing(ServiceError):
+    """The gateway got no session token. UNAUTHENTICATED."""
+
+    REASON = "SESSION_MISSING"
+
+
+class SessionInvalid(ServiceError):
+    """The session token cannot be read, or its signature is not accepted. UNAUTHENTICATED."""
+
+    REASON = "SESSION_INVALID"
+
+
+class SessionExpired(ServiceError):
+    """The session token was good once; the passenger has to get a new one. UNAUTHENTICATED."""
+
+    REASON = "SESSION_EXPIRED"
+
+
+class Overloaded(ServiceError):
+    """The server has as many calls under way as it takes. RESOURCE_EXHAUSTED, with `retry_after`."""
+
+    REASON = "OVERLOADED"
+
+
+class DatabaseUnavailable(ServiceError):
+    """The service's database does not answer. UNAVAILABLE, with `retry_after`."""
+
+    REASON = "DATABASE_UNAVAILABLE"
+
+
+class NeighbourUnavailable(ServiceError):
+    """A service that the called one needs does not answer: `metadata["neighbour"]`. UNAVAILABLE, with `retry_after`."""
+
+    REASON = "NEIGHBOUR_UNAVAILABLE"
+
+
+class DeadlineExceeded(ServiceError):
+    """The server answered that it ran out of time; see `CallTimedOut` for no answer in time. DEADLINE_EXCEEDED."""
+
+    REASON = "DEADLINE_EXCEEDED"
+
+
+class InternalError(ServiceError):
+    """A defect of the server, logged there under `metadata["request_id"]`. INTERNAL."""
+
+    REASON = "INTERNAL"
+
+
+class MethodNotImplemented(ServiceError):
+    """The method is in the contract, but the server's release does not serve it. UNIMPLEMENTED."""
+
+    REASON = "NOT_IMPLEMENTED"
+
+
+class OrderNotFound(ServiceError):
+    """There is no order `metadata["order_id"]`, or it is another passenger's. NOT_FOUND."""
+
+    REASON = "ORDER_NOT_FOUND"
+
+
+class OrderVersionConflict(ServiceError):
+    """The order's document is at `metadata["current_version"]`, not at the version that was expected. ABORTED."""
+
+    REASON = "ORDER_VERSION_CONFLICT"
+
+
+class OrderFieldTypeMismatch(ServiceError):
+    """The document holds a value of another kind at `metadata["path"]` than the update needs. FAILED_PRECONDITION."""
+
+    REASON = "ORDER_FIELD_TYPE_MISMATCH"
+
+
+class GatewayKeyInvalid(ServiceError):
+    """The passenger authorizer was called without the gateway's key. UNAUTHENTICATED."""
+
+    REASON = "GATEWAY_KEY_INVALID"
+
+
+ERRORS_BY_REASON: Mapping[str, type[ServiceError]] = MappingProxyType(
+    {
+        error.REASON: error
+        for error in (
+            InvalidRequest,
+            TicketMissing,
+            TicketInvalid,
+            TicketExpired,
+            TicketWrongDestination,
+            CallerNotAllowed,
+            PassengerMissing,
+            SessionMissing,
+            SessionInvalid,
+            SessionExpired,
+            Overloaded,
+            DatabaseUnavailable,
+            NeighbourUnavailable,
+            DeadlineExceeded,
+            InternalError,
+            MethodNotImplemented,
+            OrderNotFound,
+            OrderVersionConflict,
+            OrderFieldTypeMismatch,
+            GatewayKeyInvalid,
+        )
+    }
+)
+"""The class of each reason of the catalogue."""

@@ -1,0 +1,115 @@
+"""JSON values, as Python and as protobuf hold them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias
+
+from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct, Value
+
+JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
+"""A value as the clients return it."""
+JsonObject: TypeAlias = "dict[str, JsonValue]"
+"""A document as the clients return it."""
+JsonInput: TypeAlias = "bool | int | float | str | Sequence[JsonInput] | Mapping[str, JsonInput] | None"
+"""A value as the clients take it."""
+
+# Protobuf keeps every number as a double; beyond this, whole numbers would silently change.
+_LARGEST_WHOLE: Final = 2**53
+
+
+def to_struct(document: Mapping[str, JsonInput]) -> Struct:
+    """Returns a document as protobuf holds it.
+
+    Args:
+        document: Names and JSON values; whole numbers from -2^53 to 2^53.
+
+    Raises:
+        ValueError: A whole number is larger than that, or a number is not finite.
+        TypeError: Something in it is no JSON value.
+    """
+    struct = Struct()
+    for name, value in document.items():
+        if not isinstance(name, str):
+            raise TypeError(f"names in a JSON object must be strings, not {type(name).__name__}")
+        struct.fields[name].CopyFrom(to_value(value))
+    return struct
+
+
+def to_list(values: Sequence[JsonInput]) -> ListValue:
+    """Returns an array as protobuf holds it.
+
+    Args:
+        values: JSON values, not a string.
+
+    Raises:
+        ValueError: As of `to_struct`.
+        TypeError: As of `to_struct`.
+    """
+    if isinstance(values, str | bytes) or not isinstance(values, Sequence):
+        raise TypeError(f"a JSON array must be a sequence of values, not {type(values).__name__}")
+    return ListValue(values=[to_value(value) for value in values])
+
+
+def to_value(value: JsonInput) -> Value:
+    """Returns any JSON value as protobuf holds it.
+
+    Args:
+        value: The value.
+
+    Raises:
+        ValueError: As of `to_struct`.
+        TypeError: As of `to_struct`.
+    """
+    if value is None:
+        return Value(null_value=NULL_VALUE)
+    # A bool is an int in Python, so it is asked first.
+    if isinstance(value, bool):
+        return Value(bool_value=value)
+    if isinstance(value, int | float):
+        return Value(number_value=_number(value))
+    if isinstance(value, str):
+        return Value(string_value=value)
+    if isinstance(value, Mapping):
+        return Value(struct_value=to_struct(value))
+    return Value(list_value=to_list(value))
+
+
+def _number(value: float) -> float:
+    if isinstance(value, int) and abs(value) > _LARGEST_WHOLE:
+        raise ValueError("a whole number in a document must be from -2^53 to 2^53")
+    if not math.isfinite(value):
+        raise ValueError("a number in a document must be finite")
+    return float(value)
+
+
+def from_struct(struct: Struct) -> JsonObject:
+    """Returns a document as plain Python values; numbers that are whole, up to 2^53, as int.
+
+    Args:
+        struct: As protobuf holds it.
+    """
+    return {name: from_value(value) for name, value in struct.fields.items()}
+
+
+def from_value(value: Value) -> JsonValue:
+    """Returns any JSON value as a plain Python value; a number that is whole, up to 2^53, as int.
+
+    Args:
+        value: As protobuf holds it.
+    """
+    match value.WhichOneof("kind"):
+        case "bool_value":
+            return value.bool_value
+        case "number_value":
+            number = value.number_value
+            return int(number) if number.is_integer() and abs(number) <= _LARGEST_WHOLE else number
+        case "string_value":
+            return value.string_value
+        case "struct_value":
+            return from_struct(value.struct_value)
+        case "list_value":
+            return [from_value(one) for one in value.list_value.values]
+        case _:
+            return None

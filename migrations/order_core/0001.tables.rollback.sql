@@ -1,0 +1,2 @@
+DROP TABLE order_core.processing_events;
+DROP TABLE order_core.orders;

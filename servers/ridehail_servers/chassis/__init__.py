@@ -1,0 +1,1 @@
+"""What every server of the suite shares. Knows no service."""

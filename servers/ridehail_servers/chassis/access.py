@@ -1,0 +1,29 @@
+"""Who may call what: `access.yaml`.
+
+Everything that is not listed is denied, and a registered method that is not listed stops the start.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+
+class AccessPolicy(BaseModel):
+    """The content of `access.yaml`.
+
+    Attributes:
+        callers: Every service that may appear below; a name that is missing here is a typing error.
+        methods: Full method name (`package.Service/Method`) -> the callers that may call it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    callers: frozenset[str]
+    methods: dict[str, frozenset[str]]
+
+    @model_validator(mode="after")
+    def _only_known_callers(self) -> AccessPolicy:
+        for method, callers in self.methods.items():
+            if unknown := sorted(callers - self.callers):
+                raise ValueError(f"{method}: {unknown[0]!r} is not among `callers`")
+        return self

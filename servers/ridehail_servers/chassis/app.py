@@ -1,0 +1,251 @@
+"""One server process: builds its services, serves them, and drains them before it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from ridehail_clients import channel
+
+from .access import AccessPolicy
+from .clock import Clock, system_clock
+from .config import LiveConfig, Reloadable, load, watch
+from .database import Database
+from .experiments import Experiments
+from .interceptors import (
+    AuthInterceptor,
+    DeadlineInterceptor,
+    ErrorInterceptor,
+    OverloadInterceptor,
+    TelemetryInterceptor,
+    ValidationInterceptor,
+)
+from .keys import KeyRing
+from .logs import get_logger
+from .methods import method_table
+from .metrics import POOL_CONNECTIONS, POOL_WAITING
+from .service_definition import RunningService, ServiceContext, ServiceDefinition, Storage
+from .settings import ProcessSettings, ServerTuning
+from .tasks import TaskQueue
+from .tickets import TicketIssuer, TicketVerifier
+
+logger = get_logger(__name__)
+
+_POOL_REPORT_S = 5.0
+_KEEPALIVE_S = 60
+# Calls that had arrived when the server stopped to accept more reach their handlers within this time.
+_QUIET_S = 0.1
+_POLL_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """The services of a process, ready to serve.
+
+    Attributes:
+        services: In the order of the definitions.
+        storages: By service name.
+        tuning: The content of `server.yaml`.
+    """
+
+    services: Sequence[tuple[ServiceDefinition, RunningService]]
+    storages: Mapping[str, Storage]
+    tuning: ServerTuning
+
+
+@asynccontextmanager
+async def build(
+    definitions: Sequence[ServiceDefinition], settings: ProcessSettings, *, clock: Clock = system_clock
+) -> AsyncIterator[Built]:
+    """Opens all that the services need, and closes it again.
+
+    Args:
+        definitions: The services.
+        settings: Of the process.
+        clock: Tells the time.
+
+    Raises:
+        ConfigError: A configuration file is bad.
+        KeysMissing: The key folder lacks keys.
+        DatabaseUnavailable: A database does not answer.
+    """
+    tuning = load(settings.config_dir / "server.yaml", ServerTuning)
+    experiments = Experiments(settings.config_dir / "flags.json")
+    keys = KeyRing(settings.keys_dir / "tickets")
+    files: list[Reloadable] = [experiments]
+    services: list[tuple[ServiceDefinition, RunningService]] = []
+    storages: dict[str, Storage] = {}
+    async with AsyncExitStack() as stack:
+        for definition in definitions:
+            config = None
+            if definition.config is not None:
+                config = LiveConfig(settings.config_dir / definition.config[0], definition.config[1])
+                files.append(config)
+            if definition.schema is not None:
+                storages[definition.name] = await stack.enter_async_context(_storage(definition, settings, tuning))
+            context = ServiceContext(
+                storage=storages.get(definition.name),
+                config=config,
+                experiments=experiments,
+                clock=clock,
+                channels=await _channels(stack, definition, settings),
+                tickets=TicketIssuer(keys, definition.name, clock=clock),
+                keys_dir=settings.keys_dir,
+            )
+            services.append((definition, await stack.enter_async_context(definition.build(context))))
+        for background in (watch(settings.config_dir, files), _report_pools(storages)):
+            stack.push_async_callback(_cancel, asyncio.create_task(background))
+        yield Built(services, storages, tuning)
+
+
+class Server:
+    """The gRPC server of a process."""
+
+    def __init__(self, built: Built, settings: ProcessSettings, *, clock: Clock = system_clock) -> None:
+        """Registers every service behind the interceptors.
+
+        Args:
+            built: The services.
+            settings: Of the process.
+            clock: Tells the time, to judge tickets by.
+
+        Raises:
+                ContractIncomplete: A method must not be served as it is.
+            ConfigError: `access.yaml` is bad.
+        """
+        self._tuning = built.tuning
+        self._notice_s = built.tuning.drain_notice_s if settings.drain_notice_s is None else settings.drain_notice_s
+        definitions = [definition for definition, _service in built.services]
+        methods = method_table(definitions, load(settings.config_dir / "access.yaml", AccessPolicy))
+        self._overload = OverloadInterceptor(methods, limit=built.tuning.max_calls_under_way)
+        verifier = TicketVerifier(KeyRing(settings.keys_dir / "tickets"), clock=clock)
+        gateway_key = (settings.keys_dir / "gateway.key").read_text().strip()
+        self._server = grpc.aio.server(
+            interceptors=(
+                TelemetryInterceptor(methods, log_successes=built.tuning.log_successful_calls),
+                ErrorInterceptor(methods),
+                self._overload,
+                AuthInterceptor(methods, tickets=verifier, gateway_key=gateway_key),
+                DeadlineInterceptor(methods),
+                ValidationInterceptor(methods),
+            ),
+            options=_options(built.tuning),
+        )
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._names = [""]
+        for definition, service in built.services:
+            for served, servicer in zip(definition.contracts, service.servicers, strict=True):
+                served.register(servicer, self._server)
+                self._names.append(served.descriptor.full_name)
+        if settings.reflection:
+            reflection.enable_server_reflection(
+                (*self._names[1:], health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+            )
+        self._address = f"{settings.host}:{settings.grpc_port}"
+
+    async def start(self) -> int:
+        """Starts to serve.
+
+        Returns:
+            The port.
+
+        Raises:
+            RuntimeError: The port cannot be had.
+        """
+        port = self._server.add_insecure_port(self._address)
+        await self._server.start()
+        for name in self._names:
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        return port
+
+    async def drain(self) -> None:
+        """Stops without losing a call.
+
+        First the balancers are told and given the time to notice, then no call is accepted any more, then those under
+        way end. Balancers' health watches never end by themselves, so they are cut once the calls are done.
+        """
+        await self._health.enter_graceful_shutdown()
+        await asyncio.sleep(self._notice_s)
+        stopping = asyncio.create_task(self._server.stop(self._tuning.drain_grace_s))
+        while not stopping.done() and await self._busy_within(_QUIET_S):
+            pass
+        await self._server.stop(None)
+        await stopping
+        # `stop` can return before the handlers that it cancelled have run their `finally`.
+        while self._overload.in_flight:
+            await asyncio.sleep(_POLL_S)
+
+    async def _busy_within(self, seconds: float) -> bool:
+        """Tells whether a call is under way at any moment of the next `seconds`."""
+        ends = asyncio.get_running_loop().time() + seconds
+        while asyncio.get_running_loop().time() < ends:
+            if self._overload.in_flight:
+                await asyncio.sleep(_POLL_S)
+                return True
+            await asyncio.sleep(_POLL_S)
+        return False
+
+
+@asynccontextmanager
+async def _storage(
+    definition: ServiceDefinition, settings: ProcessSettings, tuning: ServerTuning
+) -> AsyncIterator[Storage]:
+    assert definition.schema is not None
+    database = Database(
+        settings.database_urls[definition.name],
+        schema=definition.schema,
+        settings=tuning.pool,
+        application=definition.name,
+    )
+    await database.open()
+    try:
+        yield Storage(database, TaskQueue(definition.name, database))
+    finally:
+        await database.close()
+
+
+async def _channels(
+    stack: AsyncExitStack, definition: ServiceDefinition, settings: ProcessSettings
+) -> dict[str, grpc.aio.Channel]:
+    channels: dict[str, grpc.aio.Channel] = {}
+    for neighbour in definition.neighbours:
+        channels[neighbour] = channel.open_async_channel(settings.addresses[neighbour])
+        stack.push_async_callback(channels[neighbour].close, None)
+    return channels
+
+
+async def _report_pools(storages: Mapping[str, Storage]) -> None:
+    while True:
+        for name, storage in storages.items():
+            stats = storage.database.stats()
+            size, available = stats.get("pool_size", 0), stats.get("pool_available", 0)
+            POOL_CONNECTIONS.labels(name, "idle").set(available)
+            POOL_CONNECTIONS.labels(name, "busy").set(size - available)
+            POOL_WAITING.labels(name).set(stats.get("requests_waiting", 0))
+        await asyncio.sleep(_POOL_REPORT_S)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _options(tuning: ServerTuning) -> list[tuple[str, int]]:
+    return [
+        ("grpc.so_reuseport", 1),
+        ("grpc.enable_channelz", 0),
+        ("grpc.max_receive_message_length", tuning.max_message_bytes),
+        ("grpc.max_send_message_length", tuning.max_message_bytes),
+        ("grpc.keepalive_time_ms", _KEEPALIVE_S * 1000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.max_connection_age_ms", int(tuning.max_connection_age_s * 1000)),
+        ("grpc.max_connection_age_grace_ms", 30_000),
+    ]

@@ -1,0 +1,12 @@
+"""Time, handed in wherever it decides something, so that tests move it instead of waiting."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+Clock = Callable[[], datetime]
+"""Returns the present moment as an aware datetime in UTC."""
+
+
+def system_clock() -> datetime:
+    """Returns the present moment by the machine's clock."""
+    return datetime.now(UTC)

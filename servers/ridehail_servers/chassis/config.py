@@ -1,0 +1,135 @@
+"""Configuration files that change while the server runs.
+
+Each file is YAML, checked against a pydantic model; unknown keys are refused. A bad file stops the start. A bad edit of a
+running server changes nothing: the old values stay, an error names file, key and reason, and the gauge
+`ridehail_config_invalid{file}` is 1 until the file is good again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from watchfiles import awatch
+
+from .logs import get_logger
+from .metrics import CONFIG_INVALID
+
+Model = TypeVar("Model", bound=BaseModel)
+
+logger = get_logger(__name__)
+
+
+class ConfigError(Exception):
+    """A configuration file cannot be used.
+
+    Attributes:
+        file: Its path.
+        key: The offending key, dotted; empty when the file as a whole is at fault.
+        reason: What is wrong.
+    """
+
+    def __init__(self, file: Path, key: str, reason: str) -> None:
+        super().__init__(f"{file}: {key + ': ' if key else ''}{reason}")
+        self.file = file
+        self.key = key
+        self.reason = reason
+
+
+def load(file: Path, model: type[Model]) -> Model:
+    """Reads and checks one file.
+
+    Args:
+        file: A YAML file.
+        model: What it must hold.
+
+    Raises:
+        ConfigError: It cannot be read, or breaks a rule of the model.
+    """
+    try:
+        content: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(file, "", error.strerror or str(error)) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(file, "", " ".join(str(error).split())) from error
+    try:
+        return model.model_validate({} if content is None else content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise ConfigError(file, ".".join(map(str, first["loc"])), first["msg"]) from error
+
+
+class Reloadable(Protocol):
+    """Something that is read from a file and can be read again."""
+
+    @property
+    def file(self) -> Path:
+        """The file."""
+
+    def reload(self) -> None:
+        """Takes over the file's content, or keeps the old one and reports why."""
+
+
+class LiveConfig(Generic[Model]):
+    """The present content of one file."""
+
+    def __init__(self, file: Path, model: type[Model]) -> None:
+        """Reads the file.
+
+        Args:
+            file: A YAML file.
+            model: What it must hold.
+
+        Raises:
+            ConfigError: See `load`.
+        """
+        self._file = file
+        self._model = model
+        self._value = load(file, model)
+        CONFIG_INVALID.labels(file.name).set(0)
+
+    @property
+    def file(self) -> Path:
+        """The file."""
+        return self._file
+
+    @property
+    def value(self) -> Model:
+        """The latest good content. Read it once a request: the next read may differ."""
+        return self._value
+
+    def reload(self) -> None:
+        """Takes over the file's content, or keeps the old one and reports why."""
+        try:
+            value = load(self._file, self._model)
+        except ConfigError as error:
+            CONFIG_INVALID.labels(self._file.name).set(1)
+            logger.error("configuration refused", file=str(error.file), key=error.key, reason=error.reason)
+            return
+        CONFIG_INVALID.labels(self._file.name).set(0)
+        if value != self._value:
+            self._value = value
+            logger.info("configuration changed", file=str(self._file))
+
+
+async def watch(folder: Path, files: Sequence[Reloadable], *, watching: Callable[[], None] = lambda: None) -> None:
+    """Reloads files as they change, until cancelled.
+
+    The folder is watched, not the files: editors and Kubernetes replace files instead of writing to them.
+
+    Args:
+        folder: Holds the files.
+        files: What to reload.
+        watching: Called once changes are being noticed.
+    """
+    changes = awatch(folder, debounce=200, step=50, recursive=False, rust_timeout=1_000, yield_on_timeout=True)
+    async for changed in changes:
+        watching()
+        if not changed:
+            continue
+        for file in files:
+            await asyncio.to_thread(file.reload)

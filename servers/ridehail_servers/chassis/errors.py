@@ -1,0 +1,137 @@
+"""Errors that callers are meant to see, free of any transport.
+
+Domain code raises a subclass of `DomainError`; the error interceptor alone turns it into a gRPC status. Every reason is
+in the catalogue, `proto/ridehail/common/v1/error_reason.proto`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class Code(IntEnum):
+    """The canonical status codes (google/rpc/code.proto), so that domain code needs no transport library."""
+
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    ALREADY_EXISTS = 6
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    UNAUTHENTICATED = 16
+
+
+@dataclass(frozen=True, slots=True)
+class FieldViolation:
+    """One broken rule of a request.
+
+    Attributes:
+        field: Path of the field, as in `order_ids[3]`.
+        description: What the field must be, for people.
+        rule: Id of the rule, for programs (`string.id`).
+    """
+
+    field: str
+    description: str
+    rule: str
+
+
+class DomainError(Exception):
+    """An error with a documented code and reason.
+
+    Attributes:
+        code: The canonical status code.
+        reason: A value of the catalogue, without its `ERROR_REASON_` prefix.
+        message: For people. Holds nothing personal.
+        metadata: What programs need beside the reason; the catalogue lists its keys.
+        http_status: The HTTP status to answer through the gateway, where it is not the code's usual one.
+        retry_after: Seconds after which a repeat may succeed; None when it makes no sense.
+        violations: The broken rules, of an `INVALID_REQUEST`.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        reason: str,
+        message: str,
+        metadata: Mapping[str, str] | None = None,
+        *,
+        http_status: int | None = None,
+        retry_after: float | None = None,
+        violations: Sequence[FieldViolation] = (),
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
+        self.message = message
+        self.metadata = dict(metadata or {})
+        self.http_status = http_status
+        self.retry_after = retry_after
+        self.violations = tuple(violations)
+
+
+class InvalidRequest(DomainError):
+    """The request breaks rules of the contract."""
+
+    def __init__(self, violations: Sequence[FieldViolation]) -> None:
+        broken = "; ".join(f"{violation.field or 'request'}: {violation.description}" for violation in violations)
+        super().__init__(Code.INVALID_ARGUMENT, "INVALID_REQUEST", f"invalid request: {broken}", violations=violations)
+
+
+class Overloaded(DomainError):
+    """The server has as much under way as it takes."""
+
+    def __init__(self, message: str = "the server is overloaded", *, retry_after: float = 0.5) -> None:
+        super().__init__(Code.RESOURCE_EXHAUSTED, "OVERLOADED", message, retry_after=retry_after)
+
+
+class DatabaseUnavailable(DomainError):
+    """The service's database does not answer, or gives no connection in time."""
+
+    def __init__(self, *, retry_after: float = 1.0) -> None:
+        super().__init__(
+            Code.UNAVAILABLE, "DATABASE_UNAVAILABLE", "the database is unavailable", retry_after=retry_after
+        )
+
+
+class NeighbourUnavailable(DomainError):
+    """A service that this one needs does not answer."""
+
+    def __init__(self, neighbour: str, *, retry_after: float = 1.0) -> None:
+        super().__init__(
+            Code.UNAVAILABLE,
+            "NEIGHBOUR_UNAVAILABLE",
+            f"{neighbour} is unavailable",
+            {"neighbour": neighbour},
+            retry_after=retry_after,
+        )
+
+
+class DeadlineExceeded(DomainError):
+    """The time for the call ran out."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "the deadline of the call was exceeded")
+
+
+class NotImplementedYet(DomainError):
+    """The method is in the contract, but this release does not serve it."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.UNIMPLEMENTED, "NOT_IMPLEMENTED", "this release does not serve the method")
+
+
+class Internal(DomainError):
+    """A defect; its cause is in the log only."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(
+            Code.INTERNAL, "INTERNAL", f"internal error, request id {request_id}", {"request_id": request_id}
+        )

@@ -1,0 +1,71 @@
+"""Who calls, and may they."""
+
+from __future__ import annotations
+
+import hmac
+
+from ridehail_servers.chassis.errors import Code, DomainError
+from ridehail_servers.chassis.methods import MethodTable, ServedMethod
+from ridehail_servers.chassis.passenger import set_passenger
+from ridehail_servers.chassis.tickets import METADATA_KEY, TicketVerifier
+
+from .base import CallInterceptor, Context, Handler, Request, Response, metadata_of
+from .telemetry import current_record
+
+GATEWAY_KEY = "x-ya-gateway-key"
+GATEWAY = "gateway"
+
+
+class CallerNotAllowed(DomainError):
+    """The caller is known, but may not call this."""
+
+    def __init__(self, caller: str, method: str) -> None:
+        super().__init__(
+            Code.PERMISSION_DENIED,
+            "CALLER_NOT_ALLOWED",
+            f"{caller} may not call {method}",
+            {"caller": caller, "method": method},
+        )
+
+
+class GatewayKeyInvalid(DomainError):
+    """Somebody who is not the gateway calls what only the gateway may."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.UNAUTHENTICATED, "GATEWAY_KEY_INVALID", f"metadata {GATEWAY_KEY} is missing or wrong")
+
+
+class AuthInterceptor(CallInterceptor):
+    """Verifies the service ticket and the caller's right to the method; of a passenger's call also the passenger."""
+
+    def __init__(self, methods: MethodTable, *, tickets: TicketVerifier, gateway_key: str) -> None:
+        """Prepares the interceptor.
+
+        Args:
+            methods: What it guards.
+            tickets: Verifies service tickets.
+            gateway_key: The secret by which the passenger authorizer knows the gateway: no ticket can be had there,
+                since tickets for the gateway are what it makes.
+        """
+        super().__init__(methods)
+        self._tickets = tickets
+        self._gateway_key = gateway_key.encode()
+
+    async def around(self, handler: Handler, request: Request, context: Context, served: ServedMethod) -> Response:
+        """See CallInterceptor."""
+        metadata = metadata_of(context)
+        caller, bound_to = self._authenticate(metadata, served)
+        current_record().caller = caller
+        if caller not in served.callers:
+            raise CallerNotAllowed(caller, served.name)
+        if served.for_passengers:
+            set_passenger(metadata, bound_to=bound_to)
+        return await handler(request, context)
+
+    def _authenticate(self, metadata: dict[str, str], served: ServedMethod) -> tuple[str, str | None]:
+        if served.by_gateway_key:
+            if not hmac.compare_digest(metadata.get(GATEWAY_KEY, "").encode(), self._gateway_key):
+                raise GatewayKeyInvalid
+            return GATEWAY, None
+        ticket = self._tickets.verify(metadata.get(METADATA_KEY), destination=served.service)
+        return ticket.source, ticket.passenger

@@ -1,0 +1,117 @@
+"""Logs: one JSON object a line on standard error, with nothing personal in it.
+
+Every line has `event`, `level`, `timestamp`, `service` and, while a call is handled, its `request_id`. Errors of the
+database are logged without the values that Postgres puts into its details.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import MutableMapping
+from typing import Any, cast
+
+import psycopg
+import structlog
+from ridehail_clients import call_context
+
+Event = MutableMapping[str, Any]
+
+
+def configure(*, service: str, level: str = "INFO") -> None:
+    """Sets up structlog and, through it, the standard library's logging, for this process.
+
+    Args:
+        service: Names the process in every line.
+        level: The least level that is logged ("DEBUG", "INFO", ...).
+    """
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _add(service),
+        _render_exception,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    # These speak at INFO of what our own lines and metrics tell already; procrastinate's also repeat task arguments.
+    for name in ("procrastinate", "psycopg.pool", "watchfiles", "openfeature", "grpc"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+
+
+def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
+    """Returns a logger whose lines say `module: name`."""
+    return cast("structlog.typing.FilteringBoundLogger", structlog.get_logger(module=name))
+
+
+def safe_exception_text(error: BaseException) -> str:
+    """Returns a traceback, causes included, that repeats no row's values.
+
+    Postgres puts whole rows into the DETAIL of its errors; of those only the state, the primary message and the names of
+    the table and the constraint are kept.
+
+    Args:
+        error: What was caught.
+    """
+    parts: list[str] = []
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        frames = "".join(traceback.format_tb(link.__traceback__))
+        parts.append(f"Traceback (most recent call last):\n{frames}{_describe(link)}")
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    return "\n\nThe above was caused by:\n\n".join(parts)
+
+
+def _describe(error: BaseException) -> str:
+    name = f"{type(error).__module__}.{type(error).__qualname__}"
+    if isinstance(error, psycopg.Error):
+        diagnosis = error.diag
+        if diagnosis.sqlstate is None:
+            return f"{name}: {error}"
+        # The primary message of these classes quotes the value that could not be stored or read.
+        quotes_values = diagnosis.sqlstate.startswith("22")
+        message = "(message withheld: it quotes values)" if quotes_values else diagnosis.message_primary
+        where = f"table={diagnosis.table_name} constraint={diagnosis.constraint_name}"
+        return f"{name}: {diagnosis.sqlstate} {message} {where}"
+    return f"{name}: {error}"
+
+
+def _add(service: str) -> structlog.typing.Processor:
+    def add(_logger: Any, _method: str, event: Event) -> Event:  # structlog's processors take any logger
+        event["service"] = service
+        request_id = call_context.request_id()
+        if request_id:
+            event["request_id"] = request_id
+        return event
+
+    return add
+
+
+def _render_exception(_logger: Any, _method: str, event: Event) -> Event:  # structlog's processors take any logger
+    info = event.pop("exc_info", None)
+    if info is True:
+        info = sys.exc_info()
+    error = info[1] if isinstance(info, tuple) else info
+    if isinstance(error, BaseException):
+        event["exception"] = safe_exception_text(error)
+    return event

@@ -1,0 +1,77 @@
+"""What the chassis knows of each method that a server serves, gathered once at the start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from ridehail.common.v1 import options_pb2
+from ridehail_clients.contract import method_contract, service_audience
+
+from .access import AccessPolicy
+from .service_definition import ServiceDefinition
+
+
+class ContractIncomplete(Exception):
+    """A served method lacks something without which it must not be served."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServedMethod:
+    """One method.
+
+    Attributes:
+        name: `package.Service/Method`.
+        service: The suite's service that serves it, as tickets name it ("toll-roads").
+        for_passengers: Whether passengers call it, through the gateway.
+        by_gateway_key: Whether only the gateway calls it, with its key instead of a ticket.
+        deadline: Seconds that a call may take at most.
+        callers: The services that may call it.
+        request: The type of its request.
+    """
+
+    name: str
+    service: str
+    for_passengers: bool
+    by_gateway_key: bool
+    deadline: float
+    callers: frozenset[str]
+    request: type[Message]
+
+
+MethodTable = Mapping[str, ServedMethod]
+"""By the path that gRPC uses, `/package.Service/Method`. Health and reflection are not in it: they are open to all."""
+
+
+def method_table(definitions: Iterable[ServiceDefinition], access: AccessPolicy) -> MethodTable:
+    """Builds the table.
+
+    Args:
+        definitions: The services that are served.
+        access: Who may call what.
+
+    Raises:
+        ContractIncomplete: A method has no entry in `access`.
+        ValueError: A method states no deadline, or its service no audience.
+    """
+    table: dict[str, ServedMethod] = {}
+    for definition in definitions:
+        for served in definition.contracts:
+            for method in served.descriptor.methods:
+                name = f"{served.descriptor.full_name}/{method.name}"
+                if name not in access.methods:
+                    raise ContractIncomplete(f"{name} has no entry in access.yaml")
+                ours = served.gateway_deadline is None
+                audience = service_audience(served.descriptor) if ours else options_pb2.AUDIENCE_INTERNAL
+                table[f"/{name}"] = ServedMethod(
+                    name=name,
+                    service=definition.name,
+                    for_passengers=audience == options_pb2.AUDIENCE_PASSENGER,
+                    by_gateway_key=not ours,
+                    deadline=served.gateway_deadline or method_contract(method).deadline,
+                    callers=access.methods[name],
+                    request=GetMessageClass(method.input_type),
+                )
+    return table

@@ -1,0 +1,40 @@
+"""Prometheus metrics of every server.
+
+The names of the gRPC metrics follow OpenTelemetry's, in Prometheus' spelling. Nothing personal is ever a label.
+Several processes share one port: each writes its figures to files in `PROMETHEUS_MULTIPROC_DIR`, the supervisor sums
+them up (https://prometheus.github.io/client_python/multiprocess/).
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+RPC_DURATION = Histogram(
+    "grpc_server_call_duration_seconds",
+    "Time from the arrival of a call to its answer.",
+    ("grpc_method", "grpc_status"),
+    buckets=_LATENCY_BUCKETS,
+)
+RPC_ERRORS = Counter(
+    "ridehail_rpc_errors", "Calls that were answered with an error, by its reason.", ("grpc_method", "reason")
+)
+RPC_IN_FLIGHT = Gauge("ridehail_rpc_in_flight", "Calls under way.", multiprocess_mode="livesum")
+TASK_DURATION = Histogram(
+    "ridehail_task_duration_seconds",
+    "Time from the start of a background task to its end.",
+    ("task", "outcome"),
+    buckets=_LATENCY_BUCKETS,
+)
+TASKS_RESCUED = Counter("ridehail_tasks_rescued", "Tasks of dead workers that were given to living ones.", ("service",))
+POOL_CONNECTIONS = Gauge(
+    "ridehail_database_pool_connections", "Connections to Postgres.", ("service", "state"), multiprocess_mode="livesum"
+)
+POOL_WAITING = Gauge(
+    "ridehail_database_pool_waiting", "Calls that wait for a connection.", ("service",), multiprocess_mode="livesum"
+)
+CONFIG_INVALID = Gauge(
+    "ridehail_config_invalid",
+    "1 while the last edit of a configuration file is refused.",
+    ("file",),
+    multiprocess_mode="livemax",
+)

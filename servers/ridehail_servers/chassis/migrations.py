@@ -1,0 +1,112 @@
+"""Schemas of the services: plain SQL files, forward and back, applied by yoyo.
+
+Each service has a schema, a folder of migrations of the same name, its own record of what was applied, and, where roles
+can be made, a role that reaches nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import yoyo
+from psycopg import conninfo, sql
+
+# Held while a database is migrated, so that two migrators take turns. The number only has to be ours.
+_ADVISORY_LOCK = 7_233_900_401
+
+
+def migrate(url: str, schema: str, folder: Path) -> list[str]:
+    """Brings a schema up to date; makes it first where it does not exist.
+
+    Args:
+        url: A Postgres URL whose user may create the schema.
+        schema: The service's schema.
+        folder: Holds its migrations.
+
+    Returns:
+        The names of the migrations that were applied.
+
+    Raises:
+        psycopg.Error: Postgres refused; what was applied before stays applied.
+    """
+    with _locked(url) as connection:
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+        with _backend(url, schema) as backend:
+            pending = backend.to_apply(yoyo.read_migrations(str(folder)))
+            names = [migration.id for migration in pending]
+            backend.apply_migrations(pending)
+            return names
+
+
+def roll_back(url: str, schema: str, folder: Path) -> list[str]:
+    """Undoes all migrations of a schema, the latest first.
+
+    Args:
+        url: A Postgres URL.
+        schema: The service's schema.
+        folder: Holds its migrations.
+
+    Returns:
+        The names of the migrations that were undone.
+    """
+    with _locked(url), _backend(url, schema) as backend:
+        applied = backend.to_rollback(yoyo.read_migrations(str(folder)))
+        names = [migration.id for migration in applied]
+        backend.rollback_migrations(applied)
+        return names
+
+
+def create_role(url: str, schema: str) -> str:
+    """Makes the role that a service connects as, with rights to its own schema's rows and to nothing else.
+
+    Args:
+        url: A Postgres URL whose user may create roles.
+        schema: The service's schema.
+
+    Returns:
+        The same URL for the role.
+    """
+    role = f"ridehail_{schema}"
+    names = {"role": sql.Identifier(role), "schema": sql.Identifier(schema)}
+    with _locked(url) as connection:
+        if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
+            connection.execute(sql.SQL("CREATE ROLE {role} LOGIN").format(**names))
+        for statement in (
+            "GRANT USAGE ON SCHEMA {schema} TO {role}",
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}",
+            "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO {role}",
+            "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {role}",
+        ):
+            connection.execute(sql.SQL(statement).format(**names))
+    return conninfo.make_conninfo(url, user=role)
+
+
+@contextmanager
+def _locked(url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (_ADVISORY_LOCK,))
+        yield connection
+
+
+@contextmanager
+def _backend(url: str, schema: str) -> Iterator[yoyo.backends.base.DatabaseBackend]:
+    # yoyo takes SQLAlchemy-like URLs; everything libpq knows fits into the query part of one.
+    parameters = conninfo.conninfo_to_dict(url)
+    uri = yoyo.connections.DatabaseURI(
+        scheme="postgresql+psycopg",
+        username=parameters.pop("user", None),
+        password=parameters.pop("password", None),
+        hostname=None,
+        port=None,
+        database=parameters.pop("dbname", None),
+        args={**parameters, "schema": schema},
+    )
+    backend = yoyo.get_backend(str(uri))
+    try:
+        # Not under yoyo's own lock, a row that outlives a killed migrator: the advisory lock ends with its connection.
+        yield backend
+    finally:
+        backend.connection.close()

@@ -1,0 +1,196 @@
+"""What a service tells the chassis about itself, and what it gets from it.
+
+A service is a folder with a `definition.py` that holds one `ServiceDefinition`; `suite.py` lists them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from pydantic import BaseModel
+
+from .clock import Clock
+from .config import LiveConfig
+from .database import Database
+from .experiments import Experiments
+from .tasks import Task, TaskQueue
+from .tickets import TicketIssuer
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """A gRPC service that a service of the suite serves.
+
+    Attributes:
+        descriptor: From the generated code (`toll_roads_api_pb2.DESCRIPTOR.services_by_name[...]`).
+        register: The generated `add_..._to_server`.
+        gateway_deadline: Set for a contract that is not ours and that only the gateway calls, with its own key instead
+            of a ticket: seconds that a call may take. None: the contract itself tells audience and deadlines.
+    """
+
+    descriptor: ServiceDescriptor
+    register: Callable[[Any, grpc.aio.Server], None]  # generated functions take any servicer
+    gateway_deadline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunningService:
+    """What a service built for this process.
+
+    Attributes:
+        servicers: One for each of the definition's contracts, in their order.
+        tasks: The background tasks that it can run.
+    """
+
+    servicers: Sequence[object]
+    tasks: Sequence[Task] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """A service's part of Postgres.
+
+    Attributes:
+        database: The open pool.
+        queue: Enqueues the service's background tasks.
+    """
+
+    database: Database
+    queue: TaskQueue
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceContext:
+    """What the chassis gives a service to build itself from.
+
+    Attributes:
+        storage: Present where the definition names a schema.
+        config: The live content of the service's configuration file, of the model that the definition names.
+        experiments: Who takes part in which experiment.
+        clock: Tells the time.
+        channels: An open channel to each neighbour that the definition names.
+        tickets: Makes tickets of this service.
+        keys_dir: Holds the key rings.
+    """
+
+    storage: Storage | None
+    config: LiveConfig[Any] | None  # its model is the definition's
+    experiments: Experiments
+    clock: Clock
+    channels: Mapping[str, grpc.aio.Channel]
+    tickets: TicketIssuer
+    keys_dir: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Something that a newcomer may paste into a shell.
+
+    Attributes:
+        title: What it shows.
+        command: The shell command.
+    """
+
+    title: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What a service's demo needs to load its part of a small world and to show it.
+
+    Attributes:
+        grpc_address: Where all services answer.
+        http_address: The gateway's public listener.
+        internal_http_address: The gateway's internal listener.
+        command: The shell words that run the `ridehail` command ...
+        data_dir_option: ... and those that tell it where the suite's keys are; empty for the default place.
+        ticket: Source and destination -> a service ticket.
+        clock: Tells the time.
+    """
+
+    grpc_address: str
+    http_address: str
+    internal_http_address: str
+    command: str
+    data_dir_option: str
+    ticket: Callable[[str, str], str]
+    clock: Clock
+
+    def ticket_of(self, source: str) -> Callable[[str], str]:
+        """Returns a ticket source for the client library.
+
+        Args:
+            source: The calling service.
+        """
+        return lambda destination: self.ticket(source, destination)
+
+    def grpcurl(self, title: str, method: str, body: str, *, source: str, destination: str) -> Example:
+        """Returns a call by grpcurl.
+
+        Args:
+            title: What it shows.
+            method: `package.Service/Method`.
+            body: JSON.
+            source: The calling service.
+            destination: The called one.
+        """
+        return Example(
+            title,
+            f'grpcurl -plaintext -H "x-ya-service-ticket: {self._ticket_words(source, destination)}" '
+            f"-d '{body}' {self.grpc_address} {method}",
+        )
+
+    def curl(self, title: str, path: str, body: str, *, source: str, destination: str) -> Example:
+        """Returns a call by curl through the internal listener; the arguments are those of `grpcurl`."""
+        return Example(
+            title,
+            f"curl -s http://{self.internal_http_address}{path} "
+            f"-H \"x-ya-service-ticket: {self._ticket_words(source, destination)}\" -d '{body}'",
+        )
+
+    def passenger_curl(self, title: str, path: str, body: str, *, uid: str) -> Example:
+        """Returns a call by curl through the public listener.
+
+        Args:
+            title: What it shows.
+            path: The HTTP path.
+            body: JSON.
+            uid: The passenger.
+        """
+        token = f"$({self.command} token --uid {uid}{self.data_dir_option})"
+        return Example(
+            title, f"curl -s http://{self.http_address}{path} -H \"authorization: Bearer {token}\" -d '{body}'"
+        )
+
+    def _ticket_words(self, source: str, destination: str) -> str:
+        return f"$({self.command} ticket --src {source} --dst {destination}{self.data_dir_option})"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceDefinition:
+    """A service of the suite.
+
+    Attributes:
+        name: As the command line and tickets name it ("toll-roads").
+        contracts: What it serves.
+        build: Makes it; entered at the start, left after the last call has ended.
+        schema: Its schema in Postgres, which is also the name of its folder of migrations; None: it keeps nothing.
+        config: Name and model of its configuration file.
+        neighbours: The services that it calls.
+        demo: Loads its part of the demo world; returns what a newcomer may try.
+    """
+
+    name: str
+    contracts: Sequence[Contract]
+    build: Callable[[ServiceContext], AbstractAsyncContextManager[RunningService]]
+    schema: str | None = None
+    config: tuple[str, type[BaseModel]] | None = None
+    neighbours: Sequence[str] = ()
+    demo: Callable[[Demo], Awaitable[Sequence[Example]]] | None = None

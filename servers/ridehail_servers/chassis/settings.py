@@ -1,0 +1,70 @@
+"""How a process is run: what the command line and the environment decide, and what `server.yaml` tunes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from .database import PoolSettings
+
+
+class TaskSettings(BaseModel):
+    """How background tasks are run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # Tasks of one service that a worker process runs at once.
+    concurrency: int = Field(default=8, ge=1, le=200)
+    # A worker says this often that it lives ...
+    heartbeat_s: float = Field(default=5, gt=0)
+    # ... and counts as dead after this long without a word; then others take over its tasks.
+    stalled_after_s: float = Field(default=20, gt=0)
+    # How often each worker looks for tasks of dead ones.
+    rescue_interval_s: float = Field(default=5, gt=0)
+    # How long a stopping worker waits for the tasks it runs.
+    drain_s: float = Field(default=20, ge=0)
+
+
+class ServerTuning(BaseModel):
+    """The content of `server.yaml`. Read at the start only."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # Calls that one process has under way at most; one more is refused with RESOURCE_EXHAUSTED.
+    max_calls_under_way: int = Field(default=500, ge=1)
+    # True: one log line a call. False: only for calls that failed.
+    log_successful_calls: bool = True
+    # Messages larger than this are refused, in both directions.
+    max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
+    # A connection is closed after this long (plus up to a tenth), so that clients spread over new processes.
+    max_connection_age_s: float = Field(default=600, gt=0)
+    # A stopping server says NOT_SERVING for this long before it stops to accept calls: longer than the interval at
+    # which balancers ask for its health.
+    drain_notice_s: float = Field(default=5, ge=0)
+    # ... and then waits this long for the calls under way.
+    drain_grace_s: float = Field(default=20, ge=0)
+    pool: PoolSettings = PoolSettings()
+    tasks: TaskSettings = TaskSettings()
+
+
+class ProcessSettings(BaseModel):
+    """All that a server or worker process is told. Holds no secrets but the database URLs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # Names of the services to run.
+    services: tuple[str, ...]
+    host: str = "127.0.0.1"
+    grpc_port: int = 0
+    config_dir: Path
+    # Holds `tickets/` and `sessions/` (key rings) and `gateway.key`.
+    keys_dir: Path
+    # Service -> Postgres URL.
+    database_urls: dict[str, str] = {}
+    # Service -> host:port, or any target that gRPC understands.
+    addresses: dict[str, str] = {}
+    reflection: bool = True
+    log_level: str = "INFO"
+    # Overrides of `server.yaml`, for `up`: a newcomer's Ctrl-C should not take seconds.
+    drain_notice_s: float | None = None

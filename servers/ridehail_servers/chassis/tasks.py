@@ -1,0 +1,169 @@
+"""Background tasks: a queue in the service's own schema, so that a task is enqueued with the write that asks for it.
+
+Tasks run at least once: a worker that dies leaves its tasks to the others, so each task must bear to be run again.
+Their arguments are ids only, because they are logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import procrastinate
+import psycopg
+from procrastinate import exceptions as procrastinate_errors
+from psycopg import conninfo
+from psycopg_pool import PoolTimeout
+
+from .database import Connection, Database
+from .errors import DatabaseUnavailable, DomainError, NeighbourUnavailable, Overloaded
+from .logs import get_logger
+from .metrics import TASK_DURATION, TASKS_RESCUED
+from .settings import TaskSettings
+
+logger = get_logger(__name__)
+
+_LONGEST_WAIT_S = 300
+# How long a worker waits before it tries a lost database again.
+_RECONNECT_S = 1.0
+
+
+class _UntilItPasses(procrastinate.BaseRetryStrategy):
+    """Repeats what fails for want of a database or a neighbour, with growing waits; all else fails for good at once."""
+
+    def get_retry_decision(
+        self, *, exception: BaseException, job: procrastinate.jobs.Job
+    ) -> procrastinate.RetryDecision | None:
+        if isinstance(exception, DatabaseUnavailable | NeighbourUnavailable | Overloaded):
+            return procrastinate.RetryDecision(retry_in={"seconds": min(2**job.attempts, _LONGEST_WAIT_S)})
+        return None
+
+
+class TaskRefused(Exception):
+    """A task that will never succeed: logged, counted, and not tried again.
+
+    The message holds nothing personal.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A background task.
+
+    Attributes:
+        name: Its name in the queue and in the metrics.
+        run: Does the work, given the id that it was enqueued with.
+    """
+
+    name: str
+    run: Callable[[int], Awaitable[None]]
+
+
+class TaskQueue:
+    """The queue of one service."""
+
+    def __init__(self, service: str, database: Database) -> None:
+        """Prepares the queue.
+
+        Args:
+            service: Names it in logs and metrics.
+            database: Where it is kept.
+        """
+        self._service = service
+        self._database = database
+        self._app = procrastinate.App(connector=_connector(database, max_size=4))
+
+    async def enqueue(self, connection: Connection, task: str, subject: int) -> None:
+        """Enqueues a task; it exists once the connection's transaction is committed.
+
+        Args:
+            connection: Inside a transaction.
+            task: The task's name.
+            subject: The id of what the task is about.
+        """
+        await self._app.configure_task(task, connection=connection).defer_async(subject=subject)
+
+    async def run_worker(self, tasks: Sequence[Task], settings: TaskSettings, *, stop: asyncio.Event) -> None:
+        """Runs tasks until told to stop, then waits for those under way. Survives the loss of the database.
+
+        Args:
+            tasks: What this process can run.
+            settings: How.
+            stop: Set to stop.
+        """
+        for task in tasks:
+            self._app.task(name=task.name, retry=_UntilItPasses())(self._measured(task))
+        stopping = asyncio.create_task(stop.wait())
+        while not stop.is_set():
+            try:
+                await self._run_until(stopping, settings)
+            except (procrastinate_errors.ConnectorException, psycopg.Error, PoolTimeout) as error:
+                logger.warning("task worker lost its database", service=self._service, error=type(error).__name__)
+                await asyncio.wait({stopping}, timeout=_RECONNECT_S)
+
+    async def _run_until(self, stopping: asyncio.Task[bool], settings: TaskSettings) -> None:
+        async with self._app.open_async():
+            worker = asyncio.create_task(
+                self._app.run_worker_async(
+                    concurrency=settings.concurrency,
+                    install_signal_handlers=False,
+                    update_heartbeat_interval=settings.heartbeat_s,
+                    stalled_worker_timeout=settings.stalled_after_s,
+                    shutdown_graceful_timeout=settings.drain_s,
+                    fetch_job_polling_interval=1.0,
+                    delete_jobs="successful",
+                )
+            )
+            rescue = asyncio.create_task(self._rescue_forever(settings))
+            await asyncio.wait({worker, rescue, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            rescue.cancel()
+            worker.cancel()  # procrastinate takes a cancellation as a request to finish what runs
+            results = await asyncio.gather(worker, rescue, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+
+    def _measured(self, task: Task) -> Callable[..., Awaitable[None]]:
+        async def run(subject: int) -> None:
+            started = time.perf_counter()
+            outcome = "failed"
+            try:
+                await task.run(subject)
+                outcome = "done"
+            except TaskRefused as error:
+                outcome = "refused"
+                logger.error("task refused", task=task.name, subject=subject, reason=str(error))
+                raise
+            except DomainError as error:
+                outcome = "retried"
+                logger.warning("task failed for now", task=task.name, subject=subject, reason=error.reason)
+                raise
+            except Exception as error:
+                logger.error("task failed", task=task.name, subject=subject, exc_info=error)
+                raise
+            finally:
+                TASK_DURATION.labels(task.name, outcome).observe(time.perf_counter() - started)
+
+        return run
+
+    async def _rescue_forever(self, settings: TaskSettings) -> None:
+        """Gives the tasks of dead workers to living ones; procrastinate leaves that to its users."""
+        while True:
+            jobs = await self._app.job_manager.get_stalled_jobs(seconds_since_heartbeat=settings.stalled_after_s)
+            for job in jobs:
+                await self._app.job_manager.retry_job(job)
+                TASKS_RESCUED.labels(self._service).inc()
+                logger.warning("task rescued from a dead worker", task=job.task_name, job=job.id)
+            await asyncio.sleep(settings.rescue_interval_s)
+
+
+def _connector(database: Database, *, max_size: int) -> procrastinate.PsycopgConnector:
+    # The worker waits for a poll of the queue rather than for a call, so its own statements may take their time.
+    return procrastinate.PsycopgConnector(
+        conninfo=conninfo.make_conninfo(database.conninfo, application_name=f"{database.schema} tasks"),
+        min_size=1,
+        max_size=max_size,
+        reconnect_timeout=0.5,
+    )

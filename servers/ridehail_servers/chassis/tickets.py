@@ -1,0 +1,189 @@
+"""Service tickets: who calls (`src`) and whom (`dst`), for an hour at most.
+
+A ticket of the gateway may also be bound to a passenger (`uid`): then it is good for calls on that passenger's behalf
+only, so one that leaks opens nobody else's orders.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cachetools import TLRUCache
+
+from . import tokens
+from .clock import Clock, system_clock
+from .errors import Code, DomainError
+from .keys import KeyRing
+
+METADATA_KEY = "x-ya-service-ticket"
+MAX_TTL = timedelta(hours=1)
+# Issued tickets are reused for this share of their life, so that a call never leaves with one about to expire.
+_REUSE_SHARE = 0.5
+_CACHE_SIZE = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A verified ticket.
+
+    Attributes:
+        source: The calling service.
+        destination: The service that it may be used at.
+        passenger: The only passenger on whose behalf it may be used; None when it is not bound to one.
+        expires_at: Unix time in seconds.
+    """
+
+    source: str
+    destination: str
+    passenger: str | None
+    expires_at: int
+
+
+class TicketMissing(DomainError):
+    """The call has no ticket."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.UNAUTHENTICATED, "TICKET_MISSING", f"metadata {METADATA_KEY} is missing")
+
+
+class TicketInvalid(DomainError):
+    """The ticket cannot be trusted."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.UNAUTHENTICATED, "TICKET_INVALID", "the service ticket is invalid")
+
+
+class TicketExpired(DomainError):
+    """The ticket is too old."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.UNAUTHENTICATED, "TICKET_EXPIRED", "the service ticket has expired")
+
+
+class TicketWrongDestination(DomainError):
+    """The ticket is for another service."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__(
+            Code.UNAUTHENTICATED,
+            "TICKET_WRONG_DESTINATION",
+            f"the service ticket is not for {service}",
+            {"service": service},
+        )
+
+
+class TicketIssuer:
+    """Makes tickets of one source, and makes them last."""
+
+    def __init__(
+        self, keys: KeyRing, source: str, *, clock: Clock = system_clock, ttl: timedelta = timedelta(minutes=10)
+    ) -> None:
+        """Prepares an issuer.
+
+        Args:
+            keys: Must hold a private key.
+            source: The calling service's name.
+            clock: Tells the time.
+            ttl: How long each ticket is valid; an hour at most.
+
+        Raises:
+            ValueError: The ttl is not within (0, 1 h].
+        """
+        if not timedelta(0) < ttl <= MAX_TTL:
+            raise ValueError("a ticket is valid for more than 0 and at most 3600 seconds")
+        self._keys = keys
+        self._source = source
+        self._clock = clock
+        self._ttl = ttl
+        self._lock = threading.Lock()
+        self._issued: TLRUCache[tuple[str, str | None], tuple[str, datetime]] = TLRUCache(
+            maxsize=_CACHE_SIZE,
+            ttu=lambda _key, issued, _now: issued[1].timestamp() + ttl.total_seconds() * _REUSE_SHARE,
+            timer=lambda: clock().timestamp(),
+        )
+
+    def __call__(self, destination: str, passenger: str | None = None) -> str:
+        """Returns a ticket that is valid for at least half of the ttl.
+
+        Args:
+            destination: The service to call.
+            passenger: Binds the ticket to this passenger.
+        """
+        key = (destination, passenger)
+        with self._lock:
+            issued = self._issued.get(key)
+            if issued is None:
+                issued = (self.issue(destination, passenger=passenger), self._clock())
+                self._issued[key] = issued
+            return issued[0]
+
+    def issue(self, destination: str, *, passenger: str | None = None) -> str:
+        """Returns a new ticket.
+
+        Args:
+            destination: The service to call.
+            passenger: Binds the ticket to this passenger.
+        """
+        claims = {"src": self._source, "dst": destination}
+        if passenger is not None:
+            claims["uid"] = passenger
+        return tokens.sign(self._keys, claims, now=self._clock(), ttl=self._ttl)
+
+
+class TicketVerifier:
+    """Verifies tickets, each signature once."""
+
+    def __init__(self, keys: KeyRing, *, clock: Clock = system_clock) -> None:
+        """Prepares a verifier.
+
+        Args:
+            keys: Holds the public keys.
+            clock: Tells the time.
+        """
+        self._keys = keys
+        self._clock = clock
+        # Python hashes the text with a per-process key; the whole token is compared, so no other can take its place.
+        self._verified: TLRUCache[str, Ticket] = TLRUCache(
+            maxsize=_CACHE_SIZE,
+            ttu=lambda _token, ticket, _now: ticket.expires_at + tokens.LEEWAY.total_seconds(),
+            timer=lambda: clock().timestamp(),
+        )
+
+    def verify(self, token: str | None, *, destination: str) -> Ticket:
+        """Returns the ticket, if it is good for calling `destination` now.
+
+        Args:
+            token: As the caller sent it. Not trusted.
+            destination: The called service.
+
+        Raises:
+            TicketMissing: There is none.
+            TicketInvalid: It cannot be read, has an unknown signature, or was made for more than an hour.
+            TicketExpired: It is too old.
+            TicketWrongDestination: It is for another service.
+        """
+        if not token:
+            raise TicketMissing
+        ticket = self._verified.get(token)
+        if ticket is None:
+            ticket = self._read(token)
+            self._verified[token] = ticket
+        if ticket.destination != destination:
+            raise TicketWrongDestination(destination)
+        return ticket
+
+    def _read(self, token: str) -> Ticket:
+        try:
+            claims = tokens.verify(self._keys, token, now=self._clock(), required=("src", "dst"))
+        except tokens.TokenExpired as error:
+            raise TicketExpired from error
+        except tokens.TokenInvalid as error:
+            raise TicketInvalid from error
+        if claims["exp"] - claims["iat"] > MAX_TTL.total_seconds():
+            raise TicketInvalid
+        passenger = claims.get("uid")
+        if passenger is not None and not isinstance(passenger, str):
+            raise TicketInvalid
+        return Ticket(claims["src"], claims["dst"], passenger, claims["exp"])

@@ -1,0 +1,66 @@
+"""The `ridehail` command."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from click import ClickException, exceptions
+
+from .chassis.config import ConfigError
+from .chassis.errors import DomainError
+from .chassis.keys import KeysMissing
+from .command_line import credentials, gateway, run, schemas
+from .command_line.options import UsageError
+from .gateway.envoy import EnvoyError
+from .runtime.data_dir import DataDirInUse
+from .runtime.ports import PortTaken
+from .runtime.supervisor import StartFailed
+
+# What a user can cause: answered with one line instead of a traceback.
+_EXPECTED = (
+    ConfigError,
+    DataDirInUse,
+    DomainError,
+    EnvoyError,
+    KeysMissing,
+    PortTaken,
+    StartFailed,
+    UsageError,
+    OSError,
+)
+
+app = typer.Typer(
+    name="ridehail",
+    help="The order back end of a ride-hailing super-app. Start with `ridehail up --demo`.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command()(run.up)
+app.command()(run.serve)
+app.command()(run.worker)
+app.command()(schemas.migrate)
+app.command()(credentials.token)
+app.command()(credentials.ticket)
+app.add_typer(gateway.app, name="gateway")
+
+
+def main() -> None:
+    """Runs the command line; exits with 0, or with one line on standard error and 1 (2 for a wrong call)."""
+    try:
+        app(standalone_mode=False)
+    except exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (exceptions.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except _EXPECTED as error:
+        sys.stderr.write(f"ridehail: {error}\n")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The `ridehail` command, one module a group of subcommands."""

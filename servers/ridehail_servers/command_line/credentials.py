@@ -1,0 +1,90 @@
+"""`ridehail token` and `ridehail ticket`."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from ridehail_servers import suite
+from ridehail_servers.chassis.access import AccessPolicy
+from ridehail_servers.chassis.clock import system_clock
+from ridehail_servers.chassis.config import load
+from ridehail_servers.chassis.keys import KeyRing
+from ridehail_servers.chassis.tickets import MAX_TTL, TicketIssuer
+from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
+
+from .options import (
+    DEFAULT_DATA_DIR,
+    ConfigDirOption,
+    DataDirOption,
+    KeysDirOption,
+    UsageError,
+    check_services,
+    config_dir,
+)
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class FamilyRole(StrEnum):
+    """A passenger's role in a family."""
+
+    USER = "user"
+    OWNER = "owner"
+
+
+def token(
+    uid: Annotated[str, typer.Option("--uid", help="The passenger's yandex_uid.")],
+    user_id: Annotated[str | None, typer.Option("--user-id", help="The app's user; default: the uid.")] = None,
+    family_role: Annotated[
+        FamilyRole | None, typer.Option("--family-role", help="The passenger's family role.")
+    ] = None,
+    phone_id: Annotated[str | None, typer.Option("--phone-id", help="The passenger's phone.")] = None,
+    ttl: Annotated[str, typer.Option("--ttl", help="How long it is valid: 30s, 15m, 1h, 2d.")] = "1h",
+    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+    keys_dir: KeysDirOption = None,
+) -> None:
+    """Print a passenger's session token, for `Authorization: Bearer ...` on the gateway's public listener."""
+    keys = KeyRing((keys_dir or data_dir / "keys") / "sessions")
+    typer.echo(
+        issue_session_token(
+            keys,
+            yandex_uid=uid,
+            user_id=user_id or uid,
+            family_role=family_role.value if family_role else None,
+            phone_id=phone_id,
+            now=system_clock(),
+            ttl=_duration(ttl),
+        )
+    )
+
+
+def ticket(
+    src: Annotated[str, typer.Option("--src", help="The calling service.")],
+    dst: Annotated[str, typer.Option("--dst", help="The called service.")],
+    ttl: Annotated[str, typer.Option("--ttl", help="How long it is valid: 30s, 15m; an hour at most.")] = "1h",
+    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+    keys_dir: KeysDirOption = None,
+    config_dir_option: ConfigDirOption = None,
+) -> None:
+    """Print a service ticket, for metadata `x-ya-service-ticket`."""
+    check_services([dst])
+    callers = load(config_dir(config_dir_option) / "access.yaml", AccessPolicy).callers | set(suite.SERVICES)
+    if src not in callers:
+        raise UsageError(f"no caller {src!r}; there are: {', '.join(sorted(callers))}")
+    duration = _duration(ttl)
+    if duration > MAX_TTL:
+        raise UsageError("a ticket is valid for an hour at most")
+    keys = KeyRing((keys_dir or data_dir / "keys") / "tickets")
+    typer.echo(TicketIssuer(keys, src, ttl=duration).issue(dst))
+
+
+def _duration(text: str) -> timedelta:
+    match = re.fullmatch(r"([1-9][0-9]{0,6})([smhd])", text)
+    if match is None:
+        raise UsageError(f"--ttl takes a number and s, m, h or d, not {text!r}")
+    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])

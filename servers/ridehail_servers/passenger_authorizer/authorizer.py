@@ -1,0 +1,104 @@
+"""Decides whether a passenger's request may pass, and as whose.
+
+Only services for passengers are within reach: a request for any other path is denied even with a good session, should
+the gateway ever let one come this far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ridehail_servers.chassis.errors import Code, DomainError
+
+from .session_tokens import Session, SessionInvalid, SessionMissing, SessionVerifier
+
+_SCHEME = "bearer"
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The request may pass.
+
+    Attributes:
+        session: Whose it is.
+        ticket: The gateway's service ticket for the called service, bound to the passenger.
+    """
+
+    session: Session
+    ticket: str
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The request may not pass.
+
+    Attributes:
+        code: The canonical status code.
+        reason: A value of the catalogue of reasons, without its prefix.
+        message: For people. Holds nothing personal.
+    """
+
+    code: Code
+    reason: str
+    message: str
+
+
+class PathNotForPassengers(DomainError):
+    """The called method is not one of a service for passengers."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.PERMISSION_DENIED, "CALLER_NOT_ALLOWED", "the method is not for passengers")
+
+
+class Authorizer:
+    """Judges requests one by one; remembers nothing but verified tokens."""
+
+    def __init__(
+        self, sessions: SessionVerifier, *, ticket: Callable[[str, str], str], destinations: Mapping[str, str]
+    ) -> None:
+        """Prepares an authorizer.
+
+        Args:
+            sessions: Verifies session tokens.
+            ticket: Called service and passenger -> the gateway's ticket.
+            destinations: Full name of each gRPC service for passengers -> the service of the suite that serves it.
+        """
+        self._sessions = sessions
+        self._ticket = ticket
+        self._destinations = dict(destinations)
+
+    def decide(self, *, authorization: str | None, path: str) -> Allowed | Denied:
+        """Judges a request.
+
+        Args:
+            authorization: The request's header of this name, None when it has none. Not trusted.
+            path: The gRPC path of the called method, `/package.Service/Method`. Not trusted.
+        """
+        try:
+            destination = self._destination(path)
+            session = self._sessions.verify(_bearer_token(authorization))
+        except DomainError as error:
+            return Denied(error.code, error.reason, error.message)
+        return Allowed(session, self._ticket(destination, session.yandex_uid))
+
+    def _destination(self, path: str) -> str:
+        match path.split("/"):
+            case ["", service, method] if service in self._destinations and method:
+                return self._destinations[service]
+        raise PathNotForPassengers
+
+
+def _bearer_token(authorization: str | None) -> str:
+    """Returns the only token of an `Authorization` header.
+
+    Raises:
+        SessionMissing: There is no header, or it is of another scheme, or names no token.
+        SessionInvalid: There is more than one token; two headers of this name reach us joined by a comma.
+    """
+    scheme, *credentials = (authorization or "").split()
+    if scheme.lower() != _SCHEME or not credentials:
+        raise SessionMissing
+    if len(credentials) > 1 or "," in credentials[0]:
+        raise SessionInvalid
+    return credentials[0]

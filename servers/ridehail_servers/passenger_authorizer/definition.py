@@ -1,0 +1,53 @@
+"""How the passenger authorizer is put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Final
+
+from envoy.service.auth.v3 import external_auth_pb2, external_auth_pb2_grpc
+
+from ridehail_servers.chassis.interceptors.auth import GATEWAY
+from ridehail_servers.chassis.keys import KeyRing
+from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
+from ridehail_servers.chassis.tickets import TicketIssuer
+
+from .authorizer import Authorizer
+from .service import AuthorizationServicer
+from .session_tokens import SessionVerifier
+
+NAME: Final = "passenger-authorizer"
+# Key rings, in the folder of keys.
+SESSIONS_RING: Final = "sessions"
+TICKETS_RING: Final = "tickets"
+# Seconds that the gateway waits for a verdict, and that a call may take here.
+DEADLINE_S: Final = 1.0
+
+
+def definition(destinations: Mapping[str, str]) -> ServiceDefinition:
+    """Returns the service's definition.
+
+    Args:
+        destinations: Full name of each gRPC service for passengers -> the service of the suite that serves it.
+    """
+
+    @asynccontextmanager
+    async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
+        """Makes the service for one process."""
+        # The context's own issuer makes tickets of this service; these are the gateway's.
+        tickets = TicketIssuer(KeyRing(context.keys_dir / TICKETS_RING), GATEWAY, clock=context.clock)
+        sessions = SessionVerifier(KeyRing(context.keys_dir / SESSIONS_RING), clock=context.clock)
+        yield RunningService((AuthorizationServicer(Authorizer(sessions, ticket=tickets, destinations=destinations)),))
+
+    return ServiceDefinition(
+        name=NAME,
+        contracts=(
+            Contract(
+                external_auth_pb2.DESCRIPTOR.services_by_name["Authorization"],
+                external_auth_pb2_grpc.add_AuthorizationServicer_to_server,
+                gateway_deadline=DEADLINE_S,
+            ),
+        ),
+        build=build,
+    )

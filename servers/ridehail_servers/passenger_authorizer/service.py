@@ -1,0 +1,93 @@
+"""The gRPC service that Envoy asks about every passenger's request (its filter `ext_authz`)."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Final
+
+import grpc
+from envoy.config.core.v3 import base_pb2
+from envoy.service.auth.v3 import external_auth_pb2, external_auth_pb2_grpc
+from envoy.type.v3 import http_status_pb2
+from google.rpc import status_pb2
+
+from ridehail_servers.chassis import passenger, tickets
+from ridehail_servers.chassis.errors import Code, DomainError
+from ridehail_servers.chassis.status import STATUS_DETAILS_KEY, status_of
+
+from .authorizer import Allowed, Authorizer, Denied
+from .session_tokens import Session
+
+AUTHORIZATION: Final = "authorization"
+# Read by the gateway, which puts it into the JSON error and does not pass it on.
+REASON_HEADER: Final = "x-error-reason"
+
+Context = grpc.aio.ServicerContext[Any, Any]
+_HTTP_STATUS: Final = {
+    Code.UNAUTHENTICATED: http_status_pb2.StatusCode.Unauthorized,
+    Code.PERMISSION_DENIED: http_status_pb2.StatusCode.Forbidden,
+}
+
+
+class AuthorizationServicer(external_auth_pb2_grpc.AuthorizationServicer):  # type: ignore[misc]  # has no type information
+    """See envoy/service/auth/v3/external_auth.proto."""
+
+    def __init__(self, authorizer: Authorizer) -> None:
+        """Takes the domain.
+
+        Args:
+            authorizer: Decides.
+        """
+        self._authorizer = authorizer
+
+    async def Check(self, request: external_auth_pb2.CheckRequest, context: Context) -> external_auth_pb2.CheckResponse:
+        """See the contract."""
+        http = request.attributes.request.http
+        decision = self._authorizer.decide(authorization=http.headers.get(AUTHORIZATION), path=http.path)
+        return _allowed(decision) if isinstance(decision, Allowed) else _denied(decision)
+
+
+def _allowed(decision: Allowed) -> external_auth_pb2.CheckResponse:
+    response = external_auth_pb2.CheckResponse(status=status_pb2.Status())
+    ok = response.ok_response
+    ok.headers.append(_header(tickets.METADATA_KEY, decision.ticket))
+    # Each one is set or removed, whatever the client sent.
+    for name, value in _passenger_headers(decision.session).items():
+        if value is None:
+            ok.headers_to_remove.append(name)
+        else:
+            ok.headers.append(_header(name, value))
+    ok.headers_to_remove.append(AUTHORIZATION)
+    return response
+
+
+def _passenger_headers(session: Session) -> dict[str, str | None]:
+    return {
+        passenger.UID_KEY: session.yandex_uid,
+        passenger.USER_ID_KEY: session.user_id,
+        passenger.FAMILY_ROLE_KEY: session.family_role,
+        passenger.PHONE_ID_KEY: session.phone_id,
+    }
+
+
+def _denied(decision: Denied) -> external_auth_pb2.CheckResponse:
+    details = status_of(DomainError(decision.code, decision.reason, decision.message)).SerializeToString()
+    return external_auth_pb2.CheckResponse(
+        status=status_pb2.Status(code=int(decision.code), message=decision.message),
+        denied_response=external_auth_pb2.DeniedHttpResponse(
+            status=http_status_pb2.HttpStatus(code=_HTTP_STATUS[decision.code]),
+            body=decision.message,
+            headers=[
+                _header(REASON_HEADER, decision.reason),
+                # For native gRPC callers; the gateway drops it from JSON answers, whose body says the same.
+                _header(STATUS_DETAILS_KEY, base64.b64encode(details).decode()),
+            ],
+        ),
+    )
+
+
+def _header(name: str, value: str) -> base_pb2.HeaderValueOption:
+    return base_pb2.HeaderValueOption(
+        header=base_pb2.HeaderValue(key=name, value=value),
+        append_action=base_pb2.HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD,
+    )

@@ -1,0 +1,1 @@
+"""The services that the others need as neighbours: small, real, kept in Postgres."""

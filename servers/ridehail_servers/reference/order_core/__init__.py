@@ -1,0 +1,1 @@
+"""order_core: keeps the document of every taxi order."""

@@ -1,0 +1,39 @@
+"""Order core's messages, to and from what the domain knows."""
+
+from __future__ import annotations
+
+from ridehail.ordercore.v1 import order_core_api_pb2 as api
+from ridehail.orderprovider.v1 import order_provider_pb2
+from ridehail_clients.json_values import from_value, to_struct
+
+from .orders import ActiveOrder
+from .update import Update
+
+
+def update_from(request: api.SetOrderFieldsRequest) -> Update:
+    """Returns the update that a request asks for.
+
+    Args:
+        request: Valid by its contract.
+
+    Raises:
+        InvalidRequest: Its changes do not go together, see `Update`.
+    """
+    return Update(
+        set={path: from_value(value) for path, value in request.set.items()},
+        unset=tuple(request.unset),
+        push={path: [from_value(element) for element in array.values] for path, array in request.push.items()},
+        increment=dict(request.increment),
+        call_processing=request.call_processing,
+    )
+
+
+def active_order_message(order: ActiveOrder) -> order_provider_pb2.ActiveOrder:
+    """Returns an order as providers tell it.
+
+    Args:
+        order: The order.
+    """
+    return order_provider_pb2.ActiveOrder(
+        orderid=order.order_id, status=order.status, parts=order.parts, details=to_struct(order.details)
+    )

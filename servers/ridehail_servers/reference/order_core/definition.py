@@ -1,0 +1,37 @@
+"""How order_core is put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ridehail.ordercore.v1 import order_core_api_pb2, order_core_api_pb2_grpc
+
+from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
+
+from .demo import load_demo
+from .orders import Orders
+from .service import OrderCoreServicer
+from .store import OrderStore
+
+
+@asynccontextmanager
+async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
+    """Makes the service for one process."""
+    assert context.storage is not None
+    orders = Orders(database=context.storage.database, store=OrderStore(), clock=context.clock)
+    yield RunningService(servicers=(OrderCoreServicer(orders),))
+
+
+DEFINITION = ServiceDefinition(
+    name="order-core",
+    schema="order_core",
+    contracts=(
+        Contract(
+            order_core_api_pb2.DESCRIPTOR.services_by_name["OrderCoreService"],
+            order_core_api_pb2_grpc.add_OrderCoreServiceServicer_to_server,
+        ),
+    ),
+    build=build,
+    demo=load_demo,
+)

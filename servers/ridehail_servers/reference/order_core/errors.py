@@ -1,0 +1,36 @@
+"""What order_core refuses."""
+# ruff: noqa: N818  # the classes are named after the reasons, which are the words of the contract
+
+from ridehail_servers.chassis.errors import Code, DomainError
+
+
+class OrderNotFound(DomainError):
+    """There is no such order."""
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(Code.NOT_FOUND, "ORDER_NOT_FOUND", "no such order", {"order_id": order_id})
+
+
+class OrderVersionConflict(DomainError):
+    """The order's document is at another version than the update expected."""
+
+    def __init__(self, order_id: str, *, current_version: int) -> None:
+        super().__init__(
+            Code.ABORTED,
+            "ORDER_VERSION_CONFLICT",
+            f"the document is at version {current_version}",
+            {"order_id": order_id, "current_version": str(current_version)},
+        )
+
+
+class OrderFieldTypeMismatch(DomainError):
+    """The order's document holds a value of another kind than the update needs."""
+
+    def __init__(self, order_id: str, *, path: str, needed: str) -> None:
+        # The path is in the metadata only: it can be long, and all of a status has to fit into 8 KiB.
+        super().__init__(
+            Code.FAILED_PRECONDITION,
+            "ORDER_FIELD_TYPE_MISMATCH",
+            f"the document holds a value of another kind where the update needs {needed}",
+            {"order_id": order_id, "path": path},
+        )

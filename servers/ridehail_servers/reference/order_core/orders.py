@@ -1,0 +1,188 @@
+"""What can be done with orders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ridehail_servers.chassis.clock import Clock
+from ridehail_servers.chassis.database import Database
+
+from .document import JsonObject, is_whole, new_document, select, text_at, value_at, version_of
+from .errors import OrderNotFound, OrderVersionConflict
+from .store import OrderRow, OrderStore
+from .update import Update, apply
+
+MAX_LISTED: Final = 100
+"""An answer lists at most so many orders."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFields:
+    """Some fields of a document.
+
+    Attributes:
+        fields: Nested as they are in the document.
+        version: Of the document.
+    """
+
+    fields: JsonObject
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderInfo:
+    """What a caller needs to show an order.
+
+    Attributes:
+        order_id: The order.
+        yandex_uid: The passenger whose order it is.
+        status: `order.status`; empty when the document has none.
+        sharing_key: `order.rsk`, the key under which the ride is shared; empty when the document has none.
+    """
+
+    order_id: str
+    yandex_uid: str
+    status: str
+    sharing_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveOrder:
+    """An order that is under way.
+
+    Attributes:
+        order_id: The order.
+        status: `order.status`; empty when the document has none.
+        parts: The version of each part of the order, by its name.
+        details: What else is told of the order.
+    """
+
+    order_id: str
+    status: str
+    parts: Mapping[str, str]
+    details: JsonObject
+
+
+class Orders:
+    """The orders and their documents."""
+
+    def __init__(self, *, database: Database, store: OrderStore, clock: Clock) -> None:
+        """Takes what the orders are kept in.
+
+        Args:
+            database: Of the service.
+            store: Its statements.
+            clock: Tells when an order was put and updated.
+        """
+        self._database = database
+        self._store = store
+        self._clock = clock
+
+    async def put(self, *, order_id: str, yandex_uid: str, document: JsonObject) -> int:
+        """Stores a document whole, in place of an older one, and returns its version.
+
+        Args:
+            order_id: The order.
+            yandex_uid: The passenger whose order it is.
+            document: The document.
+
+        Raises:
+            InvalidRequest: The document breaks a rule, see `new_document`.
+        """
+        stored = new_document(document)
+        async with self._database.connection() as connection:
+            await self._store.put_order(connection, OrderRow(order_id, yandex_uid, stored), self._clock())
+        return version_of(stored)
+
+    async def get_fields(self, order_id: str, paths: Sequence[str]) -> OrderFields:
+        """Returns those of the fields that the document has.
+
+        Args:
+            order_id: The order.
+            paths: Of the fields.
+
+        Raises:
+            OrderNotFound: There is no such order.
+        """
+        document = (await self._find(order_id)).document
+        return OrderFields(select(document, paths), version_of(document))
+
+    async def set_fields(self, order_id: str, update: Update, *, expected_version: int | None = None) -> int:
+        """Updates a document, all of it or nothing, and returns its new version.
+
+        Args:
+            order_id: The order.
+            update: The changes.
+            expected_version: The version that the document must be at; None: whichever.
+
+        Raises:
+            OrderNotFound: There is no such order.
+            OrderVersionConflict: The document is at another version.
+            OrderFieldTypeMismatch: The document does not fit the changes.
+        """
+        async with self._database.transaction() as connection:
+            document = await self._store.lock_document(connection, order_id)
+            if document is None:
+                raise OrderNotFound(order_id)
+            if expected_version not in {None, version_of(document)}:
+                raise OrderVersionConflict(order_id, current_version=version_of(document))
+            updated = apply(update, document, order_id=order_id)
+            version, now = version_of(updated), self._clock()
+            await self._store.update_document(connection, order_id, updated, now)
+            if update.call_processing:
+                await self._store.insert_processing_event(connection, order_id, version, now)
+        return version
+
+    async def get_info(self, order_id: str) -> OrderInfo:
+        """Returns what a caller needs to show an order.
+
+        Args:
+            order_id: The order.
+
+        Raises:
+            OrderNotFound: There is no such order.
+        """
+        order = await self._find(order_id)
+        return OrderInfo(
+            order_id=order.order_id,
+            yandex_uid=order.yandex_uid,
+            status=text_at(order.document, "order.status"),
+            sharing_key=text_at(order.document, "order.rsk"),
+        )
+
+    async def list_active(self, yandex_uid: str) -> list[ActiveOrder]:
+        """Returns a passenger's orders that are under way, the oldest first, at most MAX_LISTED.
+
+        Args:
+            yandex_uid: The passenger.
+        """
+        rows = await self._database.read(
+            lambda connection: self._store.list_active(connection, yandex_uid, limit=MAX_LISTED)
+        )
+        return [_active_order(row) for row in rows]
+
+    async def _find(self, order_id: str) -> OrderRow:
+        row = await self._database.read(lambda connection: self._store.find_order(connection, order_id))
+        if row is None:
+            raise OrderNotFound(order_id)
+        return row
+
+
+def _active_order(row: OrderRow) -> ActiveOrder:
+    details = value_at(row.document, "details")
+    return ActiveOrder(
+        order_id=row.order_id,
+        status=text_at(row.document, "order.status"),
+        parts=_part_versions(row.document),
+        details=details if isinstance(details, dict) else {},
+    )
+
+
+def _part_versions(document: JsonObject) -> dict[str, str]:
+    """Returns the versions that a document tells, which may be texts or numbers; what is neither is no version."""
+    parts = value_at(document, "parts")
+    if not isinstance(parts, dict):
+        return {}
+    return {name: str(version) for name, version in parts.items() if isinstance(version, str) or is_whole(version)}

@@ -1,0 +1,124 @@
+"""The SQL of order_core."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from ridehail_servers.chassis.database import Connection
+
+from .document import LARGEST_WHOLE, JsonObject
+from .statuses import FINAL_STATUSES
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRow:
+    """An order.
+
+    Attributes:
+        order_id: The order.
+        yandex_uid: The passenger whose order it is.
+        document: The document.
+    """
+
+    order_id: str
+    yandex_uid: str
+    document: JsonObject
+
+    @classmethod
+    def from_row(cls, row: tuple[str, str, str]) -> OrderRow:
+        """Reads the columns order_id, yandex_uid and document::text.
+
+        Args:
+            row: Of a query.
+        """
+        order_id, yandex_uid, document = row
+        return cls(order_id, yandex_uid, _read_document(document))
+
+
+class OrderStore:
+    """One method per statement. Every method runs on the caller's connection, in its transaction if there is one."""
+
+    async def put_order(self, connection: Connection, order: OrderRow, now: datetime) -> None:
+        """Stores an order in place of an older one, whose time of creation it keeps."""
+        await connection.execute(
+            """
+            INSERT INTO order_core.orders (order_id, yandex_uid, document, created_at, updated_at)
+            VALUES (%(order_id)s, %(yandex_uid)s, %(document)s, %(now)s, %(now)s)
+            ON CONFLICT (order_id) DO UPDATE
+            SET yandex_uid = excluded.yandex_uid, document = excluded.document, updated_at = excluded.updated_at
+            """,
+            {
+                "order_id": order.order_id,
+                "yandex_uid": order.yandex_uid,
+                "document": Jsonb(order.document),
+                "now": now,
+            },
+        )
+
+    async def find_order(self, connection: Connection, order_id: str) -> OrderRow | None:
+        """Returns an order; None when there is no such order."""
+        cursor = await connection.execute(
+            "SELECT order_id, yandex_uid, document::text FROM order_core.orders WHERE order_id = %s", (order_id,)
+        )
+        row = await cursor.fetchone()
+        return None if row is None else OrderRow.from_row(row)
+
+    async def lock_document(self, connection: Connection, order_id: str) -> JsonObject | None:
+        """Returns an order's document, which nobody else can update until the transaction ends; None: no such order."""
+        cursor = await connection.execute(
+            "SELECT document::text FROM order_core.orders WHERE order_id = %s FOR UPDATE", (order_id,)
+        )
+        row = await cursor.fetchone()
+        return None if row is None else _read_document(row[0])
+
+    async def update_document(self, connection: Connection, order_id: str, document: JsonObject, now: datetime) -> None:
+        """Replaces the document of an order that is locked."""
+        await connection.execute(
+            "UPDATE order_core.orders SET document = %s, updated_at = %s WHERE order_id = %s",
+            (Jsonb(document), now, order_id),
+        )
+
+    async def insert_processing_event(self, connection: Connection, order_id: str, version: int, now: datetime) -> None:
+        """Records that processing is told to look at an order again."""
+        await connection.execute(
+            "INSERT INTO order_core.processing_events (order_id, version, created_at) VALUES (%s, %s, %s)",
+            (order_id, version, now),
+        )
+
+    async def list_active(self, connection: Connection, yandex_uid: str, *, limit: int) -> list[OrderRow]:
+        """Returns a passenger's orders whose status is not a final one, the oldest first."""
+        cursor = await connection.execute(_LIST_ACTIVE, (yandex_uid, limit))
+        return [OrderRow.from_row(row) for row in await cursor.fetchall()]
+
+
+# The statuses stand in the statement itself, in the same words as in the condition of the index orders_active_idx: only
+# then does Postgres use it. So the cost does not grow with the orders that a passenger has behind them.
+_LIST_ACTIVE: Final = sql.SQL(
+    """
+    SELECT order_id, yandex_uid, document::text
+    FROM order_core.orders
+    WHERE yandex_uid = %s AND coalesce(document -> 'order' ->> 'status', '') NOT IN ({final_statuses})
+    ORDER BY created_at, order_id
+    LIMIT %s
+    """
+).format(final_statuses=sql.SQL(", ").join(map(sql.Literal, FINAL_STATUSES)))
+
+
+def _whole_or_double(digits: str) -> int | float:
+    # Postgres writes 1e+300 as 301 digits. What was stored as a double is read as one.
+    number = int(digits)
+    return number if abs(number) <= LARGEST_WHOLE else float(number)
+
+
+_DECODER: Final = json.JSONDecoder(parse_int=_whole_or_double)
+
+
+def _read_document(text: str) -> JsonObject:
+    document: JsonObject = _DECODER.decode(text)
+    return document

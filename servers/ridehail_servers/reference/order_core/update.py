@@ -1,0 +1,159 @@
+"""How an update changes a document: which changes go together, and what comes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest
+
+from .document import ABSENT, VERSION, JsonObject, JsonValue, is_whole, unfit_values, value_at
+from .errors import OrderFieldTypeMismatch
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Changes of one document, made all or none. It exists only if it keeps every rule that needs no document.
+
+    Attributes:
+        set: Values to set, by path.
+        unset: Paths to remove.
+        push: Elements to append to arrays, by path.
+        increment: Amounts to add to whole numbers, by path.
+        call_processing: Whether processing is told to look at the order again. An update of its own right: without any
+            change it raises the version as well.
+
+    Raises:
+        InvalidRequest: There is nothing to do; two changes touch the same path, or a path and a part of it;
+            `order.version` is changed in another way than incremented by 1 or more; a value cannot be in a document.
+    """
+
+    set: Mapping[str, JsonValue] = field(default_factory=dict)
+    unset: Sequence[str] = ()
+    push: Mapping[str, Sequence[JsonValue]] = field(default_factory=dict)
+    increment: Mapping[str, int] = field(default_factory=dict)
+    call_processing: bool = False
+
+    def __post_init__(self) -> None:
+        if violations := [*self._emptiness(), *self._overlaps(), *self._version_changes(), *self._unfit_values()]:
+            raise InvalidRequest(violations)
+
+    def _emptiness(self) -> Iterator[FieldViolation]:
+        if not (self.set or self.unset or self.push or self.increment or self.call_processing):
+            yield FieldViolation("", "must change a field or call processing", "set_order_fields.empty")
+
+    def _overlaps(self) -> Iterator[FieldViolation]:
+        changes = [*self._replacements(), *((path, f'increment["{path}"]') for path in self.increment)]
+        covering: list[str] | None = None
+        # In this order a path is followed by all of its parts before any other path comes.
+        for names, change in sorted((path.split("."), change) for path, change in changes):
+            if covering is not None and names[: len(covering)] == covering:
+                description = f"must not touch {'.'.join(covering)} as another change does"
+                yield FieldViolation(change, description, "set_order_fields.overlap")
+            else:
+                covering = names
+
+    def _version_changes(self) -> Iterator[FieldViolation]:
+        for path, change in self._replacements():
+            if f"{VERSION}.".startswith(f"{path}."):
+                description = f"must not replace {VERSION}, which can only be incremented"
+                yield FieldViolation(change, description, "set_order_fields.version")
+        if self.increment.get(VERSION, 1) < 1:
+            yield FieldViolation(f'increment["{VERSION}"]', "must be 1 or more", "set_order_fields.version")
+
+    def _unfit_values(self) -> Iterator[FieldViolation]:
+        for path, value in self.set.items():
+            yield from unfit_values(f'set["{path}"]', value, level=_level(path))
+        for path, elements in self.push.items():
+            yield from unfit_values(f'push["{path}"]', list(elements), level=_level(path))
+
+    def _replacements(self) -> Iterator[tuple[str, str]]:
+        """Yields the path of every change but the increments, and how the request names the change."""
+        yield from ((path, f'set["{path}"]') for path in self.set)
+        yield from ((path, f"unset[{index}]") for index, path in enumerate(self.unset))
+        yield from ((path, f'push["{path}"]') for path in self.push)
+
+
+def apply(update: Update, document: JsonObject, *, order_id: str) -> JsonObject:
+    """Returns the document as the update leaves it: at a higher version, by 1 unless the update increments it itself.
+
+    Objects on the way to a field that is set, pushed to or incremented are made where they are missing; a missing array
+    counts as empty, a missing number as 0. Removing a field that is missing is no error.
+
+    Args:
+        update: The changes.
+        document: As stored. It stays as it is.
+        order_id: Names the order in errors.
+
+    Raises:
+        OrderFieldTypeMismatch: There is a value of another kind on the way to a field, or where an array or a whole
+            number is needed; or an increment leads to where numbers are no longer whole, beyond 2^53 either way.
+    """
+    draft = _Draft(document, order_id)
+    for path, value in sorted(update.set.items(), key=_path):
+        draft.set(path, value)
+    for path, elements in sorted(update.push.items(), key=_path):
+        draft.push(path, elements)
+    for path, amount in sorted({VERSION: 1, **update.increment}.items()):
+        draft.increment(path, amount)
+    for path in update.unset:
+        draft.unset(path)
+    return draft.content
+
+
+class _Draft:
+    """A document that is being changed, apart from the one that it began as."""
+
+    def __init__(self, document: JsonObject, order_id: str) -> None:
+        self.content = document
+        self._order_id = order_id
+
+    def set(self, path: str, value: JsonValue) -> None:
+        parent, name = self._open(path)
+        parent[name] = value
+
+    def push(self, path: str, elements: Sequence[JsonValue]) -> None:
+        parent, name = self._open(path)
+        array = parent.get(name, [])
+        if not isinstance(array, list):
+            raise self._mismatch(path, "an array")
+        parent[name] = [*array, *elements]
+
+    def increment(self, path: str, amount: int) -> None:
+        parent, name = self._open(path)
+        number = parent.get(name, 0)
+        if not is_whole(number) or not is_whole(number + amount):
+            raise self._mismatch(path, "a whole number that stays within -2^53 and 2^53")
+        parent[name] = number + amount
+
+    def unset(self, path: str) -> None:
+        if value_at(self.content, path) is not ABSENT:
+            parent, name = self._open(path)
+            del parent[name]
+
+    def _open(self, path: str) -> tuple[JsonObject, str]:
+        """Returns the object that holds a field, and the field's name in it; the object may be changed.
+
+        Every object on the way is replaced by a copy, since it may belong to the document that the draft began as.
+        """
+        names = path.split(".")
+        self.content = parent = dict(self.content)
+        for depth, name in enumerate(names[:-1], start=1):
+            child = parent.get(name, {})
+            if not isinstance(child, dict):
+                raise self._mismatch(".".join(names[:depth]), "an object")
+            parent[name] = child = dict(child)
+            parent = child
+        return parent, names[-1]
+
+    def _mismatch(self, path: str, needed: str) -> OrderFieldTypeMismatch:
+        return OrderFieldTypeMismatch(self._order_id, path=path, needed=needed)
+
+
+def _path(change: tuple[str, object]) -> str:
+    return change[0]
+
+
+def _level(path: str) -> int:
+    """Returns the level of a field in its document, which is at level 1 itself."""
+    return path.count(".") + 2

@@ -1,0 +1,100 @@
+"""A server or worker process, as its parent starts it: `python -m ridehail_servers.runtime.child NAME`.
+
+The parent writes one line of JSON to standard input and keeps it open: its end means that the parent is gone, so no
+process outlives it. On standard output the child says `ready PORT` once it works, or `error TEXT` before it gives up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import threading
+from typing import Literal
+
+import uvloop
+from pydantic import BaseModel, ConfigDict
+
+from ridehail_servers import suite
+from ridehail_servers.chassis import app, logs
+from ridehail_servers.chassis.config import ConfigError
+from ridehail_servers.chassis.errors import DomainError
+from ridehail_servers.chassis.keys import KeysMissing
+from ridehail_servers.chassis.methods import ContractIncomplete
+from ridehail_servers.chassis.settings import ProcessSettings
+
+EXPECTED_FAILURES = (ConfigError, KeysMissing, ContractIncomplete, DomainError, OSError, RuntimeError, ValueError)
+
+
+class ChildOrder(BaseModel):
+    """What a child is told to be."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    role: Literal["serve", "work"]
+    settings: ProcessSettings
+
+
+async def run(order: ChildOrder, stop: asyncio.Event) -> None:
+    """Does what the order says until told to stop, then drains.
+
+    Args:
+        order: What to be.
+        stop: Set to stop.
+    """
+    definitions = [suite.SERVICES[name] for name in order.settings.services]
+    async with app.build(definitions, order.settings) as built:
+        if order.role == "serve":
+            server = app.Server(built, order.settings)
+            _say(f"ready {await server.start()}")
+            await stop.wait()
+            await server.drain()
+        else:
+            workers = [
+                built.storages[definition.name].queue.run_worker(service.tasks, built.tuning.tasks, stop=stop)
+                for definition, service in built.services
+                if service.tasks
+            ]
+            _say("ready 0")
+            await asyncio.gather(stop.wait(), *workers)
+
+
+def main() -> int:
+    """Reads the order and carries it out.
+
+    Returns:
+        The exit code: 0 after an orderly end, 1 when the process could not start.
+    """
+    order = ChildOrder.model_validate_json(sys.stdin.readline())
+    logs.configure(service=sys.argv[1], level=order.settings.log_level)
+    logger = logs.get_logger(__name__)
+
+    async def supervised() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        threading.Thread(target=_wait_for_parent, args=(loop, stop), daemon=True).start()
+        await run(order, stop)
+
+    try:
+        uvloop.run(supervised())
+    except EXPECTED_FAILURES as error:
+        logger.error("cannot start", error=str(error), exc_info=error)
+        _say("error " + " ".join(str(error).split()))
+        return 1
+    return 0
+
+
+def _wait_for_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    sys.stdin.read()
+    loop.call_soon_threadsafe(stop.set)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""The data directory of `ridehail up`: who uses it, what it left running, and the keys of a development suite.
+
+postgres/   the database          keys/   key rings, gateway.key
+logs/       one file a process    run/    what is running now
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from ridehail_servers.chassis.keys import create_key_pair
+
+_STOP_S = 10.0
+
+
+class DataDirInUse(Exception):
+    """Another `ridehail up` runs on the same data directory."""
+
+
+class DataDir:
+    """Paths, and what happens to them around a run."""
+
+    def __init__(self, path: Path) -> None:
+        """Names the paths; touches nothing.
+
+        Args:
+            path: The data directory.
+        """
+        self.path = path.resolve()
+        self.postgres = self.path / "postgres"
+        self.keys = self.path / "keys"
+        self.logs = self.path / "logs"
+        self.run = self.path / "run"
+        self.metrics = self.run / "metrics"
+        self._processes = self.run / "processes.json"
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Keeps others out for the length of the block, and first stops what a killed run left behind.
+
+        Raises:
+            DataDirInUse: Somebody else is in.
+        """
+        for folder in (self.path, self.logs, self.run):
+            folder.mkdir(parents=True, exist_ok=True)
+        with (self.path / "lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise DataDirInUse(f"another `ridehail up` runs on {self.path}") from error
+            self._stop_leftovers()
+            self._clear_metrics()
+            yield
+
+    def ensure_keys(self) -> None:
+        """Makes development keys where there are none: two of each kind, so that rotation is exercised every day."""
+        for ring in ("tickets", "sessions"):
+            for kid in ("dev-1", "dev-2"):
+                if not (self.keys / ring / f"{kid}.public.pem").exists():
+                    create_key_pair(self.keys / ring, kid)
+        gateway_key = self.keys / "gateway.key"
+        if not gateway_key.exists():
+            descriptor = os.open(gateway_key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(secrets.token_urlsafe(32))
+
+    def remember_process(self, pid: int) -> None:
+        """Notes a started process, so that the next run can stop it if this one is killed.
+
+        Args:
+            pid: Of a living child.
+        """
+        try:
+            started = psutil.Process(pid).create_time()
+        except psutil.NoSuchProcess:
+            return
+        self._write_processes([*self._read_processes(), (pid, started)])
+
+    def _stop_leftovers(self) -> None:
+        leftovers = []
+        for pid, started in self._read_processes():
+            try:
+                process = psutil.Process(pid)
+                # A process of the same id that began at another moment is somebody else's.
+                if process.create_time() == started:
+                    process.terminate()
+                    leftovers.append(process)
+            except psutil.NoSuchProcess:
+                continue
+        _, alive = psutil.wait_procs(leftovers, timeout=_STOP_S)
+        for process in alive:
+            process.kill()
+        psutil.wait_procs(alive, timeout=_STOP_S)
+        self._write_processes([])
+
+    def _clear_metrics(self) -> None:
+        self.metrics.mkdir(exist_ok=True)
+        for file in self.metrics.glob("*.db"):
+            file.unlink()
+
+    def _read_processes(self) -> list[tuple[int, float]]:
+        try:
+            return [(int(pid), float(started)) for pid, started in json.loads(self._processes.read_text())]
+        except (OSError, ValueError, TypeError):
+            return []
+
+    def _write_processes(self, processes: list[tuple[int, float]]) -> None:
+        self._processes.write_text(json.dumps(processes))

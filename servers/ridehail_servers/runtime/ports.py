@@ -1,0 +1,48 @@
+"""Ports of this machine."""
+
+from __future__ import annotations
+
+import socket
+
+
+class PortTaken(Exception):
+    """Somebody else listens there."""
+
+
+def reserve(host: str, port: int) -> socket.socket:
+    """Reserves a port for several processes that all bind it with SO_REUSEPORT.
+
+    The returned socket is bound but does not listen, so it gets no connections; keep it open while the port is used.
+
+    Args:
+        host: The address to bind.
+        port: The port; 0: any free one.
+
+    Raises:
+        PortTaken: Somebody else has it.
+    """
+    try:
+        # SO_REUSEPORT alone would let us in beside another suite of the same user; a plain bind is refused then.
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+        reserved = socket.socket()
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        reserved.bind((host, port))
+    except OSError as error:
+        raise PortTaken(f"port {port} on {host}: {error.strerror}") from error
+    return reserved
+
+
+def free_port(host: str, port: int) -> int:
+    """Returns the port, or for 0 one that is free now.
+
+    Args:
+        host: The address that will be bound.
+        port: The wanted port.
+
+    Raises:
+        PortTaken: Somebody else has it.
+    """
+    with reserve(host, port) as reserved:
+        return int(reserved.getsockname()[1])

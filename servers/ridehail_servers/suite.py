@@ -1,0 +1,34 @@
+"""The composition root: which services exist. A new service is one line in `_SERVICES`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ridehail.common.v1 import options_pb2
+from ridehail_clients.contract import service_audience
+
+from .chassis.service_definition import ServiceDefinition
+from .passenger_authorizer.definition import definition as passenger_authorizer
+from .reference.order_core.definition import DEFINITION as ORDER_CORE
+from .toll_roads.definition import DEFINITION as TOLL_ROADS
+
+_SERVICES = (
+    TOLL_ROADS,
+    ORDER_CORE,
+)
+
+
+def _passenger_services(definitions: Iterable[ServiceDefinition]) -> dict[str, str]:
+    """Returns the full name of every gRPC service for passengers, with the service of the suite that serves it."""
+    return {
+        contract.descriptor.full_name: definition.name
+        for definition in definitions
+        for contract in definition.contracts
+        if service_audience(contract.descriptor) == options_pb2.AUDIENCE_PASSENGER
+    }
+
+
+SERVICES: dict[str, ServiceDefinition] = {
+    definition.name: definition for definition in (*_SERVICES, passenger_authorizer(_passenger_services(_SERVICES)))
+}
+"""Every service, by name."""

@@ -1,0 +1,61 @@
+"""How toll_roads is put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ridehail.tollroads.v1 import toll_roads_api_pb2, toll_roads_api_pb2_grpc
+from ridehail_clients import AsyncOrderCoreClient
+
+from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
+
+from .config import TollRoadsConfig
+from .demo import load_demo
+from .offers import Offers
+from .order_offers import OrderCoreOffers
+from .order_saves import OrderSaves
+from .roads import RoadsByOffer, RoadsByOrder
+from .service import PassengerTollRoadsServicer, Roads, TollRoadsServicer
+from .store import TollRoadsStore
+
+_SERVICES = toll_roads_api_pb2.DESCRIPTOR.services_by_name
+
+
+@asynccontextmanager
+async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
+    """Makes the service for one process."""
+    assert context.storage is not None
+    assert context.config is not None
+    database, queue, config = context.storage.database, context.storage.queue, context.config
+    store = TollRoadsStore()
+    saves = OrderSaves(database, store, queue, context.clock)
+    order_core = AsyncOrderCoreClient(context.channels["order-core"], ticket=context.tickets)
+    roads: dict[str, Roads] = {
+        "order": RoadsByOrder(database, store),
+        "offer": RoadsByOffer(database, store, OrderCoreOffers(order_core)),
+    }
+    yield RunningService(
+        servicers=(
+            TollRoadsServicer(Offers(database, store, context.clock), lambda: roads[config.value.retrieve_by], saves),
+            PassengerTollRoadsServicer(),
+        ),
+        tasks=(saves.task,),
+    )
+
+
+DEFINITION = ServiceDefinition(
+    name="toll-roads",
+    schema="toll_roads",
+    config=("toll_roads.yaml", TollRoadsConfig),
+    neighbours=("order-core",),
+    contracts=(
+        Contract(_SERVICES["TollRoadsService"], toll_roads_api_pb2_grpc.add_TollRoadsServiceServicer_to_server),
+        Contract(
+            _SERVICES["PassengerTollRoadsService"],
+            toll_roads_api_pb2_grpc.add_PassengerTollRoadsServiceServicer_to_server,
+        ),
+    ),
+    build=build,
+    demo=load_demo,
+)

@@ -1,0 +1,54 @@
+"""Whether an order that processing reports is saved, and as what.
+
+Source: the section "toll_roads_order_save" of the toll-roads design.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class OrderSave:
+    """An order as processing reports it.
+
+    Attributes:
+        order_id: The order.
+        created: When it was made; aware.
+        offer_id: The offer that it was made from, if any.
+        can_switch_road: Whether the rider may switch the road during the ride.
+        user_chose_toll_road: The road that the rider chose when ordering.
+        yandex_uid: The passenger; None when not told.
+    """
+
+    order_id: str
+    created: datetime
+    offer_id: str | None
+    can_switch_road: bool
+    user_chose_toll_road: bool
+    yandex_uid: str | None
+
+
+class Refusal(StrEnum):
+    """Why an order is never saved."""
+
+    FREE_ROAD_WITH_TOLL_OFFER = "the rider chose the free road, but the offer was built by a toll road"
+    OTHER_DATA = "the order is saved with other data"
+    OFFER_TAKEN = "the offer belongs to another order"
+
+
+def check_offer(save: OrderSave, *, offer_is_stored: bool) -> Refusal | None:
+    """Judges the rider's choice by the order's offer.
+
+    A toll-road order whose offer is missing is fine: the offer may have been made while this service was down, and a
+    rider must be able to order all the same; or the offer is a free-road one, which as a rule costs more.
+
+    Args:
+        save: The order.
+        offer_is_stored: Whether the order's offer is among the toll-road offers.
+    """
+    if not save.user_chose_toll_road and offer_is_stored:
+        return Refusal.FREE_ROAD_WITH_TOLL_OFFER
+    return None

@@ -1,0 +1,144 @@
+"""The SQL of toll_roads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg.rows import class_row
+
+from ridehail_servers.chassis.database import Connection
+
+from .order_save import OrderSave
+
+
+@dataclass(frozen=True, slots=True)
+class RoadRow:
+    """The latest change of an order."""
+
+    order_id: str
+    has_toll_road: bool
+    can_switch_road: bool
+    created: datetime
+
+
+class TollRoadsStore:
+    """One method per statement. Every method runs on the caller's connection, in its transaction if there is one."""
+
+    async def insert_offer(self, connection: Connection, offer_id: str, created_at: datetime) -> None:
+        """Stores an offer; a known one keeps its time."""
+        await connection.execute(
+            "INSERT INTO toll_roads.offers (offer_id, created_at) VALUES (%s, %s) ON CONFLICT (offer_id) DO NOTHING",
+            (offer_id, created_at),
+        )
+
+    async def offers_among(self, connection: Connection, offer_ids: Sequence[str]) -> set[str]:
+        """Returns those of the ids that are stored offers."""
+        cursor = await connection.execute(
+            "SELECT offer_id FROM toll_roads.offers WHERE offer_id = ANY(%s)", (list(offer_ids),)
+        )
+        return {row[0] for row in await cursor.fetchall()}
+
+    async def latest_roads(self, connection: Connection, order_ids: Sequence[str]) -> list[RoadRow]:
+        """Returns the latest change of each of the orders that have one."""
+        async with connection.cursor(row_factory=class_row(RoadRow)) as cursor:
+            await cursor.execute(
+                """
+                SELECT orders.order_id, latest.has_toll_road, orders.can_switch_road, latest.created_at AS created
+                FROM toll_roads.orders
+                CROSS JOIN LATERAL (
+                    SELECT has_toll_road, created_at
+                    FROM toll_roads.log_has_toll_road AS log
+                    WHERE log.order_id = orders.order_id
+                    ORDER BY created_at DESC
+                    LIMIT 1
+                ) AS latest
+                WHERE orders.order_id = ANY(%s)
+                """,
+                (list(order_ids),),
+            )
+            return await cursor.fetchall()
+
+    async def insert_save_request(self, connection: Connection, save: OrderSave, requested_at: datetime) -> int:
+        """Stores an order that the task is to save; returns the request's id."""
+        cursor = await connection.execute(
+            """
+            INSERT INTO toll_roads.order_save_requests (
+                order_id, created_at, offer_id, can_switch_road, user_chose_toll_road, yandex_uid, requested_at
+            ) VALUES (%s, %s, %s, %s, %s, %s, %s)
+            RETURNING request_id
+            """,
+            (
+                save.order_id,
+                save.created,
+                save.offer_id,
+                save.can_switch_road,
+                save.user_chose_toll_road,
+                save.yandex_uid,
+                requested_at,
+            ),
+        )
+        row = await cursor.fetchone()
+        assert row is not None
+        return int(row[0])
+
+    async def lock_save_request(self, connection: Connection, request_id: int) -> OrderSave | None:
+        """Returns an open request, locked against another run of its task; None when it is done or refused already."""
+        async with connection.cursor(row_factory=class_row(OrderSave)) as cursor:
+            await cursor.execute(
+                """
+                SELECT order_id, created_at AS created, offer_id, can_switch_road, user_chose_toll_road, yandex_uid
+                FROM toll_roads.order_save_requests
+                WHERE request_id = %s AND refused_because IS NULL
+                FOR UPDATE
+                """,
+                (request_id,),
+            )
+            return await cursor.fetchone()
+
+    async def delete_save_request(self, connection: Connection, request_id: int) -> None:
+        """Removes a request that is done."""
+        await connection.execute("DELETE FROM toll_roads.order_save_requests WHERE request_id = %s", (request_id,))
+
+    async def mark_save_request_refused(self, connection: Connection, request_id: int, because: str) -> None:
+        """Keeps a refused request for whoever asks why, without the passenger."""
+        await connection.execute(
+            """
+            UPDATE toll_roads.order_save_requests SET refused_because = %s, yandex_uid = NULL WHERE request_id = %s
+            """,
+            (because, request_id),
+        )
+
+    async def has_log_row(self, connection: Connection, order_id: str, created: datetime) -> bool:
+        """Tells whether the order has a change of exactly this moment."""
+        cursor = await connection.execute(
+            "SELECT 1 FROM toll_roads.log_has_toll_road WHERE order_id = %s AND created_at = %s", (order_id, created)
+        )
+        return await cursor.fetchone() is not None
+
+    async def has_order(self, connection: Connection, order_id: str) -> bool:
+        """Tells whether the order is stored."""
+        cursor = await connection.execute("SELECT 1 FROM toll_roads.orders WHERE order_id = %s", (order_id,))
+        return await cursor.fetchone() is not None
+
+    async def insert_order(self, connection: Connection, save: OrderSave) -> bool:
+        """Stores an order; returns False, and stores nothing, when its id or its offer is taken."""
+        cursor = await connection.execute(
+            """
+            INSERT INTO toll_roads.orders (order_id, created_at, offer_id, can_switch_road, yandex_uid)
+            VALUES (%s, %s, %s, %s, %s)
+            ON CONFLICT DO NOTHING
+            """,
+            (save.order_id, save.created, save.offer_id, save.can_switch_road, save.yandex_uid),
+        )
+        return cursor.rowcount == 1
+
+    async def insert_log_row(
+        self, connection: Connection, order_id: str, created: datetime, *, has_toll_road: bool
+    ) -> None:
+        """Stores a change of an order's road."""
+        await connection.execute(
+            "INSERT INTO toll_roads.log_has_toll_road (order_id, created_at, has_toll_road) VALUES (%s, %s, %s)",
+            (order_id, created, has_toll_road),
+        )

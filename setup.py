@@ -1,0 +1,26 @@
+"""Collects the packages of the three source roots, and ships the files that the servers need at run time.
+
+Everything else about the distribution is in setup.cfg.
+"""
+
+from setuptools import find_namespace_packages, setup
+
+SOURCE_ROOTS = ("generated", "clients", "servers")
+# Folders of plain files that are part of the server package: read by `ridehail_servers.resources`.
+RESOURCES = {f"ridehail_servers.resources.{name}": name for name in ("config", "deploy", "migrations")}
+
+package_dir: dict[str, str] = dict(RESOURCES)
+packages: list[str] = list(RESOURCES)
+for root in SOURCE_ROOTS:
+    for package in find_namespace_packages(root):
+        packages.append(package)
+        package_dir[package] = f"{root}/{package.replace('.', '/')}"
+
+setup(
+    packages=packages,
+    package_dir=package_dir,
+    package_data={
+        "ridehail": ["*.binpb", "py.typed"],
+        "": ["*.pyi", "py.typed", "*.yaml", "*.json", "*.j2", "*/*.sql", "*/*.py"],
+    },
+)

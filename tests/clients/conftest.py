@@ -1,0 +1,22 @@
+"""What the tests of the clients share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.clients.flavours import ASYNCIO, BLOCKING, Flavour
+from tests.clients.scripted_server import ScriptedServer, running_server
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with running_server() as running:
+        yield running
+
+
+@pytest.fixture(params=[ASYNCIO, BLOCKING], ids=lambda flavour: flavour.name)
+def flavour(request: pytest.FixtureRequest) -> Flavour:
+    chosen: Flavour = request.param
+    return chosen

@@ -1,0 +1,66 @@
+"""Every RPC of the contracts, with an example of a call."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import ridehail_clients  # noqa: F401  # loads the descriptors into the default pool
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.descriptor_pool import Default
+from ridehail.common.v1 import error_reason_pb2
+
+DESCRIPTORS = Path(error_reason_pb2.__file__).parents[2] / "descriptors.binpb"
+MOMENT = datetime(2026, 3, 4, 5, 6, 7, 890123, tzinfo=UTC)
+
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "TollRoadsService/SaveOffer": {"offer_id": "offer"},
+    "TollRoadsService/RetrieveOrder": {"order_id": "order"},
+    "TollRoadsService/BatchRetrieveOrders": {"order_ids": ["first", "second"]},
+    "TollRoadsService/EnqueueOrderSave": {"order_id": "order", "created": MOMENT},
+    "PassengerTollRoadsService/SwitchRoad": {"order_id": "order", "has_toll_road": True, "created": MOMENT},
+    "OrderCoreService/PutOrder": {"order_id": "order", "yandex_uid": "uid", "document": {}},
+    "OrderCoreService/GetOrderFields": {"order_id": "order", "fields": ["order.status"]},
+    "OrderCoreService/SetOrderFields": {"order_id": "order", "set": {"order.status": "driving"}},
+    "OrderCoreService/GetOrderInfo": {"order_id": "order"},
+    "OrderCoreService/ListActiveOrders": {"yandex_uid": "uid"},
+}
+
+
+@dataclass(frozen=True)
+class Rpc:
+    """An RPC and the names that the clients have to give it."""
+
+    descriptor: MethodDescriptor
+
+    @property
+    def name(self) -> str:
+        return f"{self.descriptor.containing_service.name}/{self.descriptor.name}"
+
+    @property
+    def client(self) -> str:
+        return f"{self.descriptor.containing_service.name.removesuffix('Service')}Client"
+
+    @property
+    def method(self) -> str:
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", self.descriptor.name).lower()
+
+    @property
+    def example(self) -> dict[str, Any]:
+        return EXAMPLES[self.name]
+
+
+def all_rpcs() -> list[Rpc]:
+    """Every RPC of the descriptor set that ships with the contracts."""
+    packaged = FileDescriptorSet.FromString(DESCRIPTORS.read_bytes())
+    return [
+        Rpc(Default().FindServiceByName(f"{file.package}.{service.name}").methods_by_name[method.name])
+        for file in packaged.file
+        if file.package.startswith("ridehail.")
+        for service in file.service
+        for method in service.method
+    ]

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import asyncio
+import time
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2
+from ridehail_clients import (
+    AsyncTollRoadsClient,
+    CallTimedOut,
+    ServiceError,
+    TollRoadsClient,
+    TransportUnavailable,
+    open_async_channel,
+    open_sync_channel,
+)
+from ridehail_clients.channel import version
+
+from tests.clients.flavours import Flavour
+from tests.clients.rpcs import EXAMPLES
+from tests.clients.scripted_server import ScriptedServer, reply, running_server
+
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+SAVE_OFFER = ("TollRoadsClient", "save_offer", {"offer_id": "offer"})
+SWITCH_ROAD = "PassengerTollRoadsClient", "switch_road"
+
+
+async def test_calls_name_the_library_and_its_version(server: ScriptedServer, flavour: Flavour) -> None:
+    await flavour.call(server.target, *SAVE_OFFER)
+
+    assert str(server.received[0].metadata["user-agent"]).startswith(f"ridehail-clients/{version()} ")
+
+
+async def test_a_server_that_reports_itself_as_not_serving_gets_no_calls(
+    server: ScriptedServer, flavour: Flavour
+) -> None:
+    server.health.set("", NOT_SERVING)
+
+    with pytest.raises(TransportUnavailable):
+        await flavour.call(server.target, *SAVE_OFFER)
+
+    assert server.received == []
+
+
+async def test_a_server_without_health_service_gets_calls(flavour: Flavour) -> None:
+    with running_server(with_health=False) as server:
+        await flavour.call(server.target, *SAVE_OFFER)
+
+    assert len(server.received) == 1
+
+
+async def test_calls_of_passengers_do_not_depend_on_health(server: ScriptedServer, flavour: Flavour) -> None:
+    server.health.set("", NOT_SERVING)
+
+    await flavour.call(server.target, *SWITCH_ROAD, EXAMPLES["PassengerTollRoadsService/SwitchRoad"])
+
+    assert len(server.received) == 1
+
+
+async def test_calls_are_spread_over_the_servers_of_the_target(flavour: Flavour) -> None:
+    with running_server() as first, running_server() as second:
+        target = f"ipv4:{first.target},{second.target}"
+        client = flavour.client_class("TollRoadsClient")(target)
+        # Until both connections stand, all calls go to the server that was quicker.
+        until = time.monotonic() + 10
+        while not (first.received and second.received) and time.monotonic() < until:
+            answer = client.save_offer(offer_id="offer")
+            if answer is not None:
+                await answer
+        closing = client.close()
+        if closing is not None:
+            await closing
+
+        assert first.received
+        assert second.received
+
+
+async def test_a_lent_asyncio_channel_stays_open(server: ScriptedServer) -> None:
+    async with open_async_channel(server.target) as channel:
+        async with AsyncTollRoadsClient(channel) as client:
+            await client.save_offer(offer_id="offer")
+        await AsyncTollRoadsClient(channel).save_offer(offer_id="offer")
+
+    assert len(server.received) == 2
+
+
+def test_a_lent_blocking_channel_stays_open(server: ScriptedServer) -> None:
+    with open_sync_channel(server.target) as channel:
+        with TollRoadsClient(channel) as client:
+            client.save_offer(offer_id="offer")
+        TollRoadsClient(channel).save_offer(offer_id="offer")
+
+    assert len(server.received) == 2
+
+
+async def test_messages_beyond_four_mebibytes_are_refused(server: ScriptedServer, flavour: Flavour) -> None:
+    with pytest.raises(ServiceError) as raised:
+        await flavour.call(
+            server.target,
+            "OrderCoreClient",
+            "put_order",
+            {"order_id": "order", "yandex_uid": "uid", "document": {"text": "x" * (4 * 1024 * 1024)}, "timeout": 20},
+        )
+
+    assert raised.value.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert server.received == []
+
+
+async def test_closing_a_blocking_client_ends_its_calls_without_repeating_them(server: ScriptedServer) -> None:
+    server.script(server.hang, reply())
+    client = TollRoadsClient(server.target, attempt_timeout=30)
+    call = asyncio.create_task(asyncio.to_thread(client.save_offer, offer_id="offer", timeout=30))
+    assert await asyncio.to_thread(server.first_received.wait, 10)
+
+    client.close()
+
+    with pytest.raises(ServiceError) as raised:
+        await call
+    assert raised.value.code is grpc.StatusCode.CANCELLED
+    assert len(server.received) == 1
+
+
+async def test_a_client_that_wants_tls_sends_nothing_in_plain_text(server: ScriptedServer, flavour: Flavour) -> None:
+    with pytest.raises((TransportUnavailable, CallTimedOut)):
+        await flavour.call(server.target, *SAVE_OFFER, channel_credentials=grpc.ssl_channel_credentials())
+
+    assert server.received == []

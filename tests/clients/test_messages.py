@@ -1,0 +1,329 @@
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from google.protobuf.json_format import ParseDict
+from google.protobuf.message import Message
+from google.protobuf.struct_pb2 import Struct
+from google.protobuf.timestamp_pb2 import Timestamp
+from hypothesis import given
+from hypothesis import strategies as st
+from ridehail.ordercore.v1 import order_core_api_pb2 as order_core
+from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
+from ridehail_clients import (
+    ActiveOrder,
+    ActiveOrders,
+    JsonInput,
+    JsonValue,
+    OrderFields,
+    OrderInfo,
+    OrderRoad,
+    OrderRoads,
+)
+from ridehail_clients._messages.fields import from_timestamp, to_timestamp
+from ridehail_clients.json_values import from_struct, to_struct
+
+from tests.clients.flavours import Flavour
+from tests.clients.scripted_server import ScriptedServer, reply
+
+MOSCOW = timezone(timedelta(hours=3))
+NOON = datetime(2026, 3, 4, 12, 0, 0, 123456, tzinfo=UTC)
+NOON_TEXT = "2026-03-04T12:00:00.123456Z"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A call as Python and as the wire see it."""
+
+    client: str
+    method: str
+    arguments: dict[str, Any]
+    request: Message
+    answer: Message
+    result: object
+
+
+CASES = [
+    Case(
+        "TollRoadsClient",
+        "save_offer",
+        {"offer_id": "offer"},
+        toll_roads.SaveOfferRequest(offer_id="offer"),
+        toll_roads.SaveOfferResponse(),
+        None,
+    ),
+    Case(
+        "TollRoadsClient",
+        "retrieve_order",
+        {"order_id": "order"},
+        toll_roads.RetrieveOrderRequest(order_id="order"),
+        ParseDict({"has_toll_road": True, "created": NOON_TEXT}, toll_roads.RetrieveOrderResponse()),
+        OrderRoad(order_id="order", has_toll_road=True, can_switch_road=False, created=NOON),
+    ),
+    Case(
+        "TollRoadsClient",
+        "retrieve_order",
+        {"order_id": "order"},
+        toll_roads.RetrieveOrderRequest(order_id="order"),
+        toll_roads.RetrieveOrderResponse(can_switch_road=True),
+        OrderRoad(order_id="order", has_toll_road=False, can_switch_road=True, created=None),
+    ),
+    Case(
+        "TollRoadsClient",
+        "batch_retrieve_orders",
+        {"order_ids": ("first", "second")},
+        toll_roads.BatchRetrieveOrdersRequest(order_ids=["first", "second"]),
+        ParseDict(
+            {
+                "orders": [{"order_id": "first", "has_toll_road": True, "created": NOON_TEXT}],
+                "missing_order_ids": ["second"],
+            },
+            toll_roads.BatchRetrieveOrdersResponse(),
+        ),
+        OrderRoads(
+            orders=(OrderRoad(order_id="first", has_toll_road=True, can_switch_road=False, created=NOON),),
+            missing_order_ids=("second",),
+        ),
+    ),
+    Case(
+        "TollRoadsClient",
+        "enqueue_order_save",
+        {
+            "order_id": "order",
+            "created": NOON.astimezone(MOSCOW),
+            "offer_id": "offer",
+            "can_switch_road": True,
+            "user_chose_toll_road": True,
+            "yandex_uid": "uid",
+        },
+        ParseDict(
+            {
+                "order_id": "order",
+                "created": NOON_TEXT,
+                "offer_id": "offer",
+                "can_switch_road": True,
+                "user_chose_toll_road": True,
+                "yandex_uid": "uid",
+            },
+            toll_roads.EnqueueOrderSaveRequest(),
+        ),
+        toll_roads.EnqueueOrderSaveResponse(),
+        None,
+    ),
+    Case(
+        "TollRoadsClient",
+        "enqueue_order_save",
+        {"order_id": "order", "created": NOON},
+        ParseDict({"order_id": "order", "created": NOON_TEXT}, toll_roads.EnqueueOrderSaveRequest()),
+        toll_roads.EnqueueOrderSaveResponse(),
+        None,
+    ),
+    Case(
+        "PassengerTollRoadsClient",
+        "switch_road",
+        {"order_id": "order", "has_toll_road": True, "created": NOON},
+        ParseDict({"order_id": "order", "has_toll_road": True, "created": NOON_TEXT}, toll_roads.SwitchRoadRequest()),
+        toll_roads.SwitchRoadResponse(),
+        None,
+    ),
+    Case(
+        "OrderCoreClient",
+        "put_order",
+        {"order_id": "order", "yandex_uid": "uid", "document": {"order": {"tags": ["a", None, 1.5], "paid": False}}},
+        ParseDict(
+            {
+                "order_id": "order",
+                "yandex_uid": "uid",
+                "document": {"order": {"tags": ["a", None, 1.5], "paid": False}},
+            },
+            order_core.PutOrderRequest(),
+        ),
+        order_core.PutOrderResponse(version=3),
+        3,
+    ),
+    Case(
+        "OrderCoreClient",
+        "get_order_fields",
+        {"order_id": "order", "fields": ["order.price", "order.stops"]},
+        order_core.GetOrderFieldsRequest(order_id="order", fields=["order.price", "order.stops"]),
+        ParseDict(
+            {"fields": {"order": {"price": 120, "stops": [{"lat": 55.5}, []]}}, "version": 4},
+            order_core.GetOrderFieldsResponse(),
+        ),
+        OrderFields(fields={"order": {"price": 120, "stops": [{"lat": 55.5}, []]}}, version=4),
+    ),
+    Case(
+        "OrderCoreClient",
+        "set_order_fields",
+        {
+            "order_id": "order",
+            "expected_version": 0,
+            "set": {"order.status": "driving", "order.price": {"value": 120}},
+            "unset": ["order.offer"],
+            "push": {"changes.objects": [{"id": 1}, "two"]},
+            "increment": {"order.version": 2},
+            "call_processing": True,
+        },
+        ParseDict(
+            {
+                "order_id": "order",
+                "expected_version": 0,
+                "set": {"order.status": "driving", "order.price": {"value": 120}},
+                "unset": ["order.offer"],
+                "push": {"changes.objects": [{"id": 1}, "two"]},
+                "increment": {"order.version": 2},
+                "call_processing": True,
+            },
+            order_core.SetOrderFieldsRequest(),
+        ),
+        order_core.SetOrderFieldsResponse(version=6),
+        6,
+    ),
+    Case(
+        "OrderCoreClient",
+        "set_order_fields",
+        {"order_id": "order", "call_processing": True},
+        order_core.SetOrderFieldsRequest(order_id="order", call_processing=True),
+        order_core.SetOrderFieldsResponse(version=7),
+        7,
+    ),
+    Case(
+        "OrderCoreClient",
+        "get_order_info",
+        {"order_id": "order"},
+        order_core.GetOrderInfoRequest(order_id="order"),
+        order_core.GetOrderInfoResponse(order_id="order", yandex_uid="uid", status="driving", sharing_key="key"),
+        OrderInfo(order_id="order", yandex_uid="uid", status="driving", sharing_key="key"),
+    ),
+    Case(
+        "OrderCoreClient",
+        "list_active_orders",
+        {"yandex_uid": "uid"},
+        order_core.ListActiveOrdersRequest(yandex_uid="uid"),
+        ParseDict(
+            {
+                "orders": [{"orderid": "order", "status": "driving", "parts": {"route": "7"}, "details": {"eta": 5}}],
+                "can_make_more_orders": False,
+                "no_more_orders_reason": "too many",
+            },
+            order_core.ListActiveOrdersResponse(),
+        ),
+        ActiveOrders(
+            orders=(ActiveOrder(orderid="order", status="driving", parts={"route": "7"}, details={"eta": 5}),),
+            can_make_more_orders=False,
+            no_more_orders_reason="too many",
+        ),
+    ),
+    Case(
+        "OrderCoreClient",
+        "list_active_orders",
+        {"yandex_uid": "uid"},
+        order_core.ListActiveOrdersRequest(yandex_uid="uid"),
+        order_core.ListActiveOrdersResponse(),
+        ActiveOrders(orders=(), can_make_more_orders=None, no_more_orders_reason=None),
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.client}.{case.method}")
+async def test_arguments_become_the_request_and_the_answer_becomes_python_values(
+    server: ScriptedServer, flavour: Flavour, case: Case
+) -> None:
+    server.script(reply(case.answer))
+
+    returned = await flavour.call(server.target, case.client, case.method, case.arguments | {"timeout": 10})
+
+    assert server.received[0].request == case.request
+    assert returned == case.result
+    assert type(returned) is type(case.result)
+
+
+@pytest.mark.parametrize(
+    ("client", "method", "arguments"),
+    [
+        ("TollRoadsClient", "enqueue_order_save", {"order_id": "order"}),
+        ("PassengerTollRoadsClient", "switch_road", {"order_id": "order", "has_toll_road": True}),
+    ],
+)
+async def test_a_naive_datetime_is_refused(
+    server: ScriptedServer, flavour: Flavour, client: str, method: str, arguments: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match="aware"):
+        await flavour.call(server.target, client, method, arguments | {"created": NOON.replace(tzinfo=None)})
+
+    assert server.received == []
+
+
+@pytest.mark.parametrize(
+    ("client", "method", "arguments"),
+    [
+        ("TollRoadsClient", "batch_retrieve_orders", {"order_ids": "order"}),
+        ("OrderCoreClient", "get_order_fields", {"order_id": "order", "fields": "order.status"}),
+        ("OrderCoreClient", "set_order_fields", {"order_id": "order", "unset": "order.status"}),
+        ("OrderCoreClient", "set_order_fields", {"order_id": "order", "push": {"order.tags": "tag"}}),
+    ],
+)
+async def test_one_string_in_place_of_several_is_refused(
+    server: ScriptedServer, flavour: Flavour, client: str, method: str, arguments: dict[str, Any]
+) -> None:
+    with pytest.raises(TypeError, match="not"):
+        await flavour.call(server.target, client, method, arguments)
+
+    assert server.received == []
+
+
+@given(st.datetimes(timezones=st.timezones(), min_value=datetime(2, 1, 1), max_value=datetime(9998, 12, 31)))  # noqa: DTZ001
+def test_a_moment_survives_the_way_to_the_wire_and_back(moment: datetime) -> None:
+    sent = Timestamp.FromString(to_timestamp("moment", moment).SerializeToString())
+
+    returned = from_timestamp(sent)
+
+    assert returned == moment.astimezone(UTC)
+    assert returned.tzinfo is UTC
+
+
+_whole = st.integers(-(2**53), 2**53)
+_text = st.text(st.characters(exclude_categories=["Cs"]))
+_scalars = st.none() | st.booleans() | _whole | st.floats(allow_nan=False, allow_infinity=False) | _text
+_values = st.recursive(
+    _scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_text, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(_text, _values, max_size=5))
+def test_a_document_survives_the_way_to_the_wire_and_back(document: dict[str, JsonValue]) -> None:
+    sent = Struct.FromString(to_struct(document).SerializeToString())
+
+    assert _typed(from_struct(sent)) == _typed(document)
+
+
+def _typed(value: JsonValue) -> object:
+    """The value with its types, whole numbers as int: 1 and True are two values, 1 and 1.0 are one, as in JSON."""
+    if isinstance(value, dict):
+        return {name: _typed(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_typed(one) for one in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53:
+        return int, value
+    return type(value), value
+
+
+@pytest.mark.parametrize("number", [2**53 + 1, -(2**53) - 1, 10**400, math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("wrap", [lambda x: x, lambda x: [x], lambda x: {"inner": x}], ids=["bare", "array", "object"])
+def test_a_number_that_would_change_on_the_way_is_refused(number: float, wrap: Any) -> None:
+    with pytest.raises(ValueError, match="number"):
+        to_struct({"number": wrap(number)})
+
+
+@pytest.mark.parametrize(
+    "value", [b"bytes", NOON, {1, 2}, {1: "name"}, object()], ids=lambda value: type(value).__name__
+)
+def test_what_is_no_json_is_refused(value: JsonInput) -> None:
+    with pytest.raises(TypeError, match="JSON"):
+        to_struct({"value": value})

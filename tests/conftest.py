@@ -1,0 +1,74 @@
+"""What every test can ask for: a fresh database, keys, configuration, a running suite."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from ridehail_servers import resources, suite
+from ridehail_servers.chassis import migrations
+from ridehail_servers.runtime.data_dir import DataDir
+from ridehail_servers.runtime.postgres import EmbeddedPostgres
+
+from tests.support.suite_in_process import SuiteInProcess, suite_in_process
+
+_TEMPLATE = "template_of_tests"
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Postgres for the whole session, whose template database has every migration."""
+    folder = tmp_path_factory.mktemp("pg") / "postgres"
+    server = EmbeddedPostgres(folder)
+    with (folder / "postgresql.auto.conf").open("a") as file:
+        file.write("fsync = off\nshared_buffers = 64MB\n")  # these databases need not survive a crash of the machine
+    url = server.start()
+    try:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {_TEMPLATE}")
+        for definition in suite.SERVICES.values():
+            if definition.schema is not None:
+                folder = resources.folder("migrations") / definition.schema
+                migrations.migrate(_with_database(url, _TEMPLATE), definition.schema, folder)
+        yield url
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def database_url(postgres_url: str) -> Iterator[str]:
+    """A database of the test's own, with every migration."""
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+        yield _with_database(postgres_url, name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def keys_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Key rings and the gateway's key."""
+    data = DataDir(tmp_path_factory.mktemp("data"))
+    data.ensure_keys()
+    return data.keys
+
+
+@pytest.fixture
+def config_dir(tmp_path: Path) -> Path:
+    """A copy of the shipped configuration, for the test to edit."""
+    return Path(shutil.copytree(resources.folder("config"), tmp_path / "config"))
+
+
+@pytest.fixture
+async def running_suite(database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[SuiteInProcess]:
+    """All services, served."""
+    async with suite_in_process(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir) as running:
+        yield running
+
+
+def _with_database(url: str, name: str) -> str:
+    return psycopg.conninfo.make_conninfo(url, dbname=name)

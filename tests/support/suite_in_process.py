@@ -1,0 +1,120 @@
+"""Services of the suite in the test's own event loop: real Postgres, real channels, all interceptors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import grpc
+import psycopg
+from ridehail_servers import suite
+from ridehail_servers.chassis import app
+from ridehail_servers.chassis.clock import Clock, system_clock
+from ridehail_servers.chassis.database import Database
+from ridehail_servers.chassis.keys import KeyRing
+from ridehail_servers.chassis.settings import ProcessSettings
+from ridehail_servers.chassis.tickets import TicketIssuer
+from ridehail_servers.runtime.ports import reserve
+
+
+@dataclass
+class SuiteInProcess:
+    """A running suite, and what a test needs to talk to it."""
+
+    address: str
+    database_url: str
+    settings: ProcessSettings
+    built: app.Built
+    keys: KeyRing
+
+    def ticket(self, source: str) -> Callable[[str], str]:
+        """Returns a ticket source for the client library."""
+        return TicketIssuer(self.keys, source)
+
+    def metadata(self, source: str, destination: str) -> tuple[tuple[str, str], ...]:
+        """Returns the metadata of a raw call."""
+        return (("x-ya-service-ticket", TicketIssuer(self.keys, source, ttl=timedelta(minutes=5)).issue(destination)),)
+
+    def channel(self) -> grpc.aio.Channel:
+        """Opens a raw channel."""
+        return grpc.aio.insecure_channel(self.address)
+
+    def database(self, service: str) -> Database:
+        """Returns a service's own pool."""
+        return self.built.storages[service].database
+
+    async def rows(self, query: str, *parameters: object) -> list[tuple[object, ...]]:
+        """Returns what a query finds, as the database's owner."""
+        async with await psycopg.AsyncConnection.connect(self.database_url) as connection:
+            return await (await connection.execute(query.encode(), parameters)).fetchall()
+
+    async def execute(self, query: str, *parameters: object) -> None:
+        """Runs a statement as the database's owner."""
+        async with await psycopg.AsyncConnection.connect(self.database_url, autocommit=True) as connection:
+            await connection.execute(query.encode(), parameters)
+
+    @asynccontextmanager
+    async def worker(self) -> AsyncIterator[None]:
+        """Runs the background tasks of all services for the length of the block."""
+        stop = asyncio.Event()
+        workers = [
+            asyncio.create_task(
+                self.built.storages[definition.name].queue.run_worker(service.tasks, self.built.tuning.tasks, stop=stop)
+            )
+            for definition, service in self.built.services
+            if service.tasks
+        ]
+        try:
+            yield
+        finally:
+            stop.set()
+            await asyncio.gather(*workers)
+
+
+@asynccontextmanager
+async def suite_in_process(
+    *,
+    database_url: str,
+    keys_dir: Path,
+    config_dir: Path,
+    services: Sequence[str] = tuple(suite.SERVICES),
+    addresses: dict[str, str] | None = None,
+    clock: Clock = system_clock,
+) -> AsyncIterator[SuiteInProcess]:
+    """Runs services for the length of the block."""
+    with reserve("127.0.0.1", 0) as reserved:
+        port = reserved.getsockname()[1]
+        address = f"127.0.0.1:{port}"
+        settings = ProcessSettings(
+            services=tuple(services),
+            grpc_port=port,
+            config_dir=config_dir,
+            keys_dir=keys_dir,
+            database_urls=dict.fromkeys(services, database_url),
+            addresses={**dict.fromkeys(suite.SERVICES, address), **(addresses or {})},
+            drain_notice_s=0,
+        )
+        definitions = [suite.SERVICES[name] for name in services]
+        async with app.build(definitions, settings, clock=clock) as built:
+            server = app.Server(built, settings, clock=clock)
+            await server.start()
+            try:
+                yield SuiteInProcess(address, database_url, settings, built, KeyRing(keys_dir / "tickets"))
+            finally:
+                await server.drain()
+
+
+async def until(condition: Callable[[], object], *, within: float = 10.0) -> object:
+    """Waits until an async condition gives something true, and returns it; fails after `within` seconds."""
+    async with asyncio.timeout(within):
+        while True:
+            result = condition()
+            if asyncio.iscoroutine(result):
+                result = await result
+            if result:
+                return result
+            await asyncio.sleep(0.02)

@@ -1,0 +1,164 @@
+"""The task toll_roads_order_save, through the RPC that enqueues it."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from ridehail_clients import AsyncTollRoadsClient
+from ridehail_servers.toll_roads.order_save import OrderSave, Refusal, check_offer
+
+from tests.support.suite_in_process import SuiteInProcess, until
+
+CREATED = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+def a_save(*, user_chose_toll_road: bool) -> OrderSave:
+    return OrderSave("order", CREATED, "offer", True, user_chose_toll_road, "uid")
+
+
+@pytest.mark.parametrize(
+    ("user_chose_toll_road", "offer_is_stored", "verdict"),
+    [
+        (False, False, None),
+        (False, True, Refusal.FREE_ROAD_WITH_TOLL_OFFER),
+        (True, True, None),
+        (True, False, None),
+    ],
+)
+def test_only_a_free_road_order_from_a_toll_offer_is_refused(
+    user_chose_toll_road: bool, offer_is_stored: bool, verdict: Refusal | None
+) -> None:
+    assert check_offer(a_save(user_chose_toll_road=user_chose_toll_road), offer_is_stored=offer_is_stored) is verdict
+
+
+class Processing:
+    """What processing does: saves orders and waits for the task to be through."""
+
+    def __init__(self, suite: SuiteInProcess) -> None:
+        self.suite = suite
+
+    async def save(self, **changes: object) -> None:
+        arguments: dict[str, object] = {
+            "order_id": "order-1",
+            "created": CREATED,
+            "offer_id": "offer-1",
+            "can_switch_road": True,
+            "user_chose_toll_road": True,
+            "yandex_uid": "uid-1",
+        }
+        async with AsyncTollRoadsClient(self.suite.address, ticket=self.suite.ticket("processing")) as client:
+            await client.enqueue_order_save(**(arguments | changes))  # type: ignore[arg-type]  # a test's own mix
+
+    async def save_and_wait(self, **changes: object) -> None:
+        await self.save(**changes)
+        await until(self.is_idle)
+
+    async def is_idle(self) -> bool:
+        rows = await self.suite.rows("SELECT 1 FROM toll_roads.procrastinate_jobs WHERE status IN ('todo', 'doing')")
+        return not rows
+
+    async def state(self) -> tuple[list[tuple[object, ...]], list[tuple[object, ...]]]:
+        orders = await self.suite.rows(
+            "SELECT order_id, created_at, offer_id, can_switch_road, yandex_uid FROM toll_roads.orders ORDER BY 1"
+        )
+        log = await self.suite.rows(
+            "SELECT order_id, created_at, has_toll_road FROM toll_roads.log_has_toll_road ORDER BY 1, 2"
+        )
+        return orders, log
+
+    async def refusals(self) -> list[object]:
+        rows = await self.suite.rows("SELECT refused_because FROM toll_roads.order_save_requests ORDER BY request_id")
+        return [row[0] for row in rows]
+
+
+@pytest.fixture
+def processing(running_suite: SuiteInProcess) -> Processing:
+    return Processing(running_suite)
+
+
+async def test_an_order_is_saved_with_its_first_road(running_suite: SuiteInProcess, processing: Processing) -> None:
+    async with running_suite.worker():
+        await processing.save_and_wait()
+    assert await processing.state() == (
+        [("order-1", CREATED, "offer-1", True, "uid-1")],
+        [("order-1", CREATED, True)],
+    )
+    assert await processing.refusals() == []
+
+
+async def test_an_order_without_offer_and_passenger_is_saved(
+    running_suite: SuiteInProcess, processing: Processing
+) -> None:
+    async with running_suite.worker():
+        await processing.save_and_wait(
+            offer_id=None, yandex_uid=None, can_switch_road=False, user_chose_toll_road=False
+        )
+    assert await processing.state() == ([("order-1", CREATED, None, False, None)], [("order-1", CREATED, False)])
+
+
+async def test_a_repeat_changes_nothing(running_suite: SuiteInProcess, processing: Processing) -> None:
+    async with running_suite.worker():
+        await processing.save_and_wait()
+        before = await processing.state()
+        for _ in range(3):
+            await processing.save_and_wait()
+    assert await processing.state() == before
+    assert await processing.refusals() == []
+
+
+async def test_many_repeats_at_once_save_the_order_once(running_suite: SuiteInProcess, processing: Processing) -> None:
+    await asyncio.gather(*(processing.save() for _ in range(20)))
+    async with running_suite.worker():
+        await until(processing.is_idle)
+    assert await processing.state() == ([("order-1", CREATED, "offer-1", True, "uid-1")], [("order-1", CREATED, True)])
+    assert await processing.refusals() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "refusal"),
+    [
+        ({"created": CREATED + timedelta(seconds=1)}, Refusal.OTHER_DATA),
+        ({"order_id": "order-2"}, Refusal.OFFER_TAKEN),
+        ({"order_id": "order-2", "created": CREATED + timedelta(seconds=1)}, Refusal.OFFER_TAKEN),
+    ],
+)
+async def test_what_contradicts_a_saved_order_fails_for_good_and_changes_nothing(
+    running_suite: SuiteInProcess, processing: Processing, changes: dict[str, object], refusal: Refusal
+) -> None:
+    async with running_suite.worker():
+        await processing.save_and_wait()
+        before = await processing.state()
+        await processing.save_and_wait(**changes)
+    assert await processing.state() == before
+    assert await processing.refusals() == [refusal.name]
+    failed = await running_suite.rows("SELECT attempts FROM toll_roads.procrastinate_jobs WHERE status = 'failed'")
+    assert failed == [(1,)]
+
+
+async def test_a_free_road_order_from_a_toll_offer_fails_for_good(
+    running_suite: SuiteInProcess, processing: Processing
+) -> None:
+    async with AsyncTollRoadsClient(running_suite.address, ticket=running_suite.ticket("routestats")) as client:
+        await client.save_offer(offer_id="offer-1")
+    async with running_suite.worker():
+        await processing.save_and_wait(user_chose_toll_road=False)
+    assert await processing.state() == ([], [])
+    assert await processing.refusals() == [Refusal.FREE_ROAD_WITH_TOLL_OFFER.name]
+
+
+async def test_a_task_knows_the_request_by_its_id_only(running_suite: SuiteInProcess, processing: Processing) -> None:
+    await processing.save()
+    rows = await running_suite.rows("SELECT args, task_name FROM toll_roads.procrastinate_jobs")
+    request = await running_suite.rows("SELECT request_id FROM toll_roads.order_save_requests")
+    assert rows == [({"subject": request[0][0]}, "toll_roads_order_save")]
+
+
+async def test_the_request_and_its_task_exist_together_or_not_at_all(
+    running_suite: SuiteInProcess, processing: Processing
+) -> None:
+    await running_suite.execute("ALTER TABLE toll_roads.procrastinate_jobs RENAME TO out_of_reach")
+    with pytest.raises(Exception, match="internal error"):
+        await processing.save()
+    assert await running_suite.rows("SELECT count(*) FROM toll_roads.order_save_requests") == [(0,)]
