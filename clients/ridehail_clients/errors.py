@@ -2,7 +2,6 @@
 
 The catalogue is `ridehail.common.v1.ErrorReason`; the comments there show each reason's metadata.
 """
-# ruff: noqa: N818  # the classes are named after the reasons, which are the words of the contract
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import psycopg
 import typer
 from click import ClickException, exceptions
 
@@ -12,7 +13,8 @@ from .chassis.errors import DomainError
 from .chassis.keys import KeysMissing
 from .command_line import credentials, gateway, run, schemas
 from .command_line.options import UsageError
-from .gateway.envoy import EnvoyError
+from .gateway.configuration import UpstreamMissing
+from .gateway.envoy import EnvoyConfigInvalid, EnvoyMissing
 from .runtime.data_dir import DataDirInUse
 from .runtime.ports import PortTaken
 from .runtime.supervisor import StartFailed
@@ -22,12 +24,16 @@ _EXPECTED = (
     ConfigError,
     DataDirInUse,
     DomainError,
-    EnvoyError,
+    EnvoyConfigInvalid,
+    EnvoyMissing,
     KeysMissing,
+    psycopg.Error,
     PortTaken,
     StartFailed,
+    UpstreamMissing,
     UsageError,
     OSError,
+    ValueError,
 )
 
 app = typer.Typer(
@@ -58,7 +64,7 @@ def main() -> None:
     except (exceptions.Abort, KeyboardInterrupt):
         sys.exit(130)
     except _EXPECTED as error:
-        sys.stderr.write(f"ridehail: {error}\n")
+        sys.stderr.write(f"ridehail: {' '.join(str(error).split())}\n")
         sys.exit(1)
 
 

@@ -1,5 +1,4 @@
 """A real gRPC server of all services, whose answers a test writes and whose calls a test reads."""
-# ruff: noqa: N802  # servicers' methods are named by the contract
 
 from __future__ import annotations
 

@@ -105,6 +105,7 @@ def test_the_earlier_of_nested_deadlines_wins_and_what_is_not_given_stays() -> N
 
     with call_context(deadline=now + 10, request_id="outer"):
         with call_context(deadline=now + 100):
+            assert request_id() == "outer"
             later = remaining()
         with call_context(deadline=now + 5, request_id="inner"):
             assert request_id() == "inner"

@@ -169,7 +169,7 @@ class Database:
             async with self.connection() as connection:
                 return await query(connection)
         except DatabaseUnavailable as error:
-            if not isinstance(error.__cause__, psycopg.OperationalError) or _has_answered(error.__cause__):
+            if not _is_lost_connection(error.__cause__):
                 raise
         async with self.connection() as connection:
             return await query(connection)
@@ -181,7 +181,7 @@ class Database:
         return max(0.001, min(self._settings.timeout_s, remaining * _WAIT_SHARE))
 
     async def _discard_broken_connections(self, error: psycopg.OperationalError) -> None:
-        if _has_answered(error):
+        if not _is_lost_connection(error):
             return
         logger.warning("database connection lost", error=type(error).__name__)
         try:
@@ -190,8 +190,10 @@ class Database:
             logger.warning("checking the pool failed", error=type(failure).__name__)
 
 
-def _has_answered(error: psycopg.Error) -> bool:
-    """Tells whether the error is a living server's answer (a timeout, a lock not got) rather than a lost connection."""
+def _is_lost_connection(error: BaseException | None) -> bool:
+    """Tells a lost connection from a living server's answer (a timeout, a lock not got) and from a busy pool."""
+    if not isinstance(error, psycopg.OperationalError) or isinstance(error, PoolTimeout | PoolClosed):
+        return False
     state = error.sqlstate or ""
     # Class 57P: the server shuts down or was stopped; it closes the connection after the message.
-    return bool(state) and not state.startswith(("57P", "08"))
+    return not state or state.startswith(("57P", "08"))

@@ -77,25 +77,39 @@ class DomainError(Exception):
         self.violations = tuple(violations)
 
 
+# Statuses travel in trailers, which gRPC drops beyond 8 KiB; so not every violation of a hopeless request is told.
+_MOST_VIOLATIONS = 10
+_LONGEST_FIELD = 200
+
+
 class InvalidRequest(DomainError):
-    """The request breaks rules of the contract."""
+    """The request breaks rules of the contract. The first 10 violations are told."""
 
     def __init__(self, violations: Sequence[FieldViolation]) -> None:
-        broken = "; ".join(f"{violation.field or 'request'}: {violation.description}" for violation in violations)
-        super().__init__(Code.INVALID_ARGUMENT, "INVALID_REQUEST", f"invalid request: {broken}", violations=violations)
+        told = [_shortened(violation) for violation in violations[:_MOST_VIOLATIONS]]
+        first = f"{told[0].field or 'request'}: {told[0].description}"
+        more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
+        super().__init__(Code.INVALID_ARGUMENT, "INVALID_REQUEST", f"invalid request: {first}{more}", violations=told)
+
+
+def _shortened(violation: FieldViolation) -> FieldViolation:
+    field = violation.field
+    if len(field) > _LONGEST_FIELD:
+        field = f"{field[: _LONGEST_FIELD - 3]}..."
+    return FieldViolation(field, violation.description, violation.rule)
 
 
 class Overloaded(DomainError):
     """The server has as much under way as it takes."""
 
-    def __init__(self, message: str = "the server is overloaded", *, retry_after: float = 0.5) -> None:
+    def __init__(self, message: str = "the server is overloaded", *, retry_after: float = 0.2) -> None:
         super().__init__(Code.RESOURCE_EXHAUSTED, "OVERLOADED", message, retry_after=retry_after)
 
 
 class DatabaseUnavailable(DomainError):
     """The service's database does not answer, or gives no connection in time."""
 
-    def __init__(self, *, retry_after: float = 1.0) -> None:
+    def __init__(self, *, retry_after: float = 0.2) -> None:
         super().__init__(
             Code.UNAVAILABLE, "DATABASE_UNAVAILABLE", "the database is unavailable", retry_after=retry_after
         )
@@ -104,7 +118,7 @@ class DatabaseUnavailable(DomainError):
 class NeighbourUnavailable(DomainError):
     """A service that this one needs does not answer."""
 
-    def __init__(self, neighbour: str, *, retry_after: float = 1.0) -> None:
+    def __init__(self, neighbour: str, *, retry_after: float = 0.2) -> None:
         super().__init__(
             Code.UNAVAILABLE,
             "NEIGHBOUR_UNAVAILABLE",

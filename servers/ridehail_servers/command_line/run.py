@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -63,6 +66,8 @@ def up(
         workers=workers,
         demo=demo,
         log_level=log_level,
+        command=_own_command(),
+        is_default_data_dir=data_dir == DEFAULT_DATA_DIR,
     )
     console = Console(stderr=True, highlight=False)
     asyncio.run(run_up(options, progress=lambda step: console.print(f"{step} ..."), report=_report))
@@ -128,6 +133,14 @@ def worker(
         log_level=log_level,
     )
     asyncio.run(serving.work(settings, workers=workers, metrics=metrics_port, report=_report))
+
+
+def _own_command() -> str:
+    """Returns what a user types, in the present folder, to run this program."""
+    if shutil.which("ridehail"):
+        return "ridehail"
+    program = Path(sys.argv[0]).absolute()
+    return shlex.quote(str(program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program))
 
 
 def _keys_dir(given: Path | None, data_dir: Path) -> Path:

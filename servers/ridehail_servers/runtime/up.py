@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -16,13 +17,14 @@ from ridehail_servers import resources, suite
 from ridehail_servers.chassis import migrations
 from ridehail_servers.chassis.clock import system_clock
 from ridehail_servers.chassis.keys import KeyRing
-from ridehail_servers.chassis.service_definition import Demo
+from ridehail_servers.chassis.service_definition import Demo, Example
 from ridehail_servers.chassis.settings import ProcessSettings
 from ridehail_servers.chassis.tickets import TicketIssuer
-from ridehail_servers.gateway.running import envoy_process, wait_until_ready
 
 from .child import ChildOrder
 from .data_dir import DataDir
+from .envoy import NAME as ENVOY
+from .envoy import Gateway
 from .metrics_port import metrics_port
 from .ports import free_port, reserve
 from .postgres import EmbeddedPostgres
@@ -34,11 +36,15 @@ _HEALTHY_WITHIN_S = 20.0
 _POLL_S = 0.05
 # A single machine has no balancer that would have to notice first.
 _DRAIN_NOTICE_S = 0.0
+_DEMO_TICKET = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
 class UpOptions:
-    """The command line of `ridehail up`; of ports 0 means any free one."""
+    """The command line of `ridehail up`; of ports 0 means any free one.
+
+    `command` and `is_default_data_dir` say how the printed examples call this program again.
+    """
 
     data_dir: Path
     config_dir: Path
@@ -49,6 +55,8 @@ class UpOptions:
     workers: int
     demo: bool
     log_level: str
+    command: str
+    is_default_data_dir: bool
 
 
 async def up(options: UpOptions, *, progress: Callable[[str], None], report: Callable[[str], None]) -> None:
@@ -99,24 +107,28 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
         await _start_processes(supervisor, data, settings, options.workers)
 
         progress("starting the gateway")
-        await supervisor.start(
-            envoy_process(
-                data_dir=data.path,
-                upstream=address,
-                public_port=http_port,
-                internal_port=internal_port,
-                gateway_key=(data.keys / "gateway.key").read_text(),
-                log=data.logs / "envoy.log",
-            )
+        gateway = Gateway(
+            host=HOST,
+            public_port=http_port,
+            internal_port=internal_port,
+            upstream=address,
+            gateway_key=(data.keys / "gateway.key").read_text(),
+            run_dir=data.run,
+            log_dir=data.logs,
         )
+        await supervisor.start(gateway.process())
         # The gateway stops first: it takes no new calls while the servers behind it drain.
-        stack.push_async_callback(supervisor.stop, "envoy")
+        stack.push_async_callback(supervisor.stop, ENVOY)
         await _await_health(address)
-        await wait_until_ready(HOST, (http_port, internal_port), within=_HEALTHY_WITHIN_S)
-        demo = await _load_demo(data, address) if options.demo else ()
+        await gateway.wait_until_ready(within=_HEALTHY_WITHIN_S)
+        http, internal_http = f"{HOST}:{http_port}", f"{HOST}:{internal_port}"
+        examples: Sequence[Example] = ()
+        if options.demo:
+            progress("loading the demo world")
+            examples = await _load_demo(options, data, address, http, internal_http)
         report(f"ready grpc={address} http={http} internal_http={internal_http} metrics={HOST}:{metrics}")
-        for title, command in demo:
-            report(f"\n# {title}\n{command}")
+        for example in examples:
+            report(f"\n# {example.title}\n{example.command}")
         await stop.wait()
         progress("stopping")
 
@@ -159,14 +171,21 @@ async def _await_health(address: str) -> None:
             raise StartFailed("the servers do not report themselves healthy") from error
 
 
-async def _load_demo(data: DataDir, address: str) -> Sequence[tuple[str, str]]:
+async def _load_demo(
+    options: UpOptions, data: DataDir, address: str, http: str, internal_http: str
+) -> Sequence[Example]:
     keys = KeyRing(data.keys / "tickets")
-
-    def ticket(source: str, destination: str) -> str:
-        return TicketIssuer(keys, source, ttl=timedelta(minutes=1)).issue(destination)
-
-    examples: list[tuple[str, str]] = []
+    demo = Demo(
+        grpc_address=address,
+        http_address=http,
+        internal_http_address=internal_http,
+        command=options.command,
+        data_dir_option="" if options.is_default_data_dir else f" --data-dir {shlex.quote(str(options.data_dir))}",
+        ticket=lambda source, destination: TicketIssuer(keys, source, ttl=_DEMO_TICKET).issue(destination),
+        clock=system_clock,
+    )
+    examples: list[Example] = []
     for definition in suite.SERVICES.values():
         if definition.demo is not None:
-            examples.extend(await definition.demo(Demo(address, ticket, system_clock)))
+            examples.extend(await definition.demo(demo))
     return examples

@@ -7,6 +7,7 @@ was.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Iterator
 from enum import Enum, auto
@@ -24,6 +25,9 @@ LARGEST_WHOLE: Final = 2**53
 DEEPEST: Final = 30
 """Levels of objects and arrays in a document, itself included. Protobuf reads at most 100 messages within one another,
 and takes three for an object: a deeper document could be put together by updates, but never be answered."""
+
+LARGEST_BYTES: Final = 1024 * 1024
+"""Of a document as JSON. Without a limit, updates could make one that is larger than an answer may be."""
 
 # Names are quoted in errors up to this length; all of an error has to fit into a few KiB.
 _QUOTED_LENGTH = 64
@@ -120,6 +124,19 @@ def new_document(given: JsonObject) -> JsonObject:
         raise InvalidRequest(violations)
     assert isinstance(order, dict)
     return {**given, "order": {**order, "version": version}}
+
+
+def check_size(document: JsonObject) -> None:
+    """Refuses a document that is too large to be stored.
+
+    Args:
+        document: As it would be stored.
+
+    Raises:
+        InvalidRequest: It is larger than LARGEST_BYTES.
+    """
+    if len(json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()) > LARGEST_BYTES:
+        raise InvalidRequest([FieldViolation("", "must leave a document of at most 1 MiB of JSON", "document.size")])
 
 
 def unfit_values(place: str, value: JsonValue, *, level: int) -> Iterator[FieldViolation]:

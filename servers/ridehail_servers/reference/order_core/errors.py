@@ -1,5 +1,4 @@
 """What order_core refuses."""
-# ruff: noqa: N818  # the classes are named after the reasons, which are the words of the contract
 
 from ridehail_servers.chassis.errors import Code, DomainError
 

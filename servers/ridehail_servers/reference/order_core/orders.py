@@ -9,7 +9,7 @@ from typing import Final
 from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Database
 
-from .document import JsonObject, is_whole, new_document, select, text_at, value_at, version_of
+from .document import JsonObject, check_size, is_whole, new_document, select, text_at, value_at, version_of
 from .errors import OrderNotFound, OrderVersionConflict
 from .store import OrderRow, OrderStore
 from .update import Update, apply
@@ -89,9 +89,10 @@ class Orders:
             document: The document.
 
         Raises:
-            InvalidRequest: The document breaks a rule, see `new_document`.
+            InvalidRequest: The document breaks a rule, see `new_document` and `check_size`.
         """
         stored = new_document(document)
+        check_size(stored)
         async with self._database.connection() as connection:
             await self._store.put_order(connection, OrderRow(order_id, yandex_uid, stored), self._clock())
         return version_of(stored)
@@ -121,6 +122,7 @@ class Orders:
             OrderNotFound: There is no such order.
             OrderVersionConflict: The document is at another version.
             OrderFieldTypeMismatch: The document does not fit the changes.
+            InvalidRequest: The document would become too large.
         """
         async with self._database.transaction() as connection:
             document = await self._store.lock_document(connection, order_id)
@@ -129,6 +131,7 @@ class Orders:
             if expected_version not in {None, version_of(document)}:
                 raise OrderVersionConflict(order_id, current_version=version_of(document))
             updated = apply(update, document, order_id=order_id)
+            check_size(updated)
             version, now = version_of(updated), self._clock()
             await self._store.update_document(connection, order_id, updated, now)
             if update.call_processing:

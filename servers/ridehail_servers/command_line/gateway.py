@@ -1,0 +1,93 @@
+"""`ridehail gateway config` and `ridehail gateway check`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from ridehail_servers import suite
+from ridehail_servers.gateway.configuration import GatewaySettings, render
+from ridehail_servers.gateway.envoy import validate
+
+from .options import DEFAULT_DATA_DIR, DataDirOption, KeysDirOption, UsageError, check_services
+
+app = typer.Typer(name="gateway", help="The gateway: Envoy, configured from the contracts.", no_args_is_help=True)
+
+_CHECK_ADDRESS = "127.0.0.1:50051"
+
+
+@app.command()
+def config(
+    address: Annotated[
+        list[str],
+        typer.Option(
+            "--address",
+            envvar="RIDEHAIL_ADDRESSES",
+            help="Where a service answers, as in toll-roads=10.0.0.7:50051. May be repeated.",
+        ),
+    ],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="Any other setting, as in public_host=0.0.0.0 or max_connections=20000. May be repeated."
+        ),
+    ] = None,
+    public_port: Annotated[int, typer.Option(min=1, max=65535, help="For passengers' apps.")] = 8080,
+    internal_port: Annotated[int, typer.Option(min=1, max=65535, help="For other services.")] = 8081,
+    admin_port: Annotated[int, typer.Option(min=1, max=65535, help="Envoy's own, on the loopback address.")] = 9901,
+    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+    keys_dir: KeysDirOption = None,
+    output: Annotated[Path | None, typer.Option(help="A file to write; default: standard output.")] = None,
+) -> None:
+    """Print Envoy's configuration. It holds the gateway's key: keep it as secret as that."""
+    upstreams: dict[str, str] = {}
+    for entry in address:
+        name, separator, value = entry.partition("=")
+        if not separator:
+            raise UsageError(f"--address takes NAME=HOST:PORT, not {entry!r}")
+        upstreams[check_services([name])[0]] = value
+    values: dict[str, object] = {
+        "public_port": public_port,
+        "internal_port": internal_port,
+        "upstreams": upstreams,
+        "gateway_key": ((keys_dir or data_dir / "keys") / "gateway.key").read_text().strip(),
+    }
+    for entry in settings or ():
+        key, separator, value = entry.partition("=")
+        if not separator:
+            raise UsageError(f"--set takes KEY=VALUE, not {entry!r}")
+        values[key] = value
+    if "admin_socket" not in values:
+        values["admin_port"] = admin_port
+    text = _rendered(values)
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        output.touch(mode=0o600)
+        output.write_text(text)
+
+
+@app.command()
+def check() -> None:
+    """Render a configuration with stand-in values and let Envoy judge it. Part of `make check`."""
+    values = {
+        "public_port": 8080,
+        "internal_port": 8081,
+        "admin_port": 9901,
+        "upstreams": dict.fromkeys(suite.SERVICES, _CHECK_ADDRESS),
+        "gateway_key": "0123456789abcdef",
+    }
+    validate(_rendered(values))
+    typer.echo("the gateway's configuration is valid")
+
+
+def _rendered(values: dict[str, object]) -> str:
+    try:
+        return render(GatewaySettings.model_validate(values), suite.SERVICES.values())
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise UsageError(f"{'.'.join(map(str, first['loc'])) or 'gateway'}: {first['msg']}") from error

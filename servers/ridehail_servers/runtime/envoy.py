@@ -1,0 +1,93 @@
+"""The gateway as a process of `ridehail up`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from ridehail_servers import suite
+from ridehail_servers.gateway.configuration import GatewaySettings, render
+from ridehail_servers.gateway.envoy import envoy_command
+
+from .supervisor import Process, StartFailed
+
+NAME = "envoy"
+_POLL_S = 0.05
+_UNIX_SOCKET_LENGTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """Where the gateway of a run listens and what it needs."""
+
+    host: str
+    public_port: int
+    internal_port: int
+    upstream: str
+    gateway_key: str
+    run_dir: Path
+    log_dir: Path
+
+    def process(self) -> Process:
+        """Writes the configuration, readable by its owner only, and returns the process, not yet started."""
+        settings = GatewaySettings.model_validate(
+            {
+                "public_host": self.host,
+                "public_port": self.public_port,
+                "internal_host": self.host,
+                "internal_port": self.internal_port,
+                "admin_socket": self._admin_socket(),
+                "upstreams": dict.fromkeys(suite.SERVICES, self.upstream),
+                "gateway_key": self.gateway_key,
+                "access_log": self.log_dir / "envoy-access.log",
+            }
+        )
+        file = self.run_dir / "envoy.yaml"
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as opened:
+            opened.write(render(settings, suite.SERVICES.values()))
+        return Process(NAME, envoy_command(file), None, self.log_dir / "envoy.log")
+
+    async def wait_until_ready(self, *, within: float) -> None:
+        """Waits until both listeners accept connections and every upstream counts as healthy.
+
+        Args:
+            within: Seconds to wait.
+
+        Raises:
+            StartFailed: They did not in time.
+        """
+        try:
+            async with asyncio.timeout(within):
+                while not await self._is_ready():
+                    await asyncio.sleep(_POLL_S)
+        except TimeoutError as error:
+            raise StartFailed(f"the gateway is not ready (see {self.log_dir / 'envoy.log'})") from error
+
+    async def _is_ready(self) -> bool:
+        try:
+            clusters = await self._ask_admin("/clusters")
+            for port in (self.public_port, self.internal_port):
+                _, writer = await asyncio.open_connection(self.host, port)
+                writer.close()
+        except OSError:
+            return False
+        flags = [line for line in clusters.splitlines() if "::health_flags::" in line]
+        return bool(flags) and all(line.endswith("::healthy") for line in flags)
+
+    async def _ask_admin(self, path: str) -> str:
+        reader, writer = await asyncio.open_unix_connection(self._admin_socket())
+        writer.write(f"GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n".encode())
+        answer = await reader.read()
+        writer.close()
+        return answer.decode(errors="replace")
+
+    def _admin_socket(self) -> Path:
+        socket = self.run_dir / "envoy.sock"
+        if len(bytes(socket)) <= _UNIX_SOCKET_LENGTH:
+            return socket
+        # A unix socket's path is 107 bytes at most; a deep data directory gets a short stand-in.
+        return Path(tempfile.gettempdir(), f"ridehail-{os.getuid()}-{self.run_dir.stat().st_ino}.sock")

@@ -1,0 +1,39 @@
+"""Real processes, as a newcomer and an operator start them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import grpcurl
+from tests.support.up import RunningCommand, processes_of, up
+
+
+@pytest.fixture(scope="session")
+def grpcurl_program() -> grpcurl.Grpcurl:
+    """The real grpcurl."""
+    program = grpcurl.build(Path(__file__).parents[2] / "build" / "tools")
+    if program is None:
+        pytest.skip("grpcurl is built from source, and Go is not on this machine")
+    return program
+
+
+@pytest.fixture(scope="session")
+def demo_suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCommand]:
+    """One `ridehail up --demo` for all tests that only talk to it."""
+    running = up(tmp_path_factory.mktemp("demo") / "data", "--demo")
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Iterator[Path]:
+    """A data directory whose processes are all gone in the end, also after a test that failed."""
+    folder = tmp_path / "data"
+    yield folder
+    for process in processes_of(folder):
+        process.kill()

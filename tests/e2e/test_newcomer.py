@@ -1,0 +1,149 @@
+"""The first steps: an offer is saved, an order is saved by the task, the order is retrieved.
+
+By grpcurl, by curl, by the client library; against `up`, `up --workers 2`, and separate processes with their own ports.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ridehail_clients import OrderNotFound, TollRoadsClient
+from ridehail_servers.runtime.data_dir import DataDir
+from ridehail_servers.runtime.postgres import EmbeddedPostgres
+from tests.support.grpcurl import Grpcurl, GrpcurlFailed
+from tests.support.up import cli, start, up
+from tests.support.waiting import eventually
+
+# One process builds grpcurl and runs the suites, one after the other: they are heavy.
+pytestmark = pytest.mark.xdist_group("newcomer")
+
+CREATED = "2026-11-20T12:00:00.123456Z"
+TOLL_ROADS = "ridehail.tollroads.v1.TollRoadsService"
+
+
+@dataclass
+class Deployment:
+    """Where a suite answers, and where its keys are."""
+
+    toll_roads: str
+    internal_http: str | None
+    data_dir: Path
+
+    def ticket(self, source: str) -> str:
+        return cli("ticket", "--src", source, "--dst", "toll-roads", "--data-dir", str(self.data_dir)).stdout.strip()
+
+
+@pytest.fixture(scope="module", params=["up", "up --workers 2", "split"])
+def deployment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """A running suite of each form."""
+    data_dir = tmp_path_factory.mktemp("newcomer") / "data"
+    with ExitStack() as stack:
+        if request.param == "split":
+            yield split(stack, data_dir)
+        else:
+            running = up(data_dir, *request.param.split()[1:])
+            stack.callback(running.stop)
+            yield Deployment(running.ready["grpc"], running.ready["internal_http"], data_dir)
+
+
+def split(stack: ExitStack, data_dir: Path) -> Deployment:
+    """Starts every service by itself, as an operator would, against a Postgres that is not ours."""
+    DataDir(data_dir).ensure_keys()
+    postgres = EmbeddedPostgres(data_dir / "postgres")
+    url = postgres.start()
+    stack.callback(postgres.stop)
+    environment = {"RIDEHAIL_DATABASE_URL": url, "RIDEHAIL_DATA_DIR": str(data_dir)}
+    migrated = cli("migrate", environment=environment)
+    assert migrated.returncode == 0, migrated.stderr
+    free = ("--grpc-port", "0", "--metrics-port", "0")
+    order_core = start(["serve", "order-core", *free], data_dir / "order-core.out", environment=environment)
+    stack.callback(order_core.stop)
+    environment["RIDEHAIL_ADDRESSES"] = f"order-core={order_core.ready['grpc']}"
+    toll_roads = start(["serve", "toll-roads", *free], data_dir / "toll-roads.out", environment=environment)
+    stack.callback(toll_roads.stop)
+    worker = start(["worker", "toll-roads", "--metrics-port", "0"], data_dir / "worker.out", environment=environment)
+    stack.callback(worker.stop)
+    return Deployment(toll_roads.ready["grpc"], None, data_dir)
+
+
+def an_order(order_id: str, offer_id: str) -> dict[str, Any]:
+    return {
+        "order_id": order_id,
+        "created": CREATED,
+        "offer_id": offer_id,
+        "can_switch_road": True,
+        "user_chose_toll_road": True,
+        "yandex_uid": "4000000001",
+    }
+
+
+def test_by_grpcurl_with_reflection_and_a_ticket(deployment: Deployment, grpcurl_program: Grpcurl) -> None:
+    services = grpcurl_program.run("-plaintext", deployment.toll_roads, "list").split()
+    assert TOLL_ROADS in services
+    assert "SaveOffer" in grpcurl_program.run("-plaintext", deployment.toll_roads, "describe", TOLL_ROADS)
+
+    def call(method: str, body: dict[str, Any], *, source: str) -> dict[str, Any]:
+        return grpcurl_program.call(
+            deployment.toll_roads, f"{TOLL_ROADS}/{method}", body, ticket=deployment.ticket(source)
+        )
+
+    assert call("SaveOffer", {"offer_id": "grpcurl-offer"}, source="routestats") == {}
+    assert call("EnqueueOrderSave", an_order("grpcurl-order", "grpcurl-offer"), source="processing") == {}
+    answer = eventually(
+        lambda: call("RetrieveOrder", {"order_id": "grpcurl-order"}, source="api-proxy"), unless=GrpcurlFailed
+    )
+    assert answer == {"hasTollRoad": True, "canSwitchRoad": True, "created": CREATED}
+
+
+def test_by_curl_on_the_internal_listener(deployment: Deployment, grpcurl_program: Grpcurl) -> None:
+    if deployment.internal_http is None:
+        # The split form has no gateway of its own: it is rendered for wherever its services are, see docs/production.md.
+        return
+
+    def curl(path: str, body: dict[str, Any], *, source: str) -> dict[str, Any]:
+        words = ["curl", "--silent", "--show-error", f"http://{deployment.internal_http}{path}", "--data"]
+        words += [json.dumps(body), "--header", f"x-ya-service-ticket: {deployment.ticket(source)}"]
+        answer: dict[str, Any] = json.loads(subprocess.run(words, capture_output=True, check=True, timeout=30).stdout)
+        return answer
+
+    assert curl("/toll-roads/v1/offer", {"offer_id": "curl-offer"}, source="routestats") == {}
+    grpcurl_program.call(
+        deployment.toll_roads,
+        f"{TOLL_ROADS}/EnqueueOrderSave",
+        an_order("curl-order", "curl-offer"),
+        ticket=deployment.ticket("processing"),
+    )
+
+    def retrieve() -> dict[str, Any] | None:
+        answer = curl("/toll-roads/v1/order/retrieve", {"order_id": "curl-order"}, source="api-proxy")
+        return None if "code" in answer else answer
+
+    assert eventually(retrieve) == {"has_toll_road": True, "can_switch_road": True, "created": CREATED}
+
+
+def test_by_the_client_library(deployment: Deployment) -> None:
+    def client(source: str) -> TollRoadsClient:
+        return TollRoadsClient(deployment.toll_roads, ticket=lambda _destination: deployment.ticket(source))
+
+    created = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
+    with client("routestats") as routestats, client("processing") as processing, client("api-proxy") as api_proxy:
+        routestats.save_offer(offer_id="client-offer")
+        processing.enqueue_order_save(
+            order_id="client-order",
+            created=created,
+            offer_id="client-offer",
+            can_switch_road=True,
+            user_chose_toll_road=True,
+            yandex_uid="4000000001",
+        )
+        road = eventually(lambda: api_proxy.retrieve_order(order_id="client-order"), unless=OrderNotFound)
+    assert (road.has_toll_road, road.can_switch_road, road.created) == (True, True, created)

@@ -1,0 +1,108 @@
+"""`ridehail up`: starts, stops, survives being killed, and says what is wrong in one line."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ridehail_clients import TollRoadsClient
+from ridehail_servers import resources
+from tests.support.up import NotReady, RunningCommand, cli, processes_of, up
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.xdist_group("up")
+
+
+def toll_roads(running: RunningCommand, data_dir: Path, source: str) -> TollRoadsClient:
+    ticket = cli("ticket", "--src", source, "--dst", "toll-roads", "--data-dir", str(data_dir)).stdout.strip()
+    return TollRoadsClient(running.ready["grpc"], ticket=lambda _destination: ticket)
+
+
+def is_demo_order_there(running: RunningCommand, data_dir: Path) -> bool:
+    with toll_roads(running, data_dir, "api-proxy") as client:
+        return bool(client.batch_retrieve_orders(order_ids=["demo-order-toll"]).orders)
+
+
+def test_a_fresh_suite_is_ready_within_30_s_and_ctrl_c_leaves_no_process_but_the_data(data_dir: Path) -> None:
+    running = up(data_dir, "--demo")
+    assert running.started_in_s < 30
+    eventually(lambda: is_demo_order_there(running, data_dir))
+    descendants = running.descendants()
+    assert len(descendants) == 3  # server, worker, gateway; Postgres detaches itself
+    assert running.stop(signal.SIGINT) == 0
+    assert not [process for process in descendants if process.is_running()]
+    assert processes_of(data_dir) == []
+
+    again = up(data_dir)
+    assert is_demo_order_there(again, data_dir)
+    assert again.stop(signal.SIGTERM) == 0
+    assert processes_of(data_dir) == []
+
+
+def test_after_kill_9_of_the_parent_a_new_up_takes_over(data_dir: Path) -> None:
+    killed = up(data_dir, "--demo", "--workers", "2")
+    eventually(lambda: is_demo_order_there(killed, data_dir))
+    before = {process.pid for process in killed.descendants()}
+    killed.kill()
+
+    running = up(data_dir)
+    assert is_demo_order_there(running, data_dir)
+    survivors = before & {process.pid for process in psutil.process_iter()} - {
+        process.pid for process in psutil.process_iter() if process.name() == "postgres"
+    }
+    assert survivors == set()
+    assert running.stop() == 0
+    assert processes_of(data_dir) == []
+
+
+def test_a_server_that_dies_is_started_again(data_dir: Path) -> None:
+    running = up(data_dir, "--demo")
+    eventually(lambda: is_demo_order_there(running, data_dir))
+    (server,) = [process for process in running.descendants() if "serve-1" in process.cmdline()]
+    server.kill()
+    assert eventually(lambda: is_demo_order_there(running, data_dir), unless=Exception)
+    assert running.stop() == 0
+
+
+def test_two_suites_do_not_share_a_data_directory(data_dir: Path) -> None:
+    running = up(data_dir)
+    with pytest.raises(NotReady, match=r"another `ridehail up` runs on"):
+        up(data_dir)
+    assert running.stop() == 0
+
+
+def test_a_taken_port_is_named(data_dir: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ended = cli("up", "--data-dir", str(data_dir), "--grpc-port", str(port))
+    assert ended.returncode == 1
+    assert f"port {port} on 127.0.0.1" in ended.stderr
+    assert processes_of(data_dir) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "complaint"),
+    [
+        ("toll_roads.yaml", "retrieve_by: road", "toll_roads.yaml: retrieve_by: "),
+        ("toll_roads.yaml", "retrieve_bye: order", "toll_roads.yaml: retrieve_bye: Extra inputs are not permitted"),
+        ("access.yaml", "callers: []\nmethods: {}", "has no entry in access.yaml"),
+        ("flags.json", "{", "flags.json"),
+        ("server.yaml", "pool: {max_size: 0}", "server.yaml: pool.max_size: "),
+    ],
+)
+def test_a_bad_configuration_stops_the_start_with_one_line_and_leaves_nothing_behind(
+    data_dir: Path, tmp_path: Path, file: str, content: str, complaint: str
+) -> None:
+    config = Path(shutil.copytree(resources.folder("config"), tmp_path / "config"))
+    (config / file).write_text(content)
+    ports = ("--grpc-port", "0", "--http-port", "0", "--internal-http-port", "0", "--metrics-port", "0")
+    ended = cli("up", "--data-dir", str(data_dir), "--config-dir", str(config), *ports)
+    assert ended.returncode == 1
+    (line,) = [line for line in ended.stderr.splitlines() if line.startswith("ridehail: ")]
+    assert complaint in line
+    assert processes_of(data_dir) == []

@@ -1,0 +1,60 @@
+"""grpcurl, built from its pinned source where Go is."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+VERSION = "v1.9.4"
+PACKAGE = "github.com/fullstorydev/grpcurl/cmd/grpcurl"
+_BUILD_S = 600
+
+
+class GrpcurlFailed(Exception):
+    """grpcurl ended with an error; the message is what it printed."""
+
+
+class Grpcurl:
+    """Calls by grpcurl, which knows the contracts by reflection only."""
+
+    def __init__(self, program: Path) -> None:
+        self.program = program
+
+    def call(self, address: str, method: str, body: dict[str, Any], *, ticket: str) -> dict[str, Any]:
+        """Makes a call and returns its answer."""
+        header = f"x-ya-service-ticket: {ticket}"
+        answer: dict[str, Any] = json.loads(
+            self.run("-plaintext", "-H", header, "-d", json.dumps(body), address, method)
+        )
+        return answer
+
+    def run(self, *arguments: str) -> str:
+        """Runs grpcurl and returns its standard output."""
+        ended = subprocess.run(
+            [str(self.program), *arguments], capture_output=True, text=True, timeout=30, check=False
+        )
+        if ended.returncode != 0:
+            raise GrpcurlFailed(ended.stderr)
+        return ended.stdout
+
+
+def build(folder: Path) -> Grpcurl | None:
+    """Returns grpcurl, built once a folder; None where there is no Go."""
+    program = folder / f"grpcurl-{VERSION}" / "grpcurl"
+    if not program.exists():
+        go = shutil.which("go")
+        if go is None:
+            return None
+        subprocess.run(
+            [go, "install", f"{PACKAGE}@{VERSION}"],
+            check=True,
+            timeout=_BUILD_S,
+            capture_output=True,
+            env={**os.environ, "GOBIN": str(program.parent)},
+        )
+    return Grpcurl(program)
+
