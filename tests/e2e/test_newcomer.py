@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ from typing import Any
 import pytest
 
 from ridehail_clients import OrderNotFound, TollRoadsClient
+from ridehail_servers.gateway.envoy import envoy_command
 from ridehail_servers.runtime.data_dir import DataDir
+from ridehail_servers.runtime.ports import free_port
 from ridehail_servers.runtime.postgres import EmbeddedPostgres
 from tests.support.grpcurl import Grpcurl, GrpcurlFailed
 from tests.support.up import cli, start, up
@@ -35,11 +38,17 @@ class Deployment:
     """Where a suite answers, and where its keys are."""
 
     toll_roads: str
-    internal_http: str | None
+    internal_http: str
     data_dir: Path
 
+    def __post_init__(self) -> None:
+        self._tickets: dict[str, str] = {}
+
     def ticket(self, source: str) -> str:
-        return cli("ticket", "--src", source, "--dst", "toll-roads", "--data-dir", str(self.data_dir)).stdout.strip()
+        if source not in self._tickets:
+            made = cli("ticket", "--src", source, "--dst", "toll-roads", "--data-dir", str(self.data_dir))
+            self._tickets[source] = made.stdout.strip()
+        return self._tickets[source]
 
 
 @pytest.fixture(scope="module", params=["up", "up --workers 2", "split"])
@@ -72,7 +81,36 @@ def split(stack: ExitStack, data_dir: Path) -> Deployment:
     stack.callback(toll_roads.stop)
     worker = start(["worker", "toll-roads", "--metrics-port", "0"], data_dir / "worker.out", environment=environment)
     stack.callback(worker.stop)
-    return Deployment(toll_roads.ready["grpc"], None, data_dir)
+    authorizer = start(["serve", "passenger-authorizer", *free], data_dir / "authorizer.out", environment=environment)
+    stack.callback(authorizer.stop)
+    services = {"toll-roads": toll_roads, "order-core": order_core, "passenger-authorizer": authorizer}
+    internal_port = gateway(stack, data_dir, {name: service.ready["grpc"] for name, service in services.items()})
+    return Deployment(toll_roads.ready["grpc"], f"127.0.0.1:{internal_port}", data_dir)
+
+
+def gateway(stack: ExitStack, data_dir: Path, upstreams: dict[str, str]) -> int:
+    """Starts Envoy with a rendered configuration, as an operator would; returns the internal listener's port."""
+    public_port, internal_port, admin_port = (free_port("127.0.0.1", 0) for _ in range(3))
+    addresses = [word for name, address in upstreams.items() for word in ("--address", f"{name}={address}")]
+    ports = [*("--public-port", str(public_port)), *("--internal-port", str(internal_port))]
+    ports += ["--admin-port", str(admin_port)]
+    log = ["--set", f"access_log={data_dir / 'access.log'}"]
+    file = data_dir / "envoy.yaml"
+    rendered = cli("gateway", "config", "--data-dir", str(data_dir), *addresses, *ports, *log, "--output", str(file))
+    assert rendered.returncode == 0, rendered.stderr
+    assert file.stat().st_mode & 0o077 == 0
+    envoy = subprocess.Popen([*envoy_command(file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    stack.callback(envoy.wait, 20)
+    stack.callback(envoy.terminate)
+    url = f"http://127.0.0.1:{admin_port}/clusters"
+    eventually(lambda: is_every_upstream_healthy(url), unless=OSError)
+    return internal_port
+
+
+def is_every_upstream_healthy(url: str) -> bool:
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        flags = [line for line in answer.read().decode().splitlines() if "::health_flags::" in line]
+    return bool(flags) and all(line.endswith("::healthy") for line in flags)
 
 
 def an_order(order_id: str, offer_id: str) -> dict[str, Any]:
@@ -101,14 +139,10 @@ def test_by_grpcurl_with_reflection_and_a_ticket(deployment: Deployment, grpcurl
     answer = eventually(
         lambda: call("RetrieveOrder", {"order_id": "grpcurl-order"}, source="api-proxy"), unless=GrpcurlFailed
     )
-    assert answer == {"hasTollRoad": True, "canSwitchRoad": True, "created": CREATED}
+    assert answer == {"has_toll_road": True, "can_switch_road": True, "created": CREATED}
 
 
 def test_by_curl_on_the_internal_listener(deployment: Deployment, grpcurl_program: Grpcurl) -> None:
-    if deployment.internal_http is None:
-        # The split form has no gateway of its own: it is rendered for wherever its services are, see docs/production.md.
-        return
-
     def curl(path: str, body: dict[str, Any], *, source: str) -> dict[str, Any]:
         words = ["curl", "--silent", "--show-error", f"http://{deployment.internal_http}{path}", "--data"]
         words += [json.dumps(body), "--header", f"x-ya-service-ticket: {deployment.ticket(source)}"]

@@ -91,6 +91,7 @@ class Upstream:
         self.calls: list[Call] = []
         self.answer: Answer = empty_answer
         self.address = ""
+        self.health = health.aio.HealthServicer()
 
     def reset(self) -> None:
         """Forgets everything."""
@@ -131,9 +132,8 @@ async def serving(upstream: Upstream, services: Iterable[ServiceDescriptor]) -> 
     """Serves the services, and health, for the length of the block."""
     server = grpc.aio.server(options=[("grpc.max_send_message_length", 16 * 1024**2), ("grpc.so_reuseport", 0)])
     server.add_generic_rpc_handlers(tuple(upstream.handlers(service) for service in services))
-    healthy = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
-    await healthy.set("", health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(upstream.health, server)
+    await upstream.health.set("", health_pb2.HealthCheckResponse.SERVING)
     upstream.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     await server.start()
     try:

@@ -51,11 +51,13 @@ class Built:
         services: In the order of the definitions.
         storages: By service name.
         tuning: The content of `server.yaml`.
+        access: The live content of `access.yaml`.
     """
 
     services: Sequence[tuple[ServiceDefinition, RunningService]]
     storages: Mapping[str, Storage]
     tuning: ServerTuning
+    access: LiveConfig[AccessPolicy]
 
 
 @asynccontextmanager
@@ -77,7 +79,8 @@ async def build(
     tuning = load(settings.config_dir / "server.yaml", ServerTuning)
     experiments = Experiments(settings.config_dir / "flags.json")
     keys = KeyRing(settings.keys_dir / "tickets")
-    files: list[Reloadable] = [experiments]
+    access = LiveConfig(settings.config_dir / "access.yaml", AccessPolicy)
+    files: list[Reloadable] = [experiments, access]
     services: list[tuple[ServiceDefinition, RunningService]] = []
     storages: dict[str, Storage] = {}
     async with AsyncExitStack() as stack:
@@ -100,7 +103,7 @@ async def build(
             services.append((definition, await stack.enter_async_context(definition.build(context))))
         for background in (watch(settings.config_dir, files), _report_pools(storages)):
             stack.push_async_callback(_cancel, asyncio.create_task(background))
-        yield Built(services, storages, tuning)
+        yield Built(services, storages, tuning, access)
 
 
 class Server:
@@ -116,12 +119,11 @@ class Server:
 
         Raises:
                 ContractIncomplete: A method must not be served as it is.
-            ConfigError: `access.yaml` is bad.
         """
         self._tuning = built.tuning
         self._notice_s = built.tuning.drain_notice_s if settings.drain_notice_s is None else settings.drain_notice_s
         definitions = [definition for definition, _service in built.services]
-        methods = method_table(definitions, load(settings.config_dir / "access.yaml", AccessPolicy))
+        methods = method_table(definitions, built.access.value)
         self._overload = OverloadInterceptor(methods, limit=built.tuning.max_calls_under_way)
         verifier = TicketVerifier(KeyRing(settings.keys_dir / "tickets"), clock=clock)
         gateway_key = (settings.keys_dir / "gateway.key").read_text().strip()
@@ -130,7 +132,7 @@ class Server:
                 TelemetryInterceptor(methods, log_successes=built.tuning.log_successful_calls),
                 ErrorInterceptor(methods),
                 self._overload,
-                AuthInterceptor(methods, tickets=verifier, gateway_key=gateway_key),
+                AuthInterceptor(methods, access=built.access, tickets=verifier, gateway_key=gateway_key),
                 DeadlineInterceptor(methods),
                 ValidationInterceptor(methods),
             ),

@@ -54,7 +54,7 @@ def load(file: Path, model: type[Model]) -> Model:
         content: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(file, "", error.strerror or str(error)) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, or a date such as 2026-02-30
         raise ConfigError(file, "", " ".join(str(error).split())) from error
     try:
         return model.model_validate({} if content is None else content)
@@ -124,12 +124,15 @@ async def watch(folder: Path, files: Sequence[Reloadable], *, watching: Callable
     Args:
         folder: Holds the files.
         files: What to reload.
-        watching: Called once changes are being noticed.
+        watching: Called once, as soon as every later change will be noticed.
     """
     changes = awatch(folder, debounce=200, step=50, recursive=False, rust_timeout=1_000, yield_on_timeout=True)
+    is_first = True
     async for changed in changes:
-        watching()
-        if not changed:
-            continue
-        for file in files:
-            await asyncio.to_thread(file.reload)
+        if is_first:
+            watching()
+        # What changed between the start and now has been noticed by nobody.
+        if changed or is_first:
+            for file in files:
+                await asyncio.to_thread(file.reload)
+        is_first = False

@@ -7,44 +7,70 @@ its tokens have expired, remove its public key. No restart is needed.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from .logs import get_logger
+
+Key = TypeVar("Key", Ed25519PrivateKey, Ed25519PublicKey)
+
+logger = get_logger(__name__)
+
 _PRIVATE = ".private.pem"
 _PUBLIC = ".public.pem"
-# The folder is read again this often at most, and only when a token names an unknown key or a new token is signed.
+# The folder is read again this often at most, and only when a token is signed or verified.
 _RESCAN_S = 1.0
+# A key that is added to a running process signs only after this long: by then others have read its public half.
+_SETTLE_S = 2 * _RESCAN_S
 
 
 class KeysMissing(Exception):
-    """A folder has no key of the needed kind."""
+    """A folder has no key of the needed kind, or one that cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded(Generic[Key]):
+    key: Key
+    digest: bytes
+    signs_from: float
 
 
 class KeyRing:
     """The keys of one purpose."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Reads the folder.
 
         Args:
             folder: Holds the key files; may lack private keys where tokens are only verified.
+            monotonic: Seconds that pass, to tell when to read it again.
 
         Raises:
-            KeysMissing: There is no public key at all.
+            KeysMissing: There is no public key at all, or a file is not an Ed25519 key.
         """
         self._folder = folder
+        self._monotonic = monotonic
         self._lock = threading.Lock()
+        self._running = False
         self._scanned_at = float("-inf")
-        self._private: dict[str, Ed25519PrivateKey] = {}
-        self._public: dict[str, Ed25519PublicKey] = {}
+        self._private: dict[str, _Loaded[Ed25519PrivateKey]] = {}
+        self._public: dict[str, _Loaded[Ed25519PublicKey]] = {}
+        self._refused: set[Path] = set()
+        self._withdrawals = 0
         self._rescan()
         if not self._public:
             raise KeysMissing(f"no *{_PUBLIC} in {folder}")
+        self._running = True
 
     def signing_key(self) -> tuple[str, Ed25519PrivateKey]:
         """Returns the id and the key that signs new tokens.
@@ -55,7 +81,9 @@ class KeyRing:
         self._rescan()
         if not self._private:
             raise KeysMissing(f"no *{_PRIVATE} in {self._folder}")
-        return max(self._private.items())
+        now = self._monotonic()
+        settled = {kid: loaded.key for kid, loaded in self._private.items() if loaded.signs_from <= now}
+        return max((settled or {kid: loaded.key for kid, loaded in self._private.items()}).items())
 
     def public_key(self, kid: str) -> Ed25519PublicKey | None:
         """Returns the key with this id, or None.
@@ -63,21 +91,58 @@ class KeyRing:
         Args:
             kid: As a token's header names it. Not trusted.
         """
-        if kid not in self._public:
-            self._rescan()
-        return self._public.get(kid)
+        self._rescan()
+        loaded = self._public.get(kid)
+        return None if loaded is None else loaded.key
+
+    def withdrawals(self) -> int:
+        """Returns how often public keys were removed or replaced: what was verified before has to be verified again."""
+        self._rescan()
+        return self._withdrawals
 
     def _rescan(self) -> None:
         with self._lock:
-            if time.monotonic() - self._scanned_at < _RESCAN_S:
+            if self._monotonic() - self._scanned_at < _RESCAN_S:
                 return
-            self._scanned_at = time.monotonic()
-            self._private = {
-                path.name.removesuffix(_PRIVATE): _load_private(path) for path in self._folder.glob(f"*{_PRIVATE}")
-            }
-            self._public = {
-                path.name.removesuffix(_PUBLIC): _load_public(path) for path in self._folder.glob(f"*{_PUBLIC}")
-            }
+            self._scanned_at = self._monotonic()
+            private = self._read(_PRIVATE, self._private, _load_private)
+            public = self._read(_PUBLIC, self._public, _load_public)
+            self._private = private
+            if not public and self._running:
+                # Nobody takes all keys away on purpose: the folder is out of reach for now.
+                logger.error("no key to verify with: the old ones stay", folder=str(self._folder))
+                return
+            if any(public.get(kid) is not loaded for kid, loaded in self._public.items()):
+                self._withdrawals += 1
+            self._public = public
+
+    def _read(
+        self, suffix: str, known: Mapping[str, _Loaded[Key]], load: Callable[[bytes], Key]
+    ) -> dict[str, _Loaded[Key]]:
+        read: dict[str, _Loaded[Key]] = {}
+        for path in self._folder.glob(f"*{suffix}"):
+            kid = path.name.removesuffix(suffix)
+            before = known.get(kid)
+            try:
+                content = path.read_bytes()
+                digest = hashlib.sha256(content).digest()
+                if before is not None and before.digest == digest:
+                    read[kid] = before
+                else:
+                    signs_from = self._monotonic() + _SETTLE_S if self._running else float("-inf")
+                    read[kid] = _Loaded(load(content), digest, signs_from)
+                self._refused.discard(path)
+            except FileNotFoundError:
+                continue  # removed just now
+            except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+                if not self._running:
+                    raise KeysMissing(f"{path} is not a readable Ed25519 key") from error
+                if path not in self._refused:
+                    logger.error("key refused", file=str(path), reason=type(error).__name__)
+                self._refused.add(path)
+                if before is not None:
+                    read[kid] = before
+        return read
 
 
 def create_key_pair(folder: Path, kid: str) -> None:
@@ -99,15 +164,15 @@ def create_key_pair(folder: Path, kid: str) -> None:
         file.write(private)
 
 
-def _load_private(path: Path) -> Ed25519PrivateKey:
-    key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+def _load_private(content: bytes) -> Ed25519PrivateKey:
+    key = serialization.load_pem_private_key(content, password=None)
     if not isinstance(key, Ed25519PrivateKey):
-        raise KeysMissing(f"{path} is not an Ed25519 key")
+        raise ValueError("another kind of key")  # noqa: TRY004  # a bad file, not a bad argument
     return key
 
 
-def _load_public(path: Path) -> Ed25519PublicKey:
-    key = serialization.load_pem_public_key(path.read_bytes())
+def _load_public(content: bytes) -> Ed25519PublicKey:
+    key = serialization.load_pem_public_key(content)
     if not isinstance(key, Ed25519PublicKey):
-        raise KeysMissing(f"{path} is not an Ed25519 key")
+        raise ValueError("another kind of key")  # noqa: TRY004  # a bad file, not a bad argument
     return key

@@ -28,7 +28,6 @@ class ServedMethod:
         for_passengers: Whether passengers call it, through the gateway.
         by_gateway_key: Whether only the gateway calls it, with its key instead of a ticket.
         deadline: Seconds that a call may take at most.
-        callers: The services that may call it.
         request: The type of its request.
     """
 
@@ -37,7 +36,6 @@ class ServedMethod:
     for_passengers: bool
     by_gateway_key: bool
     deadline: float
-    callers: frozenset[str]
     request: type[Message]
 
 
@@ -71,7 +69,6 @@ def method_table(definitions: Iterable[ServiceDefinition], access: AccessPolicy)
                     for_passengers=audience == options_pb2.AUDIENCE_PASSENGER,
                     by_gateway_key=not ours,
                     deadline=served.gateway_deadline or method_contract(method).deadline,
-                    callers=access.methods[name],
                     request=GetMessageClass(method.input_type),
                 )
     return table

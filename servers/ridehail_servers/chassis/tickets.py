@@ -144,6 +144,7 @@ class TicketVerifier:
         """
         self._keys = keys
         self._clock = clock
+        self._withdrawals = keys.withdrawals()
         # Python hashes the text with a per-process key; the whole token is compared, so no other can take its place.
         self._verified: TLRUCache[str, Ticket] = TLRUCache(
             maxsize=_CACHE_SIZE,
@@ -166,6 +167,7 @@ class TicketVerifier:
         """
         if not token:
             raise TicketMissing
+        self._forget_withdrawn()
         ticket = self._verified.get(token)
         if ticket is None:
             ticket = self._read(token)
@@ -173,6 +175,12 @@ class TicketVerifier:
         if ticket.destination != destination:
             raise TicketWrongDestination(destination)
         return ticket
+
+    def _forget_withdrawn(self) -> None:
+        withdrawals = self._keys.withdrawals()
+        if withdrawals != self._withdrawals:
+            self._withdrawals = withdrawals
+            self._verified.clear()
 
     def _read(self, token: str) -> Ticket:
         try:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hmac
 
+from ridehail_servers.chassis.access import AccessPolicy
+from ridehail_servers.chassis.config import LiveConfig
 from ridehail_servers.chassis.errors import Code, DomainError
 from ridehail_servers.chassis.methods import MethodTable, ServedMethod
 from ridehail_servers.chassis.passenger import set_passenger
@@ -38,16 +40,25 @@ class GatewayKeyInvalid(DomainError):
 class AuthInterceptor(CallInterceptor):
     """Verifies the service ticket and the caller's right to the method; of a passenger's call also the passenger."""
 
-    def __init__(self, methods: MethodTable, *, tickets: TicketVerifier, gateway_key: str) -> None:
+    def __init__(
+        self,
+        methods: MethodTable,
+        *,
+        access: LiveConfig[AccessPolicy],
+        tickets: TicketVerifier,
+        gateway_key: str,
+    ) -> None:
         """Prepares the interceptor.
 
         Args:
             methods: What it guards.
+            access: Who may call what, now: an edit takes effect with the next call.
             tickets: Verifies service tickets.
             gateway_key: The secret by which the passenger authorizer knows the gateway: no ticket can be had there,
                 since tickets for the gateway are what it makes.
         """
         super().__init__(methods)
+        self._access = access
         self._tickets = tickets
         self._gateway_key = gateway_key.encode()
 
@@ -56,7 +67,7 @@ class AuthInterceptor(CallInterceptor):
         metadata = metadata_of(context)
         caller, bound_to = self._authenticate(metadata, served)
         current_record().caller = caller
-        if caller not in served.callers:
+        if caller not in self._access.value.methods.get(served.name, ()):
             raise CallerNotAllowed(caller, served.name)
         if served.for_passengers:
             set_passenger(metadata, bound_to=bound_to)

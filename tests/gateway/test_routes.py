@@ -1,0 +1,97 @@
+"""How routes follow from contracts."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+from google.protobuf.descriptor import FileDescriptor
+
+from ridehail_servers.chassis.service_definition import Contract, ServiceDefinition
+from ridehail_servers.gateway.routes import (
+    AuthorizerMissing,
+    AuthorizerRoute,
+    BindingConflict,
+    HttpBinding,
+    gateway_routes,
+    path_template_regex,
+)
+
+
+def test_a_services_audience_decides_on_its_listener(definitions: list[ServiceDefinition]) -> None:
+    routes = gateway_routes(definitions)
+    assert routes.public.services == (
+        "ridehail.tollroads.v1.PassengerTollRoadsService",
+        "ridehail.gatewaysample.v1.PassengerSampleService",
+    )
+    assert routes.internal.services == (
+        "ridehail.tollroads.v1.TollRoadsService",
+        "ridehail.ordercore.v1.OrderCoreService",
+    )
+    assert routes.authorizer == AuthorizerRoute("passenger-authorizer", 1.0)
+    assert routes.clusters == ("order-core", "passenger-authorizer", "sample", "toll-roads")
+
+
+def test_a_method_is_called_at_its_service_within_its_deadline_and_repeated_only_if_it_reads(
+    definitions: list[ServiceDefinition],
+) -> None:
+    routes = gateway_routes(definitions)
+    methods = {
+        method.name.rsplit("/", 1)[1]: (method.cluster, method.timeout_s, method.retriable)
+        for method in (*routes.public.methods, *routes.internal.methods)
+    }
+    assert methods["SaveOffer"] == ("toll-roads", 1.5, False)
+    assert methods["BatchRetrieveOrders"] == ("toll-roads", 3.5, True)
+    assert methods["SwitchRoad"] == ("toll-roads", 5.5, False)
+    assert methods["GetThing"] == ("sample", 0.7, True)
+    assert methods["ChangeThing"] == ("sample", 2.5, False)
+    assert methods["SetOrderFields"] == ("order-core", 2.5, False)
+
+
+def test_every_binding_of_a_method_is_a_route(definitions: list[ServiceDefinition]) -> None:
+    routes = gateway_routes(definitions)
+    bindings = {method.name.rsplit("/", 1)[1]: method.bindings for method in routes.public.methods}
+    assert bindings["GetThing"] == (
+        HttpBinding("GET", None, "/sample/v1/things/[^/]+"),
+        HttpBinding("POST", "/sample/v1/things:get", None),
+    )
+    assert bindings["SwitchRoad"] == (HttpBinding("POST", "/4.0/toll-roads/v1/order", None),)
+
+
+def test_exact_paths_are_tried_before_templates(definitions: list[ServiceDefinition]) -> None:
+    exact = [binding.path is not None for binding, _method in gateway_routes(definitions).public.http_routes]
+    assert exact == sorted(exact, reverse=True)
+    assert set(exact) == {True, False}
+
+
+@pytest.mark.parametrize(
+    ("template", "matching", "others"),
+    [
+        ("/v1/{a}", ["/v1/x", "/v1/x.y"], ["/v1/", "/v1/x/y", "/v1x/y", "/v1/x/"]),
+        ("/v1/{a.b}/c", ["/v1/x/c"], ["/v1/x/d", "/v1//c", "/v1/x/cc"]),
+        ("/v1/{a=shelves/*}:lend", ["/v1/shelves/1:lend"], ["/v1/shelves/1", "/v1/other/1:lend"]),
+        ("/v1/{a=**}", ["/v1/x", "/v1/x/y/z"], ["/v2/x"]),
+        ("/v1.0/*", ["/v1.0/x"], ["/v1x0/x"]),
+    ],
+)
+def test_a_path_template_matches_what_google_api_http_says(
+    template: str, matching: list[str], others: list[str]
+) -> None:
+    regex = re.compile(path_template_regex(template))
+    assert [path for path in (*matching, *others) if regex.fullmatch(path)] == matching
+
+
+def test_two_methods_may_not_claim_the_same_requests(
+    definitions: list[ServiceDefinition], sample: FileDescriptor
+) -> None:
+    *others, authorizer = definitions
+    twin = sample.services_by_name["PassengerTwinService"]
+    clash = replace(others[-1], name="twin", contracts=(Contract(twin, lambda *_: None),))
+    with pytest.raises(BindingConflict, match="POST /sample/v1/things is bound to both"):
+        gateway_routes([*others, clash, authorizer])
+
+
+def test_a_suite_whose_passengers_nobody_would_judge_has_no_gateway(definitions: list[ServiceDefinition]) -> None:
+    with pytest.raises(AuthorizerMissing):
+        gateway_routes(definitions[:-1])
