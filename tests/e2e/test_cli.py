@@ -6,8 +6,8 @@ from pathlib import Path
 
 import jwt
 import pytest
-
 from ridehail_servers.runtime.data_dir import DataDir
+
 from tests.support.up import cli
 
 
@@ -33,13 +33,19 @@ def test_every_command_has_help(command: str) -> None:
         (["serve", "nonsense"], "no service 'nonsense'; there are: toll-roads, order-core"),
         (["serve", "order-core"], "order-core needs a database"),
         (["serve", "toll-roads", "--database-url", "postgresql://x"], "toll-roads calls order-core"),
-        (["serve", "toll-roads", "--database-url", "postgresql://x", "--address", "order-core"], "--address takes NAME=HOST:PORT, not 'order-core'"),
+        (
+            ["serve", "toll-roads", "--database-url", "postgresql://x", "--address", "order-core"],
+            "--address takes NAME=HOST:PORT, not 'order-core'",
+        ),
         (["ticket", "--src", "nobody", "--dst", "toll-roads"], "no caller 'nobody'"),
         (["ticket", "--src", "routestats", "--dst", "nobody"], "no service 'nobody'"),
         (["ticket", "--src", "routestats", "--dst", "toll-roads", "--ttl", "61m"], "an hour at most"),
         (["ticket", "--src", "routestats", "--dst", "toll-roads", "--ttl", "soon"], "--ttl takes a number"),
         (["token", "--uid", "a\nb"], "cannot be"),
-        (["gateway", "config", "--address", "toll-roads=127.0.0.1:1"], "no address of order-core, passenger-authorizer"),
+        (
+            ["gateway", "config", "--address", "toll-roads=127.0.0.1:1"],
+            "no address of order-core, passenger-authorizer",
+        ),
     ],
 )
 def test_a_wrong_call_ends_with_one_line(keys: Path, arguments: list[str], complaint: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,16 +17,17 @@ import grpc_tools
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import FileDescriptor
+from pydantic import SecretStr
 from ridehail.ordercore.v1 import order_core_api_pb2
 from ridehail.tollroads.v1 import toll_roads_api_pb2
-
 from ridehail_servers.chassis import app
 from ridehail_servers.chassis.keys import KeyRing, create_key_pair
-from ridehail_servers.chassis.service_definition import Contract, ServiceDefinition
+from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
 from ridehail_servers.chassis.settings import ProcessSettings
 from ridehail_servers.gateway.configuration import GatewaySettings, default_descriptor_set, render
 from ridehail_servers.passenger_authorizer.definition import definition as authorizer_definition
 from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
+
 from tests.gateway.loop_thread import LoopThread, loop_thread
 from tests.gateway.running_envoy import Listener, RunningEnvoy, running_envoy
 from tests.gateway.upstream import Upstream, serving
@@ -35,7 +36,7 @@ ROOT = Path(__file__).parents[2]
 GATEWAY_KEY = "a-key-with-100%-of-all-trouble"
 
 
-def _no_build(_context: object) -> None:
+def _no_build(_context: ServiceContext) -> AbstractAsyncContextManager[RunningService]:
     raise AssertionError("only the contracts of this definition are used")
 
 
@@ -81,7 +82,7 @@ def definitions(sample: FileDescriptor) -> list[ServiceDefinition]:
     contracts = {
         "toll-roads": (toll_roads["TollRoadsService"], toll_roads["PassengerTollRoadsService"]),
         "order-core": (order_core["OrderCoreService"],),
-        "sample": (sample.services_by_name["PassengerSampleService"],),
+        "sample": (sample.services_by_name["PassengerSampleService"], sample.services_by_name["PassengerNewService"]),
     }
     return [
         *(
@@ -169,7 +170,7 @@ def settings(folder: Path, descriptor_set: Path, servers: Servers) -> GatewaySet
             **dict.fromkeys(("toll-roads", "order-core", "sample"), servers.upstream.address),
             "passenger-authorizer": servers.authorizer_address,
         },
-        gateway_key=GATEWAY_KEY,
+        gateway_key=SecretStr(GATEWAY_KEY),
         descriptor_set=descriptor_set,
         access_log=folder / "access.log",
         health_check_interval_s=0.2,

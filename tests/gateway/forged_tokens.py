@@ -13,7 +13,6 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from ridehail_servers.chassis import tokens
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.tickets import TicketIssuer
@@ -52,7 +51,7 @@ def hmac_of_public_key(keys: Path) -> str:
 
 def unsigned(keys: Path) -> str:
     """Says that it needs no signature."""
-    return jwt.encode(_claims(), None, algorithm="none", headers={"kid": "sessions-2"})
+    return jwt.encode(_claims(), "", algorithm="none", headers={"kid": "sessions-2"})
 
 
 def unknown_key(keys: Path) -> str:

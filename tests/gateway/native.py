@@ -51,5 +51,6 @@ def failure(channel: grpc.Channel, method: str, request: Message, metadata: Mapp
     try:
         call(channel, method, request, metadata)
     except grpc.RpcError as error:
-        return Failure(error.code(), error.details(), dict(error.trailing_metadata() or ()))
+        trailing = {it.key: it.value for it in error.trailing_metadata() or ()}
+        return Failure(error.code(), error.details() or "", trailing)
     raise AssertionError("the call succeeded")

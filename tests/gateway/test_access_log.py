@@ -69,7 +69,9 @@ def test_a_grpc_call_is_one_line_with_its_grpc_status(
     assert entry["protocol"] == "HTTP/2"
 
 
-@pytest.mark.parametrize("outcome", ["success", "server's error", "bad JSON", "no session", "no such path", "bad query"])
+@pytest.mark.parametrize(
+    "outcome", ["success", "server's error", "bad JSON", "no session", "no such path", "bad query"]
+)
 def test_nothing_personal_is_logged(
     gateway: RunningEnvoy, upstream: Upstream, signed_in: dict[str, str], token: str, outcome: str
 ) -> None:

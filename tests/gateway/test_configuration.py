@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-from google.api import annotations_pb2
+from google.api import annotations_pb2  # type: ignore[import-untyped]
 from google.protobuf import descriptor_pb2
 from pydantic import ValidationError
 from ridehail.common.v1 import options_pb2
-
 from ridehail_servers import suite
 from ridehail_servers.gateway.configuration import (
     GatewaySettings,
@@ -154,19 +153,20 @@ def test_the_authorizer_is_asked_with_the_gateways_key_and_must_answer(config: d
     assert grpc_service["envoy_grpc"] == {"cluster_name": "passenger-authorizer"}
     # Envoy reads a percent sign as the start of a command, and two as one.
     assert grpc_service["initial_metadata"] == [{"key": "x-ya-gateway-key", "value": KEY.replace("%", "%%")}]
+    # Of the request it learns the path and the token.
+    assert authorization["allowed_headers"] == {"patterns": [{"exact": "authorization"}]}
     assert "with_request_body" not in authorization
 
 
 def test_only_reads_are_retried(config: dict[str, Any]) -> None:
-    for listener in AUDIENCES:
+    for listener, expected in AUDIENCES.items():
         (host,) = connection_manager(config, listener)["route_config"]["virtual_hosts"]
         retried = {route["name"] for route in host["routes"] if "retry_policy" in route["route"]}
         reads = {
             f"{name}/{method.name}"
             for service, name, audience in described_services()
             for method in service.method
-            if audience == AUDIENCES[listener]
-            and method.options.idempotency_level == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS
+            if audience == expected and method.options.idempotency_level == descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS
         }
         assert retried == reads
 
@@ -204,7 +204,7 @@ def test_the_administration_is_private(tmp_path: Path, config: dict[str, Any]) -
         {"public_port": 70000},
         {"public_prot": 1},
     ],
-    ids=lambda changes: ", ".join(changes),
+    ids=", ".join,
 )
 def test_wrong_settings_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValidationError) as caught:
@@ -236,5 +236,5 @@ def test_what_envoy_refuses_is_refused_with_its_words(text: str, complaint: str)
 
 def test_a_descriptor_set_that_is_not_there_is_refused() -> None:
     nowhere = settings_with(descriptor_set=Path("/nowhere/descriptors.binpb"))
-    with pytest.raises(EnvoyConfigInvalid, match="/nowhere/descriptors.binpb"):
+    with pytest.raises(EnvoyConfigInvalid, match=r"/nowhere/descriptors\.binpb"):
         validate(render(nowhere, suite.SERVICES.values()))

@@ -86,7 +86,9 @@ def test_an_error_may_name_its_own_http_status(
     assert "x-http-status" not in reply.headers
 
 
-@pytest.mark.parametrize("status", ["", "0", "99", "200", "302", "399", "600", "999", "4060", "40", "abc", "4e2", " 406x"])
+@pytest.mark.parametrize(
+    "status", ["", "0", "99", "200", "302", "399", "600", "999", "4060", "40", "abc", "4e2", " 406x"]
+)
 def test_any_other_http_status_is_ignored(
     public: Listener, upstream: Upstream, signed_in: dict[str, str], status: str
 ) -> None:
@@ -99,15 +101,14 @@ def test_any_other_http_status_is_ignored(
 def test_a_success_cannot_name_another_http_status(
     public: Listener, upstream: Upstream, signed_in: dict[str, str]
 ) -> None:
-    upstream.answer = answers(api.SwitchRoadResponse(), trailing=(("x-http-status", "406"),))
+    named = (("x-http-status", "406"),)
+    upstream.answer = answers(api.SwitchRoadResponse(), leading=named, trailing=named)
     reply = public.post(PATH, {}, signed_in)
     assert (reply.status, reply.json) == (200, {})
     assert "x-http-status" not in reply.headers
 
 
-def test_a_client_cannot_name_the_http_status(
-    public: Listener, upstream: Upstream, signed_in: dict[str, str]
-) -> None:
+def test_a_client_cannot_name_the_http_status(public: Listener, upstream: Upstream, signed_in: dict[str, str]) -> None:
     upstream.answer = fails(grpc.StatusCode.NOT_FOUND, "gone")
     assert public.post(PATH, {}, {**signed_in, "x-http-status": "406"}).status == 404
 

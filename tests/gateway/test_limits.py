@@ -10,9 +10,9 @@ from pathlib import Path
 import grpc
 import pytest
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
-
 from ridehail_servers.chassis.service_definition import ServiceDefinition
 from ridehail_servers.gateway.configuration import GatewaySettings, render
+
 from tests.gateway import native
 from tests.gateway.running_envoy import Listener, RunningEnvoy, running_envoy
 from tests.gateway.upstream import Upstream
@@ -104,6 +104,12 @@ def test_smuggling_a_request_by_two_lengths_gets_400(public: Listener, upstream:
     assert upstream.calls == []
 
 
+def test_a_transfer_encoding_that_it_does_not_know_gets_501(public: Listener) -> None:
+    answer = public.raw(f"POST {SWITCH} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip\r\n\r\n".encode())
+    assert answer.startswith(b"501")
+    assert b'"code":12' in answer
+
+
 def test_an_old_version_of_http_gets_426(public: Listener) -> None:
     answer = public.raw(f"POST {SWITCH} HTTP/1.0\r\nhost: x\r\n\r\n".encode())
     assert answer.startswith(b"426")
@@ -111,9 +117,7 @@ def test_an_old_version_of_http_gets_426(public: Listener) -> None:
 
 
 @pytest.fixture(scope="module")
-def impatient(
-    settings: GatewaySettings, definitions: list[ServiceDefinition], folder: Path
-) -> Iterator[RunningEnvoy]:
+def impatient(settings: GatewaySettings, definitions: list[ServiceDefinition], folder: Path) -> Iterator[RunningEnvoy]:
     """A gateway that waits 0.3 s for a request."""
     here = folder / "impatient"
     here.mkdir()

@@ -15,9 +15,9 @@ from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
-
 from ridehail_servers.chassis.service_definition import ServiceDefinition
 from ridehail_servers.gateway.configuration import GatewaySettings, render
+
 from tests.gateway import native
 from tests.gateway.loop_thread import LoopThread
 from tests.gateway.running_envoy import Listener, RunningEnvoy, running_envoy
@@ -72,9 +72,7 @@ def test_without_the_authorizer_nobody_passes(
     for headers in (signed_in, {}):
         reply = without_authorizer.public.post(SWITCH, {}, headers)
         assert (reply.error, reply.json["details"]) == ((503, 14), [])
-        failure = native.failure(
-            channel(without_authorizer.public), SWITCH_METHOD, api.SwitchRoadRequest(), headers
-        )
+        failure = native.failure(channel(without_authorizer.public), SWITCH_METHOD, api.SwitchRoadRequest(), headers)
         assert (failure.code, failure.message) == (grpc.StatusCode.UNAVAILABLE, reply.json["message"])
     assert upstream.calls == []
 

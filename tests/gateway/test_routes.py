@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 from google.protobuf.descriptor import FileDescriptor
-
 from ridehail_servers.chassis.service_definition import Contract, ServiceDefinition
 from ridehail_servers.gateway.routes import (
     AuthorizerMissing,
@@ -24,6 +23,7 @@ def test_a_services_audience_decides_on_its_listener(definitions: list[ServiceDe
     assert routes.public.services == (
         "ridehail.tollroads.v1.PassengerTollRoadsService",
         "ridehail.gatewaysample.v1.PassengerSampleService",
+        "ridehail.gatewaysample.v1.PassengerNewService",
     )
     assert routes.internal.services == (
         "ridehail.tollroads.v1.TollRoadsService",

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import grpc
 import pytest
+from google.protobuf.empty_pb2 import Empty
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
-
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.tickets import TicketVerifier
 from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
+
 from tests.gateway import native
 from tests.gateway.forged_tokens import FORGED, Forge
 from tests.gateway.running_envoy import Listener
@@ -111,6 +112,17 @@ def test_a_bad_token_gets_401_with_its_reason_and_grpc_the_same(
     assert (reply.error, reply.reason) == ((401, 16), FORGED[forge])
     failure = native.failure(channel(public), METHOD, api.SwitchRoadRequest(), headers)
     assert (failure.code, failure.reason) == (grpc.StatusCode.UNAUTHENTICATED, FORGED[forge])
+    assert upstream.calls == []
+
+
+def test_a_service_that_the_authorizer_does_not_know_is_forbidden(
+    public: Listener, upstream: Upstream, channel: OpenChannel, signed_in: dict[str, str]
+) -> None:
+    reply = public.request("GET", "/sample/v1/new-things/a", None, signed_in)
+    assert (reply.error, reply.reason) == ((403, 7), "CALLER_NOT_ALLOWED")
+    method = "ridehail.gatewaysample.v1.PassengerNewService/GetNewThing"
+    failure = native.failure(channel(public), method, Empty(), signed_in)
+    assert (failure.code, failure.reason) == (grpc.StatusCode.PERMISSION_DENIED, "CALLER_NOT_ALLOWED")
     assert upstream.calls == []
 
 

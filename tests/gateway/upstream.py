@@ -40,10 +40,13 @@ async def empty_answer(call: Call, context: Context) -> Message:
     return call.response_type()
 
 
-def answers(message: Message, *, trailing: tuple[tuple[str, str], ...] = ()) -> Answer:
-    """Answers with the message."""
+def answers(
+    message: Message, *, leading: tuple[tuple[str, str], ...] = (), trailing: tuple[tuple[str, str], ...] = ()
+) -> Answer:
+    """Answers with the message, and metadata before and after it."""
 
     async def answer(call: Call, context: Context) -> Message:
+        await context.send_initial_metadata(leading)
         context.set_trailing_metadata(trailing)
         return message
 

@@ -34,9 +34,7 @@ class Grpcurl:
 
     def run(self, *arguments: str) -> str:
         """Runs grpcurl and returns its standard output."""
-        ended = subprocess.run(
-            [str(self.program), *arguments], capture_output=True, text=True, timeout=30, check=False
-        )
+        ended = subprocess.run([str(self.program), *arguments], capture_output=True, text=True, timeout=30, check=False)
         if ended.returncode != 0:
             raise GrpcurlFailed(ended.stderr)
         return ended.stdout
@@ -57,4 +55,3 @@ def build(folder: Path) -> Grpcurl | None:
             env={**os.environ, "GOBIN": str(program.parent)},
         )
     return Grpcurl(program)
-

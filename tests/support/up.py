@@ -31,6 +31,13 @@ class RunningCommand:
     started_in_s: float
 
     @property
+    def data_dir(self) -> Path:
+        """What `--data-dir` was given."""
+        words = self.process.args
+        assert isinstance(words, list)
+        return Path(words[words.index("--data-dir") + 1])
+
+    @property
     def ready(self) -> dict[str, str]:
         """The addresses of the ready line: grpc, http, internal_http, metrics."""
         line = next(line for line in self.output.read_text().splitlines() if line.startswith("ready"))

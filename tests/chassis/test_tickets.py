@@ -1,0 +1,208 @@
+"""Service tickets."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from ridehail_servers.chassis import tokens
+from ridehail_servers.chassis.errors import Code, DomainError
+from ridehail_servers.chassis.keys import KeyRing, create_key_pair
+from ridehail_servers.chassis.tickets import (
+    Ticket,
+    TicketExpired,
+    TicketInvalid,
+    TicketIssuer,
+    TicketMissing,
+    TicketVerifier,
+    TicketWrongDestination,
+)
+
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+SECOND = timedelta(seconds=1)
+
+
+class Moment:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+class CountingRing(KeyRing):
+    """Counts how often a signature is verified."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, monotonic=lambda: self.seconds)
+        self.verified = 0
+
+    seconds = 0.0
+
+    def public_key(self, kid: str) -> Ed25519PublicKey | None:
+        self.verified += 1
+        return super().public_key(kid)
+
+
+@pytest.fixture
+def clock() -> Moment:
+    return Moment()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    create_key_pair(tmp_path, "key-1")
+    return tmp_path
+
+
+@pytest.fixture
+def ring(folder: Path) -> CountingRing:
+    return CountingRing(folder)
+
+
+@pytest.fixture
+def issuer(ring: KeyRing, clock: Moment) -> TicketIssuer:
+    return TicketIssuer(ring, "processing", clock=clock, ttl=10 * MINUTE)
+
+
+@pytest.fixture
+def verifier(ring: KeyRing, clock: Moment) -> TicketVerifier:
+    return TicketVerifier(ring, clock=clock)
+
+
+def shape(error: DomainError) -> tuple[Code, str, dict[str, str]]:
+    return error.code, error.reason, error.metadata
+
+
+# --- verification
+
+
+def test_a_ticket_tells_source_and_destination(issuer: TicketIssuer, verifier: TicketVerifier, clock: Moment) -> None:
+    ends = int((clock.now + 10 * MINUTE).timestamp())
+    assert verifier.verify(issuer("toll-roads"), destination="toll-roads") == Ticket(
+        "processing", "toll-roads", None, ends
+    )
+
+
+def test_a_bound_ticket_tells_its_passenger(issuer: TicketIssuer, verifier: TicketVerifier) -> None:
+    assert verifier.verify(issuer("toll-roads", "uid"), destination="toll-roads").passenger == "uid"
+
+
+@pytest.mark.parametrize("token", [None, ""])
+def test_a_missing_ticket_is_told_from_a_bad_one(verifier: TicketVerifier, token: str | None) -> None:
+    with pytest.raises(TicketMissing) as caught:
+        verifier.verify(token, destination="toll-roads")
+    assert shape(caught.value) == (Code.UNAUTHENTICATED, "TICKET_MISSING", {})
+
+
+def test_a_ticket_for_another_service_is_refused_each_time(issuer: TicketIssuer, verifier: TicketVerifier) -> None:
+    token = issuer("order-core")
+    for _ in range(2):
+        with pytest.raises(TicketWrongDestination) as caught:
+            verifier.verify(token, destination="toll-roads")
+    assert shape(caught.value) == (Code.UNAUTHENTICATED, "TICKET_WRONG_DESTINATION", {"service": "toll-roads"})
+    assert verifier.verify(token, destination="order-core").destination == "order-core"
+
+
+def test_a_ticket_for_more_than_an_hour_is_refused_although_it_is_signed(
+    ring: KeyRing, verifier: TicketVerifier, clock: Moment
+) -> None:
+    claims = {"src": "processing", "dst": "toll-roads"}
+    an_hour = tokens.sign(ring, claims, now=clock.now, ttl=HOUR)
+    assert verifier.verify(an_hour, destination="toll-roads")
+    longer = tokens.sign(ring, claims, now=clock.now, ttl=HOUR + SECOND)
+    with pytest.raises(TicketInvalid) as caught:
+        verifier.verify(longer, destination="toll-roads")
+    assert shape(caught.value) == (Code.UNAUTHENTICATED, "TICKET_INVALID", {})
+
+
+@pytest.mark.parametrize("claims", [{"src": "a"}, {"dst": "toll-roads"}, {"src": "a", "dst": "toll-roads", "uid": 1}])
+def test_a_ticket_that_lacks_a_claim_or_misshapes_one_is_refused(
+    ring: KeyRing, verifier: TicketVerifier, clock: Moment, claims: dict[str, object]
+) -> None:
+    with pytest.raises(TicketInvalid):
+        verifier.verify(tokens.sign(ring, claims, now=clock.now, ttl=MINUTE), destination="toll-roads")
+
+
+@given(data=st.data())
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_no_change_of_a_ticket_makes_another_one(
+    issuer: TicketIssuer, verifier: TicketVerifier, data: st.DataObject
+) -> None:
+    token = issuer("toll-roads", "uid")
+    original = verifier.verify(token, destination="toll-roads")
+    position = data.draw(st.integers(0, len(token) - 1))
+    changed = token[:position] + data.draw(st.characters(codec="utf-8")) + token[position + 1 :]
+    try:
+        assert verifier.verify(changed, destination="toll-roads") == original
+    except TicketInvalid:
+        assert changed != token
+
+
+# --- remembering
+
+
+def test_a_signature_is_verified_once(issuer: TicketIssuer, ring: CountingRing, verifier: TicketVerifier) -> None:
+    token = issuer("toll-roads")
+    for _ in range(5):
+        verifier.verify(token, destination="toll-roads")
+    assert ring.verified == 1
+
+
+def test_a_remembered_ticket_expires_all_the_same(
+    issuer: TicketIssuer, verifier: TicketVerifier, clock: Moment
+) -> None:
+    token = issuer("toll-roads")
+    verifier.verify(token, destination="toll-roads")
+
+    clock.now += 10 * MINUTE + tokens.LEEWAY - SECOND
+    assert verifier.verify(token, destination="toll-roads")
+    clock.now += SECOND
+    with pytest.raises(TicketExpired) as caught:
+        verifier.verify(token, destination="toll-roads")
+
+    assert shape(caught.value) == (Code.UNAUTHENTICATED, "TICKET_EXPIRED", {})
+
+
+def test_a_remembered_ticket_of_a_removed_key_is_refused(
+    folder: Path, issuer: TicketIssuer, ring: CountingRing, verifier: TicketVerifier
+) -> None:
+    create_key_pair(folder, "key-0")
+    token = issuer("toll-roads")
+    verifier.verify(token, destination="toll-roads")
+
+    (folder / "key-1.public.pem").unlink()
+    ring.seconds += 1
+
+    with pytest.raises(TicketInvalid):
+        verifier.verify(token, destination="toll-roads")
+
+
+# --- issuing
+
+
+@pytest.mark.parametrize("ttl", [timedelta(0), -SECOND, HOUR + SECOND])
+def test_no_issuer_makes_tickets_that_would_be_refused(ring: KeyRing, ttl: timedelta) -> None:
+    with pytest.raises(ValueError, match="3600"):
+        TicketIssuer(ring, "processing", ttl=ttl)
+
+
+def test_an_issued_ticket_is_reused_for_half_of_its_life(issuer: TicketIssuer, clock: Moment) -> None:
+    first = issuer("toll-roads")
+    clock.now += 5 * MINUTE - SECOND
+    assert issuer("toll-roads") == first
+    clock.now += SECOND
+    assert issuer("toll-roads") != first
+
+
+def test_every_destination_and_passenger_has_its_own_ticket(issuer: TicketIssuer) -> None:
+    issued = [issuer("a"), issuer("b"), issuer("a", "uid-1"), issuer("a", "uid-2")]
+    assert len(set(issued)) == 4
+    assert [issuer("a"), issuer("b"), issuer("a", "uid-1"), issuer("a", "uid-2")] == issued

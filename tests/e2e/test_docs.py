@@ -1,0 +1,168 @@
+"""Every example of the README and the docs is run as it is written, and answers what is written."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from ridehail.common.v1.error_reason_pb2 import ErrorReason
+from ridehail_servers.runtime.data_dir import DataDir
+
+from tests.support.grpcurl import Grpcurl
+from tests.support.up import RIDEHAIL, RunningCommand, cli
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.xdist_group("newcomer")
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+# What the documents write, and the name of the address in the ready line.
+ADDRESSES = {
+    "127.0.0.1:50051": "grpc",
+    "127.0.0.1:8080": "http",
+    "127.0.0.1:8081": "internal_http",
+    "127.0.0.1:9464": "metrics",
+}
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+Z")
+
+
+@dataclass(frozen=True)
+class Example:
+    """A fenced block of a page."""
+
+    page: str
+    language: str
+    line: int
+    text: str
+
+
+def examples(language: str) -> list[Example]:
+    found = []
+    for page in PAGES:
+        text = page.read_text()
+        for block in re.finditer(rf"^```{language}\n(.*?)^```$", text, flags=re.M | re.S):
+            line = text.count("\n", 0, block.start()) + 1
+            found.append(Example(page.name, language, line, block[1]))
+    return found
+
+
+def name_of(example: Example) -> str:
+    return f"{example.page}:{example.line}"
+
+
+@pytest.fixture(scope="module")
+def environment(demo_suite: RunningCommand, grpcurl_program: Grpcurl) -> dict[str, str]:
+    """The newcomer's shell."""
+    data_dir = str(demo_suite.data_dir)
+    ticket = cli("ticket", "--src", "api-proxy", "--dst", "toll-roads", "--data-dir", data_dir).stdout.strip()
+    path = f"{grpcurl_program.program.parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "RIDEHAIL_DATA_DIR": data_dir, "RIDEHAIL_TICKET": ticket, "PATH": path}
+
+
+def placed(text: str, suite: RunningCommand) -> str:
+    """Returns the text with the addresses of this suite."""
+    for written, name in ADDRESSES.items():
+        text = text.replace(written, suite.ready[name])
+    return text.replace(".venv/bin/ridehail", str(RIDEHAIL))
+
+
+def comparable(answer: str) -> object:
+    """Returns what must be the same in every run: times differ, and the order of JSON's keys does not matter."""
+    timeless = _TIME.sub("<time>", answer).strip()
+    try:
+        return json.loads(timeless)
+    except json.JSONDecodeError:
+        return timeless
+
+
+@pytest.mark.parametrize("example", examples("console"), ids=name_of)
+def test_a_command_answers_what_the_page_says(
+    example: Example, demo_suite: RunningCommand, environment: dict[str, str]
+) -> None:
+    for step in re.split(r"^\$ ", example.text, flags=re.M)[1:]:
+        command, _, promised = step.partition("\n")
+
+        def answers(command: str = command, promised: str = promised) -> bool:
+            ended = subprocess.run(
+                ["bash", "-c", placed(command, demo_suite)],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                env=environment,
+                check=False,
+            )
+            answer = comparable(ended.stdout)
+            if answer == comparable(promised):
+                return True
+            raise AssertionError(f"{command}\nanswered\n{ended.stdout}{ended.stderr}\ninstead of\n{promised}")
+
+        # The demo's order is saved by a background task, which may still be at it.
+        assert eventually(answers, unless=AssertionError)
+
+
+@pytest.mark.parametrize("example", examples("python"), ids=name_of)
+def test_a_program_runs(example: Example, demo_suite: RunningCommand, environment: dict[str, str]) -> None:
+    def runs() -> bool:
+        ended = subprocess.run(
+            [sys.executable, "-c", placed(example.text, demo_suite)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env=environment,
+            check=False,
+        )
+        if ended.returncode != 0:
+            raise AssertionError(ended.stderr)
+        return bool(ended.stdout)
+
+    assert eventually(runs, unless=AssertionError)
+
+
+def test_every_printed_demo_command_works(demo_suite: RunningCommand, environment: dict[str, str]) -> None:
+    commands = [line for line in demo_suite.output.read_text().splitlines() if line.startswith(("curl", "grpcurl"))]
+    assert len(commands) >= 5
+    for command in commands:
+        ended = subprocess.run(
+            ["bash", "-c", command], capture_output=True, text=True, timeout=60, env=environment, check=False
+        )
+        assert ended.returncode == 0, f"{command}\n{ended.stderr}"
+        assert "code" not in json.loads(ended.stdout), f"{command}\n{ended.stdout}"
+
+
+def test_every_link_leads_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_table_of_errors_is_the_catalogue() -> None:
+    text = (ROOT / "docs/errors.md").read_text()
+    rows = re.findall(r"^\| `([A-Z_]+)` \| ([A-Z_]+) \| (\d+) \|([^|]*)\|", text, re.M)
+    reasons = {name.removeprefix("ERROR_REASON_") for name in ErrorReason.DESCRIPTOR.values_by_name} - {"UNSPECIFIED"}
+    assert {row[0] for row in rows} == reasons
+    comments = (ROOT / "proto/ridehail/common/v1/error_reason.proto").read_text()
+    for reason, code, _http, keys in rows:
+        one = "(?:(?!ERROR_REASON).)*"
+        sample = re.search(rf'//( {code}[.,]{one}"{reason}"{one})ERROR_REASON_', comments, re.S)
+        assert sample, f"{reason}: the catalogue gives another code than {code}"
+        for key in re.findall(r"`(\w+)`", keys):
+            assert f'"{key}"' in sample[1], f"{reason}: {key}"
+
+
+def test_the_configuration_page_names_every_file() -> None:
+    text = (ROOT / "docs/configuration.md").read_text()
+    for file in (ROOT / "config").iterdir():
+        assert f"`{file.name}`" in text
+
+
+def test_a_data_directory_is_what_its_page_says(demo_suite: RunningCommand) -> None:
+    data = DataDir(demo_suite.data_dir)
+    for folder in (data.postgres, data.keys, data.logs, data.run):
+        assert folder.is_dir()

@@ -1,0 +1,193 @@
+"""Every reason of the catalogue, raised for real, as it looks by gRPC and as it looks through the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from envoy.service.auth.v3 import external_auth_pb2
+from ridehail.common.v1.error_reason_pb2 import ErrorReason
+from ridehail.ordercore.v1 import order_core_api_pb2 as order_core
+from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
+from ridehail_servers.chassis.tickets import TicketIssuer
+from ridehail_servers.runtime.ports import free_port
+
+from tests.support.error_catalogue import catalogue
+from tests.support.suite_in_process import suite_in_process, until
+from tests.support.world import ORDER_CORE, PASSENGER, TOLL_ROADS, Seen, World, behind_a_gateway
+
+HTTP_STATUS = {
+    "INVALID_ARGUMENT": 400,
+    "DEADLINE_EXCEEDED": 504,
+    "NOT_FOUND": 404,
+    "PERMISSION_DENIED": 403,
+    "RESOURCE_EXHAUSTED": 429,
+    "FAILED_PRECONDITION": 400,
+    "ABORTED": 409,
+    "UNIMPLEMENTED": 501,
+    "INTERNAL": 500,
+    "UNAVAILABLE": 503,
+    "UNAUTHENTICATED": 401,
+}
+RETRYABLE = {"OVERLOADED", "DATABASE_UNAVAILABLE", "NEIGHBOUR_UNAVAILABLE"}
+# The gateway names a passenger in every passenger's call, and routes nobody to the authorizer.
+NEVER_THROUGH_THE_GATEWAY = {"PASSENGER_MISSING", "GATEWAY_KEY_INVALID"}
+
+
+@pytest.fixture
+async def world(database_url: str, keys_dir: Path, config_dir: Path, tmp_path: Path) -> AsyncIterator[World]:
+    (config_dir / "server.yaml").write_text("max_calls_under_way: 2\n")
+    nobody = {"order-core": f"127.0.0.1:{free_port('127.0.0.1', 0)}"}
+    async with (
+        suite_in_process(
+            database_url=database_url, keys_dir=keys_dir, config_dir=config_dir, addresses=nobody
+        ) as suite,
+        behind_a_gateway(suite, tmp_path) as world,
+    ):
+        yield world
+
+
+@asynccontextmanager
+async def locked(world: World, table: str) -> AsyncIterator[None]:
+    """Keeps everybody else from the table for the length of the block."""
+    async with await psycopg.AsyncConnection.connect(world.suite.database_url) as connection:
+        await connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
+        yield
+
+
+async def put_order(world: World) -> None:
+    request = order_core.PutOrderRequest(order_id="order", yandex_uid="400")
+    request.document.update({"order": {"version": 3, "status": "driving"}})
+    async with world.suite.channel() as channel:
+        put = channel.unary_unary(
+            f"{ORDER_CORE}/PutOrder", request_serializer=order_core.PutOrderRequest.SerializeToString
+        )
+        await put(request, metadata=tuple(world.ticket("admin", "order-core").items()))
+
+
+async def expired_ticket(world: World) -> tuple[Seen, Seen]:
+    then = datetime.now(UTC) - timedelta(hours=2)
+    ticket = TicketIssuer(world.suite.keys, "api-proxy", clock=lambda: then).issue("toll-roads")
+    return await world.retrieve({"x-ya-service-ticket": ticket})
+
+
+async def passenger_missing(world: World) -> tuple[Seen, None]:
+    request = toll_roads.SwitchRoadRequest(order_id="order")
+    return await world.grpc(f"{PASSENGER}/SwitchRoad", request, world.ticket("gateway")), None
+
+
+async def gateway_key_invalid(world: World) -> tuple[Seen, None]:
+    check = external_auth_pb2.CheckRequest()
+    return await world.grpc("/envoy.service.auth.v3.Authorization/Check", check, world.ticket("gateway")), None
+
+
+async def overloaded(world: World) -> tuple[Seen, Seen]:
+    """As many calls as the server takes wait for a lock; the gateway's health checks still pass."""
+    async with locked(world, "toll_roads.offers"), world.suite.channel() as channel:
+        save = channel.unary_unary(
+            f"{TOLL_ROADS}/SaveOffer", request_serializer=toll_roads.SaveOfferRequest.SerializeToString
+        )
+        metadata = tuple(world.ticket("routestats").items())
+        waiting = [
+            asyncio.ensure_future(save(toll_roads.SaveOfferRequest(offer_id="offer"), metadata=metadata))
+            for _ in range(2)
+        ]
+        await until(lambda: _waiting_for_locks(world))
+        seen = await world.retrieve(world.ticket())
+    await asyncio.gather(*waiting, return_exceptions=True)
+    return seen
+
+
+async def _waiting_for_locks(world: World) -> bool:
+    rows = await world.suite.rows("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    return rows == [(2,)]
+
+
+async def deadline_exceeded(world: World) -> tuple[Seen, Seen]:
+    async with locked(world, "order_core.orders"):
+        return await world.order_core(
+            "GetOrderFields", order_core.GetOrderFieldsRequest(order_id="order", fields=["a"])
+        )
+
+
+async def neighbour_unavailable(world: World) -> tuple[Seen, Seen]:
+    file = world.suite.settings.config_dir / "toll_roads.yaml"
+    file.write_text("retrieve_by: offer\n")
+
+    async def is_noticed() -> bool:
+        return (await world.retrieve(world.ticket()))[0].reason == "NEIGHBOUR_UNAVAILABLE"
+
+    await until(is_noticed)
+    seen = await world.retrieve(world.ticket())
+    file.write_text("retrieve_by: order\n")
+
+    async def is_back() -> bool:
+        return (await world.retrieve(world.ticket()))[0].reason == "ORDER_NOT_FOUND"
+
+    await until(is_back)
+    return seen
+
+
+async def internal(world: World) -> tuple[Seen, Seen]:
+    await world.suite.execute("ALTER TABLE toll_roads.offers RENAME TO out_of_reach")
+    request = toll_roads.SaveOfferRequest(offer_id="offer")
+    return await world.both(f"{TOLL_ROADS}/SaveOffer", "/toll-roads/v1/offer", request, world.ticket("routestats"))
+
+
+async def database_unavailable(world: World) -> tuple[Seen, Seen]:
+    name = psycopg.conninfo.conninfo_to_dict(world.suite.database_url)["dbname"]
+    elsewhere = psycopg.conninfo.make_conninfo(world.suite.database_url, dbname="postgres")
+    async with await psycopg.AsyncConnection.connect(elsewhere, autocommit=True) as connection:
+        await connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'.encode())
+        await connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
+        return await world.retrieve(world.ticket())
+
+
+SCENARIOS: dict[str, Callable[[World], Awaitable[tuple[Seen, Seen | None]]]] = {
+    "INVALID_REQUEST": lambda world: world.retrieve(world.ticket(), order_id="a\nb"),
+    "TICKET_MISSING": lambda world: world.retrieve({}),
+    "TICKET_INVALID": lambda world: world.retrieve({"x-ya-service-ticket": "garbage"}),
+    "TICKET_EXPIRED": expired_ticket,
+    "TICKET_WRONG_DESTINATION": lambda world: world.retrieve(world.ticket(destination="order-core")),
+    "CALLER_NOT_ALLOWED": lambda world: world.retrieve(world.ticket("routestats")),
+    "PASSENGER_MISSING": passenger_missing,
+    "SESSION_MISSING": lambda world: world.switch({}),
+    "SESSION_INVALID": lambda world: world.switch({"authorization": "Bearer garbage"}),
+    "SESSION_EXPIRED": lambda world: world.switch(world.session(now=datetime.now(UTC) - timedelta(hours=2))),
+    "GATEWAY_KEY_INVALID": gateway_key_invalid,
+    "NOT_IMPLEMENTED": lambda world: world.switch(world.session()),
+    "ORDER_NOT_FOUND": lambda world: world.retrieve(world.ticket()),
+    "ORDER_VERSION_CONFLICT": lambda world: world.set_fields(expected_version=2, unset=["a"]),
+    "ORDER_FIELD_TYPE_MISMATCH": lambda world: world.set_fields(increment={"order.status": 1}),
+    "OVERLOADED": overloaded,
+    "DEADLINE_EXCEEDED": deadline_exceeded,
+    "NEIGHBOUR_UNAVAILABLE": neighbour_unavailable,
+    "INTERNAL": internal,
+    # The last one: it leaves the world in ruins.
+    "DATABASE_UNAVAILABLE": database_unavailable,
+}
+
+
+def test_the_table_of_this_test_is_whole() -> None:
+    promised = catalogue()
+    assert set(SCENARIOS) == set(promised)
+    assert set(promised) == {name.removeprefix("ERROR_REASON_") for name in ErrorReason.keys()} - {"UNSPECIFIED"}
+
+
+@pytest.mark.timeout(120)
+async def test_every_reason_looks_as_the_catalogue_says_by_grpc_and_through_the_gateway(world: World) -> None:
+    promised = catalogue()
+    await put_order(world)
+    for reason, scenario in SCENARIOS.items():
+        direct, through_gateway = await scenario(world)
+        assert (through_gateway is None) == (reason in NEVER_THROUGH_THE_GATEWAY), reason
+        for seen in filter(None, (direct, through_gateway)):
+            assert (seen.reason, seen.code) == (reason, promised[reason].code), seen
+            assert seen.metadata.keys() == promised[reason].metadata_keys, seen
+            assert seen.has_retry_info == (reason in RETRYABLE), seen
+            assert seen.http_status in {None, HTTP_STATUS[seen.code]}, seen

@@ -1,0 +1,132 @@
+"""The distribution: what a user installs is whole, and the base install needs none of the servers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.support.up import RunningCommand, cli
+
+pytestmark = pytest.mark.xdist_group("newcomer")
+
+ROOT = Path(__file__).parents[2]
+
+PROGRAM = """
+import importlib, pkgutil, sys
+import ridehail_clients
+from ridehail_clients import TollRoadsClient, ticket_from_env
+
+for package in pkgutil.walk_packages(ridehail_clients.__path__, "ridehail_clients."):
+    importlib.import_module(package.name)
+for name in sys.argv[2:]:
+    importlib.import_module(name)
+assert not {"psycopg", "pydantic", "ridehail_servers", "protovalidate"} & set(sys.modules)
+
+with TollRoadsClient(sys.argv[1], ticket=ticket_from_env("RIDEHAIL_TICKET")) as toll_roads:
+    answer = toll_roads.batch_retrieve_orders(order_ids=["demo-order-toll", "no-such-order"], timeout=20)
+    print(sorted(answer.missing_order_ids + tuple(road.order_id for road in answer.orders)))
+"""
+
+
+WHERE = """
+import importlib, pkgutil, sys
+from pathlib import Path
+import ridehail_servers
+from ridehail_servers import resources
+from ridehail_servers.gateway.configuration import default_descriptor_set
+
+for package in pkgutil.walk_packages(ridehail_servers.__path__, "ridehail_servers."):
+    if ".resources." not in package.name:
+        importlib.import_module(package.name)
+folders = [resources.folder(name) for name in ("config", "deploy", "migrations")]
+found = [*folders, default_descriptor_set(), Path(ridehail_servers.__file__)]
+print(all(path.is_relative_to(sys.argv[1]) for path in found))
+"""
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from the sources."""
+    folder = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def modules_of(wheel: Path, top: str) -> list[str]:
+    names = zipfile.ZipFile(wheel).namelist()
+    return [
+        name.removesuffix(".py").replace("/", ".")
+        for name in names
+        if name.startswith(f"{top}/") and name.endswith("_pb2.py")
+    ]
+
+
+def test_the_wheel_holds_all_that_the_servers_read(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for folder in ("config", "deploy", "migrations"):
+        for file in (ROOT / folder).rglob("*"):
+            if file.is_file() and "__pycache__" not in file.parts:
+                assert f"ridehail_servers/resources/{file.relative_to(ROOT)}" in names
+    assert {"ridehail/descriptors.binpb", "ridehail/py.typed", "ridehail_clients/py.typed"} <= names
+    # A top-level `buf`, `google` or `envoy` would collide with other distributions.
+    assert {name.split("/")[0] for name in names if not name.split("/")[0].endswith(".dist-info")} == {
+        "ridehail",
+        "ridehail_clients",
+        "ridehail_servers",
+    }
+
+
+def test_the_base_install_calls_a_running_suite(wheel: Path, demo_suite: RunningCommand, tmp_path: Path) -> None:
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True, timeout=120)
+    python = venv / "bin" / "python"
+    # The versions of the lock file, of the base dependencies only.
+    constraints = tmp_path / "constraints.txt"
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    constraints.write_text("\n".join(line.split()[0] for line in lines if "==" in line and not line.startswith(" ")))
+    subprocess.run(
+        [str(python), "-m", "pip", "install", "--quiet", "--constraint", str(constraints), str(wheel)],
+        check=True,
+        timeout=300,
+        capture_output=True,
+    )
+    words = ("--src", "api-proxy", "--dst", "toll-roads", "--data-dir", str(demo_suite.data_dir))
+    ticket = cli("ticket", *words).stdout.strip()
+    ended = subprocess.run(
+        [str(python), "-c", PROGRAM, demo_suite.ready["grpc"], *modules_of(wheel, "ridehail")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+        env={**{name: value for name, value in os.environ.items() if name != "PYTHONPATH"}, "RIDEHAIL_TICKET": ticket},
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.strip() == "['demo-order-toll', 'no-such-order']"
+
+
+def test_the_installed_servers_find_their_files(wheel: Path, tmp_path: Path) -> None:
+    """With all dependencies at hand but the checkout out of reach, the wheel's own copies are used."""
+    site = tmp_path / "site"
+    zipfile.ZipFile(wheel).extractall(site)
+    ended = subprocess.run(
+        [sys.executable, "-c", WHERE, str(site)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(site)},
+        check=False,
+    )
+    assert ended.stdout.strip() == "True", ended.stderr

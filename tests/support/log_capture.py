@@ -1,0 +1,48 @@
+"""All that a process logs: our own lines and every library's."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from ridehail_servers.chassis import logs
+
+
+@dataclass
+class LogCapture:
+    """What was logged since the capture began."""
+
+    stream: io.StringIO = field(default_factory=io.StringIO)
+
+    @property
+    def text(self) -> str:
+        return self.stream.getvalue()
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.text.splitlines()]
+
+    def events(self, event: str) -> list[dict[str, Any]]:
+        """Returns the lines that report an event."""
+        return [line for line in self.lines if line["event"] == event]
+
+
+@contextmanager
+def captured_logs(*, level: str = "INFO") -> Iterator[LogCapture]:
+    """Logs as a process of the suite does, but to memory, for the length of the block."""
+    root = logging.getLogger()
+    handlers, root_level = root.handlers[:], root.level
+    capture = LogCapture()
+    logs.configure(service="test", level=level, stream=capture.stream)
+    try:
+        yield capture
+    finally:
+        structlog.reset_defaults()
+        root.handlers[:] = handlers
+        root.setLevel(root_level)

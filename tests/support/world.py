@@ -1,0 +1,159 @@
+"""A suite in the test's event loop behind a real gateway, and the errors that callers of both see."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.json_format import MessageToDict
+from google.rpc import error_details_pb2, status_pb2
+from ridehail.ordercore.v1 import order_core_api_pb2 as order_core
+from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
+from ridehail_servers.chassis.keys import KeyRing
+from ridehail_servers.chassis.tickets import TicketIssuer
+from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
+from ridehail_servers.runtime.envoy import Gateway
+from ridehail_servers.runtime.ports import free_port
+from ridehail_servers.runtime.supervisor import Supervisor
+
+from tests.support.suite_in_process import SuiteInProcess
+
+TOLL_ROADS = "/ridehail.tollroads.v1.TollRoadsService"
+PASSENGER = "/ridehail.tollroads.v1.PassengerTollRoadsService"
+ORDER_CORE = "/ridehail.ordercore.v1.OrderCoreService"
+
+
+@dataclass
+class Seen:
+    """An error as a caller got it."""
+
+    code: str
+    reason: str
+    metadata: Mapping[str, str]
+    has_retry_info: bool
+    http_status: int | None = None
+
+
+@dataclass
+class World:
+    """A suite behind a gateway, and ways to call both."""
+
+    suite: SuiteInProcess
+    gateway: Gateway
+
+    def ticket(self, source: str = "api-proxy", destination: str = "toll-roads") -> dict[str, str]:
+        return {"x-ya-service-ticket": TicketIssuer(self.suite.keys, source).issue(destination)}
+
+    def session(self, **changes: Any) -> dict[str, str]:
+        keys = KeyRing(self.suite.settings.keys_dir / "sessions")
+        claims = {"yandex_uid": "400", "ttl": timedelta(hours=1), "now": datetime.now(UTC)} | changes
+        return {"authorization": f"Bearer {issue_session_token(keys, **claims)}"}
+
+    async def grpc(self, path: str, request: Any, headers: Mapping[str, str], *, address: str | None = None) -> Seen:
+        """Makes a call that fails, directly or at the gateway's address."""
+        async with grpc.aio.insecure_channel(address or self.suite.address) as channel:
+            call = channel.unary_unary(path, request_serializer=type(request).SerializeToString)
+            with pytest.raises(grpc.aio.AioRpcError) as failed:
+                await call(request, metadata=tuple(headers.items()), timeout=10)
+        trailers = dict(failed.value.trailing_metadata() or ())
+        encoded = trailers.get("grpc-status-details-bin")
+        assert isinstance(encoded, bytes), failed.value
+        status = status_pb2.Status.FromString(encoded)
+        info = error_details_pb2.ErrorInfo()
+        assert status.details[0].Unpack(info)
+        assert info.domain == "ridehail"
+        assert status.code == failed.value.code().value[0]
+        retry = any(detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR) for detail in status.details)
+        return Seen(failed.value.code().name, info.reason, info.metadata, retry)
+
+    async def http(self, port: int, path: str, body: Mapping[str, object], headers: Mapping[str, str]) -> Seen:
+        """Makes a JSON call that fails."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}{path}", json.dumps(body).encode(), dict(headers), method="POST"
+        )
+
+        def send() -> tuple[int, bytes]:
+            with pytest.raises(urllib.error.HTTPError) as failed:
+                urllib.request.urlopen(request, timeout=10)
+            return failed.value.code, failed.value.read()
+
+        status, answer = await asyncio.to_thread(send)
+        error = json.loads(answer)
+        info, *others = error["details"]
+        assert info["domain"] == "ridehail"
+        retry = any(other["@type"].endswith("google.rpc.RetryInfo") for other in others)
+        code = next(code.name for code in grpc.StatusCode if code.value[0] == error["code"])
+        return Seen(code, info["reason"], info["metadata"], retry, status)
+
+    async def both(self, path: str, http_path: str, request: Any, headers: Mapping[str, str]) -> tuple[Seen, Seen]:
+        """Makes an inter-service call directly by gRPC and as JSON through the internal listener."""
+        body = MessageToDict(request, preserving_proto_field_name=True)
+        return (
+            await self.grpc(path, request, headers),
+            await self.http(self.gateway.internal_port, http_path, body, headers),
+        )
+
+    async def retrieve(self, headers: Mapping[str, str], order_id: str = "order") -> tuple[Seen, Seen]:
+        request = toll_roads.RetrieveOrderRequest(order_id=order_id)
+        return await self.both(f"{TOLL_ROADS}/RetrieveOrder", "/toll-roads/v1/order/retrieve", request, headers)
+
+    async def switch(self, headers: Mapping[str, str]) -> tuple[Seen, Seen]:
+        """A passenger's call, both ways through the public listener."""
+        created = "2026-11-20T12:00:00Z"
+        request = toll_roads.SwitchRoadRequest(order_id="order")
+        request.created.FromJsonString(created)
+        public = f"127.0.0.1:{self.gateway.public_port}"
+        body = {"order_id": "order", "created": created}
+        return (
+            await self.grpc(f"{PASSENGER}/SwitchRoad", request, headers, address=public),
+            await self.http(self.gateway.public_port, "/4.0/toll-roads/v1/order", body, headers),
+        )
+
+    async def order_core(self, method: str, request: Any) -> tuple[Seen, Seen]:
+        """A call of order_core that fails; it has no JSON form, so gRPC goes through the gateway as well."""
+        path, headers = f"{ORDER_CORE}/{method}", self.ticket("admin", "order-core")
+        internal = f"127.0.0.1:{self.gateway.internal_port}"
+        return (
+            await self.grpc(path, request, headers),
+            await self.grpc(path, request, headers, address=internal),
+        )
+
+    async def set_fields(self, **changes: Any) -> tuple[Seen, Seen]:
+        """An update of an order that fails."""
+        return await self.order_core("SetOrderFields", order_core.SetOrderFieldsRequest(order_id="order", **changes))
+
+
+@asynccontextmanager
+async def behind_a_gateway(suite: SuiteInProcess, folder: Path) -> AsyncIterator[World]:
+    """Puts a gateway before a running suite for the length of the block.
+
+    Args:
+        suite: The suite.
+        folder: Where the gateway keeps its configuration and logs.
+    """
+    gateway = Gateway(
+        host="127.0.0.1",
+        public_port=free_port("127.0.0.1", 0),
+        internal_port=free_port("127.0.0.1", 0),
+        upstream=suite.address,
+        gateway_key=(suite.settings.keys_dir / "gateway.key").read_text(),
+        run_dir=folder,
+        log_dir=folder,
+    )
+    supervisor = Supervisor()
+    await supervisor.start(gateway.process())
+    try:
+        await gateway.wait_until_ready(within=20)
+        yield World(suite, gateway)
+    finally:
+        await supervisor.stop()
