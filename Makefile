@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-SOURCES := servers clients tests bench proto/generate.py clients/generate_sync.py setup.py migrations
+SOURCES := servers clients tests bench proto/generate.py setup.py migrations
 TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help

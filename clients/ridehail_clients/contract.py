@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions, ServiceOptions
+
 from ridehail.common.v1 import options_pb2
 
 

@@ -13,8 +13,7 @@ from .chassis.errors import DomainError
 from .chassis.keys import KeysMissing
 from .command_line import credentials, gateway, run, schemas
 from .command_line.options import UsageError
-from .gateway.configuration import UpstreamMissing
-from .gateway.envoy import EnvoyConfigInvalid, EnvoyMissing
+from .gateway.envoy import EnvoyError
 from .runtime.data_dir import DataDirInUse
 from .runtime.ports import PortTaken
 from .runtime.supervisor import StartFailed
@@ -24,13 +23,11 @@ _EXPECTED = (
     ConfigError,
     DataDirInUse,
     DomainError,
-    EnvoyConfigInvalid,
-    EnvoyMissing,
+    EnvoyError,
     KeysMissing,
     psycopg.Error,
     PortTaken,
     StartFailed,
-    UpstreamMissing,
     UsageError,
     OSError,
     ValueError,

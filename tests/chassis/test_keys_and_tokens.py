@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+
 from ridehail_servers.chassis.keys import KeyRing, KeysMissing, create_key_pair
 from ridehail_servers.chassis.tokens import LEEWAY, TokenExpired, TokenInvalid, sign, verify
-
 from tests.support.log_capture import LogCapture
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -108,9 +108,7 @@ def test_a_key_signs_only_once_all_processes_have_had_the_time_to_read_it(
     assert kid_of(token) == "key-2"
 
 
-def test_without_its_private_half_a_key_signs_no_more_but_its_tokens_stay_good(
-    folder: Path, seconds: Seconds
-) -> None:
+def test_without_its_private_half_a_key_signs_no_more_but_its_tokens_stay_good(folder: Path, seconds: Seconds) -> None:
     create_key_pair(folder, "key-2")
     ring = KeyRing(folder, monotonic=seconds)
     token = a_token(ring)

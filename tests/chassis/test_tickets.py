@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from ridehail_servers.chassis import tokens
 from ridehail_servers.chassis.errors import Code, DomainError
 from ridehail_servers.chassis.keys import KeyRing, create_key_pair

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import ridehail_clients  # noqa: F401  # loads the descriptors into the default pool
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import Default
+
+import ridehail_clients  # noqa: F401  # loads the descriptors into the default pool
 from ridehail.common.v1 import error_reason_pb2
 
 DESCRIPTORS = Path(error_reason_pb2.__file__).parents[2] / "descriptors.binpb"

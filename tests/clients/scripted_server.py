@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
 from ridehail.ordercore.v1 import order_core_api_pb2 as order_core
 from ridehail.ordercore.v1 import order_core_api_pb2_grpc as order_core_grpc
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads

@@ -6,6 +6,7 @@ import time
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2
+
 from ridehail_clients import (
     AsyncTollRoadsClient,
     CallTimedOut,
@@ -16,7 +17,6 @@ from ridehail_clients import (
     open_sync_channel,
 )
 from ridehail_clients.channel import version
-
 from tests.clients.flavours import Flavour
 from tests.clients.rpcs import EXAMPLES
 from tests.clients.scripted_server import ScriptedServer, reply, running_server

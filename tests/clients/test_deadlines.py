@@ -3,10 +3,10 @@ from __future__ import annotations
 import time
 
 import pytest
+
 from ridehail_clients import CallTimedOut, RetryPolicy
 from ridehail_clients.call_context import call_context, remaining, request_id
 from ridehail_clients.contract import method_contract
-
 from tests.clients.flavours import Flavour
 from tests.clients.rpcs import Rpc, all_rpcs
 from tests.clients.scripted_server import ScriptedServer

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import grpc
 import pytest
+
 import ridehail_clients
 from ridehail.common.v1.error_reason_pb2 import ErrorReason
 from ridehail_clients import (
@@ -19,7 +20,6 @@ from ridehail_clients import (
     ServiceError,
     TransportUnavailable,
 )
-
 from tests.clients.flavours import Flavour
 from tests.clients.scripted_server import Answer, ScriptedServer, fail, info, retry_after, violation
 

@@ -12,6 +12,7 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ridehail.ordercore.v1 import order_core_api_pb2 as order_core
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
 from ridehail_clients import (
@@ -26,7 +27,6 @@ from ridehail_clients import (
 )
 from ridehail_clients._messages.fields import from_timestamp, to_timestamp
 from ridehail_clients.json_values import from_struct, to_struct
-
 from tests.clients.flavours import Flavour
 from tests.clients.scripted_server import ScriptedServer, reply
 

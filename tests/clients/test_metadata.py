@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
+
 from ridehail_clients import static_ticket, ticket_from_env
 from ridehail_clients.call_context import call_context
-
 from tests.clients.flavours import Flavour
 from tests.clients.rpcs import Rpc, all_rpcs
 from tests.clients.scripted_server import ScriptedServer

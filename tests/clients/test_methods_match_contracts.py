@@ -6,9 +6,9 @@ from typing import cast
 import pytest
 from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health_pb2
+
 from ridehail.common.v1 import options_pb2
 from ridehail_clients.contract import contracts_by_request, method_contract
-
 from tests.clients.flavours import Flavour
 from tests.clients.rpcs import EXAMPLES, Rpc, all_rpcs
 

@@ -9,6 +9,7 @@ import pytest
 import tenacity
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ridehail_clients import (
     AsyncTollRoadsClient,
     CallTimedOut,
@@ -19,7 +20,6 @@ from ridehail_clients import (
     ServiceError,
 )
 from ridehail_clients.retry import is_retryable, retry_rules
-
 from tests.clients.flavours import Flavour
 from tests.clients.scripted_server import Answer, ScriptedServer, fail, info, reply, retry_after
 

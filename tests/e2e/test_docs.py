@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from ridehail.common.v1.error_reason_pb2 import ErrorReason
 from ridehail_servers.runtime.data_dir import DataDir
-
 from tests.support.grpcurl import Grpcurl
 from tests.support.up import RIDEHAIL, RunningCommand, cli
 from tests.support.waiting import eventually

@@ -11,15 +11,17 @@ from pathlib import Path
 import psycopg
 import pytest
 from envoy.service.auth.v3 import external_auth_pb2
+
 from ridehail.common.v1.error_reason_pb2 import ErrorReason
 from ridehail.ordercore.v1 import order_core_api_pb2 as order_core
+from ridehail.ordercore.v1 import order_core_api_pb2_grpc
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
+from ridehail.tollroads.v1 import toll_roads_api_pb2_grpc
 from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.runtime.ports import free_port
-
 from tests.support.error_catalogue import catalogue
 from tests.support.suite_in_process import suite_in_process, until
-from tests.support.world import ORDER_CORE, PASSENGER, TOLL_ROADS, Seen, World, behind_a_gateway
+from tests.support.world import PASSENGER, TOLL_ROADS, Seen, World, behind_a_gateway
 
 HTTP_STATUS = {
     "INVALID_ARGUMENT": 400,
@@ -43,12 +45,8 @@ NEVER_THROUGH_THE_GATEWAY = {"PASSENGER_MISSING", "GATEWAY_KEY_INVALID"}
 async def world(database_url: str, keys_dir: Path, config_dir: Path, tmp_path: Path) -> AsyncIterator[World]:
     (config_dir / "server.yaml").write_text("max_calls_under_way: 2\n")
     nobody = {"order-core": f"127.0.0.1:{free_port('127.0.0.1', 0)}"}
-    async with (
-        suite_in_process(
-            database_url=database_url, keys_dir=keys_dir, config_dir=config_dir, addresses=nobody
-        ) as suite,
-        behind_a_gateway(suite, tmp_path) as world,
-    ):
+    running = suite_in_process(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir, addresses=nobody)
+    async with running as suite, behind_a_gateway(suite, tmp_path) as world:
         yield world
 
 
@@ -64,9 +62,7 @@ async def put_order(world: World) -> None:
     request = order_core.PutOrderRequest(order_id="order", yandex_uid="400")
     request.document.update({"order": {"version": 3, "status": "driving"}})
     async with world.suite.channel() as channel:
-        put = channel.unary_unary(
-            f"{ORDER_CORE}/PutOrder", request_serializer=order_core.PutOrderRequest.SerializeToString
-        )
+        put = order_core_api_pb2_grpc.OrderCoreServiceStub(channel).PutOrder
         await put(request, metadata=tuple(world.ticket("admin", "order-core").items()))
 
 
@@ -89,9 +85,7 @@ async def gateway_key_invalid(world: World) -> tuple[Seen, None]:
 async def overloaded(world: World) -> tuple[Seen, Seen]:
     """As many calls as the server takes wait for a lock; the gateway's health checks still pass."""
     async with locked(world, "toll_roads.offers"), world.suite.channel() as channel:
-        save = channel.unary_unary(
-            f"{TOLL_ROADS}/SaveOffer", request_serializer=toll_roads.SaveOfferRequest.SerializeToString
-        )
+        save = toll_roads_api_pb2_grpc.TollRoadsServiceStub(channel).SaveOffer
         metadata = tuple(world.ticket("routestats").items())
         waiting = [
             asyncio.ensure_future(save(toll_roads.SaveOfferRequest(offer_id="offer"), metadata=metadata))
@@ -176,7 +170,8 @@ SCENARIOS: dict[str, Callable[[World], Awaitable[tuple[Seen, Seen | None]]]] = {
 def test_the_table_of_this_test_is_whole() -> None:
     promised = catalogue()
     assert set(SCENARIOS) == set(promised)
-    assert set(promised) == {name.removeprefix("ERROR_REASON_") for name in ErrorReason.keys()} - {"UNSPECIFIED"}
+    names = {name.removeprefix("ERROR_REASON_") for name in ErrorReason.DESCRIPTOR.values_by_name}
+    assert set(promised) == names - {"UNSPECIFIED"}
 
 
 @pytest.mark.timeout(120)

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from ridehail_clients import OrderNotFound, TollRoadsClient
 from ridehail_servers.gateway.envoy import envoy_command
 from ridehail_servers.runtime.data_dir import DataDir
 from ridehail_servers.runtime.ports import free_port
 from ridehail_servers.runtime.postgres import EmbeddedPostgres
-
 from tests.support.grpcurl import Grpcurl, GrpcurlFailed
 from tests.support.up import cli, start, up
 from tests.support.waiting import eventually

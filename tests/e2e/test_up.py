@@ -9,9 +9,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from ridehail_clients import TollRoadsClient
 from ridehail_servers import resources
-
 from tests.support.up import NotReady, RunningCommand, cli, processes_of, up
 from tests.support.waiting import eventually
 

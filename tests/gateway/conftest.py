@@ -18,6 +18,7 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
 from google.protobuf.descriptor import FileDescriptor
 from pydantic import SecretStr
+
 from ridehail.ordercore.v1 import order_core_api_pb2
 from ridehail.tollroads.v1 import toll_roads_api_pb2
 from ridehail_servers.chassis import app
@@ -27,7 +28,6 @@ from ridehail_servers.chassis.settings import ProcessSettings
 from ridehail_servers.gateway.configuration import GatewaySettings, default_descriptor_set, render
 from ridehail_servers.passenger_authorizer.definition import definition as authorizer_definition
 from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
-
 from tests.gateway.loop_thread import LoopThread, loop_thread
 from tests.gateway.running_envoy import Listener, RunningEnvoy, running_envoy
 from tests.gateway.upstream import Upstream, serving

@@ -13,6 +13,7 @@ from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from ridehail_servers.chassis import tokens
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.tickets import TicketIssuer

@@ -10,8 +10,8 @@ from typing import Any
 import grpc
 import pytest
 from google.rpc import error_details_pb2
-from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 
+from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from tests.gateway import native
 from tests.gateway.running_envoy import Reply, RunningEnvoy
 from tests.gateway.upstream import Upstream, fails

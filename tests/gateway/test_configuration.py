@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-from google.api import annotations_pb2  # type: ignore[import-untyped]
+from google.api import annotations_pb2
 from google.protobuf import descriptor_pb2
 from pydantic import ValidationError
+
 from ridehail.common.v1 import options_pb2
 from ridehail_servers import suite
 from ridehail_servers.gateway.configuration import (

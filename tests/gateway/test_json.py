@@ -8,8 +8,8 @@ import pytest
 from google.protobuf import message_factory, timestamp_pb2
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.message import Message
-from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 
+from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from tests.gateway.running_envoy import Listener
 from tests.gateway.upstream import Upstream, answers
 

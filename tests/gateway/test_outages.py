@@ -14,10 +14,10 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2
+
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from ridehail_servers.chassis.service_definition import ServiceDefinition
 from ridehail_servers.gateway.configuration import GatewaySettings, render
-
 from tests.gateway import native
 from tests.gateway.loop_thread import LoopThread
 from tests.gateway.running_envoy import Listener, RunningEnvoy, running_envoy

@@ -10,9 +10,9 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.empty_pb2 import Empty
+
 from ridehail.ordercore.v1 import order_core_api_pb2
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
-
 from tests.gateway import native
 from tests.gateway.running_envoy import Listener
 from tests.gateway.upstream import Upstream

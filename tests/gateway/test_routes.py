@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from google.protobuf.descriptor import FileDescriptor
+
 from ridehail_servers.chassis.service_definition import Contract, ServiceDefinition
 from ridehail_servers.gateway.routes import (
     AuthorizerMissing,

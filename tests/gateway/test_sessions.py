@@ -9,11 +9,11 @@ from pathlib import Path
 import grpc
 import pytest
 from google.protobuf.empty_pb2 import Empty
+
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.tickets import TicketVerifier
 from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
-
 from tests.gateway import native
 from tests.gateway.forged_tokens import FORGED, Forge
 from tests.gateway.running_envoy import Listener

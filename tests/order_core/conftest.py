@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from ridehail_clients import AsyncOrderCoreClient
 
+from ridehail_clients import AsyncOrderCoreClient
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
 

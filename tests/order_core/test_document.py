@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import assume, given, reject
 from hypothesis import strategies as st
+
 from ridehail_clients.json_values import from_struct, to_struct
 from ridehail_servers.chassis.errors import DomainError, InvalidRequest
 from ridehail_servers.reference.order_core.document import (

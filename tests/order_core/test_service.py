@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 from google.protobuf.struct_pb2 import Struct, Value
+
 from ridehail.ordercore.v1 import order_core_api_pb2 as api
 from ridehail_clients import (
     ActiveOrder,
@@ -26,7 +27,6 @@ from ridehail_clients import (
 )
 from ridehail_servers.chassis.service_definition import Demo
 from ridehail_servers.reference.order_core.definition import DEFINITION
-
 from tests.support.suite_in_process import SuiteInProcess
 
 RIDE: JsonObject = {
@@ -315,7 +315,6 @@ async def test_of_a_hopeless_request_the_first_ten_faults_are_told(client: Async
         await client.get_order_fields(order_id="ride", fields=["a b" * 200] * 100)
     assert len(refused.value.violations) == 10
     assert refused.value.message.endswith("(and 99 more)")
-
 
 
 async def test_an_unknown_order_is_not_found(client: AsyncOrderCoreClient) -> None:

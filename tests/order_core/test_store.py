@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
+
 from ridehail_servers import resources
 from ridehail_servers.chassis import migrations
 from ridehail_servers.reference.order_core.document import JsonObject, JsonValue, new_document
 from ridehail_servers.reference.order_core.statuses import FINAL_STATUSES
 from ridehail_servers.reference.order_core.store import OrderRow, OrderStore
-
 from tests.order_core.test_document import documents
 from tests.support.suite_in_process import SuiteInProcess
 

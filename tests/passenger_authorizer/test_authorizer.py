@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+
 from ridehail_servers.chassis.errors import Code
 from ridehail_servers.chassis.keys import KeyRing, create_key_pair
 from ridehail_servers.chassis.tickets import TicketIssuer, TicketVerifier

@@ -11,6 +11,7 @@ import pytest
 from envoy.config.core.v3.base_pb2 import HeaderValueOption
 from envoy.service.auth.v3 import external_auth_pb2, external_auth_pb2_grpc
 from google.rpc import error_details_pb2, status_pb2
+
 from ridehail_servers.chassis import app
 from ridehail_servers.chassis.keys import KeyRing, create_key_pair
 from ridehail_servers.chassis.settings import ProcessSettings

@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
+
 from ridehail_servers.chassis import tokens
 from ridehail_servers.chassis.errors import DomainError
 from ridehail_servers.chassis.keys import KeyRing, create_key_pair

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
+
 from ridehail_clients import ServiceError
 from ridehail_clients.error_conversion import service_error
 from ridehail_servers import suite

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+
 from ridehail_servers.chassis import logs
 
 
@@ -37,12 +38,13 @@ class LogCapture:
 def captured_logs(*, level: str = "INFO") -> Iterator[LogCapture]:
     """Logs as a process of the suite does, but to memory, for the length of the block."""
     root = logging.getLogger()
-    handlers, root_level = root.handlers[:], root.level
+    level_before = root.level
     capture = LogCapture()
     logs.configure(service="test", level=level, stream=capture.stream)
+    ours = root.handlers[0]
     try:
         yield capture
     finally:
         structlog.reset_defaults()
-        root.handlers[:] = handlers
-        root.setLevel(root_level)
+        root.removeHandler(ours)
+        root.setLevel(level_before)

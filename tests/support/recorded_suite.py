@@ -13,6 +13,7 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
+
 from ridehail_servers import suite
 from ridehail_servers.chassis import app
 from ridehail_servers.chassis.clock import Clock, system_clock

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import grpc
 import psycopg
+
 from ridehail_servers import suite
 from ridehail_servers.chassis import app
 from ridehail_servers.chassis.clock import Clock, system_clock

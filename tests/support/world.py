@@ -17,6 +17,7 @@ import grpc
 import pytest
 from google.protobuf.json_format import MessageToDict
 from google.rpc import error_details_pb2, status_pb2
+
 from ridehail.ordercore.v1 import order_core_api_pb2 as order_core
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
 from ridehail_servers.chassis.keys import KeyRing
@@ -25,7 +26,6 @@ from ridehail_servers.passenger_authorizer.session_tokens import issue_session_t
 from ridehail_servers.runtime.envoy import Gateway
 from ridehail_servers.runtime.ports import free_port
 from ridehail_servers.runtime.supervisor import Supervisor
-
 from tests.support.suite_in_process import SuiteInProcess
 
 TOLL_ROADS = "/ridehail.tollroads.v1.TollRoadsService"
@@ -54,15 +54,15 @@ class World:
     def ticket(self, source: str = "api-proxy", destination: str = "toll-roads") -> dict[str, str]:
         return {"x-ya-service-ticket": TicketIssuer(self.suite.keys, source).issue(destination)}
 
-    def session(self, **changes: Any) -> dict[str, str]:
+    def session(self, *, uid: str = "400", now: datetime | None = None) -> dict[str, str]:
         keys = KeyRing(self.suite.settings.keys_dir / "sessions")
-        claims = {"yandex_uid": "400", "ttl": timedelta(hours=1), "now": datetime.now(UTC)} | changes
-        return {"authorization": f"Bearer {issue_session_token(keys, **claims)}"}
+        token = issue_session_token(keys, yandex_uid=uid, ttl=timedelta(hours=1), now=now or datetime.now(UTC))
+        return {"authorization": f"Bearer {token}"}
 
     async def grpc(self, path: str, request: Any, headers: Mapping[str, str], *, address: str | None = None) -> Seen:
         """Makes a call that fails, directly or at the gateway's address."""
         async with grpc.aio.insecure_channel(address or self.suite.address) as channel:
-            call = channel.unary_unary(path, request_serializer=type(request).SerializeToString)
+            call: Any = channel.unary_unary(path, request_serializer=type(request).SerializeToString)
             with pytest.raises(grpc.aio.AioRpcError) as failed:
                 await call(request, metadata=tuple(headers.items()), timeout=10)
         trailers = dict(failed.value.trailing_metadata() or ())

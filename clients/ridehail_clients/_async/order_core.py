@@ -7,9 +7,9 @@ from types import MappingProxyType
 from typing import ClassVar
 
 import grpc
+
 from ridehail.ordercore.v1 import order_core_api_pb2 as api
 from ridehail.ordercore.v1 import order_core_api_pb2_grpc as api_grpc
-
 from ridehail_clients._async.service_client import AsyncServiceClient
 from ridehail_clients._messages import order_core as messages
 from ridehail_clients.call_metadata import Metadata, ticket_credentials

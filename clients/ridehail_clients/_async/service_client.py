@@ -7,8 +7,8 @@ from typing import Self
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
-from ridehail.common.v1 import options_pb2
 
+from ridehail.common.v1 import options_pb2
 from ridehail_clients._async.transport import AsyncTransport
 from ridehail_clients.call_metadata import Credentials
 from ridehail_clients.channel import AsyncChannel, open_async_channel

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 from ridehail.ordercore.v1 import order_core_api_pb2 as api
 from ridehail.orderprovider.v1.order_provider_pb2 import ActiveOrder as ActiveOrderMessage
-
 from ridehail_clients._messages.fields import to_strings
 from ridehail_clients.json_values import JsonInput, from_struct, to_list, to_struct, to_value
 from ridehail_clients.models import ActiveOrder, ActiveOrders, OrderFields, OrderInfo

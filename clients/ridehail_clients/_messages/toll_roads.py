@@ -7,7 +7,6 @@ from datetime import datetime
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from ridehail.tollroads.v1.toll_roads_pb2 import OrderRoad as OrderRoadMessage
-
 from ridehail_clients._messages.fields import from_timestamp, to_strings, to_timestamp
 from ridehail_clients.models import OrderRoad, OrderRoads
 

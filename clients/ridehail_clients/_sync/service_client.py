@@ -8,8 +8,8 @@ from typing import Self
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
-from ridehail.common.v1 import options_pb2
 
+from ridehail.common.v1 import options_pb2
 from ridehail_clients._sync.transport import Transport
 from ridehail_clients.call_metadata import Credentials
 from ridehail_clients.channel import SyncChannel, open_sync_channel

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import ClassVar
 
 import grpc
+
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from ridehail.tollroads.v1 import toll_roads_api_pb2_grpc as api_grpc
-
 from ridehail_clients._sync.service_client import ServiceClient
 from ridehail_clients._messages import toll_roads as messages
 from ridehail_clients.call_metadata import Metadata, session_credentials, ticket_credentials

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+
 from ridehail_clients import channel
 
 from .access import AccessPolicy
@@ -25,7 +27,7 @@ from .interceptors import (
     TelemetryInterceptor,
     ValidationInterceptor,
 )
-from .keys import KeyRing
+from .keys import KeyRing, KeysMissing
 from .logs import get_logger
 from .methods import method_table
 from .metrics import POOL_CONNECTIONS, POOL_WAITING
@@ -102,7 +104,9 @@ async def build(
             )
             services.append((definition, await stack.enter_async_context(definition.build(context))))
         for background in (watch(settings.config_dir, files), _report_pools(storages)):
-            stack.push_async_callback(_cancel, asyncio.create_task(background))
+            task = asyncio.create_task(background)
+            task.add_done_callback(_report_failure)
+            stack.push_async_callback(_cancel, task)
         yield Built(services, storages, tuning, access)
 
 
@@ -118,7 +122,8 @@ class Server:
             clock: Tells the time, to judge tickets by.
 
         Raises:
-                ContractIncomplete: A method must not be served as it is.
+            ContractIncomplete: A method must not be served as it is.
+            KeysMissing: The key folder lacks keys.
         """
         self._tuning = built.tuning
         self._notice_s = built.tuning.drain_notice_s if settings.drain_notice_s is None else settings.drain_notice_s
@@ -126,7 +131,7 @@ class Server:
         methods = method_table(definitions, built.access.value)
         self._overload = OverloadInterceptor(methods, limit=built.tuning.max_calls_under_way)
         verifier = TicketVerifier(KeyRing(settings.keys_dir / "tickets"), clock=clock)
-        gateway_key = (settings.keys_dir / "gateway.key").read_text().strip()
+        gateway_key = _gateway_key(settings.keys_dir / "gateway.key")
         self._server = grpc.aio.server(
             interceptors=(
                 TelemetryInterceptor(methods, log_successes=built.tuning.log_successful_calls),
@@ -233,9 +238,22 @@ async def _report_pools(storages: Mapping[str, Storage]) -> None:
         await asyncio.sleep(_POOL_REPORT_S)
 
 
+def _report_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("background work ended", exc_info=error)
+
+
 async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+def _gateway_key(file: Path) -> str:
+    key = file.read_text(encoding="utf-8").strip()
+    if not key:
+        # It would let everybody in who shows no key.
+        raise KeysMissing(f"{file} is empty")
+    return key
 
 
 def _options(tuning: ServerTuning) -> list[tuple[str, int]]:

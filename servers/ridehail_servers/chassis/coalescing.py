@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
-from itertools import islice
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
@@ -68,12 +67,11 @@ class Coalescer(Generic[Key, Value]):
         self._start_batches()
 
     async def _run(self) -> None:
-        keys = list(islice(self._waiting, self._max_batch))
-        if not keys:
+        batch = self._next_batch()
+        if not batch:
             return
-        batch = {key: self._waiting.pop(key) for key in keys}
         try:
-            found = await self._load(keys)
+            found = await self._load(list(batch))
         except asyncio.CancelledError:
             for future in _pending(batch):
                 future.cancel()
@@ -86,6 +84,16 @@ class Coalescer(Generic[Key, Value]):
                 for future in futures:
                     if not future.done():
                         future.set_result(found.get(key))
+
+    def _next_batch(self) -> dict[Key, list[asyncio.Future[Value | None]]]:
+        """Takes out the keys that have waited longest, without those whose callers have all gone away."""
+        batch: dict[Key, list[asyncio.Future[Value | None]]] = {}
+        while self._waiting and len(batch) < self._max_batch:
+            key = next(iter(self._waiting))
+            futures = [future for future in self._waiting.pop(key) if not future.done()]
+            if futures:
+                batch[key] = futures
+        return batch
 
 
 def _pending(batch: Mapping[Key, list[asyncio.Future[Value | None]]]) -> list[asyncio.Future[Value | None]]:

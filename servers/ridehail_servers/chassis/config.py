@@ -1,7 +1,7 @@
 """Configuration files that change while the server runs.
 
-Each file is YAML, checked against a pydantic model; unknown keys are refused. A bad file stops the start. A bad edit of a
-running server changes nothing: the old values stay, an error names file, key and reason, and the gauge
+Each file is YAML, checked against a pydantic model; unknown keys are refused. A bad file stops the start. A bad edit of
+a running server changes nothing: the old values stay, an error names file, key and reason, and the gauge
 `ridehail_config_invalid{file}` is 1 until the file is good again.
 """
 

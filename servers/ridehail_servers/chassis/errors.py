@@ -79,7 +79,7 @@ class DomainError(Exception):
 
 # Statuses travel in trailers, which gRPC drops beyond 8 KiB; so not every violation of a hopeless request is told.
 _MOST_VIOLATIONS = 10
-_LONGEST_FIELD = 200
+_LONGEST_FIELD_BYTES = 200
 
 
 class InvalidRequest(DomainError):
@@ -93,10 +93,11 @@ class InvalidRequest(DomainError):
 
 
 def _shortened(violation: FieldViolation) -> FieldViolation:
-    field = violation.field
-    if len(field) > _LONGEST_FIELD:
-        field = f"{field[: _LONGEST_FIELD - 3]}..."
-    return FieldViolation(field, violation.description, violation.rule)
+    encoded = violation.field.encode()
+    if len(encoded) <= _LONGEST_FIELD_BYTES:
+        return violation
+    field = encoded[: _LONGEST_FIELD_BYTES - 3].decode(errors="ignore")
+    return FieldViolation(f"{field}...", violation.description, violation.rule)
 
 
 class Overloaded(DomainError):

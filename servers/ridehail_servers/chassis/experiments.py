@@ -7,12 +7,13 @@ The file is reloaded like every other configuration file, a bad edit changes not
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
+from typing import Any
 
 from openfeature.contrib.tools.flagd.core import FlagdCore
 from openfeature.evaluation_context import EvaluationContext
-from openfeature.exception import OpenFeatureError
 
 from .config import ConfigError
 from .logs import get_logger
@@ -31,7 +32,7 @@ class Experiments:
             file: Flag definitions in JSON.
 
         Raises:
-            ConfigError: It cannot be read or is not a flagd file.
+            ConfigError: It cannot be read, is not a flagd file, or has a flag that cannot be evaluated.
         """
         self._file = file
         self._flags = _load(file)
@@ -51,7 +52,7 @@ class Experiments:
         """
         try:
             return bool(self._flags.resolve_boolean_value(name, False, EvaluationContext(passenger)).value)  # noqa: FBT003
-        except OpenFeatureError as error:
+        except Exception as error:  # a rule that trips over this passenger must not fail the call
             logger.warning("experiment not evaluated", experiment=name, error=type(error).__name__)
             return False
 
@@ -67,13 +68,36 @@ class Experiments:
 
 
 def _load(file: Path) -> FlagdCore:
-    flags = FlagdCore()
     try:
-        flags.set_flags(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(file, "", error.strerror or str(error)) from error
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(file, "", str(error)) from error
-    except (OpenFeatureError, AttributeError, TypeError, ValueError) as error:
-        raise ConfigError(file, "flags", f"not a flagd definition: {error}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("flags"), dict):
+        raise ConfigError(file, "flags", "must be an object of flags")
+    for name, flag in content["flags"].items():
+        _check(file, content, name, flag)
+    flags = FlagdCore()
+    try:
+        flags.set_flags(content)
+    except Exception as error:  # the engine raises what its code happens to trip over
+        raise ConfigError(file, "", f"not a flagd definition: {_why(error)}") from error
     return flags
+
+
+def _check(file: Path, content: dict[str, Any], name: str, flag: Any) -> None:  # a flag is any JSON until it is checked
+    """Evaluates a flag once, by itself: the engine looks into targeting rules and variants only then."""
+    flags = FlagdCore()
+    try:
+        # A copy: the engine changes what it is given.
+        flags.set_flags(copy.deepcopy({**content, "flags": {name: flag}}))
+        flags.resolve_boolean_value(name, False, EvaluationContext("0"))  # noqa: FBT003
+    except Exception as error:  # the engine raises what its code happens to trip over
+        raise ConfigError(file, f"flags.{name}", f"not a flagd definition: {_why(error)}") from error
+
+
+def _why(error: BaseException) -> str:
+    if str(error) or error.__cause__ is None:
+        return str(error) or type(error).__name__
+    return _why(error.__cause__)

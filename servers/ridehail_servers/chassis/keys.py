@@ -1,8 +1,8 @@
 """Ed25519 keys for tokens, read from files.
 
 A key ring is a folder. `<kid>.private.pem` signs, `<kid>.public.pem` verifies; the private key whose id sorts last
-signs new tokens. So a rotation is: add a key pair everywhere, wait until it is read, remove the old private key, wait until
-its tokens have expired, remove its public key. No restart is needed.
+signs new tokens. So a rotation is: add a key pair everywhere, wait until it is read, remove the old private key, wait
+until its tokens have expired, remove its public key. No restart is needed.
 """
 
 from __future__ import annotations

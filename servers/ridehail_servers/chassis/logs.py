@@ -10,22 +10,25 @@ import logging
 import sys
 import traceback
 from collections.abc import MutableMapping
-from typing import Any, cast
+from typing import Any, TextIO, cast
 
 import psycopg
 import structlog
+
 from ridehail_clients import call_context
 
 Event = MutableMapping[str, Any]
 
 
-def configure(*, service: str, level: str = "INFO") -> None:
+def configure(*, service: str, level: str = "INFO", stream: TextIO | None = None) -> None:
     """Sets up structlog and, through it, the standard library's logging, for this process.
 
     Args:
         service: Names the process in every line.
         level: The least level that is logged ("DEBUG", "INFO", ...).
+        stream: Where the lines go; None: standard error.
     """
+    stream = stream or sys.stderr
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -36,10 +39,9 @@ def configure(*, service: str, level: str = "INFO") -> None:
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer()],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
@@ -65,8 +67,8 @@ def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
 def safe_exception_text(error: BaseException) -> str:
     """Returns a traceback, causes included, that repeats no row's values.
 
-    Postgres puts whole rows into the DETAIL of its errors; of those only the state, the primary message and the names of
-    the table and the constraint are kept.
+    Postgres puts whole rows into the DETAIL of its errors; of those only the state, the primary message and the names
+    of the table and the constraint are kept.
 
     Args:
         error: What was caught.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
+
 from ridehail.common.v1 import options_pb2
 from ridehail_clients.contract import method_contract, service_audience
 

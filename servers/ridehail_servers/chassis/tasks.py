@@ -15,7 +15,6 @@ import procrastinate
 import psycopg
 from procrastinate import exceptions as procrastinate_errors
 from psycopg import conninfo
-from psycopg_pool import PoolTimeout
 
 from .database import Connection, Database
 from .errors import DatabaseUnavailable, DomainError, NeighbourUnavailable, Overloaded
@@ -28,16 +27,22 @@ logger = get_logger(__name__)
 _LONGEST_WAIT_S = 300
 # How long a worker waits before it tries a lost database again.
 _RECONNECT_S = 1.0
+_OPEN_S = 5.0
 
 
 class _UntilItPasses(procrastinate.BaseRetryStrategy):
-    """Repeats what fails for want of a database or a neighbour, with growing waits; all else fails for good at once."""
+    """Repeats what fails for want of a database or a neighbour, with growing waits; all else fails for good at once.
+
+    A task that a stopping worker did not wait for any longer is left to the others.
+    """
 
     def get_retry_decision(
         self, *, exception: BaseException, job: procrastinate.jobs.Job
     ) -> procrastinate.RetryDecision | None:
         if isinstance(exception, DatabaseUnavailable | NeighbourUnavailable | Overloaded):
             return procrastinate.RetryDecision(retry_in={"seconds": min(2**job.attempts, _LONGEST_WAIT_S)})
+        if isinstance(exception, asyncio.CancelledError):
+            return procrastinate.RetryDecision(retry_in={"seconds": 0})
         return None
 
 
@@ -83,7 +88,13 @@ class TaskQueue:
             task: The task's name.
             subject: The id of what the task is about.
         """
-        await self._app.configure_task(task, connection=connection).defer_async(subject=subject)
+        try:
+            await self._app.configure_task(task, connection=connection).defer_async(subject=subject)
+        except procrastinate_errors.ConnectorException as error:
+            # What the database said is for whoever lent the connection to judge.
+            if isinstance(error.__cause__, psycopg.Error):
+                raise error.__cause__ from error
+            raise
 
     async def run_worker(self, tasks: Sequence[Task], settings: TaskSettings, *, stop: asyncio.Event) -> None:
         """Runs tasks until told to stop, then waits for those under way. Survives the loss of the database.
@@ -99,12 +110,16 @@ class TaskQueue:
         while not stop.is_set():
             try:
                 await self._run_until(stopping, settings)
-            except (procrastinate_errors.ConnectorException, psycopg.Error, PoolTimeout) as error:
+            except (procrastinate_errors.ConnectorException, psycopg.Error, DatabaseUnavailable, TimeoutError) as error:
                 logger.warning("task worker lost its database", service=self._service, error=type(error).__name__)
-                await asyncio.wait({stopping}, timeout=_RECONNECT_S)
+            await asyncio.wait({stopping}, timeout=_RECONNECT_S)
 
     async def _run_until(self, stopping: asyncio.Task[bool], settings: TaskSettings) -> None:
-        async with self._app.open_async():
+        # procrastinate's pool gives a database that is away up, so it is opened only once there is one.
+        async with self._database.connection():
+            pass
+        try:
+            await asyncio.wait_for(self._app.open_async(), _OPEN_S)
             worker = asyncio.create_task(
                 self._app.run_worker_async(
                     concurrency=settings.concurrency,
@@ -121,6 +136,9 @@ class TaskQueue:
             rescue.cancel()
             worker.cancel()  # procrastinate takes a cancellation as a request to finish what runs
             results = await asyncio.gather(worker, rescue, return_exceptions=True)
+        finally:
+            # Also after a failure to open: a pool that is not closed would be taken for an open one the next time.
+            await self._app.close_async()
         for result in results:
             if isinstance(result, Exception):
                 raise result
@@ -153,7 +171,12 @@ class TaskQueue:
         while True:
             jobs = await self._app.job_manager.get_stalled_jobs(seconds_since_heartbeat=settings.stalled_after_s)
             for job in jobs:
-                await self._app.job_manager.retry_job(job)
+                try:
+                    await self._app.job_manager.retry_job(job)
+                except procrastinate_errors.ConnectorException as error:
+                    if not isinstance(error.__cause__, psycopg.errors.RaiseException):
+                        raise
+                    continue  # another worker was first
                 TASKS_RESCUED.labels(self._service).inc()
                 logger.warning("task rescued from a dead worker", task=job.task_name, job=job.id)
             await asyncio.sleep(settings.rescue_interval_s)
@@ -165,5 +188,6 @@ def _connector(database: Database, *, max_size: int) -> procrastinate.PsycopgCon
         conninfo=conninfo.make_conninfo(database.conninfo, application_name=f"{database.schema} tasks"),
         min_size=1,
         max_size=max_size,
+        timeout=_OPEN_S,
         reconnect_timeout=0.5,
     )

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from ridehail_servers import suite
 from ridehail_servers.gateway.configuration import GatewaySettings, render
 from ridehail_servers.gateway.envoy import validate
+from ridehail_servers.runtime.secret_file import write_secret
 
 from .options import DEFAULT_DATA_DIR, DataDirOption, KeysDirOption, UsageError, check_services
 
@@ -67,8 +68,7 @@ def config(
     if output is None:
         sys.stdout.write(text)
     else:
-        output.touch(mode=0o600)
-        output.write_text(text)
+        write_secret(output, text)
 
 
 @app.command()

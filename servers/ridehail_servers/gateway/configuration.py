@@ -11,18 +11,20 @@ from typing import Annotated, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator, model_validator
 
-from .. import resources
-from ..chassis import passenger, tickets
-from ..chassis.interceptors.auth import GATEWAY_KEY
-from ..chassis.service_definition import ServiceDefinition
-from ..chassis.status import DOMAIN, HTTP_STATUS_KEY, STATUS_DETAILS_KEY
+from ridehail_servers import resources
+from ridehail_servers.chassis import passenger, tickets
+from ridehail_servers.chassis.interceptors.auth import GATEWAY_KEY
+from ridehail_servers.chassis.service_definition import ServiceDefinition
+from ridehail_servers.chassis.status import DOMAIN, HTTP_STATUS_KEY, STATUS_DETAILS_KEY
+
+from .envoy import EnvoyError
 from .routes import GatewayRoutes, gateway_routes
 
 TEMPLATE: Final = "envoy.yaml.j2"
 MAX_REQUEST_BYTES: Final = 256 * 1024
-# As JSON; the servers' own limit is 4 MiB of protobuf.
-MAX_RESPONSE_BYTES: Final = 16 * 1024 * 1024
-# Asking the authorizer and sending the answer, beside the time to receive a request and the time that a method may take.
+# Of protobuf, to become JSON; the servers' own limit is 4 MiB by default.
+MAX_RESPONSE_BYTES: Final = 8 * 1024 * 1024
+# To ask the authorizer and to send the answer, beside what the request and the method take.
 _STREAM_OVERHEAD_S: Final = 10.0
 # Envoy tells by these what a request was before the transcoder changed it; from a client they would be lies.
 _ORIGINAL_REQUEST: Final = ("x-envoy-original-path", "x-envoy-original-method")
@@ -33,7 +35,7 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 Address = Annotated[str, StringConstraints(pattern=r"^(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5}$")]
 
 
-class UpstreamMissing(Exception):
+class UpstreamMissing(EnvoyError):
     """The settings name no address of a service that the gateway calls."""
 
 

@@ -42,20 +42,12 @@ def envoy_command(config_file: Path, *, workers: int = 1) -> tuple[str, ...]:
         config_file: A rendered configuration.
         workers: Threads that serve connections.
     """
-    return (
-        *(str(envoy_path()), "--config-path", str(config_file)),
-        # Hot restart keeps shared memory by number, in which two gateways on a machine would meet. The access log is
-        # written a second late at most.
-        *(
-            "--disable-hot-restart",
-            "--concurrency",
-            str(workers),
-            "--log-level",
-            "warning",
-            "--file-flush-interval-msec",
-            "1000",
-        ),
-    )
+    program = (str(envoy_path()), "--config-path", str(config_file), "--concurrency", str(workers))
+    # Hot restart keeps shared memory by number, in which two gateways on a machine would meet.
+    alone = ("--disable-hot-restart",)
+    # The access log is written a second late at most.
+    logs = ("--log-level", "warning", "--file-flush-interval-msec", "1000")
+    return (*program, *alone, *logs)
 
 
 def validate(config_text: str) -> None:

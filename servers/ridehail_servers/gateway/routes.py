@@ -14,9 +14,9 @@ from typing import Final
 from google.api import annotations_pb2, http_pb2
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
+
 from ridehail.common.v1 import options_pb2
 from ridehail_clients.contract import method_contract, service_audience
-
 from ridehail_servers.chassis.service_definition import ServiceDefinition
 
 # A server that runs into a deadline answers so itself; the gateway waits this many seconds longer for that answer.

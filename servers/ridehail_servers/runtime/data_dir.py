@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,8 @@ from pathlib import Path
 import psutil
 
 from ridehail_servers.chassis.keys import create_key_pair
+
+from .secret_file import write_secret
 
 _STOP_S = 10.0
 
@@ -68,9 +69,7 @@ class DataDir:
                     create_key_pair(self.keys / ring, kid)
         gateway_key = self.keys / "gateway.key"
         if not gateway_key.exists():
-            descriptor = os.open(gateway_key, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_urlsafe(32))
+            write_secret(gateway_key, secrets.token_urlsafe(32))
 
     def remember_process(self, pid: int) -> None:
         """Notes a started process, so that the next run can stop it if this one is killed.

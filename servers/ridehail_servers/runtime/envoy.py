@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import tempfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from ridehail_servers import suite
 from ridehail_servers.gateway.configuration import GatewaySettings, render
 from ridehail_servers.gateway.envoy import envoy_command
 
+from .secret_file import write_secret
 from .supervisor import Process, StartFailed
 
 NAME = "envoy"
@@ -19,7 +20,7 @@ _POLL_S = 0.05
 _UNIX_SOCKET_LENGTH = 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Gateway:
     """Where the gateway of a run listens and what it needs."""
 
@@ -31,6 +32,15 @@ class Gateway:
     run_dir: Path
     log_dir: Path
 
+    @cached_property
+    def admin_socket(self) -> Path:
+        """Where Envoy's administration answers."""
+        socket = self.run_dir / "envoy.sock"
+        if len(bytes(socket)) <= _UNIX_SOCKET_LENGTH:
+            return socket
+        # A unix socket's path is 107 bytes at most; a deep data directory gets a short, private stand-in.
+        return Path(tempfile.mkdtemp(prefix="ridehail-"), "envoy.sock")
+
     def process(self) -> Process:
         """Writes the configuration, readable by its owner only, and returns the process, not yet started."""
         settings = GatewaySettings.model_validate(
@@ -39,16 +49,14 @@ class Gateway:
                 "public_port": self.public_port,
                 "internal_host": self.host,
                 "internal_port": self.internal_port,
-                "admin_socket": self._admin_socket(),
+                "admin_socket": self.admin_socket,
                 "upstreams": dict.fromkeys(suite.SERVICES, self.upstream),
                 "gateway_key": self.gateway_key,
                 "access_log": self.log_dir / "envoy-access.log",
             }
         )
         file = self.run_dir / "envoy.yaml"
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as opened:
-            opened.write(render(settings, suite.SERVICES.values()))
+        write_secret(file, render(settings, suite.SERVICES.values()))
         return Process(NAME, envoy_command(file), None, self.log_dir / "envoy.log")
 
     async def wait_until_ready(self, *, within: float) -> None:
@@ -79,15 +87,8 @@ class Gateway:
         return bool(flags) and all(line.endswith("::healthy") for line in flags)
 
     async def _ask_admin(self, path: str) -> str:
-        reader, writer = await asyncio.open_unix_connection(self._admin_socket())
+        reader, writer = await asyncio.open_unix_connection(self.admin_socket)
         writer.write(f"GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n".encode())
         answer = await reader.read()
         writer.close()
         return answer.decode(errors="replace")
-
-    def _admin_socket(self) -> Path:
-        socket = self.run_dir / "envoy.sock"
-        if len(bytes(socket)) <= _UNIX_SOCKET_LENGTH:
-            return socket
-        # A unix socket's path is 107 bytes at most; a deep data directory gets a short stand-in.
-        return Path(tempfile.gettempdir(), f"ridehail-{os.getuid()}-{self.run_dir.stat().st_ino}.sock")

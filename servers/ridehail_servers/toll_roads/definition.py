@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2, toll_roads_api_pb2_grpc
 from ridehail_clients import AsyncOrderCoreClient
-
 from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
 
 from .config import TollRoadsConfig

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from ridehail_clients import AsyncTollRoadsClient
-
 from ridehail_servers.chassis.service_definition import Demo, Example
 
 OFFER = "demo-offer-toll"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from ridehail_clients import AsyncOrderCoreClient, JsonValue
+from ridehail_clients import AsyncOrderCoreClient, JsonValue, call_context
 from ridehail_clients import errors as client_errors
-
 from ridehail_servers.chassis.errors import NeighbourUnavailable
 
 from .errors import OrderNotFound
 
 _OFFER = "order.request.offer"
+# Of what is left of the call's time: the rest is for the answer that order_core does not answer.
+_WAIT_SHARE = 0.8
 
 
 class OrderCoreOffers:
@@ -28,8 +29,10 @@ class OrderCoreOffers:
             OrderNotFound: order_core has no such order.
             NeighbourUnavailable: order_core does not answer, or answers an error that is not about this order.
         """
+        remaining = call_context.remaining()
+        timeout = None if remaining is None else remaining * _WAIT_SHARE
         try:
-            answer = await self._order_core.get_order_fields(order_id=order_id, fields=[_OFFER])
+            answer = await self._order_core.get_order_fields(order_id=order_id, fields=[_OFFER], timeout=timeout)
         except client_errors.OrderNotFound as error:
             raise OrderNotFound(order_id) from error
         except client_errors.ServiceError as error:

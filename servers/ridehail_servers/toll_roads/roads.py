@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from ridehail_clients import call_context
 from ridehail_servers.chassis.coalescing import Coalescer
 from ridehail_servers.chassis.database import Database
+from ridehail_servers.chassis.errors import DatabaseUnavailable
 
 from .errors import OrderNotFound
 from .store import RoadRow, TollRoadsStore
 
 # Looking orders up one by one at a neighbour is slow; this many at a time keep a batch of 1000 within its deadline.
 _NEIGHBOUR_CALLS = 32
+# No caller's deadline bounds a shared lookup. Waiting for one lookup and for one's own takes less than the second that
+# the contract gives, so callers learn that the database does not answer rather than that their time is up.
+_SHARED_LOOKUP_S = 0.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,7 @@ class RoadsByOrder:
     def __init__(self, database: Database, store: TollRoadsStore) -> None:
         self._database = database
         self._store = store
-        self._lookups: Coalescer[str, Road] = Coalescer(self._load)
+        self._lookups: Coalescer[str, Road] = Coalescer(self._load_in_time)
 
     async def road_of(self, order_id: str) -> Road:
         """Returns the road of the order's latest change by `created`.
@@ -77,6 +83,14 @@ class RoadsByOrder:
         """
         found = await self._load(order_ids)
         return [found[order_id] for order_id in dict.fromkeys(order_ids) if order_id in found]
+
+    async def _load_in_time(self, order_ids: Sequence[str]) -> dict[str, Road]:
+        try:
+            with call_context.call_context(deadline=time.monotonic() + _SHARED_LOOKUP_S):
+                async with asyncio.timeout(_SHARED_LOOKUP_S):
+                    return await self._load(order_ids)
+        except TimeoutError:
+            raise DatabaseUnavailable from None
 
     async def _load(self, order_ids: Sequence[str]) -> dict[str, Road]:
         rows = await self._database.read(lambda connection: self._store.latest_roads(connection, order_ids))
@@ -135,10 +149,12 @@ class RoadsByOffer:
                 except OrderNotFound:
                     unknown.add(order_id)
 
-        results = await asyncio.gather(*map(ask, list(offers)), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        try:
+            async with asyncio.TaskGroup() as group:
+                for order_id in list(offers):
+                    group.create_task(ask(order_id))
+        except ExceptionGroup as failures:  # the first failure has ended the others
+            raise failures.exceptions[0] from None
         return {order_id: offer for order_id, offer in offers.items() if order_id not in unknown}
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import grpc
+
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from ridehail.tollroads.v1 import toll_roads_api_pb2_grpc as api_grpc
 from ridehail.tollroads.v1 import toll_roads_pb2
-
 from ridehail_servers.chassis.errors import NotImplementedYet
 from ridehail_servers.chassis.timestamps import from_timestamp, to_timestamp
 

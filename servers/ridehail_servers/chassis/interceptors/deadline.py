@@ -6,7 +6,6 @@ import asyncio
 import time
 
 from ridehail_clients import call_context
-
 from ridehail_servers.chassis.errors import DeadlineExceeded
 from ridehail_servers.chassis.methods import ServedMethod
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import grpc
-from ridehail_clients import call_context
 
+from ridehail_clients import call_context
 from ridehail_servers.chassis.errors import DomainError, Internal
 from ridehail_servers.chassis.logs import get_logger
 from ridehail_servers.chassis.methods import ServedMethod

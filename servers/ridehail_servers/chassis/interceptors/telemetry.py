@@ -9,7 +9,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from ridehail_clients import call_context
-
 from ridehail_servers.chassis.logs import get_logger
 from ridehail_servers.chassis.methods import MethodTable, ServedMethod
 from ridehail_servers.chassis.metrics import RPC_DURATION, RPC_ERRORS, RPC_IN_FLIGHT

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ridehail.ordercore.v1 import order_core_api_pb2, order_core_api_pb2_grpc
-
 from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
 
 from .demo import load_demo

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from ridehail_clients import AsyncOrderCoreClient, JsonInput
-
 from ridehail_servers.chassis.service_definition import Demo, Example
 
 # The passenger, the order and the offer of the toll-road part of the demo world.

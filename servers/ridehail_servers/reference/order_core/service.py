@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 import grpc
+
 from ridehail.ordercore.v1 import order_core_api_pb2 as api
 from ridehail.ordercore.v1 import order_core_api_pb2_grpc as api_grpc
 from ridehail_clients.json_values import from_struct, to_struct
