@@ -14,6 +14,7 @@ from ridehail_servers import resources, suite
 from ridehail_servers.chassis import logs, migrations
 from ridehail_servers.runtime.data_dir import DataDir
 from ridehail_servers.runtime.postgres import EmbeddedPostgres
+from tests.support.folders import shared_folder
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
 _TEMPLATE = "template_of_tests"
@@ -26,9 +27,13 @@ def _logs() -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """A real Postgres for the whole session, whose template database has every migration."""
-    folder = tmp_path_factory.mktemp("pg") / "postgres"
+    with shared_folder() as folder:
+        yield from _postgres(folder / "postgres")
+
+
+def _postgres(folder: Path) -> Iterator[str]:
     server = EmbeddedPostgres(folder)
     with (folder / "postgresql.auto.conf").open("a") as file:
         file.write("fsync = off\nshared_buffers = 64MB\n")  # these databases need not survive a crash of the machine

@@ -16,6 +16,7 @@ from .command_line.options import UsageError
 from .gateway.envoy import EnvoyError
 from .runtime.data_dir import DataDirInUse
 from .runtime.ports import PortTaken
+from .runtime.postgres import PostgresNotStarted
 from .runtime.supervisor import StartFailed
 
 # What a user can cause: answered with one line instead of a traceback.
@@ -27,6 +28,7 @@ _EXPECTED = (
     KeysMissing,
     psycopg.Error,
     PortTaken,
+    PostgresNotStarted,
     StartFailed,
     UsageError,
     OSError,

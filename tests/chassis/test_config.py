@@ -1,0 +1,226 @@
+"""Configuration files: refused with a reason, changed without a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from prometheus_client import REGISTRY
+from pydantic import BaseModel, ConfigDict, Field
+from ridehail_servers import suite
+from ridehail_servers.chassis import app
+from ridehail_servers.chassis.config import ConfigError, LiveConfig, load, watch
+from ridehail_servers.chassis.settings import ProcessSettings
+
+from tests.support.log_capture import LogCapture
+from tests.support.suite_in_process import until
+
+
+class Limits(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    calls: int = Field(ge=1)
+    names: list[str] = []
+
+
+class Polling(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    limits: Limits
+    since: object = None
+
+
+GOOD = "limits: {calls: 1}\n"
+BAD_FILES = {
+    "unknown key": ("limits: {calls: 1, cals: 2}", "limits.cals", "Extra inputs are not permitted"),
+    "missing key": ("limits: {}", "limits.calls", "Field required"),
+    "wrong type": ("limits: {calls: many}", "limits.calls", "valid integer"),
+    "out of range": ("limits: {calls: 0}", "limits.calls", "greater than or equal to 1"),
+    "element of a list": ("limits: {calls: 1, names: [a, {}]}", "limits.names.1", "valid string"),
+    "empty": ("", "limits", "Field required"),
+    "a list": ("[1, 2]", "", "valid dictionary"),
+    "no YAML": ("limits: {calls: 1", "", "line 1"),
+    "a tab": ("limits:\n\tcalls: 1", "", "line 2"),
+    "an impossible date": ("limits: {calls: 1}\nsince: 2026-02-30", "", "day is out of range"),
+    "an object of Python": ("limits: !!python/object/apply:os.getcwd []", "", "could not determine a constructor"),
+    "too deep": ("[" * 3000, "", "recursion"),
+}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    folder = tmp_path / "config"
+    folder.mkdir()
+    file = folder / "polling.yaml"
+    file.write_text(GOOD)
+    return file
+
+
+def is_invalid() -> bool:
+    return REGISTRY.get_sample_value("ridehail_config_invalid", {"file": "polling.yaml"}) == 1
+
+
+# --- reading
+
+
+@pytest.mark.parametrize(("content", "key", "reason"), BAD_FILES.values(), ids=BAD_FILES.keys())
+def test_a_bad_file_is_refused_with_file_key_and_reason(file: Path, content: str, key: str, reason: str) -> None:
+    file.write_text(content)
+    with pytest.raises(ConfigError) as caught:
+        load(file, Polling)
+    assert caught.value.file == file
+    assert caught.value.key == key
+    assert reason in caught.value.reason
+    assert str(caught.value).startswith(f"{file}: {key}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"missing\.yaml: No such file"):
+        load(tmp_path / "missing.yaml", Polling)
+
+
+def test_a_folder_in_the_place_of_a_file_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"directory"):
+        load(tmp_path, Polling)
+
+
+def test_a_file_that_is_no_text_is_refused_by_name(file: Path) -> None:
+    file.write_bytes(b"limits: \xff\xfe")
+    with pytest.raises(ConfigError, match=r"polling\.yaml: .*utf-8"):
+        load(file, Polling)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("server.yaml", "pool: {max_sise: 3}", "server.yaml: pool.max_sise"),
+        ("access.yaml", "callers: 1", "access.yaml: callers"),
+        ("toll_roads.yaml", "retrieve_by: luck", "toll_roads.yaml: retrieve_by"),
+        ("flags.json", "{", "flags.json"),
+    ],
+)
+async def test_a_bad_file_stops_the_start(
+    database_url: str, keys_dir: Path, config_dir: Path, name: str, content: str, message: str
+) -> None:
+    (config_dir / name).write_text(content)
+    settings = ProcessSettings(
+        services=("toll-roads",),
+        config_dir=config_dir,
+        keys_dir=keys_dir,
+        database_urls={"toll-roads": database_url},
+        addresses={"order-core": "127.0.0.1:1"},
+    )
+    with pytest.raises(ConfigError) as caught:
+        async with app.build([suite.SERVICES["toll-roads"]], settings):
+            pass
+    assert message in str(caught.value)
+
+
+# --- changing
+
+
+def write(file: Path, content: str) -> None:
+    file.write_text(content)
+
+
+def replace(file: Path, content: str) -> None:
+    """What editors do."""
+    other = file.with_name(".polling.yaml.swp1")
+    other.write_text(content)
+    os.replace(other, file)
+
+
+def swap_folder(file: Path, content: str) -> None:
+    """What Kubernetes does with a mounted ConfigMap: files are links into a folder that is itself a link."""
+    folder = file.parent
+    fresh = folder / f"..{os.urandom(4).hex()}"
+    fresh.mkdir()
+    (fresh / file.name).write_text(content)
+    (folder / "..data_tmp").symlink_to(fresh.name)
+    os.replace(folder / "..data_tmp", folder / "..data")
+
+
+@asynccontextmanager
+async def watched(file: Path) -> AsyncIterator[LiveConfig[Polling]]:
+    """Watches the file for real, for the length of the block."""
+    config = LiveConfig(file, Polling)
+    watching = asyncio.Event()
+    watcher = asyncio.create_task(watch(file.parent, [config], watching=watching.set))
+    await watching.wait()
+    try:
+        yield config
+    finally:
+        watcher.cancel()
+        await asyncio.gather(watcher, return_exceptions=True)
+
+
+@pytest.mark.parametrize("change", [write, replace, swap_folder])
+async def test_an_edit_takes_effect_a_bad_one_changes_nothing_and_its_repair_takes_effect(
+    file: Path, log: LogCapture, change: Callable[[Path, str], None]
+) -> None:
+    if change is swap_folder:
+        file.unlink()
+        file.symlink_to(f"..data/{file.name}")
+        swap_folder(file, GOOD)
+    async with watched(file) as config:
+        change(file, "limits: {calls: 2}")
+        await until(lambda: config.value.limits.calls == 2)
+        assert not is_invalid()
+
+        change(file, "limits: {calls: none}")
+        await until(is_invalid)
+        assert config.value.limits.calls == 2
+        refused = log.events("configuration refused")[0]
+        assert (refused["level"], refused["file"], refused["key"]) == ("error", str(file), "limits.calls")
+        assert "valid integer" in refused["reason"]
+
+        change(file, "limits: {calls: 3}")
+        await until(lambda: config.value.limits.calls == 3)
+        assert not is_invalid()
+
+
+@pytest.mark.parametrize(("content", "_key", "_reason"), BAD_FILES.values(), ids=BAD_FILES.keys())
+def test_no_bad_edit_gets_through(file: Path, content: str, _key: str, _reason: str) -> None:
+    config = LiveConfig(file, Polling)
+    before = config.value
+    file.write_text(content)
+    config.reload()
+    assert config.value is before
+    assert is_invalid()
+    file.write_text(GOOD)
+    config.reload()
+    assert not is_invalid()
+
+
+async def test_a_file_that_is_removed_and_comes_back_is_read_again(file: Path) -> None:
+    async with watched(file) as config:
+        file.unlink()
+        await until(is_invalid)
+        assert config.value.limits.calls == 1
+        file.write_text("limits: {calls: 2}")
+        await until(lambda: config.value.limits.calls == 2)
+
+
+async def test_an_edit_between_the_start_and_the_watch_is_not_missed(file: Path) -> None:
+    config = LiveConfig(file, Polling)
+    file.write_text("limits: {calls: 2}")
+    watcher = asyncio.create_task(watch(file.parent, [config]))
+    await until(lambda: config.value.limits.calls == 2)
+    watcher.cancel()
+
+
+async def test_each_file_is_judged_by_itself(file: Path) -> None:
+    other = file.with_name("other.yaml")
+    other.write_text(GOOD)
+    first, second = LiveConfig(file, Polling), LiveConfig(other, Polling)
+    watcher = asyncio.create_task(watch(file.parent, [first, second]))
+    file.write_text("nonsense")
+    other.write_text("limits: {calls: 5}")
+    await until(lambda: second.value.limits.calls == 5 and is_invalid())
+    assert first.value.limits.calls == 1
+    watcher.cancel()

@@ -1,0 +1,191 @@
+"""Bad input of every kind on every JSON path: each gets its code, reason and field, and nothing is stored."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.suite_in_process import suite_in_process, until
+from tests.support.world import World, behind_a_gateway
+
+CREATED = "2026-11-20T12:00:00Z"
+NUL, LONG = "a\u0000b", "x" * 129
+NO_TIMES: tuple[object, ...] = ("yesterday", 7, "0000-01-01T00:00:00Z")
+NO_FLAGS: tuple[object, ...] = ("perhaps", 7, [])
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A JSON path: who calls it, and a body that it would take."""
+
+    path: str
+    source: str | None
+    body: dict[str, Any]
+
+
+OFFER = Endpoint("/toll-roads/v1/offer", "routestats", {"offer_id": "offer"})
+RETRIEVE = Endpoint("/toll-roads/v1/order/retrieve", "api-proxy", {"order_id": "order"})
+SWITCH = Endpoint("/4.0/toll-roads/v1/order", None, {"order_id": "order", "has_toll_road": True, "created": CREATED})
+PATHS = (OFFER, RETRIEVE, SWITCH)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A body that is refused, and how. Without a reason it is the gateway that refuses."""
+
+    at: Endpoint
+    body: object
+    status: int = 400
+    reason: str | None = "INVALID_REQUEST"
+    violation: tuple[str, str] | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def bad_ids(at: Endpoint, name: str) -> list[Case]:
+    """Returns what an id must not be."""
+    values = ["", LONG, "a\nb", "a\u007fb", NUL, "a\u200bb"]
+    refused = [Case(at, at.body | {name: value}, violation=(name, "string.id")) for value in values]
+    missing = {key: value for key, value in at.body.items() if key != name}
+    mistyped = [Case(at, at.body | {name: value}, reason=None) for value in (7, True, {}, ["a"], {"a": "b"})]
+    return [*refused, Case(at, missing, violation=(name, "string.id")), *mistyped]
+
+
+CASES = [
+    *bad_ids(OFFER, "offer_id"),
+    *bad_ids(RETRIEVE, "order_id"),
+    *bad_ids(SWITCH, "order_id"),
+    *(
+        Case(SWITCH, SWITCH.body | {"created": value}, violation=("created", rule))
+        for value, rule in [
+            ("2099-01-01T00:00:00Z", "timestamp.event_time.range"),
+            ("2026-11-20T12:00:00.1234567Z", "timestamp.event_time.precision"),
+            (None, "required"),
+        ]
+    ),
+    *(Case(SWITCH, SWITCH.body | {"created": value}, reason=None) for value in NO_TIMES),
+    *(Case(SWITCH, SWITCH.body | {"has_toll_road": value}, reason=None) for value in NO_FLAGS),
+    *(Case(at, body, reason=None) for at in PATHS for body in ("{", "[]", '"text"', "\x00", "{} {}")),
+    *(Case(at, at.body | {"padding": "x" * 300_000}, status=413, reason=None) for at in PATHS),
+]
+
+
+@pytest.fixture
+async def world(database_url: str, keys_dir: Path, config_dir: Path, tmp_path: Path) -> AsyncIterator[World]:
+    running = suite_in_process(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir)
+    async with running as suite, behind_a_gateway(suite, tmp_path) as world:
+        yield world
+
+
+async def curl(*words: str) -> tuple[int, dict[str, Any]]:
+    """Returns status and JSON of an answer."""
+    process = await asyncio.create_subprocess_exec(
+        "curl", "--silent", "--show-error", "--write-out", "\n%{http_code}", *words, stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), 30)
+    body, _, status = output.decode().rpartition("\n")
+    return int(status), json.loads(body)
+
+
+def target(world: World, at: Endpoint) -> tuple[str, dict[str, str]]:
+    if at.source is None:
+        return f"http://127.0.0.1:{world.gateway.public_port}{at.path}", world.session()
+    return f"http://127.0.0.1:{world.gateway.internal_port}{at.path}", world.ticket(at.source)
+
+
+async def post(world: World, at: Endpoint, body: object, folder: Path, *extra: str) -> tuple[int, dict[str, Any]]:
+    url, credentials = target(world, at)
+    file = folder / "body"
+    file.write_bytes((body if isinstance(body, str) else json.dumps(body)).encode())
+    headers = [word for name, value in credentials.items() for word in ("--header", f"{name}: {value}")]
+    return await curl(url, "--data-binary", f"@{file}", *headers, *extra)
+
+
+async def everything_stored(world: World) -> int:
+    """Returns the number of rows in all tables of all services."""
+    tables = await world.suite.rows(
+        "SELECT quote_ident(schemaname) || '.' || quote_ident(tablename) FROM pg_tables"
+        " WHERE schemaname IN ('toll_roads', 'order_core') AND tablename !~ 'yoyo|procrastinate_(version|workers)'"
+    )
+    counts = [await world.suite.rows(f"SELECT count(*) FROM {table[0]}") for table in tables]
+    return sum(int(str(count[0][0])) for count in counts)
+
+
+@pytest.mark.timeout(120)
+async def test_bad_bodies_are_refused_by_name_and_nothing_is_stored(world: World, tmp_path: Path) -> None:
+    for case in CASES:
+        status, error = await post(world, case.at, case.body, tmp_path)
+        told = f"{case.at.path} {str(case.body)[:100]} -> {status} {error}"
+        assert status == case.status, told
+        assert error["code"] == {400: 3, 413: 8}[status], told
+        assert isinstance(error["message"], str), told
+        if case.reason is None:
+            assert error["details"] == [], told
+            continue
+        info, *others = error["details"]
+        assert (info["reason"], info["domain"]) == (case.reason, "ridehail"), told
+        if case.violation:
+            (bad_request,) = others
+            violations = [(one["field"], one["reason"]) for one in bad_request["field_violations"]]
+            assert violations == [case.violation], told
+    assert await everything_stored(world) == 0
+
+
+async def test_unknown_paths_and_verbs_are_not_found(world: World) -> None:
+    public, internal = (f"http://127.0.0.1:{port}" for port in (world.gateway.public_port, world.gateway.internal_port))
+    session = ["--header", f"authorization: {world.session()['authorization']}"]
+    ticket = ["--header", f"x-ya-service-ticket: {world.ticket()['x-ya-service-ticket']}"]
+    strange = [
+        *([f"{public}{path}", *session] for path in ("/", "/4.0/toll-roads/v1/orders", "/toll-roads/v1/offer")),
+        *([f"{internal}{path}", *ticket] for path in ("/", "/toll-roads/v1", SWITCH.path, "/toll-roads/v1/offer/")),
+        *(
+            [f"{internal}{RETRIEVE.path}", "--request", verb, "--data", "{}", *ticket]
+            for verb in ("GET", "PUT", "PATCH", "DELETE", "OPTIONS")
+        ),
+    ]
+    for words in strange:
+        status, error = await curl(*words)
+        assert (status, error["code"], error["details"]) == (404, 5, []), words
+
+
+async def test_who_a_passenger_is_cannot_be_claimed(world: World, tmp_path: Path) -> None:
+    """Trusted headers of a client are dropped: without a session they help nothing, beside one they change nothing."""
+    url, _ = target(world, SWITCH)
+    claims = {
+        "x-yandex-uid": "999",
+        "x-yataxi-userid": "999",
+        "x-ya-family-role": "owner",
+        "x-yataxi-phone-id": "999",
+        "x-ya-gateway-key": (world.suite.settings.keys_dir / "gateway.key").read_text(),
+        "x-http-status": "200",
+        **world.ticket("gateway"),
+    }
+    headers = [word for name, value in claims.items() for word in ("--header", f"{name}: {value}")]
+    status, error = await curl(url, "--data", json.dumps(SWITCH.body), *headers)
+    assert (status, error["details"][0]["reason"]) == (401, "SESSION_MISSING")
+    status, error = await post(world, SWITCH, SWITCH.body, tmp_path, *headers)
+    assert (status, error["details"][0]["reason"]) == (501, "NOT_IMPLEMENTED")
+
+
+async def test_nothing_personal_is_in_the_gateways_log(world: World, tmp_path: Path) -> None:
+    secrets = {"uid": "7000000007", "order": "canary-order-77", "query": "canary-query-77"}
+    url, _ = target(world, SWITCH)
+    token = world.session(uid=secrets["uid"])["authorization"]
+    body = json.dumps(SWITCH.body | {"order_id": secrets["order"]})
+    for words in ([], ["--header", f"authorization: {token}"], ["--header", f"x-yandex-uid: {secrets['uid']}"]):
+        await curl(f"{url}?phone={secrets['query']}", "--data", body, *words)
+        await curl(url, "--data", body, *words)
+    log = tmp_path / "envoy-access.log"
+
+    async def lines() -> bool:
+        return len(log.read_text().splitlines()) >= 6
+
+    await until(lines)
+    written = log.read_text() + (tmp_path / "envoy.log").read_text()
+    for planted in (*secrets.values(), token.removeprefix("Bearer ")):
+        assert planted not in written
