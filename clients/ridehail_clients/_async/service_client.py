@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 
 from ridehail.common.v1 import options_pb2
 from ridehail_clients._async.transport import AsyncTransport
-from ridehail_clients.call_metadata import Credentials
+from ridehail_clients.call_metadata import Credentials, session_credentials, ticket_credentials
 from ridehail_clients.channel import AsyncChannel, open_async_channel
 from ridehail_clients.contract import contracts_by_request, service_audience
 from ridehail_clients.retry import RetryPolicy
+from ridehail_clients.tickets import TicketSource
 
 
-class AsyncServiceClient:
-    """Base of the clients.
+class AsyncServiceClient(ABC):
+    """Base of all clients.
+
+    Attributes:
+        service_name: The service of the suite that is called, as tickets name it ("toll-roads").
+        service: Descriptor of the gRPC service.
 
     Args:
         target_or_channel: Where the service is, or a channel to it. A channel that is given stays open on `close`.
-        service: Descriptor of the service.
         credentials: Tell the server who calls.
         channel_credentials: For TLS, when the client makes the channel; None: plain text.
         retry: How often and how soon a call that is safe to repeat is repeated.
         attempt_timeout: Seconds for one attempt; None: each method's own, from its contract.
     """
 
+    service_name: ClassVar[str]
+    service: ClassVar[ServiceDescriptor]
+
     def __init__(
         self,
         target_or_channel: str | AsyncChannel,
-        service: ServiceDescriptor,
         *,
         credentials: Credentials,
         channel_credentials: grpc.ChannelCredentials | None,
@@ -41,15 +48,20 @@ class AsyncServiceClient:
         self._owns_channel = isinstance(target_or_channel, str)
         if isinstance(target_or_channel, str):
             # Passengers' calls go through the gateway, which does not pass health checks on.
-            health_check = service_audience(service) == options_pb2.AUDIENCE_INTERNAL
+            health_check = service_audience(self.service) == options_pb2.AUDIENCE_INTERNAL
             self._channel = open_async_channel(
                 target_or_channel, credentials=channel_credentials, health_check=health_check
             )
         else:
             self._channel = target_or_channel
         self._transport = AsyncTransport(
-            contracts_by_request(service), credentials=credentials, retry=retry, attempt_timeout=attempt_timeout
+            contracts_by_request(self.service), credentials=credentials, retry=retry, attempt_timeout=attempt_timeout
         )
+        self._connect()
+
+    @abstractmethod
+    def _connect(self) -> None:
+        """Makes the generated stub on the channel."""
 
     async def close(self) -> None:
         """Closes the channel, if the client made it. Calls under way are cancelled."""
@@ -67,3 +79,61 @@ class AsyncServiceClient:
         traceback: TracebackType | None,
     ) -> None:
         await self.close()
+
+
+class AsyncInternalClient(AsyncServiceClient):
+    """Base of the clients that services use.
+
+    Args:
+        target_or_channel: Where the service is, or a channel to it. A channel that is given stays open on `close`.
+        ticket: Where service tickets come from; None: none is sent.
+        channel_credentials: For TLS, when the client makes the channel; None: plain text.
+        retry: How often and how soon a call that is safe to repeat is repeated.
+        attempt_timeout: Seconds for one attempt; None: each method's own, from its contract.
+    """
+
+    def __init__(
+        self,
+        target_or_channel: str | AsyncChannel,
+        *,
+        ticket: TicketSource | None = None,
+        channel_credentials: grpc.ChannelCredentials | None = None,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008  # frozen
+        attempt_timeout: float | None = None,
+    ) -> None:
+        super().__init__(
+            target_or_channel,
+            credentials=ticket_credentials(ticket, self.service_name),
+            channel_credentials=channel_credentials,
+            retry=retry,
+            attempt_timeout=attempt_timeout,
+        )
+
+
+class AsyncPassengerClient(AsyncServiceClient):
+    """Base of the clients that act for a passenger, through the gateway.
+
+    Args:
+        target_or_channel: Where the gateway is, or a channel to it. A channel that is given stays open on `close`.
+        session_token: Of the passenger; None: none is sent.
+        channel_credentials: For TLS, when the client makes the channel; None: plain text.
+        retry: How often and how soon a call that is safe to repeat is repeated.
+        attempt_timeout: Seconds for one attempt; None: each method's own, from its contract.
+    """
+
+    def __init__(
+        self,
+        target_or_channel: str | AsyncChannel,
+        *,
+        session_token: str | None = None,
+        channel_credentials: grpc.ChannelCredentials | None = None,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008  # frozen
+        attempt_timeout: float | None = None,
+    ) -> None:
+        super().__init__(
+            target_or_channel,
+            credentials=session_credentials(session_token),
+            channel_credentials=channel_credentials,
+            retry=retry,
+            attempt_timeout=attempt_timeout,
+        )

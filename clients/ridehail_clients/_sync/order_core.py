@@ -5,23 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import ClassVar
-
-import grpc
 
 from ridehail.ordercore.v1 import order_core_api_pb2 as api
 from ridehail.ordercore.v1 import order_core_api_pb2_grpc as api_grpc
-from ridehail_clients._sync.service_client import ServiceClient
+from ridehail_clients._sync.service_client import InternalClient
 from ridehail_clients._messages import order_core as messages
-from ridehail_clients.call_metadata import Metadata, ticket_credentials
-from ridehail_clients.channel import SyncChannel
+from ridehail_clients.call_metadata import Metadata
 from ridehail_clients.json_values import JsonInput
 from ridehail_clients.models import ActiveOrders, OrderFields, OrderInfo
-from ridehail_clients.retry import RetryPolicy
-from ridehail_clients.tickets import TicketSource
 
 
-class OrderCoreClient(ServiceClient):
+class OrderCoreClient(InternalClient):
     """Reads and writes order documents: `ridehail.ordercore.v1.OrderCoreService`.
 
     A field of a document is named by its path, as in `order.fixed_price.price`. Documents are plain JSON values; whole
@@ -31,33 +25,13 @@ class OrderCoreClient(ServiceClient):
     never beyond the deadline of the incoming call, see `call_context`), and `metadata` to send along. Every method
     raises `ServiceError` subclasses.
 
-    Args:
-        target_or_channel: Where the service is, or a channel to it. A channel that is given stays open on `close`.
-        ticket: Where service tickets come from; None: none is sent.
-        channel_credentials: For TLS, when the client makes the channel; None: plain text.
-        retry: How often and how soon a call that is safe to repeat is repeated.
-        attempt_timeout: Seconds for one attempt; None: each method's own, from its contract.
+    The constructor is that of its base.
     """
 
-    service_name: ClassVar[str] = "order-core"
+    service_name = "order-core"
+    service = api.DESCRIPTOR.services_by_name["OrderCoreService"]
 
-    def __init__(
-        self,
-        target_or_channel: str | SyncChannel,
-        *,
-        ticket: TicketSource | None = None,
-        channel_credentials: grpc.ChannelCredentials | None = None,
-        retry: RetryPolicy = RetryPolicy(),  # noqa: B008  # frozen
-        attempt_timeout: float | None = None,
-    ) -> None:
-        super().__init__(
-            target_or_channel,
-            api.DESCRIPTOR.services_by_name["OrderCoreService"],
-            credentials=ticket_credentials(ticket, self.service_name),
-            channel_credentials=channel_credentials,
-            retry=retry,
-            attempt_timeout=attempt_timeout,
-        )
+    def _connect(self) -> None:
         self._stub = api_grpc.OrderCoreServiceStub(self._channel)
 
     def put_order(

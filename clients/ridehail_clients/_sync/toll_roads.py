@@ -5,55 +5,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import ClassVar
-
-import grpc
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from ridehail.tollroads.v1 import toll_roads_api_pb2_grpc as api_grpc
-from ridehail_clients._sync.service_client import ServiceClient
+from ridehail_clients._sync.service_client import InternalClient, PassengerClient
 from ridehail_clients._messages import toll_roads as messages
-from ridehail_clients.call_metadata import Metadata, session_credentials, ticket_credentials
-from ridehail_clients.channel import SyncChannel
+from ridehail_clients.call_metadata import Metadata
 from ridehail_clients.models import OrderRoad, OrderRoads
-from ridehail_clients.retry import RetryPolicy
-from ridehail_clients.tickets import TicketSource
 
 
-class TollRoadsClient(ServiceClient):
+class TollRoadsClient(InternalClient):
     """What other services ask and tell about toll roads: `ridehail.tollroads.v1.TollRoadsService`.
 
     Every method takes `timeout`, the seconds for the whole call, repeats included (default: the contract's deadline;
     never beyond the deadline of the incoming call, see `call_context`), and `metadata` to send along. Every method
     raises `ServiceError` subclasses.
 
-    Args:
-        target_or_channel: Where the service is, or a channel to it. A channel that is given stays open on `close`.
-        ticket: Where service tickets come from; None: none is sent.
-        channel_credentials: For TLS, when the client makes the channel; None: plain text.
-        retry: How often and how soon a call that is safe to repeat is repeated.
-        attempt_timeout: Seconds for one attempt; None: each method's own, from its contract.
+    The constructor is that of its base.
     """
 
-    service_name: ClassVar[str] = "toll-roads"
+    service_name = "toll-roads"
+    service = api.DESCRIPTOR.services_by_name["TollRoadsService"]
 
-    def __init__(
-        self,
-        target_or_channel: str | SyncChannel,
-        *,
-        ticket: TicketSource | None = None,
-        channel_credentials: grpc.ChannelCredentials | None = None,
-        retry: RetryPolicy = RetryPolicy(),  # noqa: B008  # frozen
-        attempt_timeout: float | None = None,
-    ) -> None:
-        super().__init__(
-            target_or_channel,
-            api.DESCRIPTOR.services_by_name["TollRoadsService"],
-            credentials=ticket_credentials(ticket, self.service_name),
-            channel_credentials=channel_credentials,
-            retry=retry,
-            attempt_timeout=attempt_timeout,
-        )
+    def _connect(self) -> None:
         self._stub = api_grpc.TollRoadsServiceStub(self._channel)
 
     def save_offer(self, *, offer_id: str, timeout: float | None = None, metadata: Metadata = ()) -> None:
@@ -146,40 +120,20 @@ class TollRoadsClient(ServiceClient):
         self._transport.call(self._stub.EnqueueOrderSave, request, timeout=timeout, metadata=metadata)
 
 
-class PassengerTollRoadsClient(ServiceClient):
+class PassengerTollRoadsClient(PassengerClient):
     """What the rider's app does about toll roads: `ridehail.tollroads.v1.PassengerTollRoadsService`, by the gateway.
 
     Every method takes `timeout`, the seconds for the whole call, repeats included (default: the contract's deadline;
     never beyond the deadline of the incoming call, see `call_context`), and `metadata` to send along. Every method
     raises `ServiceError` subclasses.
 
-    Args:
-        target_or_channel: Where the gateway is, or a channel to it. A channel that is given stays open on `close`.
-        session_token: Of the passenger; None: none is sent.
-        channel_credentials: For TLS, when the client makes the channel; None: plain text.
-        retry: How often and how soon a call that is safe to repeat is repeated.
-        attempt_timeout: Seconds for one attempt; None: each method's own, from its contract.
+    The constructor is that of its base.
     """
 
-    service_name: ClassVar[str] = "toll-roads"
+    service_name = "toll-roads"
+    service = api.DESCRIPTOR.services_by_name["PassengerTollRoadsService"]
 
-    def __init__(
-        self,
-        target_or_channel: str | SyncChannel,
-        *,
-        session_token: str | None = None,
-        channel_credentials: grpc.ChannelCredentials | None = None,
-        retry: RetryPolicy = RetryPolicy(),  # noqa: B008  # frozen
-        attempt_timeout: float | None = None,
-    ) -> None:
-        super().__init__(
-            target_or_channel,
-            api.DESCRIPTOR.services_by_name["PassengerTollRoadsService"],
-            credentials=session_credentials(session_token),
-            channel_credentials=channel_credentials,
-            retry=retry,
-            attempt_timeout=attempt_timeout,
-        )
+    def _connect(self) -> None:
         self._stub = api_grpc.PassengerTollRoadsServiceStub(self._channel)
 
     def switch_road(
