@@ -69,6 +69,16 @@ def test_a_server_that_dies_is_started_again(data_dir: Path) -> None:
     assert running.stop() == 0
 
 
+def test_postgres_that_dies_is_started_again_and_loses_nothing(data_dir: Path) -> None:
+    running = up(data_dir, "--demo")
+    eventually(lambda: is_demo_order_there(running, data_dir))
+    postmaster = int((data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[0])
+    psutil.Process(postmaster).kill()
+    assert eventually(lambda: is_demo_order_there(running, data_dir), unless=Exception)
+    assert running.stop() == 0
+    assert processes_of(data_dir) == []
+
+
 def test_two_suites_do_not_share_a_data_directory(data_dir: Path) -> None:
     running = up(data_dir)
     with pytest.raises(NotReady, match=r"another `ridehail up` runs on"):

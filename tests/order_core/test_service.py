@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 from collections.abc import Awaitable, Mapping
 from datetime import UTC, datetime
@@ -27,6 +26,7 @@ from ridehail_clients import (
 )
 from ridehail_servers.chassis.service_definition import Demo
 from ridehail_servers.reference.order_core.definition import DEFINITION
+from tests.support.log_capture import captured_logs
 from tests.support.suite_in_process import SuiteInProcess
 
 RIDE: JsonObject = {
@@ -329,19 +329,14 @@ async def test_an_unknown_order_is_not_found(client: AsyncOrderCoreClient) -> No
         assert caught.value.metadata == {"order_id": "nothing"}
 
 
-async def test_no_document_is_logged(
-    client: AsyncOrderCoreClient, ride: str, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
+async def test_no_document_is_logged(client: AsyncOrderCoreClient, ride: str) -> None:
     secret = "a-passenger-s-secret"
-    await client.set_order_fields(order_id=ride, set={"x": {"y": secret}})
-    with pytest.raises(OrderFieldTypeMismatch):
-        await client.set_order_fields(order_id=ride, push={"x": [secret]})
-
-    captured = capfd.readouterr()
-    logged = captured.out + captured.err + caplog.text
-    assert "SetOrderFields" in logged
-    assert secret not in logged
+    with captured_logs(level="DEBUG") as log:
+        await client.set_order_fields(order_id=ride, set={"x": {"y": secret}})
+        with pytest.raises(OrderFieldTypeMismatch):
+            await client.set_order_fields(order_id=ride, push={"x": [secret]})
+    assert "SetOrderFields" in log.text
+    assert secret not in log.text
 
 
 async def test_the_demo_puts_two_orders_of_one_passenger(running: SuiteInProcess, client: AsyncOrderCoreClient) -> None:

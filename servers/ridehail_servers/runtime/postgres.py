@@ -70,6 +70,17 @@ class EmbeddedPostgres:
                 connection.execute(f"CREATE DATABASE {DATABASE}")
         return str(self._server.get_uri(DATABASE))
 
+    def ensure_running(self) -> bool:
+        """Starts the server again if it has died; returns whether it had.
+
+        Raises:
+            PostgresNotStarted: See the class.
+        """
+        if self._server.get_postmaster_info().is_running():
+            return False
+        self.start()
+        return True
+
     def stop(self) -> None:
         """Stops the server in an orderly way."""
         self._server.stop()

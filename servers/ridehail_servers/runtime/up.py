@@ -17,6 +17,7 @@ from ridehail_servers import resources, suite
 from ridehail_servers.chassis import migrations
 from ridehail_servers.chassis.clock import system_clock
 from ridehail_servers.chassis.keys import KeyRing
+from ridehail_servers.chassis.logs import get_logger
 from ridehail_servers.chassis.service_definition import Demo, Example
 from ridehail_servers.chassis.settings import ProcessSettings
 from ridehail_servers.chassis.tickets import TicketIssuer
@@ -27,15 +28,18 @@ from .envoy import NAME as ENVOY
 from .envoy import Gateway
 from .metrics_port import metrics_port
 from .ports import free_port, reserve
-from .postgres import EmbeddedPostgres
+from .postgres import EmbeddedPostgres, PostgresNotStarted
 from .serve import stop_on_signals
 from .supervisor import METRICS_VARIABLE, StartFailed, Supervisor, child
+
+logger = get_logger(__name__)
 
 HOST = "127.0.0.1"
 _HEALTHY_WITHIN_S = 20.0
 _POLL_S = 0.05
 # A single machine has no balancer that would have to notice first.
 _DRAIN_NOTICE_S = 0.0
+_POSTGRES_CHECK_S = 0.5
 _DEMO_TICKET = timedelta(minutes=1)
 
 
@@ -86,6 +90,7 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
         postgres = EmbeddedPostgres(data.postgres)
         admin_url = await asyncio.to_thread(postgres.start)
         stack.push_async_callback(asyncio.to_thread, postgres.stop)
+        stack.push_async_callback(_cancel, asyncio.create_task(_keep_running(postgres)))
         progress("migrating")
         urls = await asyncio.to_thread(_prepare_schemas, admin_url)
 
@@ -131,6 +136,22 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
             report(f"\n# {example.title}\n{example.command}")
         await stop.wait()
         progress("stopping")
+
+
+async def _keep_running(postgres: EmbeddedPostgres) -> None:
+    """Starts Postgres again when it dies, as an operator's service manager would."""
+    while True:
+        await asyncio.sleep(_POSTGRES_CHECK_S)
+        try:
+            if await asyncio.to_thread(postgres.ensure_running):
+                logger.error("Postgres died and was started again")
+        except PostgresNotStarted as error:
+            logger.error("Postgres died and does not start", reason=str(error))
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _prepare_schemas(admin_url: str) -> dict[str, str]:

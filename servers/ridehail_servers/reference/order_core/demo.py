@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
-from ridehail_clients import AsyncOrderCoreClient, JsonInput
+from ridehail_clients import AsyncOrderCoreClient, JsonInput, OrderNotFound
 from ridehail_servers.chassis.service_definition import Demo, Example
 
 # The passenger, the order and the offer of the toll-road part of the demo world.
@@ -20,7 +20,7 @@ _SERVICE = "ridehail.ordercore.v1.OrderCoreService"
 async def load_demo(demo: Demo) -> Sequence[Example]:
     """Puts two orders of one passenger: one that drives by a toll road for a fixed price, one that waits for a car.
 
-    Repeated, it puts them as they were at first.
+    Orders that are there already stay as they are.
 
     Args:
         demo: Where and how to call.
@@ -56,7 +56,10 @@ async def load_demo(demo: Demo) -> Sequence[Example]:
     }
     async with AsyncOrderCoreClient(demo.grpc_address, ticket=demo.ticket_of("admin")) as admin:
         for order_id, document in documents.items():
-            await admin.put_order(order_id=order_id, yandex_uid=PASSENGER, document=document)
+            try:
+                await admin.get_order_info(order_id=order_id)
+            except OrderNotFound:
+                await admin.put_order(order_id=order_id, yandex_uid=PASSENGER, document=document)
     return (
         demo.grpcurl(
             "what is known of the price of an order",
