@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import psycopg
@@ -53,6 +54,8 @@ app.add_typer(gateway.app, name="gateway")
 
 def main() -> None:
     """Runs the command line; exits with 0, or with one line on standard error and 1 (2 for a wrong call)."""
+    # gRPC's own log tells users of things that they can do nothing about, such as forks beside its threads.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     try:
         app(standalone_mode=False)
     except exceptions.Exit as end:
