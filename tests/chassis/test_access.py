@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -275,8 +275,8 @@ class Routestats:
 
 
 @pytest.fixture
-async def routestats(recorded_suite: RecordedSuite) -> AsyncIterator[Routestats]:
-    yield Routestats(recorded_suite)
+def routestats(recorded_suite: RecordedSuite) -> Routestats:
+    return Routestats(recorded_suite)
 
 
 async def test_a_caller_is_taken_off_the_list_and_put_back_without_a_restart(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from ridehail_clients import call_context
 from ridehail_servers.chassis.coalescing import Coalescer
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import grpc
 import pytest
+
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from ridehail_clients import ServiceError
-
 from tests.support.calls import call, failure_of
 from tests.support.config_edits import edit
 from tests.support.locks import HeldLock, locked_table

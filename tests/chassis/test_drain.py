@@ -13,6 +13,7 @@ import grpc
 import psycopg
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from ridehail_clients import ServiceError, TransportUnavailable
 from ridehail_clients.retry import is_retryable
@@ -21,7 +22,6 @@ from ridehail_servers.chassis import app
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.settings import ProcessSettings
 from ridehail_servers.chassis.tickets import TicketIssuer
-
 from tests.support.calls import Metadata, call
 from tests.support.config_edits import edit
 from tests.support.locks import locked_table
@@ -139,7 +139,7 @@ async def test_under_load_every_call_is_either_done_or_refused(running: Serving,
     await asyncio.gather(*callers)
 
     assert done > 20
-    # Calls that reach a server in the moment in which it stops get CANCELLED from gRPC itself; nothing was done for them.
+    # Calls that reach a server in the moment in which it stops get CANCELLED by gRPC itself; nothing is done for them.
     assert {error.code for error in refusals} <= {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
     assert all(is_retryable(error) for error in refusals)
     assert await offers_in(database_url) == done

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import grpc
 import pytest
+
 from ridehail.common.v1 import error_reason_pb2
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from ridehail_clients import InternalError
 from ridehail_servers.chassis.errors import DomainError
-
 from tests.support.calls import failure_of
 from tests.support.log_capture import LogCapture
 from tests.support.suite_in_process import SuiteInProcess
@@ -69,7 +69,7 @@ def domain_errors(base: type[DomainError] = DomainError) -> Iterator[type[Domain
 
 
 def test_every_reason_that_the_servers_spell_is_in_the_catalogue() -> None:
-    catalogue = {name.removeprefix("ERROR_REASON_") for name in error_reason_pb2.ErrorReason.keys()}
+    catalogue = {name.removeprefix("ERROR_REASON_") for name in error_reason_pb2.ErrorReason.DESCRIPTOR.values_by_name}
     spelt = {
         constant
         for kind in domain_errors()

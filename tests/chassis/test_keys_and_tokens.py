@@ -173,17 +173,17 @@ def bad_contents() -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize(("why", "content"), bad_contents().items())
+@pytest.mark.parametrize("content", bad_contents().values(), ids=bad_contents().keys())
 @pytest.mark.parametrize("half", ["public", "private"])
-def test_an_unreadable_file_stops_the_start_and_is_named(folder: Path, half: str, why: str, content: bytes) -> None:
+def test_an_unreadable_file_stops_the_start_and_is_named(folder: Path, half: str, content: bytes) -> None:
     (folder / f"key-2.{half}.pem").write_bytes(content)
     with pytest.raises(KeysMissing, match=rf"key-2\.{half}\.pem"):
         KeyRing(folder)
 
 
-@pytest.mark.parametrize(("why", "content"), bad_contents().items())
+@pytest.mark.parametrize("content", bad_contents().values(), ids=bad_contents().keys())
 def test_an_unreadable_file_does_not_disturb_a_running_process(
-    folder: Path, ring: KeyRing, seconds: Seconds, log: LogCapture, why: str, content: bytes
+    folder: Path, ring: KeyRing, seconds: Seconds, log: LogCapture, content: bytes
 ) -> None:
     token = a_token(ring)
 

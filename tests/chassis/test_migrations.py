@@ -9,8 +9,8 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
-from ridehail_servers.chassis import migrations
 
+from ridehail_servers.chassis import migrations
 from tests.support.databases import SCHEMAS, empty_database, migrations_of
 
 # Everything that a schema may hold, in words. yoyo's own record is no part of a service's schema.
@@ -74,7 +74,11 @@ def test_a_schema_that_is_up_to_date_is_left_alone(url: str, schema: str) -> Non
 async def test_of_several_migrators_at_once_one_does_the_work(url: str, schema: str) -> None:
     folder = migrations_of(schema)
     applied = await asyncio.gather(*(asyncio.to_thread(migrations.migrate, url, schema, folder) for _ in range(3)))
-    assert sorted(map(len, applied)) == [0, 0, len(list(folder.glob("????.*"))) - len(list(folder.glob("*.rollback.*")))]
+    assert sorted(map(len, applied)) == [
+        0,
+        0,
+        len(list(folder.glob("????.*"))) - len(list(folder.glob("*.rollback.*"))),
+    ]
 
 
 def test_schemas_do_not_know_of_each_other(url: str) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from ridehail_clients import AsyncTollRoadsClient
-
 from tests.support.calls import call, failure_of
 from tests.support.config_edits import edit
 from tests.support.locks import locked_table

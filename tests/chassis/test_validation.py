@@ -121,7 +121,8 @@ async def test_long_keys_do_not_make_the_answer_longer_than_clients_take(
     request = order_core.SetOrderFieldsRequest(
         order_id="order", push={character * (2000 + number): ListValue() for number in range(50)}
     )
-    method = recorded_suite.channel.unary_unary(f"{ORDER_CORE}/SetOrderFields")
+    path = f"{ORDER_CORE}/SetOrderFields"
+    method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = recorded_suite.channel.unary_unary(path)
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await method(request.SerializeToString(), metadata=recorded_suite.metadata("toll-roads", "order-core"))
 

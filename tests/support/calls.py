@@ -54,7 +54,7 @@ async def call(
     Raises:
         ServiceError: As the client library would raise it.
     """
-    method = channel.unary_unary(path)
+    method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(path)
     encoded = request if isinstance(request, bytes) else request.SerializeToString()
     try:
         return bytes(await method(encoded, metadata=tuple(metadata), timeout=timeout))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +11,9 @@ from pathlib import Path
 
 import psycopg
 from psycopg import conninfo, sql
+
 from ridehail_servers import resources, suite
 from ridehail_servers.chassis import migrations
-from ridehail_servers.runtime.postgres import EmbeddedPostgres
 
 SCHEMAS = tuple(definition.schema for definition in suite.SERVICES.values() if definition.schema is not None)
 
@@ -32,16 +34,46 @@ def empty_database(server_url: str) -> Iterator[str]:
 
 
 class OwnPostgres:
-    """A Postgres that a test may stop: nobody else uses it. It has every migration."""
+    """A Postgres that a test may stop: nobody else uses it. It has every migration.
+
+    Another process looks after it: starting a program means to fork, which a process that is busy with gRPC may not
+    survive.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._server = EmbeddedPostgres(folder)
-        self.url = self._server.start()
+        self._keeper = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.postgres_keeper", str(folder)],
+            cwd=Path(__file__).parents[2],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.url = self._answer()
         for schema in SCHEMAS:
             migrations.migrate(self.url, schema, migrations_of(schema))
 
     def start(self) -> None:
-        self._server.start()
+        """Starts the server; returns once it answers."""
+        self._tell("start")
 
     def stop(self) -> None:
-        self._server.stop()
+        """Stops the server; returns once it is gone."""
+        self._tell("stop")
+
+    def close(self) -> None:
+        """Stops the server for good."""
+        assert self._keeper.stdin is not None
+        self._keeper.stdin.close()
+        self._keeper.wait(30)
+
+    def _tell(self, command: str) -> None:
+        assert self._keeper.stdin is not None
+        self._keeper.stdin.write(f"{command}\n")
+        self._keeper.stdin.flush()
+        self._answer()
+
+    def _answer(self) -> str:
+        assert self._keeper.stdout is not None
+        answer = self._keeper.stdout.readline().strip()
+        assert answer, "the keeper of Postgres is gone"
+        return answer

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
-
-import structlog
 
 from ridehail_servers.chassis import logs
 
@@ -37,14 +34,9 @@ class LogCapture:
 @contextmanager
 def captured_logs(*, level: str = "INFO") -> Iterator[LogCapture]:
     """Logs as a process of the suite does, but to memory, for the length of the block."""
-    root = logging.getLogger()
-    level_before = root.level
     capture = LogCapture()
     logs.configure(service="test", level=level, stream=capture.stream)
-    ours = root.handlers[0]
     try:
         yield capture
     finally:
-        structlog.reset_defaults()
-        root.removeHandler(ours)
-        root.setLevel(level_before)
+        logs.configure(service="tests")

@@ -202,7 +202,7 @@ class Database:
         logger.warning("database connection lost", error=type(error).__name__)
         if self._check is None or self._check.done():
             self._check = asyncio.create_task(self._check_pool())
-        # Cancelled, the pool would lose the connections that it is looking at; so a caller who goes away leaves it be.
+        # Cancelled, the check would take a good connection for a broken one and go on: a caller who leaves spares it.
         await asyncio.shield(self._check)
 
     async def _check_pool(self) -> None:

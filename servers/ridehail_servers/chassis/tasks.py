@@ -28,6 +28,13 @@ _LONGEST_WAIT_S = 300
 # How long a worker waits before it tries a lost database again.
 _RECONNECT_S = 1.0
 _OPEN_S = 5.0
+_DATABASE_LOST = (
+    procrastinate_errors.ConnectorException,
+    psycopg.Error,
+    DatabaseUnavailable,
+    Overloaded,
+    TimeoutError,
+)
 
 
 class _UntilItPasses(procrastinate.BaseRetryStrategy):
@@ -110,14 +117,13 @@ class TaskQueue:
         while not stop.is_set():
             try:
                 await self._run_until(stopping, settings)
-            except (procrastinate_errors.ConnectorException, psycopg.Error, DatabaseUnavailable, TimeoutError) as error:
+            except _DATABASE_LOST as error:
                 logger.warning("task worker lost its database", service=self._service, error=type(error).__name__)
             await asyncio.wait({stopping}, timeout=_RECONNECT_S)
 
     async def _run_until(self, stopping: asyncio.Task[bool], settings: TaskSettings) -> None:
         # procrastinate's pool gives a database that is away up, so it is opened only once there is one.
-        async with self._database.connection():
-            pass
+        await self._database.read(lambda connection: connection.execute("SELECT 1"))
         try:
             await asyncio.wait_for(self._app.open_async(), _OPEN_S)
             worker = asyncio.create_task(
@@ -169,17 +175,25 @@ class TaskQueue:
     async def _rescue_forever(self, settings: TaskSettings) -> None:
         """Gives the tasks of dead workers to living ones; procrastinate leaves that to its users."""
         while True:
-            jobs = await self._app.job_manager.get_stalled_jobs(seconds_since_heartbeat=settings.stalled_after_s)
-            for job in jobs:
-                try:
-                    await self._app.job_manager.retry_job(job)
-                except procrastinate_errors.ConnectorException as error:
-                    if not isinstance(error.__cause__, psycopg.errors.RaiseException):
-                        raise
-                    continue  # another worker was first
-                TASKS_RESCUED.labels(self._service).inc()
-                logger.warning("task rescued from a dead worker", task=job.task_name, job=job.id)
+            async with self._database.transaction() as connection:
+                # One worker at a time: a task that another has just rescued looks like one that is still to be.
+                cursor = await connection.execute(
+                    "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", (f"{self._database.schema} rescue",)
+                )
+                if await cursor.fetchone() == (True,):
+                    await self._rescue(settings.stalled_after_s)
             await asyncio.sleep(settings.rescue_interval_s)
+
+    async def _rescue(self, stalled_after_s: float) -> None:
+        for job in await self._app.job_manager.get_stalled_jobs(seconds_since_heartbeat=stalled_after_s):
+            try:
+                await self._app.job_manager.retry_job(job)
+            except procrastinate_errors.ConnectorException as error:
+                if not isinstance(error.__cause__, psycopg.errors.RaiseException):
+                    raise
+                continue  # it is done: its worker was only slow
+            TASKS_RESCUED.labels(self._service).inc()
+            logger.warning("task rescued from a dead worker", task=job.task_name, job=job.id)
 
 
 def _connector(database: Database, *, max_size: int) -> procrastinate.PsycopgConnector:

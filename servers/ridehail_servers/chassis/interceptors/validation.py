@@ -11,6 +11,7 @@ from protovalidate import Validator, Violation
 
 from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest
 from ridehail_servers.chassis.methods import MethodTable
+from ridehail_servers.chassis.moments import malformed_moments
 
 from .base import Context, Response
 
@@ -52,8 +53,9 @@ class ValidationInterceptor(grpc.aio.ServerInterceptor):
             raise InvalidRequest(
                 [FieldViolation("", "must be a message of the contract", "message.encoding")]
             ) from None
-        if violations := self._validator.collect_violations(request):
-            raise InvalidRequest([_field_violation(violation) for violation in violations])
+        broken = [*malformed_moments(request), *map(_field_violation, self._validator.collect_violations(request))]
+        if broken:
+            raise InvalidRequest(broken)
         return request
 
 

@@ -1,0 +1,373 @@
+"""Background tasks: done once in effect, whatever happens to the worker or to Postgres meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from prometheus_client import REGISTRY
+
+from ridehail_clients import AsyncTollRoadsClient
+from ridehail_servers.chassis.database import Database, PoolSettings
+from ridehail_servers.chassis.errors import DatabaseUnavailable, NeighbourUnavailable, Overloaded
+from ridehail_servers.chassis.settings import ProcessSettings, TaskSettings
+from ridehail_servers.chassis.tasks import Task, TaskQueue, TaskRefused
+from ridehail_servers.runtime.child import ChildOrder
+from ridehail_servers.runtime.supervisor import Process, Supervisor, child
+from tests.support.config_edits import edit
+from tests.support.databases import OwnPostgres
+from tests.support.folders import shared_folder
+from tests.support.locks import locked_table
+from tests.support.log_capture import LogCapture
+from tests.support.suite_in_process import SuiteInProcess, until
+
+NAME = "trial"
+# Workers that notice soon.
+HASTY = {"heartbeat_s": 0.3, "stalled_after_s": 1.5, "rescue_interval_s": 0.3, "drain_s": 5}
+CREATED = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def own_postgres() -> Iterator[OwnPostgres]:
+    with shared_folder() as folder:
+        server = OwnPostgres(folder / "postgres")
+        yield server
+        server.close()
+
+
+@dataclass
+class Trial:
+    """A task that does what a test says, in the queue of toll_roads."""
+
+    queue: TaskQueue
+    database: Database
+    runs: list[int] = field(default_factory=list)
+
+    async def enqueue(self, subject: int) -> None:
+        async with self.database.transaction() as connection:
+            await self.queue.enqueue(connection, NAME, subject)
+
+    async def jobs(self) -> list[tuple[object, ...]]:
+        async with self.database.connection() as connection:
+            cursor = await connection.execute("SELECT status::text, attempts FROM procrastinate_jobs ORDER BY id")
+            return await cursor.fetchall()
+
+    async def no_job_is_left(self) -> bool:
+        return not await self.jobs()
+
+    @asynccontextmanager
+    async def worker(self, run: Callable[[int], Awaitable[None]], **settings: float) -> AsyncIterator[asyncio.Event]:
+        """Runs a worker for the length of the block; the event stops it earlier."""
+
+        async def noted(subject: int) -> None:
+            self.runs.append(subject)
+            await run(subject)
+
+        stop = asyncio.Event()
+        tuned = TaskSettings.model_validate(HASTY | settings)
+        worker = asyncio.create_task(self.queue.run_worker([Task(NAME, noted)], tuned, stop=stop))
+        try:
+            yield stop
+        finally:
+            stop.set()
+            await asyncio.wait_for(worker, 20)
+
+
+@asynccontextmanager
+async def trial_at(url: str) -> AsyncIterator[Trial]:
+    database = Database(url, schema="toll_roads", settings=PoolSettings(), application="toll-roads")
+    await database.open()
+    try:
+        yield Trial(TaskQueue("toll-roads", database), database)
+    finally:
+        await database.close()
+
+
+@pytest.fixture
+async def trial(database_url: str) -> AsyncIterator[Trial]:
+    async with trial_at(database_url) as trial:
+        yield trial
+
+
+def measured(outcome: str) -> float:
+    return REGISTRY.get_sample_value("ridehail_task_duration_seconds_count", {"task": NAME, "outcome": outcome}) or 0
+
+
+# --- enqueueing
+
+
+async def test_a_task_exists_only_if_its_transaction_does(trial: Trial) -> None:
+    async def enqueue_and_fail() -> None:
+        async with trial.database.transaction() as connection:
+            await trial.queue.enqueue(connection, NAME, 1)
+            await connection.execute("SELECT 1 / 0")
+
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        await enqueue_and_fail()
+    assert await trial.jobs() == []
+
+
+async def test_a_database_that_is_lost_while_enqueueing_is_told_as_such(trial: Trial) -> None:
+    async def enqueue_on_a_killed_connection() -> None:
+        async with trial.database.transaction() as connection:
+            async with await psycopg.AsyncConnection.connect(trial.database.conninfo) as killer:
+                await killer.execute("SELECT pg_terminate_backend(%s)", (connection.info.backend_pid,))
+            await trial.queue.enqueue(connection, NAME, 1)
+
+    with pytest.raises(DatabaseUnavailable):
+        await enqueue_on_a_killed_connection()
+
+
+# --- outcomes
+
+
+async def test_a_task_that_is_done_leaves_nothing_behind(trial: Trial) -> None:
+    before = measured("done")
+
+    async def run(_subject: int) -> None: ...
+
+    await trial.enqueue(7)
+    async with trial.worker(run):
+        await until(trial.no_job_is_left)
+    assert trial.runs == [7]
+    assert measured("done") == before + 1
+
+
+@pytest.mark.parametrize("failure", [DatabaseUnavailable(), NeighbourUnavailable("order-core"), Overloaded()])
+async def test_what_fails_for_want_of_another_is_tried_again(trial: Trial, failure: Exception) -> None:
+    before = measured("retried")
+
+    async def run(_subject: int) -> None:
+        if len(trial.runs) == 1:
+            raise failure
+
+    await trial.enqueue(7)
+    async with trial.worker(run):
+        await until(trial.no_job_is_left)
+    assert trial.runs == [7, 7]
+    assert measured("retried") == before + 1
+
+
+@pytest.mark.parametrize(
+    ("failure", "outcome", "event"),
+    [(TaskRefused("never"), "refused", "task refused"), (LookupError("a defect"), "failed", "task failed")],
+)
+async def test_what_will_never_succeed_is_not_tried_again(
+    trial: Trial, log: LogCapture, failure: Exception, outcome: str, event: str
+) -> None:
+    before = measured(outcome)
+
+    async def run(_subject: int) -> None:
+        raise failure
+
+    async def has_failed() -> bool:
+        return await trial.jobs() == [("failed", 1)]
+
+    await trial.enqueue(7)
+    async with trial.worker(run):
+        await until(has_failed)
+    assert trial.runs == [7]
+    assert measured(outcome) == before + 1
+    line = log.events(event)[0]
+    assert (line["level"], line["task"], line["subject"]) == ("error", NAME, 7)
+
+
+# --- workers that stop
+
+
+async def test_a_stopping_worker_waits_for_what_it_runs(trial: Trial) -> None:
+    running, go = asyncio.Event(), asyncio.Event()
+
+    async def run(_subject: int) -> None:
+        running.set()
+        await go.wait()
+
+    await trial.enqueue(7)
+    async with trial.worker(run) as stop:
+        await running.wait()
+        stop.set()
+        go.set()
+    assert await trial.jobs() == []
+
+
+async def test_what_a_stopping_worker_cannot_wait_for_is_left_to_the_others(trial: Trial, database_url: str) -> None:
+    running = asyncio.Event()
+
+    async def hang(_subject: int) -> None:
+        running.set()
+        await asyncio.Event().wait()
+
+    await trial.enqueue(7)
+    async with trial.worker(hang, drain_s=0.1) as stop:
+        await running.wait()
+        stop.set()
+    assert await trial.jobs() == [("todo", 1)]
+
+    async def run(_subject: int) -> None: ...
+
+    async with trial_at(database_url) as other, other.worker(run):
+        await until(other.no_job_is_left)
+        assert other.runs == [7]
+
+
+async def test_tasks_of_a_dead_worker_are_rescued_once_by_whoever_is_first(
+    trial: Trial, database_url: str, log: LogCapture
+) -> None:
+    for subject in range(50):
+        await trial.enqueue(subject)
+    async with trial.database.connection() as connection:
+        await connection.execute("UPDATE procrastinate_jobs SET status = 'doing'")  # by a worker that nobody knows of
+
+    done: list[int] = []
+
+    async def run(subject: int) -> None:
+        done.append(subject)
+
+    async with trial_at(database_url) as second, trial_at(database_url) as third:  # noqa: SIM117  # reads better
+        async with trial.worker(run), second.worker(run), third.worker(run):
+            await until(trial.no_job_is_left)
+    assert sorted(done) == list(range(50))
+    assert len(log.events("task rescued from a dead worker")) == 50
+    assert log.events("task worker lost its database") == []
+
+
+# --- killed workers
+
+
+def a_worker(name: str, suite: SuiteInProcess, log_file: Path) -> Process:
+    settings = ProcessSettings(
+        services=("toll-roads",),
+        config_dir=suite.settings.config_dir,
+        keys_dir=suite.settings.keys_dir,
+        database_urls={"toll-roads": suite.database_url},
+        addresses={"order-core": suite.address},
+    )
+    return child(name, ChildOrder(role="work", settings=settings), log=log_file)
+
+
+async def test_a_task_whose_worker_is_killed_has_its_effect_exactly_once(
+    running_suite: SuiteInProcess, config_dir: Path, tmp_path: Path
+) -> None:
+    # given: a worker in the middle of the task, which waits for a lock that this test holds
+    edit(config_dir / "server.yaml", {"tasks": HASTY, "pool": {"lock_timeout_ms": 60_000}})
+    async with AsyncTollRoadsClient(running_suite.address, ticket=running_suite.ticket("processing")) as client:
+        await client.enqueue_order_save(order_id="order", created=CREATED, offer_id="offer", user_chose_toll_road=True)
+    first, second = Supervisor(), Supervisor()
+    victim = a_worker("work-1", running_suite, tmp_path / "work-1.log")
+    async with locked_table(running_suite.database_url, "toll_roads.log_has_toll_road") as lock:
+        await victim_starts(first, victim)
+        await until(lock.waiting)
+
+        # when: it is killed, and another one starts
+        assert victim.running is not None
+        victim.running.kill()
+        await victim.running.wait()
+        await second.start(a_worker("work-2", running_suite, tmp_path / "work-2.log"))
+
+        async def other_worker_waits() -> bool:
+            return "task rescued" in (tmp_path / "work-2.log").read_text() and bool(await lock.waiting())
+
+        await until(other_worker_waits)
+        assert await running_suite.rows("SELECT * FROM toll_roads.orders") == []
+        await lock.release()
+
+    # then: the order is saved, once
+    async def is_done() -> bool:
+        return await running_suite.rows("SELECT 1 FROM toll_roads.procrastinate_jobs") == []
+
+    await until(is_done)
+    await second.stop()
+    assert await running_suite.rows("SELECT order_id, offer_id FROM toll_roads.orders") == [("order", "offer")]
+    assert await running_suite.rows("SELECT order_id, created_at, has_toll_road FROM toll_roads.log_has_toll_road") == [
+        ("order", CREATED, True)
+    ]
+    assert await running_suite.rows("SELECT 1 FROM toll_roads.order_save_requests") == []
+
+
+async def victim_starts(supervisor: Supervisor, victim: Process) -> None:
+    """Starts the process, and sees to it that nobody starts it again."""
+    await supervisor.start(victim)
+    for watcher in supervisor._watchers:
+        watcher.cancel()
+
+
+# --- an outage of Postgres
+
+
+@pytest.mark.xdist_group("postgres_outage")
+@pytest.mark.parametrize("away_s", [0.0, 3.0], ids=["restarted", "away for a while"])
+async def test_a_worker_survives_the_loss_of_postgres(own_postgres: OwnPostgres, away_s: float) -> None:
+    running, go = asyncio.Event(), asyncio.Event()
+    done: list[int] = []
+
+    async with trial_at(own_postgres.url) as trial:
+
+        async def run(subject: int) -> None:
+            running.set()
+            await go.wait()
+            async with trial.database.connection() as connection:
+                await connection.execute("SELECT 1")
+            done.append(subject)
+
+        await trial.enqueue(1)
+        async with trial.worker(run):
+            # given: a task under way
+            await running.wait()
+            # when
+            await asyncio.to_thread(own_postgres.stop)
+            go.set()
+            await asyncio.sleep(away_s)
+            await asyncio.to_thread(own_postgres.start)
+            await until(lambda: enqueued(trial, 2))
+            # then: it is done after all, and so are new ones
+            await until(trial.no_job_is_left, within=15)
+    assert {1, 2} <= set(done)
+
+
+async def enqueued(trial: Trial, subject: int) -> bool:
+    try:
+        await trial.enqueue(subject)
+    except DatabaseUnavailable:
+        return False
+    return True
+
+
+@pytest.mark.xdist_group("postgres_outage")
+async def test_a_worker_that_starts_while_postgres_is_away_works_once_it_is_back(
+    own_postgres: OwnPostgres, log: LogCapture
+) -> None:
+    async def run(_subject: int) -> None: ...
+
+    async with trial_at(own_postgres.url) as trial:
+        await trial.enqueue(1)
+        await asyncio.to_thread(own_postgres.stop)
+        try:
+            async with trial.worker(run):
+                await until(lambda: len(log.events("task worker lost its database")) >= 2)
+                await asyncio.to_thread(own_postgres.start)
+                await until(trial.no_job_is_left, within=5)
+        finally:
+            await asyncio.to_thread(own_postgres.start)
+
+
+@pytest.mark.xdist_group("postgres_outage")
+async def test_a_worker_without_postgres_stops_when_it_is_told(own_postgres: OwnPostgres, log: LogCapture) -> None:
+    async def run(_subject: int) -> None: ...
+
+    clock = asyncio.get_running_loop().time
+    async with trial_at(own_postgres.url) as trial:
+        try:
+            async with trial.worker(run) as stop:
+                await asyncio.to_thread(own_postgres.stop)
+                await until(lambda: log.events("task worker lost its database"))
+                told = clock()
+                stop.set()
+            assert clock() - told < 3
+        finally:
+            await asyncio.to_thread(own_postgres.start)

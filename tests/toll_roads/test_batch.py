@@ -1,0 +1,71 @@
+"""BatchRetrieveOrders: RetrieveOrder for many."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ridehail_clients import AsyncTollRoadsClient, OrderNotFound, OrderRoad, OrderRoads
+from tests.support.suite_in_process import SuiteInProcess
+from tests.support.toll_roads import put_order, put_orders
+
+T0 = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+async def client(running_suite: SuiteInProcess) -> AsyncIterator[AsyncTollRoadsClient]:
+    async with AsyncTollRoadsClient(running_suite.address, ticket=running_suite.ticket("api-proxy")) as client:
+        yield client
+
+
+async def test_a_thousand_orders_are_told_in_the_order_of_the_request(
+    running_suite: SuiteInProcess, client: AsyncTollRoadsClient
+) -> None:
+    order_ids = await put_orders(running_suite, 1000, created=T0)
+    asked = sorted(order_ids, reverse=True)
+    found = await client.batch_retrieve_orders(order_ids=asked)
+    assert found == OrderRoads(tuple(OrderRoad(order_id, True, True, T0) for order_id in asked), ())
+
+
+async def test_every_asked_order_is_in_exactly_one_list_once(
+    running_suite: SuiteInProcess, client: AsyncTollRoadsClient
+) -> None:
+    await put_order(running_suite, "a", (T0, True), (T0 + timedelta(seconds=1), False))
+    await put_order(running_suite, "b", (T0, True), can_switch_road=False)
+    await put_order(running_suite, "without changes")
+    found = await client.batch_retrieve_orders(
+        order_ids=["z", "b", "without changes", "a", "z", "b", "y", "a", "without changes"]
+    )
+    assert found.orders == (
+        OrderRoad("b", True, False, T0),
+        OrderRoad("a", False, True, T0 + timedelta(seconds=1)),
+    )
+    assert found.missing_order_ids == ("z", "without changes", "y")
+
+
+async def test_a_thousand_times_the_same_order_is_told_once(
+    running_suite: SuiteInProcess, client: AsyncTollRoadsClient
+) -> None:
+    await put_order(running_suite, "a", (T0, True))
+    assert await client.batch_retrieve_orders(order_ids=["a"] * 1000) == OrderRoads(
+        (OrderRoad("a", True, True, T0),), ()
+    )
+
+
+async def test_a_batch_without_any_known_order_is_no_error(client: AsyncTollRoadsClient) -> None:
+    assert await client.batch_retrieve_orders(order_ids=["a", "b"]) == OrderRoads((), ("a", "b"))
+
+
+async def test_a_batch_tells_of_each_order_what_a_single_call_tells(
+    running_suite: SuiteInProcess, client: AsyncTollRoadsClient
+) -> None:
+    await put_order(running_suite, "a", (T0, False))
+    await put_order(running_suite, "b", (T0, True), can_switch_road=False)
+    await put_order(running_suite, "c")
+    batch = await client.batch_retrieve_orders(order_ids=["a", "b", "c"])
+    assert batch.orders == tuple([await client.retrieve_order(order_id=order_id) for order_id in ("a", "b")])
+    for order_id in batch.missing_order_ids:
+        with pytest.raises(OrderNotFound):
+            await client.retrieve_order(order_id=order_id)

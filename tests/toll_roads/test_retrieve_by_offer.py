@@ -1,0 +1,240 @@
+"""The first stage: roads by the orders' offers, which order_core knows."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import grpc
+import pytest
+
+from ridehail_clients import (
+    AsyncOrderCoreClient,
+    AsyncTollRoadsClient,
+    JsonInput,
+    NeighbourUnavailable,
+    OrderNotFound,
+    OrderRoad,
+    OrderRoads,
+    RetryPolicy,
+    ServiceError,
+)
+from tests.support.config_edits import edit
+from tests.support.log_capture import LogCapture
+from tests.support.suite_in_process import SuiteInProcess, suite_in_process, until
+from tests.support.toll_roads import put_order
+
+T0 = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+class Callers(NamedTuple):
+    """Who uses the two services."""
+
+    admin: AsyncOrderCoreClient
+    routestats: AsyncTollRoadsClient
+    api_proxy: AsyncTollRoadsClient
+
+    async def put(self, order_id: str, document: JsonInput) -> None:
+        await self.admin.put_order(order_id=order_id, yandex_uid="uid", document=document)  # type: ignore[arg-type]
+
+
+def with_offer(offer: JsonInput) -> JsonInput:
+    return {"order": {"request": {"offer": offer}}}
+
+
+def by_offer(config_dir: Path) -> None:
+    edit(config_dir / "toll_roads.yaml", {"retrieve_by": "offer"})
+
+
+@pytest.fixture
+async def suite(database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[SuiteInProcess]:
+    by_offer(config_dir)
+    async with suite_in_process(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir) as running:
+        yield running
+
+
+@pytest.fixture
+async def callers(suite: SuiteInProcess) -> AsyncIterator[Callers]:
+    async with (
+        AsyncOrderCoreClient(suite.address, ticket=suite.ticket("admin")) as admin,
+        AsyncTollRoadsClient(suite.address, ticket=suite.ticket("routestats")) as routestats,
+        AsyncTollRoadsClient(suite.address, ticket=suite.ticket("api-proxy")) as api_proxy,
+    ):
+        yield Callers(admin, routestats, api_proxy)
+
+
+# --- which road
+
+
+async def test_an_order_of_a_stored_offer_goes_by_the_toll_road(callers: Callers) -> None:
+    await callers.routestats.save_offer(offer_id="offer")
+    await callers.put("order", with_offer("offer"))
+    assert await callers.api_proxy.retrieve_order(order_id="order") == OrderRoad("order", True, False, None)
+
+
+async def test_an_order_of_another_offer_goes_by_the_free_road(callers: Callers) -> None:
+    await callers.routestats.save_offer(offer_id="another")
+    await callers.put("order", with_offer("offer"))
+    assert await callers.api_proxy.retrieve_order(order_id="order") == OrderRoad("order", False, False, None)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"order": {}},
+        {"order": {"request": "offer"}},
+        with_offer(None),
+        with_offer(""),
+        with_offer(1),
+        with_offer({}),
+    ],
+)
+async def test_an_order_without_offer_goes_by_the_free_road(callers: Callers, document: JsonInput) -> None:
+    await callers.routestats.save_offer(offer_id="offer")
+    await callers.put("order", document)
+    assert await callers.api_proxy.retrieve_order(order_id="order") == OrderRoad("order", False, False, None)
+
+
+async def test_an_order_that_order_core_does_not_know_is_not_found(suite: SuiteInProcess, callers: Callers) -> None:
+    await put_order(suite, "order", (T0, True))  # known here, which does not count at this stage
+    with pytest.raises(OrderNotFound) as caught:
+        await callers.api_proxy.retrieve_order(order_id="order")
+    assert caught.value.metadata == {"order_id": "order"}
+
+
+async def test_a_batch_tells_the_same(callers: Callers) -> None:
+    await callers.routestats.save_offer(offer_id="offer")
+    await callers.put("toll", with_offer("offer"))
+    await callers.put("free", with_offer("other"))
+    await callers.put("plain", {})
+    assert await callers.api_proxy.batch_retrieve_orders(
+        order_ids=["unknown", "free", "toll", "plain", "toll"]
+    ) == OrderRoads(
+        (
+            OrderRoad("free", False, False, None),
+            OrderRoad("toll", True, False, None),
+            OrderRoad("plain", False, False, None),
+        ),
+        ("unknown",),
+    )
+
+
+async def test_a_large_batch_is_answered_in_time(callers: Callers) -> None:
+    await callers.put("order", with_offer("offer"))
+    found = await callers.api_proxy.batch_retrieve_orders(order_ids=["order", *(f"unknown-{n}" for n in range(199))])
+    assert len(found.orders) == 1
+    assert len(found.missing_order_ids) == 199
+
+
+# --- the switch between the stages
+
+
+async def test_the_stage_is_switched_without_a_restart(
+    suite: SuiteInProcess, callers: Callers, config_dir: Path
+) -> None:
+    await callers.routestats.save_offer(offer_id="offer")
+    await callers.put("order", with_offer("offer"))
+    await put_order(suite, "order", (T0, False))
+
+    async def road() -> OrderRoad:
+        return await callers.api_proxy.retrieve_order(order_id="order")
+
+    assert await road() == OrderRoad("order", True, False, None)
+
+    async def is_by_order() -> bool:
+        return await road() == OrderRoad("order", False, True, T0)
+
+    async def is_by_offer() -> bool:
+        return await road() == OrderRoad("order", True, False, None)
+
+    edit(config_dir / "toll_roads.yaml", {"retrieve_by": "order"})
+    await until(is_by_order)
+    by_offer(config_dir)
+    await until(is_by_offer)
+
+
+async def test_a_misspelt_stage_leaves_the_old_one(callers: Callers, config_dir: Path, log: LogCapture) -> None:
+    await callers.put("order", {})
+    edit(config_dir / "toll_roads.yaml", {"retrieve_by": "ofer"})
+    await until(lambda: log.events("configuration refused"))
+    assert await callers.api_proxy.retrieve_order(order_id="order") == OrderRoad("order", False, False, None)
+
+
+# --- order_core is out of reach
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """An address where nobody listens."""
+    with closing(socket.socket()) as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{reserved.getsockname()[1]}"
+
+
+@pytest.fixture
+def silence() -> Iterator[str]:
+    """An address that accepts connections and says nothing."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        yield f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("order_core", ["nobody", "silence"])
+async def test_without_order_core_the_caller_is_told_whom_to_wait_for(
+    database_url: str, keys_dir: Path, config_dir: Path, order_core: str, request: pytest.FixtureRequest
+) -> None:
+    by_offer(config_dir)
+    async with suite_in_process(
+        database_url=database_url,
+        keys_dir=keys_dir,
+        config_dir=config_dir,
+        services=("toll-roads",),
+        addresses={"order-core": request.getfixturevalue(order_core)},
+    ) as alone:
+        ticket = alone.ticket("api-proxy")
+        once = RetryPolicy(attempts=1)
+        async with AsyncTollRoadsClient(alone.address, ticket=ticket, retry=once, attempt_timeout=10) as api_proxy:
+            single = await failure(api_proxy.retrieve_order(order_id="order", timeout=5))
+            batch = await failure(api_proxy.batch_retrieve_orders(order_ids=[str(n) for n in range(1000)], timeout=5))
+    for error in (single, batch):
+        assert isinstance(error, NeighbourUnavailable)
+        assert error.code is grpc.StatusCode.UNAVAILABLE
+        assert error.metadata == {"neighbour": "order-core"}
+        assert error.retry_after
+
+
+async def failure(call: object) -> ServiceError:
+    with pytest.raises(ServiceError) as caught:
+        await call  # type: ignore[misc]
+    return caught.value
+
+
+async def test_order_core_may_refuse_us_which_is_no_answer_about_the_order(
+    suite: SuiteInProcess, callers: Callers, config_dir: Path
+) -> None:
+    get_order_fields = "ridehail.ordercore.v1.OrderCoreService/GetOrderFields"
+    edit(config_dir / "access.yaml", {"methods": {get_order_fields: ["admin"]}})
+    await callers.put("order", {})
+
+    async def is_refused() -> bool:
+        try:
+            await callers.api_proxy.retrieve_order(order_id="order")
+        except NeighbourUnavailable:
+            return True
+        return False
+
+    await until(is_refused)
+
+
+async def test_lookups_go_on_while_one_of_them_is_given_up(suite: SuiteInProcess, callers: Callers) -> None:
+    await callers.put("order", {})
+    lookups = [asyncio.create_task(callers.api_proxy.retrieve_order(order_id="order", timeout=5)) for _ in range(20)]
+    await asyncio.sleep(0)
+    for lookup in lookups[::2]:
+        lookup.cancel()
+    assert await asyncio.gather(*lookups[1::2]) == [OrderRoad("order", False, False, None)] * 10

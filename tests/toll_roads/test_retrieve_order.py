@@ -1,0 +1,206 @@
+"""RetrieveOrder: the road of the latest change, found at a price that does not grow."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from prometheus_client import REGISTRY
+
+from ridehail_clients import AsyncTollRoadsClient, OrderNotFound, OrderRoad, RetryPolicy
+from ridehail_servers.chassis.database import Connection, Database, PoolSettings, Result
+from ridehail_servers.toll_roads import errors
+from ridehail_servers.toll_roads.roads import Road, RoadsByOrder
+from ridehail_servers.toll_roads.store import TollRoadsStore
+from tests.support.locks import locked_table
+from tests.support.suite_in_process import SuiteInProcess, until
+from tests.support.toll_roads import put_order, put_orders
+
+T0 = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+@pytest.fixture
+async def client(running_suite: SuiteInProcess) -> AsyncIterator[AsyncTollRoadsClient]:
+    async with AsyncTollRoadsClient(running_suite.address, ticket=running_suite.ticket("api-proxy")) as client:
+        yield client
+
+
+# --- which road
+
+
+@pytest.mark.parametrize("arrival", itertools.permutations(range(3)))
+async def test_the_latest_change_wins_whatever_the_order_of_arrival(
+    running_suite: SuiteInProcess, client: AsyncTollRoadsClient, arrival: tuple[int, ...]
+) -> None:
+    changes = [(T0, True), (T0 + MICROSECOND, False), (T0 + 2 * MICROSECOND, True)]
+    await put_order(running_suite, "order", *(changes[index] for index in arrival))
+    assert await client.retrieve_order(order_id="order") == OrderRoad("order", True, True, T0 + 2 * MICROSECOND)
+
+
+@pytest.mark.parametrize("can_switch_road", [True, False])
+@pytest.mark.parametrize("has_toll_road", [True, False])
+async def test_the_answer_is_what_is_stored(
+    running_suite: SuiteInProcess, client: AsyncTollRoadsClient, has_toll_road: bool, can_switch_road: bool
+) -> None:
+    await put_order(running_suite, "order", (T0, has_toll_road), can_switch_road=can_switch_road)
+    assert await client.retrieve_order(order_id="order") == OrderRoad("order", has_toll_road, can_switch_road, T0)
+
+
+@pytest.mark.parametrize(
+    "created", [datetime(1, 1, 1, tzinfo=UTC), datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)]
+)
+async def test_moments_long_ago_are_kept_to_the_microsecond(
+    running_suite: SuiteInProcess, client: AsyncTollRoadsClient, created: datetime
+) -> None:
+    await put_order(running_suite, "order", (created, True))
+    assert (await client.retrieve_order(order_id="order")).created == created
+
+
+@pytest.mark.parametrize("order_id", ["заказ № 1", "o'; DROP TABLE toll_roads.orders; --", "%s", "\U0001f695" * 128])
+async def test_an_id_is_only_an_id(running_suite: SuiteInProcess, client: AsyncTollRoadsClient, order_id: str) -> None:
+    await put_order(running_suite, order_id, (T0, True))
+    assert (await client.retrieve_order(order_id=order_id)).has_toll_road
+
+
+# --- no road
+
+
+async def test_an_unknown_order_is_not_found(client: AsyncTollRoadsClient) -> None:
+    with pytest.raises(OrderNotFound) as caught:
+        await client.retrieve_order(order_id="nobody's")
+    assert caught.value.metadata == {"order_id": "nobody's"}
+
+
+async def test_an_order_without_any_change_is_not_found(
+    running_suite: SuiteInProcess, client: AsyncTollRoadsClient
+) -> None:
+    await put_order(running_suite, "order")
+    with pytest.raises(OrderNotFound):
+        await client.retrieve_order(order_id="order")
+
+
+async def test_a_mere_prefix_or_another_case_is_another_order(
+    running_suite: SuiteInProcess, client: AsyncTollRoadsClient
+) -> None:
+    await put_order(running_suite, "Order", (T0, True))
+    for other in ("order", "Orde", "Order ", " Order"):
+        with pytest.raises(OrderNotFound):
+            await client.retrieve_order(order_id=other)
+
+
+# --- its price
+
+
+class CountingDatabase(Database):
+    """Counts its reads."""
+
+    reads = 0
+
+    async def read(self, query: Callable[[Connection], Awaitable[Result]]) -> Result:
+        self.reads += 1
+        return await super().read(query)
+
+
+@pytest.fixture
+async def counting(database_url: str) -> AsyncIterator[CountingDatabase]:
+    database = CountingDatabase(database_url, schema="toll_roads", settings=PoolSettings(), application="toll-roads")
+    await database.open()
+    yield database
+    await database.close()
+
+
+async def test_a_hundred_lookups_at_once_share_a_few_queries(
+    running_suite: SuiteInProcess, counting: CountingDatabase
+) -> None:
+    order_ids = await put_orders(running_suite, 50, created=T0)
+    roads = RoadsByOrder(counting, TollRoadsStore())
+
+    async def road_of(order_id: str) -> Road | None:
+        try:
+            return await roads.road_of(order_id)
+        except errors.OrderNotFound:
+            return None
+
+    found = await asyncio.gather(*map(road_of, [*order_ids, *(f"unknown-{n}" for n in range(50))]))
+    assert found == [Road(order_id, True, True, T0) for order_id in order_ids] + [None] * 50
+    assert counting.reads <= 4
+
+
+async def test_a_lookup_by_itself_is_one_query(running_suite: SuiteInProcess, counting: CountingDatabase) -> None:
+    await put_order(running_suite, "order", (T0, True))
+    await RoadsByOrder(counting, TollRoadsStore()).road_of("order")
+    assert counting.reads == 1
+
+
+async def test_calls_of_many_clients_share_queries(running_suite: SuiteInProcess) -> None:
+    # given: a hundred calls that all wait for the database
+    order_ids = await put_orders(running_suite, 100, created=T0)
+    before = await statements(running_suite)
+    ticket, patient = running_suite.ticket("api-proxy"), RetryPolicy(attempts=10)
+    clients = [
+        AsyncTollRoadsClient(running_suite.address, ticket=ticket, retry=patient, attempt_timeout=5) for _ in range(4)
+    ]
+    async with locked_table(running_suite.database_url, "toll_roads.orders") as lock:
+        calls = [
+            asyncio.create_task(clients[number % 4].retrieve_order(order_id=order_id, timeout=10))
+            for number, order_id in enumerate(order_ids)
+        ]
+        await until(lambda: REGISTRY.get_sample_value("ridehail_rpc_in_flight") == len(calls))
+        # when: it answers again
+        await lock.release()
+        roads = await asyncio.gather(*calls)
+    for client in clients:
+        await client.close()
+    # then
+    assert [road.order_id for road in roads] == order_ids
+    assert await statements(running_suite) - before < 50  # of which counting takes about 20
+
+
+async def statements(suite: SuiteInProcess) -> int:
+    """Returns how many statements the service has sent by now. Each is a transaction of its own."""
+    database = suite.database("toll-roads")
+    async with AsyncExitStack() as stack:
+        # Every connection of the pool passes on what it has counted, at the end of its next transaction.
+        for connection in [await stack.enter_async_context(database.connection()) for _ in range(8)]:
+            await connection.execute("SELECT pg_stat_force_next_flush()")
+            await connection.execute("SELECT 1")
+    rows = await suite.rows("SELECT xact_commit::int FROM pg_stat_database WHERE datname = current_database()")
+    assert isinstance(rows[0][0], int)
+    return rows[0][0]
+
+
+async def test_the_cost_of_a_lookup_does_not_grow_with_the_tables(running_suite: SuiteInProcess) -> None:
+    await put_orders(running_suite, 20_000, created=T0)
+    await running_suite.execute(
+        "INSERT INTO toll_roads.log_has_toll_road SELECT 'order-1', now() - n * interval '1 s', true "
+        "FROM generate_series(1, 5000) n"
+    )
+    await running_suite.execute("ANALYZE toll_roads.orders, toll_roads.log_has_toll_road")
+
+    before = await table_reads(running_suite)
+    async with running_suite.database("toll-roads").connection() as connection:
+        rows = await TollRoadsStore().latest_roads(connection, ["order-1", "order-2", "unknown"])
+        await connection.execute("SELECT pg_stat_force_next_flush()")
+    assert {row.order_id for row in rows} == {"order-1", "order-2"}
+
+    whole_tables, single_rows = (
+        after - past for after, past in zip(await table_reads(running_suite), before, strict=True)
+    )
+    assert whole_tables == 0
+    assert single_rows <= 4  # of each found order its own row and its latest change
+
+
+async def table_reads(suite: SuiteInProcess) -> tuple[int, int]:
+    """Returns how often tables of toll_roads were read whole, and how many rows were fetched by an index."""
+    rows = await suite.rows(
+        "SELECT sum(seq_scan)::int, sum(idx_tup_fetch)::int FROM pg_stat_user_tables WHERE schemaname = 'toll_roads'"
+    )
+    whole_tables, single_rows = rows[0]
+    assert isinstance(whole_tables, int)
+    assert isinstance(single_rows, int)
+    return whole_tables, single_rows

@@ -1,0 +1,71 @@
+"""SaveOffer: remembered once, from the first time on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ridehail_clients import AsyncTollRoadsClient
+from tests.support.suite_in_process import SuiteInProcess, suite_in_process
+
+
+class Moment:
+    """A clock that stands still until it is moved. Tickets are made by the machine's clock, so it starts there."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Moment:
+    return Moment()
+
+
+@pytest.fixture
+async def suite(database_url: str, keys_dir: Path, config_dir: Path, clock: Moment) -> AsyncIterator[SuiteInProcess]:
+    async with suite_in_process(
+        database_url=database_url, keys_dir=keys_dir, config_dir=config_dir, clock=clock
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+async def routestats(suite: SuiteInProcess) -> AsyncIterator[AsyncTollRoadsClient]:
+    async with AsyncTollRoadsClient(suite.address, ticket=suite.ticket("routestats")) as client:
+        yield client
+
+
+async def offers(suite: SuiteInProcess) -> list[tuple[object, ...]]:
+    return await suite.rows("SELECT offer_id, created_at FROM toll_roads.offers ORDER BY offer_id")
+
+
+async def test_an_offer_is_stored_with_the_moment(
+    suite: SuiteInProcess, routestats: AsyncTollRoadsClient, clock: Moment
+) -> None:
+    await routestats.save_offer(offer_id="offer")
+    assert await offers(suite) == [("offer", clock.now)]
+
+
+async def test_a_known_offer_keeps_the_time_of_the_first_save(
+    suite: SuiteInProcess, routestats: AsyncTollRoadsClient, clock: Moment
+) -> None:
+    first = clock.now
+    await routestats.save_offer(offer_id="offer")
+    clock.now += timedelta(seconds=20)
+    await routestats.save_offer(offer_id="offer")
+    await routestats.save_offer(offer_id="other")
+    assert await offers(suite) == [("offer", first), ("other", clock.now)]
+
+
+async def test_many_repeats_at_once_all_succeed_and_store_one_offer(
+    suite: SuiteInProcess, routestats: AsyncTollRoadsClient
+) -> None:
+    await asyncio.gather(*(routestats.save_offer(offer_id="offer", timeout=5) for _ in range(50)))
+    assert len(await offers(suite)) == 1
