@@ -11,19 +11,21 @@ import psycopg
 import pytest
 
 from ridehail_servers import resources, suite
-from ridehail_servers.chassis import logs, migrations
+from ridehail_servers.chassis import migrations
 from ridehail_servers.runtime.data_dir import DataDir
 from ridehail_servers.runtime.postgres import EmbeddedPostgres
 from tests.support.folders import shared_folder
+from tests.support.log_capture import LogCapture, captured_logs
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
 _TEMPLATE = "template_of_tests"
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _logs() -> None:
-    """What the servers log is formed as in production; left alone, structlog would print local variables."""
-    logs.configure(service="tests")
+@pytest.fixture(autouse=True)
+def log() -> Iterator[LogCapture]:
+    """All that is logged during the test, formed as in production."""
+    with captured_logs() as capture:
+        yield capture
 
 
 @pytest.fixture(scope="session")

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.log_capture import LogCapture, captured_logs
 from tests.support.recorded_suite import RecordedSuite
 from tests.support.recorded_suite import recorded_suite as serve_recorded
-
-
-@pytest.fixture(autouse=True)
-def log() -> Iterator[LogCapture]:
-    """All that is logged during the test."""
-    with captured_logs() as capture:
-        yield capture
 
 
 @pytest.fixture

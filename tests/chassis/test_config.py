@@ -47,6 +47,7 @@ BAD_FILES = {
     "a tab": ("limits:\n\tcalls: 1", "", "line 2"),
     "an impossible date": ("limits: {calls: 1}\nsince: 2026-02-30", "", "day is out of range"),
     "an object of Python": ("limits: !!python/object/apply:os.getcwd []", "", "could not determine a constructor"),
+    "a key given twice": ("limits: {calls: 1, calls: 2}", "", "'calls' is given twice"),
     "too deep": ("[" * 3000, "", "recursion"),
 }
 

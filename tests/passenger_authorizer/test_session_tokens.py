@@ -204,3 +204,19 @@ def test_a_value_is_issued_and_believed_only_if_a_header_carries_it_unchanged(ke
     except (DomainError, UnicodeEncodeError):
         believed = False
     assert (issued, believed) == (carried, carried)
+
+
+def test_a_remembered_session_of_a_removed_key_is_refused(tmp_path: Path) -> None:
+    seconds = 0.0
+    create_key_pair(tmp_path, "old")
+    ring = KeyRing(tmp_path, monotonic=lambda: seconds)
+    verifier = SessionVerifier(ring)
+    token = issue_session_token(ring, yandex_uid="400", ttl=HOUR, now=datetime.now(UTC))
+    assert verifier.verify(token).yandex_uid == "400"
+
+    create_key_pair(tmp_path, "young")
+    (tmp_path / "old.public.pem").unlink()
+    seconds += 2
+
+    with pytest.raises(SessionInvalid):
+        verifier.verify(token)

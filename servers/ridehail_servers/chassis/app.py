@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha import reflection
 from ridehail_clients import channel
 
 from .access import AccessPolicy
+from .background import cancelled
 from .clock import Clock, system_clock
 from .config import LiveConfig, Reloadable, load, watch
 from .database import Database
@@ -106,7 +107,7 @@ async def build(
         for background in (watch(settings.config_dir, files), _report_pools(storages)):
             task = asyncio.create_task(background)
             task.add_done_callback(_report_failure)
-            stack.push_async_callback(_cancel, task)
+            stack.push_async_callback(cancelled, task)
         yield Built(services, storages, tuning, access)
 
 
@@ -241,11 +242,6 @@ async def _report_pools(storages: Mapping[str, Storage]) -> None:
 def _report_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         logger.error("background work ended", exc_info=error)
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 def _gateway_key(file: Path) -> str:

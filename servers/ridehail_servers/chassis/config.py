@@ -40,6 +40,20 @@ class ConfigError(Exception):
         self.reason = reason
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that is given twice, of which YAML would silently take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+        """See yaml.constructor.SafeConstructor."""
+        seen: set[object] = set()
+        for key_node, _value in node.value:
+            key = key_node.value
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key!r} is given twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
 def load(file: Path, model: type[Model]) -> Model:
     """Reads and checks one file.
 
@@ -51,7 +65,7 @@ def load(file: Path, model: type[Model]) -> Model:
         ConfigError: It cannot be read, or breaks a rule of the model.
     """
     try:
-        content: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content: Any = yaml.load(file.read_text(encoding="utf-8"), _UniqueKeys)  # noqa: S506 - a safe loader
     except OSError as error:
         raise ConfigError(file, "", error.strerror or str(error)) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, or a date such as 2026-02-30

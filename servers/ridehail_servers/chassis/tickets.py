@@ -144,13 +144,7 @@ class TicketVerifier:
         """
         self._keys = keys
         self._clock = clock
-        self._withdrawals = keys.withdrawals()
-        # Python hashes the text with a per-process key; the whole token is compared, so no other can take its place.
-        self._verified: TLRUCache[str, Ticket] = TLRUCache(
-            maxsize=_CACHE_SIZE,
-            ttu=lambda _token, ticket, _now: ticket.expires_at + tokens.LEEWAY.total_seconds(),
-            timer=lambda: clock().timestamp(),
-        )
+        self._verified = tokens.VerifiedTokens(keys, self._read, clock=clock)
 
     def verify(self, token: str | None, *, destination: str) -> Ticket:
         """Returns the ticket, if it is good for calling `destination` now.
@@ -167,20 +161,10 @@ class TicketVerifier:
         """
         if not token:
             raise TicketMissing
-        self._forget_withdrawn()
         ticket = self._verified.get(token)
-        if ticket is None:
-            ticket = self._read(token)
-            self._verified[token] = ticket
         if ticket.destination != destination:
             raise TicketWrongDestination(destination)
         return ticket
-
-    def _forget_withdrawn(self) -> None:
-        withdrawals = self._keys.withdrawals()
-        if withdrawals != self._withdrawals:
-            self._withdrawals = withdrawals
-            self._verified.clear()
 
     def _read(self, token: str) -> Ticket:
         try:

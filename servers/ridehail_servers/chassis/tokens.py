@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import jwt
+from cachetools import TLRUCache
 
+from .clock import Clock
 from .keys import KeyRing
 
 _ALGORITHM = "EdDSA"
@@ -15,6 +17,7 @@ _ALGORITHM = "EdDSA"
 LEEWAY = timedelta(seconds=30)
 # A longer token is not worth reading: ours have a few hundred characters.
 _MAX_LENGTH = 4096
+_REMEMBERED = 10_000
 
 
 class TokenInvalid(Exception):
@@ -23,6 +26,14 @@ class TokenInvalid(Exception):
 
 class TokenExpired(Exception):
     """The token was valid until some time ago."""
+
+
+class Expiring(Protocol):
+    """What a verified token states."""
+
+    @property
+    def expires_at(self) -> int:
+        """Unix time in seconds."""
 
 
 def sign(keys: KeyRing, claims: Mapping[str, Any], *, now: datetime, ttl: timedelta) -> str:
@@ -87,3 +98,46 @@ def verify(keys: KeyRing, token: str, *, now: datetime, required: Sequence[str])
     if expires <= now.timestamp() - LEEWAY.total_seconds():
         raise TokenExpired
     return claims
+
+
+Token = TypeVar("Token", bound=Expiring)
+
+
+class VerifiedTokens(Generic[Token]):
+    """Remembers which tokens were found good, so that each signature is verified once: that costs half a call."""
+
+    def __init__(self, keys: KeyRing, read: Callable[[str], Token], *, clock: Clock) -> None:
+        """Prepares an empty memory.
+
+        Args:
+            keys: Whose tokens they are; when a public key is withdrawn, all is forgotten.
+            read: Verifies a token, and raises when it is no good.
+            clock: Tells the time.
+        """
+        self._keys = keys
+        self._read = read
+        self._withdrawals = keys.withdrawals()
+        # Python hashes the text with a per-process key; the whole token is compared, so no other can take its place.
+        self._verified: TLRUCache[str, Token] = TLRUCache(
+            maxsize=_REMEMBERED,
+            ttu=lambda _text, token, _now: token.expires_at + LEEWAY.total_seconds(),
+            timer=lambda: clock().timestamp(),
+        )
+
+    def get(self, text: str) -> Token:
+        """Returns what a good token states.
+
+        Args:
+            text: The token. Not trusted.
+
+        Raises:
+            Exception: Whatever `read` raises.
+        """
+        withdrawals = self._keys.withdrawals()
+        if withdrawals != self._withdrawals:
+            self._withdrawals = withdrawals
+            self._verified.clear()
+        token = self._verified.get(text)
+        if token is None:
+            token = self._verified[text] = self._read(text)
+        return token

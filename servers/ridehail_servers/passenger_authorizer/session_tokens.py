@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from cachetools import TLRUCache
-
 from ridehail_servers.chassis import tokens
 from ridehail_servers.chassis.clock import Clock, system_clock
 from ridehail_servers.chassis.errors import Code, DomainError
@@ -21,7 +19,6 @@ from ridehail_servers.chassis.keys import KeyRing
 FAMILY_ROLES: Final = frozenset({"user", "owner"})
 # Printable ASCII without outer spaces: HTTP would trim those, and the value would no longer be the one that was signed.
 _HEADER_VALUE: Final = re.compile(r"[!-~](?:[ -~]{0,126}[!-~])?")
-_CACHE_SIZE: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +108,7 @@ class SessionVerifier:
         """
         self._keys = keys
         self._clock = clock
-        self._verified: TLRUCache[str, Session] = TLRUCache(
-            maxsize=_CACHE_SIZE,
-            ttu=lambda _token, session, _now: session.expires_at + tokens.LEEWAY.total_seconds(),
-            timer=lambda: clock().timestamp(),
-        )
+        self._verified = tokens.VerifiedTokens(keys, self._read, clock=clock)
 
     def verify(self, token: str) -> Session:
         """Returns the session, if the token is good now.
@@ -127,11 +120,7 @@ class SessionVerifier:
             SessionInvalid: It cannot be read, has an unknown signature, or states what no header can carry.
             SessionExpired: It is too old.
         """
-        session = self._verified.get(token)
-        if session is None:
-            session = self._read(token)
-            self._verified[token] = session
-        return session
+        return self._verified.get(token)
 
     def _read(self, token: str) -> Session:
         try:

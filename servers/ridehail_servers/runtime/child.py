@@ -12,6 +12,7 @@ import sys
 import threading
 from typing import Literal
 
+import psycopg
 import uvloop
 from pydantic import BaseModel, ConfigDict
 
@@ -23,7 +24,16 @@ from ridehail_servers.chassis.keys import KeysMissing
 from ridehail_servers.chassis.methods import ContractIncomplete
 from ridehail_servers.chassis.settings import ProcessSettings
 
-EXPECTED_FAILURES = (ConfigError, KeysMissing, ContractIncomplete, DomainError, OSError, RuntimeError, ValueError)
+EXPECTED_FAILURES = (
+    ConfigError,
+    KeysMissing,
+    ContractIncomplete,
+    DomainError,
+    psycopg.Error,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 
 
 class ChildOrder(BaseModel):

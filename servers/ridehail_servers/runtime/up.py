@@ -15,6 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from ridehail_servers import resources, suite
 from ridehail_servers.chassis import migrations
+from ridehail_servers.chassis.background import cancelled
 from ridehail_servers.chassis.clock import system_clock
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.logs import get_logger
@@ -90,7 +91,7 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
         postgres = EmbeddedPostgres(data.postgres)
         admin_url = await asyncio.to_thread(postgres.start)
         stack.push_async_callback(asyncio.to_thread, postgres.stop)
-        stack.push_async_callback(_cancel, asyncio.create_task(_keep_running(postgres)))
+        stack.push_async_callback(cancelled, asyncio.create_task(_keep_running(postgres)))
         progress("migrating")
         urls = await asyncio.to_thread(_prepare_schemas, admin_url)
 
@@ -147,11 +148,6 @@ async def _keep_running(postgres: EmbeddedPostgres) -> None:
                 logger.error("Postgres died and was started again")
         except PostgresNotStarted as error:
             logger.error("Postgres died and does not start", reason=str(error))
-
-
-async def _cancel(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 def _prepare_schemas(admin_url: str) -> dict[str, str]:

@@ -28,7 +28,7 @@ class ErrorInterceptor(CallInterceptor):
             return await handler(request, context)
         except DomainError as error:
             answer = error
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, grpc.aio.AbortError):  # the latter: the handler has answered by itself
             raise
         except Exception as error:
             answer = Internal(call_context.request_id() or "")
