@@ -43,7 +43,7 @@ def test_a_method_is_called_at_its_service_within_its_deadline_and_repeated_only
         for method in (*routes.public.methods, *routes.internal.methods)
     }
     assert methods["SaveOffer"] == ("toll-roads", 1.5, False)
-    assert methods["BatchRetrieveOrders"] == ("toll-roads", 3.5, True)
+    assert methods["BatchRetrieveOrders"] == ("toll-roads", 5.5, True)
     assert methods["SwitchRoad"] == ("toll-roads", 5.5, False)
     assert methods["GetThing"] == ("sample", 0.7, True)
     assert methods["ChangeThing"] == ("sample", 2.5, False)

@@ -33,7 +33,7 @@ async def client(running_suite: SuiteInProcess) -> AsyncIterator[AsyncTollRoadsC
 # --- which road
 
 
-@pytest.mark.parametrize("arrival", itertools.permutations(range(3)))
+@pytest.mark.parametrize("arrival", list(itertools.permutations(range(3))))
 async def test_the_latest_change_wins_whatever_the_order_of_arrival(
     running_suite: SuiteInProcess, client: AsyncTollRoadsClient, arrival: tuple[int, ...]
 ) -> None:
