@@ -25,8 +25,9 @@ $(INSTALLED): requirements.lock setup.cfg setup.py
 run: setup ## Run the whole suite on this machine, with a small demo world. Ctrl-C stops it.
 	@$(BIN)/ridehail up --demo
 
+# The tests of a file share what is costly to start, so a file stays with one process.
 test: setup ## Run every test.
-	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile $(PYTEST_ARGS)
 
 check: lint types contracts generated imports gateway ## Format, lint, types, contracts, generated files, import rules, gateway.
 

@@ -31,9 +31,6 @@ from tests.support.locks import locked_table
 from tests.support.log_capture import LogCapture
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process, until
 
-# One Postgres that is stopped again and again; only one worker of the test run pays for it.
-pytestmark = pytest.mark.xdist_group("postgres_outage")
-
 TOLL_ROADS = "/ridehail.tollroads.v1.TollRoadsService"
 ORDER_CORE = "/ridehail.ordercore.v1.OrderCoreService"
 OUTAGE_S = 5.0

@@ -300,7 +300,6 @@ async def victim_starts(supervisor: Supervisor, victim: Process) -> None:
 # --- an outage of Postgres
 
 
-@pytest.mark.xdist_group("postgres_outage")
 @pytest.mark.parametrize("away_s", [0.0, 3.0], ids=["restarted", "away for a while"])
 async def test_a_worker_survives_the_loss_of_postgres(own_postgres: OwnPostgres, away_s: float) -> None:
     running, go = asyncio.Event(), asyncio.Event()
@@ -338,7 +337,6 @@ async def enqueued(trial: Trial, subject: int) -> bool:
     return True
 
 
-@pytest.mark.xdist_group("postgres_outage")
 async def test_a_worker_that_starts_while_postgres_is_away_works_once_it_is_back(
     own_postgres: OwnPostgres, log: LogCapture
 ) -> None:
@@ -356,7 +354,6 @@ async def test_a_worker_that_starts_while_postgres_is_away_works_once_it_is_back
             await asyncio.to_thread(own_postgres.start)
 
 
-@pytest.mark.xdist_group("postgres_outage")
 async def test_a_worker_without_postgres_stops_when_it_is_told(own_postgres: OwnPostgres, log: LogCapture) -> None:
     async def run(_subject: int) -> None: ...
 

@@ -27,9 +27,6 @@ from tests.support.grpcurl import Grpcurl, GrpcurlFailed
 from tests.support.up import cli, start, up
 from tests.support.waiting import eventually
 
-# One process builds grpcurl and runs the suites, one after the other: they are heavy.
-pytestmark = pytest.mark.xdist_group("newcomer")
-
 CREATED = "2026-11-20T12:00:00.123456Z"
 TOLL_ROADS = "ridehail.tollroads.v1.TollRoadsService"
 

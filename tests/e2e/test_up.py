@@ -15,8 +15,6 @@ from ridehail_servers import resources
 from tests.support.up import NotReady, RunningCommand, cli, processes_of, up
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.xdist_group("up")
-
 
 def toll_roads(running: RunningCommand, data_dir: Path, source: str) -> TollRoadsClient:
     ticket = cli("ticket", "--src", source, "--dst", "toll-roads", "--data-dir", str(data_dir)).stdout.strip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -43,15 +44,18 @@ class Grpcurl:
 def build(folder: Path) -> Grpcurl | None:
     """Returns grpcurl, built once a folder; None where there is no Go."""
     program = folder / f"grpcurl-{VERSION}" / "grpcurl"
-    if not program.exists():
-        go = shutil.which("go")
-        if go is None:
-            return None
-        subprocess.run(
-            [go, "install", f"{PACKAGE}@{VERSION}"],
-            check=True,
-            timeout=_BUILD_S,
-            capture_output=True,
-            env={**os.environ, "GOBIN": str(program.parent)},
-        )
+    go = shutil.which("go")
+    if go is None and not program.exists():
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several test processes may want it at once
+        if go and not program.exists():
+            subprocess.run(
+                [go, "install", f"{PACKAGE}@{VERSION}"],
+                check=True,
+                timeout=_BUILD_S,
+                capture_output=True,
+                env={**os.environ, "GOBIN": str(program.parent)},
+            )
     return Grpcurl(program)
