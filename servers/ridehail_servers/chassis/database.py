@@ -155,6 +155,7 @@ class Database:
         except (PoolTimeout, PoolClosed) as error:
             raise DatabaseUnavailable from error
         except psycopg.OperationalError as error:
+            _leave_if_cancelled(error)
             await self._discard_broken_connections(error)
             raise DatabaseUnavailable from error
         except psycopg.InterfaceError as error:
@@ -210,6 +211,13 @@ class Database:
             await self._pool.check()
         except psycopg.Error as failure:
             logger.warning("checking the pool failed", error=type(failure).__name__)
+
+
+def _leave_if_cancelled(error: psycopg.OperationalError) -> None:
+    """Gives a caller its cancellation back, which psycopg drops when the connection dies while it cancels the query."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError from error
 
 
 def _is_lost_connection(error: BaseException | None) -> bool:
