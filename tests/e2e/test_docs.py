@@ -104,7 +104,9 @@ def test_a_command_answers_what_the_page_says(
 
 
 @pytest.mark.parametrize("example", examples("python"), ids=name_of)
-def test_a_program_runs(example: Example, demo_suite: RunningCommand, environment: dict[str, str]) -> None:
+def test_a_program_prints_what_the_page_says(
+    example: Example, demo_suite: RunningCommand, environment: dict[str, str]
+) -> None:
     def runs() -> bool:
         ended = subprocess.run(
             [sys.executable, "-c", placed(example.text, demo_suite)],
@@ -114,9 +116,10 @@ def test_a_program_runs(example: Example, demo_suite: RunningCommand, environmen
             env=environment,
             check=False,
         )
-        if ended.returncode != 0:
-            raise AssertionError(ended.stderr)
-        return bool(ended.stdout)
+        promised = re.findall(r"# -> (.*)$", example.text, re.M)
+        assert promised, "an example says what it prints"
+        assert (ended.stdout.splitlines(), ended.returncode) == (promised, 0), ended.stderr
+        return True
 
     assert eventually(runs, unless=AssertionError)
 
