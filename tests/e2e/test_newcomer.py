@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from ridehail_clients import OrderNotFound, TollRoadsClient
+from ridehail_clients import OrderNotFound, TollRoadsClient, static_ticket
 from ridehail_servers.gateway.envoy import envoy_command
 from ridehail_servers.runtime.data_dir import DataDir
 from ridehail_servers.runtime.ports import free_port
@@ -140,7 +140,7 @@ def test_by_grpcurl_with_reflection_and_a_ticket(deployment: Deployment, grpcurl
     assert answer == {"has_toll_road": True, "can_switch_road": True, "created": CREATED}
 
 
-def test_by_curl_on_the_internal_listener(deployment: Deployment, grpcurl_program: Grpcurl) -> None:
+def test_by_curl_on_the_internal_listener(deployment: Deployment) -> None:
     def curl(path: str, body: dict[str, Any], *, source: str) -> dict[str, Any]:
         words = ["curl", "--silent", "--show-error", f"http://{deployment.internal_http}{path}", "--data"]
         words += [json.dumps(body), "--header", f"x-ya-service-ticket: {deployment.ticket(source)}"]
@@ -148,12 +148,17 @@ def test_by_curl_on_the_internal_listener(deployment: Deployment, grpcurl_progra
         return answer
 
     assert curl("/toll-roads/v1/offer", {"offer_id": "curl-offer"}, source="routestats") == {}
-    grpcurl_program.call(
-        deployment.toll_roads,
-        f"{TOLL_ROADS}/EnqueueOrderSave",
-        an_order("curl-order", "curl-offer"),
-        ticket=deployment.ticket("processing"),
-    )
+    # Reporting orders has no JSON form.
+    ticket = static_ticket(deployment.ticket("processing"))
+    with TollRoadsClient(deployment.toll_roads, ticket=ticket) as processing:
+        processing.enqueue_order_save(
+            order_id="curl-order",
+            created=datetime.fromisoformat(CREATED),
+            offer_id="curl-offer",
+            can_switch_road=True,
+            user_chose_toll_road=True,
+            yandex_uid="4000000001",
+        )
 
     def retrieve() -> dict[str, Any] | None:
         answer = curl("/toll-roads/v1/order/retrieve", {"order_id": "curl-order"}, source="api-proxy")
