@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Protocol
 
 from ridehail_clients import call_context
-from ridehail_servers.chassis.coalescing import Coalescer
+from ridehail_clients.coalescing import Coalescer
 from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.errors import DatabaseUnavailable
 

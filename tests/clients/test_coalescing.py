@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ridehail_clients import call_context
-from ridehail_servers.chassis.coalescing import Coalescer
+from ridehail_clients.coalescing import Coalescer
 
 
 class LookupFailed(Exception):
