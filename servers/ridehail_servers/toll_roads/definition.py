@@ -12,8 +12,10 @@ from ridehail_servers.chassis.service_definition import Contract, RunningService
 from .config import TollRoadsConfig
 from .demo import load_demo
 from .offers import Offers
-from .order_offers import OrderCoreOffers
+from .order_core import OrderCore
 from .order_saves import OrderSaves
+from .price_resets import PriceResets
+from .road_switches import RoadSwitches
 from .roads import RoadsByOffer, RoadsByOrder
 from .service import PassengerTollRoadsServicer, Roads, TollRoadsServicer
 from .store import TollRoadsStore
@@ -29,15 +31,15 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     database, queue, config = context.storage.database, context.storage.queue, context.config
     store = TollRoadsStore()
     saves = OrderSaves(database, store, queue, context.clock)
-    order_core = AsyncOrderCoreClient(context.channels["order-core"], ticket=context.tickets)
+    order_core = OrderCore(AsyncOrderCoreClient(context.channels["order-core"], ticket=context.tickets))
     roads: dict[str, Roads] = {
         "order": RoadsByOrder(database, store),
-        "offer": RoadsByOffer(database, store, OrderCoreOffers(order_core)),
+        "offer": RoadsByOffer(database, store, order_core),
     }
     yield RunningService(
         servicers=(
             TollRoadsServicer(Offers(database, store, context.clock), lambda: roads[config.value.retrieve_by], saves),
-            PassengerTollRoadsServicer(),
+            PassengerTollRoadsServicer(RoadSwitches(database, store, PriceResets(order_core))),
         ),
         tasks=(saves.task,),
     )

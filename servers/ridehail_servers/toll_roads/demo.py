@@ -54,4 +54,10 @@ async def load_demo(demo: Demo) -> Sequence[Example]:
             source="routestats",
             destination="toll-roads",
         ),
+        demo.passenger_curl(
+            "the rider switches to the free road",
+            "/4.0/toll-roads/v1/order",
+            f'{{"order_id": "{ORDER}", "has_toll_road": false, "created": "\'$(date -u +%FT%TZ)\'"}}',
+            uid=PASSENGER,
+        ),
     )

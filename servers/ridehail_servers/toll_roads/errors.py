@@ -4,7 +4,44 @@ from ridehail_servers.chassis.errors import Code, DomainError
 
 
 class OrderNotFound(DomainError):
-    """There is no such order, or no road is known of it."""
+    """There is no such order, it is another passenger's, or no road is known of it."""
 
     def __init__(self, order_id: str) -> None:
         super().__init__(Code.NOT_FOUND, "ORDER_NOT_FOUND", "no such order", {"order_id": order_id})
+
+
+class RoadSwitchNotAllowed(DomainError):
+    """The order's road cannot be switched."""
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(
+            Code.FAILED_PRECONDITION,
+            "ROAD_SWITCH_NOT_ALLOWED",
+            "the road of this order cannot be switched",
+            {"order_id": order_id},
+            http_status=406,
+        )
+
+
+class RoadSwitchConflict(DomainError):
+    """The order has a switch of exactly this moment to the other road."""
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(
+            Code.ALREADY_EXISTS,
+            "ROAD_SWITCH_CONFLICT",
+            "the order has a switch of exactly this moment to the other road",
+            {"order_id": order_id},
+        )
+
+
+class PriceChangesOutOfOrder(DomainError):
+    """The document's record of changes of the price would not be in the order of time."""
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(
+            Code.FAILED_PRECONDITION,
+            "PRICE_CHANGES_OUT_OF_ORDER",
+            "the order's price was changed at the moment of the switch or later",
+            {"order_id": order_id},
+        )

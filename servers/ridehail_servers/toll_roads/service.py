@@ -10,12 +10,14 @@ import grpc
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from ridehail.tollroads.v1 import toll_roads_api_pb2_grpc as api_grpc
 from ridehail.tollroads.v1 import toll_roads_pb2
-from ridehail_servers.chassis.errors import NotImplementedYet
+from ridehail_servers.chassis.passenger import current_passenger
 from ridehail_servers.chassis.timestamps import from_timestamp, to_timestamp
 
 from .offers import Offers
 from .order_save import OrderSave
 from .order_saves import OrderSaves
+from .road_switch import RoadSwitch
+from .road_switches import RoadSwitches
 from .roads import Road
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -97,6 +99,16 @@ class TollRoadsServicer(api_grpc.TollRoadsServiceServicer):
 class PassengerTollRoadsServicer(api_grpc.PassengerTollRoadsServiceServicer):
     """See ridehail/tollroads/v1/toll_roads_api.proto."""
 
+    def __init__(self, switches: RoadSwitches) -> None:
+        """Takes the domain.
+
+        Args:
+            switches: Takes riders' switches.
+        """
+        self._switches = switches
+
     async def SwitchRoad(self, request: api.SwitchRoadRequest, context: Context) -> api.SwitchRoadResponse:
         """See the contract."""
-        raise NotImplementedYet
+        switch = RoadSwitch(request.order_id, from_timestamp(request.created), request.has_toll_road)
+        await self._switches.switch(switch, yandex_uid=current_passenger().yandex_uid)
+        return api.SwitchRoadResponse()

@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 from ridehail_servers.chassis.database import Connection
 
 from .order_save import OrderSave
+from .road_switch import RecordedRoads, SwitchableOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,3 +143,58 @@ class TollRoadsStore:
             "INSERT INTO toll_roads.log_has_toll_road (order_id, created_at, has_toll_road) VALUES (%s, %s, %s)",
             (order_id, created, has_toll_road),
         )
+
+    async def lock_order(self, connection: Connection, order_id: str) -> SwitchableOrder | None:
+        """Returns the order, locked against every other switch of it until the transaction ends; None when unknown."""
+        async with connection.cursor(row_factory=class_row(SwitchableOrder)) as cursor:
+            # New changes refer to the order: the weaker lock lets rows of other transactions do that.
+            await cursor.execute(
+                """
+                SELECT created_at AS created, can_switch_road, yandex_uid
+                FROM toll_roads.orders
+                WHERE order_id = %s
+                FOR NO KEY UPDATE
+                """,
+                (order_id,),
+            )
+            return await cursor.fetchone()
+
+    async def recorded_roads(
+        self, connection: Connection, order_id: str, *, ordered: datetime, switched: datetime
+    ) -> RecordedRoads | None:
+        """Returns what is recorded of an order's roads; None: nothing.
+
+        Args:
+            connection: Inside the transaction that locked the order.
+            order_id: The order.
+            ordered: When the order was made: its change of that moment is the first one, else the oldest is.
+            switched: The moment of `same_moment`.
+        """
+        async with connection.cursor(row_factory=class_row(RecordedRoads)) as cursor:
+            await cursor.execute(
+                """
+                SELECT
+                    first.created_at AS first_created,
+                    first.has_toll_road AS first_has_toll_road,
+                    last.created_at AS last_created,
+                    (
+                        SELECT has_toll_road FROM toll_roads.log_has_toll_road
+                        WHERE order_id = %(order_id)s AND created_at = %(switched)s
+                    ) AS same_moment
+                FROM (
+                    SELECT 1 AS rank, created_at, has_toll_road FROM toll_roads.log_has_toll_road
+                    WHERE order_id = %(order_id)s AND created_at = %(ordered)s
+                    UNION ALL (
+                        SELECT 2, created_at, has_toll_road FROM toll_roads.log_has_toll_road
+                        WHERE order_id = %(order_id)s ORDER BY created_at LIMIT 1
+                    )
+                    ORDER BY rank LIMIT 1
+                ) AS first
+                CROSS JOIN (
+                    SELECT created_at FROM toll_roads.log_has_toll_road
+                    WHERE order_id = %(order_id)s ORDER BY created_at DESC LIMIT 1
+                ) AS last
+                """,
+                {"order_id": order_id, "ordered": ordered, "switched": switched},
+            )
+            return await cursor.fetchone()

@@ -134,6 +134,26 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "GATEWAY_KEY_INVALID", "domain": "ridehail", "metadata": {}}
     """
+    ERROR_REASON_ROAD_SWITCH_NOT_ALLOWED: _ErrorReason.ValueType  # 21
+    """FAILED_PRECONDITION, HTTP 406. The order's road cannot be switched.
+
+        {"reason": "ROAD_SWITCH_NOT_ALLOWED", "domain": "ridehail",
+         "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
+    """
+    ERROR_REASON_ROAD_SWITCH_CONFLICT: _ErrorReason.ValueType  # 22
+    """ALREADY_EXISTS. The order has a switch of exactly this moment to the other road. The app has to send its switch with
+    another `created`.
+
+        {"reason": "ROAD_SWITCH_CONFLICT", "domain": "ridehail",
+         "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
+    """
+    ERROR_REASON_PRICE_CHANGES_OUT_OF_ORDER: _ErrorReason.ValueType  # 23
+    """FAILED_PRECONDITION. The switch would reset the order's price, but the document's record of such resets would then
+    not be in the order of time; nothing was changed.
+
+        {"reason": "PRICE_CHANGES_OUT_OF_ORDER", "domain": "ridehail",
+         "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. Each comment gives the code (and the HTTP status, where it is not the code's usual one), then a
@@ -245,5 +265,25 @@ ERROR_REASON_GATEWAY_KEY_INVALID: ErrorReason.ValueType  # 20
 """UNAUTHENTICATED, to the gateway itself. The passenger authorizer was called without the gateway's key.
 
     {"reason": "GATEWAY_KEY_INVALID", "domain": "ridehail", "metadata": {}}
+"""
+ERROR_REASON_ROAD_SWITCH_NOT_ALLOWED: ErrorReason.ValueType  # 21
+"""FAILED_PRECONDITION, HTTP 406. The order's road cannot be switched.
+
+    {"reason": "ROAD_SWITCH_NOT_ALLOWED", "domain": "ridehail",
+     "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
+"""
+ERROR_REASON_ROAD_SWITCH_CONFLICT: ErrorReason.ValueType  # 22
+"""ALREADY_EXISTS. The order has a switch of exactly this moment to the other road. The app has to send its switch with
+another `created`.
+
+    {"reason": "ROAD_SWITCH_CONFLICT", "domain": "ridehail",
+     "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
+"""
+ERROR_REASON_PRICE_CHANGES_OUT_OF_ORDER: ErrorReason.ValueType  # 23
+"""FAILED_PRECONDITION. The switch would reset the order's price, but the document's record of such resets would then
+not be in the order of time; nothing was changed.
+
+    {"reason": "PRICE_CHANGES_OUT_OF_ORDER", "domain": "ridehail",
+     "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -275,12 +275,22 @@ class PassengerTollRoadsServiceServicer:
     """
 
     def SwitchRoad(self, request, context):
-        """Switches the road of an order during the ride. The app repeats the call until it succeeds.
+        """Switches the road of an order during the ride. The app repeats the call, with the same `created`, until it succeeds
+        or is refused.
 
-        Safe to repeat: the same change made twice is one change.
+        A switch to the free road, later than all others, of an order that began on the toll road also resets the order's
+        fixed price in order_core, once: from then on the taximeter counts. A switch that arrives late (its `created` is older
+        than that of the latest one) is recorded and changes nothing else.
+
+        Safe to repeat after any answer and after none: the same change made twice is one change. A refused switch changes
+        nothing anywhere.
 
         Errors:
-        - UNIMPLEMENTED `NOT_IMPLEMENTED`: always, in this release.
+        - NOT_FOUND `ORDER_NOT_FOUND`: no such order, another passenger's order, or no road is known of it.
+        - FAILED_PRECONDITION `ROAD_SWITCH_NOT_ALLOWED` (HTTP 406): the order's road cannot be switched.
+        - ALREADY_EXISTS `ROAD_SWITCH_CONFLICT` (HTTP 409): the order has a switch of exactly this `created` to the other road.
+        - FAILED_PRECONDITION `PRICE_CHANGES_OUT_OF_ORDER`: the price was last changed at this `created` or later.
+        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core does not answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -178,12 +178,22 @@ class PassengerTollRoadsServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PassengerTollRoadsServiceAsyncStub: ...
     SwitchRoad: _grpc.UnaryUnaryMultiCallable[_toll_roads_api_pb2.SwitchRoadRequest, _toll_roads_api_pb2.SwitchRoadResponse]
-    """Switches the road of an order during the ride. The app repeats the call until it succeeds.
+    """Switches the road of an order during the ride. The app repeats the call, with the same `created`, until it succeeds
+    or is refused.
 
-    Safe to repeat: the same change made twice is one change.
+    A switch to the free road, later than all others, of an order that began on the toll road also resets the order's
+    fixed price in order_core, once: from then on the taximeter counts. A switch that arrives late (its `created` is older
+    than that of the latest one) is recorded and changes nothing else.
+
+    Safe to repeat after any answer and after none: the same change made twice is one change. A refused switch changes
+    nothing anywhere.
 
     Errors:
-    - UNIMPLEMENTED `NOT_IMPLEMENTED`: always, in this release.
+    - NOT_FOUND `ORDER_NOT_FOUND`: no such order, another passenger's order, or no road is known of it.
+    - FAILED_PRECONDITION `ROAD_SWITCH_NOT_ALLOWED` (HTTP 406): the order's road cannot be switched.
+    - ALREADY_EXISTS `ROAD_SWITCH_CONFLICT` (HTTP 409): the order has a switch of exactly this `created` to the other road.
+    - FAILED_PRECONDITION `PRICE_CHANGES_OUT_OF_ORDER`: the price was last changed at this `created` or later.
+    - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core does not answer.
     """
 
 @_typing.type_check_only
@@ -194,12 +204,22 @@ class PassengerTollRoadsServiceAsyncStub(PassengerTollRoadsServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SwitchRoad: _aio.UnaryUnaryMultiCallable[_toll_roads_api_pb2.SwitchRoadRequest, _toll_roads_api_pb2.SwitchRoadResponse]  # type: ignore[assignment]
-    """Switches the road of an order during the ride. The app repeats the call until it succeeds.
+    """Switches the road of an order during the ride. The app repeats the call, with the same `created`, until it succeeds
+    or is refused.
 
-    Safe to repeat: the same change made twice is one change.
+    A switch to the free road, later than all others, of an order that began on the toll road also resets the order's
+    fixed price in order_core, once: from then on the taximeter counts. A switch that arrives late (its `created` is older
+    than that of the latest one) is recorded and changes nothing else.
+
+    Safe to repeat after any answer and after none: the same change made twice is one change. A refused switch changes
+    nothing anywhere.
 
     Errors:
-    - UNIMPLEMENTED `NOT_IMPLEMENTED`: always, in this release.
+    - NOT_FOUND `ORDER_NOT_FOUND`: no such order, another passenger's order, or no road is known of it.
+    - FAILED_PRECONDITION `ROAD_SWITCH_NOT_ALLOWED` (HTTP 406): the order's road cannot be switched.
+    - ALREADY_EXISTS `ROAD_SWITCH_CONFLICT` (HTTP 409): the order has a switch of exactly this `created` to the other road.
+    - FAILED_PRECONDITION `PRICE_CHANGES_OUT_OF_ORDER`: the price was last changed at this `created` or later.
+    - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core does not answer.
     """
 
 class PassengerTollRoadsServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -213,12 +233,22 @@ class PassengerTollRoadsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _toll_roads_api_pb2.SwitchRoadRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_toll_roads_api_pb2.SwitchRoadResponse, _abc.Awaitable[_toll_roads_api_pb2.SwitchRoadResponse]]:
-        """Switches the road of an order during the ride. The app repeats the call until it succeeds.
+        """Switches the road of an order during the ride. The app repeats the call, with the same `created`, until it succeeds
+        or is refused.
 
-        Safe to repeat: the same change made twice is one change.
+        A switch to the free road, later than all others, of an order that began on the toll road also resets the order's
+        fixed price in order_core, once: from then on the taximeter counts. A switch that arrives late (its `created` is older
+        than that of the latest one) is recorded and changes nothing else.
+
+        Safe to repeat after any answer and after none: the same change made twice is one change. A refused switch changes
+        nothing anywhere.
 
         Errors:
-        - UNIMPLEMENTED `NOT_IMPLEMENTED`: always, in this release.
+        - NOT_FOUND `ORDER_NOT_FOUND`: no such order, another passenger's order, or no road is known of it.
+        - FAILED_PRECONDITION `ROAD_SWITCH_NOT_ALLOWED` (HTTP 406): the order's road cannot be switched.
+        - ALREADY_EXISTS `ROAD_SWITCH_CONFLICT` (HTTP 409): the order has a switch of exactly this `created` to the other road.
+        - FAILED_PRECONDITION `PRICE_CHANGES_OUT_OF_ORDER`: the price was last changed at this `created` or later.
+        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core does not answer.
         """
 
 def add_PassengerTollRoadsServiceServicer_to_server(servicer: PassengerTollRoadsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,109 @@
+"""An order whose road is switched, as both services have it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ridehail_clients import AsyncOrderCoreClient, AsyncTollRoadsClient, JsonInput, JsonObject, OrderRoad
+from tests.support.order_core_between import OrderCoreBetween, order_core_between
+from tests.support.passengers import Passenger
+from tests.support.suite_in_process import SuiteInProcess, suite_in_process
+
+T0 = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+UID = "4000000001"
+ANOTHER_UID = "4000000002"
+PRICE: JsonInput = {"price": 1290, "driver_price": 1140.5}
+
+
+@dataclass
+class Switching:
+    """Both services, and those who call them."""
+
+    suite: SuiteInProcess
+    between: OrderCoreBetween
+    rider: Passenger
+    stranger: Passenger
+    admin: AsyncOrderCoreClient
+    api_proxy: AsyncTollRoadsClient
+
+    async def put_document(self, order_id: str, document: Mapping[str, JsonInput] | None = None) -> None:
+        """Gives order_core the order's document, by default one with a fixed price."""
+        given = {"order": {"fixed_price": PRICE, "status": "driving"}} if document is None else document
+        await self.admin.put_order(order_id=order_id, yandex_uid=UID, document=given)
+
+    async def put_order(
+        self,
+        order_id: str,
+        *changes: tuple[datetime, bool],
+        can_switch_road: bool = True,
+        yandex_uid: str | None = UID,
+    ) -> None:
+        """Stores the order in toll_roads, with changes of its road."""
+        created = changes[0][0] if changes else T0
+        await self.suite.execute(
+            "INSERT INTO toll_roads.orders (order_id, created_at, can_switch_road, yandex_uid) VALUES (%s, %s, %s, %s)",
+            order_id,
+            created,
+            can_switch_road,
+            yandex_uid,
+        )
+        for moment, has_toll_road in changes:
+            await self.suite.execute(
+                "INSERT INTO toll_roads.log_has_toll_road (order_id, created_at, has_toll_road) VALUES (%s, %s, %s)",
+                order_id,
+                moment,
+                has_toll_road,
+            )
+
+    async def rows(self, order_id: str) -> list[tuple[object, ...]]:
+        """Returns the recorded changes of the road, oldest first."""
+        return await self.suite.rows(
+            """
+            SELECT created_at, has_toll_road FROM toll_roads.log_has_toll_road
+            WHERE order_id = %s ORDER BY created_at
+            """,
+            order_id,
+        )
+
+    async def document(self, order_id: str) -> JsonObject:
+        """Returns what of the document a reset touches."""
+        fields = ["order", "order_info", "changes"]
+        return (await self.admin.get_order_fields(order_id=order_id, fields=fields)).fields
+
+    async def processing_events(self, order_id: str) -> int:
+        """Returns how often processing was told to look at the order again."""
+        rows = await self.suite.rows("SELECT 1 FROM order_core.processing_events WHERE order_id = %s", order_id)
+        return len(rows)
+
+    async def everything(self, order_id: str) -> object:
+        """Returns all that a refused request must leave as it is."""
+        return (await self.rows(order_id), await self.document(order_id), await self.processing_events(order_id))
+
+    async def road(self, order_id: str) -> OrderRoad:
+        """Returns the road as other services see it."""
+        return await self.api_proxy.retrieve_order(order_id=order_id)
+
+
+@asynccontextmanager
+async def switching(*, database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[Switching]:
+    """Runs both services for the length of the block, with a server between them."""
+    address: list[str] = []
+    async with (
+        order_core_between(lambda: address[0]) as between,
+        suite_in_process(
+            database_url=database_url,
+            keys_dir=keys_dir,
+            config_dir=config_dir,
+            addresses={"order-core": between.address},
+        ) as suite,
+        AsyncOrderCoreClient(suite.address, ticket=suite.ticket("admin")) as admin,
+        AsyncTollRoadsClient(suite.address, ticket=suite.ticket("api-proxy")) as api_proxy,
+        suite.channel() as channel,
+    ):
+        address.append(suite.address)
+        rider, stranger = Passenger(suite, channel, UID), Passenger(suite, channel, ANOTHER_UID)
+        yield Switching(suite, between, rider, stranger, admin, api_proxy)

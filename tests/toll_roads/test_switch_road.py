@@ -1,0 +1,469 @@
+"""SwitchRoad: who may switch what, what it changes, and what failures leave behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from ridehail_clients import (
+    JsonInput,
+    JsonObject,
+    NeighbourUnavailable,
+    OrderNotFound,
+    PriceChangesOutOfOrder,
+    RoadSwitchConflict,
+    RoadSwitchNotAllowed,
+    ServiceError,
+)
+from tests.support.log_capture import LogCapture
+from tests.support.order_core_between import Forward, down, hanging, late, lost_answer
+from tests.support.suite_in_process import until
+from tests.toll_roads.switching import ANOTHER_UID, PRICE, T0, UID, Switching, switching
+
+T1, T2, T3 = (T0 + timedelta(minutes=n) for n in (1, 2, 3))
+READ, WRITE = "GetOrderFields", "SetOrderFields"
+
+
+def text(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+@pytest.fixture
+async def at(database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[Switching]:
+    async with switching(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir) as running:
+        yield running
+
+
+@pytest.fixture
+async def toll_order(at: Switching) -> str:
+    """An order that began on the toll road, for a fixed price."""
+    await at.put_order("order", (T0, True))
+    await at.put_document("order")
+    return "order"
+
+
+def price_changes(document: JsonObject) -> list[JsonObject]:
+    changes = document.get("changes", {})
+    assert isinstance(changes, dict)
+    objects = changes.get("objects", [])
+    assert isinstance(objects, list)
+    return [one for one in objects if isinstance(one, dict) and one.get("type") == "taximeter_price"]
+
+
+def has_price(document: JsonObject) -> bool:
+    order = document["order"]
+    assert isinstance(order, dict)
+    return "price" in (order.get("fixed_price") or {})  # type: ignore[operator]  # an object where there is one
+
+
+# --- refused, and nothing changed anywhere
+
+
+async def test_an_unknown_order_is_not_found(at: Switching) -> None:
+    with pytest.raises(OrderNotFound) as caught:
+        await at.rider.switch_road("order", T1, has_toll_road=False)
+    assert caught.value.metadata == {"order_id": "order"}
+    assert not at.between.calls
+
+
+async def test_another_passengers_order_is_not_found(at: Switching, toll_order: str) -> None:
+    before = await at.everything(toll_order)
+    with pytest.raises(OrderNotFound):
+        await at.stranger.switch_road(toll_order, T1, has_toll_road=False)
+    assert await at.everything(toll_order) == before
+
+
+async def test_an_order_of_nobody_is_not_found(at: Switching) -> None:
+    await at.put_order("order", (T0, True), yandex_uid=None)
+    await at.put_document("order")
+    before = await at.everything("order")
+    with pytest.raises(OrderNotFound):
+        await at.rider.switch_road("order", T1, has_toll_road=False)
+    assert await at.everything("order") == before
+
+
+async def test_an_order_that_cannot_be_switched_is_refused(at: Switching) -> None:
+    await at.put_order("order", (T0, True), can_switch_road=False)
+    await at.put_document("order")
+    before = await at.everything("order")
+    with pytest.raises(RoadSwitchNotAllowed):
+        await at.rider.switch_road("order", T1, has_toll_road=False)
+    assert await at.everything("order") == before
+
+
+async def test_whose_order_it_is_is_judged_before_whether_it_can_be_switched(at: Switching) -> None:
+    await at.put_order("order", (T0, True), can_switch_road=False)
+    with pytest.raises(OrderNotFound):
+        await at.stranger.switch_road("order", T1, has_toll_road=False)
+
+
+async def test_an_order_without_a_road_is_not_found(at: Switching) -> None:
+    await at.put_order("order")
+    with pytest.raises(OrderNotFound):
+        await at.rider.switch_road("order", T1, has_toll_road=False)
+
+
+async def test_an_order_without_a_road_that_cannot_be_switched_is_refused_for_that(at: Switching) -> None:
+    await at.put_order("order", can_switch_road=False)
+    with pytest.raises(RoadSwitchNotAllowed):
+        await at.rider.switch_road("order", T1, has_toll_road=False)
+
+
+async def test_the_opposite_switch_of_the_same_moment_is_a_conflict(at: Switching) -> None:
+    await at.put_order("order", (T0, True), (T1, True))
+    await at.put_document("order")
+    before = await at.everything("order")
+    with pytest.raises(RoadSwitchConflict):
+        await at.rider.switch_road("order", T1, has_toll_road=False)
+    assert await at.everything("order") == before
+
+
+async def test_a_switch_at_the_moment_of_the_order_to_the_other_road_is_a_conflict(
+    at: Switching, toll_order: str
+) -> None:
+    before = await at.everything(toll_order)
+    with pytest.raises(RoadSwitchConflict):
+        await at.rider.switch_road(toll_order, T0, has_toll_road=False)
+    assert await at.everything(toll_order) == before
+
+
+async def test_an_order_that_order_core_does_not_know_is_not_found(at: Switching) -> None:
+    await at.put_order("order", (T0, True))
+    with pytest.raises(OrderNotFound):
+        await at.rider.switch_road("order", T1, has_toll_road=False)
+    assert await at.rows("order") == [(T0, True)]
+
+
+# --- what a switch changes
+
+
+async def test_a_switch_to_the_free_road_resets_the_price_and_wins(at: Switching, toll_order: str) -> None:
+    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
+    road = await at.road(toll_order)
+    assert (road.has_toll_road, road.created) == (False, T1)
+    assert await at.rows(toll_order) == [(T0, True), (T1, False)]
+    document = await at.document(toll_order)
+    initial, reset = price_changes(document)
+    assert initial.pop("id") != reset.pop("id")
+    assert initial == {"type": "taximeter_price", "created": text(T0), "value": False}
+    assert reset == {"type": "taximeter_price", "created": text(T1), "value": True}
+    assert document["order"] == {"fixed_price": {}, "status": "driving", "version": 2}
+    assert document["order_info"] == {
+        "need_sync": True,
+        "statistics": {"status_updates": [{"c": text(T1), "q": "taximeter_price"}]},
+    }
+    assert await at.processing_events(toll_order) == 1
+
+
+async def test_what_else_is_in_the_document_stays(at: Switching) -> None:
+    await at.put_order("order", (T0, True))
+    other: JsonInput = {"type": "destination", "created": "never"}
+    document: dict[str, JsonInput] = {
+        "order": {"fixed_price": {**PRICE, "paid": True}, "version": 7},  # type: ignore[dict-item]
+        "order_info": {"need_sync": False, "statistics": {"status_updates": [{"s": "driving"}]}},
+        "changes": {"objects": [other]},
+    }
+    await at.put_document("order", document)
+    await at.rider.switch_road("order", T1, has_toll_road=False)
+    after = await at.document("order")
+    assert after["order"] == {"fixed_price": {"paid": True}, "version": 8}
+    assert after["changes"]["objects"][0] == other  # type: ignore[index, call-overload]
+    assert len(price_changes(after)) == 2
+    assert after["order_info"]["statistics"]["status_updates"][0] == {"s": "driving"}  # type: ignore[index, call-overload]
+
+
+async def test_a_repeat_changes_nothing(at: Switching, toll_order: str) -> None:
+    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
+    before = await at.everything(toll_order)
+    at.between.clear()
+    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
+    assert await at.everything(toll_order) == before
+    assert not at.between.calls
+
+
+async def test_a_switch_to_the_toll_road_leaves_the_price(at: Switching, toll_order: str) -> None:
+    before = await at.document(toll_order)
+    await at.rider.switch_road(toll_order, T1, has_toll_road=True)
+    assert await at.document(toll_order) == before
+    assert await at.rows(toll_order) == [(T0, True), (T1, True)]
+    assert not at.between.calls
+
+
+async def test_an_order_that_began_on_the_free_road_keeps_its_price(at: Switching) -> None:
+    await at.put_order("order", (T0, False), (T1, True))
+    await at.put_document("order")
+    before = await at.document("order")
+    await at.rider.switch_road("order", T2, has_toll_road=False)
+    assert await at.document("order") == before
+    assert (await at.road("order")).created == T2
+
+
+async def test_a_late_switch_is_recorded_and_neither_wins_nor_resets(at: Switching) -> None:
+    await at.put_order("order", (T0, True), (T2, True))
+    await at.put_document("order")
+    before = await at.document("order")
+    await at.rider.switch_road("order", T1, has_toll_road=False)
+    assert await at.document("order") == before
+    assert await at.rows("order") == [(T0, True), (T1, False), (T2, True)]
+    assert (await at.road("order")).created == T2
+
+
+async def test_a_late_switch_before_the_order_itself_is_recorded(at: Switching, toll_order: str) -> None:
+    await at.rider.switch_road(toll_order, T0 - timedelta(seconds=1), has_toll_road=False)
+    assert has_price(await at.document(toll_order))
+    assert (await at.road(toll_order)).has_toll_road
+
+
+async def test_a_late_switch_before_the_order_itself_does_not_save_the_price(at: Switching, toll_order: str) -> None:
+    await at.rider.switch_road(toll_order, T0 - timedelta(seconds=1), has_toll_road=False)
+    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
+    document = await at.document(toll_order)
+    assert not has_price(document)
+    assert [change["created"] for change in price_changes(document)] == [text(T0), text(T1)]
+
+
+async def test_the_price_is_reset_once_for_all_switches(at: Switching, toll_order: str) -> None:
+    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
+    await at.rider.switch_road(toll_order, T2, has_toll_road=True)
+    await at.rider.switch_road(toll_order, T3, has_toll_road=False)
+    assert len(price_changes(await at.document(toll_order))) == 2
+    assert await at.processing_events(toll_order) == 1
+    assert len(await at.rows(toll_order)) == 4
+
+
+async def test_a_price_that_is_fixed_again_is_reset_again(at: Switching, toll_order: str) -> None:
+    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
+    await at.rider.switch_road(toll_order, T2, has_toll_road=True)
+    await at.admin.set_order_fields(order_id=toll_order, set={"order.fixed_price": PRICE})
+    await at.rider.switch_road(toll_order, T3, has_toll_road=False)
+    document = await at.document(toll_order)
+    assert [change["created"] for change in price_changes(document)] == [text(T0), text(T1), text(T3)]
+    assert not has_price(document)
+
+
+@pytest.mark.parametrize("order", [{}, {"fixed_price": {}}, {"fixed_price": {"price": None, "driver_price": 1}}])
+async def test_an_order_without_a_fixed_price_is_only_recorded(at: Switching, order: JsonInput) -> None:
+    await at.put_order("order", (T0, True))
+    await at.put_document("order", {"order": order})
+    before = await at.document("order")
+    await at.rider.switch_road("order", T1, has_toll_road=False)
+    assert await at.document("order") == before
+    assert (await at.road("order")).created == T1
+    assert await at.processing_events("order") == 0
+
+
+async def test_a_price_of_zero_is_a_price(at: Switching) -> None:
+    await at.put_order("order", (T0, True))
+    await at.put_document("order", {"order": {"fixed_price": {"price": 0}}})
+    await at.rider.switch_road("order", T1, has_toll_road=False)
+    assert not has_price(await at.document("order"))
+
+
+async def test_microseconds_tell_switches_apart(at: Switching, toll_order: str) -> None:
+    later = T1 + timedelta(microseconds=1)
+    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
+    await at.rider.switch_road(toll_order, later, has_toll_road=True)
+    assert (await at.road(toll_order)).created == later
+
+
+# --- the record of price changes
+
+
+@pytest.mark.parametrize(
+    "created", [text(T1), text(T2), "2026-11-20T12:01:00+00:00", "soon", None, "2026-11-20T10:00:00"]
+)
+async def test_a_reset_out_of_order_is_refused(at: Switching, created: JsonInput) -> None:
+    await at.put_order("order", (T0, True))
+    change: JsonInput = {"id": "other", "type": "taximeter_price", "created": created, "value": True}
+    await at.put_document("order", {"order": {"fixed_price": PRICE}, "changes": {"objects": [change]}})
+    before = await at.everything("order")
+    with pytest.raises(PriceChangesOutOfOrder):
+        await at.rider.switch_road("order", T1, has_toll_road=False)
+    assert await at.everything("order") == before
+
+
+async def test_a_recorded_change_makes_the_initial_one_unnecessary(at: Switching) -> None:
+    await at.put_order("order", (T0, True))
+    change: JsonInput = {"id": "other", "type": "taximeter_price", "created": text(T0), "value": False}
+    await at.put_document("order", {"order": {"fixed_price": PRICE}, "changes": {"objects": [change]}})
+    await at.rider.switch_road("order", T1, has_toll_road=False)
+    assert [one["created"] for one in price_changes(await at.document("order"))] == [text(T0), text(T1)]
+
+
+@pytest.mark.parametrize("changes", ["none", {"objects": {}}])
+async def test_a_document_that_is_not_as_promised_is_reported_as_a_defect(at: Switching, changes: JsonInput) -> None:
+    await at.put_order("order", (T0, True))
+    await at.put_document("order", {"order": {"fixed_price": PRICE}, "changes": changes})
+    before = await at.everything("order")
+    with pytest.raises(ServiceError) as caught:
+        await at.rider.switch_road("order", T1, has_toll_road=False)
+    assert caught.value.reason == "INTERNAL"
+    assert await at.everything("order") == before
+
+
+# --- order_core fails
+
+
+@pytest.mark.parametrize("method", [READ, WRITE])
+async def test_a_failure_that_passes_is_not_noticed(at: Switching, toll_order: str, method: str) -> None:
+    at.between.faults[method] = [down]
+    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
+    assert len(price_changes(await at.document(toll_order))) == 2
+    assert await at.processing_events(toll_order) == 1
+
+
+async def test_an_answer_that_is_lost_does_not_reset_twice(at: Switching, toll_order: str) -> None:
+    at.between.faults[WRITE] = [lost_answer]
+    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
+    assert len(price_changes(await at.document(toll_order))) == 2
+    assert await at.processing_events(toll_order) == 1
+    assert (await at.road(toll_order)).created == T1
+
+
+async def test_another_writer_in_between_makes_it_decide_again(at: Switching, toll_order: str) -> None:
+    async def overtaken(forward: Forward) -> bytes:
+        await at.admin.set_order_fields(order_id=toll_order, set={"order.status": "transporting"})
+        return await forward()
+
+    at.between.faults[WRITE] = [overtaken]
+    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
+    document = await at.document(toll_order)
+    assert document["order"]["status"] == "transporting"  # type: ignore[index, call-overload]
+    assert at.between.calls == [READ, WRITE, READ, WRITE]
+    assert len(price_changes(document)) == 2
+
+
+async def test_another_writer_who_takes_the_price_away_leaves_nothing_to_reset(at: Switching, toll_order: str) -> None:
+    async def overtaken(forward: Forward) -> bytes:
+        await at.admin.set_order_fields(order_id=toll_order, unset=["order.fixed_price"])
+        return await forward()
+
+    at.between.faults[WRITE] = [overtaken]
+    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
+    assert not price_changes(await at.document(toll_order))
+    assert (await at.road(toll_order)).created == T1
+
+
+async def test_writers_without_end_are_given_up_and_nothing_is_saved(at: Switching, toll_order: str) -> None:
+    async def overtaken(forward: Forward) -> bytes:
+        await at.admin.set_order_fields(order_id=toll_order, set={"order.status": "transporting"})
+        return await forward()
+
+    at.between.always[WRITE] = overtaken
+    with pytest.raises(NeighbourUnavailable) as caught:
+        await at.rider.switch_road(toll_order, T1, has_toll_road=False)
+    assert caught.value.retry_after
+    assert await at.rows(toll_order) == [(T0, True)]
+    assert has_price(await at.document(toll_order))
+
+
+@pytest.mark.parametrize("method", [READ, WRITE])
+@pytest.mark.parametrize("fault", [down, hanging])
+async def test_without_order_core_nothing_is_saved_and_a_repeat_succeeds(
+    at: Switching, toll_order: str, method: str, fault: object
+) -> None:
+    before = await at.everything(toll_order)
+    at.between.always[method] = fault  # type: ignore[assignment]
+    with pytest.raises(NeighbourUnavailable) as caught:
+        await at.rider.switch_road(toll_order, T1, has_toll_road=False)
+    assert caught.value.retry_after
+    assert caught.value.metadata == {"neighbour": "order-core"}
+    assert await at.everything(toll_order) == before
+    at.between.clear()
+    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
+    assert len(price_changes(await at.document(toll_order))) == 2
+
+
+async def test_a_reset_whose_answer_never_came_is_found_by_the_repeat(at: Switching, toll_order: str) -> None:
+    at.between.faults[READ] = [late]
+    at.between.faults[WRITE] = [lost_answer]
+    at.between.always[WRITE] = at.between.always[READ] = down
+    with pytest.raises(NeighbourUnavailable):
+        await at.rider.switch_road(toll_order, T1, has_toll_road=False)
+    assert await at.rows(toll_order) == [(T0, True)]
+    at.between.clear()
+    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
+    assert len(price_changes(await at.document(toll_order))) == 2
+    assert await at.processing_events(toll_order) == 1
+    assert (await at.road(toll_order)).created == T1
+
+
+async def test_a_price_fixed_after_the_reset_is_not_reset_by_its_repeat(at: Switching, toll_order: str) -> None:
+    at.between.faults[READ] = [late]
+    at.between.faults[WRITE] = [lost_answer]
+    at.between.always[WRITE] = at.between.always[READ] = down
+    with pytest.raises(NeighbourUnavailable):
+        await at.rider.switch_road(toll_order, T1, has_toll_road=False)
+    at.between.clear()
+    await at.admin.set_order_fields(order_id=toll_order, set={"order.fixed_price": PRICE})
+    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
+    document = await at.document(toll_order)
+    assert has_price(document)
+    assert len(price_changes(document)) == 2
+
+
+async def test_an_order_core_that_hangs_holds_up_resets_only(at: Switching) -> None:
+    at.between.always[READ] = hanging
+    for n in range(12):
+        await at.put_order(f"stuck-{n}", (T0, True))
+    await at.put_order("order", (T0, True))
+    stuck = [
+        asyncio.ensure_future(at.rider.switch_road(f"stuck-{n}", T1, has_toll_road=False, timeout=3)) for n in range(12)
+    ]
+    await until(lambda: at.between.calls)
+    for n in range(10):
+        await at.rider.switch_road("order", T1 + timedelta(seconds=n), has_toll_road=True, timeout=1)
+        assert (await at.road("order")).created == T1 + timedelta(seconds=n)
+    failures = await asyncio.gather(*stuck, return_exceptions=True)
+    reasons = [getattr(failure, "reason", failure) for failure in failures]
+    assert set(reasons) == {"NEIGHBOUR_UNAVAILABLE", "OVERLOADED"}
+
+
+# --- two at once
+
+
+async def test_the_same_switch_twice_at_once_is_one_switch(at: Switching, toll_order: str) -> None:
+    at.between.always[READ] = late
+    await asyncio.gather(*(at.rider.switch_road(toll_order, T1, has_toll_road=False) for _ in range(4)))
+    assert await at.rows(toll_order) == [(T0, True), (T1, False)]
+    assert len(price_changes(await at.document(toll_order))) == 2
+    assert await at.processing_events(toll_order) == 1
+
+
+async def test_of_two_opposite_switches_of_one_moment_one_is_refused(at: Switching, toll_order: str) -> None:
+    at.between.always[READ] = late
+    results = await asyncio.gather(
+        at.rider.switch_road(toll_order, T1, has_toll_road=False),
+        at.rider.switch_road(toll_order, T1, has_toll_road=True),
+        return_exceptions=True,
+    )
+    refused = [result for result in results if result is not None]
+    assert [type(result) for result in refused] == [RoadSwitchConflict]
+    to_free = results[0] is None
+    assert has_price(await at.document(toll_order)) is not to_free
+    assert await at.rows(toll_order) == [(T0, True), (T1, not to_free)]
+
+
+async def test_a_switch_waits_for_another_of_its_order_only(at: Switching, toll_order: str) -> None:
+    await at.put_order("another", (T0, True))
+    async with await psycopg.AsyncConnection.connect(at.suite.database_url) as connection:
+        await connection.execute("SELECT 1 FROM toll_roads.orders WHERE order_id = %s FOR NO KEY UPDATE", (toll_order,))
+        with pytest.raises(ServiceError) as caught:
+            await at.rider.switch_road(toll_order, T1, has_toll_road=True, timeout=4)
+        assert caught.value.reason == "DATABASE_UNAVAILABLE"
+        await at.rider.switch_road("another", T1, has_toll_road=True, timeout=1)
+    await at.rider.switch_road(toll_order, T1, has_toll_road=True)
+
+
+async def test_nothing_personal_is_logged(at: Switching, toll_order: str, log: LogCapture) -> None:
+    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
+    with pytest.raises(OrderNotFound):
+        await at.stranger.switch_road(toll_order, T2, has_toll_road=False)
+    written = log.text
+    assert UID not in written
+    assert ANOTHER_UID not in written

@@ -1,0 +1,184 @@
+"""Any switches in any order, repeated, at once, with order_core failing anyhow: the services do what the model does."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from ridehail_clients import JsonObject, OrderRoad, ServiceError
+from tests.support.loop_thread import LoopThread, loop_thread
+from tests.support.order_core_between import Fault as Injected
+from tests.support.order_core_between import Forward, down, lost_answer
+from tests.toll_roads.switch_model import Fault, Order, Switch, after
+from tests.toll_roads.switching import PRICE, T0, Switching, switching
+
+READ, WRITE = "GetOrderFields", "SetOrderFields"
+# Few moments, so that repeats and conflicts are common; some before the order itself, some a microsecond apart.
+MOMENTS = [
+    *(T0 + timedelta(minutes=minutes) for minutes in (-1, 0, 1, 2, 3, 4)),
+    T0 + timedelta(minutes=2, microseconds=1),
+]
+SWITCHES = st.builds(
+    Switch,
+    created=st.sampled_from(MOMENTS),
+    has_toll_road=st.booleans(),
+    by_owner=st.sampled_from([True] * 9 + [False]),
+    fault=st.sampled_from([Fault.NONE, *Fault]),
+)
+ids = itertools.count()
+
+
+class Switches(RuleBasedStateMachine):
+    """One order, in the services and in the model."""
+
+    loop: ClassVar[LoopThread]
+    at: ClassVar[Switching]
+
+    @initialize(chose_toll_road=st.booleans(), can_switch_road=st.sampled_from([True] * 9 + [False]))
+    def order_is_made(self, chose_toll_road: bool, can_switch_road: bool) -> None:
+        self.order_id = f"order-{next(ids)}"
+        self.model = Order(T0, chose_toll_road, can_switch_road, ((T0, chose_toll_road),), has_price=True)
+        self.loop.run(self._make())
+
+    async def _make(self) -> None:
+        await self.at.put_order(self.order_id, *self.model.log, can_switch_road=self.model.can_switch_road)
+        await self.at.put_document(self.order_id)
+
+    @rule(switch=SWITCHES)
+    def switch(self, switch: Switch) -> None:
+        answer, self.model = after(self.model, switch)
+        assert self.loop.run(self._switch(switch)) == answer
+
+    @rule(switch=SWITCHES, repeats=st.integers(1, 3))
+    def switch_until_it_is_decided(self, switch: Switch, repeats: int) -> None:
+        """As the app does, with the same `created`, until the answer is not that something is down."""
+        for _ in range(repeats):
+            self.switch(switch)
+        self.switch(replace(switch, fault=Fault.NONE))
+
+    @rule(switches=st.lists(st.builds(replace, SWITCHES, fault=st.just(Fault.NONE)), min_size=2, max_size=2))
+    def switch_at_once(self, switches: list[Switch]) -> None:
+        """Two callers at once: what comes out is what one after the other, in some order, gives."""
+        possible = [_one_after_the_other(self.model, switches, turns) for turns in ((0, 1), (1, 0))]
+        answers = self.loop.run(self._switch_at_once(switches))
+        log = self.loop.run(self.at.rows(self.order_id))
+        document = self.loop.run(self.at.document(self.order_id))
+        seen = (answers, log, _price_changes(document))
+        outcomes = [(expected, list(order.log), list(order.price_changes)) for expected, order in possible]
+        assert seen in outcomes
+        self.model = possible[outcomes.index(seen)][1]
+
+    @rule()
+    def fix_the_price_again(self) -> None:
+        self.loop.run(self._fix_the_price())
+        self.model = replace(self.model, has_price=True)
+
+    async def _fix_the_price(self) -> None:
+        await self.at.admin.set_order_fields(order_id=self.order_id, set={"order.fixed_price": PRICE})
+
+    @invariant()
+    def everything_is_as_in_the_model(self) -> None:
+        if hasattr(self, "model"):
+            self.loop.run(self._compare())
+
+    async def _compare(self) -> None:
+        assert await self.at.rows(self.order_id) == list(self.model.log)
+        last, road = self.model.log[-1]
+        expected = OrderRoad(self.order_id, road, self.model.can_switch_road, last)
+        assert await self.at.road(self.order_id) == expected
+        document = await self.at.document(self.order_id)
+        changes = _price_changes(document)
+        assert changes == list(self.model.price_changes)
+        assert all(earlier < later for (earlier, _), (later, _) in itertools.pairwise(changes))
+        assert ("price" in document["order"]["fixed_price"]) is self.model.has_price  # type: ignore[index, call-overload, operator]
+        assert await self.at.processing_events(self.order_id) == self.model.resets
+
+    async def _switch(self, switch: Switch) -> str:
+        self.at.between.clear()
+        self._inject(switch.fault)
+        try:
+            return await self._call(switch)
+        finally:
+            self.at.between.clear()
+
+    async def _call(self, switch: Switch) -> str:
+        passenger = self.at.rider if switch.by_owner else self.at.stranger
+        try:
+            await passenger.switch_road(self.order_id, switch.created, has_toll_road=switch.has_toll_road)
+        except ServiceError as error:
+            return error.reason
+        return "OK"
+
+    async def _switch_at_once(self, switches: Sequence[Switch]) -> list[str]:
+        return list(await asyncio.gather(*map(self._call, switches)))
+
+    def _inject(self, fault: Fault) -> None:
+        between = self.at.between
+
+        async def overtaken(forward: Forward) -> bytes:
+            await self.at.admin.set_order_fields(order_id=self.order_id, set={"order.status": "driving"})
+            return await forward()
+
+        async def then_down(forward: Forward) -> bytes:
+            between.always.update({READ: down, WRITE: down})
+            return await lost_answer(forward)
+
+        once: dict[Fault, tuple[str, Injected]] = {
+            Fault.READ_LOST: (READ, down),
+            Fault.WRITE_LOST: (WRITE, down),
+            Fault.WRITE_ANSWER_LOST: (WRITE, lost_answer),
+            Fault.OVERTAKEN: (WRITE, overtaken),
+            Fault.DOWN_AFTER_WRITE: (WRITE, then_down),
+        }
+        if fault in once:
+            method, injected = once[fault]
+            between.faults[method] = [injected]
+        elif fault is Fault.DOWN:
+            between.always.update({READ: down, WRITE: down})
+
+
+def _one_after_the_other(order: Order, switches: Sequence[Switch], turns: Sequence[int]) -> tuple[list[str], Order]:
+    answers: dict[int, str] = {}
+    for turn in turns:
+        answers[turn], order = after(order, switches[turn])
+    return [answers[turn] for turn in sorted(answers)], order
+
+
+def _price_changes(document: JsonObject) -> list[tuple[datetime, bool]]:
+    changes = document.get("changes", {})
+    objects = changes.get("objects", []) if isinstance(changes, dict) else []
+    assert isinstance(objects, list)
+    return [(datetime.fromisoformat(one["created"]), one["value"]) for one in objects]  # type: ignore[index, call-overload, arg-type, misc]
+
+
+@pytest.fixture
+def machine(database_url: str, keys_dir: Path, config_dir: Path) -> Iterator[type[Switches]]:
+    with loop_thread() as loop:
+        stack = AsyncExitStack()
+        running = switching(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir)
+        Switches.loop, Switches.at = loop, loop.run(stack.enter_async_context(running))
+        try:
+            yield Switches
+        finally:
+            loop.run(stack.aclose())
+
+
+@pytest.mark.timeout(170)
+def test_switches_do_what_the_model_does(machine: type[Switches]) -> None:
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=40, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
