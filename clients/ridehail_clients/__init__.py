@@ -14,19 +14,22 @@ from ridehail_clients.errors import (
     ERRORS_BY_REASON,
     CallerNotAllowed,
     CallTimedOut,
+    ClientClosed,
     DatabaseUnavailable,
     DeadlineExceeded,
     FieldViolation,
     GatewayKeyInvalid,
     InternalError,
     InvalidRequest,
-    MethodNotImplemented,
     NeighbourUnavailable,
     OrderFieldTypeMismatch,
     OrderNotFound,
     OrderVersionConflict,
     Overloaded,
     PassengerMissing,
+    PriceChangesOutOfOrder,
+    RoadSwitchConflict,
+    RoadSwitchNotAllowed,
     ServiceError,
     SessionExpired,
     SessionInvalid,
@@ -40,6 +43,7 @@ from ridehail_clients.errors import (
 from ridehail_clients.json_values import JsonInput, JsonObject, JsonValue
 from ridehail_clients.models import ActiveOrder, ActiveOrders, OrderFields, OrderInfo, OrderRoad, OrderRoads
 from ridehail_clients.retry import RetryPolicy
+from ridehail_clients.road_fallback import RoadCache
 from ridehail_clients.tickets import TicketSource, static_ticket, ticket_from_env
 
 __all__ = [
@@ -51,6 +55,7 @@ __all__ = [
     "AsyncTollRoadsClient",
     "CallTimedOut",
     "CallerNotAllowed",
+    "ClientClosed",
     "DatabaseUnavailable",
     "DeadlineExceeded",
     "FieldViolation",
@@ -60,7 +65,6 @@ __all__ = [
     "JsonInput",
     "JsonObject",
     "JsonValue",
-    "MethodNotImplemented",
     "NeighbourUnavailable",
     "OrderCoreClient",
     "OrderFieldTypeMismatch",
@@ -73,7 +77,11 @@ __all__ = [
     "Overloaded",
     "PassengerMissing",
     "PassengerTollRoadsClient",
+    "PriceChangesOutOfOrder",
     "RetryPolicy",
+    "RoadCache",
+    "RoadSwitchConflict",
+    "RoadSwitchNotAllowed",
     "ServiceError",
     "SessionExpired",
     "SessionInvalid",

@@ -1,4 +1,4 @@
-"""What a failed call raises: one class per reason of the catalogue, and two for calls that no server answered.
+"""What a failed call raises: one class per reason of the catalogue, and three for calls that no server answered.
 
 The catalogue is `ridehail.common.v1.ErrorReason`; the comments there show each reason's metadata.
 """
@@ -80,6 +80,10 @@ class TransportUnavailable(ServiceError):
 
 class CallTimedOut(ServiceError):
     """The call's time ran out on this side before an answer came. DEADLINE_EXCEEDED, no reason."""
+
+
+class ClientClosed(ServiceError):
+    """The client was closed before the call got its answer, or before it began. CANCELLED, no reason."""
 
 
 class InvalidRequest(ServiceError):
@@ -172,12 +176,6 @@ class InternalError(ServiceError):
     REASON = "INTERNAL"
 
 
-class MethodNotImplemented(ServiceError):
-    """The method is in the contract, but the server's release does not serve it. UNIMPLEMENTED."""
-
-    REASON = "NOT_IMPLEMENTED"
-
-
 class OrderNotFound(ServiceError):
     """There is no order `metadata["order_id"]`, or it is another passenger's. NOT_FOUND."""
 
@@ -194,6 +192,27 @@ class OrderFieldTypeMismatch(ServiceError):
     """The document holds a value of another kind at `metadata["path"]` than the update needs. FAILED_PRECONDITION."""
 
     REASON = "ORDER_FIELD_TYPE_MISMATCH"
+
+
+class RoadSwitchNotAllowed(ServiceError):
+    """The road of the order `metadata["order_id"]` cannot be switched. FAILED_PRECONDITION."""
+
+    REASON = "ROAD_SWITCH_NOT_ALLOWED"
+
+
+class RoadSwitchConflict(ServiceError):
+    """The order `metadata["order_id"]` has a switch of exactly this moment to the other road. ALREADY_EXISTS."""
+
+    REASON = "ROAD_SWITCH_CONFLICT"
+
+
+class PriceChangesOutOfOrder(ServiceError):
+    """The switch would reset the price of the order `metadata["order_id"]` before an earlier reset.
+
+    FAILED_PRECONDITION.
+    """
+
+    REASON = "PRICE_CHANGES_OUT_OF_ORDER"
 
 
 class GatewayKeyInvalid(ServiceError):
@@ -221,11 +240,13 @@ ERRORS_BY_REASON: Mapping[str, type[ServiceError]] = MappingProxyType(
             NeighbourUnavailable,
             DeadlineExceeded,
             InternalError,
-            MethodNotImplemented,
             OrderNotFound,
             OrderVersionConflict,
             OrderFieldTypeMismatch,
             GatewayKeyInvalid,
+            RoadSwitchNotAllowed,
+            RoadSwitchConflict,
+            PriceChangesOutOfOrder,
         )
     }
 )

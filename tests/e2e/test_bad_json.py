@@ -169,7 +169,7 @@ async def test_who_a_passenger_is_cannot_be_claimed(world: World, tmp_path: Path
     status, error = await curl(url, "--data", json.dumps(SWITCH.body), *headers)
     assert (status, error["details"][0]["reason"]) == (401, "SESSION_MISSING")
     status, error = await post(world, SWITCH, SWITCH.body, tmp_path, *headers)
-    assert (status, error["details"][0]["reason"]) == (501, "NOT_IMPLEMENTED")
+    assert (status, error["details"][0]["reason"]) == (404, "ORDER_NOT_FOUND")
 
 
 async def test_nothing_personal_is_in_the_gateways_log(world: World, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from ridehail_servers.passenger_authorizer.session_tokens import issue_session_t
 from ridehail_servers.runtime.envoy import Gateway
 from ridehail_servers.runtime.ports import free_port
 from ridehail_servers.runtime.supervisor import Supervisor
+from tests.support.order_core_between import OrderCoreBetween
 from tests.support.suite_in_process import SuiteInProcess
 
 TOLL_ROADS = "/ridehail.tollroads.v1.TollRoadsService"
@@ -50,6 +51,7 @@ class World:
 
     suite: SuiteInProcess
     gateway: Gateway
+    between: OrderCoreBetween
 
     def ticket(self, source: str = "api-proxy", destination: str = "toll-roads") -> dict[str, str]:
         return {"x-ya-service-ticket": TicketIssuer(self.suite.keys, source).issue(destination)}
@@ -134,12 +136,15 @@ class World:
 
 
 @asynccontextmanager
-async def behind_a_gateway(suite: SuiteInProcess, folder: Path) -> AsyncIterator[World]:
+async def behind_a_gateway(
+    suite: SuiteInProcess, folder: Path, *, between: OrderCoreBetween | None = None
+) -> AsyncIterator[World]:
     """Puts a gateway before a running suite for the length of the block.
 
     Args:
         suite: The suite.
         folder: Where the gateway keeps its configuration and logs.
+        between: Stands between toll_roads and order_core, where the suite was told so.
     """
     gateway = Gateway(
         host="127.0.0.1",
@@ -154,6 +159,6 @@ async def behind_a_gateway(suite: SuiteInProcess, folder: Path) -> AsyncIterator
     await supervisor.start(gateway.process())
     try:
         await gateway.wait_until_ready(within=20)
-        yield World(suite, gateway)
+        yield World(suite, gateway, between or OrderCoreBetween())
     finally:
         await supervisor.stop()

@@ -144,7 +144,7 @@ async def test_any_other_printable_id_is_taken(running_suite: SuiteInProcess, go
                 await call(channel, path, request, metadata=metadata_for(running_suite, path))
             else:
                 error = await failure_of(channel, path, request, metadata=metadata_for(running_suite, path))
-                assert error.reason in {"ORDER_NOT_FOUND", "NOT_IMPLEMENTED"}
+                assert error.reason == "ORDER_NOT_FOUND"
     assert await running_suite.rows("SELECT offer_id FROM toll_roads.offers") == [(good,)]
     ids = await running_suite.rows("SELECT order_id, offer_id, yandex_uid FROM toll_roads.order_save_requests")
     assert set(ids) == {(good, None, None), ("order", good, None), ("order", None, good)}
@@ -247,7 +247,7 @@ async def test_a_ticket_for_one_passenger_opens_nothing_of_another(running_suite
             error = await failure_of(channel, SWITCH_ROAD, switch(), metadata=(*ticket, ("x-yandex-uid", claimed)))
             assert error.reason == "PASSENGER_MISSING"
         error = await failure_of(channel, SWITCH_ROAD, switch(), metadata=(*ticket, ("x-yandex-uid", "uid")))
-        assert error.reason == "NOT_IMPLEMENTED"
+        assert error.reason == "ORDER_NOT_FOUND"
 
 
 @pytest.mark.parametrize("source", ["processing", "api-proxy", "toll-roads", "admin", "Gateway"])
@@ -257,10 +257,3 @@ async def test_nobody_but_the_gateway_speaks_for_a_passenger(running_suite: Suit
         error = await failure_of(channel, SWITCH_ROAD, switch(), metadata=metadata)
     assert (error.code, error.reason) == (grpc.StatusCode.PERMISSION_DENIED, "CALLER_NOT_ALLOWED")
     assert error.metadata == {"caller": source, "method": SWITCH_ROAD.removeprefix("/")}
-
-
-async def test_switching_roads_is_not_served_yet(running_suite: SuiteInProcess) -> None:
-    async with running_suite.channel() as channel:
-        error = await failure_of(channel, SWITCH_ROAD, switch(), metadata=metadata_for(running_suite, SWITCH_ROAD))
-    assert (error.code, error.reason) == (grpc.StatusCode.UNIMPLEMENTED, "NOT_IMPLEMENTED")
-    await assert_nothing_is_stored(running_suite)

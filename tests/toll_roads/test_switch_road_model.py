@@ -14,12 +14,19 @@ from typing import ClassVar
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from ridehail_clients import JsonObject, OrderRoad, ServiceError
 from tests.support.loop_thread import LoopThread, loop_thread
 from tests.support.order_core_between import Fault as Injected
-from tests.support.order_core_between import Forward, down, lost_answer
+from tests.support.order_core_between import Forward, down, late, lost_answer
 from tests.toll_roads.switch_model import Fault, Order, Switch, after
 from tests.toll_roads.switching import PRICE, T0, Switching, switching
 
@@ -32,7 +39,7 @@ MOMENTS = [
 SWITCHES = st.builds(
     Switch,
     created=st.sampled_from(MOMENTS),
-    has_toll_road=st.booleans(),
+    has_toll_road=st.sampled_from([False, False, True]),
     by_owner=st.sampled_from([True] * 9 + [False]),
     fault=st.sampled_from([Fault.NONE, *Fault]),
 )
@@ -45,10 +52,14 @@ class Switches(RuleBasedStateMachine):
     loop: ClassVar[LoopThread]
     at: ClassVar[Switching]
 
-    @initialize(chose_toll_road=st.booleans(), can_switch_road=st.sampled_from([True] * 9 + [False]))
+    @initialize(
+        chose_toll_road=st.sampled_from([True, True, True, False]),
+        can_switch_road=st.sampled_from([True] * 9 + [False]),
+    )
     def order_is_made(self, chose_toll_road: bool, can_switch_road: bool) -> None:
         self.order_id = f"order-{next(ids)}"
         self.model = Order(T0, chose_toll_road, can_switch_road, ((T0, chose_toll_road),), has_price=True)
+        self.last: Switch | None = None
         self.loop.run(self._make())
 
     async def _make(self) -> None:
@@ -57,6 +68,7 @@ class Switches(RuleBasedStateMachine):
 
     @rule(switch=SWITCHES)
     def switch(self, switch: Switch) -> None:
+        self.last = switch
         answer, self.model = after(self.model, switch)
         assert self.loop.run(self._switch(switch)) == answer
 
@@ -66,6 +78,13 @@ class Switches(RuleBasedStateMachine):
         for _ in range(repeats):
             self.switch(switch)
         self.switch(replace(switch, fault=Fault.NONE))
+
+    @precondition(lambda self: self.last is not None)
+    @rule()
+    def repeat(self) -> None:
+        """The app saw no good answer to its last switch, whatever has happened since."""
+        assert self.last is not None
+        self.switch(replace(self.last, fault=Fault.NONE))
 
     @rule(switches=st.lists(st.builds(replace, SWITCHES, fault=st.just(Fault.NONE)), min_size=2, max_size=2))
     def switch_at_once(self, switches: list[Switch]) -> None:
@@ -121,7 +140,11 @@ class Switches(RuleBasedStateMachine):
         return "OK"
 
     async def _switch_at_once(self, switches: Sequence[Switch]) -> list[str]:
-        return list(await asyncio.gather(*map(self._call, switches)))
+        self.at.between.always[READ] = late  # so that one comes while the other is under way
+        try:
+            return list(await asyncio.gather(*map(self._call, switches)))
+        finally:
+            self.at.between.clear()
 
     def _inject(self, fault: Fault) -> None:
         between = self.at.between
@@ -179,6 +202,6 @@ def test_switches_do_what_the_model_does(machine: type[Switches]) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=40, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=50, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )

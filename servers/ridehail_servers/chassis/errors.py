@@ -22,7 +22,6 @@ class Code(IntEnum):
     RESOURCE_EXHAUSTED = 8
     FAILED_PRECONDITION = 9
     ABORTED = 10
-    UNIMPLEMENTED = 12
     INTERNAL = 13
     UNAVAILABLE = 14
     UNAUTHENTICATED = 16
@@ -134,13 +133,6 @@ class DeadlineExceeded(DomainError):
 
     def __init__(self) -> None:
         super().__init__(Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "the deadline of the call was exceeded")
-
-
-class NotImplementedYet(DomainError):
-    """The method is in the contract, but this release does not serve it."""
-
-    def __init__(self) -> None:
-        super().__init__(Code.UNIMPLEMENTED, "NOT_IMPLEMENTED", "this release does not serve the method")
 
 
 class Internal(DomainError):

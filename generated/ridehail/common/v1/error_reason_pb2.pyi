@@ -107,10 +107,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "INTERNAL", "domain": "ridehail", "metadata": {"request_id": "5b0c2e9a4f5d4a0c8a7e0f6f7d1f6a52"}}
     """
-    ERROR_REASON_NOT_IMPLEMENTED: _ErrorReason.ValueType  # 16
-    """UNIMPLEMENTED. The method is in the contract, but this release does not serve it.
+    ERROR_REASON_GATEWAY_KEY_INVALID: _ErrorReason.ValueType  # 16
+    """UNAUTHENTICATED, to the gateway itself. The passenger authorizer was called without the gateway's key.
 
-        {"reason": "NOT_IMPLEMENTED", "domain": "ridehail", "metadata": {}}
+        {"reason": "GATEWAY_KEY_INVALID", "domain": "ridehail", "metadata": {}}
     """
     ERROR_REASON_ORDER_NOT_FOUND: _ErrorReason.ValueType  # 17
     """NOT_FOUND. There is no such order, or it is another passenger's.
@@ -129,25 +129,20 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "ORDER_FIELD_TYPE_MISMATCH", "domain": "ridehail",
          "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20", "path": "changes.objects"}}
     """
-    ERROR_REASON_GATEWAY_KEY_INVALID: _ErrorReason.ValueType  # 20
-    """UNAUTHENTICATED, to the gateway itself. The passenger authorizer was called without the gateway's key.
-
-        {"reason": "GATEWAY_KEY_INVALID", "domain": "ridehail", "metadata": {}}
-    """
-    ERROR_REASON_ROAD_SWITCH_NOT_ALLOWED: _ErrorReason.ValueType  # 21
+    ERROR_REASON_ROAD_SWITCH_NOT_ALLOWED: _ErrorReason.ValueType  # 20
     """FAILED_PRECONDITION, HTTP 406. The order's road cannot be switched.
 
         {"reason": "ROAD_SWITCH_NOT_ALLOWED", "domain": "ridehail",
          "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
     """
-    ERROR_REASON_ROAD_SWITCH_CONFLICT: _ErrorReason.ValueType  # 22
+    ERROR_REASON_ROAD_SWITCH_CONFLICT: _ErrorReason.ValueType  # 21
     """ALREADY_EXISTS. The order has a switch of exactly this moment to the other road. The app has to send its switch with
     another `created`.
 
         {"reason": "ROAD_SWITCH_CONFLICT", "domain": "ridehail",
          "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
     """
-    ERROR_REASON_PRICE_CHANGES_OUT_OF_ORDER: _ErrorReason.ValueType  # 23
+    ERROR_REASON_PRICE_CHANGES_OUT_OF_ORDER: _ErrorReason.ValueType  # 22
     """FAILED_PRECONDITION. The switch would reset the order's price, but the document's record of such resets would then
     not be in the order of time; nothing was changed.
 
@@ -239,10 +234,10 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 15
 
     {"reason": "INTERNAL", "domain": "ridehail", "metadata": {"request_id": "5b0c2e9a4f5d4a0c8a7e0f6f7d1f6a52"}}
 """
-ERROR_REASON_NOT_IMPLEMENTED: ErrorReason.ValueType  # 16
-"""UNIMPLEMENTED. The method is in the contract, but this release does not serve it.
+ERROR_REASON_GATEWAY_KEY_INVALID: ErrorReason.ValueType  # 16
+"""UNAUTHENTICATED, to the gateway itself. The passenger authorizer was called without the gateway's key.
 
-    {"reason": "NOT_IMPLEMENTED", "domain": "ridehail", "metadata": {}}
+    {"reason": "GATEWAY_KEY_INVALID", "domain": "ridehail", "metadata": {}}
 """
 ERROR_REASON_ORDER_NOT_FOUND: ErrorReason.ValueType  # 17
 """NOT_FOUND. There is no such order, or it is another passenger's.
@@ -261,25 +256,20 @@ ERROR_REASON_ORDER_FIELD_TYPE_MISMATCH: ErrorReason.ValueType  # 19
     {"reason": "ORDER_FIELD_TYPE_MISMATCH", "domain": "ridehail",
      "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20", "path": "changes.objects"}}
 """
-ERROR_REASON_GATEWAY_KEY_INVALID: ErrorReason.ValueType  # 20
-"""UNAUTHENTICATED, to the gateway itself. The passenger authorizer was called without the gateway's key.
-
-    {"reason": "GATEWAY_KEY_INVALID", "domain": "ridehail", "metadata": {}}
-"""
-ERROR_REASON_ROAD_SWITCH_NOT_ALLOWED: ErrorReason.ValueType  # 21
+ERROR_REASON_ROAD_SWITCH_NOT_ALLOWED: ErrorReason.ValueType  # 20
 """FAILED_PRECONDITION, HTTP 406. The order's road cannot be switched.
 
     {"reason": "ROAD_SWITCH_NOT_ALLOWED", "domain": "ridehail",
      "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
 """
-ERROR_REASON_ROAD_SWITCH_CONFLICT: ErrorReason.ValueType  # 22
+ERROR_REASON_ROAD_SWITCH_CONFLICT: ErrorReason.ValueType  # 21
 """ALREADY_EXISTS. The order has a switch of exactly this moment to the other road. The app has to send its switch with
 another `created`.
 
     {"reason": "ROAD_SWITCH_CONFLICT", "domain": "ridehail",
      "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
 """
-ERROR_REASON_PRICE_CHANGES_OUT_OF_ORDER: ErrorReason.ValueType  # 23
+ERROR_REASON_PRICE_CHANGES_OUT_OF_ORDER: ErrorReason.ValueType  # 22
 """FAILED_PRECONDITION. The switch would reset the order's price, but the document's record of such resets would then
 not be in the order of time; nothing was changed.
 
