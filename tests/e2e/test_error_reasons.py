@@ -180,7 +180,7 @@ def switchable(*, can_switch_road: bool = True, **changes: bool) -> Callable[[Wo
 
 
 async def price_changes_out_of_order(world: World) -> tuple[Seen, Seen]:
-    change = {"type": "taximeter_price", "created": "2026-11-20T12:00:00Z", "value": True}
+    change: JsonObject = {"type": "taximeter_price", "created": "2026-11-20T12:00:00Z", "value": True}
     await put_order(world, {"order": {"fixed_price": {"price": 1}}, "changes": {"objects": [change]}})
     return await switchable()(world)
 

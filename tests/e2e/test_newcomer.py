@@ -173,7 +173,7 @@ def test_by_the_client_library(deployment: Deployment) -> None:
 
     created = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
     with client("routestats") as routestats, client("processing") as processing, client("api-proxy") as api_proxy:
-        routestats.save_offer(offer_id="client-offer")
+        assert routestats.save_offer(offer_id="client-offer")
         processing.enqueue_order_save(
             order_id="client-order",
             created=created,

@@ -1,0 +1,72 @@
+"""Kills with signal 9 whatever keeps or moves data, one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+from pathlib import Path
+
+import psutil
+
+from tests.crash.journal import Journal
+from tests.support.up import RIDEHAIL, RunningCommand
+
+JOBS = ("archive", "purge-orders", "archive", "purge-offers")
+
+
+class Killer:
+    """Server, task worker, Postgres, and the retention jobs, which it also keeps running."""
+
+    def __init__(self, suite: RunningCommand, journal: Journal, random_numbers: random.Random) -> None:
+        self._suite = suite
+        self._journal = journal
+        self._random = random_numbers
+        self._job: asyncio.subprocess.Process | None = None
+
+    async def kill(self, times: int) -> None:
+        """Kills so many times, with pauses in which things come back."""
+        for _ in range(times):
+            await asyncio.sleep(self._random.uniform(0.5, 3.0))
+            victim = self._random.choice(["server", "worker", "postgres", "job"])
+            if (number := self._pid(victim)) is not None:
+                os.kill(number, signal.SIGKILL)
+                self._journal.count_kill(victim)
+
+    async def keep_jobs_running(self, stop: asyncio.Event) -> None:
+        """Runs a retention job after the other, whatever becomes of each."""
+        while not stop.is_set():
+            self._job = await self.start_job(self._random.choice(JOBS))
+            await self._job.wait()
+            self._job = None
+
+    async def start_job(self, name: str) -> asyncio.subprocess.Process:
+        """Starts a retention job by hand, with small batches, so that there are many steps to be killed in."""
+        return await asyncio.create_subprocess_exec(
+            *(str(RIDEHAIL), "toll-roads", name, "--data-dir", str(self._suite.data_dir), "--batch-size", "7"),
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+
+    def _pid(self, victim: str) -> int | None:
+        if victim == "postgres":
+            return _postmaster(self._suite.data_dir)
+        if victim == "job":
+            return self._job.pid if self._job is not None and self._job.returncode is None else None
+        role = {"server": "serve-1", "worker": "work-1"}[victim]
+        for process in self._suite.descendants():
+            try:
+                if role in process.cmdline():
+                    return int(process.pid)
+            except psutil.Error:
+                continue  # it has just ended
+        return None
+
+
+def _postmaster(data_dir: Path) -> int | None:
+    try:
+        number = int((data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[0])
+    except (OSError, ValueError, IndexError):
+        return None  # it has just been killed
+    return number if psutil.pid_exists(number) else None
