@@ -88,15 +88,15 @@ async def build(
     storages: dict[str, Storage] = {}
     async with AsyncExitStack() as stack:
         for definition in definitions:
-            config = None
-            if definition.config is not None:
-                config = LiveConfig(settings.config_dir / definition.config[0], definition.config[1])
-                files.append(config)
+            configs = {
+                name: LiveConfig(settings.config_dir / name, model) for name, model in definition.configs.items()
+            }
+            files.extend(configs.values())
             if definition.schema is not None:
                 storages[definition.name] = await stack.enter_async_context(_storage(definition, settings, tuning))
             context = ServiceContext(
                 storage=storages.get(definition.name),
-                config=config,
+                configs=configs,
                 experiments=experiments,
                 clock=clock,
                 channels=await _channels(stack, definition, settings),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,7 @@ class ServiceContext:
 
     Attributes:
         storage: Present where the definition names a schema.
-        config: The live content of the service's configuration file, of the model that the definition names.
+        configs: The live content of each configuration file that the definition names, by the file's name.
         experiments: Who takes part in which experiment.
         clock: Tells the time.
         channels: An open channel to each neighbour that the definition names.
@@ -80,7 +80,7 @@ class ServiceContext:
     """
 
     storage: Storage | None
-    config: LiveConfig[Any] | None  # its model is the definition's
+    configs: Mapping[str, LiveConfig[Any]]  # their models are the definition's
     experiments: Experiments
     clock: Clock
     channels: Mapping[str, grpc.aio.Channel]
@@ -182,7 +182,8 @@ class ServiceDefinition:
         contracts: What it serves.
         build: Makes it; entered at the start, left after the last call has ended.
         schema: Its schema in Postgres, which is also the name of its folder of migrations; None: it keeps nothing.
-        config: Name and model of its configuration file.
+        configs: The configuration files that it reads: name -> model. A file may be read by several services, each with a
+            model of its own.
         neighbours: The services that it calls.
         demo: Loads its part of the demo world; returns what a newcomer may try.
     """
@@ -191,6 +192,6 @@ class ServiceDefinition:
     contracts: Sequence[Contract]
     build: Callable[[ServiceContext], AbstractAsyncContextManager[RunningService]]
     schema: str | None = None
-    config: tuple[str, type[BaseModel]] | None = None
+    configs: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     neighbours: Sequence[str] = ()
     demo: Callable[[Demo], Awaitable[Sequence[Example]]] | None = None

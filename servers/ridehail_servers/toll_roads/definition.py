@@ -20,6 +20,7 @@ from .roads import RoadsByOffer, RoadsByOrder
 from .service import PassengerTollRoadsServicer, Roads, TollRoadsServicer
 from .store import TollRoadsStore
 
+_CONFIG = "toll_roads.yaml"
 _SERVICES = toll_roads_api_pb2.DESCRIPTOR.services_by_name
 
 
@@ -27,7 +28,6 @@ _SERVICES = toll_roads_api_pb2.DESCRIPTOR.services_by_name
 async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     """Makes the service for one process."""
     assert context.storage is not None
-    assert context.config is not None
     database, queue, config = context.storage.database, context.storage.queue, context.config
     store = TollRoadsStore()
     saves = OrderSaves(database, store, queue, context.clock)
@@ -48,7 +48,7 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
 DEFINITION = ServiceDefinition(
     name="toll-roads",
     schema="toll_roads",
-    config=("toll_roads.yaml", TollRoadsConfig),
+    configs={_CONFIG: TollRoadsConfig},
     neighbours=("order-core",),
     contracts=(
         Contract(_SERVICES["TollRoadsService"], toll_roads_api_pb2_grpc.add_TollRoadsServiceServicer_to_server),

@@ -149,6 +149,16 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "PRICE_CHANGES_OUT_OF_ORDER", "domain": "ridehail",
          "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
     """
+    ERROR_REASON_EULA_NOT_FOUND: _ErrorReason.ValueType  # 23
+    """NOT_FOUND. No such agreement is configured.
+
+        {"reason": "EULA_NOT_FOUND", "domain": "ridehail", "metadata": {"eula_id": "surge_il"}}
+    """
+    ERROR_REASON_EULA_NOT_REJECTABLE: _ErrorReason.ValueType  # 24
+    """FAILED_PRECONDITION. The agreement can be accepted or left unanswered, but not rejected.
+
+        {"reason": "EULA_NOT_REJECTABLE", "domain": "ridehail", "metadata": {"eula_id": "surge_il"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. Each comment gives the code (and the HTTP status, where it is not the code's usual one), then a
@@ -275,5 +285,15 @@ not be in the order of time; nothing was changed.
 
     {"reason": "PRICE_CHANGES_OUT_OF_ORDER", "domain": "ridehail",
      "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
+"""
+ERROR_REASON_EULA_NOT_FOUND: ErrorReason.ValueType  # 23
+"""NOT_FOUND. No such agreement is configured.
+
+    {"reason": "EULA_NOT_FOUND", "domain": "ridehail", "metadata": {"eula_id": "surge_il"}}
+"""
+ERROR_REASON_EULA_NOT_REJECTABLE: ErrorReason.ValueType  # 24
+"""FAILED_PRECONDITION. The agreement can be accepted or left unanswered, but not rejected.
+
+    {"reason": "EULA_NOT_REJECTABLE", "domain": "ridehail", "metadata": {"eula_id": "surge_il"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

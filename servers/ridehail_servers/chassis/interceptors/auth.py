@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 
 from ridehail_servers.chassis.access import AccessPolicy
+from ridehail_servers.chassis.caller import set_caller
 from ridehail_servers.chassis.config import LiveConfig
 from ridehail_servers.chassis.errors import Code, DomainError
 from ridehail_servers.chassis.methods import MethodTable, ServedMethod
@@ -67,6 +68,7 @@ class AuthInterceptor(CallInterceptor):
         metadata = metadata_of(context)
         caller, bound_to = self._authenticate(metadata, served)
         current_record().caller = caller
+        set_caller(caller)
         if caller not in self._access.value.methods.get(served.name, ()):
             raise CallerNotAllowed(caller, served.name)
         if served.for_passengers:

@@ -1,0 +1,21 @@
+"""The service that makes the call which is being handled."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+
+_current: ContextVar[str] = ContextVar("caller", default="")
+
+
+def current_caller() -> str:
+    """Returns the calling service, as its verified ticket names it; "gateway" for a passenger's call."""
+    return _current.get()
+
+
+def set_caller(caller: str) -> None:
+    """Remembers the caller for the rest of the call.
+
+    Args:
+        caller: Of a verified ticket.
+    """
+    _current.set(caller)
