@@ -182,8 +182,8 @@ class ServiceDefinition:
         contracts: What it serves.
         build: Makes it; entered at the start, left after the last call has ended.
         schema: Its schema in Postgres, which is also the name of its folder of migrations; None: it keeps nothing.
-        configs: The configuration files that it reads: name -> model. A file may be read by several services, each with a
-            model of its own.
+        configs: The configuration files that it reads: name -> model. Several services may read one file, each with its
+            own model.
         neighbours: The services that it calls.
         demo: Loads its part of the demo world; returns what a newcomer may try.
     """

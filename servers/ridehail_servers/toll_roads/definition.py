@@ -28,7 +28,7 @@ _SERVICES = toll_roads_api_pb2.DESCRIPTOR.services_by_name
 async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     """Makes the service for one process."""
     assert context.storage is not None
-    database, queue, config = context.storage.database, context.storage.queue, context.config
+    database, queue, config = context.storage.database, context.storage.queue, context.configs[_CONFIG]
     store = TollRoadsStore()
     saves = OrderSaves(database, store, queue, context.clock)
     order_core = OrderCore(AsyncOrderCoreClient(context.channels["order-core"], ticket=context.tickets))
