@@ -43,7 +43,6 @@ from ridehail_clients.errors import (
 from ridehail_clients.json_values import JsonInput, JsonObject, JsonValue
 from ridehail_clients.models import ActiveOrder, ActiveOrders, OrderFields, OrderInfo, OrderRoad, OrderRoads
 from ridehail_clients.retry import RetryPolicy
-from ridehail_clients.road_fallback import RoadCache
 from ridehail_clients.tickets import TicketSource, static_ticket, ticket_from_env
 
 __all__ = [
@@ -79,7 +78,6 @@ __all__ = [
     "PassengerTollRoadsClient",
     "PriceChangesOutOfOrder",
     "RetryPolicy",
-    "RoadCache",
     "RoadSwitchConflict",
     "RoadSwitchNotAllowed",
     "ServiceError",
