@@ -5,8 +5,14 @@ safe to repeat are repeated. `call_context` passes deadline and request id of an
 made while it is handled.
 """
 
+from ridehail_clients._async.api_proxy import AsyncRoutestatsClient, AsyncZoneInfoClient
+from ridehail_clients._async.eulas import AsyncEulasClient, AsyncPassengerEulasClient
+from ridehail_clients._async.eulas_flow import AsyncEulasFlow
 from ridehail_clients._async.order_core import AsyncOrderCoreClient
 from ridehail_clients._async.toll_roads import AsyncPassengerTollRoadsClient, AsyncTollRoadsClient
+from ridehail_clients._sync.api_proxy import RoutestatsClient, ZoneInfoClient
+from ridehail_clients._sync.eulas import EulasClient, PassengerEulasClient
+from ridehail_clients._sync.eulas_flow import EulasFlow
 from ridehail_clients._sync.order_core import OrderCoreClient
 from ridehail_clients._sync.toll_roads import PassengerTollRoadsClient, TollRoadsClient
 from ridehail_clients.channel import open_async_channel, open_sync_channel
@@ -17,6 +23,8 @@ from ridehail_clients.errors import (
     ClientClosed,
     DatabaseUnavailable,
     DeadlineExceeded,
+    EulaNotFound,
+    EulaNotRejectable,
     FieldViolation,
     GatewayKeyInvalid,
     InternalError,
@@ -40,8 +48,24 @@ from ridehail_clients.errors import (
     TicketWrongDestination,
     TransportUnavailable,
 )
+from ridehail_clients.eula_answers import EulaList, RefusedDecision, SaveReport
 from ridehail_clients.json_values import JsonInput, JsonObject, JsonValue
-from ridehail_clients.models import ActiveOrder, ActiveOrders, OrderFields, OrderInfo, OrderRoad, OrderRoads
+from ridehail_clients.models import (
+    ActiveOrder,
+    ActiveOrders,
+    Eula,
+    EulaDecision,
+    EulaFilter,
+    EulaState,
+    EulaStatus,
+    HiddenTariff,
+    OrderFields,
+    OrderInfo,
+    OrderRoad,
+    OrderRoads,
+    RouteStats,
+    ZoneInfo,
+)
 from ridehail_clients.retry import RetryPolicy
 from ridehail_clients.tickets import TicketSource, static_ticket, ticket_from_env
 
@@ -49,16 +73,32 @@ __all__ = [
     "ERRORS_BY_REASON",
     "ActiveOrder",
     "ActiveOrders",
+    "AsyncEulasClient",
+    "AsyncEulasFlow",
     "AsyncOrderCoreClient",
+    "AsyncPassengerEulasClient",
     "AsyncPassengerTollRoadsClient",
+    "AsyncRoutestatsClient",
     "AsyncTollRoadsClient",
+    "AsyncZoneInfoClient",
     "CallTimedOut",
     "CallerNotAllowed",
     "ClientClosed",
     "DatabaseUnavailable",
     "DeadlineExceeded",
+    "Eula",
+    "EulaDecision",
+    "EulaFilter",
+    "EulaList",
+    "EulaNotFound",
+    "EulaNotRejectable",
+    "EulaState",
+    "EulaStatus",
+    "EulasClient",
+    "EulasFlow",
     "FieldViolation",
     "GatewayKeyInvalid",
+    "HiddenTariff",
     "InternalError",
     "InvalidRequest",
     "JsonInput",
@@ -74,12 +114,17 @@ __all__ = [
     "OrderRoads",
     "OrderVersionConflict",
     "Overloaded",
+    "PassengerEulasClient",
     "PassengerMissing",
     "PassengerTollRoadsClient",
     "PriceChangesOutOfOrder",
+    "RefusedDecision",
     "RetryPolicy",
     "RoadSwitchConflict",
     "RoadSwitchNotAllowed",
+    "RouteStats",
+    "RoutestatsClient",
+    "SaveReport",
     "ServiceError",
     "SessionExpired",
     "SessionInvalid",
@@ -91,6 +136,8 @@ __all__ = [
     "TicketWrongDestination",
     "TollRoadsClient",
     "TransportUnavailable",
+    "ZoneInfo",
+    "ZoneInfoClient",
     "open_async_channel",
     "open_sync_channel",
     "static_ticket",

@@ -221,6 +221,18 @@ class GatewayKeyInvalid(ServiceError):
     REASON = "GATEWAY_KEY_INVALID"
 
 
+class EulaNotFound(ServiceError):
+    """There is no agreement `metadata["eula_id"]` in the configuration. NOT_FOUND."""
+
+    REASON = "EULA_NOT_FOUND"
+
+
+class EulaNotRejectable(ServiceError):
+    """The agreement `metadata["eula_id"]` can be accepted or left unanswered, but not rejected. FAILED_PRECONDITION."""
+
+    REASON = "EULA_NOT_REJECTABLE"
+
+
 ERRORS_BY_REASON: Mapping[str, type[ServiceError]] = MappingProxyType(
     {
         error.REASON: error
@@ -247,6 +259,8 @@ ERRORS_BY_REASON: Mapping[str, type[ServiceError]] = MappingProxyType(
             RoadSwitchNotAllowed,
             RoadSwitchConflict,
             PriceChangesOutOfOrder,
+            EulaNotFound,
+            EulaNotRejectable,
         )
     }
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from ridehail_clients.json_values import JsonObject
 
@@ -98,3 +99,120 @@ class ActiveOrders:
     orders: tuple[ActiveOrder, ...]
     can_make_more_orders: bool | None
     no_more_orders_reason: str | None
+
+
+class EulaFilter(StrEnum):
+    """Which agreements are listed."""
+
+    UNKNOWN = "unknown"
+    """Those of the zone that the user has no valid decision on."""
+    ACCEPTED = "accepted"
+    """Those that the user has accepted, of all zones."""
+    REJECTED = "rejected"
+    """Those that the user has rejected, of all zones."""
+    SIGNED = "signed"
+    """Accepted and rejected."""
+    ALL = "all"
+    """Unknown and signed."""
+
+
+class EulaState(StrEnum):
+    """Where a user stands with an agreement."""
+
+    UNKNOWN = "unknown"
+    """No decision that is still valid. Never an answer."""
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class Eula:
+    """An agreement, as a user sees it. One that has left the configuration has neither type nor texts.
+
+    Attributes:
+        eula_id: The agreement.
+        type: What kind of agreement it is, as in `surge`.
+        status: Where the user stands.
+        title: Its title, in the language of the request.
+        text: Its text, in the language of the request.
+        url: Where all of it can be read; empty: nowhere else.
+        rejectable: Whether it may be rejected.
+        valid_till: Until when the decision is valid (UTC); None: there is no decision.
+        updated_at: When the decision was made (UTC); None: there is no decision.
+    """
+
+    eula_id: str
+    type: str
+    status: EulaState
+    title: str
+    text: str
+    url: str
+    rejectable: bool
+    valid_till: datetime | None
+    updated_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class EulaDecision:
+    """A user's answer to an agreement.
+
+    Attributes:
+        eula_id: The agreement, 1 to 128 printable characters.
+        status: `EulaState.ACCEPTED` or `EulaState.REJECTED`.
+    """
+
+    eula_id: str
+    status: EulaState
+
+
+@dataclass(frozen=True, slots=True)
+class EulaStatus:
+    """Where a user stands with an agreement, or with all agreements of a type.
+
+    Attributes:
+        eula_id: The agreement. Asked by type: the one that decided, empty when none did.
+        type: The type; empty for an agreement that is not in the configuration.
+        status: Where the user stands.
+    """
+
+    eula_id: str
+    type: str
+    status: EulaState
+
+
+@dataclass(frozen=True, slots=True)
+class HiddenTariff:
+    """A tariff that is not shown.
+
+    Attributes:
+        tariff: The tariff.
+        reason: Why, as in `eula_unknown` or `eulas_unavailable`; later servers may know further ones.
+    """
+
+    tariff: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouteStats:
+    """Which tariffs may be shown. Every tariff of the request is in exactly one of the two lists, once.
+
+    Attributes:
+        tariffs: Those that may be shown, in the order of the request.
+        hidden: The others, in the order of the request.
+    """
+
+    tariffs: tuple[str, ...]
+    hidden: tuple[HiddenTariff, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneInfo:
+    """What a zone asks of a rider.
+
+    Attributes:
+        need_acceptance: The agreements of the zone that the rider has yet to answer; None when that cannot be told,
+            which is not the same as none.
+    """
+
+    need_acceptance: tuple[Eula, ...] | None

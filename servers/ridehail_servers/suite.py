@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from ridehail.common.v1 import options_pb2
 from ridehail_clients.contract import service_audience
 
+from .api_proxy.definition import DEFINITION as API_PROXY
 from .chassis.service_definition import ServiceDefinition
+from .eulas.definition import DEFINITION as EULAS
 from .passenger_authorizer.definition import definition as passenger_authorizer
 from .reference.order_core.definition import DEFINITION as ORDER_CORE
 from .toll_roads.definition import DEFINITION as TOLL_ROADS
@@ -15,6 +17,8 @@ from .toll_roads.definition import DEFINITION as TOLL_ROADS
 _SERVICES = (
     TOLL_ROADS,
     ORDER_CORE,
+    EULAS,
+    API_PROXY,
 )
 
 

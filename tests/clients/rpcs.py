@@ -12,8 +12,8 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import Default
 
-import ridehail_clients  # noqa: F401  # loads the descriptors into the default pool
 from ridehail.common.v1 import error_reason_pb2
+from ridehail_clients import EulaDecision, EulaFilter, EulaState
 
 DESCRIPTORS = Path(error_reason_pb2.__file__).parents[2] / "descriptors.binpb"
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, 890123, tzinfo=UTC)
@@ -29,6 +29,13 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "OrderCoreService/SetOrderFields": {"order_id": "order", "set": {"order.status": "driving"}},
     "OrderCoreService/GetOrderInfo": {"order_id": "order"},
     "OrderCoreService/ListActiveOrders": {"yandex_uid": "uid"},
+    "EulasService/ListEulas": {"yandex_uid": "uid", "filter": EulaFilter.SIGNED},
+    "EulasService/SaveEulas": {"yandex_uid": "uid", "eulas": [EulaDecision("surge_il", EulaState.ACCEPTED)]},
+    "EulasService/CheckEulas": {"yandex_uid": "uid", "eula_types": ["surge"]},
+    "PassengerEulasService/ListEulas": {"filter": EulaFilter.SIGNED},
+    "PassengerEulasService/SaveEulas": {"eulas": [EulaDecision("surge_il", EulaState.ACCEPTED)]},
+    "RoutestatsService/GetRouteStats": {"zone_name": "tel_aviv", "tariffs": ["econom"]},
+    "ZoneInfoService/GetZoneInfo": {"zone_name": "tel_aviv"},
 }
 
 

@@ -18,6 +18,10 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api_proxy
+from ridehail.apiproxy.v1 import api_proxy_api_pb2_grpc as api_proxy_grpc
+from ridehail.eulas.v1 import eulas_api_pb2 as eulas
+from ridehail.eulas.v1 import eulas_api_pb2_grpc as eulas_grpc
 from ridehail.ordercore.v1 import order_core_api_pb2 as order_core
 from ridehail.ordercore.v1 import order_core_api_pb2_grpc as order_core_grpc
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
@@ -26,6 +30,8 @@ from ridehail.tollroads.v1 import toll_roads_api_pb2_grpc as toll_roads_grpc
 Response = TypeVar("Response", bound=Message)
 # What one attempt is answered; None means the empty answer.
 Answer: TypeAlias = Callable[[grpc.ServicerContext], Message | None]
+# An answer that depends on what is asked.
+Behaviour: TypeAlias = Callable[[Any, grpc.ServicerContext], Message | None]
 
 
 @dataclass(frozen=True)
@@ -41,10 +47,11 @@ class Received:
 
 @dataclass
 class ScriptedServer:
-    """Answers the attempts in the order of `answers`; the last one is repeated."""
+    """Answers the attempts in the order of `answers`, the last one being repeated; or by `behaviour`, if it is set."""
 
     target: str = ""
     answers: list[Answer] = field(default_factory=lambda: [reply()])
+    behaviour: Behaviour | None = None
     received: list[Received] = field(default_factory=list)
     first_received: threading.Event = field(default_factory=threading.Event)
     hanging_ended: threading.Event = field(default_factory=threading.Event)
@@ -74,6 +81,8 @@ class ScriptedServer:
         )
         answer = self.answers[min(len(self.received), len(self.answers)) - 1]
         self.first_received.set()
+        if self.behaviour is not None:
+            return cast("Response", self.behaviour(request, context) or empty)
         return cast("Response", answer(context) or empty)
 
 
@@ -195,6 +204,63 @@ class OrderCore(order_core_grpc.OrderCoreServiceServicer):
         return self._server.play(request, context, order_core.ListActiveOrdersResponse())
 
 
+class Eulas(eulas_grpc.EulasServiceServicer):
+    """Eulas by script."""
+
+    def __init__(self, server: ScriptedServer) -> None:
+        self._server = server
+
+    def ListEulas(self, request: eulas.ListEulasRequest, context: grpc.ServicerContext) -> eulas.ListEulasResponse:
+        return self._server.play(request, context, eulas.ListEulasResponse())
+
+    def SaveEulas(self, request: eulas.SaveEulasRequest, context: grpc.ServicerContext) -> eulas.SaveEulasResponse:
+        return self._server.play(request, context, eulas.SaveEulasResponse())
+
+    def CheckEulas(self, request: eulas.CheckEulasRequest, context: grpc.ServicerContext) -> eulas.CheckEulasResponse:
+        return self._server.play(request, context, eulas.CheckEulasResponse())
+
+
+class PassengerEulas(eulas_grpc.PassengerEulasServiceServicer):
+    """Passengers' eulas by script."""
+
+    def __init__(self, server: ScriptedServer) -> None:
+        self._server = server
+
+    def ListEulas(
+        self, request: eulas.PassengerEulasServiceListEulasRequest, context: grpc.ServicerContext
+    ) -> eulas.PassengerEulasServiceListEulasResponse:
+        return self._server.play(request, context, eulas.PassengerEulasServiceListEulasResponse())
+
+    def SaveEulas(
+        self, request: eulas.PassengerEulasServiceSaveEulasRequest, context: grpc.ServicerContext
+    ) -> eulas.PassengerEulasServiceSaveEulasResponse:
+        return self._server.play(request, context, eulas.PassengerEulasServiceSaveEulasResponse())
+
+
+class Routestats(api_proxy_grpc.RoutestatsServiceServicer):
+    """Routestats by script."""
+
+    def __init__(self, server: ScriptedServer) -> None:
+        self._server = server
+
+    def GetRouteStats(
+        self, request: api_proxy.GetRouteStatsRequest, context: grpc.ServicerContext
+    ) -> api_proxy.GetRouteStatsResponse:
+        return self._server.play(request, context, api_proxy.GetRouteStatsResponse())
+
+
+class ZoneInfo(api_proxy_grpc.ZoneInfoServiceServicer):
+    """Zone info by script."""
+
+    def __init__(self, server: ScriptedServer) -> None:
+        self._server = server
+
+    def GetZoneInfo(
+        self, request: api_proxy.GetZoneInfoRequest, context: grpc.ServicerContext
+    ) -> api_proxy.GetZoneInfoResponse:
+        return self._server.play(request, context, api_proxy.GetZoneInfoResponse())
+
+
 @contextmanager
 def running_server(*, with_health: bool = True) -> Iterator[ScriptedServer]:
     """Runs a server on a free port."""
@@ -203,6 +269,10 @@ def running_server(*, with_health: bool = True) -> Iterator[ScriptedServer]:
     toll_roads_grpc.add_TollRoadsServiceServicer_to_server(TollRoads(scripted), server)
     toll_roads_grpc.add_PassengerTollRoadsServiceServicer_to_server(PassengerTollRoads(scripted), server)
     order_core_grpc.add_OrderCoreServiceServicer_to_server(OrderCore(scripted), server)
+    eulas_grpc.add_EulasServiceServicer_to_server(Eulas(scripted), server)
+    eulas_grpc.add_PassengerEulasServiceServicer_to_server(PassengerEulas(scripted), server)
+    api_proxy_grpc.add_RoutestatsServiceServicer_to_server(Routestats(scripted), server)
+    api_proxy_grpc.add_ZoneInfoServiceServicer_to_server(ZoneInfo(scripted), server)
     if with_health:
         health_pb2_grpc.add_HealthServicer_to_server(scripted.health, server)
         scripted.health.set("", health_pb2.HealthCheckResponse.SERVING)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import grpc
 import pytest
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
@@ -13,17 +14,28 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api_proxy
+from ridehail.eulas.v1 import eulas_api_pb2 as eulas
 from ridehail.ordercore.v1 import order_core_api_pb2 as order_core
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
 from ridehail_clients import (
     ActiveOrder,
     ActiveOrders,
+    Eula,
+    EulaDecision,
+    EulaFilter,
+    EulaState,
+    EulaStatus,
+    HiddenTariff,
     JsonInput,
     JsonValue,
     OrderFields,
     OrderInfo,
     OrderRoad,
     OrderRoads,
+    RouteStats,
+    ServiceError,
+    ZoneInfo,
 )
 from ridehail_clients._messages.fields import from_timestamp, to_timestamp
 from ridehail_clients.json_values import from_struct, to_struct
@@ -33,6 +45,32 @@ from tests.clients.scripted_server import ScriptedServer, reply
 MOSCOW = timezone(timedelta(hours=3))
 NOON = datetime(2026, 3, 4, 12, 0, 0, 123456, tzinfo=UTC)
 NOON_TEXT = "2026-03-04T12:00:00.123456Z"
+SURGE_JSON = {
+    "eula_id": "surge_il",
+    "type": "surge",
+    "status": "accepted",
+    "title": "Surge",
+    "text": "Fares may rise.",
+    "url": "https://example.com/surge",
+    "rejectable": True,
+    "valid_till": "2027-03-04T12:00:00Z",
+    "updated_at": NOON_TEXT,
+}
+SURGE = Eula(
+    eula_id="surge_il",
+    type="surge",
+    status=EulaState.ACCEPTED,
+    title="Surge",
+    text="Fares may rise.",
+    url="https://example.com/surge",
+    rejectable=True,
+    valid_till=datetime(2027, 3, 4, 12, tzinfo=UTC),
+    updated_at=NOON,
+)
+UNANSWERED = Eula("belts", "", EulaState.UNKNOWN, "", "", "", rejectable=False, valid_till=None, updated_at=None)
+BOTH_JSON: list[dict[str, object]] = [SURGE_JSON, {"eula_id": "belts", "status": "unknown"}]
+ANSWERS = [EulaDecision("surge_il", EulaState.REJECTED), EulaDecision("surge_il", EulaState.ACCEPTED)]
+ANSWERS_JSON = [{"eula_id": "surge_il", "status": "rejected"}, {"eula_id": "surge_il", "status": "accepted"}]
 
 
 @dataclass(frozen=True)
@@ -226,6 +264,120 @@ CASES = [
         order_core.ListActiveOrdersResponse(),
         ActiveOrders(orders=(), can_make_more_orders=None, no_more_orders_reason=None),
     ),
+    Case(
+        "EulasClient",
+        "list_eulas",
+        {
+            "yandex_uid": "uid",
+            "filter": EulaFilter.ALL,
+            "zone_name": "tel_aviv",
+            "country": "isr",
+            "tariffs": ("econom", "vip"),
+            "locale": "he",
+        },
+        ParseDict(
+            {
+                "yandex_uid": "uid",
+                "filter": "all",
+                "zone_name": "tel_aviv",
+                "country": "isr",
+                "tariffs": ["econom", "vip"],
+                "locale": "he",
+            },
+            eulas.ListEulasRequest(),
+        ),
+        ParseDict({"eulas": BOTH_JSON}, eulas.ListEulasResponse()),
+        (SURGE, UNANSWERED),
+    ),
+    Case(
+        "EulasClient",
+        "list_eulas",
+        {"yandex_uid": "uid", "filter": EulaFilter.SIGNED},
+        eulas.ListEulasRequest(yandex_uid="uid", filter="signed"),
+        eulas.ListEulasResponse(),
+        (),
+    ),
+    Case(
+        "EulasClient",
+        "save_eulas",
+        {"yandex_uid": "uid", "eulas": ANSWERS},
+        ParseDict({"yandex_uid": "uid", "eulas": ANSWERS_JSON}, eulas.SaveEulasRequest()),
+        eulas.SaveEulasResponse(refresh=["routestats"]),
+        ("routestats",),
+    ),
+    Case(
+        "EulasClient",
+        "check_eulas",
+        {"yandex_uid": "uid", "eula_ids": ["surge_il"]},
+        eulas.CheckEulasRequest(yandex_uid="uid", eula_ids=["surge_il"]),
+        ParseDict(
+            {"eulas": [{"eula_id": "surge_il", "type": "surge", "status": "rejected"}]}, eulas.CheckEulasResponse()
+        ),
+        (EulaStatus("surge_il", "surge", EulaState.REJECTED),),
+    ),
+    Case(
+        "EulasClient",
+        "check_eulas",
+        {"yandex_uid": "uid", "eula_types": ["surge"]},
+        eulas.CheckEulasRequest(yandex_uid="uid", eula_types=["surge"]),
+        ParseDict({"eulas": [{"type": "surge", "status": "unknown"}]}, eulas.CheckEulasResponse()),
+        (EulaStatus("", "surge", EulaState.UNKNOWN),),
+    ),
+    Case(
+        "PassengerEulasClient",
+        "list_eulas",
+        {"filter": EulaFilter.UNKNOWN, "zone_name": "tel_aviv", "country": "isr", "tariffs": ["econom"]},
+        eulas.PassengerEulasServiceListEulasRequest(
+            filter="unknown", zone_name="tel_aviv", country="isr", tariffs=["econom"]
+        ),
+        ParseDict({"eulas": BOTH_JSON}, eulas.PassengerEulasServiceListEulasResponse()),
+        (SURGE, UNANSWERED),
+    ),
+    Case(
+        "PassengerEulasClient",
+        "save_eulas",
+        {"eulas": ANSWERS},
+        ParseDict({"eulas": ANSWERS_JSON}, eulas.PassengerEulasServiceSaveEulasRequest()),
+        eulas.PassengerEulasServiceSaveEulasResponse(),
+        (),
+    ),
+    Case(
+        "RoutestatsClient",
+        "get_route_stats",
+        {"zone_name": "tel_aviv", "tariffs": ["econom", "surge"]},
+        api_proxy.GetRouteStatsRequest(zone_name="tel_aviv", tariffs=["econom", "surge"]),
+        ParseDict(
+            {"tariffs": ["econom"], "hidden": [{"tariff": "surge", "reason": "eula_unknown"}]},
+            api_proxy.GetRouteStatsResponse(),
+        ),
+        RouteStats(tariffs=("econom",), hidden=(HiddenTariff("surge", "eula_unknown"),)),
+    ),
+    Case(
+        "ZoneInfoClient",
+        "get_zone_info",
+        {"zone_name": "tel_aviv"},
+        api_proxy.GetZoneInfoRequest(zone_name="tel_aviv"),
+        ParseDict(
+            {"need_acceptance": [SURGE_JSON | {"of_a_later_release": 1}, BOTH_JSON[1]]}, api_proxy.GetZoneInfoResponse()
+        ),
+        ZoneInfo(need_acceptance=(SURGE, UNANSWERED)),
+    ),
+    Case(
+        "ZoneInfoClient",
+        "get_zone_info",
+        {"zone_name": "tel_aviv"},
+        api_proxy.GetZoneInfoRequest(zone_name="tel_aviv"),
+        ParseDict({"need_acceptance": []}, api_proxy.GetZoneInfoResponse()),
+        ZoneInfo(need_acceptance=()),
+    ),
+    Case(
+        "ZoneInfoClient",
+        "get_zone_info",
+        {"zone_name": "tel_aviv"},
+        api_proxy.GetZoneInfoRequest(zone_name="tel_aviv"),
+        api_proxy.GetZoneInfoResponse(),
+        ZoneInfo(need_acceptance=None),
+    ),
 ]
 
 
@@ -240,6 +392,41 @@ async def test_arguments_become_the_request_and_the_answer_becomes_python_values
     assert server.received[0].request == case.request
     assert returned == case.result
     assert type(returned) is type(case.result)
+
+
+NO_EULAS: list[object] = [{"status": "expired"}, {"status": 7}, {"valid_till": "soon"}, "surge_il", 7, None, []]
+
+
+def zone_info_of(*elements: object) -> api_proxy.GetZoneInfoResponse:
+    return ParseDict({"need_acceptance": list(elements)}, api_proxy.GetZoneInfoResponse())
+
+
+@pytest.mark.parametrize(
+    ("call", "answer"),
+    [
+        (
+            ("PassengerEulasClient", "list_eulas", {"filter": EulaFilter.SIGNED}),
+            ParseDict({"eulas": [{"status": "expired"}]}, eulas.PassengerEulasServiceListEulasResponse()),
+        ),
+        (
+            ("EulasClient", "check_eulas", {"yandex_uid": "uid", "eula_types": ["surge"]}),
+            ParseDict({"eulas": [{"type": "surge"}]}, eulas.CheckEulasResponse()),
+        ),
+        *(
+            (("ZoneInfoClient", "get_zone_info", {"zone_name": "tel_aviv"}), zone_info_of(element))
+            for element in NO_EULAS
+        ),
+    ],
+)
+async def test_an_answer_that_the_contract_does_not_know_is_an_error_of_the_service(
+    server: ScriptedServer, flavour: Flavour, call: tuple[str, str, dict[str, Any]], answer: Message
+) -> None:
+    server.script(reply(answer))
+
+    with pytest.raises(ServiceError) as raised:
+        await flavour.call(server.target, *call)
+
+    assert raised.value.code is grpc.StatusCode.INTERNAL
 
 
 @pytest.mark.parametrize(
@@ -265,6 +452,11 @@ async def test_a_naive_datetime_is_refused(
         ("OrderCoreClient", "get_order_fields", {"order_id": "order", "fields": "order.status"}),
         ("OrderCoreClient", "set_order_fields", {"order_id": "order", "unset": "order.status"}),
         ("OrderCoreClient", "set_order_fields", {"order_id": "order", "push": {"order.tags": "tag"}}),
+        ("EulasClient", "check_eulas", {"yandex_uid": "uid", "eula_ids": "surge_il"}),
+        ("EulasClient", "check_eulas", {"yandex_uid": "uid", "eula_types": "surge"}),
+        ("EulasClient", "list_eulas", {"yandex_uid": "uid", "filter": EulaFilter.SIGNED, "tariffs": "econom"}),
+        ("PassengerEulasClient", "list_eulas", {"filter": EulaFilter.SIGNED, "tariffs": "econom"}),
+        ("RoutestatsClient", "get_route_stats", {"zone_name": "tel_aviv", "tariffs": "econom"}),
     ],
 )
 async def test_one_string_in_place_of_several_is_refused(

@@ -2,17 +2,19 @@ from __future__ import annotations
 
 import pytest
 
+from ridehail.common.v1 import options_pb2
 from ridehail_clients import static_ticket, ticket_from_env
 from ridehail_clients.call_context import call_context
+from ridehail_clients.contract import method_contract
 from tests.clients.flavours import Flavour
 from tests.clients.rpcs import Rpc, all_rpcs
 from tests.clients.scripted_server import ScriptedServer
 
 SAVE_OFFER = ("TollRoadsClient", "save_offer")
 EXAMPLE = {"offer_id": "offer"}
-DESTINATIONS = {"TollRoadsClient": "toll-roads", "OrderCoreClient": "order-core"}
-INTERNAL = [rpc for rpc in all_rpcs() if not rpc.client.startswith("Passenger")]
-PASSENGER = [rpc for rpc in all_rpcs() if rpc.client.startswith("Passenger")]
+DESTINATIONS = {"TollRoadsClient": "toll-roads", "OrderCoreClient": "order-core", "EulasClient": "eulas"}
+PASSENGER = [rpc for rpc in all_rpcs() if method_contract(rpc.descriptor).audience == options_pb2.AUDIENCE_PASSENGER]
+INTERNAL = [rpc for rpc in all_rpcs() if rpc not in PASSENGER]
 
 
 @pytest.mark.parametrize("rpc", INTERNAL, ids=lambda rpc: rpc.name)

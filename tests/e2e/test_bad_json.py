@@ -17,7 +17,9 @@ from tests.support.world import World, behind_a_gateway
 CREATED = "2026-11-20T12:00:00Z"
 NUL, LONG = "a\u0000b", "x" * 129
 NO_TIMES: tuple[object, ...] = ("yesterday", 7, "0000-01-01T00:00:00Z")
+ZONE_MISSING = ("zone_name", "eulas.zone_name")
 NO_FLAGS: tuple[object, ...] = ("perhaps", 7, [])
+NO_TARIFFS: tuple[object, ...] = (7, {"a": "b"}, [7])
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,21 @@ class Endpoint:
     path: str
     source: str | None
     body: dict[str, Any]
+    service: str = "toll-roads"
 
 
 OFFER = Endpoint("/toll-roads/v1/offer", "routestats", {"offer_id": "offer"})
 RETRIEVE = Endpoint("/toll-roads/v1/order/retrieve", "api-proxy", {"order_id": "order"})
 SWITCH = Endpoint("/4.0/toll-roads/v1/order", None, {"order_id": "order", "has_toll_road": True, "created": CREATED})
-PATHS = (OFFER, RETRIEVE, SWITCH)
+ROUTESTATS = Endpoint("/3.0/routestats", None, {"zone_name": "tel_aviv", "tariffs": ["econom"]})
+ZONE_INFO = Endpoint("/3.0/zoneinfo", None, {"zone_name": "tel_aviv"})
+_UNKNOWN, _ANSWER = {"filter": "unknown", "zone_name": "moscow"}, {"eula_id": "sdc", "status": "accepted"}
+LIST = Endpoint("/v1/list", "api-proxy", {"yandex_uid": "400", **_UNKNOWN}, "eulas")
+SAVE = Endpoint("/v1/save", "admin", {"yandex_uid": "400", "eulas": [_ANSWER]}, "eulas")
+CHECK = Endpoint("/v1/check", "api-proxy", {"yandex_uid": "400", "eula_ids": ["sdc"]}, "eulas")
+OWN_LIST = Endpoint("/4.0/eulas/v1/list", None, _UNKNOWN, "eulas")
+OWN_SAVE = Endpoint("/4.0/eulas/v1/save", None, {"eulas": [_ANSWER]}, "eulas")
+PATHS = (OFFER, RETRIEVE, SWITCH, ROUTESTATS, ZONE_INFO, LIST, SAVE, CHECK, OWN_LIST, OWN_SAVE)
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,39 @@ CASES = [
     *bad_ids(OFFER, "offer_id"),
     *bad_ids(RETRIEVE, "order_id"),
     *bad_ids(SWITCH, "order_id"),
+    *bad_ids(ROUTESTATS, "zone_name"),
+    *bad_ids(ZONE_INFO, "zone_name"),
+    *(case for at in (LIST, SAVE, CHECK) for case in bad_ids(at, "yandex_uid")),
+    *(
+        Case(at, at.body | {"filter": value}, violation=("filter", "string.in"))
+        for at in (LIST, OWN_LIST)
+        for value in ("", "Unknown", "every", LONG)
+    ),
+    *(Case(at, {"yandex_uid": "400", "filter": "all"}, violation=ZONE_MISSING) for at in (LIST, OWN_LIST)),
+    *(
+        Case(at, at.body | {"eulas": answers}, violation=violation)
+        for at in (SAVE, OWN_SAVE)
+        for answers, violation in [
+            ([], ("eulas", "repeated.min_items")),
+            ([_ANSWER] * 101, ("eulas", "repeated.max_items")),
+            ([_ANSWER, _ANSWER | {"eula_id": NUL}], ("eulas[1].eula_id", "string.id")),
+            ([_ANSWER, _ANSWER | {"status": "unknown"}], ("eulas[1].status", "string.in")),
+        ]
+    ),
+    *(Case(at, at.body | {"eulas": value}, reason=None) for at in (SAVE, OWN_SAVE) for value in (7, ["sdc"], [7])),
+    *(
+        Case(CHECK, {"yandex_uid": "400"} | asked, violation=("eula_ids", "eulas.one_question"))
+        for asked in ({}, {"eula_ids": ["sdc"], "eula_types": ["sdc"]})
+    ),
+    *(
+        Case(ROUTESTATS, ROUTESTATS.body | {"tariffs": tariffs}, violation=violation)
+        for tariffs, violation in [
+            (["econom", ""], ("tariffs[1]", "string.id")),
+            (["econom", LONG], ("tariffs[1]", "string.id")),
+            ([f"tariff-{number}" for number in range(101)], ("tariffs", "repeated.max_items")),
+        ]
+    ),
+    *(Case(ROUTESTATS, ROUTESTATS.body | {"tariffs": value}, reason=None) for value in NO_TARIFFS),
     *(
         Case(SWITCH, SWITCH.body | {"created": value}, violation=("created", rule))
         for value, rule in [
@@ -95,7 +139,7 @@ async def curl(*words: str) -> tuple[int, dict[str, Any]]:
 def target(world: World, at: Endpoint) -> tuple[str, dict[str, str]]:
     if at.source is None:
         return f"http://127.0.0.1:{world.gateway.public_port}{at.path}", world.session()
-    return f"http://127.0.0.1:{world.gateway.internal_port}{at.path}", world.ticket(at.source)
+    return f"http://127.0.0.1:{world.gateway.internal_port}{at.path}", world.ticket(at.source, at.service)
 
 
 async def post(world: World, at: Endpoint, body: object, folder: Path, *extra: str) -> tuple[int, dict[str, Any]]:
@@ -110,7 +154,8 @@ async def everything_stored(world: World) -> int:
     """Returns the number of rows in all tables of all services."""
     tables = await world.suite.rows(
         "SELECT quote_ident(schemaname) || '.' || quote_ident(tablename) FROM pg_tables"
-        " WHERE schemaname IN ('toll_roads', 'order_core') AND tablename !~ 'yoyo|procrastinate_(version|workers)'"
+        " WHERE schemaname IN ('toll_roads', 'order_core', 'eulas')"
+        " AND tablename !~ 'yoyo|procrastinate_(version|workers)'"
     )
     counts = [await world.suite.rows(f"SELECT count(*) FROM {table[0]}") for table in tables]
     return sum(int(str(count[0][0])) for count in counts)

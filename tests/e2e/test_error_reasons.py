@@ -13,6 +13,8 @@ import pytest
 from envoy.service.auth.v3 import external_auth_pb2
 
 from ridehail.common.v1.error_reason_pb2 import ErrorReason
+from ridehail.eulas.v1 import eulas_api_pb2 as eulas
+from ridehail.eulas.v1 import eulas_pb2
 from ridehail.ordercore.v1 import order_core_api_pb2 as order_core
 from ridehail.ordercore.v1 import order_core_api_pb2_grpc
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
@@ -185,6 +187,13 @@ async def price_changes_out_of_order(world: World) -> tuple[Seen, Seen]:
     return await switchable()(world)
 
 
+async def answer_refused(world: World, eula_id: str, status: str) -> tuple[Seen, Seen]:
+    decision = eulas_pb2.EulaDecision(eula_id=eula_id, status=status)
+    request = eulas.SaveEulasRequest(yandex_uid="400", eulas=[decision])
+    path = "/ridehail.eulas.v1.EulasService/SaveEulas"
+    return await world.both(path, "/v1/save", request, world.ticket("admin", "eulas"))
+
+
 SCENARIOS: dict[str, Callable[[World], Awaitable[tuple[Seen, Seen | None]]]] = {
     "INVALID_REQUEST": lambda world: world.retrieve(world.ticket(), order_id="a\nb"),
     "TICKET_MISSING": lambda world: world.retrieve({}),
@@ -203,6 +212,8 @@ SCENARIOS: dict[str, Callable[[World], Awaitable[tuple[Seen, Seen | None]]]] = {
     "ROAD_SWITCH_NOT_ALLOWED": switchable(can_switch_road=False),
     "ROAD_SWITCH_CONFLICT": switchable(**{"2026-11-20T12:00:00Z": True}),
     "PRICE_CHANGES_OUT_OF_ORDER": price_changes_out_of_order,
+    "EULA_NOT_FOUND": lambda world: answer_refused(world, "nothing", "accepted"),
+    "EULA_NOT_REJECTABLE": lambda world: answer_refused(world, "personal_data", "rejected"),
     "OVERLOADED": overloaded,
     "DEADLINE_EXCEEDED": deadline_exceeded,
     "NEIGHBOUR_UNAVAILABLE": neighbour_unavailable,

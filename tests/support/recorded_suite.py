@@ -96,4 +96,4 @@ def _recorded(definition: ServiceDefinition, reached: list[str]) -> ServiceDefin
             servicers.append(servicer)
         yield RunningService(servicers)
 
-    return replace(definition, build=build, schema=None, config=None, neighbours=())
+    return replace(definition, build=build, schema=None, configs={}, neighbours=())

@@ -1,0 +1,88 @@
+"""The content of `api_proxy.yaml`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from ridehail_clients import EulaState
+
+# In the file it is a word, not yet a value of the enumeration.
+Status = Annotated[EulaState, Field(strict=False)]
+# As long as the contracts let a zone, a tariff or a type be: anything else would match nothing.
+Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+
+
+class EulaRequirement(BaseModel):
+    """What a tariff asks of riders' agreements.
+
+    Attributes:
+        eula_type: The type of agreement.
+        is_eula_required: False: the tariff is shown to everybody, and the rest is kept for later.
+        eula_statuses: The tariff is shown to riders with one of these statuses.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    eula_type: Name
+    is_eula_required: bool
+    eula_statuses: list[Status]
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> EulaRequirement:
+        if self.is_eula_required and not self.eula_statuses:
+            raise ValueError("eula_statuses must not be empty where is_eula_required is true")
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long eulas is waited for.
+
+    Attributes:
+        attempt_s: The longest that one attempt may take, in seconds.
+        attempts: The most attempts, the first included; at least 1.
+    """
+
+    attempt_s: float
+    attempts: int
+
+    @property
+    def whole_s(self) -> float:
+        """The longest that all attempts may take, in seconds."""
+        return self.attempt_s * self.attempts
+
+
+class ApiProxyConfig(BaseModel):
+    """How api_proxy answers. In the file the names are in capitals.
+
+    Attributes:
+        eulas_service_enabled: Whether eulas is asked at all.
+        eulas_timeout_ms: Milliseconds for one attempt to ask eulas.
+        eulas_retries: The most attempts after the first.
+        routestats_eula_requirements_for_categories_in_zone: Zone -> tariff -> what it requires.
+    """
+
+    # No defaults: a file that is read while it is being written must not pass for one that says nothing.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, alias_generator=str.upper)
+
+    eulas_service_enabled: bool
+    eulas_timeout_ms: int = Field(ge=1, le=10_000)
+    eulas_retries: int = Field(ge=0, le=10)
+    routestats_eula_requirements_for_categories_in_zone: dict[Name, dict[Name, EulaRequirement]]
+
+    @property
+    def patience(self) -> Patience:
+        """How long eulas is waited for."""
+        return Patience(attempt_s=self.eulas_timeout_ms / 1000, attempts=self.eulas_retries + 1)
+
+    def requirements_of(self, zone_name: str) -> Mapping[str, EulaRequirement]:
+        """Returns what the tariffs of a zone require; empty for a zone that is not configured.
+
+        Args:
+            zone_name: The zone.
+        """
+        return self.routestats_eula_requirements_for_categories_in_zone.get(zone_name, {})

@@ -1,0 +1,198 @@
+"""The content of `eulas.yaml`, and what eulas reads of `api_proxy.yaml`."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from datetime import timedelta
+from functools import cached_property
+from typing import Annotated
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    HttpUrl,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from .eula_catalogue import Eula, EulaCatalogue
+from .locale_choice import FALLBACK
+
+_LONGEST_ID = 128
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+_URL = TypeAdapter(HttpUrl)
+# A thousand years: whatever is decided today is valid until a moment that calendars reach.
+_LONGEST_TTL_S = 31_557_600_000
+_LAST_REVISION = 2**31 - 1
+
+
+def _checked_id(value: str) -> str:
+    if not 1 <= len(value) <= _LONGEST_ID or any(unicodedata.category(character)[0] == "C" for character in value):
+        raise PydanticCustomError("id", "must be 1 to 128 printable characters")
+    return value
+
+
+def _checked_language(value: str) -> str:
+    if not _LANGUAGE.fullmatch(value):
+        raise PydanticCustomError("language", "must be a language tag such as en or pt-BR")
+    return value
+
+
+def _checked_languages(value: object) -> object:
+    # YAML takes Norwegian for false.
+    if isinstance(value, dict) and not all(isinstance(language, str) for language in value):
+        raise PydanticCustomError("languages", "a language is not text; put it into quotes")
+    return value
+
+
+def _checked_texts(value: dict[str, str]) -> dict[str, str]:
+    if len({language.lower() for language in value}) < len(value):
+        raise PydanticCustomError("languages", "a language is given twice")
+    return value
+
+
+def _checked_title(value: dict[str, str]) -> dict[str, str]:
+    if not any(language.lower() == FALLBACK and title for language, title in value.items()):
+        raise PydanticCustomError("title", "a title in en is required")
+    return value
+
+
+def _checked_url(value: str) -> str:
+    if value:
+        _URL.validate_python(value)
+    return value
+
+
+Id = Annotated[str, AfterValidator(_checked_id)]
+Texts = Annotated[
+    dict[Annotated[str, AfterValidator(_checked_language)], str],
+    BeforeValidator(_checked_languages),
+    AfterValidator(_checked_texts),
+]
+
+
+class ConfiguredEula(BaseModel):
+    """An agreement, as it is written in `EULAS`.
+
+    Attributes:
+        eula_id: Its name.
+        type: What kind it is.
+        revision: Counts up whenever everybody is to be asked again.
+        ttl_s: For how many seconds an answer counts.
+        rejectable: Whether the answer may be no.
+        countries: Where it applies; empty: in all.
+        zones: Where it applies; empty: in all.
+        tariffs: What it concerns; empty: all.
+        title: By language; English is required, since it is what others see.
+        text: By language.
+        url: Where all of it can be read, by http or https; empty: nowhere.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    eula_id: Id
+    type: Id
+    revision: int = Field(strict=True, ge=1, le=_LAST_REVISION)
+    ttl_s: int = Field(strict=True, ge=1, le=_LONGEST_TTL_S)
+    rejectable: bool = Field(strict=True)
+    countries: tuple[Id, ...] = ()
+    zones: tuple[Id, ...] = ()
+    tariffs: tuple[Id, ...] = ()
+    title: Annotated[Texts, AfterValidator(_checked_title)]
+    text: Texts = {}
+    url: Annotated[str, AfterValidator(_checked_url)] = ""
+
+    def eula(self) -> Eula:
+        """Returns the agreement as the rules know it."""
+        return Eula(
+            eula_id=self.eula_id,
+            type=self.type,
+            revision=self.revision,
+            ttl=timedelta(seconds=self.ttl_s),
+            rejectable=self.rejectable,
+            countries=frozenset(self.countries),
+            zones=frozenset(self.zones),
+            tariffs=frozenset(self.tariffs),
+            titles={language.lower(): title for language, title in self.title.items()},
+            texts={language.lower(): text for language, text in self.text.items()},
+            url=self.url,
+        )
+
+
+class EulasConfig(BaseModel):
+    """The content of `eulas.yaml`.
+
+    Attributes:
+        zones: `ZONES`: the country of each zone that there is.
+        eulas: `EULAS`: the agreements, in the order in which they are shown.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    zones: dict[Id, Id] = Field(alias="ZONES")
+    eulas: tuple[ConfiguredEula, ...] = Field(alias="EULAS")
+
+    @model_validator(mode="after")
+    def _names_fit_together(self) -> EulasConfig:
+        seen: set[str] = set()
+        for number, eula in enumerate(self.eulas):
+            if eula.eula_id in seen:
+                raise _error(("EULAS", number, "eula_id"), eula.eula_id, "'{value}' is given twice")
+            seen.add(eula.eula_id)
+            for position, zone in enumerate(eula.zones):
+                if zone not in self.zones:
+                    raise _error(("EULAS", number, "zones", position), zone, "'{value}' is not among ZONES")
+        return self
+
+    @cached_property
+    def catalogue(self) -> EulaCatalogue:
+        """The agreements as the rules know them."""
+        return EulaCatalogue([eula.eula() for eula in self.eulas], self.zones)
+
+
+class TariffRequirement(BaseModel):
+    """What a tariff of a zone requires, as far as eulas needs to know."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    eula_type: str
+    is_eula_required: bool = Field(strict=True)
+
+
+class TariffRequirements(BaseModel):
+    """What eulas reads of `api_proxy.yaml`; all of that file is api_proxy's to judge.
+
+    Attributes:
+        by_zone: Zone -> tariff -> what it requires.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    # Required: a file that is read while it is written must not pass for one that requires nothing.
+    by_zone: dict[str, dict[str, TariffRequirement]] = Field(
+        alias="ROUTESTATS_EULA_REQUIREMENTS_FOR_CATEGORIES_IN_ZONE"
+    )
+
+    @cached_property
+    def required_types(self) -> frozenset[str]:
+        """The types that some tariff of some zone requires."""
+        return frozenset(
+            requirement.eula_type
+            for tariffs in self.by_zone.values()
+            for requirement in tariffs.values()
+            if requirement.is_eula_required
+        )
+
+
+def _error(key: Iterable[int | str], value: str, reason: str) -> ValidationError:
+    problem = PydanticCustomError("eulas", reason, {"value": value})
+    return ValidationError.from_exception_data(
+        "EulasConfig", [InitErrorDetails(type=problem, loc=tuple(key), input=value)]
+    )

@@ -1,0 +1,49 @@
+"""How eulas is put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ridehail.eulas.v1 import eulas_api_pb2, eulas_api_pb2_grpc
+from ridehail_servers.chassis.config import LiveConfig
+from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
+
+from .agreements import Agreements
+from .config import EulasConfig, TariffRequirements
+from .demo import load_demo
+from .service import EulasServicer, PassengerEulasServicer
+from .store import EulasStore
+from .user_decisions import UserDecisions
+
+_CONFIG = "eulas.yaml"
+_REQUIREMENTS = "api_proxy.yaml"
+_SERVICES = eulas_api_pb2.DESCRIPTOR.services_by_name
+
+
+@asynccontextmanager
+async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
+    """Makes the service for one process."""
+    assert context.storage is not None
+    config: LiveConfig[EulasConfig] = context.configs[_CONFIG]
+    requirements: LiveConfig[TariffRequirements] = context.configs[_REQUIREMENTS]
+    agreements = Agreements(
+        UserDecisions(context.storage.database, EulasStore()),
+        catalogue=lambda: config.value.catalogue,
+        required_types=lambda: requirements.value.required_types,
+        clock=context.clock,
+    )
+    yield RunningService(servicers=(EulasServicer(agreements), PassengerEulasServicer(agreements)))
+
+
+DEFINITION = ServiceDefinition(
+    name="eulas",
+    schema="eulas",
+    configs={_CONFIG: EulasConfig, _REQUIREMENTS: TariffRequirements},
+    contracts=(
+        Contract(_SERVICES["EulasService"], eulas_api_pb2_grpc.add_EulasServiceServicer_to_server),
+        Contract(_SERVICES["PassengerEulasService"], eulas_api_pb2_grpc.add_PassengerEulasServiceServicer_to_server),
+    ),
+    build=build,
+    demo=load_demo,
+)

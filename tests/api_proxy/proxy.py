@@ -1,0 +1,133 @@
+"""A running api_proxy, its configuration, and riders' calls."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import yaml
+from google.protobuf.json_format import MessageToDict
+from prometheus_client import REGISTRY
+
+from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
+from tests.support.calls import call
+from tests.support.suite_in_process import SuiteInProcess, suite_in_process
+
+ROUTESTATS = "/ridehail.apiproxy.v1.RoutestatsService/GetRouteStats"
+ZONE_INFO = "/ridehail.apiproxy.v1.ZoneInfoService/GetZoneInfo"
+REQUIREMENTS = "ROUTESTATS_EULA_REQUIREMENTS_FOR_CATEGORIES_IN_ZONE"
+ZONE = "tel_aviv"
+
+
+def requires(eula_type: str, *statuses: str, required: bool = True) -> dict[str, Any]:
+    """Returns a requirement, as the file has it."""
+    return {"eula_type": eula_type, "is_eula_required": required, "eula_statuses": list(statuses)}
+
+
+def configure(
+    folder: Path,
+    tariffs: Mapping[str, object],
+    *,
+    enabled: object = True,
+    timeout_ms: object = 1000,
+    retries: object = 0,
+    experiment: bool = True,
+) -> None:
+    """Writes api_proxy's configuration and the experiment."""
+    content = {
+        "EULAS_SERVICE_ENABLED": enabled,
+        "EULAS_TIMEOUT_MS": timeout_ms,
+        "EULAS_RETRIES": retries,
+        REQUIREMENTS: {ZONE: dict(tariffs)},
+    }
+    (folder / "api_proxy.yaml").write_text(yaml.safe_dump(content))
+    set_experiment(folder, default="on" if experiment else "off")
+
+
+def set_experiment(folder: Path, **definition: object) -> None:
+    """Writes the experiment; `default` is its default variant, the rest as flagd has it."""
+    flag = {
+        "state": "ENABLED",
+        "variants": {"on": True, "off": False},
+        "defaultVariant": definition.pop("default", "off"),
+        **definition,
+    }
+    (folder / "flags.json").write_text(json.dumps({"flags": {"plugin_eulas": flag}}))
+
+
+def failures() -> dict[str, float]:
+    """Returns the metric of eulas' failures by reason."""
+    return {
+        sample.labels["reason"]: sample.value
+        for metric in REGISTRY.collect()
+        if metric.name == "ridehail_api_proxy_eulas_failures"
+        for sample in metric.samples
+        if sample.name.endswith("_total")
+    }
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a rider got, and how long it took."""
+
+    shown: list[str]
+    hidden: dict[str, str]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A running api_proxy, and a channel to it."""
+
+    suite: SuiteInProcess
+    channel: grpc.aio.Channel
+
+    def metadata(self, uid: str = "uid", **headers: str) -> tuple[tuple[str, str], ...]:
+        """Returns what the gateway sends along with a rider's call."""
+        others = tuple((name.replace("_", "-"), value) for name, value in headers.items())
+        return (*self.suite.metadata("gateway", "api-proxy"), ("x-yandex-uid", uid), *others)
+
+    async def route_stats(
+        self, *tariffs: str, zone: str = ZONE, uid: str = "uid", timeout: float | None = None
+    ) -> Answered:
+        """Asks which of the tariffs a rider is shown."""
+        request = api.GetRouteStatsRequest(zone_name=zone, tariffs=tariffs)
+        started = asyncio.get_running_loop().time()
+        encoded = await call(self.channel, ROUTESTATS, request, metadata=self.metadata(uid), timeout=timeout)
+        seconds = asyncio.get_running_loop().time() - started
+        answer = api.GetRouteStatsResponse.FromString(encoded)
+        return Answered(list(answer.tariffs), {one.tariff: one.reason for one in answer.hidden}, seconds)
+
+    async def need_acceptance(
+        self, zone: str = ZONE, *, uid: str = "uid", timeout: float | None = None, **headers: str
+    ) -> list[dict[str, object]] | None:
+        """Asks which agreements a rider has yet to answer; None where the field is left out."""
+        request = api.GetZoneInfoRequest(zone_name=zone)
+        encoded = await call(self.channel, ZONE_INFO, request, metadata=self.metadata(uid, **headers), timeout=timeout)
+        answer = api.GetZoneInfoResponse.FromString(encoded)
+        if not answer.HasField("need_acceptance"):
+            return None
+        listed: list[dict[str, object]] = MessageToDict(answer)["needAcceptance"]
+        return listed
+
+
+@asynccontextmanager
+async def serving(*, keys_dir: Path, config_dir: Path, eulas: str) -> AsyncIterator[Proxy]:
+    """Serves api_proxy alone for the length of the block.
+
+    Args:
+        keys_dir: Key rings.
+        config_dir: Configuration.
+        eulas: Where eulas is.
+    """
+    running = suite_in_process(
+        database_url="", keys_dir=keys_dir, config_dir=config_dir, services=["api-proxy"], addresses={"eulas": eulas}
+    )
+    async with running as suite, suite.channel() as channel:
+        yield Proxy(suite, channel)

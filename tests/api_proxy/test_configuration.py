@@ -1,0 +1,260 @@
+"""The configuration: refused with a reason, changed without a restart, and fit to ship."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client import REGISTRY
+
+from ridehail_servers import resources
+from ridehail_servers.api_proxy.config import ApiProxyConfig
+from ridehail_servers.chassis.config import ConfigError, load
+from tests.api_proxy.proxy import REQUIREMENTS, ZONE, Proxy, configure, requires, serving, set_experiment
+from tests.api_proxy.scripted_eulas import ScriptedEulas, hanging, knowing
+from tests.support.log_capture import LogCapture
+from tests.support.suite_in_process import SuiteInProcess, until
+
+STRICT = {"econom_surge": requires("surge", "accepted")}
+UNAVAILABLE = {"econom_surge": "eulas_unavailable"}
+
+
+def requirement(**changed: object) -> dict[str, object]:
+    return {REQUIREMENTS: {ZONE: {"econom": requires("surge", "accepted") | changed}}}
+
+
+def without(key: str) -> dict[str, object]:
+    content = requires("surge", "accepted")
+    del content[key]
+    return {REQUIREMENTS: {ZONE: {"econom": content}}}
+
+
+_ECONOM = f"{REQUIREMENTS}.{ZONE}.econom"
+# What is wrong, the key that is named, and what is said of it.
+BAD: dict[str, tuple[dict[str, object], str, str]] = {
+    "an unknown key": ({"EULAS_TIMEOUT": 100}, "EULAS_TIMEOUT", "Extra inputs"),
+    "a key in small letters": ({"eulas_retries": 1}, "eulas_retries", "Extra inputs"),
+    "a switch that is a number": ({"EULAS_SERVICE_ENABLED": 1}, "EULAS_SERVICE_ENABLED", "valid boolean"),
+    "a switch that is a word": ({"EULAS_SERVICE_ENABLED": "on"}, "EULAS_SERVICE_ENABLED", "valid boolean"),
+    "no timeout": ({"EULAS_TIMEOUT_MS": 0}, "EULAS_TIMEOUT_MS", "greater than or equal to 1"),
+    "a negative timeout": ({"EULAS_TIMEOUT_MS": -100}, "EULAS_TIMEOUT_MS", "greater than or equal to 1"),
+    "an endless timeout": ({"EULAS_TIMEOUT_MS": 10_001}, "EULAS_TIMEOUT_MS", "less than or equal to 10000"),
+    "a broken timeout": ({"EULAS_TIMEOUT_MS": 0.5}, "EULAS_TIMEOUT_MS", "valid integer"),
+    "a timeout with a unit": ({"EULAS_TIMEOUT_MS": "100ms"}, "EULAS_TIMEOUT_MS", "valid integer"),
+    "a timeout that is a switch": ({"EULAS_TIMEOUT_MS": True}, "EULAS_TIMEOUT_MS", "valid integer"),
+    "fewer than no retries": ({"EULAS_RETRIES": -1}, "EULAS_RETRIES", "greater than or equal to 0"),
+    "endless retries": ({"EULAS_RETRIES": 11}, "EULAS_RETRIES", "less than or equal to 10"),
+    "no zones": ({REQUIREMENTS: None}, REQUIREMENTS, "valid dictionary"),
+    "a list of zones": ({REQUIREMENTS: [ZONE]}, REQUIREMENTS, "valid dictionary"),
+    "a zone without a name": ({REQUIREMENTS: {"": {}}}, f"{REQUIREMENTS}..[key]", "at least 1 character"),
+    "a zone that is a number": ({REQUIREMENTS: {7: {}}}, f"{REQUIREMENTS}.7.[key]", "valid string"),
+    "a zone with nothing": ({REQUIREMENTS: {ZONE: None}}, f"{REQUIREMENTS}.{ZONE}", "valid dictionary"),
+    "a tariff with nothing": ({REQUIREMENTS: {ZONE: {"econom": None}}}, _ECONOM, "valid dictionary"),
+    "a misspelt key": (requirement(eula_status=[]), f"{_ECONOM}.eula_status", "Extra inputs"),
+    "no type": (without("eula_type"), f"{_ECONOM}.eula_type", "Field required"),
+    "no word on whether it is required": (without("is_eula_required"), f"{_ECONOM}.is_eula_required", "Field required"),
+    "no word on statuses": (without("eula_statuses"), f"{_ECONOM}.eula_statuses", "Field required"),
+    "an empty type": (requirement(eula_type=""), f"{_ECONOM}.eula_type", "at least 1 character"),
+    "an endless type": (requirement(eula_type="x" * 129), f"{_ECONOM}.eula_type", "at most 128 characters"),
+    "a type that is a list": (requirement(eula_type=["surge"]), f"{_ECONOM}.eula_type", "valid string"),
+    "required, as a word": (requirement(is_eula_required="yes!"), f"{_ECONOM}.is_eula_required", "valid boolean"),
+    "required, but by no status": (requirement(eula_statuses=[]), _ECONOM, "eula_statuses must not be empty"),
+    "a status of its own": (
+        requirement(eula_statuses=["accepted", "signed"]),
+        f"{_ECONOM}.eula_statuses.1",
+        "'unknown', 'accepted' or 'rejected'",
+    ),
+    "a status in capitals": (requirement(eula_statuses=["ACCEPTED"]), f"{_ECONOM}.eula_statuses.0", "'accepted'"),
+    "one status, not in a list": (requirement(eula_statuses="accepted"), f"{_ECONOM}.eula_statuses", "valid list"),
+}
+WHOLE: dict[str, Any] = {
+    "EULAS_SERVICE_ENABLED": True,
+    "EULAS_TIMEOUT_MS": 100,
+    "EULAS_RETRIES": 1,
+    REQUIREMENTS: {},
+}
+
+
+def written(folder: Path, content: object) -> Path:
+    file = folder / "api_proxy.yaml"
+    file.write_text(yaml.safe_dump(content))
+    return file
+
+
+@pytest.mark.parametrize(("changes", "key", "reason"), BAD.values(), ids=BAD.keys())
+def test_a_bad_file_is_refused_with_key_and_reason(
+    tmp_path: Path, changes: dict[str, object], key: str, reason: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, WHOLE | changes), ApiProxyConfig)
+    assert caught.value.key == key
+    assert reason in caught.value.reason
+
+
+@pytest.mark.parametrize("missing", WHOLE)
+def test_nothing_may_be_left_out(tmp_path: Path, missing: str) -> None:
+    content = {key: value for key, value in WHOLE.items() if key != missing}
+    with pytest.raises(ConfigError, match=rf"{missing}: Field required"):
+        load(written(tmp_path, content), ApiProxyConfig)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"EULAS_TIMEOUT_MS": 1, "EULAS_RETRIES": 0},
+        {"EULAS_TIMEOUT_MS": 10_000, "EULAS_RETRIES": 10},
+        requirement(eula_statuses=[], is_eula_required=False),
+        requirement(eula_statuses=["unknown", "accepted", "rejected", "accepted"]),
+        {REQUIREMENTS: {ZONE: {}}},
+    ],
+)
+def test_the_limits_themselves_are_fine(tmp_path: Path, changes: dict[str, object]) -> None:
+    load(written(tmp_path, WHOLE | changes), ApiProxyConfig)
+
+
+def test_the_shipped_files_fit_together() -> None:
+    """Every required type can be accepted in its zone, and every zone is one of eulas'."""
+    config = load(resources.folder("config") / "api_proxy.yaml", ApiProxyConfig)
+    eulas = yaml.safe_load((resources.folder("config") / "eulas.yaml").read_text())
+    required = config.routestats_eula_requirements_for_categories_in_zone
+    assert required
+    for zone, tariffs in required.items():
+        country = eulas["ZONES"][zone]
+        for tariff, asked in tariffs.items():
+            assert any(
+                one["type"] == asked.eula_type
+                and zone in (one.get("zones") or [zone])
+                and country in (one.get("countries") or [country])
+                for one in eulas["EULAS"]
+            ), f"{zone}: nobody can accept what {tariff} requires"
+
+
+# --- while the server runs
+
+
+def is_invalid(file: str = "api_proxy.yaml") -> bool:
+    return REGISTRY.get_sample_value("ridehail_config_invalid", {"file": file}) == 1
+
+
+def replace(file: Path, content: str) -> None:
+    """What editors do."""
+    other = file.with_name(f".{file.name}.swp1")
+    other.write_text(content)
+    other.replace(file)
+
+
+async def test_each_edit_takes_effect_without_a_restart(eulas: ScriptedEulas, keys_dir: Path, config_dir: Path) -> None:
+    eulas.on_check = knowing({"surge": "accepted", "sdc": "rejected"})
+    configure(config_dir, STRICT)
+    async with serving(keys_dir=keys_dir, config_dir=config_dir, eulas=eulas.address) as proxy:
+
+        async def is_hidden(expected: dict[str, str]) -> bool:
+            return (await proxy.route_stats("econom_surge")).hidden == expected
+
+        assert await is_hidden({})
+        configure(config_dir, STRICT, enabled=False)
+        await until(lambda: is_hidden(UNAVAILABLE))
+        configure(config_dir, STRICT)
+        await until(lambda: is_hidden({}))
+        set_experiment(config_dir, default="off")
+        await until(lambda: is_hidden(UNAVAILABLE))
+        set_experiment(config_dir, default="off", targeting={"if": [{"==": [{"var": "targetingKey"}, "uid"]}, "on"]})
+        await until(lambda: is_hidden({}))
+        configure(config_dir, {"econom_surge": requires("sdc", "accepted")})
+        await until(lambda: is_hidden({"econom_surge": "eula_rejected"}))
+
+
+async def test_timeout_and_retries_take_effect_without_a_restart(
+    eulas: ScriptedEulas, keys_dir: Path, config_dir: Path
+) -> None:
+    eulas.on_check = hanging
+    configure(config_dir, STRICT, timeout_ms=100, retries=0)
+    async with serving(keys_dir=keys_dir, config_dir=config_dir, eulas=eulas.address) as proxy:
+
+        async def attempts() -> int:
+            eulas.checked.clear()
+            await proxy.route_stats("econom_surge")
+            return len(eulas.checked)
+
+        async def attempts_are(number: int) -> bool:
+            return await attempts() == number
+
+        assert await attempts() == 1
+        configure(config_dir, STRICT, timeout_ms=100, retries=2)
+        await until(lambda: attempts_are(3))
+        assert (await proxy.route_stats("econom_surge")).seconds > 0.28
+        configure(config_dir, STRICT, timeout_ms=600, retries=0)
+        await until(lambda: attempts_are(1))
+        assert (await proxy.route_stats("econom_surge")).seconds > 0.57
+
+
+BAD_EDITS: dict[str, tuple[Callable[[str], str], str, str]] = {
+    "no YAML": (lambda good: good + "\n  }", "", "line"),
+    "a bad timeout": (
+        lambda good: good.replace("EULAS_TIMEOUT_MS: 1000", "EULAS_TIMEOUT_MS: 0"),
+        "EULAS_TIMEOUT_MS",
+        "1",
+    ),
+    "a status of its own": (
+        lambda good: good.replace("- accepted", "- agreed"),
+        f"{REQUIREMENTS}.{ZONE}.econom_surge.eula_statuses.0",
+        "'accepted'",
+    ),
+    "a key twice": (lambda good: good + "\nEULAS_RETRIES: 3\n", "", "'EULAS_RETRIES' is given twice"),
+    "nothing": (lambda good: "", "EULAS_SERVICE_ENABLED", "Field required"),
+}
+
+
+@pytest.mark.parametrize("edit", BAD_EDITS)
+async def test_a_bad_edit_keeps_what_was_and_is_reported_and_its_repair_takes_effect(
+    eulas: ScriptedEulas, keys_dir: Path, config_dir: Path, log: LogCapture, edit: str
+) -> None:
+    broken, key, reason = BAD_EDITS[edit]
+    eulas.on_check = knowing({"surge": "accepted", "sdc": "rejected"})
+    configure(config_dir, STRICT)
+    file = config_dir / "api_proxy.yaml"
+    async with serving(keys_dir=keys_dir, config_dir=config_dir, eulas=eulas.address) as proxy:
+        assert not is_invalid()
+        replace(file, broken(file.read_text()))
+        await until(is_invalid)
+        refused = log.events("configuration refused")[-1]
+        assert (refused["level"], refused["file"], refused["key"]) == ("error", str(file), key)
+        assert reason in refused["reason"]
+        assert (await proxy.route_stats("econom_surge")).shown == ["econom_surge"]
+        configure(config_dir, {"econom_surge": requires("sdc", "accepted")})
+        await until(lambda: _is_rejected(proxy))
+        assert not is_invalid()
+
+
+async def _is_rejected(proxy: Proxy) -> bool:
+    return (await proxy.route_stats("econom_surge")).hidden == {"econom_surge": "eula_rejected"}
+
+
+async def test_a_bad_edit_of_the_experiment_keeps_what_was_and_is_reported(
+    eulas: ScriptedEulas, keys_dir: Path, config_dir: Path, log: LogCapture
+) -> None:
+    eulas.on_check = knowing({"surge": "accepted"})
+    configure(config_dir, STRICT)
+    async with serving(keys_dir=keys_dir, config_dir=config_dir, eulas=eulas.address) as proxy:
+        set_experiment(config_dir, default="of")
+        await until(lambda: is_invalid("flags.json"))
+        assert log.events("configuration refused")[-1]["key"] == "flags.plugin_eulas"
+        assert (await proxy.route_stats("econom_surge")).shown == ["econom_surge"]
+        set_experiment(config_dir, default="off")
+        await until(lambda: not is_invalid("flags.json"))
+        assert (await proxy.route_stats("econom_surge")).hidden == UNAVAILABLE
+
+
+async def test_a_bad_edit_is_reported_also_where_eulas_reads_the_file_beside_api_proxy(
+    running_suite: SuiteInProcess, config_dir: Path
+) -> None:
+    """eulas reads less of the file and may find nothing wrong with it."""
+    file = config_dir / "api_proxy.yaml"
+    good = file.read_text()
+    replace(file, good.replace("EULAS_RETRIES: 1", "EULAS_RETRIES: 11"))
+    await until(is_invalid)
+    replace(file, good)
+    await until(lambda: not is_invalid())

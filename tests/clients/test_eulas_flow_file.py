@@ -1,0 +1,127 @@
+"""What the flow does with its file: who may read it, what breaks it, who sends."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import stat
+import time as real_time
+from pathlib import Path
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+
+from ridehail_clients import EulaDecision, EulaState
+from tests.clients.eulas_by_script import OUTAGE, App, FakeTime, ScriptedEulas, Start, running_app
+from tests.clients.flavours import ASYNCIO, Flavour
+from tests.clients.scripted_server import ScriptedServer
+
+ACCEPTED, REJECTED = EulaState.ACCEPTED, EulaState.REJECTED
+ACCEPT_SURGE, REJECT_SURGE = EulaDecision("surge", ACCEPTED), EulaDecision("surge", REJECTED)
+
+
+async def test_the_files_are_private_and_name_no_account(start: Start, file: Path, service: ScriptedEulas) -> None:
+    file.touch(0o644)
+    async with start(account="account-of-anna") as app:
+        await app("answer", [ACCEPT_SURGE])
+
+    files = list(file.parent.iterdir())
+    assert {one.name for one in files} == {"answers.sqlite", "answers.sqlite.lock"}
+    assert {stat.S_IMODE(one.stat().st_mode) for one in files} == {0o600}
+    assert all(b"account-of-anna" not in one.read_bytes() for one in files)
+
+
+async def test_an_answer_that_a_newer_one_replaces_while_it_is_sent_does_not_take_that_along(
+    start: Start, flavour: Flavour, server: ScriptedServer, service: ScriptedEulas
+) -> None:
+    """The second answer waits for the first to be through, also in another instance."""
+    sleep = asyncio.sleep if flavour.name == "asyncio" else real_time.sleep
+
+    def hold_the_first(request: Message, context: grpc.ServicerContext) -> Message:
+        if len(server.received) == 1:
+            real_time.sleep(0.5)
+        return service(request, context)
+
+    server.behaviour = hold_the_first
+    async with (
+        start(sleep=sleep) as first,
+        start(sleep=sleep) as second,
+    ):
+        sending = asyncio.create_task(first("answer", [ACCEPT_SURGE]))
+        assert await asyncio.to_thread(server.first_received.wait, 10)
+        report = await second("answer", [REJECT_SURGE])
+        await sending
+
+    assert report.saved == (REJECT_SURGE,)
+    assert service.arrived == [("anna", "surge", "accepted"), ("anna", "surge", "rejected")]
+
+
+GARBAGE = b"this is no database " * 500
+
+
+@pytest.mark.parametrize("damage", ["no database", "torn"])
+async def test_a_file_that_cannot_be_read_is_set_aside(
+    start: Start, file: Path, service: ScriptedEulas, damage: str
+) -> None:
+    if damage == "torn":
+        service.before_saving.append(OUTAGE)
+        async with start() as app:
+            await app("answer", [EulaDecision(f"agreement-{number}", ACCEPTED) for number in range(500)])
+        whole = file.read_bytes()
+        file.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    else:
+        file.write_bytes(GARBAGE)
+    damaged = file.read_bytes()
+
+    async with start() as app:
+        report = await app("answer", [ACCEPT_SURGE])
+
+    assert report.saved == (ACCEPT_SURGE,)
+    assert file.with_name("answers.sqlite.damaged").read_bytes() == damaged
+
+
+async def test_a_file_that_is_removed_under_a_running_app_is_made_again(
+    app: App, service: ScriptedEulas, file: Path
+) -> None:
+    await app("answer", [ACCEPT_SURGE])
+    file.unlink()
+
+    assert (await app("answer", [REJECT_SURGE])).saved == (REJECT_SURGE,)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+async def test_without_a_place_for_the_file_the_flow_cannot_be_made(start: Start, tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="missing"):
+        async with start(file=tmp_path / "missing" / "file"):
+            pass
+
+
+async def test_an_answer_that_cannot_be_kept_is_not_sent(
+    app: App, service: ScriptedEulas, server: ScriptedServer, file: Path
+) -> None:
+    with sqlite3.connect(file) as other:
+        other.execute("DROP TABLE answers")
+        other.execute("CREATE VIEW answers AS SELECT 1")
+
+    with pytest.raises(sqlite3.Error):
+        await app("answer", [ACCEPT_SURGE])
+
+    assert server.received == []
+
+
+async def test_an_app_that_is_stopped_while_it_sends_lets_the_next_one_send(
+    server: ScriptedServer, file: Path, time: FakeTime, service: ScriptedEulas
+) -> None:
+    server.behaviour = None
+    server.script(server.hang)
+    async with running_app(ASYNCIO, server, file=file, time=time) as app:
+        sending = asyncio.create_task(app("answer", [ACCEPT_SURGE]))
+        assert await asyncio.to_thread(server.first_received.wait, 10)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        server.behaviour = service
+
+        assert (await app("save_kept")).saved == (ACCEPT_SURGE,)
+    assert time.slept == []

@@ -1,0 +1,168 @@
+"""Any saves, passing time and edits of the configuration, in any order: the service does what the model does."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from ridehail_clients import ServiceError
+from tests.eulas.agreements_model import Model
+from tests.eulas.users import User
+from tests.eulas.world import EULAS, ZONES, World, agreement, world
+from tests.support.loop_thread import LoopThread, loop_thread
+
+IDS = [eula["eula_id"] for eula in EULAS] + ["later"]
+TYPES = ["surge", "sdc", "rules", "later"]
+FILTERS = ["unknown", "accepted", "rejected", "signed", "all"]
+LATER = agreement("later", "later", countries=["isr"], ttl_s=60)
+STATUS = st.sampled_from(["accepted", "rejected"])
+# Mostly what can be answered, sometimes what cannot; the same one often twice.
+ANSWERS = st.lists(st.tuples(st.sampled_from([*IDS, *IDS[:2], "nothing"]), STATUS), min_size=1, max_size=5)
+# Ends of validity fall on moments that are visited, and the second before.
+PASSES = st.sampled_from([1, 59, 60, 3599, 3600, 86_399, 86_400, 200_000])
+uids = itertools.count()
+
+
+class Agreements(RuleBasedStateMachine):
+    """One user, in the service and in the model."""
+
+    loop: ClassVar[LoopThread]
+    at: ClassVar[World]
+
+    @initialize()
+    def user_comes(self) -> None:
+        self.user: User = self.at.user(f"user-{next(uids)}")
+        self.began = self.at.clock[0]
+        self.model = Model([*EULAS], dict(ZONES))
+        self.loop.run(self._configure())
+
+    @rule(answers=ANSWERS, by_app=st.booleans())
+    def save(self, answers: list[tuple[str, str]], by_app: bool) -> None:
+        expected = self.model.save(answers, "passenger" if by_app else "admin")
+        assert self.loop.run(self._saved(answers, by_app=by_app)) == expected
+
+    @rule(first=ANSWERS, second=ANSWERS)
+    def save_at_once(self, first: list[tuple[str, str]], second: list[tuple[str, str]]) -> None:
+        """Two apps of one account: each answer comes out as if one batch came after the other."""
+        logged = len(self.model.log)
+        outcomes = [self.model.save(first, "passenger"), self.model.save(second, "passenger")]
+        assert self.loop.run(self._saved_at_once(first, second)) == outcomes
+        log = self.loop.run(self.user.log())
+        assert sorted(log[logged:]) == sorted(self.model.log[logged:])
+        for eula_id, status, _revision, _source in log[logged:]:
+            self.model.decided[str(eula_id)].status = str(status)
+        self.model.log[logged:] = log[logged:]  # type: ignore[assignment]
+
+    @rule(seconds=PASSES)
+    def time_passes(self, seconds: int) -> None:
+        self.model.now += seconds
+        self.at.pass_time(timedelta(seconds=seconds))
+
+    @rule(number=st.integers(0, 3))
+    def revision_is_raised(self, number: int) -> None:
+        self._edit(number, lambda eula: {"revision": eula["revision"] + 1})
+
+    @rule(number=st.integers(0, 3), ttl_s=st.sampled_from([1, 60, 86_400]))
+    def time_to_live_is_changed(self, number: int, ttl_s: int) -> None:
+        self._edit(number, lambda _eula: {"ttl_s": ttl_s})
+
+    @rule(number=st.integers(0, 3), zones=st.sampled_from([[], ["moscow"], ["haifa", "tel_aviv"]]))
+    def agreement_moves(self, number: int, zones: list[str]) -> None:
+        self._edit(number, lambda _eula: {"zones": zones})
+
+    @precondition(lambda self: len(self.model.eulas) > 1)
+    @rule(number=st.integers(0, 3))
+    def agreement_is_removed(self, number: int) -> None:
+        del self.model.eulas[number % len(self.model.eulas)]
+        self.loop.run(self._configure())
+
+    @precondition(lambda self: self.model.configured("later") is None)
+    @rule(place=st.integers(0, 3))
+    def agreement_is_added(self, place: int) -> None:
+        self.model.eulas.insert(place, LATER)
+        self.loop.run(self._configure())
+
+    @rule(country=st.sampled_from(["isr", "rus"]))
+    def zone_changes_its_country(self, country: str) -> None:
+        self.model.zones["tel_aviv"] = country
+        self.loop.run(self._configure())
+
+    @invariant()
+    def everything_is_as_in_the_model(self) -> None:
+        if hasattr(self, "model"):
+            self.loop.run(self._compare())
+
+    def _edit(self, number: int, change: Any) -> None:
+        place = number % len(self.model.eulas)
+        eula = self.model.eulas[place]
+        self.model.eulas[place] = {**eula, **change(eula)}
+        self.loop.run(self._configure())
+
+    async def _configure(self) -> None:
+        await self.at.configure(self.model.eulas, self.model.zones)
+
+    async def _saved(self, answers: list[tuple[str, str]], *, by_app: bool) -> str:
+        try:
+            await (self.user.save_own if by_app else self.user.save)(*answers)
+        except ServiceError as error:
+            return error.reason
+        return "OK"
+
+    async def _saved_at_once(self, *batches: list[tuple[str, str]]) -> list[str]:
+        return list(await asyncio.gather(*(self._saved(batch, by_app=True) for batch in batches)))
+
+    async def _compare(self) -> None:
+        assert await self.user.log() == self.model.log
+        assert await self.user.stored() == await self.user.last_logged()
+        stored = await self.user.stored()
+        assert stored == [
+            (eula_id, one.status, one.revision, self.began + timedelta(seconds=one.until))
+            for eula_id, one in sorted(self.model.decided.items())
+        ]
+        for zone, tariffs in (("tel_aviv", []), ("moscow", ["econom"]), ("nowhere", [])):
+            lists = {wanted: await self.user.listed(wanted, zone, tariffs=tariffs) for wanted in FILTERS}
+            assert lists == {wanted: self.model.listed(wanted, zone, tariffs) for wanted in FILTERS}
+            assert sorted(lists["signed"]) == sorted(lists["accepted"] + lists["rejected"])
+            assert sorted(lists["all"]) == sorted(lists["unknown"] + lists["signed"])
+            assert len({eula_id for eula_id, _status in lists["all"]}) == len(lists["all"])
+        assert await self.user.check(*IDS) == [self.model.checked(eula_id) for eula_id in IDS]
+        assert await self.user.check_types(*TYPES) == [self.model.checked_type(eula_type) for eula_type in TYPES]
+
+
+@pytest.fixture
+def machine(database_url: str, keys_dir: Path, config_dir: Path) -> Iterator[type[Agreements]]:
+    with loop_thread() as loop:
+        stack = AsyncExitStack()
+        running = world(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir)
+        Agreements.loop, Agreements.at = loop, loop.run(stack.enter_async_context(running))
+        try:
+            yield Agreements
+        finally:
+            loop.run(stack.aclose())
+
+
+@pytest.mark.timeout(170)
+def test_the_service_does_what_the_model_does(machine: type[Agreements]) -> None:
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=25, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )

@@ -1,0 +1,235 @@
+"""Whatever is wrong with a request, it is refused by field and rule, and nothing is stored."""
+
+from __future__ import annotations
+
+import os
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+
+from ridehail.eulas.v1 import eulas_api_pb2 as api
+from ridehail_clients import ServiceError
+from ridehail_servers.chassis.tickets import TicketIssuer
+from tests.eulas.users import CHECK, LIST, PASSENGER_LIST, PASSENGER_SAVE, SAVE, User, decisions
+from tests.eulas.world import World, agreement
+from tests.support.calls import Metadata, call, failure_of
+
+BAD_IDS = {
+    "empty": "",
+    "too long": "x" * 129,
+    "too long in another script": "\u044b" * 129,
+    "a line feed": "eula\n",
+    "a tab": "\teula",
+    "NUL": "eu\0la",
+    "delete": "eula\x7f",
+    "a C1 control": "eula\x85",
+    "zero width": "eula\u200b",
+    "a direction override": "\u202ealue",
+    "a byte order mark": "\ufeffeula",
+    "a private character": "eula\ue000",
+}
+GOOD_IDS = ["x", "x" * 128, "\u044b" * 128, "\U0001f695", "a b", "%", "%s", "'", '"', "\\", "../x", "{},NULL", "<b>"]
+BAD_FILTERS = ["", "Unknown", "unknown ", "signed,accepted", "0", "\0"]
+BAD_STATUSES = ["", "unknown", "Accepted", "accepted ", "rejected\n", "1"]
+
+Bad = tuple[str, Message, str]
+
+
+def list_of(**fields: object) -> api.ListEulasRequest:
+    return api.ListEulasRequest(**{"yandex_uid": "uid", "filter": "all", "zone_name": "haifa", **fields})  # type: ignore[arg-type]
+
+
+def own_list_of(**fields: object) -> api.PassengerEulasServiceListEulasRequest:
+    return api.PassengerEulasServiceListEulasRequest(**{"filter": "all", "zone_name": "haifa", **fields})  # type: ignore[arg-type]
+
+
+def save_of(*answers: tuple[str, str], uid: str = "uid") -> api.SaveEulasRequest:
+    return api.SaveEulasRequest(yandex_uid=uid, eulas=decisions(answers))
+
+
+def own_save_of(*answers: tuple[str, str]) -> api.PassengerEulasServiceSaveEulasRequest:
+    return api.PassengerEulasServiceSaveEulasRequest(eulas=decisions(answers))
+
+
+def check_of(**fields: object) -> api.CheckEulasRequest:
+    return api.CheckEulasRequest(**{"yandex_uid": "uid", **fields})  # type: ignore[arg-type]
+
+
+def requests_with_id(bad: str) -> list[Bad]:
+    """Returns every request that has an id, with this one in it, and the path of the field."""
+    good = ("rules", "accepted")
+    return [
+        (LIST, list_of(yandex_uid=bad), "yandex_uid"),
+        (LIST, list_of(zone_name=bad), "zone_name"),
+        (LIST, list_of(country=bad), "country"),
+        (LIST, list_of(tariffs=["good", bad]), "tariffs[1]"),
+        (SAVE, save_of(good, uid=bad), "yandex_uid"),
+        (SAVE, save_of(good, (bad, "accepted")), "eulas[1].eula_id"),
+        (CHECK, check_of(yandex_uid=bad, eula_ids=["rules"]), "yandex_uid"),
+        (CHECK, check_of(eula_ids=["rules", bad]), "eula_ids[1]"),
+        (CHECK, check_of(eula_types=[bad]), "eula_types[0]"),
+        (PASSENGER_LIST, own_list_of(zone_name=bad), "zone_name"),
+        (PASSENGER_LIST, own_list_of(country=bad), "country"),
+        (PASSENGER_LIST, own_list_of(tariffs=[bad]), "tariffs[0]"),
+        (PASSENGER_SAVE, own_save_of((bad, "accepted"), good), "eulas[0].eula_id"),
+    ]
+
+
+def metadata_of(user: User, path: str) -> Metadata:
+    return user.own_metadata() if path in {PASSENGER_LIST, PASSENGER_SAVE} else user.service_metadata
+
+
+async def failure(user: User, path: str, request: Message | bytes) -> ServiceError:
+    return await failure_of(user.channel, path, request, metadata=metadata_of(user, path))
+
+
+async def refusal(user: User, path: str, request: Message | bytes) -> list[tuple[str, str]]:
+    """Makes a call that must be refused for its content, and returns the broken rules by field."""
+    error = await failure(user, path, request)
+    assert (error.code, error.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"), error
+    assert dict(error.metadata) == {}
+    assert error.retry_after is None
+    assert all(violation.description for violation in error.violations)
+    return [(violation.field, violation.reason) for violation in error.violations]
+
+
+async def assert_nothing_is_stored(world: World) -> None:
+    for table in ("users", "decisions_log"):
+        assert await world.suite.rows(f"SELECT * FROM eulas.{table}") == []
+
+
+# --- ids
+
+
+@pytest.mark.parametrize("bad", BAD_IDS.values(), ids=BAD_IDS.keys())
+async def test_a_bad_id_is_refused_wherever_it_stands(world: World, user: User, bad: str) -> None:
+    for path, request, field in requests_with_id(bad):
+        assert await refusal(user, path, request) == [(field, "string.id")]
+    await assert_nothing_is_stored(world)
+
+
+async def test_any_other_printable_id_is_taken_and_is_only_an_id(world: World, user: User) -> None:
+    await world.configure([agreement(good, good, tariffs=[good]) for good in GOOD_IDS])
+    for good in GOOD_IDS:
+        await call(user.channel, SAVE, save_of((good, "rejected"), uid=good), metadata=user.service_metadata)
+        asks = world.user(good)
+        assert await asks.listed("signed", good, country=good, tariffs=[good]) == [(good, "rejected")]
+        assert await asks.check(good) == [(good, good, "rejected")]
+        assert await asks.check_types(good) == [(good, good, "rejected")]
+    stored = await world.suite.rows("SELECT yandex_uid, eula_id FROM eulas.users")
+    assert set(stored) == {(good, good) for good in GOOD_IDS}
+
+
+# --- closed sets
+
+
+@pytest.mark.parametrize("bad", BAD_FILTERS)
+async def test_an_unknown_filter_is_refused(user: User, bad: str) -> None:
+    assert await refusal(user, LIST, list_of(filter=bad)) == [("filter", "string.in")]
+    assert await refusal(user, PASSENGER_LIST, own_list_of(filter=bad)) == [("filter", "string.in")]
+
+
+@pytest.mark.parametrize("bad", BAD_STATUSES)
+async def test_what_is_no_answer_is_refused(world: World, user: User, bad: str) -> None:
+    answers = [("rules", "accepted"), ("surge_il", bad)]
+    assert await refusal(user, SAVE, save_of(*answers)) == [("eulas[1].status", "string.in")]
+    assert await refusal(user, PASSENGER_SAVE, own_save_of(*answers)) == [("eulas[1].status", "string.in")]
+    await assert_nothing_is_stored(world)
+
+
+# --- numbers and sizes
+
+
+@pytest.mark.parametrize(("number", "rule"), [(0, "repeated.min_items"), (101, "repeated.max_items")])
+async def test_a_batch_has_one_to_a_hundred_answers(world: World, user: User, number: int, rule: str) -> None:
+    answers = [("rules", "accepted")] * number
+    assert await refusal(user, SAVE, save_of(*answers)) == [("eulas", rule)]
+    assert await refusal(user, PASSENGER_SAVE, own_save_of(*answers)) == [("eulas", rule)]
+    await assert_nothing_is_stored(world)
+
+
+async def test_lists_of_more_than_a_hundred_are_refused(user: User) -> None:
+    many = [f"x{number}" for number in range(101)]
+    assert await refusal(user, LIST, list_of(tariffs=many)) == [("tariffs", "repeated.max_items")]
+    assert await refusal(user, PASSENGER_LIST, own_list_of(tariffs=many)) == [("tariffs", "repeated.max_items")]
+    assert await refusal(user, CHECK, check_of(eula_ids=many)) == [("eula_ids", "repeated.max_items")]
+    assert await refusal(user, CHECK, check_of(eula_types=many)) == [("eula_types", "repeated.max_items")]
+    assert len(await user.check(*many[:100])) == 100
+    assert len(await user.check_types(*many[:100])) == 100
+    assert await user.listed("unknown", "moscow", tariffs=many[:100]) == [("rules", "unknown")]
+
+
+async def test_a_language_is_at_most_256_characters_by_contract_and_any_header_is_taken(user: User) -> None:
+    assert await refusal(user, LIST, list_of(locale="x" * 257)) == [("locale", "string.max_len")]
+    for languages in ("ru" + " " * 254, "ru," * 85, "*;q=1," * 42):
+        assert len(await user.shown("unknown", "moscow", locale=languages)) == 2
+    for languages in ("ru", "x" * 4000, "ru," * 1300, ";q=,=" * 500):
+        assert len(await user.list_own("unknown", "moscow", accept_language=languages)) == 2
+
+
+@pytest.mark.parametrize("path", [LIST, SAVE, CHECK, PASSENGER_LIST, PASSENGER_SAVE])
+async def test_bytes_that_are_no_message_are_refused(world: World, user: User, path: str) -> None:
+    for garbage in (b"\xff", b"\x0a\xff\xff", b"\x0a\x02\xff\xfe", b"\x08", os.urandom(64) + b"\x07"):
+        assert (await failure(user, path, garbage)).code is grpc.StatusCode.INVALID_ARGUMENT
+    assert (await failure(user, path, b"")).reason == "INVALID_REQUEST"
+    too_large = await failure(user, path, b"\x0a" + b"x" * 5_000_000)
+    assert too_large.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    await assert_nothing_is_stored(world)
+
+
+async def test_fields_that_the_contract_does_not_know_are_passed_over(user: User) -> None:
+    request = save_of(("rules", "accepted"), uid=user.uid).SerializeToString() + b"\xfa\x3e\x03abc"
+    await call(user.channel, SAVE, request, metadata=user.service_metadata)
+    assert await user.listed("signed") == [("rules", "accepted")]
+
+
+# --- who calls
+
+
+OWN_CALLS = {PASSENGER_LIST: own_list_of(), PASSENGER_SAVE: own_save_of(("rules", "accepted"))}
+SERVICE_CALLS = {
+    LIST: list_of(),
+    SAVE: save_of(("rules", "accepted")),
+    CHECK: check_of(eula_ids=["rules"]),
+}
+
+
+@pytest.mark.parametrize("path", OWN_CALLS)
+async def test_a_passengers_call_without_passenger_is_refused(world: World, user: User, path: str) -> None:
+    ticket = user.own_metadata()[:1]
+    for metadata in (ticket, (*ticket, ("x-yataxi-userid", "user")), (*ticket, ("x-yandex-uid", ""))):
+        error = await failure_of(user.channel, path, OWN_CALLS[path], metadata=metadata)
+        assert (error.code, error.reason) == (grpc.StatusCode.UNAUTHENTICATED, "PASSENGER_MISSING")
+    await assert_nothing_is_stored(world)
+
+
+@pytest.mark.parametrize("path", OWN_CALLS)
+async def test_a_ticket_for_one_passenger_saves_and_tells_nothing_of_another(
+    world: World, user: User, path: str
+) -> None:
+    issuer = TicketIssuer(world.suite.keys, "gateway", clock=user.clock)
+    ticket = (("x-ya-service-ticket", issuer("eulas", user.uid)),)
+    error = await failure_of(user.channel, path, OWN_CALLS[path], metadata=(*ticket, ("x-yandex-uid", "another")))
+    assert error.reason == "PASSENGER_MISSING"
+    await assert_nothing_is_stored(world)
+    await call(user.channel, path, OWN_CALLS[path], metadata=(*ticket, ("x-yandex-uid", user.uid)))
+
+
+@pytest.mark.parametrize("source", ["admin", "api-proxy", "processing", "Gateway"])
+async def test_nobody_but_the_gateway_speaks_for_a_passenger(world: World, user: User, source: str) -> None:
+    ticket = TicketIssuer(world.suite.keys, source, clock=user.clock).issue("eulas")
+    metadata = (("x-ya-service-ticket", ticket), ("x-yandex-uid", user.uid))
+    for path, request in OWN_CALLS.items():
+        error = await failure_of(user.channel, path, request, metadata=metadata)
+        assert (error.code, error.reason) == (grpc.StatusCode.PERMISSION_DENIED, "CALLER_NOT_ALLOWED")
+    await assert_nothing_is_stored(world)
+
+
+@pytest.mark.parametrize("source", ["gateway", "processing", "eulas"])
+async def test_services_that_are_not_let_in_ask_and_save_nothing(world: World, user: User, source: str) -> None:
+    ticket = TicketIssuer(world.suite.keys, source, clock=user.clock).issue("eulas")
+    for path, request in SERVICE_CALLS.items():
+        error = await failure_of(user.channel, path, request, metadata=(("x-ya-service-ticket", ticket),))
+        assert error.reason == "CALLER_NOT_ALLOWED"
+    await assert_nothing_is_stored(world)

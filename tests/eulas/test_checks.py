@@ -1,0 +1,86 @@
+"""CheckEulas: where a user stands with agreements, or with types of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from ridehail.eulas.v1 import eulas_api_pb2 as api
+from tests.eulas.users import CHECK, User
+from tests.eulas.world import DAY, EULAS, World, agreement
+from tests.support.calls import failure_of
+
+
+async def test_agreements_are_told_in_the_order_asked_each_once(user: User) -> None:
+    await user.save(("surge_il", "accepted"), ("sdc", "rejected"))
+    assert await user.check("sdc", "nothing", "surge_il", "rules", "sdc", "surge_il") == [
+        ("sdc", "sdc", "rejected"),
+        ("nothing", "", "unknown"),
+        ("surge_il", "surge", "accepted"),
+        ("rules", "rules", "unknown"),
+    ]
+
+
+async def test_types_are_told_in_the_order_asked_each_once(user: User) -> None:
+    await user.save(("rules", "accepted"))
+    assert await user.check_types("surge", "nothing", "rules", "surge") == [
+        ("", "surge", "unknown"),
+        ("", "nothing", "unknown"),
+        ("rules", "rules", "accepted"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ([], ("", "t", "unknown")),
+        ([("b", "rejected")], ("b", "t", "rejected")),
+        ([("b", "rejected"), ("a", "rejected")], ("a", "t", "rejected")),
+        ([("a", "rejected"), ("c", "accepted")], ("c", "t", "accepted")),
+        ([("c", "accepted"), ("b", "accepted"), ("a", "rejected")], ("b", "t", "accepted")),
+        ([("d", "accepted")], ("", "t", "unknown")),
+    ],
+    ids=str,
+)
+async def test_a_type_is_accepted_if_one_of_it_is_else_rejected_if_one_is(
+    world: World, user: User, answers: list[tuple[str, str]], expected: tuple[str, str, str]
+) -> None:
+    await world.configure([*(agreement(eula_id, "t") for eula_id in "abc"), agreement("d", "another")])
+    if answers:
+        await user.save(*answers)
+    assert await user.check_types("t") == [expected]
+
+
+async def test_what_counts_no_more_is_unknown(world: World, user: User) -> None:
+    await user.save(("surge_il", "accepted"), ("sdc", "rejected"))
+    await world.configure([EULAS[0], {**EULAS[2], "revision": 2}])
+    assert await user.check("surge_il", "sdc") == [("surge_il", "surge", "accepted"), ("sdc", "sdc", "unknown")]
+    assert await user.check_types("surge", "sdc") == [("surge_il", "surge", "accepted"), ("", "sdc", "unknown")]
+    world.pass_time(DAY)
+    assert await user.check("surge_il") == [("surge_il", "surge", "unknown")]
+    assert await user.check_types("surge") == [("", "surge", "unknown")]
+
+
+async def test_an_answer_to_what_left_the_configuration_decides_nothing(world: World, user: User) -> None:
+    await user.save(("surge_il", "accepted"))
+    await world.configure(EULAS[1:])
+    assert await user.check("surge_il") == [("surge_il", "", "unknown")]
+    assert await user.check_types("surge") == [("", "surge", "unknown")]
+
+
+async def test_zones_do_not_matter(user: User) -> None:
+    await user.save(("surge_haifa", "accepted"))
+    assert await user.check_types("surge") == [("surge_haifa", "surge", "accepted")]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        api.CheckEulasRequest(yandex_uid="uid"),
+        api.CheckEulasRequest(yandex_uid="uid", eula_ids=["rules"], eula_types=["rules"]),
+    ],
+    ids=["neither", "both"],
+)
+async def test_exactly_one_of_ids_and_types_is_asked_for(user: User, request_: api.CheckEulasRequest) -> None:
+    error = await failure_of(user.channel, CHECK, request_, metadata=user.service_metadata)
+    assert error.reason == "INVALID_REQUEST"
+    assert [violation.field for violation in error.violations] == ["eula_ids"]

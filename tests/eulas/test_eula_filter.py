@@ -1,0 +1,168 @@
+"""Whatever is configured, decided and whatever time it is: the filters fit together."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ridehail_servers.eulas.decision import Decision, Status, valid_decisions
+from ridehail_servers.eulas.errors import ZoneNameMissing
+from ridehail_servers.eulas.eula_catalogue import Eula, EulaCatalogue, Whereabouts
+from ridehail_servers.eulas.eula_filter import Filter, check_filter, list_eulas
+from ridehail_servers.eulas.refresh import refresh
+from ridehail_servers.eulas.type_status import standing_of_eula, standing_of_type
+
+T0 = datetime(2026, 11, 20, tzinfo=UTC)
+IDS, TYPES = [f"eula-{letter}" for letter in "abcdef"], ["surge", "sdc"]
+ZONES = {"tel_aviv": "isr", "haifa": "isr", "moscow": "rus"}
+COUNTRIES, TARIFFS = ["isr", "rus", "blr"], ["econom", "child"]
+
+
+def some(values: list[str]) -> st.SearchStrategy[frozenset[str]]:
+    return st.frozensets(st.sampled_from(values), max_size=2)
+
+
+EULAS = st.lists(
+    st.builds(
+        Eula,
+        eula_id=st.sampled_from(IDS),
+        type=st.sampled_from(TYPES),
+        revision=st.integers(1, 3),
+        ttl=st.just(timedelta(days=1)),
+        rejectable=st.booleans(),
+        countries=some(COUNTRIES),
+        zones=some(list(ZONES)),
+        tariffs=some(TARIFFS),
+        titles=st.just({"en": "Title"}),
+        texts=st.just({}),
+        url=st.just(""),
+    ),
+    unique_by=lambda eula: eula.eula_id,
+)
+DECISIONS = st.lists(
+    st.builds(
+        Decision,
+        eula_id=st.sampled_from([*IDS, "gone-1", "gone-2"]),
+        status=st.sampled_from([Status.ACCEPTED, Status.REJECTED]),
+        revision=st.integers(1, 3),
+        valid_till=st.sampled_from([T0 + timedelta(seconds=seconds) for seconds in range(-2, 3)]),
+        updated_at=st.just(T0 - timedelta(days=1)),
+    ),
+    unique_by=lambda decision: decision.eula_id,
+)
+NOW = st.sampled_from([T0 + timedelta(seconds=seconds) for seconds in range(-3, 4)])
+WHEREABOUTS = st.builds(
+    Whereabouts,
+    zone_name=st.sampled_from([*ZONES, "nowhere"]),
+    country=st.sampled_from([None, *COUNTRIES]),
+    tariffs=some([*TARIFFS, "other"]),
+)
+
+
+@given(EULAS, DECISIONS, NOW, WHEREABOUTS)
+def test_signed_is_accepted_and_rejected_all_is_unknown_and_signed_and_none_is_in_two(
+    eulas: list[Eula], decisions: list[Decision], now: datetime, whereabouts: Whereabouts
+) -> None:
+    catalogue = EulaCatalogue(eulas, ZONES)
+    valid = valid_decisions(decisions, catalogue, now)
+
+    def shown(wanted: Filter) -> set[tuple[str, Status]]:
+        listed = list_eulas(wanted, catalogue, valid, whereabouts)
+        assert len({one.eula_id for one in listed}) == len(listed)
+        return {(one.eula_id, one.status) for one in listed}
+
+    unknown, accepted, rejected = shown(Filter.UNKNOWN), shown(Filter.ACCEPTED), shown(Filter.REJECTED)
+    assert shown(Filter.SIGNED) == accepted | rejected
+    assert shown(Filter.ALL) == unknown | accepted | rejected
+    ids = [{eula_id for eula_id, _status in part} for part in (unknown, accepted, rejected)]
+    assert sum(map(len, ids)) == len(set().union(*ids))
+    assert {status for _eula_id, status in unknown} <= {Status.UNKNOWN}
+    assert {status for _eula_id, status in accepted} <= {Status.ACCEPTED}
+    assert {status for _eula_id, status in rejected} <= {Status.REJECTED}
+
+
+@given(EULAS, DECISIONS, NOW, WHEREABOUTS)
+def test_a_list_is_in_the_order_of_the_configuration_then_by_id(
+    eulas: list[Eula], decisions: list[Decision], now: datetime, whereabouts: Whereabouts
+) -> None:
+    catalogue = EulaCatalogue(eulas, ZONES)
+    order = [eula.eula_id for eula in eulas]
+    listed = list_eulas(Filter.ALL, catalogue, valid_decisions(decisions, catalogue, now), whereabouts)
+    configured = [one.eula_id for one in listed if one.eula is not None]
+    gone = [one.eula_id for one in listed if one.eula is None]
+    assert [one.eula_id for one in listed] == configured + gone
+    assert configured == [eula_id for eula_id in order if eula_id in configured]
+    assert gone == sorted(gone)
+    assert not set(gone) & set(order)
+
+
+@given(EULAS, DECISIONS, NOW, WHEREABOUTS)
+def test_a_list_and_a_check_say_the_same(
+    eulas: list[Eula], decisions: list[Decision], now: datetime, whereabouts: Whereabouts
+) -> None:
+    catalogue = EulaCatalogue(eulas, ZONES)
+    valid = valid_decisions(decisions, catalogue, now)
+    for one in list_eulas(Filter.ALL, catalogue, valid, whereabouts):
+        checked = standing_of_eula(one.eula_id, catalogue, valid)
+        assert checked.status == (Status.UNKNOWN if one.eula is None else one.status)
+    for eula_type in (*TYPES, "nothing"):
+        alone = [standing_of_eula(eula.eula_id, catalogue, valid) for eula in eulas if eula.type == eula_type]
+        ranks = [Status.ACCEPTED, Status.REJECTED, Status.UNKNOWN]
+        decided = standing_of_type(eula_type, catalogue, valid)
+        assert decided.status == min((one.status for one in alone), key=ranks.index, default=Status.UNKNOWN)
+        assert (decided.eula_id == "") == (decided.status is Status.UNKNOWN)
+        if decided.eula_id:
+            assert decided in alone
+
+
+@given(EULAS, DECISIONS, NOW)
+def test_a_decision_counts_before_its_end_and_on_no_older_revision(
+    eulas: list[Eula], decisions: list[Decision], now: datetime
+) -> None:
+    revisions = {eula.eula_id: eula.revision for eula in eulas}
+    valid = valid_decisions(decisions, EulaCatalogue(eulas, ZONES), now)
+    for decision in decisions:
+        counts = decision.valid_till > now and not decision.revision < revisions.get(decision.eula_id, 0)
+        assert (decision.eula_id in valid) == counts
+
+
+@given(EULAS, WHEREABOUTS)
+def test_an_agreement_concerns_whom_each_of_its_bounds_lets_in(eulas: list[Eula], whereabouts: Whereabouts) -> None:
+    concerned = EulaCatalogue(eulas, ZONES).that_concern(whereabouts)
+    country = whereabouts.country or ZONES.get(whereabouts.zone_name)
+    for eula in eulas:
+        bounds = [
+            eula.zones == frozenset() or whereabouts.zone_name in eula.zones,
+            eula.countries == frozenset() or country in eula.countries,
+            eula.tariffs == frozenset() or not whereabouts.tariffs or bool(eula.tariffs & whereabouts.tariffs),
+        ]
+        assert (eula in concerned) == all(bounds)
+
+
+@pytest.mark.parametrize("wanted", list(Filter))
+def test_only_what_the_user_has_to_see_needs_a_zone(wanted: Filter) -> None:
+    check_filter(wanted, Whereabouts("tel_aviv"))
+    if wanted in {Filter.UNKNOWN, Filter.ALL}:
+        with pytest.raises(ZoneNameMissing):
+            check_filter(wanted, None)
+    else:
+        check_filter(wanted, None)
+
+
+@pytest.mark.parametrize(
+    ("saved", "required", "expected"),
+    [
+        (["surge"], {"surge"}, ["routestats"]),
+        (["rules", "surge", "surge"], {"sdc", "surge"}, ["routestats"]),
+        (["rules"], {"surge"}, []),
+        (["rules"], set(), []),
+        ([], {"surge"}, []),
+    ],
+)
+def test_tariffs_are_asked_for_again_when_a_saved_type_is_required(
+    saved: list[str], required: set[str], expected: list[str]
+) -> None:
+    assert refresh(saved, required) == expected

@@ -1,0 +1,213 @@
+"""Saves of one user at once: the last one that the log names is the one that is in force."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from ridehail.eulas.v1 import eulas_api_pb2 as api
+from ridehail_servers.chassis.database import Database, PoolSettings
+from ridehail_servers.eulas.decision import Decision, Status
+from ridehail_servers.eulas.store import EulasStore
+from ridehail_servers.eulas.user_decisions import UserDecisions
+from tests.eulas.racer import EULA_IDS, UID
+from tests.eulas.users import CHECK, User
+from tests.eulas.world import DAY, T0, World
+from tests.support.calls import failure_of
+from tests.support.suite_in_process import until
+
+PROCESSES, SAVES = 3, 200
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url, schema="eulas", settings=PoolSettings(), application="eulas")
+    await database.open()
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def connection(database_url: str) -> AsyncIterator[psycopg.AsyncConnection]:
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        yield connection
+
+
+def decision(eula_id: str, status: Status = Status.ACCEPTED) -> Decision:
+    return Decision(eula_id, status, 1, T0 + DAY, T0)
+
+
+LAST_LOGGED = """
+    SELECT DISTINCT ON (eula_id) eula_id, status::text, revision, valid_till, decided_at
+    FROM eulas.decisions_log WHERE yandex_uid = %s ORDER BY eula_id, decision_id DESC
+"""
+STORED = """
+    SELECT eula_id, status::text, revision, valid_till, updated_at
+    FROM eulas.users WHERE yandex_uid = %s ORDER BY eula_id
+"""
+
+
+async def rows(connection: psycopg.AsyncConnection, query: str) -> list[tuple[object, ...]]:
+    return await (await connection.execute(query.encode(), (UID,))).fetchall()
+
+
+@pytest.mark.parametrize("with_purge", [False, True], ids=["saves", "saves and deletions of expired rows"])
+async def test_what_is_stored_is_what_the_log_says_last_whatever_processes_race(
+    database_url: str, connection: psycopg.AsyncConnection, with_purge: bool
+) -> None:
+    command = [sys.executable, "-m", "tests.eulas.racer", database_url]
+    racers = [
+        await asyncio.create_subprocess_exec(
+            *command, str(seed), str(SAVES), cwd=Path(__file__).parents[2], stderr=subprocess.PIPE
+        )
+        for seed in range(1, PROCESSES + 1)
+    ]
+    try:
+        ends = asyncio.gather(*(racer.communicate() for racer in racers))
+        while with_purge and not ends.done():
+            await connection.execute("DELETE FROM eulas.users WHERE eula_id IN ('eula-1', 'eula-3')")
+            await asyncio.sleep(0.005)
+        for racer, (_stdout, errors) in zip(racers, await ends, strict=True):
+            assert (racer.returncode, errors.decode()) == (0, "")
+    finally:
+        for racer in racers:
+            if racer.returncode is None:
+                racer.kill()
+    sources = await rows(
+        connection, "SELECT source, count(DISTINCT revision) FROM eulas.decisions_log WHERE yandex_uid = %s GROUP BY 1"
+    )
+    assert {source for source, _number in sources} == {f"racer-{seed}" for seed in range(1, PROCESSES + 1)}
+    assert all(isinstance(number, int) and number > SAVES * 0.9 for _source, number in sources)
+    last = {row[0]: row for row in await rows(connection, LAST_LOGGED)}
+    stored = {row[0]: row for row in await rows(connection, STORED)}
+    assert stored == {eula_id: last[eula_id] for eula_id in stored}
+    assert stored.keys() >= set(EULA_IDS) - ({"eula-1", "eula-3"} if with_purge else set())
+
+
+async def test_a_save_that_waits_for_another_comes_after_it_in_the_log(
+    database: Database, database_url: str, connection: psycopg.AsyncConnection
+) -> None:
+    decisions, store = UserDecisions(database, EulasStore()), EulasStore()
+    await decisions.save(UID, [decision("b")], source="earlier")
+    async with await psycopg.AsyncConnection.connect(database_url) as first:
+        # given: one that has the row, but no entry in the log yet
+        await first.execute("SELECT FROM eulas.users WHERE yandex_uid = %s AND eula_id = 'b' FOR UPDATE", (UID,))
+        # when: another comes
+        second = asyncio.create_task(
+            decisions.save(UID, [decision("c"), decision("b"), decision("a")], source="second")
+        )
+
+        async def waits() -> bool:
+            return bool(await rows(connection, "SELECT 1 FROM pg_locks WHERE NOT granted AND %s <> ''"))
+
+        await until(waits)
+        # and: the first goes on
+        await store.save(first, UID, [decision("b", Status.REJECTED)], "first")
+        await first.commit()
+    await second
+    # then
+    log = "SELECT source FROM eulas.decisions_log WHERE yandex_uid = %s AND eula_id = 'b' ORDER BY decision_id"
+    assert await rows(connection, log) == [("earlier",), ("first",), ("second",)]
+    assert await rows(connection, STORED) == await rows(connection, LAST_LOGGED)
+
+
+async def test_a_save_whose_predecessor_is_undone_is_first(database: Database, database_url: str) -> None:
+    decisions, store = UserDecisions(database, EulasStore()), EulasStore()
+    async with await psycopg.AsyncConnection.connect(database_url) as undone:
+        await store.save(undone, UID, [decision("b", Status.REJECTED)], "undone")
+        save = asyncio.create_task(decisions.save(UID, [decision("b")], source="kept"))
+        await asyncio.sleep(0.1)
+        await undone.rollback()
+    await save
+    assert await decisions.of_user(UID) == [decision("b")]
+
+
+async def test_batches_in_opposite_order_never_wait_for_each_other_in_a_circle(
+    database: Database, connection: psycopg.AsyncConnection
+) -> None:
+    decisions = UserDecisions(database, EulasStore())
+    forwards = [decision(f"eula-{number:03}") for number in range(100)]
+    for _ in range(5):
+        await asyncio.gather(
+            *(decisions.save(UID, batch, source="x") for batch in (forwards, forwards[::-1]) for _ in range(4))
+        )
+    deadlocks = await rows(
+        connection, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database() AND %s <> ''"
+    )
+    assert deadlocks == [(0,)]
+    assert await rows(connection, STORED) == await rows(connection, LAST_LOGGED)
+
+
+async def test_users_do_not_wait_for_each_other(database: Database, database_url: str) -> None:
+    decisions, store = UserDecisions(database, EulasStore()), EulasStore()
+    async with await psycopg.AsyncConnection.connect(database_url) as held:
+        await store.save(held, UID, [decision("b")], "held")
+        async with asyncio.timeout(1):
+            await decisions.save("another", [decision("b")], source="free")
+            await decisions.save(UID, [decision("a")], source="free")
+
+
+# --- nothing is cached
+
+
+class HeldBack(Database):
+    """Keeps every answer of a read back until it is told to pass them on."""
+
+    def hold(self) -> None:
+        self.answered = asyncio.Event()
+        self.passes = asyncio.Event()
+
+    async def read(self, query):  # type: ignore[no-untyped-def]  # as the base has it
+        answer = await super().read(query)
+        self.answered.set()
+        await self.passes.wait()
+        return answer
+
+
+@pytest.mark.parametrize("others", [0, 1, 3])
+async def test_a_lookup_that_began_before_a_save_is_not_shared_with_one_after_it(
+    database_url: str, others: int
+) -> None:
+    database = HeldBack(database_url, schema="eulas", settings=PoolSettings(), application="eulas")
+    await database.open()
+    database.hold()
+    decisions = UserDecisions(database, EulasStore())
+    # given: lookups that have read, but not answered, and others that wait behind them
+    before = [asyncio.create_task(decisions.of_user(UID))]
+    await database.answered.wait()
+    before += [asyncio.create_task(decisions.of_user(UID)) for _ in range(others)]
+    await asyncio.sleep(0)
+    # when: a save is through
+    await decisions.save(UID, [decision("eula")], source="passenger")
+    after = asyncio.create_task(decisions.of_user(UID))
+    database.passes.set()
+    # then
+    assert await after == [decision("eula")]
+    assert await before[0] == []
+    await asyncio.gather(*before)
+    await database.close()
+
+
+async def test_what_was_saved_is_in_the_next_answer_however_many_ask_at_once(world: World) -> None:
+    async def use(user: User) -> None:
+        for status in ("accepted", "rejected", "accepted"):
+            await user.save_own(("surge_il", status))
+            assert await user.listed("signed") == [("surge_il", status)]
+            assert (await user.check("surge_il"))[0][2] == status
+
+    await asyncio.gather(*(use(world.user(f"user-{number}")) for number in range(60)))
+
+
+async def test_a_lookup_while_the_database_does_not_answer_is_told_so(world: World, user: User) -> None:
+    async with await psycopg.AsyncConnection.connect(world.suite.database_url) as lock:
+        await lock.execute("LOCK TABLE eulas.users IN ACCESS EXCLUSIVE MODE")
+        request = api.CheckEulasRequest(yandex_uid=user.uid, eula_ids=["rules"])
+        error = await failure_of(user.channel, CHECK, request, metadata=user.service_metadata)
+        assert error.reason == "DATABASE_UNAVAILABLE"
+    assert await user.check("rules") == [("rules", "rules", "unknown")]

@@ -1,0 +1,220 @@
+"""SaveEulas: all answers of a batch or none, the last one to arrive wins, and every one is on record."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import grpc
+import psycopg
+import pytest
+
+from tests.eulas.users import User
+from tests.eulas.world import DAY, EULAS, T0, World
+from tests.support.config_edits import edit
+from tests.support.log_capture import LogCapture
+from tests.support.suite_in_process import until
+
+# --- what is stored
+
+
+async def test_an_answer_is_stored_with_revision_and_end_of_validity(world: World, user: User) -> None:
+    await world.configure([{**EULAS[0], "revision": 7, "ttl_s": 10}])
+    await user.save(("surge_il", "rejected"))
+    assert await user.stored() == [("surge_il", "rejected", 7, T0 + timedelta(seconds=10))]
+    times = await world.suite.rows("SELECT updated_at, created_at FROM eulas.users")
+    assert times == [(T0, T0)]
+
+
+async def test_a_change_of_mind_keeps_the_moment_of_the_first_answer(world: World, user: User) -> None:
+    await user.save(("surge_il", "accepted"))
+    world.pass_time(DAY)
+    await user.save(("surge_il", "rejected"))
+    rows = await world.suite.rows("SELECT status::text, updated_at, created_at FROM eulas.users")
+    assert rows == [("rejected", T0 + DAY, T0)]
+
+
+@pytest.mark.parametrize("size", [1, 4])
+async def test_a_batch_is_stored_whole(user: User, size: int) -> None:
+    answers = [(eula["eula_id"], "accepted") for eula in EULAS[:size]]
+    await user.save_own(*answers)
+    assert [(row[0], row[1]) for row in await user.stored()] == sorted(answers)
+    assert await user.stored() == await user.last_logged()
+
+
+async def test_a_hundred_answers_are_taken(user: User) -> None:
+    answers = [("surge_il", "accepted"), ("surge_haifa", "rejected")] * 50
+    await user.save(*answers)
+    assert await user.listed("signed") == [("surge_il", "accepted"), ("surge_haifa", "rejected")]
+
+
+async def test_of_several_answers_to_one_agreement_the_last_counts_and_is_logged_once(user: User) -> None:
+    await user.save(("surge_il", "accepted"), ("sdc", "accepted"), ("surge_il", "rejected"), ("surge_il", "rejected"))
+    assert await user.listed("signed") == [("surge_il", "rejected"), ("sdc", "accepted")]
+    assert sorted(await user.log()) == [("sdc", "accepted", 1, "admin"), ("surge_il", "rejected", 1, "admin")]
+
+
+async def test_every_save_is_on_record_with_its_source_also_one_that_changes_nothing(world: World, user: User) -> None:
+    await user.save_own(("surge_il", "accepted"))
+    await user.save_own(("surge_il", "accepted"))
+    await user.save(("surge_il", "rejected"))
+    await world.configure([{**EULAS[0], "revision": 2}])
+    await user.save_own(("surge_il", "accepted"))
+    assert await user.log() == [
+        ("surge_il", "accepted", 1, "passenger"),
+        ("surge_il", "accepted", 1, "passenger"),
+        ("surge_il", "rejected", 1, "admin"),
+        ("surge_il", "accepted", 2, "passenger"),
+    ]
+    moments = await world.suite.rows("SELECT DISTINCT decided_at, valid_till FROM eulas.decisions_log")
+    assert moments == [(T0, T0 + DAY)]
+
+
+async def test_the_later_arrival_wins_though_its_clock_is_behind(world: World, user: User) -> None:
+    await user.save(("surge_il", "accepted"))
+    world.pass_time(-timedelta(hours=1))
+    await user.save(("surge_il", "rejected"))
+    assert await user.listed("signed") == [("surge_il", "rejected")]
+    assert await user.stored() == await user.last_logged()
+
+
+# --- what the app asks again
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ([("surge_il", "accepted")], ["routestats"]),
+        ([("surge_haifa", "rejected")], ["routestats"]),
+        ([("rules", "accepted")], []),
+        ([("sdc", "accepted")], []),
+        ([("rules", "accepted"), ("surge_il", "rejected"), ("surge_haifa", "rejected")], ["routestats"]),
+    ],
+    ids=str,
+)
+async def test_the_app_asks_for_tariffs_again_when_one_requires_a_type_that_was_answered(
+    user: User, answers: list[tuple[str, str]], expected: list[str]
+) -> None:
+    assert list(await user.save(*answers)) == expected
+    assert list(await user.save_own(*answers)) == expected
+
+
+async def test_a_requirement_that_is_switched_on_takes_effect(world: World, user: User) -> None:
+    requirement = {"moscow": {"taxi": {"eula_type": "sdc", "is_eula_required": True, "eula_statuses": ["unknown"]}}}
+    file = world.suite.settings.config_dir / "api_proxy.yaml"
+    edit(file, {"ROUTESTATS_EULA_REQUIREMENTS_FOR_CATEGORIES_IN_ZONE": requirement})
+
+    async def is_noticed() -> bool:
+        return list(await user.save(("sdc", "accepted"))) == ["routestats"]
+
+    await until(is_noticed)
+
+
+# --- refused
+
+
+BAD_BATCHES = {
+    "unknown": ([("nothing", "accepted")], grpc.StatusCode.NOT_FOUND, "EULA_NOT_FOUND", "nothing"),
+    "unknown in another case": ([("Rules", "accepted")], grpc.StatusCode.NOT_FOUND, "EULA_NOT_FOUND", "Rules"),
+    "not rejectable": (
+        [("rules", "rejected")],
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "EULA_NOT_REJECTABLE",
+        "rules",
+    ),
+    "one of many": (
+        [("surge_il", "accepted"), ("sdc", "rejected"), ("nothing", "rejected")],
+        grpc.StatusCode.NOT_FOUND,
+        "EULA_NOT_FOUND",
+        "nothing",
+    ),
+    "the first of several": (
+        [("surge_il", "accepted"), ("rules", "rejected"), ("nothing", "rejected"), ("nil", "accepted")],
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "EULA_NOT_REJECTABLE",
+        "rules",
+    ),
+    "the first of several, the other way round": (
+        [("nil", "accepted"), ("rules", "rejected"), ("nothing", "rejected")],
+        grpc.StatusCode.NOT_FOUND,
+        "EULA_NOT_FOUND",
+        "nil",
+    ),
+    "overridden by a good one": (
+        [("rules", "rejected"), ("rules", "accepted")],
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "EULA_NOT_REJECTABLE",
+        "rules",
+    ),
+}
+
+
+@pytest.mark.parametrize(("batch", "code", "reason", "eula_id"), BAD_BATCHES.values(), ids=BAD_BATCHES.keys())
+async def test_one_bad_answer_refuses_the_batch_and_changes_nothing(
+    user: User, batch: list[tuple[str, str]], code: grpc.StatusCode, reason: str, eula_id: str
+) -> None:
+    await user.save(("surge_il", "rejected"))
+    before = (await user.stored(), await user.log())
+    error = await user.refused(*batch)
+    assert (error.code, error.reason, error.metadata) == (code, reason, {"eula_id": eula_id})
+    assert (await user.stored(), await user.log()) == before
+
+
+async def test_an_agreement_that_left_the_configuration_takes_no_answer(world: World, user: User) -> None:
+    await user.save(("surge_il", "accepted"))
+    await world.configure([EULAS[3]])
+    error = await user.refused(("surge_il", "rejected"))
+    assert error.reason == "EULA_NOT_FOUND"
+    assert await user.listed("signed") == [("surge_il", "accepted")]
+
+
+async def test_an_agreement_of_another_zone_takes_an_answer(user: User) -> None:
+    await user.save(("sdc", "accepted"), ("surge_haifa", "accepted"))
+    assert await user.listed("signed") == [("surge_haifa", "accepted"), ("sdc", "accepted")]
+
+
+async def test_a_log_that_cannot_be_written_saves_nothing(world: World, user: User) -> None:
+    await world.suite.execute("ALTER TABLE eulas.decisions_log ADD CHECK (eula_id <> 'sdc')")
+    error = await user.refused(("surge_il", "accepted"), ("sdc", "accepted"))
+    assert error.reason == "INTERNAL"
+    assert await user.stored() == []
+    assert await user.log() == []
+
+
+# --- the proof
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE eulas.decisions_log SET status = 'rejected'",
+        "DELETE FROM eulas.decisions_log",
+        "TRUNCATE eulas.decisions_log",
+        "TRUNCATE eulas.users, eulas.decisions_log",
+        """
+        INSERT INTO eulas.decisions_log
+            (decision_id, yandex_uid, eula_id, status, revision, valid_till, decided_at, source)
+        SELECT 0, yandex_uid, eula_id, status, revision, valid_till, decided_at, source FROM eulas.decisions_log
+        """,
+    ],
+)
+async def test_the_log_cannot_be_changed_nor_dated_back(world: World, user: User, statement: str) -> None:
+    await user.save(("surge_il", "accepted"))
+    before = await user.log()
+    with pytest.raises((psycopg.errors.InsufficientPrivilege, psycopg.errors.GeneratedAlways)):
+        await world.suite.execute(statement)
+    assert await user.log() == before
+    assert len(await user.stored()) == 1
+
+
+async def test_nobody_is_named_in_the_logs(world: World, user: User, log: LogCapture) -> None:
+    await user.save(("surge_il", "accepted"))
+    await user.save_own(("surge_il", "rejected"))
+    await user.shown("all", "haifa")
+    await user.list_own("all", "haifa")
+    await user.check("surge_il")
+    await user.refused(("nothing", "accepted"))
+    await world.suite.execute("ALTER TABLE eulas.decisions_log ADD CHECK (eula_id <> 'sdc')")
+    assert (await user.refused(("sdc", "accepted"))).reason == "INTERNAL"
+    assert len(log.events("call")) == 7
+    assert len(log.events("unexpected error")) == 1
+    assert user.uid not in log.text

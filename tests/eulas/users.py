@@ -1,0 +1,131 @@
+"""Users of eulas, asked for by services and calling for themselves, over a channel of the test's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+
+from ridehail.eulas.v1 import eulas_api_pb2 as api
+from ridehail.eulas.v1 import eulas_pb2
+from ridehail_clients import ServiceError
+from ridehail_servers.chassis.clock import Clock, system_clock
+from ridehail_servers.chassis.tickets import TicketIssuer
+from tests.support.calls import Metadata, call, failure_of
+from tests.support.suite_in_process import SuiteInProcess
+
+EULAS = "/ridehail.eulas.v1.EulasService"
+PASSENGER_EULAS = "/ridehail.eulas.v1.PassengerEulasService"
+LIST, SAVE, CHECK = f"{EULAS}/ListEulas", f"{EULAS}/SaveEulas", f"{EULAS}/CheckEulas"
+PASSENGER_LIST, PASSENGER_SAVE = f"{PASSENGER_EULAS}/ListEulas", f"{PASSENGER_EULAS}/SaveEulas"
+
+Answers = Sequence[tuple[str, str]]
+
+
+def decisions(answers: Answers) -> list[eulas_pb2.EulaDecision]:
+    """Returns the messages of (agreement, answer) pairs."""
+    return [eulas_pb2.EulaDecision(eula_id=eula_id, status=status) for eula_id, status in answers]
+
+
+def statuses(eulas: Sequence[eulas_pb2.Eula] | Sequence[eulas_pb2.EulaStatus]) -> list[tuple[str, str]]:
+    """Returns agreement and status of each."""
+    return [(eula.eula_id, eula.status) for eula in eulas]
+
+
+@dataclass(frozen=True)
+class User:
+    """A user. Services' calls are made by `caller`, the user's own by the gateway."""
+
+    suite: SuiteInProcess
+    channel: grpc.aio.Channel
+    uid: str
+    caller: str = "admin"
+    clock: Clock = system_clock
+
+    @property
+    def service_metadata(self) -> Metadata:
+        return self._ticket(self.caller)
+
+    def own_metadata(self, accept_language: str = "") -> Metadata:
+        language = (("accept-language", accept_language),) if accept_language else ()
+        return (*self._ticket("gateway"), ("x-yandex-uid", self.uid), *language)
+
+    def _ticket(self, source: str) -> Metadata:
+        ticket = TicketIssuer(self.suite.keys, source, clock=self.clock).issue("eulas")
+        return (("x-ya-service-ticket", ticket),)
+
+    async def shown(self, wanted: str, zone_name: str | None = None, **fields: Any) -> Sequence[eulas_pb2.Eula]:
+        request = api.ListEulasRequest(yandex_uid=self.uid, filter=wanted, zone_name=zone_name, **fields)
+        answer = await call(self.channel, LIST, request, metadata=self.service_metadata)
+        return api.ListEulasResponse.FromString(answer).eulas
+
+    async def listed(self, wanted: str, zone_name: str | None = None, **fields: Any) -> Any:
+        """Returns agreement and status of each that is listed."""
+        return statuses(await self.shown(wanted, zone_name, **fields))
+
+    async def save(self, *answers: tuple[str, str]) -> Sequence[str]:
+        request = api.SaveEulasRequest(yandex_uid=self.uid, eulas=decisions(answers))
+        answer = await call(self.channel, SAVE, request, metadata=self.service_metadata)
+        return api.SaveEulasResponse.FromString(answer).refresh
+
+    async def refused(self, *answers: tuple[str, str]) -> ServiceError:
+        """Saves what must be refused."""
+        request = api.SaveEulasRequest(yandex_uid=self.uid, eulas=decisions(answers))
+        return await failure_of(self.channel, SAVE, request, metadata=self.service_metadata)
+
+    async def check(self, *eula_ids: str) -> Any:
+        """Returns agreement, type and status of each."""
+        return await self._check(api.CheckEulasRequest(yandex_uid=self.uid, eula_ids=eula_ids))
+
+    async def check_types(self, *eula_types: str) -> Any:
+        """Returns agreement, type and status of each."""
+        return await self._check(api.CheckEulasRequest(yandex_uid=self.uid, eula_types=eula_types))
+
+    async def _check(self, request: Message) -> list[tuple[str, str, str]]:
+        answer = await call(self.channel, CHECK, request, metadata=self.service_metadata)
+        return [(one.eula_id, one.type, one.status) for one in api.CheckEulasResponse.FromString(answer).eulas]
+
+    async def list_own(
+        self, wanted: str, zone_name: str | None = None, *, accept_language: str = "", **fields: Any
+    ) -> Sequence[eulas_pb2.Eula]:
+        request = api.PassengerEulasServiceListEulasRequest(filter=wanted, zone_name=zone_name, **fields)
+        answer = await call(self.channel, PASSENGER_LIST, request, metadata=self.own_metadata(accept_language))
+        return api.PassengerEulasServiceListEulasResponse.FromString(answer).eulas
+
+    async def save_own(self, *answers: tuple[str, str]) -> Sequence[str]:
+        request = api.PassengerEulasServiceSaveEulasRequest(eulas=decisions(answers))
+        answer = await call(self.channel, PASSENGER_SAVE, request, metadata=self.own_metadata())
+        return api.PassengerEulasServiceSaveEulasResponse.FromString(answer).refresh
+
+    async def stored(self) -> list[tuple[object, ...]]:
+        """Returns what is stored of the user, and until when it counts."""
+        return await self.suite.rows(
+            """
+            SELECT eula_id, status::text, revision, valid_till FROM eulas.users
+            WHERE yandex_uid = %s ORDER BY eula_id
+            """,
+            self.uid,
+        )
+
+    async def last_logged(self) -> list[tuple[object, ...]]:
+        """Returns the last entry of the log on each agreement, in the form of `stored`."""
+        return await self.suite.rows(
+            """
+            SELECT DISTINCT ON (eula_id) eula_id, status::text, revision, valid_till
+            FROM eulas.decisions_log WHERE yandex_uid = %s ORDER BY eula_id, decision_id DESC
+            """,
+            self.uid,
+        )
+
+    async def log(self) -> list[tuple[object, ...]]:
+        """Returns the user's whole log, by arrival."""
+        return await self.suite.rows(
+            """
+            SELECT eula_id, status::text, revision, source FROM eulas.decisions_log
+            WHERE yandex_uid = %s ORDER BY decision_id
+            """,
+            self.uid,
+        )
