@@ -26,6 +26,8 @@ from ridehail.tollroads.v1 import toll_roads_api_pb2_grpc as toll_roads_grpc
 Response = TypeVar("Response", bound=Message)
 # What one attempt is answered; None means the empty answer.
 Answer: TypeAlias = Callable[[grpc.ServicerContext], Message | None]
+# An answer that depends on what is asked.
+Behaviour: TypeAlias = Callable[[Any, grpc.ServicerContext], Message | None]
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,11 @@ class Received:
 
 @dataclass
 class ScriptedServer:
-    """Answers the attempts in the order of `answers`; the last one is repeated."""
+    """Answers the attempts in the order of `answers`, the last one being repeated; or by `behaviour`, if it is set."""
 
     target: str = ""
     answers: list[Answer] = field(default_factory=lambda: [reply()])
+    behaviour: Behaviour | None = None
     received: list[Received] = field(default_factory=list)
     first_received: threading.Event = field(default_factory=threading.Event)
     hanging_ended: threading.Event = field(default_factory=threading.Event)
@@ -74,6 +77,8 @@ class ScriptedServer:
         )
         answer = self.answers[min(len(self.received), len(self.answers)) - 1]
         self.first_received.set()
+        if self.behaviour is not None:
+            return cast("Response", self.behaviour(request, context) or empty)
         return cast("Response", answer(context) or empty)
 
 

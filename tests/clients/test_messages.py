@@ -54,7 +54,7 @@ CASES = [
         {"offer_id": "offer"},
         toll_roads.SaveOfferRequest(offer_id="offer"),
         toll_roads.SaveOfferResponse(),
-        None,
+        True,
     ),
     Case(
         "TollRoadsClient",
