@@ -77,6 +77,7 @@ class ServiceContext:
         channels: An open channel to each neighbour that the definition names.
         tickets: Makes tickets of this service.
         keys_dir: Holds the key rings.
+        archive_url: The URL of the folder for what the service archives; None: it archives nothing.
     """
 
     storage: Storage | None
@@ -86,6 +87,7 @@ class ServiceContext:
     channels: Mapping[str, grpc.aio.Channel]
     tickets: TicketIssuer
     keys_dir: Path
+    archive_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,11 +66,15 @@ class Task:
 
     Attributes:
         name: Its name in the queue and in the metrics.
-        run: Does the work, given the id that it was enqueued with.
+        run: Does the work, given the id that it was enqueued with; a scheduled task, the Unix time that it was due at.
+        schedule: When it is enqueued by itself, as in `5 * * * *` (minute, hour, day, month, weekday; UTC): once each
+            time, however many workers there are. None: never. A time that every worker missed by more than ten minutes
+            is left out.
     """
 
     name: str
     run: Callable[[int], Awaitable[None]]
+    schedule: str | None = None
 
 
 class TaskQueue:
@@ -112,7 +116,7 @@ class TaskQueue:
             stop: Set to stop.
         """
         for task in tasks:
-            self._app.task(name=task.name, retry=_UntilItPasses())(self._measured(task))
+            self._register(task)
         stopping = asyncio.create_task(stop.wait())
         while not stop.is_set():
             try:
@@ -120,6 +124,23 @@ class TaskQueue:
             except _DATABASE_LOST as error:
                 logger.warning("task worker lost its database", service=self._service, error=type(error).__name__)
             await asyncio.wait({stopping}, timeout=_RECONNECT_S)
+
+    def _register(self, task: Task) -> None:
+        if task.schedule is None:
+            self._app.task(name=task.name, retry=_UntilItPasses())(self._measured(task))
+            return
+        run = self._measured(task)
+
+        async def at(timestamp: int) -> None:
+            try:
+                await run(timestamp)
+            except DomainError:
+                raise  # it passes, and the task is tried again
+            except Exception:
+                # Told already. Its time comes again, so it is not kept as one that failed for good.
+                logger.warning("scheduled task left to its next time", task=task.name)
+
+        self._app.periodic(cron=task.schedule)(self._app.task(name=task.name, retry=_UntilItPasses())(at))
 
     async def _run_until(self, stopping: asyncio.Task[bool], settings: TaskSettings) -> None:
         # procrastinate's pool gives a database that is away up, so it is opened only once there is one.
