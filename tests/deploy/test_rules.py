@@ -30,12 +30,6 @@ CASES = yaml.safe_load((Path(__file__).parent / "rules.test.yaml").read_text())
 CONFIGURATION = yaml.safe_load((PROMETHEUS / "prometheus.yaml").read_text())
 JOBS = {job["job_name"] for job in CONFIGURATION["scrape_configs"]}
 
-# Read by the rules already; the servers are to export them with these labels.
-AWAITED: dict[str, frozenset[str]] = {
-    "ridehail_tasks_waiting": frozenset({"service", "task"}),
-    "ridehail_tasks_oldest_waiting_seconds": frozenset({"service", "task"}),
-}
-
 Rule = Mapping[str, Any]
 Known = Mapping[str, frozenset[str]]
 
@@ -67,9 +61,8 @@ def exported() -> Iterator[Scrape]:
 @pytest.fixture(scope="module")
 def known(exported: Scrape) -> dict[str, frozenset[str]]:
     """The labels of every metric that a query may read: exported, as Prometheus stores it, and recorded."""
-    assert not set(AWAITED) & set(exported.labels), "is exported now, and awaited no longer"
     labels = dict(SYNTHETIC)
-    for name, own in {**exported.labels, **AWAITED}.items():
+    for name, own in exported.labels.items():
         labels[name] = frozenset(f"exported_{it}" if it in TARGET_LABELS else it for it in own) | TARGET_LABELS
     for rule in RECORDS:
         labels[rule["record"]] = read(rule["expr"], labels).labels or frozenset()
