@@ -365,7 +365,7 @@ def main() -> None:
     parser.add_argument("--orders", type=int, default=FULL_SIZE)
     parser.add_argument("--part", choices=PARTS, action="append", help="may be repeated; default: all")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="ridehail-bench-") as temporary:
+    with tempfile.TemporaryDirectory(prefix="ridehail-bench-retention-") as temporary:
         folder = Path(temporary)
         folder.chmod(0o755)  # run by root, Postgres is another user
         postgres = EmbeddedPostgres(folder / "postgres")
