@@ -24,8 +24,10 @@ from .interceptors import (
     Authentication,
     Deadline,
     Errors,
+    LayeredHandlers,
     LayeredInterceptor,
     OverloadLimit,
+    Registrations,
     Telemetry,
     Validation,
 )
@@ -143,15 +145,15 @@ class Server:
             Deadline(),
             Validation(served.request for served in methods.values()),
         )
-        self._server = grpc.aio.server(
-            interceptors=(LayeredInterceptor(methods, layers),), options=_options(built.tuning)
-        )
+        self._methods, self._interceptor = methods, LayeredInterceptor(methods, layers)
+        self._registrations = Registrations()
+        self._server = grpc.aio.server(options=_options(built.tuning))
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._names = [""]
         for definition, service in built.services:
             for served, servicer in zip(definition.contracts, service.servicers, strict=True):
-                served.register(servicer, self._server)
+                served.register(servicer, self._registrations)
                 self._names.append(served.descriptor.full_name)
         if settings.reflection:
             reflection.enable_server_reflection(
@@ -169,6 +171,8 @@ class Server:
             RuntimeError: The port cannot be had.
         """
         port = self._server.add_insecure_port(self._address)
+        handlers = await LayeredHandlers.made(self._interceptor, self._methods, self._registrations)
+        self._server.add_generic_rpc_handlers((handlers,))
         await self._server.start()
         for name in self._names:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)

@@ -6,12 +6,13 @@ database are logged without the values that Postgres puts into its details.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sys
 import traceback
 from collections.abc import MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TextIO, cast
 
@@ -31,6 +32,21 @@ class _Process:
     service: str
     level: int
     stream: TextIO
+    calls: list[str] = field(default_factory=list)
+    loop: asyncio.AbstractEventLoop | None = None
+
+    def write_soon(self, line: str) -> None:
+        """Writes a line with others of this turn of the event loop: calls that are answered together share a write."""
+        loop = asyncio.get_running_loop()
+        if not self.calls or self.loop is not loop:
+            self.loop = loop
+            loop.call_soon(self._write)
+        self.calls.append(line)
+
+    def _write(self) -> None:
+        lines, self.calls = self.calls, []
+        self.stream.write("".join(lines))
+        self.stream.flush()
 
 
 _process = _Process("", logging.INFO, sys.stderr)
@@ -116,8 +132,7 @@ def log_call(
     encoded = orjson.dumps(line, option=orjson.OPT_UTC_Z)
     # Beyond ASCII there are characters that some readers take for the end of the line; json escapes them.
     text = encoded.decode() if encoded.isascii() else json.dumps(orjson.loads(encoded))
-    _process.stream.write(text + "\n")
-    _process.stream.flush()
+    _process.write_soon(text + "\n")
 
 
 def safe_exception_text(error: BaseException) -> str:

@@ -35,7 +35,7 @@ class Contract:
     """
 
     descriptor: ServiceDescriptor
-    register: Callable[[Any, grpc.aio.Server], None]  # generated functions take any servicer
+    register: Callable[[Any, Any], None]  # generated functions take any servicer, and what stands in for a server
     gateway_deadline: float | None = None
 
 

@@ -7,14 +7,14 @@
 5. `Deadline` bounds what the handler may take; refusing takes next to nothing.
 6. `Validation` hands only requests that keep the contract's rules to the handler.
 
-`LayeredInterceptor` is what gRPC sees of them. Health and reflection are open to all: they pass none of the layers, so
-a busy server still answers its balancer.
+`LayeredHandlers` is what gRPC sees of them. Health and reflection are open to all: they pass none of the layers, so a
+busy server still answers its balancer.
 """
 
 from .auth import Authentication
 from .deadline import Deadline
 from .errors import Errors
-from .layers import LayeredInterceptor
+from .layers import LayeredHandlers, LayeredInterceptor, Registrations
 from .overload import OverloadLimit
 from .telemetry import Telemetry
 from .validation import Validation
@@ -23,8 +23,10 @@ __all__ = [
     "Authentication",
     "Deadline",
     "Errors",
+    "LayeredHandlers",
     "LayeredInterceptor",
     "OverloadLimit",
+    "Registrations",
     "Telemetry",
     "Validation",
 ]

@@ -1,7 +1,9 @@
-"""The one interceptor that gRPC sees."""
+"""How a call gets from gRPC to the layers."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -13,11 +15,7 @@ from .base import Call, Context, Handler, Layer, Method, Request, Response, laye
 
 
 class LayeredInterceptor(AsyncServerInterceptor):
-    """Takes the suite's own calls, all of which are unary, through the layers; health and reflection pass untouched.
-
-    gRPC asks each of its interceptors to wrap the handler anew for every call, which costs more than what most layers
-    do. So it gets only this one, which wraps each method once.
-    """
+    """Takes the suite's own calls, all of which are unary, through the layers."""
 
     def __init__(self, methods: MethodTable, layers: tuple[Layer, ...]) -> None:
         """Puts the layers together.
@@ -28,25 +26,6 @@ class LayeredInterceptor(AsyncServerInterceptor):
         """
         self._methods = methods
         self._handler: Handler = layered(layers)
-        self._wrapped: dict[str, Any] = {}  # gRPC's own type of handlers
-
-    async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:  # grpc.aio's own types
-        """See grpc.aio.ServerInterceptor."""
-        path = handler_call_details.method
-        if path in self._wrapped:
-            return self._wrapped[path]
-        if path not in self._methods:
-            return await continuation(handler_call_details)
-
-        async def undecoded(details: Any) -> Any:  # grpc.aio's own types
-            handler = await continuation(details)
-            return grpc.unary_unary_rpc_method_handler(
-                handler.unary_unary, response_serializer=handler.response_serializer
-            )
-
-        wrapped = await super().intercept_service(undecoded, handler_call_details)  # type: ignore[no-untyped-call]
-        self._wrapped[path] = wrapped
-        return wrapped
 
     async def intercept(self, method: Method, request: Request, context: Context, method_name: str) -> Response:
         """See AsyncServerInterceptor."""
@@ -55,3 +34,64 @@ class LayeredInterceptor(AsyncServerInterceptor):
         remaining: float | None = context.time_remaining()
         seconds = served.deadline if remaining is None else min(remaining, served.deadline)
         return await self._handler(Call(served, method, context, request, metadata, seconds))
+
+
+class Registrations:
+    """Stands in for a server in the generated `add_..._to_server`, and keeps the handlers that it is given."""
+
+    def __init__(self) -> None:
+        self.handlers: list[grpc.GenericRpcHandler] = []
+
+    def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+        """See grpc.aio.Server."""
+        self.handlers.extend(handlers)
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, object]) -> None:
+        """Does nothing: these are the same handlers in another form."""
+
+
+class LayeredHandlers(grpc.GenericRpcHandler):
+    """Handlers that have been intercepted once and for all.
+
+    gRPC asks the interceptors that a server is given to wrap the handler anew for every call. That costs as much as
+    several layers do; so the server is given none, and what they would return is made at the start.
+    """
+
+    def __init__(self, handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]) -> None:
+        self._handlers = handlers
+
+    @classmethod
+    async def made(cls, interceptor: LayeredInterceptor, methods: MethodTable, given: Registrations) -> LayeredHandlers:
+        """Intercepts every method.
+
+        Args:
+            interceptor: Does it.
+            methods: All that are served.
+            given: Their implementations.
+        """
+
+        async def undecoded(details: _Details) -> grpc.RpcMethodHandler[Any, Any]:
+            handler = next(found for one in given.handlers if (found := one.service(details)) is not None)
+            assert handler.unary_unary is not None
+            return grpc.unary_unary_rpc_method_handler(
+                handler.unary_unary, response_serializer=handler.response_serializer
+            )
+
+        return cls(
+            {
+                path: await interceptor.intercept_service(undecoded, _Details(path))  # type: ignore[no-untyped-call]
+                for path in methods
+            }
+        )
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
+        """See grpc.GenericRpcHandler."""
+        return self._handlers.get(handler_call_details.method)
+
+
+@dataclass(frozen=True)
+class _Details(grpc.HandlerCallDetails):
+    """Names the method that is to be intercepted."""
+
+    method: str
+    invocation_metadata: Any = ()  # gRPC's own type
