@@ -8,10 +8,10 @@ SOURCES := servers clients tests bench proto/generate.py setup.py migrations
 TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format lint types contracts generated imports gateway proto released lock bench clean
+.PHONY: help setup run test check format lint types contracts generated imports gateway proto released lock bench bench-peak bench-retention clean
 
 help: ## Show what each target does.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## Make .venv with the pinned, hashed dependencies and this project in it.
 
@@ -70,8 +70,14 @@ lock: setup ## Upgrade every dependency to its newest version, pinned and hashed
 	$(BIN)/uv pip compile --quiet --upgrade --all-extras --generate-hashes --universal --python-version 3.11 \
 		--no-emit-index-url --no-header setup.cfg --output-file requirements.lock
 
-bench: setup ## Measure what the chassis costs.
-	$(BIN)/python -m bench.chassis_cost
+bench: setup ## Measure the servers against a null handler and FastAPI; BENCH_ARGS as in docs/performance.md.
+	$(BIN)/python -m bench $(BENCH_ARGS)
+
+bench-peak: setup ## Load toll roads with its peak for a minute, as an open loop.
+	$(BIN)/python -m bench.peak $(BENCH_ARGS)
+
+bench-retention: setup ## Measure the retention jobs of toll roads at full size, and check that they lose nothing.
+	$(BIN)/python -m bench.retention
 
 clean: ## Remove what builds and checks leave behind; keeps .venv and .ridehail.
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -21,6 +21,6 @@ setup(
     package_dir=package_dir,
     package_data={
         "ridehail": ["*.binpb", "py.typed"],
-        "": ["*.pyi", "py.typed", "*.yaml", "*.json", "*.j2", "*/*.sql", "*/*.py"],
+        "": ["*.pyi", "py.typed", "*.yaml", "*.json", "*.j2", "*/*.sql", "*/*.py", "*/*.yaml", "*/*.json"],
     },
 )

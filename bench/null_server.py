@@ -1,15 +1,16 @@
 """A server whose only method does nothing: bare, or behind all of the chassis.
 
-    python -m bench.null_server bare|chassis FOLDER
+    python -m bench.null_server bare|chassis FOLDER PORT WORKERS
 
-Prints its port, and serves until its standard input ends. FOLDER holds `config/` and `keys/`.
+Serves until SIGTERM. FOLDER holds `config/` and `keys/`.
 """
 
 from __future__ import annotations
 
-import asyncio
+import multiprocessing
+import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,10 @@ from ridehail.tollroads.v1 import toll_roads_api_pb2_grpc as api_grpc
 from ridehail_servers.chassis import app, logs
 from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
 from ridehail_servers.chassis.settings import ProcessSettings
+from ridehail_servers.runtime.serve import stop_on_signals
 
 _ANSWER = api.RetrieveOrderResponse(has_toll_road=True)
+_DRAIN_S = 1.0
 
 
 class NullServicer(api_grpc.TollRoadsServiceServicer):
@@ -43,34 +46,61 @@ async def _build(_context: ServiceContext) -> AsyncIterator[RunningService]:
     yield RunningService((_null(),))
 
 
-async def _until_input_ends() -> None:
-    await asyncio.to_thread(sys.stdin.read)
-
-
-async def _bare() -> None:
-    server = grpc.aio.server()
+async def _bare(_folder: Path, port: int) -> None:
+    stop = stop_on_signals()
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 1)])
     api_grpc.add_TollRoadsServiceServicer_to_server(_null(), server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    server.add_insecure_port(f"127.0.0.1:{port}")
     await server.start()
-    print(port, flush=True)
-    await _until_input_ends()
-    await server.stop(None)
+    await stop.wait()
+    await server.stop(_DRAIN_S)
 
 
-async def _behind_the_chassis(folder: Path) -> None:
+async def _chassis(folder: Path, port: int) -> None:
+    stop = stop_on_signals()
     descriptor = api.DESCRIPTOR.services_by_name["TollRoadsService"]
     contract = Contract(descriptor, api_grpc.add_TollRoadsServiceServicer_to_server)
     definition = ServiceDefinition("toll-roads", (contract,), _build)
     settings = ProcessSettings(
-        services=("toll-roads",), config_dir=folder / "config", keys_dir=folder / "keys", drain_notice_s=0
+        services=("toll-roads",),
+        grpc_port=port,
+        config_dir=folder / "config",
+        keys_dir=folder / "keys",
+        drain_notice_s=0,
     )
     async with app.build([definition], settings) as built:
         server = app.Server(built, settings)
-        print(await server.start(), flush=True)
-        await _until_input_ends()
+        await server.start()
+        await stop.wait()
         await server.drain()
 
 
-if __name__ == "__main__":
+_VARIANTS: dict[str, Callable[[Path, int], Coroutine[Any, Any, None]]] = {"bare": _bare, "chassis": _chassis}
+
+
+def _serve(variant: str, folder: Path, port: int) -> None:
     logs.configure(service="bench")
-    uvloop.run(_bare() if sys.argv[1] == "bare" else _behind_the_chassis(Path(sys.argv[2])))
+    uvloop.run(_VARIANTS[variant](folder, port))
+
+
+def main(variant: str, folder: Path, port: int, workers: int) -> None:
+    """Serves in as many processes as asked for."""
+    if workers == 1:
+        _serve(variant, folder, port)
+        return
+    spawning = multiprocessing.get_context("spawn")
+    processes = [spawning.Process(target=_serve, args=(variant, folder, port)) for _ in range(workers)]
+    for process in processes:
+        process.start()
+
+    def stop(*_: object) -> None:
+        for process in processes:
+            process.terminate()
+
+    signal.signal(signal.SIGTERM, stop)
+    for process in processes:
+        process.join()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))

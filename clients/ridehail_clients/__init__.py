@@ -67,6 +67,7 @@ from ridehail_clients.models import (
     ZoneInfo,
 )
 from ridehail_clients.retry import RetryPolicy
+from ridehail_clients.road_fallback import RoadCache
 from ridehail_clients.tickets import TicketSource, static_ticket, ticket_from_env
 
 __all__ = [
@@ -120,6 +121,7 @@ __all__ = [
     "PriceChangesOutOfOrder",
     "RefusedDecision",
     "RetryPolicy",
+    "RoadCache",
     "RoadSwitchConflict",
     "RoadSwitchNotAllowed",
     "RouteStats",

@@ -53,7 +53,16 @@ class CallTime:
         Raises:
             CallTimedOut: No time is left.
         """
+        left = self.left_to_begin()
+        return left if self.attempt_limit is None else min(self.attempt_limit, left)
+
+    def left_to_begin(self) -> float:
+        """Returns the seconds until the call has to end, more than 0.
+
+        Raises:
+            CallTimedOut: No time is left.
+        """
         left = self.left()
         if not left:
             raise CallTimedOut(grpc.StatusCode.DEADLINE_EXCEEDED, message="no time was left to make the call")
-        return left if self.attempt_limit is None else min(self.attempt_limit, left)
+        return left

@@ -1,8 +1,12 @@
 """Turns concurrent lookups of single keys into few lookups of many.
 
 While a batch is under way, keys gather for the next one, so batches grow with the load and a lone lookup waits for
-nobody. DataLoader libraries batch what one request asks within one turn of the event loop; calls of different clients
-arrive in different turns, so that would send most keys alone.
+nobody. Under load they gather for a few milliseconds at least: a batch costs nearly the same for one key and for ten,
+so many small ones would take most of a busy server's time. A batch that has become slow is waited for no longer: the
+next one begins beside it.
+
+DataLoader libraries batch what one request asks within one turn of the event loop; calls of different clients arrive in
+different turns, so that would send most keys alone.
 """
 
 from __future__ import annotations
@@ -25,6 +29,8 @@ class Coalescer(Generic[Key, Value]):
         *,
         max_batch: int = 1000,
         max_concurrent: int = 2,
+        spacing: float = 0.005,
+        patience: float = 0.01,
     ) -> None:
         """Prepares an empty coalescer.
 
@@ -32,12 +38,20 @@ class Coalescer(Generic[Key, Value]):
             load: Looks up distinct keys; leaves out those that it does not find.
             max_batch: Keys in one batch at most.
             max_concurrent: Batches under way at once at most.
+            spacing: Seconds from the beginning of a batch of several keys to that of the next one, at least. A batch of
+                one key shows that there is no load worth gathering for.
+            patience: Seconds after which a batch is slow.
         """
         self._load = load
         self._max_batch = max_batch
         self._max_concurrent = max_concurrent
+        self._spacing = spacing
+        self._patience = patience
         self._waiting: dict[Key, list[asyncio.Future[Value | None]]] = {}
-        self._batches: set[asyncio.Task[None]] = set()
+        # Each batch under way, with the timer that goes off when it is slow.
+        self._batches: dict[asyncio.Task[int], asyncio.TimerHandle] = {}
+        # The batch that the next one waits for: until it ends, its spacing is over, or it is slow.
+        self._awaited: asyncio.Task[int] | None = None
 
     async def get(self, key: Key) -> Value | None:
         """Returns the key's value, as of some moment after the call began, or None when there is none.
@@ -52,24 +66,38 @@ class Coalescer(Generic[Key, Value]):
         """
         future: asyncio.Future[Value | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(key, []).append(future)
-        self._start_batches()
+        self._start_batch()
         return await future
 
-    def _start_batches(self) -> None:
-        if self._waiting and len(self._batches) < self._max_concurrent:
-            # An empty context: a batch serves many calls, so no call's deadline or request id may bind it.
-            task = asyncio.get_running_loop().create_task(self._run(), context=contextvars.Context())
-            self._batches.add(task)
-            task.add_done_callback(self._finished)
+    def _start_batch(self) -> None:
+        if not self._waiting or self._awaited is not None or len(self._batches) >= self._max_concurrent:
+            return
+        loop = asyncio.get_running_loop()
+        # An empty context: a batch serves many calls, so no call's deadline or request id may bind it.
+        task = loop.create_task(self._run(), context=contextvars.Context())
+        self._batches[task] = loop.call_later(self._patience, self._wait_no_longer_for, task)
+        self._awaited = task
+        task.add_done_callback(self._finished)
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._batches.discard(task)
-        self._start_batches()
+    def _finished(self, task: asyncio.Task[int]) -> None:
+        slow = self._batches.pop(task)
+        slow.cancel()
+        began = slow.when() - self._patience
+        if not task.cancelled() and task.result() > 1:
+            asyncio.get_running_loop().call_at(began + self._spacing, self._wait_no_longer_for, task)
+        else:
+            self._wait_no_longer_for(task)
 
-    async def _run(self) -> None:
+    def _wait_no_longer_for(self, task: asyncio.Task[int]) -> None:
+        if self._awaited is task:
+            self._awaited = None
+        self._start_batch()
+
+    async def _run(self) -> int:
+        """Looks a batch up; returns how many keys it had."""
         batch = self._next_batch()
         if not batch:
-            return
+            return 0
         try:
             found = await self._load(list(batch))
         except asyncio.CancelledError:
@@ -84,6 +112,7 @@ class Coalescer(Generic[Key, Value]):
                 for future in futures:
                     if not future.done():
                         future.set_result(found.get(key))
+        return len(batch)
 
     def _next_batch(self) -> dict[Key, list[asyncio.Future[Value | None]]]:
         """Takes out the keys that have waited longest, without those whose callers have all gone away."""

@@ -18,12 +18,15 @@ class OrderRoad:
         has_toll_road: True: by the toll road. False: by the free one.
         can_switch_road: Whether the rider may switch the road during the ride.
         created: When the latest change was made (UTC); None while roads are looked up by offer.
+        stale: True: the service was not available, and this is the last state known of the order. False: the service
+            just told it.
     """
 
     order_id: str
     has_toll_road: bool
     can_switch_road: bool
     created: datetime | None
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from click import ClickException, exceptions
 from .chassis.config import ConfigError
 from .chassis.errors import DomainError
 from .chassis.keys import KeysMissing
-from .command_line import credentials, gateway, run, schemas
+from .command_line import credentials, eulas, gateway, run, schemas, toll_roads
 from .command_line.options import UsageError
 from .gateway.envoy import EnvoyError
 from .runtime.data_dir import DataDirInUse
@@ -49,7 +49,9 @@ app.command()(run.worker)
 app.command()(schemas.migrate)
 app.command()(credentials.token)
 app.command()(credentials.ticket)
+app.add_typer(eulas.app, name="eulas")
 app.add_typer(gateway.app, name="gateway")
+app.add_typer(toll_roads.app, name="toll-roads")
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from prometheus_client import REGISTRY, generate_latest
 
 from ridehail.ordercore.v1 import order_core_api_pb2 as order_core
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
-from ridehail_clients import ServiceError
+from ridehail_clients import ServiceError, call_context
 from ridehail_servers.chassis import logs, tokens
 from ridehail_servers.chassis.keys import KeyRing
 from tests.support.calls import Metadata, call, failure_of
@@ -219,6 +219,27 @@ async def test_the_access_log_tells_who_called_what_and_how_it_ended(
     ]
     assert all(line["method"] == SAVE_OFFER.removeprefix("/") for line in lines)
     assert all(0 < line["duration_ms"] < 5000 for line in lines)
+
+
+async def test_the_access_log_writes_its_lines_as_all_others_are_written(log: LogCapture) -> None:
+    told = {"method": "a.B/C", "status": "OK", "reason": "", "caller": 'odd "\u2028\n', "duration_ms": 1.5}
+    with call_context.call_context(request_id="the-id"):
+        logs.log_call(module="here", request_id="the-id", **told)  # type: ignore[arg-type]
+        await asyncio.sleep(0)  # it is written in the next turn
+        logs.get_logger("here").info("call", **told)
+    fast, usual = log.lines
+    assert fast.keys() == usual.keys()
+    assert fast | {"timestamp": ""} == usual | {"timestamp": ""}
+    assert fast["timestamp"][-1] == usual["timestamp"][-1] == "Z"
+    assert 0 <= (datetime.fromisoformat(usual["timestamp"]) - datetime.fromisoformat(fast["timestamp"])).seconds < 5
+
+
+async def test_the_access_log_keeps_to_the_level(log: LogCapture) -> None:
+    with captured_logs(level="WARNING") as capture:
+        logs.log_call(module="m", method="a.B/C", status="OK", reason="", caller="", request_id="i", duration_ms=1.0)
+        await asyncio.sleep(0)
+        logs.get_logger("m").info("call")
+    assert capture.text == ""
 
 
 async def test_the_metrics_count_calls_by_method_and_outcome(running_suite: SuiteInProcess) -> None:

@@ -66,4 +66,4 @@ async def test_calls_that_end_badly_leave_room_as_well(database_url: str, keys_d
 
             await until(there_is_room)
         async with AsyncTollRoadsClient(suite.address, ticket=suite.ticket("routestats")) as client:
-            await client.save_offer(offer_id="offer")
+            assert await client.save_offer(offer_id="offer")

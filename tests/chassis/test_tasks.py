@@ -178,6 +178,79 @@ async def test_what_will_never_succeed_is_not_tried_again(
     assert (line["level"], line["task"], line["subject"]) == ("error", NAME, 7)
 
 
+# --- schedules
+
+EVERY_SECOND = "* * * * * *"
+
+
+async def test_a_scheduled_task_runs_once_each_time_however_many_workers_there_are(database_url: str) -> None:
+    runs: list[tuple[int, int]] = []
+
+    async def work(worker: int, trial: Trial, stop: asyncio.Event) -> None:
+        async def run(at: int) -> None:
+            runs.append((at, worker))
+
+        await trial.queue.run_worker(
+            [Task(NAME, run, schedule=EVERY_SECOND)], TaskSettings.model_validate(HASTY), stop=stop
+        )
+
+    stop = asyncio.Event()
+    async with trial_at(database_url) as first, trial_at(database_url) as second, trial_at(database_url) as third:
+        workers = [asyncio.create_task(work(n, trial, stop)) for n, trial in enumerate((first, second, third))]
+        await until(lambda: len(runs) >= 5)
+        stop.set()
+        await asyncio.gather(*workers)
+    times = [at for at, _worker in runs]
+    assert len(times) == len(set(times))
+    assert sorted(times) == list(range(min(times), max(times) + 1))
+
+
+async def test_a_scheduled_task_that_fails_is_told_and_runs_again_at_its_next_time(
+    trial: Trial, log: LogCapture
+) -> None:
+    before = measured("failed")
+    runs: list[int] = []
+
+    async def run(at: int) -> None:
+        runs.append(at)
+        raise LookupError("a defect")
+
+    stop = asyncio.Event()
+    task = Task(NAME, run, schedule=EVERY_SECOND)
+    worker = asyncio.create_task(trial.queue.run_worker([task], TaskSettings.model_validate(HASTY), stop=stop))
+    await until(lambda: len(runs) >= 2)
+    stop.set()
+    await asyncio.wait_for(worker, 20)
+    assert len(set(runs)) == len(runs)
+    assert measured("failed") == before + len(runs)
+    assert len(log.events("task failed")) == len(log.events("scheduled task left to its next time")) == len(runs)
+    assert await trial.jobs() == []  # nothing piles up
+
+
+async def test_a_scheduled_task_that_fails_for_want_of_the_database_is_tried_again(trial: Trial) -> None:
+    runs: list[int] = []
+
+    async def run(at: int) -> None:
+        runs.append(at)
+        if len(runs) == 1:
+            raise DatabaseUnavailable
+
+    stop = asyncio.Event()
+    # Due once a year, at the first moment of January: the worker starts it as the queue would, by its name.
+    task = Task(NAME, run, schedule="0 0 1 1 *")
+    worker = asyncio.create_task(trial.queue.run_worker([task], TaskSettings.model_validate(HASTY), stop=stop))
+    async with trial.database.connection() as connection:
+        await connection.execute(
+            "SELECT procrastinate_defer_periodic_job_v2('default', NULL, NULL, %s, 0, '', 7, %s)",
+            (NAME, '{"timestamp": 7}'),
+        )
+    await until(lambda: len(runs) >= 2)
+    await until(trial.no_job_is_left)
+    stop.set()
+    await asyncio.wait_for(worker, 20)
+    assert runs == [7, 7]
+
+
 # --- workers that stop
 
 

@@ -3,10 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import ridehail_clients
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A client that is open, for many calls at once."""
+
+    client: Any  # the classes of both flavours have no common type
+    threads: ThreadPoolExecutor | None
+
+    async def call(self, method: str, **arguments: Any) -> Any:  # whatever the method returns
+        """Calls a method: a blocking one in a thread of its own."""
+        if self.threads is None:
+            return await getattr(self.client, method)(**arguments)
+        calling = partial(getattr(self.client, method), **arguments)
+        # As `asyncio.to_thread` does it: the call is made in the caller's context.
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(self.threads, context.run, calling)
+
+    async def close(self) -> None:
+        """Closes the client."""
+        if self.threads is None:
+            await self.client.close()
+        else:
+            await asyncio.to_thread(self.client.close)
 
 
 @dataclass(frozen=True)
@@ -35,6 +64,18 @@ class Flavour:
                 return getattr(opened, method)(**arguments)
 
         return await asyncio.to_thread(blocking)
+
+    @asynccontextmanager
+    async def opened(self, target: str, client: str, **options: Any) -> AsyncIterator[Opened]:
+        """Opens a client for the length of the block, whose calls may overlap."""
+        threads = None if self.name == "asyncio" else ThreadPoolExecutor(1000)
+        opened = Opened(self.client_class(client)(target, **options), threads)
+        try:
+            yield opened
+        finally:
+            await opened.close()
+            if threads is not None:
+                threads.shutdown()
 
 
 ASYNCIO = Flavour("asyncio")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 
 import grpc
@@ -10,6 +11,8 @@ from grpc_health.v1 import health_pb2
 from ridehail_clients import (
     AsyncTollRoadsClient,
     CallTimedOut,
+    ClientClosed,
+    DatabaseUnavailable,
     ServiceError,
     TollRoadsClient,
     TransportUnavailable,
@@ -19,15 +22,15 @@ from ridehail_clients import (
 from ridehail_clients.channel import version
 from tests.clients.flavours import Flavour
 from tests.clients.rpcs import EXAMPLES
-from tests.clients.scripted_server import ScriptedServer, reply, running_server
+from tests.clients.scripted_server import ScriptedServer, fail, info, reply, retry_after, running_server
 
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-SAVE_OFFER = ("TollRoadsClient", "save_offer", {"offer_id": "offer"})
+RETRIEVE = ("TollRoadsClient", "retrieve_order", {"order_id": "order"})
 SWITCH_ROAD = "PassengerTollRoadsClient", "switch_road"
 
 
 async def test_calls_name_the_library_and_its_version(server: ScriptedServer, flavour: Flavour) -> None:
-    await flavour.call(server.target, *SAVE_OFFER)
+    await flavour.call(server.target, *RETRIEVE)
 
     assert str(server.received[0].metadata["user-agent"]).startswith(f"ridehail-clients/{version()} ")
 
@@ -38,14 +41,14 @@ async def test_a_server_that_reports_itself_as_not_serving_gets_no_calls(
     server.health.set("", NOT_SERVING)
 
     with pytest.raises(TransportUnavailable):
-        await flavour.call(server.target, *SAVE_OFFER)
+        await flavour.call(server.target, *RETRIEVE)
 
     assert server.received == []
 
 
 async def test_a_server_without_health_service_gets_calls(flavour: Flavour) -> None:
     with running_server(with_health=False) as server:
-        await flavour.call(server.target, *SAVE_OFFER)
+        await flavour.call(server.target, *RETRIEVE)
 
     assert len(server.received) == 1
 
@@ -65,8 +68,8 @@ async def test_calls_are_spread_over_the_servers_of_the_target(flavour: Flavour)
         # Until both connections stand, all calls go to the server that was quicker.
         until = time.monotonic() + 10
         while not (first.received and second.received) and time.monotonic() < until:
-            answer = client.save_offer(offer_id="offer")
-            if answer is not None:
+            answer = client.retrieve_order(order_id="order")
+            if inspect.isawaitable(answer):
                 await answer
         closing = client.close()
         if closing is not None:
@@ -79,8 +82,8 @@ async def test_calls_are_spread_over_the_servers_of_the_target(flavour: Flavour)
 async def test_a_lent_asyncio_channel_stays_open(server: ScriptedServer) -> None:
     async with open_async_channel(server.target) as channel:
         async with AsyncTollRoadsClient(channel) as client:
-            await client.save_offer(offer_id="offer")
-        await AsyncTollRoadsClient(channel).save_offer(offer_id="offer")
+            await client.retrieve_order(order_id="order")
+        await AsyncTollRoadsClient(channel).retrieve_order(order_id="order")
 
     assert len(server.received) == 2
 
@@ -88,8 +91,8 @@ async def test_a_lent_asyncio_channel_stays_open(server: ScriptedServer) -> None
 def test_a_lent_blocking_channel_stays_open(server: ScriptedServer) -> None:
     with open_sync_channel(server.target) as channel:
         with TollRoadsClient(channel) as client:
-            client.save_offer(offer_id="offer")
-        TollRoadsClient(channel).save_offer(offer_id="offer")
+            client.retrieve_order(order_id="order")
+        TollRoadsClient(channel).retrieve_order(order_id="order")
 
     assert len(server.received) == 2
 
@@ -107,22 +110,61 @@ async def test_messages_beyond_four_mebibytes_are_refused(server: ScriptedServer
     assert server.received == []
 
 
-async def test_closing_a_blocking_client_ends_its_calls_without_repeating_them(server: ScriptedServer) -> None:
+async def test_closing_a_client_ends_its_calls_without_repeating_them(server: ScriptedServer, flavour: Flavour) -> None:
     server.script(server.hang, reply())
-    client = TollRoadsClient(server.target, attempt_timeout=30)
-    call = asyncio.create_task(asyncio.to_thread(client.save_offer, offer_id="offer", timeout=30))
-    assert await asyncio.to_thread(server.first_received.wait, 10)
+    async with flavour.opened(server.target, "TollRoadsClient", attempt_timeout=30) as opened:
+        call = asyncio.create_task(opened.call("retrieve_order", order_id="order", timeout=30))
+        assert await asyncio.to_thread(server.first_received.wait, 10)
 
-    client.close()
+        await opened.close()
 
-    with pytest.raises(ServiceError) as raised:
-        await call
+        with pytest.raises(ClientClosed) as raised:
+            await asyncio.wait_for(call, 5)
     assert raised.value.code is grpc.StatusCode.CANCELLED
     assert len(server.received) == 1
 
 
+async def test_a_closed_client_makes_no_calls(server: ScriptedServer, flavour: Flavour) -> None:
+    async with flavour.opened(server.target, "TollRoadsClient") as opened:
+        await opened.close()
+
+        with pytest.raises(ClientClosed):
+            await opened.call("retrieve_order", order_id="order")
+
+    assert server.received == []
+
+
+async def test_a_call_between_two_attempts_is_ended_by_the_next_one_when_the_client_is_closed(
+    server: ScriptedServer, flavour: Flavour
+) -> None:
+    server.script(fail(grpc.StatusCode.UNAVAILABLE, info("DATABASE_UNAVAILABLE"), retry_after(0.5)))
+    async with flavour.opened(server.target, "TollRoadsClient", attempt_timeout=30) as opened:
+        call = asyncio.create_task(opened.call("retrieve_order", order_id="order", timeout=30))
+        assert await asyncio.to_thread(server.first_received.wait, 10)
+        await asyncio.sleep(0.1)
+
+        await opened.close()
+
+        with pytest.raises((ClientClosed, DatabaseUnavailable)):
+            await asyncio.wait_for(call, 5)
+    assert len(server.received) == 1
+
+
+async def test_closing_a_client_hides_no_cancellation_of_the_caller(server: ScriptedServer) -> None:
+    server.script(server.hang)
+    client = AsyncTollRoadsClient(server.target, attempt_timeout=30)
+    call = asyncio.create_task(client.retrieve_order(order_id="order", timeout=30))
+    assert await asyncio.to_thread(server.first_received.wait, 10)
+
+    call.cancel()
+    await client.close()
+
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
 async def test_a_client_that_wants_tls_sends_nothing_in_plain_text(server: ScriptedServer, flavour: Flavour) -> None:
     with pytest.raises((TransportUnavailable, CallTimedOut)):
-        await flavour.call(server.target, *SAVE_OFFER, channel_credentials=grpc.ssl_channel_credentials())
+        await flavour.call(server.target, *RETRIEVE, channel_credentials=grpc.ssl_channel_credentials())
 
     assert server.received == []

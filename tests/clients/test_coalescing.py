@@ -126,6 +126,40 @@ async def test_keys_that_come_while_batches_are_under_way_share_the_next_one() -
     assert lookups.batches == [[0], list(range(1, 100))]
 
 
+async def test_under_load_keys_gather_for_a_while_before_the_next_batch() -> None:
+    lookups = Lookups()
+    coalescer = Coalescer(lookups.load, spacing=0.05)
+    began = time.monotonic()
+    await asyncio.gather(coalescer.get(0), coalescer.get(2))  # this batch shows that there is a load
+    one = asyncio.create_task(coalescer.get(4))
+    await turns(10)  # a batch takes fewer
+    await asyncio.gather(one, coalescer.get(6))
+    assert lookups.batches == [[0, 2], [4, 6]]
+    assert time.monotonic() - began >= 0.05
+
+
+async def test_without_load_nobody_waits_for_company() -> None:
+    lookups = Lookups()
+    coalescer = Coalescer(lookups.load, spacing=60)
+    async with asyncio.timeout(10):
+        for key in (0, 2, 4):
+            await coalescer.get(key)
+    assert lookups.batches == [[0], [2], [4]]
+
+
+async def test_a_slow_batch_does_not_hold_up_the_next_one() -> None:
+    lookups = Lookups(held=True)
+    coalescer = Coalescer(lookups.load, patience=0.02)
+    first = await gathered(coalescer, [0])
+    second = await gathered(coalescer, [2])
+    assert lookups.batches == [[0]]
+    async with asyncio.timeout(10):
+        while len(lookups.batches) < 2:
+            await asyncio.sleep(0.005)
+    lookups.go.set()
+    assert await asyncio.gather(*first, *second) == [0, 4]
+
+
 async def test_a_question_is_not_answered_from_before_it_was_asked() -> None:
     lookups = Lookups(held=True)
     coalescer = Coalescer(lookups.load)

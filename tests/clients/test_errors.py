@@ -3,6 +3,8 @@ from __future__ import annotations
 import pickle
 import socket
 from collections.abc import Iterator
+from concurrent import futures
+from typing import Any
 
 import grpc
 import pytest
@@ -16,7 +18,10 @@ from ridehail_clients import (
     InvalidRequest,
     OrderVersionConflict,
     Overloaded,
+    PriceChangesOutOfOrder,
     RetryPolicy,
+    RoadSwitchConflict,
+    RoadSwitchNotAllowed,
     ServiceError,
     TransportUnavailable,
 )
@@ -161,6 +166,36 @@ async def test_a_peer_that_never_speaks_is_a_timeout(silent_port: str, flavour: 
     assert (raised.value.code, raised.value.reason) == (grpc.StatusCode.DEADLINE_EXCEEDED, "")
 
 
+class _Garbage(grpc.GenericRpcHandler):
+    """Answers every call with what is no message; has no health service."""
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:  # its type is private to gRPC
+        if "Health" in str(handler_call_details.method):
+            return None
+        return grpc.unary_unary_rpc_method_handler(lambda _request, _context: b"\xff\xff\xff\x07garbage")
+
+
+@pytest.fixture
+def garbage_server() -> Iterator[str]:
+    server = grpc.server(futures.ThreadPoolExecutor(2))
+    server.add_generic_rpc_handlers((_Garbage(),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"127.0.0.1:{port}"
+    server.stop(None).wait()
+
+
+@pytest.mark.parametrize("coalesce", [False, True], ids=["alone", "shared"])
+async def test_an_answer_that_cannot_be_read_is_a_defect_of_the_server(
+    garbage_server: str, flavour: Flavour, coalesce: bool
+) -> None:
+    with pytest.raises(ServiceError) as raised:
+        await flavour.call(garbage_server, *CALL, coalesce=coalesce)
+    assert (raised.value.code, raised.value.reason) == (grpc.StatusCode.INTERNAL, "")
+
+    assert not await flavour.call(garbage_server, "TollRoadsClient", "save_offer", {"offer_id": "offer", "timeout": 10})
+
+
 def test_an_error_survives_pickling() -> None:
     error = OrderVersionConflict(
         grpc.StatusCode.ABORTED,
@@ -177,6 +212,12 @@ def test_an_error_survives_pickling() -> None:
     assert type(copy) is OrderVersionConflict
     assert str(copy) == str(error)
     assert (copy.metadata, copy.retry_after, copy.violations) == (error.metadata, error.retry_after, error.violations)
+
+
+def test_the_reasons_why_a_switch_is_refused_are_told_apart() -> None:
+    assert ERRORS_BY_REASON["ROAD_SWITCH_NOT_ALLOWED"] is RoadSwitchNotAllowed
+    assert ERRORS_BY_REASON["ROAD_SWITCH_CONFLICT"] is RoadSwitchConflict
+    assert ERRORS_BY_REASON["PRICE_CHANGES_OUT_OF_ORDER"] is PriceChangesOutOfOrder
 
 
 def test_a_class_of_errors_is_caught_by_its_base() -> None:

@@ -92,7 +92,7 @@ CASES = [
         {"offer_id": "offer"},
         toll_roads.SaveOfferRequest(offer_id="offer"),
         toll_roads.SaveOfferResponse(),
-        None,
+        True,
     ),
     Case(
         "TollRoadsClient",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import jwt
+import psycopg
 import pytest
 
 from ridehail_servers.runtime.data_dir import DataDir
+from tests.support.databases import OwnPostgres, empty_database
+from tests.support.folders import shared_folder
 from tests.support.up import cli
 
 
@@ -19,7 +24,24 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    "command", ["", "up", "serve", "worker", "migrate", "token", "ticket", "gateway", "gateway config", "gateway check"]
+    "command",
+    [
+        "",
+        "up",
+        "serve",
+        "worker",
+        "migrate",
+        "token",
+        "ticket",
+        "gateway",
+        "gateway config",
+        "gateway check",
+        "toll-roads",
+        "toll-roads purge-offers",
+        "toll-roads archive",
+        "toll-roads purge-orders",
+        "toll-roads history",
+    ],
 )
 def test_every_command_has_help(command: str) -> None:
     ended = cli(*command.split(), "--help")
@@ -84,3 +106,129 @@ def test_ticket_and_token_print_nothing_but_the_token(keys: Path) -> None:
     }
     assert claims["exp"] - claims["iat"] == 7200
     assert ticket.count("\n") == token.count("\n") == 1
+
+
+# --- toll-roads
+
+
+@pytest.fixture(scope="module")
+def migrated() -> Iterator[str]:
+    """A Postgres of its own, with the schema of toll_roads."""
+    with shared_folder() as folder:
+        postgres = OwnPostgres(folder / "postgres")
+        yield postgres.url
+        postgres.close()
+
+
+JOBS = ("purge-offers", "archive", "purge-orders")
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_a_job_without_work_says_so(migrated: str, tmp_path: Path, job: str) -> None:
+    ended = cli("toll-roads", job, "--database-url", migrated, "--data-dir", str(tmp_path))
+    assert (ended.returncode, ended.stderr) == (0, "")
+    (line,) = ended.stdout.splitlines()
+    assert line.startswith(f"{job}: ")
+    assert "=1" not in line
+
+
+def test_the_jobs_do_their_work_and_the_order_is_found_wherever_it_is(migrated: str, tmp_path: Path) -> None:
+    archive = f"file:{tmp_path / 'archive'}"
+    common = ("--database-url", migrated)
+    with psycopg.connect(migrated, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO toll_roads.orders (order_id, created_at, can_switch_road, yandex_uid)"
+            " VALUES ('ancient', '2020-02-29T23:59:59.123456Z', true, 'uid-4711')"
+        )
+        connection.execute(
+            "INSERT INTO toll_roads.log_has_toll_road (order_id, created_at, has_toll_road)"
+            " VALUES ('ancient', '2020-02-29T23:59:59.123456Z', true)"
+        )
+        connection.execute("INSERT INTO toll_roads.offers VALUES ('ancient', '2020-02-29T23:59:59Z')")
+
+    def run(*words: str) -> str:
+        ended = cli("toll-roads", *words, *common)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        return ended.stdout.strip()
+
+    def where() -> object:
+        return json.loads(run("history", "ancient", "--json", "--archive-url", archive))["changes"][0]["where"]
+
+    due = run("archive", "--archive-url", archive, "--dry-run")
+    assert due == "archive, dry run: archive_orders due=1, archive_log due=1"
+    assert not (tmp_path / "archive").exists()
+    assert run("purge-offers", "--dry-run") == "purge-offers, dry run: purge_offers due=1"
+    assert run("purge-offers", "--batch-size", "1") == "purge-offers: purge_offers deleted=1"
+    too_early = cli("toll-roads", "purge-orders", *common)
+    assert "purge_log kept=1, purge_orders kept=1" in too_early.stdout
+    assert [json.loads(line)["event"] for line in too_early.stderr.splitlines()] == [
+        "old rows are kept: they are not in the archive"
+    ] * 2
+    assert where() == "database"
+    assert run("archive", "--archive-url", archive) == "archive: archive_orders archived=1, archive_log archived=1"
+    assert where() == "database and archive"
+    assert "purge_log due=1, purge_orders due=1" in run("purge-orders", "--dry-run")
+    assert "purge_log deleted=1 kept=0, purge_orders deleted=1 kept=0" in run("purge-orders", "--batch-size", "7")
+    assert where() == "archive"
+    assert run("history", "ancient", "--archive-url", archive).splitlines() == [
+        "order ancient",
+        "created 2020-02-29T23:59:59.123456Z, offer none, the road may be switched",
+        "in archive",
+        "",
+        "created                      road  in",
+        "2020-02-29T23:59:59.123456Z  toll  archive",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["archive", "--batch-size", "0"], "--batch-size takes a number from 1 to 50000, not '0'"),
+        (["archive", "--batch-size", "50001"], "--batch-size takes a number"),
+        (["purge-offers", "--batch-size", "-1"], "--batch-size takes a number"),
+        (["purge-orders", "--batch-size", "many"], "--batch-size takes a number"),
+        (["purge-orders", "--batch-size", "٣"], "--batch-size takes a number"),
+        (["archive", "--archive-url", ""], "--archive-url: a folder is needed"),
+        (["archive", "--archive-url", "http://bucket/x"], "--archive-url: a path, file:PATH or s3://BUCKET/FOLDER"),
+        (["archive", "--archive-url", "memory://x"], "--archive-url: a path"),
+        (["history", "x", "--archive-url", "file://elsewhere/x"], "'elsewhere' is another machine"),
+        (["archive", "--archive-url", "/dev/null/x"], "the archive at file:///dev/null/x/orders failed"),
+        (["archive", "--config-dir", "/nowhere"], "/nowhere/toll_roads.yaml: No such file"),
+        (["history", ""], "1 to 128 printable characters"),
+        (["history", "x" * 129], "1 to 128 printable characters"),
+        (["history", "a\nb"], "1 to 128 printable characters"),
+        (["history", "nobody's"], "no such order"),
+        (["purge-offers", "--database-url", "nonsense"], 'missing "="'),
+        (["purge-offers", "--database-url", "postgresql:///ridehail?host=/nowhere"], "the database is unavailable"),
+    ],
+)
+def test_a_wrong_call_of_a_job_ends_with_one_line(
+    migrated: str, tmp_path: Path, arguments: list[str], complaint: str
+) -> None:
+    environment = {"RIDEHAIL_DATABASE_URL": migrated, "RIDEHAIL_DATA_DIR": str(tmp_path)}
+    ended = cli("toll-roads", *arguments, environment=environment)
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("ridehail: ")
+    assert complaint in line
+
+
+@pytest.mark.parametrize("left", [None, "garbage", "999999999\n/x\n1\n5432\n/x\n\n1 1\nready\n"])
+def test_without_a_running_suite_a_job_asks_for_a_database(tmp_path: Path, left: str | None) -> None:
+    if left is not None:
+        (tmp_path / "postgres").mkdir()
+        (tmp_path / "postgres" / "postmaster.pid").write_text(left)
+    ended = cli("toll-roads", "archive", "--data-dir", str(tmp_path))
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert "toll-roads needs a database: give --database-url" in line
+    assert "--data-dir of a running `ridehail up`" in line
+
+
+def test_a_schema_that_is_not_migrated_is_told(migrated: str) -> None:
+    with empty_database(migrated) as url:
+        ended = cli("toll-roads", "purge-offers", "--database-url", url)
+    assert ended.returncode == 1
+    assert "toll_roads.offers" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1

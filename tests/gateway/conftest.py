@@ -28,9 +28,9 @@ from ridehail_servers.chassis.settings import ProcessSettings
 from ridehail_servers.gateway.configuration import GatewaySettings, default_descriptor_set, render
 from ridehail_servers.passenger_authorizer.definition import definition as authorizer_definition
 from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
-from tests.support.loop_thread import LoopThread, loop_thread
 from tests.gateway.running_envoy import Listener, RunningEnvoy, running_envoy
 from tests.gateway.upstream import Upstream, serving
+from tests.support.loop_thread import LoopThread, loop_thread
 
 ROOT = Path(__file__).parents[2]
 GATEWAY_KEY = "a-key-with-100%-of-all-trouble"

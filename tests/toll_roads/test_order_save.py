@@ -141,7 +141,7 @@ async def test_a_free_road_order_from_a_toll_offer_fails_for_good(
     running_suite: SuiteInProcess, processing: Processing
 ) -> None:
     async with AsyncTollRoadsClient(running_suite.address, ticket=running_suite.ticket("routestats")) as client:
-        await client.save_offer(offer_id="offer-1")
+        assert await client.save_offer(offer_id="offer-1")
     async with running_suite.worker():
         await processing.save_and_wait(user_chose_toll_road=False)
     assert await processing.state() == ([], [])

@@ -72,13 +72,13 @@ async def callers(suite: SuiteInProcess) -> AsyncIterator[Callers]:
 
 
 async def test_an_order_of_a_stored_offer_goes_by_the_toll_road(callers: Callers) -> None:
-    await callers.routestats.save_offer(offer_id="offer")
+    assert await callers.routestats.save_offer(offer_id="offer")
     await callers.put("order", with_offer("offer"))
     assert await callers.api_proxy.retrieve_order(order_id="order") == OrderRoad("order", True, False, None)
 
 
 async def test_an_order_of_another_offer_goes_by_the_free_road(callers: Callers) -> None:
-    await callers.routestats.save_offer(offer_id="another")
+    assert await callers.routestats.save_offer(offer_id="another")
     await callers.put("order", with_offer("offer"))
     assert await callers.api_proxy.retrieve_order(order_id="order") == OrderRoad("order", False, False, None)
 
@@ -96,7 +96,7 @@ async def test_an_order_of_another_offer_goes_by_the_free_road(callers: Callers)
     ],
 )
 async def test_an_order_without_offer_goes_by_the_free_road(callers: Callers, document: JsonInput) -> None:
-    await callers.routestats.save_offer(offer_id="offer")
+    assert await callers.routestats.save_offer(offer_id="offer")
     await callers.put("order", document)
     assert await callers.api_proxy.retrieve_order(order_id="order") == OrderRoad("order", False, False, None)
 
@@ -109,7 +109,7 @@ async def test_an_order_that_order_core_does_not_know_is_not_found(suite: SuiteI
 
 
 async def test_a_batch_tells_the_same(callers: Callers) -> None:
-    await callers.routestats.save_offer(offer_id="offer")
+    assert await callers.routestats.save_offer(offer_id="offer")
     await callers.put("toll", with_offer("offer"))
     await callers.put("free", with_offer("other"))
     await callers.put("plain", {})
@@ -138,7 +138,7 @@ async def test_a_large_batch_is_answered_in_time(callers: Callers) -> None:
 async def test_the_stage_is_switched_without_a_restart(
     suite: SuiteInProcess, callers: Callers, config_dir: Path
 ) -> None:
-    await callers.routestats.save_offer(offer_id="offer")
+    assert await callers.routestats.save_offer(offer_id="offer")
     await callers.put("order", with_offer("offer"))
     await put_order(suite, "order", (T0, False))
 

@@ -49,7 +49,7 @@ async def offers(suite: SuiteInProcess) -> list[tuple[object, ...]]:
 async def test_an_offer_is_stored_with_the_moment(
     suite: SuiteInProcess, routestats: AsyncTollRoadsClient, clock: Moment
 ) -> None:
-    await routestats.save_offer(offer_id="offer")
+    assert await routestats.save_offer(offer_id="offer")
     assert await offers(suite) == [("offer", clock.now)]
 
 
@@ -57,15 +57,15 @@ async def test_a_known_offer_keeps_the_time_of_the_first_save(
     suite: SuiteInProcess, routestats: AsyncTollRoadsClient, clock: Moment
 ) -> None:
     first = clock.now
-    await routestats.save_offer(offer_id="offer")
+    assert await routestats.save_offer(offer_id="offer")
     clock.now += timedelta(seconds=20)
-    await routestats.save_offer(offer_id="offer")
-    await routestats.save_offer(offer_id="other")
+    assert await routestats.save_offer(offer_id="offer")
+    assert await routestats.save_offer(offer_id="other")
     assert await offers(suite) == [("offer", first), ("other", clock.now)]
 
 
 async def test_many_repeats_at_once_all_succeed_and_store_one_offer(
     suite: SuiteInProcess, routestats: AsyncTollRoadsClient
 ) -> None:
-    await asyncio.gather(*(routestats.save_offer(offer_id="offer", timeout=5) for _ in range(50)))
+    assert all(await asyncio.gather(*(routestats.save_offer(offer_id="offer", timeout=5) for _ in range(50))))
     assert len(await offers(suite)) == 1

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
-import grpc
 from google.protobuf.message import Message
 from tenacity import AsyncRetrying
 
+from ridehail_clients.attempt import make_async_attempt
 from ridehail_clients.call_metadata import Credentials, Metadata, outgoing_metadata
 from ridehail_clients.call_time import CallTime
 from ridehail_clients.channel import AsyncUnaryMethod
 from ridehail_clients.contract import MethodContract
-from ridehail_clients.error_conversion import service_error
 from ridehail_clients.retry import RetryPolicy, retry_rules
 
 Request = TypeVar("Request", bound=Message)
@@ -45,8 +44,12 @@ class AsyncTransport:
         self._open = True
 
     def end(self) -> None:
-        """Repeats nothing from now on, because the channel is about to be closed."""
+        """Makes no attempt from now on, because the channel is about to be closed."""
         self._open = False
+
+    def is_open(self) -> bool:
+        """Tells whether attempts are still made."""
+        return self._open
 
     async def call(
         self,
@@ -55,6 +58,7 @@ class AsyncTransport:
         *,
         timeout: float | None,
         metadata: Metadata,
+        attempt_timeout: float | None = None,
     ) -> Response:
         """Calls a method and returns its answer.
 
@@ -63,22 +67,20 @@ class AsyncTransport:
             request: What to send.
             timeout: Seconds for the whole call, repeats included; None: the contract's deadline.
             metadata: To send along; replaces what the client itself would send under the same name.
+            attempt_timeout: Seconds for one attempt, unless the client was given its own; None: the contract's.
 
         Raises:
             ServiceError: The call failed; of the last attempt, where there were several.
         """
         contract = self._contracts[request.DESCRIPTOR.full_name]
-        time = CallTime.begin(contract, timeout=timeout, attempt_timeout=self._attempt_timeout)
+        limit = attempt_timeout if self._attempt_timeout is None else self._attempt_timeout
+        time = CallTime.begin(contract, timeout=timeout, attempt_timeout=limit)
         outgoing = outgoing_metadata(self._credentials, metadata)
 
         async def attempt() -> Response:
-            limit = time.for_attempt()
-            try:
-                return await method(request, timeout=limit, metadata=outgoing)
-            except grpc.RpcError as error:
-                raise service_error(error) from error
+            return await make_async_attempt(
+                method, request, timeout=time.for_attempt(), metadata=outgoing, is_open=self.is_open
+            )
 
-        rules = retry_rules(
-            self._retry, idempotent=contract.idempotent, time_left=time.left(), is_open=lambda: self._open
-        )
+        rules = retry_rules(self._retry, idempotent=contract.idempotent, time_left=time.left(), is_open=self.is_open)
         return await AsyncRetrying(**rules)(attempt)

@@ -21,12 +21,15 @@ from .config import LiveConfig, Reloadable, load, watch
 from .database import Database
 from .experiments import Experiments
 from .interceptors import (
-    AuthInterceptor,
-    DeadlineInterceptor,
-    ErrorInterceptor,
-    OverloadInterceptor,
-    TelemetryInterceptor,
-    ValidationInterceptor,
+    Authentication,
+    Deadline,
+    Errors,
+    LayeredHandlers,
+    LayeredInterceptor,
+    OverloadLimit,
+    Registrations,
+    Telemetry,
+    Validation,
 )
 from .keys import KeyRing, KeysMissing
 from .logs import get_logger
@@ -102,6 +105,7 @@ async def build(
                 channels=await _channels(stack, definition, settings),
                 tickets=TicketIssuer(keys, definition.name, clock=clock),
                 keys_dir=settings.keys_dir,
+                archive_url=settings.archive_url,
             )
             services.append((definition, await stack.enter_async_context(definition.build(context))))
         for background in (watch(settings.config_dir, files), _report_pools(storages)):
@@ -130,26 +134,26 @@ class Server:
         self._notice_s = built.tuning.drain_notice_s if settings.drain_notice_s is None else settings.drain_notice_s
         definitions = [definition for definition, _service in built.services]
         methods = method_table(definitions, built.access.value)
-        self._overload = OverloadInterceptor(methods, limit=built.tuning.max_calls_under_way)
+        self._overload = OverloadLimit(built.tuning.max_calls_under_way)
         verifier = TicketVerifier(KeyRing(settings.keys_dir / "tickets"), clock=clock)
         gateway_key = _gateway_key(settings.keys_dir / "gateway.key")
-        self._server = grpc.aio.server(
-            interceptors=(
-                TelemetryInterceptor(methods, log_successes=built.tuning.log_successful_calls),
-                ErrorInterceptor(methods),
-                self._overload,
-                AuthInterceptor(methods, access=built.access, tickets=verifier, gateway_key=gateway_key),
-                DeadlineInterceptor(methods),
-                ValidationInterceptor(methods),
-            ),
-            options=_options(built.tuning),
+        layers = (
+            Telemetry(log_successes=built.tuning.log_successful_calls),
+            Errors(),
+            self._overload,
+            Authentication(access=built.access, tickets=verifier, gateway_key=gateway_key),
+            Deadline(),
+            Validation(served.request for served in methods.values()),
         )
+        self._methods, self._interceptor = methods, LayeredInterceptor(methods, layers)
+        self._registrations = Registrations()
+        self._server = grpc.aio.server(options=_options(built.tuning))
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._names = [""]
         for definition, service in built.services:
             for served, servicer in zip(definition.contracts, service.servicers, strict=True):
-                served.register(servicer, self._server)
+                served.register(servicer, self._registrations)
                 self._names.append(served.descriptor.full_name)
         if settings.reflection:
             reflection.enable_server_reflection(
@@ -167,6 +171,8 @@ class Server:
             RuntimeError: The port cannot be had.
         """
         port = self._server.add_insecure_port(self._address)
+        handlers = await LayeredHandlers.made(self._interceptor, self._methods, self._registrations)
+        self._server.add_generic_rpc_handlers((handlers,))
         await self._server.start()
         for name in self._names:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)

@@ -6,18 +6,50 @@ database are logged without the values that Postgres puts into its details.
 
 from __future__ import annotations
 
+import asyncio
+import json
 import logging
 import sys
 import traceback
 from collections.abc import MutableMapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, TextIO, cast
 
+import orjson
 import psycopg
 import structlog
 
 from ridehail_clients import call_context
 
 Event = MutableMapping[str, Any]
+
+
+@dataclass(slots=True)
+class _Process:
+    """What `configure` was told."""
+
+    service: str
+    level: int
+    stream: TextIO
+    calls: list[str] = field(default_factory=list)
+    loop: asyncio.AbstractEventLoop | None = None
+
+    def write_soon(self, line: str) -> None:
+        """Writes a line with others of this turn of the event loop: calls that are answered together share a write."""
+        loop = asyncio.get_running_loop()
+        if not self.calls or self.loop is not loop:
+            self.loop = loop
+            loop.call_soon(self._write)
+        self.calls.append(line)
+
+    def _write(self) -> None:
+        lines, self.calls = self.calls, []
+        self.stream.write("".join(lines))
+        self.stream.flush()
+
+
+_process = _Process("", logging.INFO, sys.stderr)
 
 
 def configure(*, service: str, level: str = "INFO", stream: TextIO | None = None) -> None:
@@ -29,8 +61,8 @@ def configure(*, service: str, level: str = "INFO", stream: TextIO | None = None
         stream: Where the lines go; None: standard error.
     """
     stream = stream or sys.stderr
+    _process.service, _process.level, _process.stream = service, logging.getLevelNamesMapping()[level], stream
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _add(service),
@@ -64,6 +96,43 @@ def configure(*, service: str, level: str = "INFO", stream: TextIO | None = None
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
     """Returns a logger whose lines say `module: name`."""
     return cast("structlog.typing.FilteringBoundLogger", structlog.get_logger(module=name))
+
+
+def log_call(
+    *, module: str, method: str, status: str, reason: str, caller: str, request_id: str, duration_ms: float
+) -> None:
+    """Writes the access log's line, as `get_logger(module).info("call", ...)` would.
+
+    structlog's way to a line takes a tenth of all that a call takes, and every call has this one.
+
+    Args:
+        module: Who says it.
+        method: `package.Service/Method`.
+        status: The name of the answered code.
+        reason: Of the answered error; empty: none.
+        caller: The calling service; empty: not known.
+        request_id: Of the call.
+        duration_ms: How long it took, in milliseconds.
+    """
+    if _process.level > logging.INFO:
+        return
+    line = {
+        "module": module,
+        "method": method,
+        "status": status,
+        "reason": reason,
+        "caller": caller,
+        "duration_ms": duration_ms,
+        "event": "call",
+        "level": "info",
+        "timestamp": datetime.now(UTC),
+        "service": _process.service,
+        "request_id": request_id,
+    }
+    encoded = orjson.dumps(line, option=orjson.OPT_UTC_Z)
+    # Beyond ASCII there are characters that some readers take for the end of the line; json escapes them.
+    text = encoded.decode() if encoded.isascii() else json.dumps(orjson.loads(encoded))
+    _process.write_soon(text + "\n")
 
 
 def safe_exception_text(error: BaseException) -> str:

@@ -26,6 +26,18 @@ TASK_DURATION = Histogram(
     buckets=_LATENCY_BUCKETS,
 )
 TASKS_RESCUED = Counter("ridehail_tasks_rescued", "Tasks of dead workers that were given to living ones.", ("service",))
+TASKS_WAITING = Gauge(
+    "ridehail_tasks_waiting",
+    "Background tasks that are due and wait for a worker.",
+    ("service", "task"),
+    multiprocess_mode="livemax",
+)
+TASKS_OLDEST = Gauge(
+    "ridehail_tasks_oldest_waiting_seconds",
+    "For how long the oldest of them has been due.",
+    ("service", "task"),
+    multiprocess_mode="livemax",
+)
 POOL_CONNECTIONS = Gauge(
     "ridehail_database_pool_connections", "Connections to Postgres.", ("service", "state"), multiprocess_mode="livesum"
 )

@@ -35,7 +35,7 @@ class Contract:
     """
 
     descriptor: ServiceDescriptor
-    register: Callable[[Any, grpc.aio.Server], None]  # generated functions take any servicer
+    register: Callable[[Any, Any], None]  # generated functions take any servicer, and what stands in for a server
     gateway_deadline: float | None = None
 
 
@@ -77,6 +77,7 @@ class ServiceContext:
         channels: An open channel to each neighbour that the definition names.
         tickets: Makes tickets of this service.
         keys_dir: Holds the key rings.
+        archive_url: The URL of the folder for what the service archives; None: it archives nothing.
     """
 
     storage: Storage | None
@@ -86,6 +87,7 @@ class ServiceContext:
     channels: Mapping[str, grpc.aio.Channel]
     tickets: TicketIssuer
     keys_dir: Path
+    archive_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,8 @@ class ProcessSettings(BaseModel):
     database_urls: dict[str, str] = {}
     # Service -> host:port, or any target that gRPC understands.
     addresses: dict[str, str] = {}
+    # Where services keep what they archive: the URL of a folder. None: they archive nothing.
+    archive_url: str | None = None
     reflection: bool = True
     log_level: str = "INFO"
     # Overrides of `server.yaml`, for `up`: a newcomer's Ctrl-C should not take seconds.

@@ -21,6 +21,7 @@ from .errors import DatabaseUnavailable, DomainError, NeighbourUnavailable, Over
 from .logs import get_logger
 from .metrics import TASK_DURATION, TASKS_RESCUED
 from .settings import TaskSettings
+from .task_backlog import report_backlog
 
 logger = get_logger(__name__)
 
@@ -28,6 +29,7 @@ _LONGEST_WAIT_S = 300
 # How long a worker waits before it tries a lost database again.
 _RECONNECT_S = 1.0
 _OPEN_S = 5.0
+_OUTCOMES = ("done", "refused", "retried", "failed")
 _DATABASE_LOST = (
     procrastinate_errors.ConnectorException,
     psycopg.Error,
@@ -66,11 +68,15 @@ class Task:
 
     Attributes:
         name: Its name in the queue and in the metrics.
-        run: Does the work, given the id that it was enqueued with.
+        run: Does the work, given the id that it was enqueued with; a scheduled task, the Unix time that it was due at.
+        schedule: When it is enqueued by itself, as in `5 * * * *` (minute, hour, day, month, weekday; UTC): once each
+            time, however many workers there are. None: never. A time that every worker missed by more than ten minutes
+            is left out.
     """
 
     name: str
     run: Callable[[int], Awaitable[None]]
+    schedule: str | None = None
 
 
 class TaskQueue:
@@ -112,16 +118,41 @@ class TaskQueue:
             stop: Set to stop.
         """
         for task in tasks:
-            self._app.task(name=task.name, retry=_UntilItPasses())(self._measured(task))
+            self._register(task)
+        self._show_counters(tasks)
         stopping = asyncio.create_task(stop.wait())
         while not stop.is_set():
             try:
-                await self._run_until(stopping, settings)
+                await self._run_until(stopping, settings, [task.name for task in tasks])
             except _DATABASE_LOST as error:
                 logger.warning("task worker lost its database", service=self._service, error=type(error).__name__)
             await asyncio.wait({stopping}, timeout=_RECONNECT_S)
 
-    async def _run_until(self, stopping: asyncio.Task[bool], settings: TaskSettings) -> None:
+    def _show_counters(self, tasks: Sequence[Task]) -> None:
+        """Shows every counter at 0: of one that appears with its first event, nobody sees that it grew."""
+        for task in tasks:
+            for outcome in _OUTCOMES:
+                TASK_DURATION.labels(task.name, outcome)
+        TASKS_RESCUED.labels(self._service)
+
+    def _register(self, task: Task) -> None:
+        if task.schedule is None:
+            self._app.task(name=task.name, retry=_UntilItPasses())(self._measured(task))
+            return
+        run = self._measured(task)
+
+        async def at(timestamp: int) -> None:
+            try:
+                await run(timestamp)
+            except DomainError:
+                raise  # it passes, and the task is tried again
+            except Exception:
+                # Told already. Its time comes again, so it is not kept as one that failed for good.
+                logger.warning("scheduled task left to its next time", task=task.name)
+
+        self._app.periodic(cron=task.schedule)(self._app.task(name=task.name, retry=_UntilItPasses())(at))
+
+    async def _run_until(self, stopping: asyncio.Task[bool], settings: TaskSettings, tasks: Sequence[str]) -> None:
         # procrastinate's pool gives a database that is away up, so it is opened only once there is one.
         await self._database.read(lambda connection: connection.execute("SELECT 1"))
         try:
@@ -138,10 +169,11 @@ class TaskQueue:
                 )
             )
             rescue = asyncio.create_task(self._rescue_forever(settings))
-            await asyncio.wait({worker, rescue, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            rescue.cancel()
-            worker.cancel()  # procrastinate takes a cancellation as a request to finish what runs
-            results = await asyncio.gather(worker, rescue, return_exceptions=True)
+            backlog = asyncio.create_task(report_backlog(self._database, self._service, tasks))
+            await asyncio.wait({worker, rescue, backlog, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (backlog, rescue, worker):
+                task.cancel()  # procrastinate's worker takes it as a request to finish what runs
+            results = await asyncio.gather(worker, rescue, backlog, return_exceptions=True)
         finally:
             # Also after a failure to open: a pool that is not closed would be taken for an open one the next time.
             await self._app.close_async()

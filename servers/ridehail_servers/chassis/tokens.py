@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
 import jwt
-from cachetools import TLRUCache
+from cachetools import LRUCache
 
 from .clock import Clock
 from .keys import KeyRing
@@ -117,12 +117,9 @@ class VerifiedTokens(Generic[Token]):
         self._keys = keys
         self._read = read
         self._withdrawals = keys.withdrawals()
+        self._clock = clock
         # Python hashes the text with a per-process key; the whole token is compared, so no other can take its place.
-        self._verified: TLRUCache[str, Token] = TLRUCache(
-            maxsize=_REMEMBERED,
-            ttu=lambda _text, token, _now: token.expires_at + LEEWAY.total_seconds(),
-            timer=lambda: clock().timestamp(),
-        )
+        self._verified: LRUCache[str, Token] = LRUCache(_REMEMBERED)
 
     def get(self, text: str) -> Token:
         """Returns what a good token states.
@@ -138,6 +135,6 @@ class VerifiedTokens(Generic[Token]):
             self._withdrawals = withdrawals
             self._verified.clear()
         token = self._verified.get(text)
-        if token is None:
+        if token is None or token.expires_at <= self._clock().timestamp() - LEEWAY.total_seconds():
             token = self._verified[text] = self._read(text)
         return token

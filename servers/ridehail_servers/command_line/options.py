@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from ridehail_servers import resources, suite
+from ridehail_servers.chassis.folder_url import folder_url
+from ridehail_servers.runtime.data_dir import DataDir
 
 
 class UsageError(Exception):
@@ -42,6 +44,15 @@ DatabaseUrlOption = Annotated[
         help="Postgres URL. RIDEHAIL_DATABASE_URL_<SERVICE> (as in RIDEHAIL_DATABASE_URL_TOLL_ROADS) goes before it.",
     ),
 ]
+ArchiveUrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--archive-url",
+        envvar="RIDEHAIL_ARCHIVE_URL",
+        help="Folder of what services archive: a path, file:PATH or s3://BUCKET/FOLDER;"
+        " default: archive/ in the data directory.",
+    ),
+]
 AddressOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -59,6 +70,24 @@ def config_dir(given: Path | None) -> Path:
         given: The option.
     """
     return (given or resources.folder("config")).resolve()
+
+
+def archive_url(given: str | None, data_dir: Path) -> str:
+    """Returns the URL of the archive's folder.
+
+    Args:
+        given: The option.
+        data_dir: The option; need not exist.
+
+    Raises:
+        UsageError: The option names no folder.
+    """
+    if given is None:
+        return DataDir(data_dir).archive.as_uri()
+    try:
+        return folder_url(given)
+    except ValueError as error:
+        raise UsageError(f"--archive-url: {error}") from error
 
 
 def check_services(names: Sequence[str]) -> tuple[str, ...]:

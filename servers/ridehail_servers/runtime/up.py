@@ -105,6 +105,7 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
             keys_dir=data.keys,
             database_urls=urls,
             addresses=dict.fromkeys(suite.SERVICES, address),
+            archive_url=data.archive.as_uri(),
             log_level=options.log_level,
             drain_notice_s=_DRAIN_NOTICE_S,
         )

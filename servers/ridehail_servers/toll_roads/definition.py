@@ -15,6 +15,7 @@ from .offers import Offers
 from .order_core import OrderCore
 from .order_saves import OrderSaves
 from .price_resets import PriceResets
+from .retention.jobs import RetentionJobs
 from .road_switches import RoadSwitches
 from .roads import RoadsByOffer, RoadsByOrder
 from .service import PassengerTollRoadsServicer, Roads, TollRoadsServicer
@@ -36,12 +37,13 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
         "order": RoadsByOrder(database, store),
         "offer": RoadsByOffer(database, store, order_core),
     }
+    retention = RetentionJobs(database, lambda: config.value.retention, context.clock, context.archive_url)
     yield RunningService(
         servicers=(
             TollRoadsServicer(Offers(database, store, context.clock), lambda: roads[config.value.retrieve_by], saves),
             PassengerTollRoadsServicer(RoadSwitches(database, store, PriceResets(order_core))),
         ),
-        tasks=(saves.task,),
+        tasks=(saves.task, *retention.tasks),
     )
 
 

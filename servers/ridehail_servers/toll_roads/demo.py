@@ -20,9 +20,13 @@ async def load_demo(demo: Demo) -> Sequence[Example]:
 
     Args:
         demo: Where and how to call.
+
+    Raises:
+        RuntimeError: The offer was not saved in time.
     """
     async with AsyncTollRoadsClient(demo.grpc_address, ticket=demo.ticket_of("routestats")) as routestats:
-        await routestats.save_offer(offer_id=OFFER)
+        if not await routestats.save_offer(offer_id=OFFER):
+            raise RuntimeError("toll-roads did not save the demo's offer")
     async with AsyncTollRoadsClient(demo.grpc_address, ticket=demo.ticket_of("api-proxy")) as api_proxy:
         is_known = (await api_proxy.batch_retrieve_orders(order_ids=[ORDER])).orders
     if not is_known:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 
 from ridehail_clients import call_context
@@ -15,30 +13,15 @@ from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.errors import DatabaseUnavailable
 
 from .errors import OrderNotFound
-from .store import RoadRow, TollRoadsStore
+from .store import Road, TollRoadsStore
+
+__all__ = ["OrderOffers", "Road", "RoadsByOffer", "RoadsByOrder"]
 
 # Looking orders up one by one at a neighbour is slow; this many at a time keep a batch of 1000 within its deadline.
 _NEIGHBOUR_CALLS = 32
 # No caller's deadline bounds a shared lookup. Waiting for one lookup and for one's own takes less than the second that
 # the contract gives, so callers learn that the database does not answer rather than that their time is up.
 _SHARED_LOOKUP_S = 0.4
-
-
-@dataclass(frozen=True, slots=True)
-class Road:
-    """The road that an order goes by.
-
-    Attributes:
-        order_id: The order.
-        has_toll_road: By the toll road or by the free one.
-        can_switch_road: Whether the rider may switch it during the ride.
-        created: When the latest change was made; None when only the offer is known.
-    """
-
-    order_id: str
-    has_toll_road: bool
-    can_switch_road: bool
-    created: datetime | None
 
 
 class OrderOffers(Protocol):
@@ -93,8 +76,8 @@ class RoadsByOrder:
             raise DatabaseUnavailable from None
 
     async def _load(self, order_ids: Sequence[str]) -> dict[str, Road]:
-        rows = await self._database.read(lambda connection: self._store.latest_roads(connection, order_ids))
-        return {row.order_id: _road(row) for row in rows}
+        roads = await self._database.read(lambda connection: self._store.latest_roads(connection, order_ids))
+        return {road.order_id: road for road in roads}
 
 
 class RoadsByOffer:
@@ -156,7 +139,3 @@ class RoadsByOffer:
         except ExceptionGroup as failures:  # the first failure has ended the others
             raise failures.exceptions[0] from None
         return {order_id: offer for order_id, offer in offers.items() if order_id not in unknown}
-
-
-def _road(row: RoadRow) -> Road:
-    return Road(row.order_id, row.has_toll_road, row.can_switch_road, row.created)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from psycopg.rows import class_row
+from psycopg.rows import args_row, class_row
 
 from ridehail_servers.chassis.database import Connection
 
@@ -15,13 +15,20 @@ from .road_switch import RecordedRoads, SwitchableOrder
 
 
 @dataclass(frozen=True, slots=True)
-class RoadRow:
-    """The latest change of an order."""
+class Road:
+    """The road that an order goes by.
+
+    Attributes:
+        order_id: The order.
+        has_toll_road: By the toll road or by the free one.
+        can_switch_road: Whether the rider may switch it during the ride.
+        created: When the latest change was made; None when only the offer is known.
+    """
 
     order_id: str
     has_toll_road: bool
     can_switch_road: bool
-    created: datetime
+    created: datetime | None
 
 
 class TollRoadsStore:
@@ -41,12 +48,12 @@ class TollRoadsStore:
         )
         return {row[0] for row in await cursor.fetchall()}
 
-    async def latest_roads(self, connection: Connection, order_ids: Sequence[str]) -> list[RoadRow]:
-        """Returns the latest change of each of the orders that have one."""
-        async with connection.cursor(row_factory=class_row(RoadRow)) as cursor:
+    async def latest_roads(self, connection: Connection, order_ids: Sequence[str]) -> list[Road]:
+        """Returns the roads of those of the orders that have one: each by its latest change."""
+        async with connection.cursor(row_factory=args_row(Road)) as cursor:
             await cursor.execute(
                 """
-                SELECT orders.order_id, latest.has_toll_road, orders.can_switch_road, latest.created_at AS created
+                SELECT orders.order_id, latest.has_toll_road, orders.can_switch_road, latest.created_at
                 FROM toll_roads.orders
                 CROSS JOIN LATERAL (
                     SELECT has_toll_road, created_at

@@ -1,27 +1,32 @@
 """What happens to every call before its handler, outermost first.
 
-1. `TelemetryInterceptor` gives the call its request id and sees how it ends, whatever ends it.
-2. `ErrorInterceptor` turns what the others and the handler raise into statuses, so it is outside of all that raise.
-3. `OverloadInterceptor` refuses work before any is done for it: verifying a ticket costs half as much as a whole call.
-4. `AuthInterceptor` comes before anything that looks into the request: a stranger learns nothing of the rules.
-5. `DeadlineInterceptor` bounds what the handler may take; refusing takes next to nothing.
-6. `ValidationInterceptor` hands only requests that keep the contract's rules to the handler.
+1. `Telemetry` gives the call its request id and sees how it ends, whatever ends it.
+2. `Errors` turns what the others and the handler raise into statuses, so it is outside of all that raise.
+3. `OverloadLimit` refuses work before any is done for it: verifying a ticket costs half as much as a whole call.
+4. `Authentication` comes before anything that looks into the request: a stranger learns nothing of the rules.
+5. `Deadline` bounds what the handler may take; refusing takes next to nothing.
+6. `Validation` hands only requests that keep the contract's rules to the handler.
 
-Health and reflection are open to all: they pass 3 to 6 untouched, so a busy server still answers its balancer.
+`LayeredHandlers` is what gRPC sees of them. Health and reflection are open to all: they pass none of the layers, so a
+busy server still answers its balancer.
 """
 
-from .auth import AuthInterceptor
-from .deadline import DeadlineInterceptor
-from .errors import ErrorInterceptor
-from .overload import OverloadInterceptor
-from .telemetry import TelemetryInterceptor
-from .validation import ValidationInterceptor
+from .auth import Authentication
+from .deadline import Deadline
+from .errors import Errors
+from .layers import LayeredHandlers, LayeredInterceptor, Registrations
+from .overload import OverloadLimit
+from .telemetry import Telemetry
+from .validation import Validation
 
 __all__ = [
-    "AuthInterceptor",
-    "DeadlineInterceptor",
-    "ErrorInterceptor",
-    "OverloadInterceptor",
-    "TelemetryInterceptor",
-    "ValidationInterceptor",
+    "Authentication",
+    "Deadline",
+    "Errors",
+    "LayeredHandlers",
+    "LayeredInterceptor",
+    "OverloadLimit",
+    "Registrations",
+    "Telemetry",
+    "Validation",
 ]

@@ -8,12 +8,11 @@ from ridehail_servers.chassis.access import AccessPolicy
 from ridehail_servers.chassis.caller import set_caller
 from ridehail_servers.chassis.config import LiveConfig
 from ridehail_servers.chassis.errors import Code, DomainError
-from ridehail_servers.chassis.methods import MethodTable, ServedMethod
+from ridehail_servers.chassis.methods import ServedMethod
 from ridehail_servers.chassis.passenger import set_passenger
 from ridehail_servers.chassis.tickets import METADATA_KEY, TicketVerifier
 
-from .base import CallInterceptor, Context, Handler, Request, Response, metadata_of
-from .telemetry import current_record
+from .base import Call, Handler, Layer, Response
 
 GATEWAY_KEY = "x-ya-gateway-key"
 GATEWAY = "gateway"
@@ -38,36 +37,33 @@ class GatewayKeyInvalid(DomainError):
         super().__init__(Code.UNAUTHENTICATED, "GATEWAY_KEY_INVALID", f"metadata {GATEWAY_KEY} is missing or wrong")
 
 
-class AuthInterceptor(CallInterceptor):
+class Authentication(Layer):
     """Verifies the service ticket and the caller's right to the method; of a passenger's call also the passenger."""
 
     def __init__(
         self,
-        methods: MethodTable,
         *,
         access: LiveConfig[AccessPolicy],
         tickets: TicketVerifier,
         gateway_key: str,
     ) -> None:
-        """Prepares the interceptor.
+        """Prepares the layer.
 
         Args:
-            methods: What it guards.
             access: Who may call what, now: an edit takes effect with the next call.
             tickets: Verifies service tickets.
             gateway_key: The secret by which the passenger authorizer knows the gateway: no ticket can be had there,
                 since tickets for the gateway are what it makes.
         """
-        super().__init__(methods)
         self._access = access
         self._tickets = tickets
         self._gateway_key = gateway_key.encode()
 
-    async def around(self, handler: Handler, request: Request, context: Context, served: ServedMethod) -> Response:
-        """See CallInterceptor."""
-        metadata = metadata_of(context)
-        caller, bound_to = self._authenticate(metadata, served)
-        current_record().caller = caller
+    async def around(self, call: Call, inner: Handler) -> Response:
+        """See Layer."""
+        served = call.served
+        caller, bound_to = self._authenticate(call.metadata, served)
+        call.caller = caller
         set_caller(caller)
         if caller not in self._access.value.methods.get(served.name, ()):
             raise CallerNotAllowed(caller, served.name)
@@ -75,8 +71,8 @@ class AuthInterceptor(CallInterceptor):
             # Nobody else's word on the passenger is taken, whatever access.yaml says.
             if caller != GATEWAY:
                 raise CallerNotAllowed(caller, served.name)
-            set_passenger(metadata, bound_to=bound_to)
-        return await handler(request, context)
+            set_passenger(call.metadata, bound_to=bound_to)
+        return await inner(call)
 
     def _authenticate(self, metadata: dict[str, str], served: ServedMethod) -> tuple[str, str | None]:
         if served.by_gateway_key:

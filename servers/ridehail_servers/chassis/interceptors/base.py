@@ -1,60 +1,81 @@
-"""What the interceptors have in common."""
+"""A call on its way to its handler, and what a layer of the way is."""
 
 from __future__ import annotations
 
 import abc
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from grpc_interceptor.server import AsyncServerInterceptor
 
-from ridehail_servers.chassis.methods import MethodTable, ServedMethod
+from ridehail_servers.chassis.methods import ServedMethod
 
 # Requests and answers are messages of any type.
 Request = Any
 Response = Any
 Context = grpc.aio.ServicerContext[Any, Any]
-Handler = Callable[[Request, Context], Awaitable[Response]]
+Method = Callable[[Request, Context], Awaitable[Response]]
 
 
-class CallInterceptor(AsyncServerInterceptor, abc.ABC):
-    """An interceptor of the suite's own methods, all of which are unary; health and reflection pass it untouched."""
+@dataclass(slots=True)
+class Call:
+    """A call, and what the layers tell each other about it.
 
-    def __init__(self, methods: MethodTable) -> None:
-        """Prepares the interceptor.
+    Attributes:
+        served: What is known of the method.
+        method: Its implementation.
+        context: gRPC's own.
+        request: As bytes until it is validated, then the message.
+        metadata: The textual metadata; of a repeated key the last value.
+        seconds: How long it may take, by its caller and by the contract.
+        caller: The calling service, once its ticket is verified.
+        status: The name of the answered code.
+        reason: Of the answered error.
+    """
 
-        Args:
-            methods: What it intercepts.
-        """
-        self._methods = methods
+    served: ServedMethod
+    method: Method
+    context: Context
+    request: Request
+    metadata: dict[str, str]
+    seconds: float
+    caller: str = ""
+    status: str = "OK"
+    reason: str = ""
 
-    async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:  # grpc.aio's own types
-        """See grpc.aio.ServerInterceptor."""
-        if handler_call_details.method not in self._methods:
-            return await continuation(handler_call_details)
-        return await super().intercept_service(continuation, handler_call_details)  # type: ignore[no-untyped-call]
 
-    async def intercept(self, method: Handler, request: Request, context: Context, method_name: str) -> Response:
-        """See AsyncServerInterceptor."""
-        return await self.around(method, request, context, self._methods[method_name])
+Handler = Callable[[Call], Awaitable[Response]]
+
+
+class Layer(abc.ABC):
+    """Something that is done around every call."""
 
     @abc.abstractmethod
-    async def around(self, handler: Handler, request: Request, context: Context, served: ServedMethod) -> Response:
+    async def around(self, call: Call, inner: Handler) -> Response:
         """Does something before, after or instead of the rest of the call.
 
         Args:
-            handler: The next interceptor, or the method's implementation.
-            request: The request message.
-            context: Of the call.
-            served: What is known of the method.
+            call: The call.
+            inner: The next layer, or the method's implementation.
         """
 
 
-def metadata_of(context: Context) -> dict[str, str]:
-    """Returns the call's textual metadata; of a repeated key the last value.
+def layered(layers: tuple[Layer, ...]) -> Handler:
+    """Returns a handler that takes a call through all layers to its method.
 
     Args:
-        context: Of the call.
+        layers: Outermost first.
     """
-    return {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+    handler: Handler = _to_the_method
+    for layer in reversed(layers):
+        handler = _around(layer, handler)
+    return handler
+
+
+def _around(layer: Layer, inner: Handler) -> Handler:
+    return lambda call: layer.around(call, inner)
+
+
+def _to_the_method(call: Call) -> Awaitable[Response]:
+    return call.method(call.request, call.context)

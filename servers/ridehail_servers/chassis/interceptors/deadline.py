@@ -3,27 +3,46 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
-from ridehail_clients import call_context
 from ridehail_servers.chassis.errors import DeadlineExceeded
-from ridehail_servers.chassis.methods import ServedMethod
 
-from .base import CallInterceptor, Context, Handler, Request, Response
+from .base import Call, Handler, Layer, Response
 
 
-class DeadlineInterceptor(CallInterceptor):
-    """Bounds the handler by the caller's deadline and the contract's, and hands the bound on to outgoing calls."""
+class Deadline(Layer):
+    """Bounds the rest of the call by its deadline."""
 
-    async def around(self, handler: Handler, request: Request, context: Context, served: ServedMethod) -> Response:
-        """See CallInterceptor."""
-        remaining: float | None = context.time_remaining()
-        seconds = served.deadline if remaining is None else min(remaining, served.deadline)
+    async def around(self, call: Call, inner: Handler) -> Response:
+        """See Layer."""
+        bound = _Bound()
+        timer = asyncio.get_running_loop().call_later(call.seconds, bound.expire)
         try:
-            async with asyncio.timeout(seconds) as bound:
-                with call_context.call_context(deadline=time.monotonic() + seconds):
-                    return await handler(request, context)
-        except TimeoutError:
-            if not bound.expired():
-                raise
-            raise DeadlineExceeded from None
+            return await inner(call)
+        except asyncio.CancelledError:
+            if bound.caused_cancellation():
+                raise DeadlineExceeded from None
+            raise
+        finally:
+            timer.cancel()
+
+
+class _Bound:
+    """Cancels the task that made it, as `asyncio.timeout` does, which takes three times as long to set up."""
+
+    __slots__ = ("_cancelled_before", "_expired", "_task")
+
+    def __init__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._cancelled_before = task.cancelling()
+        self._expired = False
+
+    def expire(self) -> None:
+        """Cancels the task."""
+        self._expired = True
+        self._task.cancel()
+
+    def caused_cancellation(self) -> bool:
+        """Tells whether the task was cancelled by this alone; asked once, it takes its own cancellation back."""
+        return self._expired and self._task.uncancel() <= self._cancelled_before

@@ -2,98 +2,74 @@
 
 from __future__ import annotations
 
+import random
 import re
 import time
-import uuid
-from contextvars import ContextVar
-from dataclasses import dataclass
+from functools import cache
+
+from prometheus_client import Histogram
 
 from ridehail_clients import call_context
-from ridehail_servers.chassis.logs import get_logger
-from ridehail_servers.chassis.methods import MethodTable, ServedMethod
+from ridehail_servers.chassis.logs import log_call
 from ridehail_servers.chassis.metrics import RPC_DURATION, RPC_ERRORS, RPC_IN_FLIGHT
 
-from .base import CallInterceptor, Context, Handler, Request, Response, metadata_of
+from .base import Call, Handler, Layer, Response
 
 REQUEST_ID_KEY = "x-request-id"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
-logger = get_logger(__name__)
 
-
-@dataclass(slots=True)
-class CallRecord:
-    """What the other interceptors tell the access log about a call.
-
-    Attributes:
-        caller: The calling service, once its ticket is verified.
-        status: The name of the answered code.
-        reason: Of the answered error.
-    """
-
-    caller: str = ""
-    status: str = "OK"
-    reason: str = ""
-
-
-_record: ContextVar[CallRecord] = ContextVar("call_record")
-
-
-def current_record() -> CallRecord:
-    """Returns the record of the call that is being handled."""
-    return _record.get()
-
-
-class TelemetryInterceptor(CallInterceptor):
+class Telemetry(Layer):
     """Gives each call a request id, which its log lines and its answer's trailing metadata carry, and measures it.
 
     A caller's own id is kept when it is 1 to 64 letters, digits, `_`, `.` or `-`.
     """
 
-    def __init__(self, methods: MethodTable, *, log_successes: bool) -> None:
-        """Prepares the interceptor.
+    def __init__(self, *, log_successes: bool) -> None:
+        """Prepares the layer.
 
         Args:
-            methods: What it watches.
             log_successes: Whether calls that succeed are logged as well.
         """
-        super().__init__(methods)
         self._log_successes = log_successes
 
-    async def around(self, handler: Handler, request: Request, context: Context, served: ServedMethod) -> Response:
-        """See CallInterceptor."""
-        given = metadata_of(context).get(REQUEST_ID_KEY, "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        record = CallRecord()
-        _record.set(record)
-        context.set_trailing_metadata(((REQUEST_ID_KEY, request_id),))
-        started = time.perf_counter()
+    async def around(self, call: Call, inner: Handler) -> Response:
+        """See Layer."""
+        given = call.metadata.get(REQUEST_ID_KEY)
+        request_id = given if given and _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
+        call.context.set_trailing_metadata(((REQUEST_ID_KEY, request_id),))
         RPC_IN_FLIGHT.inc()
+        started = time.monotonic()
         try:
-            with call_context.call_context(request_id=request_id):
-                try:
-                    return await handler(request, context)
-                except BaseException:
-                    # Answered errors have left their status; what has not is the caller's own cancellation.
-                    if record.status == "OK":
-                        record.status = "CANCELLED"
-                    raise
-                finally:
-                    self._report(served.name, record, time.perf_counter() - started)
+            with call_context.call_context(request_id=request_id, deadline=started + call.seconds):
+                return await inner(call)
+        except BaseException:
+            # Answered errors have left their status; what has not is the caller's own cancellation.
+            if call.status == "OK":
+                call.status = "CANCELLED"
+            raise
         finally:
+            self._report(call, request_id, time.monotonic() - started)
             RPC_IN_FLIGHT.dec()
 
-    def _report(self, name: str, record: CallRecord, seconds: float) -> None:
-        RPC_DURATION.labels(name, record.status).observe(seconds)
-        if record.reason:
-            RPC_ERRORS.labels(name, record.reason).inc()
-        if record.status == "OK" and not self._log_successes:
+    def _report(self, call: Call, request_id: str, seconds: float) -> None:
+        name = call.served.name
+        _duration(name, call.status).observe(seconds)
+        if call.reason:
+            RPC_ERRORS.labels(name, call.reason).inc()
+        if call.status == "OK" and not self._log_successes:
             return
-        logger.info(
-            "call",
+        log_call(
+            module=__name__,
             method=name,
-            status=record.status,
-            reason=record.reason,
-            caller=record.caller,
+            status=call.status,
+            reason=call.reason,
+            caller=call.caller,
+            request_id=request_id,
             duration_ms=round(seconds * 1000, 3),
         )
+
+
+@cache
+def _duration(method: str, status: str) -> Histogram:
+    return RPC_DURATION.labels(method, status)

@@ -1,0 +1,68 @@
+"""What we compare ourselves with: the lookup of toll_roads behind FastAPI, as one would write it today, over JSON.
+
+    BENCH_DATABASE_URL=... uvicorn bench.fastapi_server:app --loop uvloop --http httptools
+
+It has what FastAPI gives (routing, validation of the request, JSON) and nothing of the chassis: no caller is verified,
+no deadline is kept, nothing is logged or measured.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+import asyncpg  # type: ignore[import-untyped]  # it has no type information
+from fastapi import FastAPI, HTTPException
+from psycopg import conninfo
+from pydantic import BaseModel, Field
+
+_LATEST_ROAD = """
+    SELECT latest.has_toll_road, orders.can_switch_road, latest.created_at AS created
+    FROM toll_roads.orders
+    CROSS JOIN LATERAL (
+        SELECT has_toll_road, created_at
+        FROM toll_roads.log_has_toll_road AS log
+        WHERE log.order_id = orders.order_id
+        ORDER BY created_at DESC
+        LIMIT 1
+    ) AS latest
+    WHERE orders.order_id = $1
+"""
+
+
+class RetrieveRequest(BaseModel):
+    """The order to look up."""
+
+    order_id: str = Field(min_length=1, max_length=128)
+
+
+class RetrieveResponse(BaseModel):
+    """Its road."""
+
+    has_toll_road: bool
+    can_switch_road: bool
+    created: datetime
+
+
+@asynccontextmanager
+async def _lifespan(application: FastAPI) -> AsyncIterator[None]:
+    address = conninfo.conninfo_to_dict(os.environ["BENCH_DATABASE_URL"])
+    async with asyncpg.create_pool(
+        host=address["host"], user=address["user"], database=address["dbname"], min_size=8, max_size=8
+    ) as pool:
+        application.state.pool = pool
+        yield
+
+
+app = FastAPI(lifespan=_lifespan)
+
+
+@app.post("/toll-roads/v1/order/retrieve")
+async def retrieve(request: RetrieveRequest) -> RetrieveResponse:
+    """Returns the road of the order's latest change."""
+    row = await app.state.pool.fetchrow(_LATEST_ROAD, request.order_id)
+    if row is None:
+        raise HTTPException(404)
+    return RetrieveResponse(**row)

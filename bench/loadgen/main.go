@@ -1,0 +1,240 @@
+// Command loadgen keeps a server busy in a closed loop, by gRPC or by HTTP, and prints what it saw as one line of JSON.
+//
+// Each of -callers goroutines sends a request, waits for the answer and sends the next, for -seconds. The bodies come
+// from a file of messages, each after its length in 4 bytes, big endian; each request takes one at random. Messages are
+// neither encoded nor decoded here, so that the generator leaves the machine to the servers.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+)
+
+const requestTimeout = 10 * time.Second
+
+// send makes one request and returns an error unless it was answered well.
+type send func(body []byte) error
+
+type report struct {
+	Requests    int     `json:"requests"`
+	Failures    int     `json:"failures"`
+	FirstFailed string  `json:"first_failure"`
+	Seconds     float64 `json:"seconds"`
+	P50         float64 `json:"p50_ms"`
+	P99         float64 `json:"p99_ms"`
+	CPUSeconds  float64 `json:"cpu_seconds"`
+}
+
+type caller struct {
+	latencies []time.Duration
+	failures  int
+	first     error
+}
+
+func main() {
+	protocol := flag.String("protocol", "grpc", "grpc or http")
+	address := flag.String("address", "", "host:port")
+	path := flag.String("path", "", "/package.Service/Method, or the path of an HTTP POST")
+	bodyFile := flag.String("bodies", "", "file of length-prefixed messages")
+	headers := flag.String("headers", "", "name=value, separated by commas; gRPC metadata or HTTP headers")
+	connections := flag.Int("connections", 8, "connections to the server")
+	callers := flag.Int("callers", 32, "requests under way at any moment")
+	seconds := flag.Float64("seconds", 5, "how long")
+	flag.Parse()
+	// One thread, and rare collections: less than half the CPU a request takes otherwise, so the servers keep the machine.
+	runtime.GOMAXPROCS(1)
+	debug.SetGCPercent(400)
+
+	bodies, err := readBodies(*bodyFile)
+	check(err)
+	open := map[string]func(string, string, map[string]string, int) ([]send, error){"grpc": openGRPC, "http": openHTTP}[*protocol]
+	if open == nil {
+		check(fmt.Errorf("no protocol %q", *protocol))
+	}
+	senders, err := open(*address, *path, parseHeaders(*headers), *connections)
+	check(err)
+	check(json.NewEncoder(os.Stdout).Encode(run(senders, bodies, *callers, time.Duration(*seconds*float64(time.Second)))))
+}
+
+// run keeps all callers busy for the given time. A caller stays with one connection.
+func run(senders []send, bodies [][]byte, number int, length time.Duration) report {
+	callers := make([]caller, number)
+	var group sync.WaitGroup
+	began := time.Now()
+	for index := range callers {
+		group.Go(func() { callers[index].loop(senders[index%len(senders)], bodies, began.Add(length)) })
+	}
+	group.Wait()
+	took := time.Since(began)
+
+	result := report{Seconds: took.Seconds(), CPUSeconds: cpuSeconds()}
+	var latencies []time.Duration
+	for _, one := range callers {
+		latencies = append(latencies, one.latencies...)
+		result.Failures += one.failures
+		if one.first != nil && result.FirstFailed == "" {
+			result.FirstFailed = one.first.Error()
+		}
+	}
+	slices.Sort(latencies)
+	result.Requests = len(latencies)
+	result.P50 = percentile(latencies, 0.50)
+	result.P99 = percentile(latencies, 0.99)
+	return result
+}
+
+func (c *caller) loop(send send, bodies [][]byte, ends time.Time) {
+	for now := time.Now(); now.Before(ends); {
+		err := send(bodies[rand.IntN(len(bodies))])
+		after := time.Now()
+		if err == nil {
+			c.latencies = append(c.latencies, after.Sub(now))
+		} else {
+			c.failures++
+			if c.first == nil {
+				c.first = err
+			}
+		}
+		now = after
+	}
+}
+
+// rawCodec passes encoded messages through.
+type rawCodec struct{}
+
+func (rawCodec) Marshal(message any) ([]byte, error) { return *message.(*[]byte), nil }
+
+func (rawCodec) Unmarshal(data []byte, message any) error {
+	*message.(*[]byte) = data
+	return nil
+}
+
+func (rawCodec) Name() string { return "proto" }
+
+func openGRPC(address, path string, headers map[string]string, connections int) ([]send, error) {
+	sent := metadata.New(headers)
+	senders := make([]send, connections)
+	for index := range senders {
+		connection, err := grpc.NewClient(
+			"passthrough:///"+address,
+			grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithDefaultCallOptions(grpc.ForceCodec(rawCodec{})),
+		)
+		if err != nil {
+			return nil, err
+		}
+		senders[index] = func(body []byte) error {
+			ctx, cancel := context.WithTimeout(metadata.NewOutgoingContext(context.Background(), sent), requestTimeout)
+			defer cancel()
+			var answer []byte
+			return connection.Invoke(ctx, path, &body, &answer)
+		}
+	}
+	return senders, nil
+}
+
+func openHTTP(address, path string, headers map[string]string, connections int) ([]send, error) {
+	// HTTP/1.1 has one request at a time on a connection, so there are as many connections as callers.
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1024, DisableCompression: true}, Timeout: requestTimeout}
+	post := func(body []byte) error {
+		request, err := http.NewRequest(http.MethodPost, "http://"+address+path, bytes.NewReader(body))
+		if err != nil {
+			return err
+		}
+		request.Header.Set("content-type", "application/json")
+		for name, value := range headers {
+			request.Header.Set(name, value)
+		}
+		answer, err := client.Do(request)
+		if err != nil {
+			return err
+		}
+		defer answer.Body.Close()
+		if _, err := io.Copy(io.Discard, answer.Body); err != nil {
+			return err
+		}
+		if answer.StatusCode != http.StatusOK {
+			return fmt.Errorf("status %d", answer.StatusCode)
+		}
+		return nil
+	}
+	return slices.Repeat([]send{post}, connections), nil
+}
+
+func readBodies(name string) ([][]byte, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	var bodies [][]byte
+	for reader := bufio.NewReader(file); ; {
+		var length uint32
+		if err := binary.Read(reader, binary.BigEndian, &length); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			return nil, err
+		}
+		body := make([]byte, length)
+		if _, err := io.ReadFull(reader, body); err != nil {
+			return nil, err
+		}
+		bodies = append(bodies, body)
+	}
+	if len(bodies) == 0 {
+		return nil, fmt.Errorf("%s holds no messages", name)
+	}
+	return bodies, nil
+}
+
+func parseHeaders(text string) map[string]string {
+	headers := map[string]string{}
+	for _, pair := range strings.Split(text, ",") {
+		if name, value, found := strings.Cut(pair, "="); found {
+			headers[name] = value
+		}
+	}
+	return headers
+}
+
+func percentile(sorted []time.Duration, share float64) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return float64(sorted[int(share*float64(len(sorted)-1))].Microseconds()) / 1000
+}
+
+func cpuSeconds() float64 {
+	var usage syscall.Rusage
+	check(syscall.Getrusage(syscall.RUSAGE_SELF, &usage))
+	spent := time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+	return spent.Seconds()
+}
+
+func check(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "loadgen:", err)
+		os.Exit(1)
+	}
+}

@@ -1,0 +1,137 @@
+"""The servers that are measured, each in processes of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from ridehail_servers import resources
+from ridehail_servers.runtime.data_dir import DataDir
+from ridehail_servers.runtime.ports import free_port
+
+HOST = "127.0.0.1"
+_START_S = 30.0
+
+
+class NotStarted(Exception):
+    """A server did not come up; the message says where its log is."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that answers.
+
+    Attributes:
+        protocol: "grpc" or "http", as the load generator names them.
+        address: `host:port`.
+        process: The process that was started; its children belong to the server.
+    """
+
+    protocol: str
+    address: str
+    process: psutil.Process
+
+    def processes(self) -> list[psutil.Process]:
+        """Returns all processes of the server."""
+        return [self.process, *self.process.children(recursive=True)]
+
+
+class Servers:
+    """Starts servers whose logs, keys and configuration are in one folder."""
+
+    def __init__(self, folder: Path, *, workers: int) -> None:
+        """Makes keys and configuration.
+
+        Args:
+            folder: Is made; its former content goes.
+            workers: Processes of each server.
+        """
+        shutil.rmtree(folder, ignore_errors=True)
+        self.folder = folder
+        self._workers = workers
+        shutil.copytree(resources.folder("config"), folder / "config")
+        DataDir(folder).ensure_keys()
+
+    @contextmanager
+    def ridehail(self, *services: str, database_url: str) -> Iterator[Running]:
+        """Serves services of the suite as `ridehail serve` does, with all that is on by default.
+
+        Args:
+            services: Their names.
+            database_url: Holds their schemas.
+        """
+        command = [str(Path(sys.executable).parent / "ridehail"), "serve", *services, "--no-reflection"]
+        options = {
+            "--grpc-port": "{port}",
+            "--metrics-port": "0",
+            "--workers": str(self._workers),
+            "--database-url": database_url,
+            "--data-dir": str(self.folder),
+            "--config-dir": str(self.folder / "config"),
+            # Itself: who measures calls of a neighbour has this server serve the neighbour as well.
+            "--address": f"order-core={HOST}:{{port}}",
+        }
+        with self._started("ridehail", "grpc", [*command, *(word for pair in options.items() for word in pair)]) as it:
+            yield it
+
+    @contextmanager
+    def null(self, variant: str) -> Iterator[Running]:
+        """Serves a handler that does nothing.
+
+        Args:
+            variant: "bare", or "chassis" for the same behind all interceptors.
+        """
+        command = [sys.executable, "-m", "bench.null_server", variant, str(self.folder), "{port}", str(self._workers)]
+        with self._started(variant, "grpc", command) as it:
+            yield it
+
+    @contextmanager
+    def fastapi(self, *, database_url: str) -> Iterator[Running]:
+        """Serves the lookup behind FastAPI.
+
+        Args:
+            database_url: Holds the tables.
+        """
+        command = [sys.executable, "-m", "uvicorn", "bench.fastapi_server:app", "--host", HOST, "--port", "{port}"]
+        options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--workers", str(self._workers)]
+        with self._started("fastapi", "http", [*command, *options], BENCH_DATABASE_URL=database_url) as it:
+            yield it
+
+    @contextmanager
+    def _started(self, name: str, protocol: str, command: Sequence[str], **environment: str) -> Iterator[Running]:
+        port = free_port(HOST, 0)
+        log = self.folder / f"{name}.log"
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                [word.replace("{port}", str(port)) for word in command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, **environment},
+            )
+        try:
+            _wait_until_it_listens(process, port, log)
+            yield Running(protocol, f"{HOST}:{port}", psutil.Process(process.pid))
+        finally:
+            process.terminate()
+            process.wait(_START_S)
+
+
+def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    ends = time.monotonic() + _START_S
+    while time.monotonic() < ends and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex((HOST, port)) == 0:
+                return
+        time.sleep(0.05)
+    raise NotStarted(f"see {log}")

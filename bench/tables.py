@@ -1,0 +1,121 @@
+"""Postgres as `ridehail up` runs it, with toll_roads' tables at full size.
+
+Ids are computed from numbers, so that whoever asks for random orders need not read the tables.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import psycopg
+from psycopg import conninfo, sql
+
+from ridehail_servers import resources
+from ridehail_servers.chassis import migrations
+from ridehail_servers.runtime.postgres import EmbeddedPostgres
+
+# What the service is made for: 600 000 orders, and 1.4 million offers, those of the orders among them.
+FULL_SIZE = 600_000
+_OFFERS_PER_ORDER = 7 / 3
+# Lookups by order do not read offers, so larger tables than those of the full size get no more of them.
+_MOST_OFFERS = 1_400_000
+_SCHEMA = "toll_roads"
+_FILLING = "bench_filling"
+
+# Written in the order of the keys, indexes grow at their end instead of all over.
+_ORDERS = """
+    INSERT INTO toll_roads.orders (order_id, created_at, offer_id, can_switch_road, yandex_uid)
+    SELECT md5(n::text), now() - n * interval '1 day' / %(orders)s, 'offer-' || md5(n::text), n %% 2 = 0, n::text
+    FROM generate_series(1, %(orders)s) AS n
+    ORDER BY 1
+"""
+# Every tenth order was switched once.
+_LOG = """
+    INSERT INTO toll_roads.log_has_toll_road (order_id, created_at, has_toll_road)
+    SELECT order_id, created_at, true FROM toll_roads.orders
+    UNION ALL
+    SELECT order_id, created_at + interval '5 minutes', false FROM toll_roads.orders WHERE yandex_uid LIKE '%%0'
+    ORDER BY 1, 2
+"""
+_OFFERS = """
+    INSERT INTO toll_roads.offers (offer_id, created_at)
+    SELECT 'offer-' || md5(n::text), now() - n * interval '1 day' / %(offers)s
+    FROM generate_series(1, %(offers)s) AS n
+    ORDER BY 1
+"""
+
+
+def order_id(number: int) -> str:
+    """Returns the id of an order that is stored.
+
+    Args:
+        number: From 1 to the number of orders.
+    """
+    return hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest()
+
+
+class Tables:
+    """A running Postgres, and a database in it for each size of the tables."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        self._url = url
+        self._folder = folder
+
+    def database(self, orders: int) -> str:
+        """Returns the URL of a database whose tables have this many orders; fills it if it is not there yet."""
+        name = f"bench_{orders}"
+        url = conninfo.make_conninfo(self._url, dbname=name)
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():
+                print(f"filling the tables with {orders:,} orders ...", flush=True)
+                connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(_FILLING)))
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_FILLING)))
+                filling = conninfo.make_conninfo(self._url, dbname=_FILLING)
+                _migrate(filling)
+                _fill(filling, orders)
+                # Only now does it count: a run that was broken off leaves no half-filled tables.
+                rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
+                connection.execute(rename.format(sql.Identifier(_FILLING), sql.Identifier(name)))
+                connection.execute("CHECKPOINT")
+        _migrate(url)
+        return url
+
+    def processes(self) -> list[psutil.Process]:
+        """Returns Postgres' processes, the backends of open connections among them."""
+        server = psutil.Process(int((self._folder / "postmaster.pid").read_text().split()[0]))
+        return [server, *server.children()]
+
+
+@contextmanager
+def tables(folder: Path) -> Iterator[Tables]:
+    """Runs Postgres for the length of the block.
+
+    Args:
+        folder: Keeps the data, also for later runs.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    server = EmbeddedPostgres(folder / "postgres")
+    try:
+        yield Tables(server.start(), folder / "postgres")
+    finally:
+        server.stop()
+
+
+def _migrate(url: str) -> None:
+    migrations.migrate(url, _SCHEMA, resources.folder("migrations") / _SCHEMA)
+
+
+def _fill(url: str, orders: int) -> None:
+    sizes = {"orders": orders, "offers": min(round(orders * _OFFERS_PER_ORDER), _MOST_OFFERS)}
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SET work_mem = '256MB'")
+        connection.execute("SET synchronous_commit = off")
+        # Every log row's order was just written; to look each of them up takes as long as to write them.
+        connection.execute("SET session_replication_role = replica")
+        for statement in (_ORDERS, _LOG, _OFFERS):
+            connection.execute(statement, sizes)
+        connection.execute("VACUUM (ANALYZE)")

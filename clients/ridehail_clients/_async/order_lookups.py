@@ -1,0 +1,99 @@
+"""Lookups of single orders that share calls of BatchRetrieveOrders."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import grpc
+
+from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
+from ridehail.tollroads.v1.toll_roads_pb2 import OrderRoad as OrderRoadMessage
+from ridehail_clients._async.transport import AsyncTransport
+from ridehail_clients._messages import toll_roads as messages
+from ridehail_clients.call_time import CallTime
+from ridehail_clients.channel import AsyncUnaryMethod
+from ridehail_clients.errors import OrderNotFound, ServiceError
+from ridehail_clients.models import OrderRoad
+from ridehail_clients.shared_lookup import AsyncSharedLookup
+
+_LONGEST_ID: Final = 128
+
+
+class AsyncOrderLookups:
+    """Tells the roads of single orders, asked for in batches.
+
+    A batch belongs to no single caller: it takes as long as one lookup by itself may take, and carries nothing of the
+    calls that wait for it but the orders.
+
+    Args:
+        transport: Performs the calls.
+        method: BatchRetrieveOrders, of the generated stub.
+        timeout: Seconds for a whole batch, repeats included.
+        attempt_timeout: Seconds for one attempt of a batch, unless the client was given its own.
+    """
+
+    def __init__(
+        self,
+        transport: AsyncTransport,
+        method: AsyncUnaryMethod[api.BatchRetrieveOrdersRequest, api.BatchRetrieveOrdersResponse],
+        *,
+        timeout: float,
+        attempt_timeout: float,
+    ) -> None:
+        self._transport = transport
+        self._method = method
+        self._timeout = timeout
+        self._attempt_timeout = attempt_timeout
+        self._shared = AsyncSharedLookup(self._load)
+
+    async def road_of(self, order_id: str, time: CallTime) -> OrderRoad:
+        """Returns the road of an order that may go in a batch, see `may_share`.
+
+        Args:
+            order_id: The order.
+            time: Of the caller.
+
+        Raises:
+            OrderNotFound: No such order, or no road is known of it.
+            InvalidRequest: The server refused the batch; whether for this order is not known.
+            ServiceError: The batch failed, or this caller's time ran out.
+        """
+        timeout = time.left_to_begin()
+        try:
+            answer = await self._shared.get(order_id, timeout=timeout)
+        except ServiceError as error:
+            # All callers of a batch get the same object, and raising changes it.
+            raise copy.copy(error) from error.__cause__
+        if answer is None:
+            raise ServiceError(
+                grpc.StatusCode.INTERNAL, message=f"the answer to a batch says nothing of the order {order_id}"
+            )
+        if isinstance(answer, OrderNotFound):
+            raise copy.copy(answer)
+        return messages.order_road(order_id, answer)
+
+    async def close(self) -> None:
+        """Ends the wait of all callers."""
+        await self._shared.close()
+
+    async def _load(self, order_ids: Sequence[str]) -> Mapping[str, OrderRoadMessage | OrderNotFound]:
+        request = messages.batch_retrieve_orders_request(order_ids)
+        answer = await self._transport.call(
+            self._method,
+            request,
+            timeout=self._timeout,
+            metadata=(),
+            attempt_timeout=self._attempt_timeout,
+        )
+        return messages.lookup_answers(answer)
+
+
+def may_share(order_id: object) -> bool:
+    """Tells whether an id may go in a batch: one bad id is enough for the server to refuse them all.
+
+    Args:
+        order_id: What the caller gave. Where this is stricter than the server, the order is only asked about alone.
+    """
+    return isinstance(order_id, str) and 0 < len(order_id) <= _LONGEST_ID and order_id.isprintable()

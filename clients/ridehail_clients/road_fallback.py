@@ -1,0 +1,82 @@
+"""The last known roads of orders, for when toll roads is unavailable.
+
+Source: the consumers of RetrieveOrder in the toll-roads design: "clients show the last state of the road type from the
+local cache; if there is no cache, they show that a network error happened".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from typing import Protocol
+
+from ridehail_clients.models import OrderRoad
+
+
+class RoadCache(Protocol):
+    """Where the last known roads are kept, by order id: a dict, a cache of cachetools, any `MutableMapping`.
+
+    What it raises reaches the caller of `retrieve_order`.
+    """
+
+    def get(self, order_id: str, /) -> OrderRoad | None:
+        """Returns the road kept for the order, or None."""
+
+    def __setitem__(self, order_id: str, road: OrderRoad, /) -> None:
+        """Keeps a road."""
+
+    def pop(self, order_id: str, default: None, /) -> OrderRoad | None:
+        """Drops the road of the order, if there is one."""
+
+
+# One lock for all caches: most are not safe for threads, and each is touched for a moment at a time. Reentrant, because
+# a cache may call a client itself.
+_LOCK = threading.RLock()
+
+
+class RoadFallback:
+    """The last known road of one order, during one call.
+
+    The service's word counts: its answer replaces whatever was kept when the call began. But calls end in any order, so
+    what another call has put there in the meantime is replaced only by a change that is not older.
+    """
+
+    def __init__(self, cache: RoadCache, order_id: str) -> None:
+        """Sees what is kept before the service is asked.
+
+        Args:
+            cache: Of the caller.
+            order_id: The order that is asked about.
+        """
+        self._cache = cache
+        self._order_id = order_id
+        with _LOCK:
+            self._before = cache.get(order_id)
+
+    def remember(self, road: OrderRoad) -> None:
+        """Keeps the service's answer, unless a newer one came in the meantime.
+
+        Args:
+            road: As the service told it just now.
+        """
+        with _LOCK:
+            present = self._cache.get(self._order_id)
+            if present is None or present == self._before or not _is_older(road, present):
+                self._cache[self._order_id] = road
+
+    def forget(self) -> None:
+        """Drops what was kept when the call began: the service knows of no such order any more."""
+        with _LOCK:
+            if self._cache.get(self._order_id) == self._before:
+                self._cache.pop(self._order_id, None)
+
+    def last_known(self) -> OrderRoad | None:
+        """Returns the last known state, marked as stale; None when none is known."""
+        with _LOCK:
+            kept = self._cache.get(self._order_id)
+        return None if kept is None else dataclasses.replace(kept, stale=True)
+
+
+def _is_older(road: OrderRoad, other: OrderRoad) -> bool:
+    # Without both moments the two cannot be compared, and the later answer counts.
+    return road.created is not None and other.created is not None and road.created < other.created

@@ -1,0 +1,82 @@
+"""The SQL of the import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ridehail_servers.chassis.database import Connection
+
+from .decision import Decision
+
+SOURCE = "import"
+"""Who saved what was imported."""
+
+_STATEMENTS = (
+    """
+    CREATE TEMPORARY TABLE IF NOT EXISTS imported (
+        yandex_uid text           NOT NULL,
+        eula_id    text           NOT NULL,
+        status     eulas.status_t NOT NULL,
+        revision   integer        NOT NULL,
+        valid_till timestamptz    NOT NULL,
+        updated_at timestamptz    NOT NULL
+    ) ON COMMIT DELETE ROWS
+    """,
+    "COPY pg_temp.imported (yandex_uid, eula_id, status, revision, valid_till, updated_at) FROM STDIN",
+    # The log is asked beside the state, since it knows of decisions that were purged too; asked once per row, because
+    # the planner may read all of it when it is joined. As in EulasStore.save each row is locked before its entry draws
+    # its number, and rows are locked in the order of code points, so that neither saves nor other imports wait for this
+    # one in a circle. What another transaction saves after the statement began is told by the conflict.
+    """
+    WITH applied AS (
+        INSERT INTO eulas.users AS stored (
+            yandex_uid, eula_id, status, revision, valid_till, updated_at, created_at
+        )
+        SELECT yandex_uid, eula_id, status, revision, valid_till, updated_at, updated_at
+        FROM pg_temp.imported AS given
+        WHERE (
+            SELECT true FROM eulas.decisions_log AS log
+            WHERE log.yandex_uid = given.yandex_uid AND log.eula_id = given.eula_id
+                AND log.decided_at >= given.updated_at
+            LIMIT 1
+        ) IS NULL
+        ORDER BY yandex_uid COLLATE "C", eula_id COLLATE "C"
+        ON CONFLICT (yandex_uid, eula_id) DO UPDATE SET
+            status = excluded.status,
+            revision = excluded.revision,
+            valid_till = excluded.valid_till,
+            updated_at = excluded.updated_at
+        WHERE stored.updated_at < excluded.updated_at
+        RETURNING yandex_uid, eula_id, status, revision, valid_till, updated_at
+    )
+    INSERT INTO eulas.decisions_log (yandex_uid, eula_id, status, revision, valid_till, decided_at, source)
+    SELECT yandex_uid, eula_id, status, revision, valid_till, updated_at, %s
+    FROM applied
+    """,
+)
+
+
+class ImportStore:
+    """Stores decisions of many users at once."""
+
+    async def save_newer(self, connection: Connection, decisions: Mapping[tuple[str, str], Decision]) -> int:
+        """Stores and logs those of the decisions that are newer than all that is known of the user and the agreement.
+
+        Args:
+            connection: In a transaction.
+            decisions: By user and agreement.
+
+        Returns:
+            How many were.
+        """
+        make_table, copy_in, apply = _STATEMENTS
+        await connection.execute(make_table)
+        async with connection.cursor() as cursor:
+            async with cursor.copy(copy_in) as copy:
+                for (yandex_uid, eula_id), made in decisions.items():
+                    await copy.write_row(
+                        (yandex_uid, eula_id, made.status.value, made.revision, made.valid_till, made.updated_at)
+                    )
+            # A prepared plan would be that of the small tables that the import began with.
+            await cursor.execute(apply, (SOURCE,), prepare=False)
+            return cursor.rowcount

@@ -1,0 +1,1 @@
+"""How long toll_roads keeps its rows, and the archive that they go to."""

@@ -1,0 +1,241 @@
+"""The archive: Delta Lake tables, one per archived table, partitioned by the day of `created_at` (UTC).
+
+A batch is written in one commit that bears the batch's number as its application transaction. Delta Lake itself does
+not refuse a number twice, but it refuses a commit when another one of the same application came in between
+(https://github.com/delta-io/delta/blob/master/PROTOCOL.md#transaction-identifiers). So: look at the last number, and
+commit on top of exactly the state that was looked at. However many try, each batch is in the archive once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from arro3.core import Array, DataType, Table
+from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.schema import PrimitiveType
+
+from .durability import sync_all, sync_commit
+from .rows import ROW_TYPES, ArchivedTable, Row
+
+_TRIES = 5
+# More files than these in a day are merged into one.
+_MOST_FILES_A_DAY = 16
+# Readers may use files for this long after they were merged; also the age at which what a killed writer left goes.
+_LEFTOVERS_KEPT_H = 24
+_CONFIGURATION = {
+    "delta.deletedFileRetentionDuration": f"interval {_LEFTOVERS_KEPT_H} hours",
+    "delta.logRetentionDuration": "interval 7 days",
+    "delta.enableExpiredLogCleanup": "true",
+    "delta.checkpointInterval": "50",
+}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_DAY = _EPOCH.date()
+_MICROSECOND = timedelta(microseconds=1)
+_DAY = "day"
+_COLORS = re.compile(r"\x1b\[[0-9;]*m")
+_LONGEST_REASON = 300
+
+
+class ArchiveFailed(OSError):
+    """The archive cannot be read or written; the message says where and why."""
+
+
+class ArchiveAhead(Exception):
+    """The archive has later batches than the one to be written, so it cannot be told whether it has that one."""
+
+
+class ArchiveTable:
+    """One table of the archive. Its methods block, and are called by one thread at a time."""
+
+    def __init__(self, url: str, name: ArchivedTable) -> None:
+        """Names the table; touches nothing.
+
+        Args:
+            url: Of the archive, see `chassis.folder_url`.
+            name: The table.
+        """
+        self.url = f"{url}/{name.value}"
+        self._name = name
+        self._application = f"toll_roads.{name.value}"
+        self._table: DeltaTable | None = None
+
+    def last_batch(self) -> int:
+        """Returns the number of the last batch; 0 when there is none. Makes the table where there is none.
+
+        Raises:
+            ArchiveFailed: See the class.
+        """
+        with _failures_told(self.url):
+            return self._refreshed().transaction_version(self._application) or 0
+
+    def write(self, batch: int, rows: Sequence[Row]) -> None:
+        """Writes a batch, unless it is there already. Then it is there for good.
+
+        Args:
+            batch: Its number; the batches before it are marked as written in the database.
+            rows: At most some ten thousand.
+
+        Raises:
+            ArchiveAhead: See the class; nothing was written.
+            ArchiveFailed: See the class; it may have been written all the same, a repeat will find out.
+        """
+        with _failures_told(self.url):
+            for trial in range(1, _TRIES + 1):
+                table = self._refreshed()
+                last = table.transaction_version(self._application) or 0
+                if last == batch:
+                    sync_all(self.url)  # whoever wrote it may have died before it did that
+                    return
+                if last > batch:
+                    raise ArchiveAhead(self.url)
+                try:
+                    write_deltalake(
+                        table,
+                        _arrow_table(self._name, rows),
+                        mode="append",
+                        commit_properties=CommitProperties(app_transactions=[Transaction(self._application, batch)]),
+                    )
+                except CommitFailedError:
+                    # Somebody else committed: the same batch, perhaps.
+                    if trial == _TRIES:
+                        raise
+                else:
+                    sync_commit(self.url, table.version())
+                    return
+
+    def tidy(self) -> None:
+        """Merges the files of days that have many, and removes what nobody has used for a day.
+
+        Safe beside readers and writers, and when killed at any moment: merging is a commit like any other.
+
+        Raises:
+            ArchiveFailed: See the class.
+        """
+        with _failures_told(self.url):
+            table = self._refreshed()
+            files = Counter(table.get_add_actions(flatten=True).column(f"partition.{_DAY}").to_pylist())
+            crowded = sorted(day for day, number in files.items() if number > _MOST_FILES_A_DAY)
+            for day in crowded:
+                table.optimize.compact(partition_filters=[(_DAY, "=", day.isoformat())], max_concurrent_tasks=1)
+            if crowded:
+                table.vacuum(retention_hours=_LEFTOVERS_KEPT_H, dry_run=False, full=True)
+
+    def rows_of(self, order_id: str) -> list[Row]:
+        """Returns the rows of an order; none when there is no archive yet.
+
+        Args:
+            order_id: The order.
+
+        Raises:
+            ArchiveFailed: See the class.
+        """
+        row_type = ROW_TYPES[self._name]
+        names = [field.name for field in fields(row_type)]
+        quoted = order_id.replace("'", "''")
+        with _failures_told(self.url):
+            if not DeltaTable.is_deltatable(self.url):
+                return []
+            found = DeltaTable(self.url).scan(columns=names, predicate=f"order_id = '{quoted}'").read_all()
+            columns = [found.column(name).to_pylist() for name in names]
+        rows = [row_type(*values) for values in zip(*columns, strict=True)]
+        return sorted(rows, key=lambda row: row.created_at)
+
+    def _refreshed(self) -> DeltaTable:
+        """Returns the table in its present state."""
+        if self._table is None:
+            schema = Schema([*(_COLUMNS[field.name].field() for field in fields(ROW_TYPES[self._name])), _DAY_FIELD])
+            try:
+                self._table = DeltaTable.create(
+                    self.url, schema, mode="ignore", partition_by=_DAY, configuration=_CONFIGURATION
+                )
+            except DeltaError:
+                if not DeltaTable.is_deltatable(self.url):
+                    raise
+                self._table = DeltaTable(self.url)  # somebody else made it meanwhile
+        self._table.update_incremental()
+        return self._table
+
+
+class _Column:
+    """How a column is kept."""
+
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        arrow: DataType,
+        *,
+        built_as: DataType | None = None,
+        convert: Callable[[Any], Any] | None = None,  # from whatever the row's field holds
+        nullable: bool = False,
+    ) -> None:
+        self.name = name
+        self._kind = kind
+        self._arrow = arrow
+        self._built_as = built_as or arrow
+        self._convert = convert
+        self._nullable = nullable
+
+    def field(self) -> Field:
+        return Field(self.name, PrimitiveType(self._kind), nullable=self._nullable)
+
+    def array(self, values: Iterator[Any]) -> Array:
+        converted = list(map(self._convert, values) if self._convert else values)
+        built = Array(converted, self._built_as)
+        return built if self._built_as is self._arrow else built.cast(self._arrow)
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def _day_number(moment: datetime) -> int:
+    return (moment.astimezone(UTC).date() - _EPOCH_DAY).days
+
+
+_COLUMNS = {
+    column.name: column
+    for column in (
+        _Column("order_id", "string", DataType.utf8()),
+        _Column(
+            "created_at",
+            "timestamp",
+            DataType.timestamp("us", tz="UTC"),
+            built_as=DataType.int64(),
+            convert=_microseconds,
+        ),
+        _Column("offer_id", "string", DataType.utf8(), nullable=True),
+        _Column("can_switch_road", "boolean", DataType.bool()),
+        _Column("has_toll_road", "boolean", DataType.bool()),
+    )
+}
+_DAY_COLUMN = _Column(_DAY, "date", DataType.date32(), built_as=DataType.int32(), convert=_day_number)
+_DAY_FIELD = _DAY_COLUMN.field()
+
+
+def _arrow_table(name: ArchivedTable, rows: Sequence[Row]) -> Table:
+    arrays = {
+        field.name: _COLUMNS[field.name].array(getattr(row, field.name) for row in rows)
+        for field in fields(ROW_TYPES[name])
+    }
+    return Table.from_pydict({**arrays, _DAY: _DAY_COLUMN.array(row.created_at for row in rows)})
+
+
+@contextmanager
+def _failures_told(url: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        # A stream of Arrow fails with a bare Exception.
+        if not isinstance(error, DeltaError | OSError | ValueError) and type(error) is not Exception:
+            raise
+        # The libraries below tell the whole chain of causes, in colours.
+        reason = " ".join(_COLORS.sub("", str(error)).split())[:_LONGEST_REASON]
+        raise ArchiveFailed(f"the archive at {url} failed: {reason}") from error

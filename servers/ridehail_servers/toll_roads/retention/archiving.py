@@ -1,0 +1,169 @@
+"""Copies old rows to the archive, each once, whatever happens meanwhile.
+
+A batch of rows goes through three steps, of which each can be repeated: it is assigned (a transaction of the database),
+written (a commit of the archive), and marked as written (a transaction again). Who dies between two of them leaves an
+open batch behind, which the next run finishes first. One run at a time holds a lock; should it be lost with its
+connection, the open batch's uniqueness and the archive's own check still keep two runs from doing anything twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+
+from ridehail_servers.chassis.clock import Clock
+from ridehail_servers.chassis.database import Database
+from ridehail_servers.chassis.logs import get_logger
+
+from .archive import ArchiveAhead, ArchiveTable
+from .archive_lock import archive_lock
+from .archive_store import ArchiveStore
+from .cutoffs import Cutoffs
+from .pace import Pace
+from .progress import Outcome, Progress, Report, Step
+from .rows import ArchivedTable
+from .store import EVER
+
+logger = get_logger(__name__)
+
+STEPS = {ArchivedTable.ORDERS: Step.ARCHIVE_ORDERS, ArchivedTable.LOG: Step.ARCHIVE_LOG}
+
+
+class Archiving:
+    """The job that fills the archive."""
+
+    def __init__(
+        self,
+        database: Database,
+        store: ArchiveStore,
+        archive_url: str,
+        clock: Clock,
+        *,
+        open_table: Callable[[str, ArchivedTable], ArchiveTable] = ArchiveTable,
+    ) -> None:
+        """Names the archive; touches nothing.
+
+        Args:
+            database: Of toll_roads.
+            store: Its SQL.
+            archive_url: See `chassis.folder_url`.
+            clock: Tells when a batch was written.
+            open_table: Opens a table of the archive.
+        """
+        self._database = database
+        self._store = store
+        self._archive_url = archive_url
+        self._clock = clock
+        self._open_table = open_table
+
+    async def due(self, cutoffs: Cutoffs) -> dict[Step, int]:
+        """Counts the rows that `run` would archive."""
+        async with self._database.connection() as connection:
+            return {
+                STEPS[table]: await self._store.count_due(connection, table, cutoffs.archive) for table in ArchivedTable
+            }
+
+    async def run(self, cutoffs: Cutoffs, pace: Pace, report: Report) -> bool:
+        """Archives all that is due.
+
+        Args:
+            cutoffs: What is due.
+            pace: In which batches.
+            report: Told of every batch.
+
+        Returns:
+            False: nothing was done, because another run is at it.
+
+        Raises:
+            ArchiveFailed: The archive cannot be written; what was reported is there.
+            DatabaseUnavailable: The database failed.
+        """
+        async with archive_lock(self._database, self._store) as is_ours:
+            if not is_ours:
+                logger.info("another run is archiving")
+                return False
+            for table in ArchivedTable:
+                # Not shared with an earlier run, whose thread may still be at a write that nobody waits for.
+                archive = self._open_table(self._archive_url, table)
+                await _TableRun(self._database, self._store, self._clock, table, archive).run(
+                    cutoffs.archive, pace, report
+                )
+                await asyncio.to_thread(archive.tidy)
+            return True
+
+
+class _TableRun:
+    """One run over one table."""
+
+    def __init__(
+        self, database: Database, store: ArchiveStore, clock: Clock, table: ArchivedTable, archive: ArchiveTable
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._clock = clock
+        self._table = table
+        self._archive = archive
+        # The archive's last batch, and where the search for rows goes on: what is older has been dealt with.
+        self._last = 0
+        self._since = EVER
+
+    async def run(self, before: datetime, pace: Pace, report: Report) -> None:
+        self._last, self._since = await asyncio.to_thread(self._archive.last_batch), EVER
+        while True:
+            async with pace.batch():
+                async with self._database.connection() as connection:
+                    batch = await self._store.open_batch(connection, self._table)
+                if batch is None:
+                    batch = await self._assign(before, pace.batch_size)
+                if batch is None:
+                    return
+                await self._archive_batch(batch, report)
+
+    async def _archive_batch(self, batch: int, report: Report) -> None:
+        rows = await self._write(batch)
+        if rows is None:
+            # Its rows are in no batch now, and as old as they were.
+            self._last, self._since = await asyncio.to_thread(self._archive.last_batch), EVER
+        else:
+            self._last = batch
+            report(Progress(STEPS[self._table], Outcome.ARCHIVED, rows))
+
+    async def _assign(self, before: datetime, batch_size: int) -> int | None:
+        """Opens a batch of rows; None when there are none left."""
+        async with self._database.transaction() as connection:
+            batch = await self._store.insert_batch(connection, self._table, self._last)
+            if batch is None:  # a run that lost its lock has just opened one
+                return await self._store.open_batch(connection, self._table)
+            assigned = await self._store.assign_rows(
+                connection, self._table, batch, since=self._since, before=before, limit=batch_size
+            )
+            if assigned.oldest is None or assigned.latest is None:
+                await self._store.delete_open_batch(connection, self._table, batch)
+                return None
+            await self._store.note_oldest(connection, self._table, batch, assigned.oldest)
+            self._since = assigned.latest
+            return batch
+
+    async def _write(self, batch: int) -> int | None:
+        """Brings an open batch to the archive; returns its rows, or None when it had to be given up."""
+        async with self._database.connection() as connection:
+            rows = await self._store.batch_rows(connection, self._table, batch)
+        try:
+            await asyncio.to_thread(self._archive.write, batch, rows)
+        except ArchiveAhead:
+            await self._give_up(batch)
+            return None
+        async with self._database.connection() as connection:
+            await self._store.mark_written(connection, self._table, batch, self._clock())
+        return len(rows)
+
+    async def _give_up(self, batch: int) -> None:
+        """Lets the rows of a batch go into later ones: better twice in the archive than never.
+
+        Only a database that was put back to an earlier state, or that shares its archive with another, comes here.
+        """
+        logger.error("the archive is ahead of the database", table=self._table.value, batch=batch)
+        async with self._database.transaction() as connection:
+            if await self._store.delete_open_batch(connection, self._table, batch):
+                await self._store.release_rows(connection, self._table, batch)

@@ -1,0 +1,234 @@
+"""The SQL of the purges. One method per statement, on the caller's connection, in its transaction if there is one.
+
+Each statement finds its rows by an index and locks them without waiting: what another transaction holds is left for the
+next run. Rows that are locked cannot move, so they are changed by their place (ctid) instead of a second search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import LiteralString
+
+from psycopg import sql
+
+from ridehail_servers.chassis.database import Connection
+
+from .rows import ArchivedTable
+
+EVER = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
+"""Before every row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What a statement deleted: how many rows, and the latest created_at among them, None without any."""
+
+    rows: int
+    latest: datetime | None
+
+
+def named(statement: LiteralString, table: ArchivedTable) -> sql.Composed:
+    """Returns the statement for a table, which it calls {table}."""
+    return sql.SQL(statement).format(table=sql.Identifier("toll_roads", table.value))
+
+
+async def scalar(
+    connection: Connection, statement: LiteralString | sql.Composed, parameters: Sequence[object] | Mapping[str, object]
+) -> int:
+    """Returns the one number that a statement yields."""
+    cursor = await connection.execute(statement, parameters)
+    row = await cursor.fetchone()
+    assert row is not None
+    return int(row[0] or 0)
+
+
+class PurgeStore:
+    """The deletions of old rows."""
+
+    async def count_offers(self, connection: Connection, before: datetime) -> int:
+        """Counts the offers made before a moment."""
+        return await scalar(connection, "SELECT count(*) FROM toll_roads.offers WHERE created_at < %s", (before,))
+
+    async def delete_offers(self, connection: Connection, since: datetime, before: datetime, limit: int) -> Purged:
+        """Deletes the oldest offers of a span. To start where the last batch ended spares a walk over its dead rows."""
+        cursor = await connection.execute(
+            """
+            WITH deleted AS (
+                DELETE FROM toll_roads.offers
+                WHERE ctid = ANY(ARRAY(
+                    SELECT ctid FROM toll_roads.offers
+                    WHERE created_at >= %s AND created_at < %s
+                    ORDER BY created_at
+                    LIMIT %s
+                    FOR UPDATE SKIP LOCKED
+                ))
+                RETURNING created_at
+            )
+            SELECT count(*), max(created_at) FROM deleted
+            """,
+            (since, before, limit),
+        )
+        row = await cursor.fetchone()
+        assert row is not None
+        return Purged(*row)
+
+    async def count_refused_saves(self, connection: Connection, before: datetime) -> int:
+        """Counts the refused reports of orders that came before a moment."""
+        return await scalar(
+            connection,
+            "SELECT count(*) FROM toll_roads.order_save_requests"
+            " WHERE refused_because IS NOT NULL AND requested_at < %s",
+            (before,),
+        )
+
+    async def delete_refused_saves(self, connection: Connection, before: datetime, limit: int) -> int:
+        """Deletes the oldest refused reports of orders that came before a moment."""
+        cursor = await connection.execute(
+            """
+            DELETE FROM toll_roads.order_save_requests
+            WHERE ctid = ANY(ARRAY(
+                SELECT ctid FROM toll_roads.order_save_requests
+                WHERE refused_because IS NOT NULL AND requested_at < %s
+                ORDER BY requested_at
+                LIMIT %s
+                FOR UPDATE SKIP LOCKED
+            ))
+            """,
+            (before, limit),
+        )
+        return cursor.rowcount
+
+    async def written_batches(self, connection: Connection, table: ArchivedTable, before: datetime) -> list[int]:
+        """Returns the batches in the archive that may have rows made before a moment, the oldest first."""
+        cursor = await connection.execute(
+            """
+            SELECT batch FROM toll_roads.archive_batches
+            WHERE table_name = %s AND written_at IS NOT NULL AND oldest_created_at < %s
+            ORDER BY batch
+            """,
+            (table.value, before),
+        )
+        return [row[0] for row in await cursor.fetchall()]
+
+    async def delete_log_rows(self, connection: Connection, batch: int, before: datetime, limit: int) -> int:
+        """Deletes changes of a batch that were made before a moment."""
+        cursor = await connection.execute(
+            """
+            DELETE FROM toll_roads.log_has_toll_road
+            WHERE ctid = ANY(ARRAY(
+                SELECT ctid FROM toll_roads.log_has_toll_road
+                WHERE archive_batch = %s AND created_at < %s
+                LIMIT %s
+                FOR UPDATE SKIP LOCKED
+            ))
+            """,
+            (batch, before, limit),
+        )
+        return cursor.rowcount
+
+    async def lock_finished_orders(self, connection: Connection, batch: int, before: datetime, limit: int) -> list[str]:
+        """Locks orders of a batch that were made before a moment and have no changes left; nobody can add any now.
+
+        Changes that were added after the statement began may be there; `delete_orders` looks again.
+        """
+        cursor = await connection.execute(
+            # A sub-select per order: joined, the planner may read the whole log.
+            """
+            SELECT order_id FROM toll_roads.orders
+            WHERE archive_batch = %s AND created_at < %s
+                AND (SELECT true FROM toll_roads.log_has_toll_road log WHERE log.order_id = orders.order_id LIMIT 1)
+                    IS NULL
+            LIMIT %s
+            FOR UPDATE SKIP LOCKED
+            """,
+            (batch, before, limit),
+        )
+        return [row[0] for row in await cursor.fetchall()]
+
+    async def delete_orders(self, connection: Connection, order_ids: Sequence[str]) -> int:
+        """Deletes those of the locked orders that have no changes."""
+        cursor = await connection.execute(
+            """
+            DELETE FROM toll_roads.orders
+            WHERE order_id = ANY(%s)
+                AND (SELECT true FROM toll_roads.log_has_toll_road log WHERE log.order_id = orders.order_id LIMIT 1)
+                    IS NULL
+            """,
+            (list(order_ids),),
+        )
+        return cursor.rowcount
+
+    async def count_archived(self, connection: Connection, table: ArchivedTable, before: datetime) -> int:
+        """Counts the rows made before a moment that are in the archive."""
+        return await scalar(
+            connection,
+            named(
+                """
+                SELECT sum(old.rows) FROM toll_roads.archive_batches AS batches
+                CROSS JOIN LATERAL (
+                    SELECT count(*) AS rows FROM {table}
+                    WHERE archive_batch = batches.batch AND created_at < %s
+                ) AS old
+                WHERE table_name = %s AND written_at IS NOT NULL AND oldest_created_at < %s
+                """,
+                table,
+            ),
+            (before, table.value, before),
+        )
+
+    async def count_unarchived(self, connection: Connection, table: ArchivedTable, before: datetime) -> int:
+        """Counts the rows made before a moment that are not in the archive, or not known to be."""
+        return await scalar(
+            connection,
+            named(
+                """
+                SELECT (SELECT count(*) FROM {table} WHERE archive_batch IS NULL AND created_at < %s) + (
+                    SELECT count(*) FROM {table} WHERE created_at < %s AND archive_batch = (
+                        SELECT batch FROM toll_roads.archive_batches WHERE table_name = %s AND written_at IS NULL
+                    )
+                )
+                """,
+                table,
+            ),
+            (before, before, table.value),
+        )
+
+    async def count_orders_with_kept_changes(self, connection: Connection, before: datetime) -> int:
+        """Counts the orders in the archive, made before a moment, that have changes which stay."""
+        return await scalar(
+            connection,
+            """
+            SELECT sum(old.orders) FROM toll_roads.archive_batches AS batches
+            CROSS JOIN LATERAL (
+                SELECT count(*) AS orders FROM toll_roads.orders
+                WHERE archive_batch = batches.batch AND created_at < %(before)s AND EXISTS (
+                    SELECT 1 FROM toll_roads.log_has_toll_road AS log
+                    WHERE log.order_id = orders.order_id AND (
+                        log.created_at >= %(before)s OR log.archive_batch IS NULL OR log.archive_batch = (
+                            SELECT batch FROM toll_roads.archive_batches
+                            WHERE table_name = 'log_has_toll_road' AND written_at IS NULL
+                        )
+                    )
+                )
+            ) AS old
+            WHERE table_name = 'orders' AND written_at IS NOT NULL AND oldest_created_at < %(before)s
+            """,
+            {"before": before},
+        )
+
+    async def delete_empty_batches(self, connection: Connection, table: ArchivedTable, before: datetime) -> None:
+        """Forgets written batches without rows; the last one stays, so that the numbers go on after it."""
+        await connection.execute(
+            named(
+                """
+                DELETE FROM toll_roads.archive_batches AS batches
+                WHERE table_name = %s AND written_at IS NOT NULL AND oldest_created_at < %s
+                    AND NOT EXISTS (SELECT 1 FROM {table} WHERE archive_batch = batches.batch)
+                    AND batch < (SELECT max(batch) FROM toll_roads.archive_batches WHERE table_name = %s)
+                """,
+                table,
+            ),
+            (table.value, before, table.value),
+        )

@@ -1,0 +1,44 @@
+"""Callers whose lookups share batches."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+
+from tests.clients.flavours import Opened
+from tests.clients.scripted_server import Behaviour, ScriptedServer
+from tests.clients.toll_roads_answers import numbered
+
+ORDERS = [numbered(number) for number in range(1000)]
+CLIENT = "TollRoadsClient"
+# What is looked at here is not the time of attempts, and the machine may be busy.
+PATIENT: dict[str, Any] = {"coalesce": True, "attempt_timeout": 20.0}
+
+
+async def retrieve(opened: Opened, order_ids: Sequence[str], **arguments: Any) -> list[Any]:
+    """Asks for all orders at once; returns roads and errors."""
+    calls = [opened.call("retrieve_order", order_id=order_id, **{"timeout": 20} | arguments) for order_id in order_ids]
+    return await asyncio.gather(*calls, return_exceptions=True)
+
+
+class Gate:
+    """Holds the answers to batches back until it is opened."""
+
+    def __init__(self, behaviour: Behaviour) -> None:
+        self.opened = threading.Event()
+        self._behaviour = behaviour
+
+    def __call__(self, request: Any, context: grpc.ServicerContext) -> Message | None:
+        assert self.opened.wait(20)
+        return self._behaviour(request, context)
+
+
+async def received(server: ScriptedServer, number: int) -> None:
+    async with asyncio.timeout(10):
+        while len(server.received) < number:
+            await asyncio.sleep(0.01)

@@ -1,0 +1,129 @@
+"""The last known roads: of overlapping answers the newest stays, whoever else uses the cache."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import cachetools
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ridehail_clients import OrderRoad
+from ridehail_clients.road_fallback import RoadFallback
+from tests.clients.toll_roads_answers import NOON
+
+KNOWN = OrderRoad("order", has_toll_road=True, can_switch_road=True, created=NOON)
+
+
+def road(*, has_toll_road: bool = True, created: datetime | None = NOON) -> OrderRoad:
+    return replace(KNOWN, has_toll_road=has_toll_road, created=created)
+
+
+def test_what_a_cache_has_forgotten_is_not_known() -> None:
+    seconds = [0.0]
+    cache: cachetools.TTLCache[str, OrderRoad] = cachetools.TTLCache(10, 60, timer=lambda: seconds[0])
+    RoadFallback(cache, "order").remember(KNOWN)
+    assert RoadFallback(cache, "order").last_known() == replace(KNOWN, stale=True)
+
+    seconds[0] = 61
+
+    assert RoadFallback(cache, "order").last_known() is None
+
+
+moments = st.none() | st.integers(0, 5).map(lambda minutes: NOON + timedelta(minutes=minutes))
+
+
+@given(
+    kept=st.none() | moments.map(lambda created: road(created=created)),
+    answers=st.lists(st.tuples(moments, st.booleans()), max_size=8),
+)
+def test_of_answers_that_overlap_the_newest_stays_whatever_the_order_in_which_they_come(
+    kept: OrderRoad | None, answers: list[tuple[datetime | None, bool]]
+) -> None:
+    cache = {} if kept is None else {"order": kept}
+    overlapping = [RoadFallback(cache, "order") for _ in answers]
+    roads = [road(created=created, has_toll_road=has_toll_road) for created, has_toll_road in answers]
+
+    for fallback, answer in zip(overlapping, roads, strict=True):
+        fallback.remember(answer)
+
+    if not roads:
+        assert cache == ({} if kept is None else {"order": kept})
+        return
+    assert cache["order"] in roads  # never what was known before any of them
+    assert not cache["order"].stale
+    created = [answer.created for answer in roads]
+    dated = [moment for moment in created if moment is not None]
+    if len(dated) == len(created) and roads[0] != kept:
+        assert cache["order"].created == max(dated)
+    if not dated:
+        assert cache["order"] == roads[-1]
+
+
+def test_an_order_that_another_call_has_found_meanwhile_is_not_dropped() -> None:
+    cache: dict[str, OrderRoad] = {}
+    asked_before_it_was_saved, asked_after = RoadFallback(cache, "order"), RoadFallback(cache, "order")
+
+    asked_after.remember(KNOWN)
+    asked_before_it_was_saved.forget()
+
+    assert cache == {"order": KNOWN}
+
+
+class Delicate(dict[str, OrderRoad]):
+    """A cache that takes its time and bears one thread at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.users = 0
+        self.most_users = 0
+
+    @contextmanager
+    def use(self) -> Iterator[None]:
+        self.users += 1
+        self.most_users = max(self.most_users, self.users)
+        time.sleep(0.001)
+        self.users -= 1
+        yield
+
+    def get(self, order_id: str, default: Any = None, /) -> Any:  # as `dict` has it
+        found = super().get(order_id, default)
+        with self.use():
+            return found
+
+    def __setitem__(self, order_id: str, road: OrderRoad, /) -> None:
+        with self.use():
+            super().__setitem__(order_id, road)
+
+    def pop(self, order_id: str, default: Any = None, /) -> Any:  # as `dict` has it
+        with self.use():
+            return super().pop(order_id, default)
+
+
+def test_threads_that_share_a_cache_touch_it_one_at_a_time_and_leave_the_newest_answer() -> None:
+    cache = Delicate()
+    calls = [
+        (RoadFallback(cache, f"order-{number % 3}"), replace(KNOWN, created=NOON + timedelta(seconds=number)))
+        for number in range(90)
+    ]
+    random.Random(4).shuffle(calls)
+
+    def answered(call: tuple[RoadFallback, OrderRoad]) -> None:
+        fallback, answer = call
+        fallback.remember(answer)
+        fallback.last_known()
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(answered, calls))
+
+    assert cache.most_users == 1
+    assert [cache[f"order-{number}"].created for number in range(3)] == [
+        NOON + timedelta(seconds=seconds) for seconds in (87, 88, 89)
+    ]

@@ -1,0 +1,184 @@
+"""Calls of `retrieve_order` that share batches: each caller gets what it would have got alone."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from ridehail_clients import (
+    AsyncTollRoadsClient,
+    CallTimedOut,
+    InvalidRequest,
+    OrderNotFound,
+    OrderRoad,
+)
+from ridehail_clients.call_context import call_context
+from tests.clients.flavours import Flavour
+from tests.clients.scripted_server import ScriptedServer
+from tests.clients.shared_callers import CLIENT, ORDERS, PATIENT, Gate, received, retrieve
+from tests.clients.toll_roads_answers import NOON, asked_alone, batches, numbered, roads_of
+from tests.support.suite_in_process import SuiteInProcess
+from tests.support.toll_roads import put_order
+
+
+async def test_a_lone_call_waits_for_nobody_and_goes_as_a_batch_of_one(
+    server: ScriptedServer, flavour: Flavour
+) -> None:
+    server.behaviour = roads_of(ORDERS)
+    async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
+        assert await opened.call("retrieve_order", order_id="order-7") == numbered(7)
+    assert batches(server) == [["order-7"]]
+
+
+async def test_without_the_option_calls_go_alone(server: ScriptedServer, flavour: Flavour) -> None:
+    server.behaviour = roads_of(ORDERS)
+    async with flavour.opened(server.target, CLIENT, attempt_timeout=20) as opened:
+        assert await retrieve(opened, ["order-1", "order-2"]) == [numbered(1), numbered(2)]
+    assert (sorted(asked_alone(server)), batches(server)) == (["order-1", "order-2"], [])
+
+
+async def test_calls_at_the_same_time_share_batches_of_a_hundred_distinct_orders_at_most(
+    server: ScriptedServer, flavour: Flavour
+) -> None:
+    server.behaviour = gate = Gate(roads_of(ORDERS))
+    asked = [f"order-{number % 250}" for number in range(500)]
+    async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
+        calls = asyncio.create_task(retrieve(opened, asked))
+        await received(server, 2)
+        await asyncio.sleep(0.3)
+        gate.opened.set()
+        assert await calls == [numbered(number % 250) for number in range(500)]
+
+    sent = batches(server)
+    assert len(sent) <= 8
+    assert all(len(batch) <= 100 and len(set(batch)) == len(batch) for batch in sent)
+    assert asked_alone(server) == []
+
+
+async def test_a_missing_order_is_missing_for_its_caller_only_and_in_the_words_of_a_call_alone(
+    running_suite: SuiteInProcess, flavour: Flavour
+) -> None:
+    await put_order(running_suite, "known", (NOON, True))
+    ticket = running_suite.ticket("api-proxy")
+    async with flavour.opened(running_suite.address, CLIENT, ticket=ticket, attempt_timeout=20) as opened:
+        [alone] = await retrieve(opened, ["unknown"])
+    async with flavour.opened(running_suite.address, CLIENT, ticket=ticket, **PATIENT) as opened:
+        known, *unknown = await retrieve(opened, ["known", "unknown", "unknown", "another"])
+
+    assert isinstance(known, OrderRoad)
+    assert all(type(error) is type(alone) is OrderNotFound for error in unknown)
+    told = [(error.code, error.reason, error.message, dict(error.metadata)) for error in (alone, *unknown)]
+    assert told[:3] == [told[0]] * 3
+    assert told[3][3] == {"order_id": "another"}
+    assert unknown[0] is not unknown[1]
+
+
+@pytest.mark.parametrize("bad", ["", "x" * 129, "tab\t", "line\n", "\x00", "\u200b"], ids=ascii)
+async def test_a_bad_id_fails_its_caller_alone(running_suite: SuiteInProcess, flavour: Flavour, bad: str) -> None:
+    await put_order(running_suite, "known", (NOON, True))
+    async with flavour.opened(
+        running_suite.address, CLIENT, ticket=running_suite.ticket("api-proxy"), **PATIENT
+    ) as opened:
+        results = await retrieve(opened, ["known", bad, "known", bad])
+
+    assert [type(result) for result in results] == [OrderRoad, InvalidRequest, OrderRoad, InvalidRequest]
+    assert [violation.field for violation in results[1].violations] == ["order_id"]
+
+
+async def test_what_is_no_text_at_all_fails_its_caller_alone(server: ScriptedServer, flavour: Flavour) -> None:
+    server.behaviour = roads_of(ORDERS)
+    async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
+        results = await retrieve(opened, ["order-1", 7, None, "\ud800", "order-2"])  # type: ignore[list-item]
+
+    assert [results[0], results[4]] == [numbered(1), numbered(2)]
+    assert isinstance(results[1], TypeError)
+    assert isinstance(results[3], ValueError)
+    assert "7" not in asked_alone(server)
+
+
+async def test_a_batch_that_is_refused_for_one_order_is_asked_for_one_by_one(
+    server: ScriptedServer, flavour: Flavour
+) -> None:
+    # A server whose rule is stricter than this library knows.
+    server.behaviour = gate = Gate(roads_of(ORDERS))
+    async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
+        calls = asyncio.create_task(retrieve(opened, ["order-1", "order-2", "order-3", "bad", "order-4", "gone"]))
+        await received(server, 1)
+        await asyncio.sleep(0.2)
+        gate.opened.set()
+        results = await calls
+
+    assert results[:3] + results[4:5] == [numbered(number) for number in (1, 2, 3, 4)]
+    assert [type(results[3]), type(results[5])] == [InvalidRequest, OrderNotFound]
+    assert results[3].violations[0].field == "order_id"
+
+
+async def test_a_call_with_metadata_of_its_own_goes_alone(server: ScriptedServer, flavour: Flavour) -> None:
+    server.behaviour = roads_of(ORDERS)
+    async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
+        own = opened.call("retrieve_order", order_id="order-1", timeout=20, metadata=[("x-own", "yes")])
+        other = opened.call("retrieve_order", order_id="order-2", timeout=20)
+        results = await asyncio.gather(own, other)
+
+    assert [*results] == [numbered(1), numbered(2)]
+    assert asked_alone(server) == ["order-1"]
+    assert batches(server) == [["order-2"]]
+    assert ["x-own" in one.metadata for one in server.received if one.rpc == "BatchRetrieveOrders"] == [False]
+
+
+async def test_a_batch_has_the_clients_ticket_but_nothing_of_the_calls_it_serves(
+    server: ScriptedServer, flavour: Flavour
+) -> None:
+    server.behaviour = roads_of(ORDERS)
+    async with flavour.opened(server.target, CLIENT, **PATIENT, ticket=lambda service: f"for {service}") as opened:
+        with call_context(deadline=time.monotonic() + 60, request_id="incoming"):
+            await opened.call("retrieve_order", order_id="order-1")
+
+    assert server.received[0].metadata["x-ya-service-ticket"] == "for toll-roads"
+    assert "x-request-id" not in server.received[0].metadata
+
+
+async def test_a_call_of_an_incoming_call_that_is_late_already_asks_nothing(
+    server: ScriptedServer, flavour: Flavour
+) -> None:
+    with call_context(deadline=time.monotonic() - 1), pytest.raises(CallTimedOut):
+        await flavour.call(server.target, CLIENT, "retrieve_order", {"order_id": "order-1"}, **PATIENT)
+
+    assert server.received == []
+
+
+async def test_who_has_little_time_gives_up_alone(server: ScriptedServer, flavour: Flavour) -> None:
+    server.behaviour = gate = Gate(roads_of(ORDERS))
+    async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
+        patient = asyncio.create_task(retrieve(opened, ["order-1", "order-1", "order-2"]))
+        await received(server, 1)
+        begun = time.monotonic()
+        hasty = await retrieve(opened, ["order-1", "order-2", "order-3"], timeout=0.1)
+        took = time.monotonic() - begun
+        gate.opened.set()
+        assert await patient == [numbered(1), numbered(1), numbered(2)]
+
+    assert [type(result) for result in hasty] == [CallTimedOut] * 3
+    assert 0.09 <= took < 0.8
+
+
+async def test_who_is_cancelled_harms_no_other(server: ScriptedServer) -> None:
+    server.behaviour = gate = Gate(roads_of(ORDERS))
+    async with AsyncTollRoadsClient(server.target, **PATIENT) as client:
+        calls = [
+            asyncio.create_task(client.retrieve_order(order_id=f"order-{number % 5}", timeout=20))
+            for number in range(40)
+        ]
+        await received(server, 1)
+        for call in calls[::2]:
+            call.cancel()
+        gate.opened.set()
+        results = await asyncio.gather(*calls, return_exceptions=True)
+
+    for number, result in enumerate(results):
+        if number % 2:
+            assert result == numbered(number % 5)
+        else:
+            assert isinstance(result, asyncio.CancelledError)

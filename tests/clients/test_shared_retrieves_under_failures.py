@@ -1,0 +1,322 @@
+"""Shared batches whose server or whose callers fail: nobody hangs, nobody pays for another."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+
+from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
+from ridehail_clients import (
+    AsyncTollRoadsClient,
+    CallTimedOut,
+    ClientClosed,
+    DatabaseUnavailable,
+    OrderNotFound,
+    OrderRoad,
+    RetryPolicy,
+    ServiceError,
+    TollRoadsClient,
+    TransportUnavailable,
+    open_async_channel,
+    open_sync_channel,
+)
+from tests.clients.flavours import ASYNCIO, Flavour, Opened
+from tests.clients.scripted_server import ScriptedServer, fail, info, retry_after, running_server
+from tests.clients.shared_callers import CLIENT, ORDERS, PATIENT, Gate, received, retrieve
+from tests.clients.toll_roads_answers import NOON, batches, message_of, numbered, roads_of
+from tests.support.suite_in_process import SuiteInProcess
+from tests.support.toll_roads import put_orders
+
+
+async def test_what_nobody_waits_for_any_more_is_not_asked_for(server: ScriptedServer, flavour: Flavour) -> None:
+    server.behaviour = gate = Gate(roads_of(ORDERS))
+    async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
+        under_way = []
+        for number in (1, 2):
+            under_way.append(asyncio.create_task(retrieve(opened, [f"order-{number}"])))
+            await received(server, number)
+        await retrieve(opened, ["order-3", "order-4"], timeout=0.05)
+        patient = asyncio.create_task(retrieve(opened, ["order-4"]))
+        await asyncio.sleep(0.1)
+        gate.opened.set()
+        await asyncio.gather(*under_way, patient)
+
+    assert batches(server) == [["order-1"], ["order-2"], ["order-4"]]
+
+
+async def test_a_transient_failure_of_a_batch_is_repeated_for_all_of_it(
+    server: ScriptedServer, flavour: Flavour
+) -> None:
+    away = fail(grpc.StatusCode.UNAVAILABLE, info("DATABASE_UNAVAILABLE"), retry_after(0.01))
+    answer = roads_of(ORDERS)
+    server.behaviour = lambda request, context: away(context) if len(server.received) <= 2 else answer(request, context)
+    async with flavour.opened(server.target, CLIENT, **PATIENT, retry=RetryPolicy(attempts=5)) as opened:
+        results = await retrieve(opened, [f"order-{number}" for number in range(50)])
+
+    assert results == ORDERS[:50]
+
+
+async def test_a_failure_of_a_batch_is_raised_for_each_caller_as_an_error_of_its_own(
+    server: ScriptedServer, flavour: Flavour
+) -> None:
+    server.script(
+        fail(grpc.StatusCode.UNAVAILABLE, info("DATABASE_UNAVAILABLE"), retry_after(300), request_id="request-1")
+    )
+    async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
+        results = await retrieve(opened, ["order-1"] * 10)
+
+    assert [type(result) for result in results] == [DatabaseUnavailable] * 10
+    assert {(error.retry_after, error.request_id) for error in results} == {(300, "request-1")}
+    assert len({id(error) for error in results}) == 10
+
+
+async def test_what_the_source_of_tickets_raises_reaches_the_callers_and_the_next_batch_is_none_the_worse(
+    server: ScriptedServer, flavour: Flavour
+) -> None:
+    server.behaviour = roads_of(ORDERS)
+    tickets: list[str] = []
+
+    def ticket(_service: str) -> str:
+        if not tickets:
+            raise LookupError("no ticket yet")
+        return tickets[0]
+
+    async with flavour.opened(server.target, CLIENT, **PATIENT, ticket=ticket) as opened:
+        assert [type(result) for result in await retrieve(opened, ["order-1"] * 5)] == [LookupError] * 5
+        tickets.append("ticket")
+        assert await retrieve(opened, ["order-1"]) == [numbered(1)]
+
+
+async def test_an_order_that_the_answer_says_nothing_of_is_a_defect_of_the_server(
+    server: ScriptedServer, flavour: Flavour
+) -> None:
+    gate = Gate(lambda _request, _context: api.BatchRetrieveOrdersResponse(orders=[message_of(numbered(1))]))
+    server.behaviour = gate
+    async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
+        calls = asyncio.create_task(retrieve(opened, ["order-1", "order-2", "order-1"]))
+        await received(server, 1)
+        gate.opened.set()
+        first, silent, again = await calls
+        kept = {"order-2": numbered(2)}
+        [fallen_back] = await retrieve(opened, ["order-2"], fallback=kept)
+
+    assert (first, again) == (numbered(1), numbered(1))
+    assert type(silent) is ServiceError
+    assert silent.code is grpc.StatusCode.INTERNAL
+    assert "order-2" in silent.message
+    assert fallen_back.stale
+
+
+async def test_an_answer_about_orders_that_nobody_asked_for_confuses_nobody(
+    server: ScriptedServer, flavour: Flavour
+) -> None:
+    garbage = api.BatchRetrieveOrdersResponse(
+        orders=[message_of(numbered(n)) for n in (5, 1, 5, 9)], missing_order_ids=["order-1", "order-7", "", "order-7"]
+    )
+    server.behaviour = lambda _request, _context: garbage
+    async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
+        found, missing = await retrieve(opened, ["order-1", "order-7"])
+
+    assert found == numbered(1)
+    assert isinstance(missing, OrderNotFound)
+
+
+async def test_an_unreadable_road_fails_those_who_asked_for_it(server: ScriptedServer, flavour: Flavour) -> None:
+    answer = api.BatchRetrieveOrdersResponse(orders=[message_of(numbered(1)), message_of(numbered(2))])
+    answer.orders[0].created.seconds = 2**60
+    server.behaviour = gate = Gate(lambda _request, _context: answer)
+    async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
+        calls = asyncio.create_task(retrieve(opened, ["order-1", "order-2"]))
+        await received(server, 1)
+        gate.opened.set()
+        unreadable, readable = await calls
+
+    assert type(unreadable) is ServiceError
+    assert unreadable.code is grpc.StatusCode.INTERNAL
+    assert readable == numbered(2)
+
+
+async def test_batches_that_a_server_leaves_hanging_keep_later_callers_waiting_less_than_their_deadline(
+    server: ScriptedServer, flavour: Flavour
+) -> None:
+    answer = roads_of(ORDERS)
+    hung = {"order-1", "order-2"}
+
+    def behave(request: Any, context: grpc.ServicerContext) -> Message | None:
+        if hung & {*getattr(request, "order_ids", [])}:
+            server.hang(context)
+        return answer(request, context)
+
+    server.behaviour = behave
+    # Not by the contract's tenth, which a busy machine may need for itself.
+    async with flavour.opened(server.target, CLIENT, coalesce=True, attempt_timeout=0.3) as opened:
+        first = asyncio.create_task(opened.call("retrieve_order", order_id="order-1", timeout=20))
+        await received(server, 1)
+        second = asyncio.create_task(opened.call("retrieve_order", order_id="order-2", timeout=20))
+        await received(server, 2)
+        # Both places are taken. Whoever comes now gets one of them after a second at most.
+        assert await opened.call("retrieve_order", order_id="order-3", timeout=5) == numbered(3)
+        for call in (first, second):
+            with pytest.raises(CallTimedOut):
+                await call
+
+
+async def test_a_slow_server_slows_its_callers_and_nothing_else(server: ScriptedServer, flavour: Flavour) -> None:
+    answer = roads_of(ORDERS)
+
+    def behave(request: Any, context: grpc.ServicerContext) -> Message | None:
+        time.sleep(0.05)
+        return answer(request, context)
+
+    server.behaviour = behave
+    chance = random.Random(1)
+    asked = [chance.randrange(300) for _ in range(600)]
+    async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
+        assert await retrieve(opened, [f"order-{number}" for number in asked]) == [numbered(n) for n in asked]
+
+
+async def test_a_server_that_dies_with_batches_under_way_fails_its_callers_in_time(flavour: Flavour) -> None:
+    with running_server() as server:
+        server.script(server.hang)
+        opening = flavour.opened(server.target, CLIENT, coalesce=True, attempt_timeout=5)
+        opened = await opening.__aenter__()
+        calls = asyncio.create_task(retrieve(opened, [f"order-{number}" for number in range(300)], timeout=10))
+        await received(server, 1)
+    begun = time.monotonic()
+    results = await calls
+    await opening.__aexit__(None, None, None)
+
+    assert {type(result) for result in results} <= {TransportUnavailable, CallTimedOut}
+    assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("lent", [False, True], ids=["own channel", "lent channel"])
+async def test_closing_the_client_ends_the_wait_of_all_callers(
+    server: ScriptedServer, flavour: Flavour, lent: bool
+) -> None:
+    server.script(server.hang)
+    channel = None
+    if lent:
+        channel = open_async_channel(server.target) if flavour is ASYNCIO else open_sync_channel(server.target)
+    async with flavour.opened(channel or server.target, CLIENT, **PATIENT) as opened:  # type: ignore[arg-type]
+        calls = asyncio.create_task(retrieve(opened, [f"order-{number}" for number in range(250)]))
+        await received(server, 2)
+        await asyncio.sleep(0.1)
+        begun = time.monotonic()
+        await opened.close()
+        results = await asyncio.wait_for(calls, 5)
+        took = time.monotonic() - begun
+
+        [late] = await retrieve(opened, ["order-1"])
+    if channel is not None:
+        closing = channel.close()
+        if closing is not None:
+            await closing
+
+    assert [type(result) for result in results] == [ClientClosed] * 250
+    assert took < 1
+    assert isinstance(late, ClientClosed)
+
+
+async def test_closing_the_client_does_not_wait_for_a_pause_between_attempts(
+    server: ScriptedServer, flavour: Flavour
+) -> None:
+    server.script(fail(grpc.StatusCode.UNAVAILABLE, info("DATABASE_UNAVAILABLE"), retry_after(0.8)))
+    async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
+        calls = asyncio.create_task(retrieve(opened, ["order-1", "order-2"]))
+        await received(server, 1)
+        await asyncio.sleep(0.1)
+        begun = time.monotonic()
+        await opened.close()
+        results = await asyncio.wait_for(calls, 5)
+
+    assert [type(result) for result in results] == [ClientClosed] * 2
+    assert time.monotonic() - begun < 0.6
+
+
+async def test_closing_twice_is_closing_once(server: ScriptedServer, flavour: Flavour) -> None:
+    async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
+        await opened.close()
+        await opened.close()
+
+
+def test_clients_of_several_event_loops_and_threads_share_nothing(server: ScriptedServer) -> None:
+    server.behaviour = roads_of(ORDERS)
+
+    async def ask(first: int) -> list[OrderRoad]:
+        async with AsyncTollRoadsClient(server.target, **PATIENT) as client:
+            calls = [client.retrieve_order(order_id=f"order-{n}", timeout=20) for n in range(first, first + 50)]
+            return await asyncio.gather(*calls)
+
+    with ThreadPoolExecutor(4) as threads:
+        found = list(threads.map(lambda first: asyncio.run(ask(first)), (0, 50, 100, 150)))
+
+    assert found == [ORDERS[first : first + 50] for first in (0, 50, 100, 150)]
+
+
+def test_no_thread_is_left_behind_by_a_closed_client(server: ScriptedServer) -> None:
+    server.behaviour = roads_of(ORDERS)
+
+    # A client that was closed a moment ago may still have some, until its last batch is over.
+    others = set(threading.enumerate())
+
+    def lookup_threads() -> list[threading.Thread]:
+        return [one for one in threading.enumerate() if one.name.startswith("ridehail-lookups") and one not in others]
+
+    with TollRoadsClient(server.target, **PATIENT) as client:
+        assert lookup_threads() == []
+        client.retrieve_order(order_id="order-1", timeout=20)
+        assert lookup_threads()
+    for thread in lookup_threads():
+        thread.join(10)
+    assert lookup_threads() == []
+
+
+async def test_five_thousand_callers_at_once_each_get_their_own_order(running_suite: SuiteInProcess) -> None:
+    known = await put_orders(running_suite, 1000, created=NOON)
+    chance = random.Random(2)
+    asked = [f"order-{chance.randrange(1, 1500)}" for _ in range(5000)]
+    async with AsyncTollRoadsClient(
+        running_suite.address, ticket=running_suite.ticket("api-proxy"), **PATIENT
+    ) as client:
+        results = await retrieve(Opened(client, None), asked, timeout=60)
+
+    found = {*known}
+    for order_id, result in zip(asked, results, strict=True):
+        if order_id in found:
+            assert result.order_id == order_id
+        else:
+            assert isinstance(result, OrderNotFound)
+            assert result.metadata == {"order_id": order_id}
+
+
+async def test_a_storm_of_cancellations_leaves_the_others_their_answers(running_suite: SuiteInProcess) -> None:
+    await put_orders(running_suite, 1000, created=NOON)
+    chance = random.Random(3)
+    async with AsyncTollRoadsClient(
+        running_suite.address, ticket=running_suite.ticket("api-proxy"), **PATIENT
+    ) as client:
+        for _storm in range(5):
+            asked = [f"order-{chance.randrange(1, 1001)}" for _ in range(600)]
+            calls = [asyncio.create_task(client.retrieve_order(order_id=order_id, timeout=60)) for order_id in asked]
+            unlucky = {number for number in range(600) if chance.random() < 0.7}
+            for number in unlucky:
+                if chance.random() < 0.1:
+                    await asyncio.sleep(0)
+                calls[number].cancel()
+            results = await asyncio.gather(*calls, return_exceptions=True)
+            for number, (order_id, result) in enumerate(zip(asked, results, strict=True)):
+                if isinstance(result, asyncio.CancelledError):
+                    assert number in unlucky
+                else:
+                    assert isinstance(result, OrderRoad)
+                    assert result.order_id == order_id
+        assert (await client.retrieve_order(order_id="order-1", timeout=60)).order_id == "order-1"

@@ -1,0 +1,178 @@
+"""A real suite that has done everything once, and what its metrics port then says."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+from prometheus_client.parser import text_string_to_metric_families
+from psycopg import conninfo
+from psycopg.rows import TupleRow
+
+from ridehail_clients import OrderNotFound, TollRoadsClient
+from ridehail_servers.chassis.keys import KeyRing
+from ridehail_servers.chassis.tickets import TicketIssuer
+from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
+from ridehail_servers.runtime.data_dir import DataDir
+from tests.support.folders import shared_folder
+from tests.support.up import RunningCommand, up
+from tests.support.waiting import eventually
+
+_CREATED = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@dataclass
+class Scrape:
+    """What a metrics port said.
+
+    Attributes:
+        labels: Of every metric, by its name.
+        values: Whatever was seen of a label, by the names of metric and label.
+    """
+
+    labels: dict[str, frozenset[str]] = field(default_factory=dict)
+    values: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+
+    def has(self, label: str, value: str) -> bool:
+        """Tells whether any metric has the value."""
+        return any(value in seen for (_metric, name), seen in self.values.items() if name == label)
+
+
+def scrape(address: str) -> Scrape:
+    """Reads a metrics port."""
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+        text = answer.read().decode()
+    found = Scrape()
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            known = found.labels.setdefault(sample.name, frozenset(sample.labels))
+            assert known == frozenset(sample.labels), f"{sample.name} has not always the same labels"
+            for label, value in sample.labels.items():
+                found.values.setdefault((sample.name, label), set()).add(value)
+    return found
+
+
+@contextmanager
+def exercised_suite() -> Iterator[Scrape]:
+    """Runs `ridehail up`, calls every handler of toll_roads, and has the task end in every way that it can."""
+    with shared_folder() as folder:
+        running = up(folder / "data", "--demo")
+        try:
+            _Exercise(running).run()
+            yield scrape(running.ready["metrics"])
+        finally:
+            running.stop()
+
+
+class _Exercise:
+    def __init__(self, running: RunningCommand) -> None:
+        self._running = running
+        self._keys = DataDir(running.data_dir).keys
+        folder = running.data_dir / "postgres"
+        socket = (folder / "postmaster.pid").read_text().splitlines()[4]
+        self._database = conninfo.make_conninfo(
+            host=socket, user="postgres", dbname="ridehail", options="-c search_path=toll_roads"
+        )
+
+    def run(self) -> None:
+        self._call_every_handler()
+        with psycopg.connect(self._database, autocommit=True) as connection:
+            self._lose_a_worker(connection)
+            self._fail(connection)
+            self._retain(connection)
+        self._block()
+
+    def _client(self, source: str) -> TollRoadsClient:
+        ticket = TicketIssuer(KeyRing(self._keys / "tickets"), source)
+        return TollRoadsClient(self._running.ready["grpc"], ticket=ticket)
+
+    def _call_every_handler(self) -> None:
+        with self._client("routestats") as routestats:
+            routestats.save_offer(offer_id="offer")
+        self._report("done", offer_id="offer", toll=True)
+        self._await("outcome", "done")
+        self._report("refused", offer_id="offer", toll=False)
+        self._await("outcome", "refused")
+        with self._client("api-proxy") as api_proxy:
+            api_proxy.retrieve_order(order_id="done")
+            api_proxy.batch_retrieve_orders(order_ids=["done", "nowhere"])
+            with suppress(OrderNotFound):
+                api_proxy.retrieve_order(order_id="nowhere")
+        self._switch()
+
+    def _switch(self) -> None:
+        keys, hour = KeyRing(self._keys / "sessions"), timedelta(hours=1)
+        token = issue_session_token(keys, yandex_uid="400", ttl=hour, now=datetime.now(UTC))
+        body = {"order_id": "done", "has_toll_road": False, "created": "2026-11-20T12:05:00Z"}
+        request = urllib.request.Request(
+            f"http://{self._running.ready['http']}/4.0/toll-roads/v1/order",
+            json.dumps(body).encode(),
+            {"authorization": f"Bearer {token}"},
+            method="POST",
+        )
+        try:
+            urllib.request.urlopen(request, timeout=10).close()
+        except urllib.error.HTTPError as refused:
+            refused.close()  # an answer like any other: it is counted
+
+    def _report(self, order_id: str, *, offer_id: str | None, toll: bool) -> None:
+        with self._client("processing") as processing:
+            processing.enqueue_order_save(
+                order_id=order_id,
+                created=_CREATED,
+                offer_id=offer_id,
+                can_switch_road=True,
+                user_chose_toll_road=toll,
+                yandex_uid="400",
+            )
+
+    def _lose_a_worker(self, connection: psycopg.Connection[TupleRow]) -> None:
+        """Leaves a task as a worker leaves it that was killed."""
+        connection.execute(
+            "INSERT INTO toll_roads.procrastinate_jobs (queue_name, task_name, args, status)"
+            " VALUES ('default', 'toll_roads_order_save', '{\"subject\": 0}', 'doing')"
+        )
+        eventually(lambda: "ridehail_tasks_rescued_total" in scrape(self._running.ready["metrics"]).labels)
+
+    def _fail(self, connection: psycopg.Connection[TupleRow]) -> None:
+        """Lets a task meet a defect: a table that is not there."""
+        connection.execute("ALTER TABLE toll_roads.offers RENAME TO out_of_reach")
+        self._report("failed", offer_id="other-offer", toll=True)
+        self._await("outcome", "failed")
+        connection.execute("ALTER TABLE toll_roads.out_of_reach RENAME TO offers")
+
+    def _retain(self, connection: psycopg.Connection[TupleRow]) -> None:
+        """Runs each job of the retention ahead of its time, with rows to keep, to archive and to delete."""
+        connection.execute("INSERT INTO toll_roads.offers VALUES ('old', now() - interval '3 days')")
+        connection.execute(
+            "INSERT INTO toll_roads.orders (order_id, created_at, can_switch_road)"
+            " VALUES ('old', now() - interval '3 days', true)"
+        )
+        connection.execute(
+            "INSERT INTO toll_roads.log_has_toll_road (order_id, created_at, has_toll_road)"
+            " SELECT order_id, created_at, true FROM toll_roads.orders WHERE order_id = 'old'"
+        )
+        for job, outcome in (("purge_orders", "kept"), ("archive", "archived"), ("purge_offers", "deleted")):
+            connection.execute(
+                "INSERT INTO toll_roads.procrastinate_jobs (queue_name, task_name, args)"
+                " VALUES ('default', %s, '{\"timestamp\": 0}')",
+                (f"toll_roads_{job}",),
+            )
+            self._await("job", job)
+            self._await("outcome", outcome)
+
+    def _block(self) -> None:
+        """Lets a task wait for a lock for longer than it may, so that it has to come again."""
+        with psycopg.connect(self._database) as connection:
+            connection.execute("LOCK TABLE toll_roads.offers IN ACCESS EXCLUSIVE MODE")
+            self._report("retried", offer_id="third-offer", toll=True)
+            self._await("outcome", "retried")
+
+    def _await(self, label: str, value: str) -> None:
+        eventually(lambda: scrape(self._running.ready["metrics"]).has(label, value), within=60)

@@ -1,0 +1,277 @@
+"""The rules and the dashboard read what the servers really export, and tell the on-call what there is to do."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import grpc
+import psycopg
+import pytest
+import yaml
+
+from ridehail.common.v1.error_reason_pb2 import ErrorReason
+from ridehail_servers import resources, suite
+from tests.support.calls import rpcs
+from tests.support.suite_in_process import SuiteInProcess, until
+
+from .exercised_suite import Scrape, exercised_suite
+from .queries import SYNTHETIC, TARGET_LABELS, Query, read, templates
+
+ROOT = Path(__file__).parents[2]
+PROMETHEUS = resources.folder("deploy") / "prometheus"
+DASHBOARD = json.loads((resources.folder("deploy") / "grafana" / "toll_roads.json").read_text())
+RUNBOOK = (ROOT / "docs" / "monitoring.md").read_text()
+CASES = yaml.safe_load((Path(__file__).parent / "rules.test.yaml").read_text())
+CONFIGURATION = yaml.safe_load((PROMETHEUS / "prometheus.yaml").read_text())
+JOBS = {job["job_name"] for job in CONFIGURATION["scrape_configs"]}
+
+Rule = Mapping[str, Any]
+Known = Mapping[str, frozenset[str]]
+
+
+def rules() -> list[Rule]:
+    files = [yaml.safe_load((PROMETHEUS / name).read_text()) for name in CONFIGURATION["rule_files"]]
+    return [rule for file in files for group in file["groups"] for rule in group["rules"]]
+
+
+RECORDS = [rule for rule in rules() if "record" in rule]
+ALERTS = [rule for rule in rules() if "alert" in rule]
+
+
+def panels() -> list[dict[str, Any]]:
+    return [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+
+
+def name_of(thing: Rule) -> str:
+    return str(thing.get("alert") or thing.get("record") or thing.get("title"))
+
+
+@pytest.fixture(scope="module")
+def exported() -> Iterator[Scrape]:
+    """What a real suite exports that has done everything once."""
+    with exercised_suite() as scrape:
+        yield scrape
+
+
+@pytest.fixture(scope="module")
+def known(exported: Scrape) -> dict[str, frozenset[str]]:
+    """The labels of every metric that a query may read: exported, as Prometheus stores it, and recorded."""
+    labels = dict(SYNTHETIC)
+    for name, own in exported.labels.items():
+        labels[name] = frozenset(f"exported_{it}" if it in TARGET_LABELS else it for it in own) | TARGET_LABELS
+    for rule in RECORDS:
+        labels[rule["record"]] = read(rule["expr"], labels).labels or frozenset()
+    return labels
+
+
+def placed(expression: str) -> str:
+    """Returns a query of the dashboard as Grafana would send it, but for its variables in conditions."""
+    return expression.replace("$__rate_interval", "5m")
+
+
+def queries(known: Known) -> Iterator[tuple[str, Query]]:
+    """Yields every query, and where it stands."""
+    for rule in rules():
+        yield name_of(rule), read(rule["expr"], known)
+    for panel in panels():
+        for target in panel["targets"]:
+            yield panel["title"], read(placed(target["expr"]), known)
+    for annotation in DASHBOARD["annotations"]["list"]:
+        yield annotation["name"], read(annotation["expr"], known)
+    for variable in DASHBOARD["templating"]["list"]:
+        if variable["type"] == "query":
+            asked = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["definition"])
+            assert asked is not None
+            query = read(asked[1], known)
+            assert asked[2] in (query.labels or ())
+            yield variable["name"], query
+
+
+# --- what is read is there
+
+
+@pytest.mark.parametrize("rule", rules(), ids=name_of)
+def test_a_rule_reads_only_what_is_exported(rule: Rule, known: Known) -> None:
+    query = read(rule["expr"], known)
+    assert query.metrics
+    texts = " ".join(str(text) for text in rule.get("annotations", {}).values())
+    assert templates(texts) <= (query.labels or frozenset()) | set(rule.get("labels", {}))
+
+
+@pytest.mark.parametrize("panel", panels(), ids=name_of)
+def test_a_panel_reads_only_what_is_exported(panel: dict[str, Any], known: Known) -> None:
+    for target in panel["targets"]:
+        query = read(placed(target["expr"]), known)
+        assert templates(target["legendFormat"]) <= (query.labels or frozenset())
+
+
+def test_every_value_in_a_condition_can_occur(
+    known: Known, exported: Scrape, running_suite: SuiteInProcess, config_dir: Path
+) -> None:
+    tasks = {task.name for _definition, service in running_suite.built.services for task in service.tasks}
+    possible = {
+        "grpc_method": {rpc.name for rpc in rpcs()},
+        "grpc_status": {code.name for code in grpc.StatusCode},
+        "reason": {name.removeprefix("ERROR_REASON_") for name in ErrorReason.DESCRIPTOR.values_by_name},
+        "task": tasks,
+        "service": set(suite.SERVICES),
+        "file": {file.name for file in config_dir.iterdir()},
+        "job": JOBS,
+        "alertname": {name_of(rule) for rule in ALERTS},
+        "alertstate": {"firing"},
+        "severity": {"page", "ticket"},
+    }
+    variables = {variable["name"] for variable in DASHBOARD["templating"]["list"]}
+    checked = set()
+    for place, query in queries(known):
+        for matcher in query.matchers:
+            if matcher.value.startswith("$"):
+                assert matcher.value[1:] in variables, f"{place}: {matcher}"
+            else:
+                seen = exported.values.get((matcher.metric, matcher.label.removeprefix("exported_")), set())
+                assert matcher.fits(possible.get(matcher.label, seen)), f"{place}: {matcher}"
+                checked.add(matcher.label)
+    assert {"grpc_method", "grpc_status", "reason", "task", "outcome", "le", "job", "exported_job"} <= checked
+
+
+def test_every_seen_metric_is_shown_and_documented(known: Known, exported: Scrape) -> None:
+    shown = set().union(*(underlying(read(placed(t["expr"]), known)) for panel in panels() for t in panel["targets"]))
+    table = (ROOT / "docs" / "operations.md").read_text()
+    for name in exported.labels:
+        family = re.sub(r"_(bucket|count|sum)$", "", name)
+        assert any(other.startswith(family) for other in shown), name
+        assert f"| `{family}` |" in table, name
+
+
+# --- the rules
+
+
+def test_the_records_of_a_family_differ_by_their_window_only() -> None:
+    families: dict[str, set[str]] = {}
+    for rule in RECORDS:
+        named = re.fullmatch(r"(.*rate)(\d+[mhd])", rule["record"])
+        assert named is not None
+        name, window = named.groups()
+        assert f"[{window}]" in rule["expr"]
+        families.setdefault(name, set()).add(re.sub(rf"\b(rate)?{window}\b", r"\1", rule["expr"]))
+    assert len(families) == 3
+    for name, expressions in families.items():
+        assert len(expressions) == 1, name
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=name_of)
+def test_an_alert_tells_the_on_call_what_to_do(rule: Rule) -> None:
+    assert set(rule["labels"]) == {"severity"}
+    assert rule["labels"]["severity"] in {"page", "ticket"}
+    notes = rule["annotations"]
+    assert set(notes) == {"summary", "description", "runbook_url"}
+    assert re.search(r"^(kubectl|psql|grpcurl|curl|ridehail) ", notes["description"], re.M), "no command to begin with"
+    assert notes["runbook_url"] == f"docs/monitoring.md#{rule['alert'].lower()}"
+    section = re.search(rf"^### {rule['alert']}\n\n(.+?)(?=^#|\Z)", RUNBOOK, re.M | re.S)
+    assert section, "no section in the runbook"
+
+
+def test_every_section_of_the_runbook_is_of_an_alert() -> None:
+    assert re.findall(r"^### (.*)$", RUNBOOK, re.M) == [name_of(rule) for rule in ALERTS]
+
+
+def statements(text: str) -> list[list[str]]:
+    """Returns the statements of every psql command in a text."""
+    return [re.findall(r'-c "([^"]*)"', command) for command in re.findall(r"^psql .*$", text, re.M)]
+
+
+async def test_the_statements_in_the_alerts_run(database_url: str) -> None:
+    commands = [command for rule in ALERTS for command in statements(rule["annotations"]["description"])]
+    assert len(commands) > 5
+    for command in commands:
+        async with await psycopg.AsyncConnection.connect(database_url) as connection:
+            for statement in command:
+                await connection.execute(statement.encode())
+
+
+async def test_the_runbook_brings_failed_tasks_back_but_not_refused_ones(running_suite: SuiteInProcess) -> None:
+    for order_id, refused_because in (("failed", None), ("refused", "OTHER_DATA")):
+        await running_suite.execute(
+            "WITH request AS (INSERT INTO toll_roads.order_save_requests"
+            " (order_id, created_at, can_switch_road, user_chose_toll_road, requested_at, refused_because)"
+            " VALUES (%s, now(), true, true, now(), %s) RETURNING request_id)"
+            " INSERT INTO toll_roads.procrastinate_jobs (queue_name, task_name, args, status)"
+            " SELECT 'default', 'toll_roads_order_save', jsonb_build_object('subject', request_id), 'failed'"
+            " FROM request",
+            order_id,
+            refused_because,
+        )
+    (command,) = statements(RUNBOOK)
+    async with await psycopg.AsyncConnection.connect(running_suite.database_url) as connection:
+        for statement in command:
+            await connection.execute(statement.encode())
+    async with running_suite.worker():
+        await until(lambda: running_suite.rows("SELECT FROM toll_roads.orders WHERE order_id = 'failed'"))
+    assert await running_suite.rows(
+        "SELECT order_id, status::text FROM toll_roads.procrastinate_jobs"
+        " JOIN toll_roads.order_save_requests ON request_id = (args->>'subject')::bigint"
+    ) == [("refused", "failed")]
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=name_of)
+def test_an_alert_has_a_case_that_it_fires_at(rule: Rule) -> None:
+    fired = [
+        sample["labels"]
+        for case in CASES["tests"]
+        for question in case["promql_expr_test"]
+        for sample in question["exp_samples"]
+    ]
+    assert any(f'alertname="{rule["alert"]}"' in labels for labels in fired)
+
+
+# --- the dashboard
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=name_of)
+def test_what_an_alert_watches_is_on_the_dashboard(rule: Rule, known: Known) -> None:
+    shown = set().union(*(underlying(read(placed(t["expr"]), known)) for panel in panels() for t in panel["targets"]))
+    assert underlying(read(rule["expr"], known)) <= shown
+
+
+def underlying(query: Query) -> set[str]:
+    """Returns the exported metrics that a query reads, also by way of recorded ones; a histogram by its name."""
+    recorded = {rule["record"]: rule["expr"] for rule in RECORDS}
+    found: set[str] = set()
+    waiting = list(query.metrics)
+    while waiting:
+        name = waiting.pop()
+        if name in recorded:
+            waiting.extend(other for other in re.findall(r"[a-z_:]+[a-z0-9_:]*", recorded[name]) if other in recorded)
+            found.update(re.findall(r"(?:grpc|ridehail)_[a-z_]+_(?:count|bucket)", recorded[name]))
+        else:
+            found.add(name)
+    return {re.sub(r"_(bucket|count|sum)$", "", name) for name in found}
+
+
+def test_the_dashboard_is_whole() -> None:
+    everything = DASHBOARD["panels"]
+    assert DASHBOARD["schemaVersion"] >= 41
+    assert len({panel["id"] for panel in everything}) == len(everything)
+    for panel in panels():
+        assert panel["description"], panel["title"]
+        assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
+        references = [target["refId"] for target in panel["targets"]]
+        assert len(set(references)) == len(references)
+    rows = [panel["title"] for panel in everything if panel["type"] == "row"]
+    assert rows == ["Now", "Handlers", "Task toll_roads_order_save", "Retention", "Database pool", "Processes"]
+
+
+def test_no_panel_covers_another() -> None:
+    taken: dict[tuple[int, int], str] = {}
+    for panel in DASHBOARD["panels"]:
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24
+        columns = range(place["x"], place["x"] + place["w"])
+        for cell in itertools.product(columns, range(place["y"], place["y"] + place["h"])):
+            assert cell not in taken, f"{panel['title']} covers {taken.get(cell)}"
+            taken[cell] = panel["title"]

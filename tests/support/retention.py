@@ -1,0 +1,172 @@
+"""Old orders, changes and offers of toll_roads, the jobs that deal with them, and what is in the archive."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from deltalake import DeltaTable
+
+from ridehail_servers.chassis.database import Database, PoolSettings
+from ridehail_servers.toll_roads.config import RetentionConfig
+from ridehail_servers.toll_roads.retention.archive_store import ArchiveStore
+from ridehail_servers.toll_roads.retention.archiving import Archiving
+from ridehail_servers.toll_roads.retention.cutoffs import Cutoffs, cutoffs
+from ridehail_servers.toll_roads.retention.history import Histories, OrderHistory
+from ridehail_servers.toll_roads.retention.pace import Pace
+from ridehail_servers.toll_roads.retention.progress import Outcome, Progress, Step
+from ridehail_servers.toll_roads.retention.purging import OfferPurge, OrderPurge
+from ridehail_servers.toll_roads.retention.store import PurgeStore
+from tests.support.suite_in_process import until
+
+NOW = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
+
+
+def ago(hours: float) -> datetime:
+    """Returns the moment so many hours before `NOW`."""
+    return NOW - timedelta(hours=hours)
+
+
+@dataclass
+class Reports:
+    """Collects what a job reports."""
+
+    counts: Counter[tuple[Step, Outcome]] = field(default_factory=Counter)
+
+    def take(self, progress: Progress) -> None:
+        self.counts[progress.step, progress.outcome] += progress.rows
+
+    def __getitem__(self, key: tuple[Step, Outcome]) -> int:
+        return self.counts[key]
+
+
+@dataclass
+class Retention:
+    """A database with old rows, an archive, and the jobs."""
+
+    database: Database
+    database_url: str
+    archive_url: str
+    now: datetime = NOW
+    batch_size: int = 3
+
+    @property
+    def pace(self) -> Pace:
+        return Pace(self.batch_size, rest_factor=0)
+
+    @property
+    def cutoffs(self) -> Cutoffs:
+        return cutoffs(RetentionConfig(), self.now)
+
+    async def execute(self, statement: str, *parameters: object) -> None:
+        async with self.database.connection() as connection:
+            await connection.execute(statement.encode(), parameters)
+
+    async def rows(self, query: str, *parameters: object) -> list[tuple[object, ...]]:
+        async with self.database.connection() as connection:
+            return await (await connection.execute(query.encode(), parameters)).fetchall()
+
+    async def put_order(self, order_id: str, created: datetime, *changes: datetime) -> None:
+        """Stores an order, and changes of its road: the first to the toll road, then by turns."""
+        await self.execute(
+            "INSERT INTO toll_roads.orders (order_id, created_at, offer_id, can_switch_road, yandex_uid)"
+            " VALUES (%s, %s, %s, true, 'uid-4711')",
+            order_id,
+            created,
+            f"offer of {order_id}",
+        )
+        for number, moment in enumerate(changes):
+            await self.put_change(order_id, moment, has_toll_road=number % 2 == 0)
+
+    async def put_change(self, order_id: str, created: datetime, *, has_toll_road: bool) -> None:
+        await self.execute(
+            "INSERT INTO toll_roads.log_has_toll_road (order_id, created_at, has_toll_road) VALUES (%s, %s, %s)",
+            order_id,
+            created,
+            has_toll_road,
+        )
+
+    async def put_many(self, number: int, *, oldest_h: float, youngest_h: float) -> None:
+        """Stores orders with a change each, aged evenly over a span."""
+        await self.execute(
+            "INSERT INTO toll_roads.orders (order_id, created_at, can_switch_road)"
+            " SELECT 'order-' || n, %s::timestamptz + (%s::timestamptz - %s::timestamptz) * n / %s, true"
+            " FROM generate_series(1, %s) AS n",
+            ago(oldest_h),
+            ago(youngest_h),
+            ago(oldest_h),
+            number,
+            number,
+        )
+        await self.execute(
+            "INSERT INTO toll_roads.log_has_toll_road (order_id, created_at, has_toll_road)"
+            " SELECT order_id, created_at, true FROM toll_roads.orders WHERE order_id LIKE 'order-%%'"
+        )
+
+    async def put_offers(self, **ages_h: float) -> None:
+        for offer_id, age in ages_h.items():
+            await self.execute("INSERT INTO toll_roads.offers VALUES (%s, %s)", offer_id, ago(age))
+
+    async def archive(self) -> Reports:
+        reports = Reports()
+
+        async def is_done() -> bool:
+            return await self.archiving().run(self.cutoffs, self.pace, reports.take)
+
+        # The lock of a run that was just killed is free a moment later.
+        await until(is_done)
+        return reports
+
+    async def purge_offers(self) -> Reports:
+        reports = Reports()
+        await OfferPurge(self.database, PurgeStore()).run(self.cutoffs, self.pace, reports.take)
+        return reports
+
+    async def purge_orders(self) -> Reports:
+        reports = Reports()
+        await self.order_purge().run(self.cutoffs, self.pace, reports.take)
+        return reports
+
+    async def history(self, order_id: str) -> OrderHistory:
+        return await Histories(self.database, ArchiveStore(), self.archive_url).of(order_id)
+
+    def archiving(self) -> Archiving:
+        return Archiving(self.database, ArchiveStore(), self.archive_url, lambda: self.now)
+
+    def order_purge(self) -> OrderPurge:
+        return OrderPurge(self.database, PurgeStore())
+
+    def archived(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
+        """Returns the rows that the archive has, in order."""
+        url = f"{self.archive_url}/{table}"
+        if not DeltaTable.is_deltatable(url):
+            return []
+        found = DeltaTable(url).scan(columns=list(columns)).read_all()
+        return sorted(zip(*(found.column(name).to_pylist() for name in columns), strict=True))
+
+    def archived_orders(self) -> list[tuple[object, ...]]:
+        return self.archived("orders", ("order_id", "created_at"))
+
+    def archived_changes(self) -> list[tuple[object, ...]]:
+        return self.archived("log_has_toll_road", ("order_id", "created_at", "has_toll_road"))
+
+    async def stored_orders(self) -> list[tuple[object, ...]]:
+        return sorted(await self.rows("SELECT order_id, created_at FROM toll_roads.orders"))
+
+    async def stored_changes(self) -> list[tuple[object, ...]]:
+        return sorted(await self.rows("SELECT order_id, created_at, has_toll_road FROM toll_roads.log_has_toll_road"))
+
+
+@asynccontextmanager
+async def retention_of(database_url: str, folder: Path) -> AsyncIterator[Retention]:
+    """Opens a database and names an archive, for the length of the block."""
+    database = Database(database_url, schema="toll_roads", settings=PoolSettings(), application="toll-roads")
+    await database.open()
+    try:
+        yield Retention(database, database_url, (folder / "archive").as_uri())
+    finally:
+        await database.close()

@@ -1,0 +1,69 @@
+"""What a job shows on a terminal and elsewhere, and how it paces itself."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+
+import pytest
+from rich.console import Console
+
+from ridehail_servers.command_line import row_progress
+from ridehail_servers.command_line.row_progress import RowProgress
+from ridehail_servers.toll_roads.retention.pace import Pace
+from ridehail_servers.toll_roads.retention.progress import Outcome, Progress, Step
+
+DELETED = Progress(Step.PURGE_LOG, Outcome.DELETED, 30)
+
+
+def shown(*, terminal: bool) -> tuple[str, str]:
+    """Returns what a run with two reports shows, and its last line."""
+    stream = io.StringIO()
+    console = Console(file=stream, force_terminal=terminal, width=100)
+    with RowProgress({Step.PURGE_LOG: 60, Step.PURGE_ORDERS: 10}, console=console) as progress:
+        progress.report(DELETED)
+        progress.report(DELETED)
+        progress.report(Progress(Step.PURGE_LOG, Outcome.KEPT, 4))
+    return stream.getvalue(), progress.summary()
+
+
+def test_a_terminal_shows_a_bar_for_each_step() -> None:
+    text, summary = shown(terminal=True)
+    assert "purge_log" in text
+    assert "60/60" in text
+    assert "0/10" in text
+    assert summary == "purge_log deleted=60 kept=4, purge_orders nothing to do"
+
+
+def test_elsewhere_there_are_plain_lines_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    text, summary = shown(terminal=False)
+    assert text == ""
+    assert summary == "purge_log deleted=60 kept=4, purge_orders nothing to do"
+    monkeypatch.setattr(row_progress, "_LINE_EVERY_S", 0.0)
+    text, _ = shown(terminal=False)
+    assert text == "purge_log: 30 of 60\npurge_log: 60 of 60\n"
+
+
+async def test_a_job_rests_in_proportion_to_its_work_and_not_for_long() -> None:
+    clock = asyncio.get_running_loop().time
+
+    async def seconds(rest_factor: float, work: float) -> float:
+        began = clock()
+        async with Pace(1, rest_factor).batch():
+            await asyncio.sleep(work)
+        return clock() - began
+
+    assert await seconds(0, 0.1) < 0.2
+    assert await seconds(3, 0.1) >= 0.4
+    assert await seconds(1000, 0.1) >= 2
+    assert await asyncio.wait_for(seconds(1000, 0.1), 10) < 5
+
+
+async def test_a_batch_that_failed_is_told_at_once() -> None:
+    async def fail() -> None:
+        async with Pace(1, rest_factor=1000).batch():
+            await asyncio.sleep(0.1)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await asyncio.wait_for(fail(), 1)
