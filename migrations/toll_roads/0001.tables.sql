@@ -15,7 +15,9 @@ CREATE TABLE toll_roads.orders (
     offer_id        text,
     can_switch_road boolean     NOT NULL,
     yandex_uid      text,
-    CONSTRAINT orders_pkey PRIMARY KEY (order_id),
+    -- A lookup reads no more than this index and that of the changes: however many rows the tables have, it does not
+    -- fetch one of their pages for every order.
+    CONSTRAINT orders_pkey PRIMARY KEY (order_id) INCLUDE (can_switch_road),
     CONSTRAINT orders_offer_id_key UNIQUE (offer_id)
 );
 
@@ -27,7 +29,7 @@ CREATE TABLE toll_roads.log_has_toll_road (
     has_toll_road boolean     NOT NULL,
     CONSTRAINT log_has_toll_road_order_id_fkey
         FOREIGN KEY (order_id) REFERENCES toll_roads.orders (order_id) ON DELETE RESTRICT,
-    CONSTRAINT log_has_toll_road_order_id_created_at_key UNIQUE (order_id, created_at)
+    CONSTRAINT log_has_toll_road_order_id_created_at_key UNIQUE (order_id, created_at) INCLUDE (has_toll_road)
 );
 
 -- Orders that the task toll_roads_order_save has yet to save, or has refused. The task itself gets the row's id only:

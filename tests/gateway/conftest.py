@@ -209,7 +209,7 @@ def token(session_keys: KeyRing) -> str:
     """A good session token that names everything a session can."""
     return issue_session_token(
         session_keys,
-        yandex_uid="4001",
+        yandex_uid="4000000001999",
         user_id="user-1",
         family_role="owner",
         phone_id="phone-1",

@@ -29,13 +29,13 @@ OpenChannel = Callable[[Listener], grpc.Channel]
 def check_passenger(upstream: Upstream, keys_dir: Path) -> None:
     """The one call that arrived is the signed in passenger's, and the ticket is bound to them."""
     arrived = upstream.only_call
-    assert [arrived.header(name) for name in PASSENGER] == ["4001", "user-1", "owner", "phone-1"]
+    assert [arrived.header(name) for name in PASSENGER] == ["4000000001999", "user-1", "owner", "phone-1"]
     assert arrived.header("authorization") is None
     assert arrived.header("x-ya-gateway-key") is None
     text = arrived.header("x-ya-service-ticket")
     assert isinstance(text, str)
     ticket = TicketVerifier(KeyRing(keys_dir / "tickets")).verify(text, destination="toll-roads")
-    assert (ticket.source, ticket.passenger) == ("gateway", "4001")
+    assert (ticket.source, ticket.passenger) == ("gateway", "4000000001999")
 
 
 def test_a_signed_in_passengers_json_request_arrives_as_theirs(
