@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
+from ridehail.eulas.v1 import eulas_api_pb2 as eulas
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
 
 from .comparison import Contender, Figures, Goal
@@ -15,6 +16,10 @@ from .world import World
 _RETRIEVE = "/ridehail.tollroads.v1.TollRoadsService/RetrieveOrder"
 _BATCH_RETRIEVE = "/ridehail.tollroads.v1.TollRoadsService/BatchRetrieveOrders"
 _BATCH = 100
+_CHECK = "/ridehail.eulas.v1.EulasService/CheckEulas"
+_LIST = "/ridehail.eulas.v1.EulasService/ListEulas"
+_TYPES = ("surge", "child_seat")
+_ZONE = "tel_aviv"
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ def _retrieve_order(world: World) -> Iterator[Sequence[Contender]]:
     url = world.tables.database(world.orders)
     with (
         world.servers.ridehail("toll-roads", database_url=url) as ours,
-        world.servers.fastapi(database_url=url) as fastapi,
+        world.servers.fastapi("fastapi_toll_roads", database_url=url) as fastapi,
         world.servers.null("bare") as bare,
         world.servers.null("chassis") as chassis,
     ):
@@ -83,29 +88,70 @@ def _table_sizes(world: World) -> Iterator[Sequence[Contender]]:
         )
 
 
+def _agreements(
+    path: str,
+    request: Callable[[str], eulas.CheckEulasRequest | eulas.ListEulasRequest],
+    http_path: str,
+    **fields: object,
+) -> Callable[[World], AbstractContextManager[Sequence[Contender]]]:
+    """Returns what starts the servers of a case about eulas.
+
+    Args:
+        path: Of the gRPC method.
+        request: Makes a request for a user.
+        http_path: Of the same in the FastAPI server ...
+        fields: ... and what it is sent beside the user.
+    """
+
+    @contextmanager
+    def contenders(world: World) -> Iterator[Sequence[Contender]]:
+        url = world.tables.agreements(world.orders)
+
+        def message(some_user: Callable[[], str]) -> bytes:
+            return request(some_user()).SerializeToString()
+
+        def json_message(some_user: Callable[[], str]) -> bytes:
+            return json.dumps({"yandex_uid": some_user(), **fields}).encode()
+
+        with (
+            world.servers.ridehail("eulas", database_url=url) as ours,
+            world.servers.fastapi("fastapi_eulas", database_url=url) as fastapi,
+            world.servers.null("bare") as bare,
+        ):
+            yield (
+                world.contender("ridehail", ours, path, message, service="eulas"),
+                world.contender("fastapi", fastapi, http_path, json_message),
+                world.contender("null handler", bare, _RETRIEVE, _one_order),
+            )
+
+    return contenders
+
+
 def _growth(figures: Mapping[str, Figures]) -> float:
     small, large = (one.server_us + one.postgres_us for one in figures.values())
     return large / small
 
 
+_PEERS = (
+    Goal(
+        "requests/s, ridehail / fastapi",
+        lambda by: by["ridehail"].requests_per_s / by["fastapi"].requests_per_s,
+        1.3,
+        at_least=True,
+    ),
+    Goal(
+        "server CPU a request, ridehail / null handler",
+        lambda by: by["ridehail"].server_us / by["null handler"].server_us,
+        1.8,
+        at_least=False,
+    ),
+)
+
 CASES = {
     "retrieve": Case(
         "RetrieveOrder, one random order a call",
         _retrieve_order,
-        (
-            Goal(
-                "requests/s, ridehail / fastapi",
-                lambda by: by["ridehail"].requests_per_s / by["fastapi"].requests_per_s,
-                1.3,
-                at_least=True,
-            ),
-            Goal(
-                "server CPU a request, ridehail / null handler",
-                lambda by: by["ridehail"].server_us / by["null handler"].server_us,
-                1.8,
-                at_least=False,
-            ),
-        ),
+        _PEERS,
     ),
     "batch": Case(
         f"BatchRetrieveOrders of {_BATCH} against single calls",
@@ -123,5 +169,25 @@ CASES = {
         "RetrieveOrder on small and on large tables",
         _table_sizes,
         (Goal("CPU of server and Postgres a request, large / small", _growth, 1.1, at_least=False),),
+    ),
+    "check-eulas": Case(
+        f"CheckEulas of {len(_TYPES)} types, one random user a call",
+        _agreements(
+            _CHECK,
+            lambda uid: eulas.CheckEulasRequest(yandex_uid=uid, eula_types=_TYPES),
+            "/v1/check",
+            eula_types=_TYPES,
+        ),
+        _PEERS,
+    ),
+    "list-eulas": Case(
+        "ListEulas(unknown), one random user a call",
+        _agreements(
+            _LIST,
+            lambda uid: eulas.ListEulasRequest(yandex_uid=uid, filter="unknown", zone_name=_ZONE),
+            "/v1/list",
+            zone_name=_ZONE,
+        ),
+        _PEERS,
     ),
 }

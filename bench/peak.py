@@ -38,7 +38,7 @@ from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.chassis.timestamps import to_timestamp
 
 from .servers import NotStarted, Running, Servers
-from .tables import FULL_SIZE, order_id, tables
+from .tables import FULL_SIZE, random_id, tables
 
 _FOLDER = Path(__file__).parents[1] / "build" / "bench"
 # Clients of each consumer, as many as it has processes: each shares lookups among its own callers only.
@@ -120,12 +120,12 @@ class Consumers:
             "order": {"fixed_price": {"price": 1290, "driver_price": 1140.5}, "status": "driving"}
         }
         for n in self._switchable:
-            await self._order_core.put_order(order_id=order_id(n), yandex_uid=str(n), document=document)
+            await self._order_core.put_order(order_id=random_id(n), yandex_uid=str(n), document=document)
 
     async def retrieve(self) -> None:
         """A rider's or a driver's app shows a ride."""
         client = self._chance.choice(self._lookups)
-        await client.retrieve_order(order_id=order_id(self._chance.randint(1, self._orders)))
+        await client.retrieve_order(order_id=random_id(self._chance.randint(1, self._orders)))
 
     async def save_offer(self) -> None:
         """A rider sees an offer by a toll road."""
@@ -136,7 +136,7 @@ class Consumers:
         """A rider leaves the toll road."""
         number = self._switchable.pop()  # each order once
         request = api.SwitchRoadRequest(
-            order_id=order_id(number),
+            order_id=random_id(number),
             has_toll_road=False,
             created=to_timestamp(datetime.now(UTC) + timedelta(minutes=4)),
         )

@@ -96,15 +96,19 @@ class Servers:
             yield it
 
     @contextmanager
-    def fastapi(self, *, database_url: str) -> Iterator[Running]:
-        """Serves the lookup behind FastAPI.
+    def fastapi(self, application: str, *, database_url: str) -> Iterator[Running]:
+        """Serves the same behind FastAPI.
 
         Args:
+            application: Its module in `bench`.
             database_url: Holds the tables.
         """
-        command = [sys.executable, "-m", "uvicorn", "bench.fastapi_server:app", "--host", HOST, "--port", "{port}"]
+        command = [sys.executable, "-m", "uvicorn", f"bench.{application}:app", "--host", HOST, "--port", "{port}"]
+        config = str(self.folder / "config")
         options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--workers", str(self._workers)]
-        with self._started("fastapi", "http", [*command, *options], BENCH_DATABASE_URL=database_url) as it:
+        with self._started(
+            "fastapi", "http", [*command, *options], BENCH_DATABASE_URL=database_url, BENCH_CONFIG=config
+        ) as it:
             yield it
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""Postgres as `ridehail up` runs it, with toll_roads' tables at full size.
+"""Postgres as `ridehail up` runs it, with the services' tables at full size.
 
 Ids are computed from numbers, so that whoever asks for random orders need not read the tables.
 """
@@ -6,7 +6,7 @@ Ids are computed from numbers, so that whoever asks for random orders need not r
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,7 +23,6 @@ FULL_SIZE = 600_000
 _OFFERS_PER_ORDER = 7 / 3
 # Lookups by order do not read offers, so larger tables than those of the full size get no more of them.
 _MOST_OFFERS = 1_400_000
-_SCHEMA = "toll_roads"
 _FILLING = "bench_filling"
 
 # Written in the order of the keys, indexes grow at their end instead of all over.
@@ -47,13 +46,22 @@ _OFFERS = """
     FROM generate_series(1, %(offers)s) AS n
     ORDER BY 1
 """
+# Three users of four have answered the agreement that all of a country are asked, and half of those another one.
+_ANSWERS = """
+    INSERT INTO eulas.users (yandex_uid, eula_id, status, revision, valid_till, updated_at)
+    SELECT md5(n::text), eula_id, status::eulas.status_t, 9, now() + interval '1 year', now()
+    FROM generate_series(1, %(users)s) AS n
+    CROSS JOIN (VALUES ('surge_il', 'accepted', 4), ('child_seat_il', 'rejected', 8)) AS given (eula_id, status, share)
+    WHERE n %% share < 3
+    ORDER BY 1, 2
+"""
 
 
-def order_id(number: int) -> str:
-    """Returns the id of an order that is stored.
+def random_id(number: int) -> str:
+    """Returns the id of an order or a user that is stored.
 
     Args:
-        number: From 1 to the number of orders.
+        number: From 1 to the number of orders or users.
     """
     return hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest()
 
@@ -67,21 +75,30 @@ class Tables:
 
     def database(self, orders: int) -> str:
         """Returns the URL of a database whose tables have this many orders; fills it if it is not there yet."""
-        name = f"bench_{orders}"
+        sizes = {"orders": orders, "offers": min(round(orders * _OFFERS_PER_ORDER), _MOST_OFFERS)}
+        return self._filled(f"bench_{orders}", "toll_roads", (_ORDERS, _LOG, _OFFERS), sizes)
+
+    def agreements(self, users: int) -> str:
+        """Returns the URL of a database with the answers of this many users; fills it if it is not there yet."""
+        return self._filled(f"bench_eulas_{users}", "eulas", (_ANSWERS,), {"users": users})
+
+    def _filled(self, name: str, schema: str, statements: Sequence[str], sizes: Mapping[str, int]) -> str:
         url = conninfo.make_conninfo(self._url, dbname=name)
         with psycopg.connect(self._url, autocommit=True) as connection:
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():
-                print(f"filling the tables with {orders:,} orders ...", flush=True)
+                print(
+                    f"filling {schema}: {', '.join(f'{size:,} {what}' for what, size in sizes.items())} ...", flush=True
+                )
                 connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(_FILLING)))
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_FILLING)))
                 filling = conninfo.make_conninfo(self._url, dbname=_FILLING)
-                _migrate(filling)
-                _fill(filling, orders)
+                _migrate(filling, schema)
+                _fill(filling, statements, sizes)
                 # Only now does it count: a run that was broken off leaves no half-filled tables.
                 rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
                 connection.execute(rename.format(sql.Identifier(_FILLING), sql.Identifier(name)))
                 connection.execute("CHECKPOINT")
-        _migrate(url)
+        _migrate(url, schema)
         return url
 
     def processes(self) -> list[psutil.Process]:
@@ -105,17 +122,16 @@ def tables(folder: Path) -> Iterator[Tables]:
         server.stop()
 
 
-def _migrate(url: str) -> None:
-    migrations.migrate(url, _SCHEMA, resources.folder("migrations") / _SCHEMA)
+def _migrate(url: str, schema: str) -> None:
+    migrations.migrate(url, schema, resources.folder("migrations") / schema)
 
 
-def _fill(url: str, orders: int) -> None:
-    sizes = {"orders": orders, "offers": min(round(orders * _OFFERS_PER_ORDER), _MOST_OFFERS)}
+def _fill(url: str, statements: Sequence[str], sizes: Mapping[str, int]) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET work_mem = '256MB'")
         connection.execute("SET synchronous_commit = off")
         # Every log row's order was just written; to look each of them up takes as long as to write them.
         connection.execute("SET session_replication_role = replica")
-        for statement in (_ORDERS, _LOG, _OFFERS):
-            connection.execute(statement, sizes)
+        for statement in statements:
+            connection.execute(statement.encode(), sizes)
         connection.execute("VACUUM (ANALYZE)")

@@ -12,7 +12,7 @@ from ridehail_servers.chassis.tickets import TicketIssuer
 from .comparison import Contender
 from .load import Load, write_bodies
 from .servers import Running, Servers
-from .tables import Tables, order_id
+from .tables import Tables, random_id
 
 _SEED = 1
 
@@ -24,7 +24,7 @@ class World:
     Attributes:
         servers: Starts servers.
         tables: Makes databases.
-        orders: How many orders the tables have, where a case is not about their size.
+        orders: How many orders, or users, the tables have, where a case is not about their size.
         sizes: The two sizes of the case that is.
         callers: Requests under way at any moment.
     """
@@ -42,28 +42,30 @@ class World:
         path: str,
         body: Callable[[Callable[[], str]], bytes],
         *,
+        service: str = "toll-roads",
         orders: int | None = None,
         orders_per_request: int = 1,
         messages: int = 50_000,
     ) -> Contender:
-        """Returns a contender that is asked for random orders.
+        """Returns a contender that is asked for random orders or users.
 
         Args:
             name: As the table shows it.
             server: Who is asked.
             path: Of the gRPC method or the HTTP resource.
-            body: Makes a message; it is handed what gives the id of a random order.
+            body: Makes a message; it is handed what gives the id of a random order or user.
+            service: Whom the ticket is for.
             orders: From how many orders to choose; None: all of the usual tables.
             orders_per_request: How many ids a message holds.
             messages: How many different ones there are.
         """
         chance = random.Random(_SEED)
         stored = orders or self.orders
-        made = (body(lambda: order_id(chance.randint(1, stored))) for _ in range(messages))
+        made = (body(lambda: random_id(chance.randint(1, stored))) for _ in range(messages))
         bodies = write_bodies(self.servers.folder / f"{name.replace(' ', '-').replace('/', '-')}.bodies", made)
-        asked = Load(server.protocol, server.address, path, bodies, self._ticket(), self.callers)
+        asked = Load(server.protocol, server.address, path, bodies, self._ticket(service), self.callers)
         return Contender(name, server, asked, orders_per_request)
 
-    def _ticket(self) -> Mapping[str, str]:
+    def _ticket(self, service: str) -> Mapping[str, str]:
         keys = KeyRing(self.servers.folder / "keys" / "tickets")
-        return {"x-ya-service-ticket": TicketIssuer(keys, "api-proxy").issue("toll-roads")}
+        return {"x-ya-service-ticket": TicketIssuer(keys, "api-proxy").issue(service)}

@@ -1,6 +1,6 @@
 """What we compare ourselves with: the lookup of toll_roads behind FastAPI, as one would write it today, over JSON.
 
-    BENCH_DATABASE_URL=... uvicorn bench.fastapi_server:app --loop uvloop --http httptools
+    BENCH_DATABASE_URL=... uvicorn bench.fastapi_toll_roads:app --loop uvloop --http httptools
 
 It has what FastAPI gives (routing, validation of the request, JSON) and nothing of the chassis: no caller is verified,
 no deadline is kept, nothing is logged or measured.
@@ -8,15 +8,12 @@ no deadline is kept, nothing is logged or measured.
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import datetime
 
-import asyncpg  # type: ignore[import-untyped]  # it has no type information
 from fastapi import FastAPI, HTTPException
-from psycopg import conninfo
 from pydantic import BaseModel, Field
+
+from .fastapi_pool import pooled
 
 _LATEST_ROAD = """
     SELECT latest.has_toll_road, orders.can_switch_road, latest.created_at AS created
@@ -46,17 +43,7 @@ class RetrieveResponse(BaseModel):
     created: datetime
 
 
-@asynccontextmanager
-async def _lifespan(application: FastAPI) -> AsyncIterator[None]:
-    address = conninfo.conninfo_to_dict(os.environ["BENCH_DATABASE_URL"])
-    async with asyncpg.create_pool(
-        host=address["host"], user=address["user"], database=address["dbname"], min_size=8, max_size=8
-    ) as pool:
-        application.state.pool = pool
-        yield
-
-
-app = FastAPI(lifespan=_lifespan)
+app = FastAPI(lifespan=pooled)
 
 
 @app.post("/toll-roads/v1/order/retrieve")
