@@ -67,8 +67,8 @@ def _written(one: Mapping[str, object] | bytes) -> bytes:
 
 
 def rows(database_url: str, query: str) -> list[Row]:
-    with psycopg.connect(database_url) as connection:
-        return connection.execute("SET timezone = 'UTC'") and connection.execute(query.encode()).fetchall()
+    with psycopg.connect(database_url, options="-c timezone=UTC") as connection:
+        return connection.execute(query.encode()).fetchall()
 
 
 def rejects_of(path: Path) -> list[dict[str, object]]:

@@ -84,8 +84,8 @@ class Reloadable(Protocol):
     def file(self) -> Path:
         """The file."""
 
-    def reload(self) -> None:
-        """Takes over the file's content, or keeps the old one and reports why."""
+    def reload(self) -> bool:
+        """Takes over the file's content, or keeps the old one and logs why; returns whether the file is good."""
 
 
 class LiveConfig(Generic[Model]):
@@ -116,18 +116,17 @@ class LiveConfig(Generic[Model]):
         """The latest good content. Read it once a request: the next read may differ."""
         return self._value
 
-    def reload(self) -> None:
-        """Takes over the file's content, or keeps the old one and reports why."""
+    def reload(self) -> bool:
+        """Takes over the file's content, or keeps the old one and logs why; returns whether the file is good."""
         try:
             value = load(self._file, self._model)
         except ConfigError as error:
-            CONFIG_INVALID.labels(self._file.name).set(1)
             logger.error("configuration refused", file=str(error.file), key=error.key, reason=error.reason)
-            return
-        CONFIG_INVALID.labels(self._file.name).set(0)
+            return False
         if value != self._value:
             self._value = value
             logger.info("configuration changed", file=str(self._file))
+        return True
 
 
 async def watch(folder: Path, files: Sequence[Reloadable], *, watching: Callable[[], None] = lambda: None) -> None:
@@ -147,6 +146,12 @@ async def watch(folder: Path, files: Sequence[Reloadable], *, watching: Callable
             watching()
         # What changed between the start and now has been noticed by nobody.
         if changed or is_first:
-            for file in files:
-                await asyncio.to_thread(file.reload)
+            await asyncio.to_thread(_reload, files)
         is_first = False
+
+
+def _reload(files: Sequence[Reloadable]) -> None:
+    """Reloads all files. Several may read the same one, each in its own way: it is good if all of them say so."""
+    refused = {file.file.name for file in files if not file.reload()}
+    for file in files:
+        CONFIG_INVALID.labels(file.file.name).set(file.file.name in refused)

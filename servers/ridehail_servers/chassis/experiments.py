@@ -56,15 +56,14 @@ class Experiments:
             logger.warning("experiment not evaluated", experiment=name, error=type(error).__name__)
             return False
 
-    def reload(self) -> None:
-        """Takes over the file's content, or keeps the old one and reports why."""
+    def reload(self) -> bool:
+        """Takes over the file's content, or keeps the old one and logs why; returns whether the file is good."""
         try:
             self._flags = _load(self._file)
         except ConfigError as error:
-            CONFIG_INVALID.labels(self._file.name).set(1)
             logger.error("configuration refused", file=str(error.file), key=error.key, reason=error.reason)
-            return
-        CONFIG_INVALID.labels(self._file.name).set(0)
+            return False
+        return True
 
 
 def _load(file: Path) -> FlagdCore:
