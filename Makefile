@@ -8,10 +8,10 @@ SOURCES := servers clients tests bench proto/generate.py setup.py migrations
 TEST_PROCESSES ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format lint types contracts generated imports gateway proto released lock bench bench-peak bench-retention clean
+.PHONY: help setup run test check format lint types contracts generated imports gateway proto released lock bench bench-peak bench-retention bench-eulas-import clean
 
 help: ## Show what each target does.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED) ## Make .venv with the pinned, hashed dependencies and this project in it.
 
@@ -78,6 +78,9 @@ bench-peak: setup ## Load toll roads with its peak for a minute, as an open loop
 
 bench-retention: setup ## Measure the retention jobs of toll roads at full size, and check that they lose nothing.
 	$(BIN)/python -m bench.retention
+
+bench-eulas-import: setup ## Measure the import of a million decisions, and check that a rerun and kill -9 change nothing.
+	$(BIN)/python -m bench.eulas_import $(BENCH_ARGS)
 
 clean: ## Remove what builds and checks leave behind; keeps .venv and .ridehail.
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -77,7 +77,7 @@ EULAS: dict[str, tuple[Behaviour, str | None]] = {
     ),
     "of an older release": (failing(grpc.StatusCode.UNIMPLEMENTED), "UNIMPLEMENTED"),
     "overloaded": (failing(grpc.StatusCode.RESOURCE_EXHAUSTED, with_reason("OVERLOADED")), "OVERLOADED"),
-    "answering no message": (saying(b"\xff\xff\xff\xff"), "UNEXPECTED"),
+    "answering no message": (saying(b"\xff\xff\xff\xff"), "INTERNAL"),
     "answering nothing": (saying(b""), "UNREADABLE"),
     "answering an unknown status": (garbage(agreed="perhaps"), "INTERNAL"),
     "answering no status": (garbage(agreed=""), "INTERNAL"),

@@ -85,7 +85,7 @@ FAILURES: dict[str, tuple[Behaviour, str]] = {
     "erroring": (failing(grpc.StatusCode.INTERNAL), "INTERNAL"),
     "denying": (failing(grpc.StatusCode.PERMISSION_DENIED), "PERMISSION_DENIED"),
     "refusing the request": (failing(grpc.StatusCode.INVALID_ARGUMENT), "INVALID_ARGUMENT"),
-    "answering no message": (saying(b"\xff\xff\xff"), "UNEXPECTED"),
+    "answering no message": (saying(b"\xff\xff\xff"), "INTERNAL"),
     "answering an agreement without id": (listing(SURGE, eulas_pb2.Eula(status="unknown")), "UNREADABLE"),
     "answering no status": (listing(SURGE, eulas_pb2.Eula(eula_id="one")), "INTERNAL"),
     "answering what is answered": (listing(eulas_pb2.Eula(eula_id="one", status="accepted")), "UNREADABLE"),

@@ -99,6 +99,7 @@ async def test_fifty_cancelled_calls_leave_every_connection_in_the_pool(
 
         # Both connections can be had at once again, and nobody else waits for one.
         database = patient_suite.database("toll-roads")
+        await until(lambda: database.stats()["pool_available"] == 2)
         async with database.connection() as first, database.connection() as second:
             assert await (await first.execute("SELECT 1")).fetchone() == (1,)
             assert await (await second.execute("SELECT 1")).fetchone() == (1,)

@@ -15,6 +15,9 @@ from ridehail.ordercore.v1 import order_core_api_pb2 as order_core
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
 from ridehail_clients import FieldViolation, InvalidRequest, ServiceError
 from ridehail_clients.error_conversion import service_error
+from ridehail_servers import resources
+from ridehail_servers.chassis.access import AccessPolicy
+from ridehail_servers.chassis.config import load
 from tests.support.calls import Rpc, failure_of, rpcs
 from tests.support.recorded_suite import RecordedSuite
 
@@ -26,7 +29,7 @@ BROKEN = {"cut short": b"\x0a\x03a", "no UTF-8": b"\x0a\x02\xc3\x28", "a bad tag
 
 
 async def refusal(running: RecordedSuite, path: str, request: Message | bytes, *, source: str) -> ServiceError:
-    service = "order-core" if "ordercore" in path else "toll-roads"
+    service = next(rpc.service for rpc in BY_TICKET if rpc.path == path)
     metadata = (*running.metadata(source, service), ("x-yandex-uid", "uid"))
     return await failure_of(running.channel, path, request, metadata=metadata)
 
@@ -39,10 +42,10 @@ def paths_and_rules(error: ServiceError) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("rpc", BY_TICKET, ids=lambda rpc: rpc.name)
 async def test_what_cannot_be_decoded_is_an_invalid_request(recorded_suite: RecordedSuite, rpc: Rpc) -> None:
-    callers = {"SaveOffer": "routestats", "EnqueueOrderSave": "processing", "SwitchRoad": "gateway"}
-    default = "admin" if rpc.service == "order-core" else "api-proxy"
+    access = load(resources.folder("config") / "access.yaml", AccessPolicy)
+    source = min(access.methods[rpc.name])
     for broken in BROKEN.values():
-        error = await refusal(recorded_suite, rpc.path, broken, source=callers.get(rpc.method.name, default))
+        error = await refusal(recorded_suite, rpc.path, broken, source=source)
         assert isinstance(error, InvalidRequest)
         assert error.violations == (FieldViolation("", "must be a message of the contract", "message.encoding"),)
     assert recorded_suite.reached == []

@@ -22,9 +22,10 @@ from ridehail_servers.gateway.envoy import envoy_command
 from ridehail_servers.runtime.data_dir import DataDir
 from ridehail_servers.runtime.ports import free_port
 from ridehail_servers.runtime.postgres import EmbeddedPostgres
+from ridehail_servers.suite import SERVICES
 from tests.support.folders import shared_folder
 from tests.support.grpcurl import Grpcurl, GrpcurlFailed
-from tests.support.up import cli, start, up
+from tests.support.up import RunningCommand, cli, start, up
 from tests.support.waiting import eventually
 
 CREATED = "2026-11-20T12:00:00.123456Z"
@@ -72,18 +73,20 @@ def split(stack: ExitStack, data_dir: Path) -> Deployment:
     migrated = cli("migrate", environment=environment)
     assert migrated.returncode == 0, migrated.stderr
     free = ("--grpc-port", "0", "--metrics-port", "0")
-    order_core = start(["serve", "order-core", *free], data_dir / "order-core.out", environment=environment)
-    stack.callback(order_core.stop)
-    environment["RIDEHAIL_ADDRESSES"] = f"order-core={order_core.ready['grpc']}"
-    toll_roads = start(["serve", "toll-roads", *free], data_dir / "toll-roads.out", environment=environment)
-    stack.callback(toll_roads.stop)
+
+    def serve(name: str) -> RunningCommand:
+        running = start(["serve", name, *free], data_dir / f"{name}.out", environment=environment)
+        stack.callback(running.stop)
+        return running
+
+    services = {name: serve(name) for name in ("order-core", "eulas", "passenger-authorizer")}
+    environment["RIDEHAIL_ADDRESSES"] = " ".join(f"{name}={one.ready['grpc']}" for name, one in services.items())
+    services |= {name: serve(name) for name in ("toll-roads", "api-proxy")}
     worker = start(["worker", "toll-roads", "--metrics-port", "0"], data_dir / "worker.out", environment=environment)
     stack.callback(worker.stop)
-    authorizer = start(["serve", "passenger-authorizer", *free], data_dir / "authorizer.out", environment=environment)
-    stack.callback(authorizer.stop)
-    services = {"toll-roads": toll_roads, "order-core": order_core, "passenger-authorizer": authorizer}
+    assert services.keys() == SERVICES.keys()
     internal_port = gateway(stack, data_dir, {name: service.ready["grpc"] for name, service in services.items()})
-    return Deployment(toll_roads.ready["grpc"], f"127.0.0.1:{internal_port}", data_dir)
+    return Deployment(services["toll-roads"].ready["grpc"], f"127.0.0.1:{internal_port}", data_dir)
 
 
 def gateway(stack: ExitStack, data_dir: Path, upstreams: dict[str, str]) -> int:

@@ -8,10 +8,11 @@ import os
 import random
 import stat
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -25,6 +26,7 @@ from ridehail_servers.eulas.store import EulasStore
 from ridehail_servers.eulas.user_decisions import UserDecisions
 from tests.eulas.dumps import LAST_LOGGED, LOG, STATE, Importer, line, opened, rejects_of, rows
 from tests.eulas.world import DAY, MICROSECOND, T0
+from tests.support.waiting import eventually
 
 SECOND = timedelta(seconds=1)
 RULE = "must be 1 to 128 printable characters"
@@ -256,6 +258,29 @@ async def test_a_second_run_changes_nothing(importer: Importer, database_url: st
     assert first.imported > 0 < first.rejected
     assert (again.lines, again.imported, again.rejected) == (first.lines, 0, first.rejected)
     assert (rows(database_url, STATE), rows(database_url, LOG), importer.rejects_path.read_bytes()) == before
+
+
+def scans(database_url: str, kind: str) -> dict[str, int]:
+    query = f"SELECT relname, {kind} FROM pg_stat_user_tables WHERE schemaname = 'eulas'"
+    return {row[0]: row[1] for row in rows(database_url, query)}
+
+
+async def test_an_import_reads_no_table_whole(database_url: str, tmp_path: Path) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            """
+            INSERT INTO eulas.decisions_log (yandex_uid, eula_id, status, revision, valid_till, decided_at, source)
+            SELECT 'user-' || n, 'surge_il', 'accepted', 1, now(), now(), 'admin' FROM generate_series(1, 50000) AS n
+            """
+        )
+        connection.execute("ANALYZE eulas.decisions_log")
+    before = scans(database_url, "seq_scan")
+    lines = [line(yandex_uid=f"user-{number * 100}") for number in range(1000)]
+    async with opened(database_url) as database:
+        assert (await Importer(database, tmp_path).run(*lines, now=datetime.now(UTC))).lines == 1000
+    # Each line asks the log once. What a connection has done is told after its end.
+    assert eventually(lambda: scans(database_url, "idx_scan")["decisions_log"] >= 1000)
+    assert scans(database_url, "seq_scan") == before
 
 
 keys = st.tuples(st.sampled_from(["a", "b", "B", "ä"]), st.sampled_from(["x", "y", "Y"]))

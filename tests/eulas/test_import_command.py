@@ -9,13 +9,15 @@ import re
 import signal
 import subprocess
 import time
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 import psycopg
 import pytest
 
+from ridehail_servers.chassis.database import Database
 from ridehail_servers.eulas.decision import Decision, Status
 from ridehail_servers.eulas.importing import CHUNK
 from ridehail_servers.eulas.store import EulasStore
@@ -28,6 +30,8 @@ from tests.support.waiting import eventually
 
 OLD = datetime(2026, 1, 1, tzinfo=UTC)
 EULA_IDS = ["surge_il", "sdc", "gone"]
+LIVE = 9
+"""The revision of answers that are saved meanwhile."""
 WITHIN_S = 60
 
 
@@ -100,12 +104,9 @@ def test_a_file_that_cannot_be_read_is_told_in_one_line(
     [
         (["import", "nothing.jsonl", "--data-dir", "nowhere"], "give --database-url"),
         (["purge", "--data-dir", "nowhere"], "give --database-url"),
-        (["purge", "--expired-for", "soon"], "--expired-for takes hours or days"),
         (["purge", "--expired-for", "0d"], "--expired-for takes hours or days"),
         (["purge", "--expired-for", "-1d"], "--expired-for takes hours or days"),
         (["purge", "--expired-for", "90"], "--expired-for takes hours or days"),
-        (["purge", "--database-url", "postgresql://127.0.0.1:1/none"], "the database is unavailable"),
-        (["import"], "Missing argument"),
     ],
 )
 def test_what_cannot_be_done_is_told(tmp_path: Path, words: list[str], says: str) -> None:
@@ -114,9 +115,8 @@ def test_what_cannot_be_done_is_told(tmp_path: Path, words: list[str], says: str
     ended = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=WITHIN_S, check=False
     )
-    assert ended.returncode in {1, 2}
+    assert (ended.returncode, ended.stdout, ended.stderr.count("\n")) == (1, "", 1)
     assert says in ended.stderr
-    assert "Traceback" not in ended.stderr
 
 
 def test_a_database_without_tables_is_told_and_leaves_no_file(postgres_url: str, tmp_path: Path) -> None:
@@ -131,82 +131,83 @@ def test_a_database_without_tables_is_told_and_leaves_no_file(postgres_url: str,
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_killed_at_any_time_and_run_again_it_ends_the_same(
-    database_url: str, postgres_url: str, tmp_path: Path, seed: int
-) -> None:
-    path = dump(tmp_path / "dump.jsonl", 8 * CHUNK, users=6000, seed=seed)
+def logged(database_url: str) -> int:
+    return int(rows(database_url, "SELECT count(*) FROM eulas.decisions_log")[0][0])
+
+
+def kill_after(process: subprocess.Popen[str], database_url: str, decisions: int, pause: float) -> bool:
+    """Kills an import so long after so many decisions are in the log; returns whether it was still alive."""
+    eventually(lambda: process.poll() is not None or logged(database_url) > decisions, within=WITHIN_S)
+    time.sleep(pause)
+    was_alive = process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return was_alive
+
+
+def test_killed_at_any_time_and_run_again_it_ends_the_same(database_url: str, tmp_path: Path) -> None:
+    path = dump(tmp_path / "dump.jsonl", 8 * CHUNK, users=6000)
+    seed = random.randrange(10**6)
     chance = random.Random(seed)
-    seen, killed = set(), 0
-    for _ in range(6):
-        before = rows(database_url, "SELECT count(*) FROM eulas.decisions_log")
-        process = started(path, database_url)
-        target = before[0][0] + chance.randrange(0, 2 * CHUNK)
-        # Killed at a random moment after some more of the file was stored, or when it has ended.
-        eventually(
-            lambda: (
-                process.poll() is not None
-                or rows(database_url, "SELECT count(*) FROM eulas.decisions_log")[0][0] > target
-            ),
-            within=WITHIN_S,
-        )
-        time.sleep(chance.random() * 0.2)
-        killed += process.poll() is None
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        seen.add(rows(database_url, "SELECT count(*) FROM eulas.decisions_log")[0][0])
+    sizes, kills = set(), 0
+    for _ in range(4):
+        further = logged(database_url) + chance.randrange(CHUNK)
+        kills += kill_after(started(path, database_url), database_url, further, chance.random() * 0.2)
+        sizes.add(logged(database_url))
         assert rows(database_url, LAST_LOGGED) == rows(database_url, STATE)
-    assert killed >= 2
-    assert len(seen) >= 2
+    assert kills >= 2, seed
+    assert len(sizes) >= 2, seed
     finish(started(path, database_url))
     ended = end_state(database_url, path)
-    assert finish(started(path, database_url)).startswith(f"import: lines={8 * CHUNK} imported=0 ")
-    assert end_state(database_url, path) == ended
     assert {file.name for file in tmp_path.iterdir()} == {"dump.jsonl", "dump.jsonl.rejects.jsonl"}
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("ALTER TABLE eulas.decisions_log DISABLE TRIGGER USER")
         connection.execute("TRUNCATE eulas.users, eulas.decisions_log")
+    # Without a kill.
     finish(started(path, database_url))
-    assert end_state(database_url, path) == ended
+    assert end_state(database_url, path) == ended, seed
 
 
-async def test_saves_during_an_import_are_never_overwritten_by_older_lines(database_url: str, tmp_path: Path) -> None:
-    path = dump(tmp_path / "dump.jsonl", 10 * CHUNK, users=300)
-    other = dump(tmp_path / "other.jsonl", 10 * CHUNK, users=300, seed=2)
-    chance = random.Random(3)
-    saved: dict[tuple[str, str], datetime] = {}
-    slowest = 0.0
-    processes = [started(path, database_url), started(other, database_url)]
+async def save_while(database: Database, processes: Sequence[subprocess.Popen[str]], chance: random.Random) -> int:
+    """Saves answers, some older than lines of the file, until all processes have ended; returns how many."""
+    decisions, saves = UserDecisions(database, EulasStore()), 0
+    while any(process.poll() is None for process in processes):
+        now = OLD + chance.randrange(10**9) * MICROSECOND
+        chosen = chance.sample(EULA_IDS, chance.randint(1, len(EULA_IDS)))
+        batch = [Decision(eula_id, Status.REJECTED, LIVE, now + 3650 * DAY, now) for eula_id in chosen]
+        await decisions.save(f"user-{chance.randrange(100)}", batch, source="racer")
+        saves += len(batch)
+        await asyncio.sleep(0.005)
+    return saves
+
+
+async def test_beside_saves_and_another_import_no_newer_decision_is_overwritten(
+    database_url: str, tmp_path: Path
+) -> None:
+    paths = [dump(tmp_path / f"{seed}.jsonl", 8 * CHUNK, users=1000, seed=seed) for seed in (1, 2)]
+    processes = [started(path, database_url) for path in paths]
     async with opened(database_url) as database:
-        decisions = UserDecisions(database, EulasStore())
-
-        async def save(saver: int) -> None:
-            nonlocal slowest
-            while any(process.poll() is None for process in processes):
-                # Each saver has its own users. Some answers are older than lines of the file, most are newer.
-                uid = f"user-{chance.randrange(75) * 4 + saver}"
-                now = OLD + timedelta(microseconds=chance.randrange(10**9 * 3))
-                batch = [
-                    Decision(eula_id, Status.REJECTED, 9, now + 3650 * DAY, now)
-                    for eula_id in chance.sample(EULA_IDS, chance.randint(1, 3))
-                ]
-                began = time.monotonic()
-                await decisions.save(uid, batch, source="racer")
-                slowest = max(slowest, time.monotonic() - began)
-                for decision in batch:
-                    saved[uid, decision.eula_id] = now
-
-        await asyncio.gather(*(save(saver) for saver in range(4)))
+        saves = await asyncio.gather(*(save_while(database, processes, random.Random(seed)) for seed in range(4)))
     for process in processes:
         finish(process)
-    stored = {(row[0], row[1]): row for row in rows(database_url, STATE)}
     assert rows(database_url, LAST_LOGGED) == rows(database_url, STATE)
-    assert len(saved) > 200
-    for key, at in saved.items():
-        assert stored[key][5] >= at
-        assert stored[key][3] == 9 or stored[key][5] > at
-    assert {row[3] for row in stored.values()} == {1, 2, 9}
-    print(f"the slowest save took {slowest:.3f} s")
+    in_force: dict[tuple[str, str], datetime] = {}
+    imported_over_saved, saved_over_imported = 0, 0
+    sources: dict[tuple[str, str], str] = {}
+    for uid, eula_id, _status, _revision, _valid_till, decided_at, source in rows(database_url, LOG):
+        key = uid, eula_id
+        if source == "import":
+            assert key not in in_force or decided_at > in_force[key]
+            imported_over_saved += sources.get(key) == "racer"
+        else:
+            saved_over_imported += sources.get(key) == "import"
+        in_force[key], sources[key] = decided_at, source
+    assert min(imported_over_saved, saved_over_imported) > 0
+    assert (
+        list(sources.values()).count("racer")
+        <= sum(saves)
+        == sum(row[-1] == "racer" for row in rows(database_url, LOG))
+    )
 
 
 def peak_of(path: Path, database_url: str) -> int:

@@ -23,9 +23,12 @@ Forge = Callable[[Path], str]
 """Makes a token, given the folder of keys."""
 
 
+UID = "4000000001999"
+
+
 def _claims() -> dict[str, Any]:
     now = int(datetime.now(UTC).timestamp())
-    return {"sub": "4000000001999", "iat": now, "exp": now + 600}
+    return {"sub": UID, "iat": now, "exp": now + 600}
 
 
 def _unsigned_part(content: dict[str, Any]) -> bytes:
@@ -35,7 +38,7 @@ def _unsigned_part(content: dict[str, Any]) -> bytes:
 def expired(keys: Path) -> str:
     """Was good until a minute ago."""
     then = datetime.now(UTC) - timedelta(minutes=2)
-    return issue_session_token(KeyRing(keys / "sessions"), yandex_uid="4000000001999", ttl=timedelta(minutes=1), now=then)
+    return issue_session_token(KeyRing(keys / "sessions"), yandex_uid=UID, ttl=timedelta(minutes=1), now=then)
 
 
 def garbage(keys: Path) -> str:
@@ -67,12 +70,12 @@ def another_key_under_a_known_id(keys: Path) -> str:
 
 def signed_with_a_ticket_key(keys: Path) -> str:
     """A session by its claims, a ticket by its key."""
-    return tokens.sign(KeyRing(keys / "tickets"), {"sub": "4000000001999"}, now=datetime.now(UTC), ttl=timedelta(hours=1))
+    return tokens.sign(KeyRing(keys / "tickets"), {"sub": UID}, now=datetime.now(UTC), ttl=timedelta(hours=1))
 
 
 def a_service_ticket(keys: Path) -> str:
     """Good, but no session."""
-    return TicketIssuer(KeyRing(keys / "tickets"), "gateway")("toll-roads", "4000000001999")
+    return TicketIssuer(KeyRing(keys / "tickets"), "gateway")("toll-roads", UID)
 
 
 FORGED: dict[Forge, str] = {
