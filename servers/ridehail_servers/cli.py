@@ -7,7 +7,6 @@ import sys
 
 import psycopg
 import typer
-from click import ClickException, exceptions
 
 from .chassis.config import ConfigError
 from .chassis.errors import DomainError
@@ -55,18 +54,11 @@ app.add_typer(toll_roads.app, name="toll-roads")
 
 
 def main() -> None:
-    """Runs the command line; exits with 0, or with one line on standard error and 1 (2 for a wrong call)."""
+    """Runs the command line; exits with 0, or with one line on standard error and 1 (2: a wrong call, 130: Ctrl-C)."""
     # gRPC's own log tells users of things that they can do nothing about, such as forks beside its threads.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     try:
-        app(standalone_mode=False)
-    except exceptions.Exit as end:
-        sys.exit(end.exit_code)
-    except ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (exceptions.Abort, KeyboardInterrupt):
-        sys.exit(130)
+        app()
     except _EXPECTED as error:
         sys.stderr.write(f"ridehail: {' '.join(str(error).split())}\n")
         sys.exit(1)

@@ -119,6 +119,25 @@ def test_what_cannot_be_done_is_told(tmp_path: Path, words: list[str], says: str
     assert says in ended.stderr
 
 
+def test_a_call_without_a_file_is_told() -> None:
+    command = [str(RIDEHAIL), "eulas", "import"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN_S, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "Missing argument" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_an_interrupted_import_says_so_and_leaves_no_file(database_url: str, tmp_path: Path) -> None:
+    path = dump(tmp_path / "dump.jsonl", 20 * CHUNK, users=10**6)
+    process = started(path, database_url)
+    eventually(lambda: logged(database_url) > 0, within=WITHIN_S)
+    process.send_signal(signal.SIGINT)
+    printed, complaint = process.communicate(timeout=WITHIN_S)
+    assert (process.returncode, printed) == (130, "")
+    assert "Traceback" not in complaint
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_database_without_tables_is_told_and_leaves_no_file(postgres_url: str, tmp_path: Path) -> None:
     path = tmp_path / "dump.jsonl"
     write(path, [line(yandex_uid="secret"), b"secret"])
