@@ -84,7 +84,7 @@ def test_processes_that_save_the_same_answers_at_the_same_time_save_each_once(
 
     processes = [app_process(server, file, "", "save_kept") for _ in range(3)]
     with processes[0] as first, processes[1] as second, processes[2] as third:
-        reports = [process.communicate(timeout=60)[0].split() for process in (first, second, third)]
+        reports = [" ".join(printed(process)).split() for process in (first, second, third)]
 
     assert sum(int(saved) for saved, _ in reports) == 250
     assert {unsaved for _, unsaved in reports} == {"0"}
@@ -98,7 +98,7 @@ def test_processes_that_answer_at_the_same_time_lose_nothing(
     file = tmp_path / "answers"
     service.before_saving.extend([None, OUTAGE] * 1000)
     with app_process(server, file, "a", "answer") as first, app_process(server, file, "b", "answer") as second:
-        outputs = [process.communicate(timeout=150)[0].split() for process in (first, second)]
+        outputs = [printed(process) for process in (first, second)]
     service.before_saving.clear()
     save_all(server, file)
 

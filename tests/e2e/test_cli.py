@@ -41,6 +41,9 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "toll-roads archive",
         "toll-roads purge-orders",
         "toll-roads history",
+        "eulas",
+        "eulas import",
+        "eulas purge",
     ],
 )
 def test_every_command_has_help(command: str) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +17,6 @@ from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progres
 from ridehail_servers.chassis import logs
 from ridehail_servers.chassis.clock import system_clock
 from ridehail_servers.chassis.config import load
-from ridehail_servers.chassis.database import Database, PoolSettings
 from ridehail_servers.eulas.config import EulasConfig
 from ridehail_servers.eulas.eula_catalogue import EulaCatalogue
 from ridehail_servers.eulas.import_file import FileUnusable, opened_dump, opened_rejects
@@ -27,9 +24,8 @@ from ridehail_servers.eulas.import_store import ImportStore
 from ridehail_servers.eulas.importing import Import, Imported, ImportFailed
 from ridehail_servers.eulas.purge_store import PurgeStore
 from ridehail_servers.eulas.purging import Purge
-from ridehail_servers.runtime.data_dir import DataDir
-from ridehail_servers.runtime.postgres import running_database_url
 
+from .job_database import job_database, job_database_url
 from .options import (
     DEFAULT_DATA_DIR,
     ConfigDirOption,
@@ -37,12 +33,9 @@ from .options import (
     DataDirOption,
     UsageError,
     config_dir,
-    database_urls,
 )
 
 _SERVICE = "eulas"
-# A chunk may be large, and nobody waits for it within a call.
-_POOL = PoolSettings(max_size=2, timeout_s=10, statement_timeout_ms=120_000, lock_timeout_ms=10_000)
 _PERIOD = re.compile(r"([0-9]{1,5})([dh])")
 _UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1)}
 # A plain line is written at most this often, so that the log of a long job stays short.
@@ -85,7 +78,7 @@ def import_(
     catalogue = load(config_dir(config_dir_option) / "eulas.yaml", EulasConfig).catalogue
     logs.configure(service=_SERVICE, level="WARNING")
     try:
-        asyncio.run(_import(file, _database_url(database_url, data_dir), catalogue))
+        asyncio.run(_import(file, job_database_url(_SERVICE, database_url, data_dir), catalogue))
     except (FileUnusable, ImportFailed) as error:
         raise UsageError(str(error)) from error
 
@@ -104,14 +97,14 @@ def purge(
 ) -> None:
     """Delete decisions that have long expired. The log of decisions keeps them. Safe to repeat, and several at once."""
     logs.configure(service=_SERVICE, level="WARNING")
-    asyncio.run(_purge(_database_url(database_url, data_dir), expired_for, dry_run=dry_run))
+    asyncio.run(_purge(job_database_url(_SERVICE, database_url, data_dir), expired_for, dry_run=dry_run))
 
 
 async def _import(file: Path, url: str, catalogue: EulaCatalogue) -> None:
     began = time.monotonic()
     rejects_path = file.with_name(f"{file.name}.rejects.jsonl")
     with opened_dump(file) as dump, opened_rejects(rejects_path) as rejects:
-        async with _open(url) as database:
+        async with job_database(_SERVICE, url) as database:
             with _Bar("import", dump.size, in_bytes=True) as bar:
 
                 def report(done: Imported) -> None:
@@ -126,7 +119,7 @@ async def _import(file: Path, url: str, catalogue: EulaCatalogue) -> None:
 
 async def _purge(url: str, expired_for: timedelta, *, dry_run: bool) -> None:
     before = system_clock() - expired_for
-    async with _open(url) as database:
+    async with job_database(_SERVICE, url) as database:
         job = Purge(database, PurgeStore())
         due = await job.due(before)
         if dry_run:
@@ -140,26 +133,6 @@ async def _purge(url: str, expired_for: timedelta, *, dry_run: bool) -> None:
 def _told(done: Imported) -> str:
     counts = f"imported={done.imported} passed_over={done.passed_over} rejected={done.rejected}"
     return f"lines={done.lines} {counts}"
-
-
-def _database_url(given: str | None, data_dir: Path) -> str:
-    try:
-        return database_urls([_SERVICE], given)[_SERVICE]
-    except UsageError as error:
-        running = running_database_url(DataDir(data_dir).postgres)
-        if running is None:
-            raise UsageError(f"{error}; or give the --data-dir of a running `ridehail up`") from error
-        return running
-
-
-@asynccontextmanager
-async def _open(url: str) -> AsyncIterator[Database]:
-    database = Database(url, schema="eulas", settings=_POOL, application="eulas jobs")
-    await database.open()
-    try:
-        yield database
-    finally:
-        await database.close()
 
 
 class _Bar:

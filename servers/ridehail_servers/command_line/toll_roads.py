@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,9 +15,7 @@ import typer
 from ridehail_servers.chassis import logs
 from ridehail_servers.chassis.clock import system_clock
 from ridehail_servers.chassis.config import load
-from ridehail_servers.chassis.database import Database, PoolSettings
-from ridehail_servers.runtime.data_dir import DataDir
-from ridehail_servers.runtime.postgres import running_database_url
+from ridehail_servers.chassis.database import Database
 from ridehail_servers.toll_roads.config import LARGEST_BATCH, RetentionConfig, TollRoadsConfig
 from ridehail_servers.toll_roads.retention.archive_store import ArchiveStore
 from ridehail_servers.toll_roads.retention.archiving import Archiving
@@ -29,6 +26,7 @@ from ridehail_servers.toll_roads.retention.progress import Report, Step
 from ridehail_servers.toll_roads.retention.purging import OfferPurge, OrderPurge
 from ridehail_servers.toll_roads.retention.store import PurgeStore
 
+from .job_database import job_database, job_database_url
 from .options import (
     DEFAULT_DATA_DIR,
     ArchiveUrlOption,
@@ -38,14 +36,11 @@ from .options import (
     UsageError,
     archive_url,
     config_dir,
-    database_urls,
 )
 from .row_progress import RowProgress
 
 _SERVICE = "toll-roads"
 _LONGEST_ID = 128
-# A batch by hand may be large, and nobody waits for it within a call.
-_POOL = PoolSettings(max_size=2, timeout_s=10, statement_timeout_ms=120_000, lock_timeout_ms=10_000)
 
 app = typer.Typer(
     name=_SERVICE,
@@ -142,10 +137,10 @@ def history(
     if not 0 < len(order_id) <= _LONGEST_ID or not order_id.isprintable():
         raise UsageError(f"an order's id has 1 to {_LONGEST_ID} printable characters")
     url = archive_url(archive_url_option, data_dir)
-    postgres = _database_url(database_url, data_dir)
+    postgres = job_database_url(_SERVICE, database_url, data_dir)
 
     async def look_up() -> OrderHistory:
-        async with _open(postgres) as database:
+        async with job_database(_SERVICE, postgres) as database:
             return await Histories(database, ArchiveStore(), url).of(order_id)
 
     logs.configure(service=_SERVICE, level="WARNING")
@@ -165,23 +160,13 @@ def _settings(
     config = load(config_dir(config_folder) / "toll_roads.yaml", TollRoadsConfig).retention
     if batch_size is not None:
         config = config.model_copy(update={"batch_size": batch_size})
-    return _Settings(name, _database_url(database_url, data_dir), config, dry_run)
-
-
-def _database_url(given: str | None, data_dir: Path) -> str:
-    try:
-        return database_urls([_SERVICE], given)[_SERVICE]
-    except UsageError as error:
-        running = running_database_url(DataDir(data_dir).postgres)
-        if running is None:
-            raise UsageError(f"{error}; or give the --data-dir of a running `ridehail up`") from error
-        return running
+    return _Settings(name, job_database_url(_SERVICE, database_url, data_dir), config, dry_run)
 
 
 async def _run(settings: _Settings, job_of: Callable[[Database], _Job]) -> None:
     logs.configure(service=_SERVICE, level="WARNING")
     old = cutoffs(settings.config, system_clock())
-    async with _open(settings.database_url) as database:
+    async with job_database(_SERVICE, settings.database_url) as database:
         job = job_of(database)
         due = await job.due(old)
         if settings.dry_run:
@@ -194,16 +179,6 @@ async def _run(settings: _Settings, job_of: Callable[[Database], _Job]) -> None:
         typer.echo(f"{settings.name}: another run is at it, nothing done")
     else:
         typer.echo(f"{settings.name}: {progress.summary()}")
-
-
-@asynccontextmanager
-async def _open(url: str) -> AsyncIterator[Database]:
-    database = Database(url, schema="toll_roads", settings=_POOL, application="toll-roads retention")
-    await database.open()
-    try:
-        yield database
-    finally:
-        await database.close()
 
 
 def _moment(moment: datetime) -> str:
