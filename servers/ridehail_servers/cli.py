@@ -57,6 +57,7 @@ def main() -> None:
     """Runs the command line; exits with 0, or with one line on standard error and 1 (2: a wrong call, 130: Ctrl-C)."""
     # gRPC's own log tells users of things that they can do nothing about, such as forks beside its threads.
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # no child goes on with its parent's gRPC
     try:
         app()
     except _EXPECTED as error:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -19,14 +17,14 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from ridehail_clients import ServiceError
 from tests.eulas.agreements_model import Model
 from tests.eulas.users import User
 from tests.eulas.world import EULAS, ZONES, World, agreement, world
-from tests.support.loop_thread import LoopThread, loop_thread
+from tests.support.loop_thread import LoopThread
+from tests.support.state_machines import run_machine, running_in_a_thread
 
 IDS = [eula["eula_id"] for eula in EULAS] + ["later"]
 TYPES = ["surge", "sdc", "rules", "later"]
@@ -148,21 +146,11 @@ class Agreements(RuleBasedStateMachine):
 
 @pytest.fixture
 def machine(database_url: str, keys_dir: Path, config_dir: Path) -> Iterator[type[Agreements]]:
-    with loop_thread() as loop:
-        stack = AsyncExitStack()
-        running = world(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir)
-        Agreements.loop, Agreements.at = loop, loop.run(stack.enter_async_context(running))
-        try:
-            yield Agreements
-        finally:
-            loop.run(stack.aclose())
+    running = world(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir)
+    with running_in_a_thread(running) as (Agreements.loop, Agreements.at):
+        yield Agreements
 
 
 @pytest.mark.timeout(170)
 def test_the_service_does_what_the_model_does(machine: type[Agreements]) -> None:
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=25, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
-    )
+    run_machine(machine, examples=25)

@@ -14,7 +14,8 @@ from prometheus_client import REGISTRY
 from ridehail_clients import AsyncTollRoadsClient, OrderNotFound, OrderRoad, RetryPolicy
 from ridehail_servers.chassis.database import Connection, Database, PoolSettings, Result
 from ridehail_servers.toll_roads import errors
-from ridehail_servers.toll_roads.roads import Road, RoadsByOrder
+from ridehail_servers.toll_roads.road import Road
+from ridehail_servers.toll_roads.roads import RoadsByOrder
 from ridehail_servers.toll_roads.store import TollRoadsStore
 from tests.support.locks import locked_table
 from tests.support.suite_in_process import SuiteInProcess, until

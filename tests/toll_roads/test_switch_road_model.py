@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Iterator, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -20,13 +18,13 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from ridehail_clients import JsonObject, OrderRoad, ServiceError
-from tests.support.loop_thread import LoopThread, loop_thread
+from tests.support.loop_thread import LoopThread
 from tests.support.order_core_between import Fault as Injected
 from tests.support.order_core_between import Forward, down, late, lost_answer
+from tests.support.state_machines import run_machine, running_in_a_thread
 from tests.toll_roads.switch_model import Fault, Order, Switch, after
 from tests.toll_roads.switching import PRICE, T0, Switching, switching
 
@@ -187,21 +185,11 @@ def _price_changes(document: JsonObject) -> list[tuple[datetime, bool]]:
 
 @pytest.fixture
 def machine(database_url: str, keys_dir: Path, config_dir: Path) -> Iterator[type[Switches]]:
-    with loop_thread() as loop:
-        stack = AsyncExitStack()
-        running = switching(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir)
-        Switches.loop, Switches.at = loop, loop.run(stack.enter_async_context(running))
-        try:
-            yield Switches
-        finally:
-            loop.run(stack.aclose())
+    running = switching(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir)
+    with running_in_a_thread(running) as (Switches.loop, Switches.at):
+        yield Switches
 
 
 @pytest.mark.timeout(170)
 def test_switches_do_what_the_model_does(machine: type[Switches]) -> None:
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=50, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
-        ),
-    )
+    run_machine(machine, examples=50)

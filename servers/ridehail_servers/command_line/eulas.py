@@ -7,12 +7,9 @@ import re
 import time
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Annotated, Self
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ridehail_servers.chassis import logs
 from ridehail_servers.chassis.clock import system_clock
@@ -26,6 +23,7 @@ from ridehail_servers.eulas.purge_store import PurgeStore
 from ridehail_servers.eulas.purging import Purge
 
 from .job_database import job_database, job_database_url
+from .job_progress import JobProgress
 from .options import (
     DEFAULT_DATA_DIR,
     ConfigDirOption,
@@ -38,8 +36,6 @@ from .options import (
 _SERVICE = "eulas"
 _PERIOD = re.compile(r"([0-9]{1,5})([dh])")
 _UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1)}
-# A plain line is written at most this often, so that the log of a long job stays short.
-_LINE_EVERY_S = 5.0
 
 app = typer.Typer(
     name=_SERVICE,
@@ -105,10 +101,10 @@ async def _import(file: Path, url: str, catalogue: EulaCatalogue) -> None:
     rejects_path = file.with_name(f"{file.name}.rejects.jsonl")
     with opened_dump(file) as dump, opened_rejects(rejects_path) as rejects:
         async with job_database(_SERVICE, url) as database:
-            with _Bar("import", dump.size, in_bytes=True) as bar:
+            with JobProgress({"import": dump.size}, in_bytes=True) as bar:
 
                 def report(done: Imported) -> None:
-                    bar.report(dump.position, _told(done))
+                    bar.show("import", dump.position, _told(done))
 
                 done = await Import(database, ImportStore(), catalogue, system_clock).run(dump, rejects, report)
     seconds = time.monotonic() - began
@@ -125,39 +121,11 @@ async def _purge(url: str, expired_for: timedelta, *, dry_run: bool) -> None:
         if dry_run:
             typer.echo(f"purge, dry run: due={due}")
             return
-        with _Bar("purge", due) as bar:
-            deleted = await job.run(before, lambda rows: bar.report(rows, f"deleted={rows}"))
+        with JobProgress({"purge": due}) as bar:
+            deleted = await job.run(before, lambda rows: bar.show("purge", rows, f"deleted={rows}"))
     typer.echo(f"purge: deleted={deleted}")
 
 
 def _told(done: Imported) -> str:
     counts = f"imported={done.imported} passed_over={done.passed_over} rejected={done.rejected}"
     return f"lines={done.lines} {counts}"
-
-
-class _Bar:
-    """How far a job has come, on standard error: a bar on a terminal, plain lines otherwise."""
-
-    def __init__(self, name: str, total: int, *, in_bytes: bool = False) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
-        amount = DownloadColumn() if in_bytes else MofNCompleteColumn()
-        columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
-        self._bar = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
-        self._task = self._bar.add_task(name, total=total)
-        self._name = name
-        self._line_at = time.monotonic() + _LINE_EVERY_S
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._bar.stop()
-
-    def report(self, position: int, told: str) -> None:
-        self._bar.update(self._task, completed=position)
-        if not self._console.is_terminal and time.monotonic() >= self._line_at:
-            self._line_at = time.monotonic() + _LINE_EVERY_S
-            self._console.print(f"{self._name}: {told}")

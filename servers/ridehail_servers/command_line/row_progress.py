@@ -1,25 +1,21 @@
-"""How far a job has come with its rows: a bar on a terminal, plain lines otherwise."""
+"""What a retention job has done with its rows, shown as it goes and told in the end."""
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from ridehail_servers.toll_roads.retention.progress import Outcome, Step
-from ridehail_servers.toll_roads.retention.progress import Progress as Done
+from ridehail_servers.toll_roads.retention.progress import Outcome, Progress, Step
 
-# A plain line is written at most this often, so that the log of a long job stays short.
-_LINE_EVERY_S = 5.0
+from .job_progress import JobProgress
 
 
 class RowProgress:
-    """Shows on standard error what a job reports, and adds it up."""
+    """Shows what a job reports, and adds it up."""
 
     def __init__(self, due: Mapping[Step, int], *, console: Console | None = None) -> None:
         """Prepares a bar for each step.
@@ -29,40 +25,28 @@ class RowProgress:
             console: Where to show; None: standard error.
         """
         self._due = due
-        self._console = console or Console(stderr=True, highlight=False, soft_wrap=True)
         self._counts: Counter[tuple[Step, Outcome]] = Counter()
-        self._line_at = time.monotonic() + _LINE_EVERY_S
-        self._bars: Progress | None = None
-        self._tasks: dict[Step, TaskID] = {}
+        self._shown = JobProgress({step.value: rows for step, rows in due.items()}, console=console)
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-            self._bars = Progress(*columns, console=self._console)
-            self._tasks = {step: self._bars.add_task(step.value, total=rows) for step, rows in self._due.items()}
-            self._bars.start()
+        self._shown.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self._bars is not None:
-            self._bars.stop()
+        self._shown.__exit__(kind, error, traceback)
 
-    def report(self, done: Done) -> None:
+    def report(self, done: Progress) -> None:
         """Takes what a job has just done.
 
         Args:
             done: From the job.
         """
         self._counts[done.step, done.outcome] += done.rows
-        if done.outcome is Outcome.KEPT:
-            return
-        if self._bars is not None:
-            self._bars.advance(self._tasks[done.step], done.rows)
-        elif time.monotonic() >= self._line_at:
-            self._line_at = time.monotonic() + _LINE_EVERY_S
-            self._console.print(f"{done.step}: {self._counts[done.step, done.outcome]} of {self._due[done.step]}")
+        if done.outcome is not Outcome.KEPT:
+            rows = self._counts[done.step, done.outcome]
+            self._shown.show(done.step.value, rows, f"{rows} of {self._due[done.step]}")
 
     def summary(self) -> str:
         """Returns one line with all that was done."""

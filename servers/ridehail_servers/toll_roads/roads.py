@@ -13,9 +13,8 @@ from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.errors import DatabaseUnavailable
 
 from .errors import OrderNotFound
-from .store import Road, TollRoadsStore
-
-__all__ = ["OrderOffers", "Road", "RoadsByOffer", "RoadsByOrder"]
+from .road import Road
+from .store import TollRoadsStore
 
 # Looking orders up one by one at a neighbour is slow; this many at a time keep a batch of 1000 within its deadline.
 _NEIGHBOUR_CALLS = 32

@@ -16,9 +16,9 @@ from ridehail_servers.chassis.timestamps import from_timestamp, to_timestamp
 from .offers import Offers
 from .order_save import OrderSave
 from .order_saves import OrderSaves
+from .road import Road
 from .road_switch import RoadSwitch
 from .road_switches import RoadSwitches
-from .roads import Road
 
 Context = grpc.aio.ServicerContext[Any, Any]
 

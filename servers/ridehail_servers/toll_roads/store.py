@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg.rows import args_row, class_row
@@ -11,24 +10,8 @@ from psycopg.rows import args_row, class_row
 from ridehail_servers.chassis.database import Connection
 
 from .order_save import OrderSave
+from .road import Road
 from .road_switch import RecordedRoads, SwitchableOrder
-
-
-@dataclass(frozen=True, slots=True)
-class Road:
-    """The road that an order goes by.
-
-    Attributes:
-        order_id: The order.
-        has_toll_road: By the toll road or by the free one.
-        can_switch_road: Whether the rider may switch it during the ride.
-        created: When the latest change was made; None when only the offer is known.
-    """
-
-    order_id: str
-    has_toll_road: bool
-    can_switch_road: bool
-    created: datetime | None
 
 
 class TollRoadsStore:

@@ -1,0 +1,55 @@
+"""How far a job has come, on standard error: bars on a terminal, plain lines otherwise."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+# A plain line is written at most this often, so that the log of a long job stays short.
+_LINE_EVERY_S = 5.0
+
+
+class JobProgress:
+    """Shows the steps of a job."""
+
+    def __init__(self, totals: Mapping[str, int], *, in_bytes: bool = False, console: Console | None = None) -> None:
+        """Prepares a bar for each step.
+
+        Args:
+            totals: What each step has to do, in rows or bytes.
+            in_bytes: Whether that is in bytes.
+            console: Where to show; None: standard error.
+        """
+        self._console = console or Console(stderr=True, highlight=False, soft_wrap=True)
+        amount = DownloadColumn() if in_bytes else MofNCompleteColumn()
+        columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
+        self._bars = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
+        self._tasks = {step: self._bars.add_task(step, total=total) for step, total in totals.items()}
+        self._line_at = time.monotonic() + _LINE_EVERY_S
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bars.stop()
+
+    def show(self, step: str, done: int, told: str) -> None:
+        """Shows how far a step has come.
+
+        Args:
+            step: Of `totals`.
+            done: All that it has done so far.
+            told: The same in words, for a plain line.
+        """
+        self._bars.update(self._tasks[step], completed=done)
+        if not self._console.is_terminal and time.monotonic() >= self._line_at:
+            self._line_at = time.monotonic() + _LINE_EVERY_S
+            self._console.print(f"{step}: {told}")
