@@ -179,3 +179,88 @@ class ZoneInfoService:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class LaunchServiceStub:
+    """What an app asks when it starts.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.Launch = channel.unary_unary(
+                '/ridehail.apiproxy.v1.LaunchService/Launch',
+                request_serializer=ridehail_dot_apiproxy_dot_v1_dot_api__proxy__api__pb2.LaunchRequest.SerializeToString,
+                response_deserializer=ridehail_dot_apiproxy_dot_v1_dot_api__proxy__api__pb2.LaunchResponse.FromString,
+                _registered_method=True)
+
+
+class LaunchServiceServicer:
+    """What an app asks when it starts.
+    """
+
+    def Launch(self, request, context):
+        """Tells the app which orders the rider has and how to poll them, and which agreements the rider has accepted.
+
+        A service that keeps orders and does not answer in time leaves its orders `stale` and itself in
+        `mlutp_orders_state.tags`. While order_state itself does not answer, `mlutp_orders_state` is left out; or, for riders
+        in the experiment `launch_orders_state_fallback`, made without it: the known orders, `stale`, with a tag for every
+        supported service. Never an error for want of another service. Safe to repeat.
+
+        Errors:
+        - INVALID_ARGUMENT `INVALID_REQUEST`, field `known_orders[i]...`: an order is not as KnownOrder has it; field
+        `known_orders`: the same order of the same service twice.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_LaunchServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'Launch': grpc.unary_unary_rpc_method_handler(
+                    servicer.Launch,
+                    request_deserializer=ridehail_dot_apiproxy_dot_v1_dot_api__proxy__api__pb2.LaunchRequest.FromString,
+                    response_serializer=ridehail_dot_apiproxy_dot_v1_dot_api__proxy__api__pb2.LaunchResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'ridehail.apiproxy.v1.LaunchService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('ridehail.apiproxy.v1.LaunchService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class LaunchService:
+    """What an app asks when it starts.
+    """
+
+    @staticmethod
+    def Launch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ridehail.apiproxy.v1.LaunchService/Launch',
+            ridehail_dot_apiproxy_dot_v1_dot_api__proxy__api__pb2.LaunchRequest.SerializeToString,
+            ridehail_dot_apiproxy_dot_v1_dot_api__proxy__api__pb2.LaunchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

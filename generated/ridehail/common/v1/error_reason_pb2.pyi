@@ -159,6 +159,17 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "EULA_NOT_REJECTABLE", "domain": "ridehail", "metadata": {"eula_id": "surge_il"}}
     """
+    ERROR_REASON_ORDER_OWNER_MISMATCH: _ErrorReason.ValueType  # 25
+    """FAILED_PRECONDITION. The order belongs to another passenger than the one that it is put or reported for.
+
+        {"reason": "ORDER_OWNER_MISMATCH", "domain": "ridehail",
+         "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
+    """
+    ERROR_REASON_SERVICE_NOT_FOUND: _ErrorReason.ValueType  # 26
+    """NOT_FOUND. No service of this name keeps orders.
+
+        {"reason": "SERVICE_NOT_FOUND", "domain": "ridehail", "metadata": {"service": "laundry"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. Each comment gives the code (and the HTTP status, where it is not the code's usual one), then a
@@ -295,5 +306,16 @@ ERROR_REASON_EULA_NOT_REJECTABLE: ErrorReason.ValueType  # 24
 """FAILED_PRECONDITION. The agreement can be accepted or left unanswered, but not rejected.
 
     {"reason": "EULA_NOT_REJECTABLE", "domain": "ridehail", "metadata": {"eula_id": "surge_il"}}
+"""
+ERROR_REASON_ORDER_OWNER_MISMATCH: ErrorReason.ValueType  # 25
+"""FAILED_PRECONDITION. The order belongs to another passenger than the one that it is put or reported for.
+
+    {"reason": "ORDER_OWNER_MISMATCH", "domain": "ridehail",
+     "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
+"""
+ERROR_REASON_SERVICE_NOT_FOUND: ErrorReason.ValueType  # 26
+"""NOT_FOUND. No service of this name keeps orders.
+
+    {"reason": "SERVICE_NOT_FOUND", "domain": "ridehail", "metadata": {"service": "laundry"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

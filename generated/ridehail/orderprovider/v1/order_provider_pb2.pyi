@@ -49,10 +49,16 @@ class ActiveOrder(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     PARTS_FIELD_NUMBER: _builtins.int
     DETAILS_FIELD_NUMBER: _builtins.int
+    SEQUENCE_FIELD_NUMBER: _builtins.int
     orderid: _builtins.str
     """The order, unique within its service."""
     status: _builtins.str
     """Where the order stands, in the service's own words ("driving", "cooking", ...)."""
+    sequence: _builtins.int
+    """The number of the order's latest change. It only grows, and the service numbers its reports to order_state
+    (ReportOrderParts) alike, so that of two versions of a part the newer one can be told. 0: the service does not number
+    changes; its answer then counts as newer than whatever was reported before.
+    """
     @_builtins.property
     def parts(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The current version of each part of the order, by part name. Versions are opaque: equal or not is all they tell."""
@@ -68,10 +74,11 @@ class ActiveOrder(_message.Message):
         status: _builtins.str = ...,
         parts: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         details: _struct_pb2.Struct | None = ...,
+        sequence: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["details", b"details", "orderid", b"orderid", "parts", b"parts", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["details", b"details", "orderid", b"orderid", "parts", b"parts", "sequence", b"sequence", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
