@@ -7,7 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
+from google.protobuf import json_format
+
 from ridehail.eulas.v1 import eulas_api_pb2 as eulas
+from ridehail.orderstate.v1 import order_state_api_pb2 as order_state
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
 
 from .comparison import Contender, Figures, Goal
@@ -18,6 +21,7 @@ _BATCH_RETRIEVE = "/ridehail.tollroads.v1.TollRoadsService/BatchRetrieveOrders"
 _BATCH = 100
 _CHECK = "/ridehail.eulas.v1.EulasService/CheckEulas"
 _LIST = "/ridehail.eulas.v1.EulasService/ListEulas"
+_POLL = "/ridehail.orderstate.v1.PassengerOrderStateService/PollOrdersState"
 _TYPES = ("surge", "child_seat")
 _ZONE = "tel_aviv"
 
@@ -127,6 +131,45 @@ def _agreements(
     return contenders
 
 
+# The app has two of the three parts of each order.
+_KNOWN_SERVICES = ("taxi", "taxi", "taxi", "eats", "grocery")
+_KNOWN_TAGS = {"fast_info": "1590674416", "part2": "1590674416", "route": "1590674415"}
+
+
+def _known_orders(uid: str) -> list[dict[str, object]]:
+    return [
+        {"orderid": f"{uid}-{number}", "service": service, "status": "driving", "tags": _KNOWN_TAGS}
+        for number, service in enumerate(_KNOWN_SERVICES, start=1)
+    ]
+
+
+def _poll(uid: str) -> bytes:
+    return json_format.ParseDict(
+        {"known_orders": _known_orders(uid)}, order_state.PollOrdersStateRequest()
+    ).SerializeToString()
+
+
+@contextmanager
+def _polls(world: World) -> Iterator[Sequence[Contender]]:
+    url = world.tables.orders_state(world.orders)
+    with (
+        world.servers.ridehail("order-state", database_url=url) as ours,
+        world.servers.fastapi("fastapi_order_state", database_url=url) as fastapi,
+        world.servers.null("bare") as bare,
+    ):
+        yield (
+            world.passengers_contender("ridehail", ours, _POLL, _poll, service="order-state"),
+            world.passengers_contender(
+                "fastapi",
+                fastapi,
+                "/mlutp/v1/orders/state",
+                lambda uid: json.dumps({"known_orders": _known_orders(uid)}).encode(),
+                service="order-state",
+            ),
+            world.contender("null handler", bare, _RETRIEVE, _one_order),
+        )
+
+
 def _growth(figures: Mapping[str, Figures]) -> float:
     small, large = (one.server_us + one.postgres_us for one in figures.values())
     return large / small
@@ -188,6 +231,11 @@ CASES = {
             "/v1/list",
             zone_name=_ZONE,
         ),
+        _PEERS,
+    ),
+    "poll-orders": Case(
+        f"PollOrdersState of {len(_KNOWN_SERVICES)} orders of {len(_KNOWN_TAGS)} parts, one random rider a call",
+        _polls,
         _PEERS,
     ),
 }

@@ -42,6 +42,7 @@ class Load:
         bodies: A file that `write_bodies` wrote.
         headers: gRPC metadata or HTTP headers.
         callers: Requests under way at any moment.
+        each: A header that each body has a value of its own of, and the file of the values, also by `write_bodies`.
     """
 
     protocol: str
@@ -50,6 +51,7 @@ class Load:
     bodies: Path
     headers: Mapping[str, str]
     callers: int
+    each: tuple[str, Path] | None = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def run(load: Load, seconds: float) -> Seen:
         LoadFailed: See the class.
         ToolMissing: See `built`.
     """
-    options = {
+    options: dict[str, object] = {
         "protocol": load.protocol,
         "address": load.address,
         "path": load.path,
@@ -125,6 +127,8 @@ def run(load: Load, seconds: float) -> Seen:
         "callers": load.callers,
         "seconds": seconds,
     }
+    if load.each is not None:
+        options["each-header"], options["each-values"] = load.each
     ended = subprocess.run(
         [str(built()), *(f"-{name}={value}" for name, value in options.items())],
         capture_output=True,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from ridehail_servers import resources
+from ridehail_servers import resources, suite
 from ridehail_servers.runtime.data_dir import DataDir
 from ridehail_servers.runtime.ports import free_port
 
@@ -78,10 +78,12 @@ class Servers:
             "--database-url": database_url,
             "--data-dir": str(self.folder),
             "--config-dir": str(self.folder / "config"),
-            # Itself: who measures calls of a neighbour has this server serve the neighbour as well.
-            "--address": f"order-core={HOST}:{{port}}",
         }
-        with self._started("ridehail", "grpc", [*command, *(word for pair in options.items() for word in pair)]) as it:
+        # Itself: who measures calls of a neighbour has this server serve the neighbour as well.
+        neighbours = {name for service in services for name in suite.SERVICES[service].neighbours}
+        addresses = [word for name in sorted(neighbours) for word in ("--address", f"{name}={HOST}:{{port}}")]
+        words = [*command, *(word for pair in options.items() for word in pair), *addresses]
+        with self._started("ridehail", "grpc", words) as it:
             yield it
 
     @contextmanager

@@ -55,6 +55,21 @@ _ANSWERS = """
     WHERE n %% share < 3
     ORDER BY 1, 2
 """
+# Five orders of three parts for each rider, as the services that keep them report them.
+_RIDERS_ORDERS = """
+    INSERT INTO order_state.orders (service, orderid, yandex_uid, reported, updated_at)
+    SELECT service, md5(n::text) || '-' || number, md5(n::text), true, now()
+    FROM generate_series(1, %(riders)s) AS n
+    CROSS JOIN unnest(ARRAY['taxi', 'taxi', 'taxi', 'eats', 'grocery']) WITH ORDINALITY AS given (service, number)
+    ORDER BY 1, 2
+"""
+_PARTS = """
+    INSERT INTO order_state.parts (service, orderid, part_name, version, sequence)
+    SELECT service, orderid, part_name, '1590674416', 1
+    FROM order_state.orders
+    CROSS JOIN unnest(ARRAY['fast_info', 'part2', 'route']) AS given (part_name)
+    ORDER BY 1, 2, 3
+"""
 
 
 def random_id(number: int) -> str:
@@ -81,6 +96,10 @@ class Tables:
     def agreements(self, users: int) -> str:
         """Returns the URL of a database with the answers of this many users; fills it if it is not there yet."""
         return self._filled(f"bench_eulas_{users}", "eulas", (_ANSWERS,), {"users": users})
+
+    def orders_state(self, riders: int) -> str:
+        """Returns the URL of a database with five reported orders of each of this many riders; fills it if need be."""
+        return self._filled(f"bench_order_state_{riders}", "order_state", (_RIDERS_ORDERS, _PARTS), {"riders": riders})
 
     def _filled(self, name: str, schema: str, statements: Sequence[str], sizes: Mapping[str, int]) -> str:
         url = conninfo.make_conninfo(self._url, dbname=name)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ridehail_servers.chassis.keys import KeyRing
+from ridehail_servers.chassis.passenger import UID_KEY
 from ridehail_servers.chassis.tickets import TicketIssuer
 
 from .comparison import Contender
@@ -66,6 +67,35 @@ class World:
         asked = Load(server.protocol, server.address, path, bodies, self._ticket(service), self.callers)
         return Contender(name, server, asked, orders_per_request)
 
-    def _ticket(self, service: str) -> Mapping[str, str]:
+    def passengers_contender(
+        self,
+        name: str,
+        server: Running,
+        path: str,
+        body: Callable[[str], bytes],
+        *,
+        service: str,
+        messages: int = 50_000,
+    ) -> Contender:
+        """Returns a contender that is asked as the gateway asks on behalf of passengers, each time of a random one.
+
+        Args:
+            name: As the table shows it.
+            server: Who is asked.
+            path: Of the gRPC method or the HTTP resource.
+            body: Makes the message of a passenger.
+            service: Whom the ticket is for.
+            messages: How many different ones there are.
+        """
+        chance = random.Random(_SEED)
+        uids = [random_id(chance.randint(1, self.orders)) for _ in range(messages)]
+        file = self.servers.folder / f"{name.replace(' ', '-').replace('/', '-')}.bodies"
+        bodies = write_bodies(file, map(body, uids))
+        each = (UID_KEY, write_bodies(file.with_suffix(".uids"), (uid.encode() for uid in uids)))
+        ticket = self._ticket(service, caller="gateway")
+        asked = Load(server.protocol, server.address, path, bodies, ticket, self.callers, each)
+        return Contender(name, server, asked)
+
+    def _ticket(self, service: str, *, caller: str = "api-proxy") -> Mapping[str, str]:
         keys = KeyRing(self.servers.folder / "keys" / "tickets")
-        return {"x-ya-service-ticket": TicketIssuer(keys, "api-proxy").issue(service)}
+        return {"x-ya-service-ticket": TicketIssuer(keys, caller).issue(service)}

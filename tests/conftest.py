@@ -45,8 +45,8 @@ def _postgres(folder: Path) -> Iterator[str]:
             connection.execute(f"CREATE DATABASE {_TEMPLATE}")
         for definition in suite.SERVICES.values():
             if definition.schema is not None:
-                folder = resources.folder("migrations") / definition.schema
-                migrations.migrate(_with_database(url, _TEMPLATE), definition.schema, folder)
+                target = _with_database(url, _TEMPLATE)
+                migrations.migrate(target, definition.schema, definition.migrations_folder)
         yield url
     finally:
         server.stop()

@@ -2,7 +2,8 @@
 //
 // Each of -callers goroutines sends a request, waits for the answer and sends the next, for -seconds. The bodies come
 // from a file of messages, each after its length in 4 bytes, big endian; each request takes one at random. Messages are
-// neither encoded nor decoded here, so that the generator leaves the machine to the servers.
+// neither encoded nor decoded here, so that the generator leaves the machine to the servers. With -each-header, each message
+// also has a header of its own, whose values are in another file of the same form.
 package main
 
 import (
@@ -33,8 +34,23 @@ import (
 
 const requestTimeout = 10 * time.Second
 
+// message is what a request sends.
+type message struct {
+	body []byte
+	// The value of -each-header.
+	value string
+}
+
 // send makes one request and returns an error unless it was answered well.
-type send func(body []byte) error
+type send func(message message) error
+
+// target is where requests go.
+type target struct {
+	address    string
+	path       string
+	headers    map[string]string
+	eachHeader string
+}
 
 type report struct {
 	Requests    int     `json:"requests"`
@@ -58,6 +74,8 @@ func main() {
 	path := flag.String("path", "", "/package.Service/Method, or the path of an HTTP POST")
 	bodyFile := flag.String("bodies", "", "file of length-prefixed messages")
 	headers := flag.String("headers", "", "name=value, separated by commas; gRPC metadata or HTTP headers")
+	eachHeader := flag.String("each-header", "", "name of a header whose value goes with the message")
+	valueFile := flag.String("each-values", "", "file of its length-prefixed values, one for each message")
 	connections := flag.Int("connections", 8, "connections to the server")
 	callers := flag.Int("callers", 32, "requests under way at any moment")
 	seconds := flag.Float64("seconds", 5, "how long")
@@ -66,24 +84,24 @@ func main() {
 	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(400)
 
-	bodies, err := readBodies(*bodyFile)
+	messages, err := readMessages(*bodyFile, *valueFile)
 	check(err)
-	open := map[string]func(string, string, map[string]string, int) ([]send, error){"grpc": openGRPC, "http": openHTTP}[*protocol]
+	open := map[string]func(target, int) ([]send, error){"grpc": openGRPC, "http": openHTTP}[*protocol]
 	if open == nil {
 		check(fmt.Errorf("no protocol %q", *protocol))
 	}
-	senders, err := open(*address, *path, parseHeaders(*headers), *connections)
+	senders, err := open(target{*address, *path, parseHeaders(*headers), *eachHeader}, *connections)
 	check(err)
-	check(json.NewEncoder(os.Stdout).Encode(run(senders, bodies, *callers, time.Duration(*seconds*float64(time.Second)))))
+	check(json.NewEncoder(os.Stdout).Encode(run(senders, messages, *callers, time.Duration(*seconds*float64(time.Second)))))
 }
 
 // run keeps all callers busy for the given time. A caller stays with one connection.
-func run(senders []send, bodies [][]byte, number int, length time.Duration) report {
+func run(senders []send, messages []message, number int, length time.Duration) report {
 	callers := make([]caller, number)
 	var group sync.WaitGroup
 	began := time.Now()
 	for index := range callers {
-		group.Go(func() { callers[index].loop(senders[index%len(senders)], bodies, began.Add(length)) })
+		group.Go(func() { callers[index].loop(senders[index%len(senders)], messages, began.Add(length)) })
 	}
 	group.Wait()
 	took := time.Since(began)
@@ -104,9 +122,9 @@ func run(senders []send, bodies [][]byte, number int, length time.Duration) repo
 	return result
 }
 
-func (c *caller) loop(send send, bodies [][]byte, ends time.Time) {
+func (c *caller) loop(send send, messages []message, ends time.Time) {
 	for now := time.Now(); now.Before(ends); {
-		err := send(bodies[rand.IntN(len(bodies))])
+		err := send(messages[rand.IntN(len(messages))])
 		after := time.Now()
 		if err == nil {
 			c.latencies = append(c.latencies, after.Sub(now))
@@ -132,39 +150,45 @@ func (rawCodec) Unmarshal(data []byte, message any) error {
 
 func (rawCodec) Name() string { return "proto" }
 
-func openGRPC(address, path string, headers map[string]string, connections int) ([]send, error) {
-	sent := metadata.New(headers)
+func openGRPC(to target, connections int) ([]send, error) {
+	sent := metadata.New(to.headers)
 	senders := make([]send, connections)
 	for index := range senders {
 		connection, err := grpc.NewClient(
-			"passthrough:///"+address,
+			"passthrough:///"+to.address,
 			grpc.WithTransportCredentials(insecure.NewCredentials()),
 			grpc.WithDefaultCallOptions(grpc.ForceCodec(rawCodec{})),
 		)
 		if err != nil {
 			return nil, err
 		}
-		senders[index] = func(body []byte) error {
+		senders[index] = func(message message) error {
 			ctx, cancel := context.WithTimeout(metadata.NewOutgoingContext(context.Background(), sent), requestTimeout)
 			defer cancel()
+			if to.eachHeader != "" {
+				ctx = metadata.AppendToOutgoingContext(ctx, to.eachHeader, message.value)
+			}
 			var answer []byte
-			return connection.Invoke(ctx, path, &body, &answer)
+			return connection.Invoke(ctx, to.path, &message.body, &answer)
 		}
 	}
 	return senders, nil
 }
 
-func openHTTP(address, path string, headers map[string]string, connections int) ([]send, error) {
+func openHTTP(to target, connections int) ([]send, error) {
 	// HTTP/1.1 has one request at a time on a connection, so there are as many connections as callers.
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1024, DisableCompression: true}, Timeout: requestTimeout}
-	post := func(body []byte) error {
-		request, err := http.NewRequest(http.MethodPost, "http://"+address+path, bytes.NewReader(body))
+	post := func(message message) error {
+		request, err := http.NewRequest(http.MethodPost, "http://"+to.address+to.path, bytes.NewReader(message.body))
 		if err != nil {
 			return err
 		}
 		request.Header.Set("content-type", "application/json")
-		for name, value := range headers {
+		for name, value := range to.headers {
 			request.Header.Set(name, value)
+		}
+		if to.eachHeader != "" {
+			request.Header.Set(to.eachHeader, message.value)
 		}
 		answer, err := client.Do(request)
 		if err != nil {
@@ -182,13 +206,35 @@ func openHTTP(address, path string, headers map[string]string, connections int) 
 	return slices.Repeat([]send{post}, connections), nil
 }
 
-func readBodies(name string) ([][]byte, error) {
+// readMessages reads the bodies, and a value for each of them where there is a file of values.
+func readMessages(bodyFile, valueFile string) ([]message, error) {
+	bodies, err := readRecords(bodyFile)
+	if err != nil {
+		return nil, err
+	}
+	values := make([][]byte, len(bodies))
+	if valueFile != "" {
+		if values, err = readRecords(valueFile); err != nil {
+			return nil, err
+		}
+		if len(values) != len(bodies) {
+			return nil, fmt.Errorf("%d values for %d messages", len(values), len(bodies))
+		}
+	}
+	messages := make([]message, len(bodies))
+	for index := range bodies {
+		messages[index] = message{bodies[index], string(values[index])}
+	}
+	return messages, nil
+}
+
+func readRecords(name string) ([][]byte, error) {
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	var bodies [][]byte
+	var records [][]byte
 	for reader := bufio.NewReader(file); ; {
 		var length uint32
 		if err := binary.Read(reader, binary.BigEndian, &length); errors.Is(err, io.EOF) {
@@ -196,16 +242,16 @@ func readBodies(name string) ([][]byte, error) {
 		} else if err != nil {
 			return nil, err
 		}
-		body := make([]byte, length)
-		if _, err := io.ReadFull(reader, body); err != nil {
+		record := make([]byte, length)
+		if _, err := io.ReadFull(reader, record); err != nil {
 			return nil, err
 		}
-		bodies = append(bodies, body)
+		records = append(records, record)
 	}
-	if len(bodies) == 0 {
-		return nil, fmt.Errorf("%s holds no messages", name)
+	if len(records) == 0 {
+		return nil, fmt.Errorf("%s holds nothing", name)
 	}
-	return bodies, nil
+	return records, nil
 }
 
 func parseHeaders(text string) map[string]string {

@@ -5,15 +5,21 @@ safe to repeat are repeated. `call_context` passes deadline and request id of an
 made while it is handled.
 """
 
-from ridehail_clients._async.api_proxy import AsyncRoutestatsClient, AsyncZoneInfoClient
+from ridehail_clients._async.api_proxy import AsyncLaunchClient, AsyncRoutestatsClient, AsyncZoneInfoClient
 from ridehail_clients._async.eulas import AsyncEulasClient, AsyncPassengerEulasClient
 from ridehail_clients._async.eulas_flow import AsyncEulasFlow
 from ridehail_clients._async.order_core import AsyncOrderCoreClient
+from ridehail_clients._async.order_poller import AsyncOrderPoller
+from ridehail_clients._async.order_provider import AsyncOrderProviderClient
+from ridehail_clients._async.order_state import AsyncOrderStateClient, AsyncPassengerOrderStateClient
 from ridehail_clients._async.toll_roads import AsyncPassengerTollRoadsClient, AsyncTollRoadsClient
-from ridehail_clients._sync.api_proxy import RoutestatsClient, ZoneInfoClient
+from ridehail_clients._sync.api_proxy import LaunchClient, RoutestatsClient, ZoneInfoClient
 from ridehail_clients._sync.eulas import EulasClient, PassengerEulasClient
 from ridehail_clients._sync.eulas_flow import EulasFlow
 from ridehail_clients._sync.order_core import OrderCoreClient
+from ridehail_clients._sync.order_poller import OrderPoller
+from ridehail_clients._sync.order_provider import OrderProviderClient
+from ridehail_clients._sync.order_state import OrderStateClient, PassengerOrderStateClient
 from ridehail_clients._sync.toll_roads import PassengerTollRoadsClient, TollRoadsClient
 from ridehail_clients.channel import open_async_channel, open_sync_channel
 from ridehail_clients.errors import (
@@ -32,6 +38,7 @@ from ridehail_clients.errors import (
     NeighbourUnavailable,
     OrderFieldTypeMismatch,
     OrderNotFound,
+    OrderOwnerMismatch,
     OrderVersionConflict,
     Overloaded,
     PassengerMissing,
@@ -39,6 +46,7 @@ from ridehail_clients.errors import (
     RoadSwitchConflict,
     RoadSwitchNotAllowed,
     ServiceError,
+    ServiceNotFound,
     SessionExpired,
     SessionInvalid,
     SessionMissing,
@@ -66,6 +74,29 @@ from ridehail_clients.models import (
     RouteStats,
     ZoneInfo,
 )
+from ridehail_clients.order_cards import (
+    CardPart,
+    OrderCard,
+    PartInvalid,
+    PolledPart,
+    PollingPauses,
+    PollReport,
+)
+from ridehail_clients.orders_state import (
+    AllowedChanges,
+    KnownOrder,
+    Launch,
+    LaunchEulas,
+    LaunchKnownOrder,
+    LaunchOrder,
+    MlutpOrdersState,
+    OrdersState,
+    OrdersStateAndPolicy,
+    OrderState,
+    PollingPolicy,
+    UpdateStatus,
+    Upstream,
+)
 from ridehail_clients.retry import RetryPolicy
 from ridehail_clients.road_fallback import RoadCache
 from ridehail_clients.tickets import TicketSource, static_ticket, ticket_from_env
@@ -74,16 +105,23 @@ __all__ = [
     "ERRORS_BY_REASON",
     "ActiveOrder",
     "ActiveOrders",
+    "AllowedChanges",
     "AsyncEulasClient",
     "AsyncEulasFlow",
+    "AsyncLaunchClient",
     "AsyncOrderCoreClient",
+    "AsyncOrderPoller",
+    "AsyncOrderProviderClient",
+    "AsyncOrderStateClient",
     "AsyncPassengerEulasClient",
+    "AsyncPassengerOrderStateClient",
     "AsyncPassengerTollRoadsClient",
     "AsyncRoutestatsClient",
     "AsyncTollRoadsClient",
     "AsyncZoneInfoClient",
     "CallTimedOut",
     "CallerNotAllowed",
+    "CardPart",
     "ClientClosed",
     "DatabaseUnavailable",
     "DeadlineExceeded",
@@ -105,19 +143,40 @@ __all__ = [
     "JsonInput",
     "JsonObject",
     "JsonValue",
+    "KnownOrder",
+    "Launch",
+    "LaunchClient",
+    "LaunchEulas",
+    "LaunchKnownOrder",
+    "LaunchOrder",
+    "MlutpOrdersState",
     "NeighbourUnavailable",
+    "OrderCard",
     "OrderCoreClient",
     "OrderFieldTypeMismatch",
     "OrderFields",
     "OrderInfo",
     "OrderNotFound",
+    "OrderOwnerMismatch",
+    "OrderPoller",
+    "OrderProviderClient",
     "OrderRoad",
     "OrderRoads",
+    "OrderState",
+    "OrderStateClient",
     "OrderVersionConflict",
+    "OrdersState",
+    "OrdersStateAndPolicy",
     "Overloaded",
+    "PartInvalid",
     "PassengerEulasClient",
     "PassengerMissing",
+    "PassengerOrderStateClient",
     "PassengerTollRoadsClient",
+    "PollReport",
+    "PolledPart",
+    "PollingPauses",
+    "PollingPolicy",
     "PriceChangesOutOfOrder",
     "RefusedDecision",
     "RetryPolicy",
@@ -128,6 +187,7 @@ __all__ = [
     "RoutestatsClient",
     "SaveReport",
     "ServiceError",
+    "ServiceNotFound",
     "SessionExpired",
     "SessionInvalid",
     "SessionMissing",
@@ -138,6 +198,8 @@ __all__ = [
     "TicketWrongDestination",
     "TollRoadsClient",
     "TransportUnavailable",
+    "UpdateStatus",
+    "Upstream",
     "ZoneInfo",
     "ZoneInfoClient",
     "open_async_channel",

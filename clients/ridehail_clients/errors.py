@@ -233,6 +233,21 @@ class EulaNotRejectable(ServiceError):
     REASON = "EULA_NOT_REJECTABLE"
 
 
+class OrderOwnerMismatch(ServiceError):
+    """The order `metadata["order_id"]` is another passenger's than the one it is put or reported for.
+
+    FAILED_PRECONDITION.
+    """
+
+    REASON = "ORDER_OWNER_MISMATCH"
+
+
+class ServiceNotFound(ServiceError):
+    """No service `metadata["service"]` keeps orders. NOT_FOUND."""
+
+    REASON = "SERVICE_NOT_FOUND"
+
+
 ERRORS_BY_REASON: Mapping[str, type[ServiceError]] = MappingProxyType(
     {
         error.REASON: error
@@ -261,6 +276,8 @@ ERRORS_BY_REASON: Mapping[str, type[ServiceError]] = MappingProxyType(
             PriceChangesOutOfOrder,
             EulaNotFound,
             EulaNotRejectable,
+            OrderOwnerMismatch,
+            ServiceNotFound,
         )
     }
 )

@@ -81,12 +81,14 @@ class ActiveOrder:
         status: Where it stands, in the service's own words.
         parts: The current version of each part of the order, by part name. Versions are opaque.
         details: What else the service tells about the order.
+        sequence: The number of the order's latest change, which only grows; 0: the service does not number changes.
     """
 
     orderid: str
     status: str
     parts: dict[str, str]
     details: JsonObject
+    sequence: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,19 @@ from ridehail_clients.contract import service_audience
 from .api_proxy.definition import DEFINITION as API_PROXY
 from .chassis.service_definition import ServiceDefinition
 from .eulas.definition import DEFINITION as EULAS
+from .order_state.definition import DEFINITION as ORDER_STATE
 from .passenger_authorizer.definition import definition as passenger_authorizer
 from .reference.order_core.definition import DEFINITION as ORDER_CORE
+from .reference.order_provider.definition import EATS as EATS_ORDERS
+from .reference.order_provider.definition import GROCERY as GROCERY_ORDERS
 from .toll_roads.definition import DEFINITION as TOLL_ROADS
 
 _SERVICES = (
     TOLL_ROADS,
     ORDER_CORE,
+    EATS_ORDERS,
+    GROCERY_ORDERS,
+    ORDER_STATE,
     EULAS,
     API_PROXY,
 )

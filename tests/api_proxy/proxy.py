@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import grpc
 import yaml
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.message import Message
 from prometheus_client import REGISTRY
 
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
@@ -20,6 +22,7 @@ from tests.support.calls import call
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
 ROUTESTATS = "/ridehail.apiproxy.v1.RoutestatsService/GetRouteStats"
+LAUNCH = "/ridehail.apiproxy.v1.LaunchService/Launch"
 ZONE_INFO = "/ridehail.apiproxy.v1.ZoneInfoService/GetZoneInfo"
 REQUIREMENTS = "ROUTESTATS_EULA_REQUIREMENTS_FOR_CATEGORIES_IN_ZONE"
 ZONE = "tel_aviv"
@@ -38,9 +41,11 @@ def configure(
     timeout_ms: object = 1000,
     retries: object = 0,
     experiment: bool = True,
+    launch: Mapping[str, object] = MappingProxyType({"orders_state": "stage1"}),
 ) -> None:
     """Writes api_proxy's configuration and the experiment."""
     content = {
+        "launch": dict(launch),
         "EULAS_SERVICE_ENABLED": enabled,
         "EULAS_TIMEOUT_MS": timeout_ms,
         "EULAS_RETRIES": retries,
@@ -51,14 +56,23 @@ def configure(
 
 
 def set_experiment(folder: Path, **definition: object) -> None:
-    """Writes the experiment; `default` is its default variant, the rest as flagd has it."""
-    flag = {
+    """Writes the experiment of the tariff filter; `default` is its default variant, the rest as flagd has it."""
+    write_flags(folder, plugin_eulas=flag(**definition))
+
+
+def flag(**definition: object) -> dict[str, object]:
+    """Returns an experiment as the file has it; `default` is its default variant, the rest as flagd has it."""
+    return {
         "state": "ENABLED",
         "variants": {"on": True, "off": False},
         "defaultVariant": definition.pop("default", "off"),
         **definition,
     }
-    (folder / "flags.json").write_text(json.dumps({"flags": {"plugin_eulas": flag}}))
+
+
+def write_flags(folder: Path, **flags: Mapping[str, object]) -> None:
+    """Writes experiments by name."""
+    (folder / "flags.json").write_text(json.dumps({"flags": flags}))
 
 
 def failures() -> dict[str, float]:
@@ -70,6 +84,14 @@ def failures() -> dict[str, float]:
         for sample in metric.samples
         if sample.name.endswith("_total")
     }
+
+
+def json_form(message: Message) -> dict[str, Any]:
+    """Returns a message in JSON, as the gateway prints it."""
+    form: dict[str, Any] = MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    return form
 
 
 @dataclass(frozen=True)
@@ -116,18 +138,38 @@ class Proxy:
         listed: list[dict[str, object]] = MessageToDict(answer)["needAcceptance"]
         return listed
 
+    async def launch(
+        self,
+        body: Mapping[str, object] = MappingProxyType({}),
+        *,
+        uid: str = "uid",
+        timeout: float | None = None,
+        **headers: str,
+    ) -> dict[str, Any]:
+        """Asks what an app asks at its start; request and answer in JSON, as at the gateway."""
+        request = ParseDict(dict(body), api.LaunchRequest())
+        metadata = self.metadata(uid, **headers)
+        answer = api.LaunchResponse.FromString(
+            await call(self.channel, LAUNCH, request, metadata=metadata, timeout=timeout)
+        )
+        return json_form(answer)
+
 
 @asynccontextmanager
-async def serving(*, keys_dir: Path, config_dir: Path, eulas: str) -> AsyncIterator[Proxy]:
+async def serving(
+    *, keys_dir: Path, config_dir: Path, eulas: str, orders: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[Proxy]:
     """Serves api_proxy alone for the length of the block.
 
     Args:
         keys_dir: Key rings.
         config_dir: Configuration.
         eulas: Where eulas is.
+        orders: Where order-core and order-state are; left out: nowhere that answers them.
     """
+    addresses = {"order-core": eulas, "order-state": eulas, **orders, "eulas": eulas}
     running = suite_in_process(
-        database_url="", keys_dir=keys_dir, config_dir=config_dir, services=["api-proxy"], addresses={"eulas": eulas}
+        database_url="", keys_dir=keys_dir, config_dir=config_dir, services=["api-proxy"], addresses=addresses
     )
     async with running as suite, suite.channel() as channel:
         yield Proxy(suite, channel)

@@ -32,6 +32,7 @@ def without(key: str) -> dict[str, object]:
     return {REQUIREMENTS: {ZONE: {"econom": content}}}
 
 
+LAUNCH = {"orders_state": "stage1"}
 _ECONOM = f"{REQUIREMENTS}.{ZONE}.econom"
 # What is wrong, the key that is named, and what is said of it.
 BAD: dict[str, tuple[dict[str, object], str, str]] = {
@@ -68,9 +69,31 @@ BAD: dict[str, tuple[dict[str, object], str, str]] = {
         "'unknown', 'accepted' or 'rejected'",
     ),
     "a status in capitals": (requirement(eula_statuses=["ACCEPTED"]), f"{_ECONOM}.eula_statuses.0", "'accepted'"),
+    "launch in capitals": ({"LAUNCH": {"orders_state": "stage1"}}, "LAUNCH", "Extra inputs"),
+    "launch with nothing": ({"launch": None}, "launch", "valid dictionary"),
+    "a stage of its own": ({"launch": {"orders_state": "stage3"}}, "launch.orders_state", "'stage1' or 'stage2'"),
+    "a stage that is a number": ({"launch": {"orders_state": 1}}, "launch.orders_state", "'stage1' or 'stage2'"),
+    "no stage": ({"launch": {}}, "launch.orders_state", "Field required"),
+    "an unknown key of launch": ({"launch": LAUNCH | {"timeout_ms": 1}}, "launch.timeout_ms", "Extra inputs"),
+    "providers without time": (
+        {"launch": LAUNCH | {"provider_timeout_ms": 0}},
+        "launch.provider_timeout_ms",
+        "greater than or equal to 1",
+    ),
+    "endless time for order_state": (
+        {"launch": LAUNCH | {"order_state_timeout_ms": 10_001}},
+        "launch.order_state_timeout_ms",
+        "less than or equal to 10000",
+    ),
+    "broken time for order_state": (
+        {"launch": LAUNCH | {"order_state_timeout_ms": 0.5}},
+        "launch.order_state_timeout_ms",
+        "valid integer",
+    ),
     "one status, not in a list": (requirement(eula_statuses="accepted"), f"{_ECONOM}.eula_statuses", "valid list"),
 }
 WHOLE: dict[str, Any] = {
+    "launch": LAUNCH,
     "EULAS_SERVICE_ENABLED": True,
     "EULAS_TIMEOUT_MS": 100,
     "EULAS_RETRIES": 1,
@@ -109,6 +132,7 @@ def test_nothing_may_be_left_out(tmp_path: Path, missing: str) -> None:
         requirement(eula_statuses=[], is_eula_required=False),
         requirement(eula_statuses=["unknown", "accepted", "rejected", "accepted"]),
         {REQUIREMENTS: {ZONE: {}}},
+        {"launch": {"orders_state": "stage2", "provider_timeout_ms": 1, "order_state_timeout_ms": 10_000}},
     ],
 )
 def test_the_limits_themselves_are_fine(tmp_path: Path, changes: dict[str, object]) -> None:

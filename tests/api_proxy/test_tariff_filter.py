@@ -103,6 +103,7 @@ class ScriptedStatuses:
 def config(*, enabled: bool = True, **tariffs: EulaRequirement) -> ApiProxyConfig:
     return ApiProxyConfig.model_validate(
         {
+            "launch": {"orders_state": "stage1"},
             "EULAS_SERVICE_ENABLED": enabled,
             "EULAS_TIMEOUT_MS": 100,
             "EULAS_RETRIES": 2,

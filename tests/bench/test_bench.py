@@ -65,7 +65,7 @@ def test_a_request_that_fails_fails_the_measurement(loadgen: Path, tmp_path: Pat
 def test_an_unknown_case_is_refused_with_those_that_there_are() -> None:
     ended = bench("nonsense")
     assert ended.returncode == 2
-    assert "no case 'nonsense'; there are: retrieve, batch, sizes, check-eulas, list-eulas" in ended.stderr
+    assert "no case 'nonsense'; there are: retrieve, batch, sizes, check-eulas, list-eulas, poll-orders" in ended.stderr
 
 
 def test_without_go_it_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from ridehail.common.v1 import options_pb2
+from ridehail_clients import InvalidRequest
 from ridehail_clients.contract import method_contract, service_audience
 from ridehail_servers import resources, suite
 from ridehail_servers.chassis.access import AccessPolicy
@@ -128,9 +130,11 @@ async def test_with_a_ticket_for_another_service_no_handler_is_reached(recorded_
     found = await outcomes(
         recorded_suite, BY_TICKET, lambda rpc: recorded_suite.metadata(a_caller_of(rpc), another(rpc.service))
     )
+    # Of services that share a contract the first one answers what is meant for none of them.
+    answering = {rpc.name: rpc.service for rpc in reversed(BY_TICKET)}
     assert found == {
-        rpc.name: (grpc.StatusCode.UNAUTHENTICATED, "TICKET_WRONG_DESTINATION", {"service": rpc.service})
-        for rpc in BY_TICKET
+        name: (grpc.StatusCode.UNAUTHENTICATED, "TICKET_WRONG_DESTINATION", {"service": service})
+        for name, service in answering.items()
     }
     assert recorded_suite.reached == []
 
@@ -167,15 +171,18 @@ async def test_of_two_tickets_no_bad_one_hides_behind_a_good_one(recorded_suite:
 
 
 async def test_every_listed_caller_reaches_the_handler_or_its_validation(recorded_suite: RecordedSuite) -> None:
+    reached = []
     for rpc in BY_TICKET:
         for caller in sorted(POLICY.methods[rpc.name]):
             metadata = (*recorded_suite.metadata(caller, rpc.service), ("x-yandex-uid", "uid"))
-            # An empty request breaks the rules of each of these contracts, which are checked after the caller is.
-            error = await failure_of(recorded_suite.channel, rpc.path, metadata=metadata)
-            assert error.reason == "INVALID_REQUEST"
+            # An empty request breaks the rules of most contracts, which are checked after the caller is.
+            with suppress(InvalidRequest):
+                await call(recorded_suite.channel, rpc.path, metadata=metadata)
+                reached.append(rpc.name)
     for rpc in BY_GATEWAY_KEY:
         await call(recorded_suite.channel, rpc.path, metadata=(("x-ya-gateway-key", recorded_suite.gateway_key),))
-    assert recorded_suite.reached == [rpc.name for rpc in BY_GATEWAY_KEY]
+        reached.append(rpc.name)
+    assert recorded_suite.reached == reached
 
 
 async def test_health_and_reflection_are_open_to_all(recorded_suite: RecordedSuite) -> None:

@@ -13,6 +13,9 @@ from typing import Any
 
 import ridehail_clients
 
+# What the constructors of some clients need beside the target.
+REQUIRED: dict[str, dict[str, Any]] = {"OrderProviderClient": {"service": "eats-orders"}}
+
 
 @dataclass(frozen=True)
 class Opened:
@@ -53,7 +56,7 @@ class Flavour:
     ) -> Any:  # whatever the method returns
         """Opens a client, calls one of its methods, closes the client."""
         # On a busy machine an attempt of a tenth of a second would now and then be one too many.
-        options = {"attempt_timeout": 30.0} | options
+        options = {"attempt_timeout": 30.0} | REQUIRED.get(client, {}) | options
         client_class = self.client_class(client)
         if self.name == "asyncio":
             async with client_class(target, **options) as opened:
@@ -69,7 +72,7 @@ class Flavour:
     async def opened(self, target: str, client: str, **options: Any) -> AsyncIterator[Opened]:
         """Opens a client for the length of the block, whose calls may overlap."""
         threads = None if self.name == "asyncio" else ThreadPoolExecutor(1000)
-        opened = Opened(self.client_class(client)(target, **options), threads)
+        opened = Opened(self.client_class(client)(target, **REQUIRED.get(client, {}) | options), threads)
         try:
             yield opened
         finally:

@@ -13,7 +13,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import Default
 
 from ridehail.common.v1 import error_reason_pb2
-from ridehail_clients import EulaDecision, EulaFilter, EulaState
+from ridehail_clients import EulaDecision, EulaFilter, EulaState, KnownOrder
 
 DESCRIPTORS = Path(error_reason_pb2.__file__).parents[2] / "descriptors.binpb"
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, 890123, tzinfo=UTC)
@@ -29,6 +29,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "OrderCoreService/SetOrderFields": {"order_id": "order", "set": {"order.status": "driving"}},
     "OrderCoreService/GetOrderInfo": {"order_id": "order"},
     "OrderCoreService/ListActiveOrders": {"yandex_uid": "uid"},
+    "OrderProviderService/PutOrder": {"orderid": "order", "yandex_uid": "uid", "status": "cooking"},
+    "OrderProviderService/ListActiveOrders": {"yandex_uid": "uid"},
     "EulasService/ListEulas": {"yandex_uid": "uid", "filter": EulaFilter.SIGNED},
     "EulasService/SaveEulas": {"yandex_uid": "uid", "eulas": [EulaDecision("surge_il", EulaState.ACCEPTED)]},
     "EulasService/CheckEulas": {"yandex_uid": "uid", "eula_types": ["surge"]},
@@ -36,6 +38,17 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "PassengerEulasService/SaveEulas": {"eulas": [EulaDecision("surge_il", EulaState.ACCEPTED)]},
     "RoutestatsService/GetRouteStats": {"zone_name": "tel_aviv", "tariffs": ["econom"]},
     "ZoneInfoService/GetZoneInfo": {"zone_name": "tel_aviv"},
+    "LaunchService/Launch": {"supported_services": ["taxi"]},
+    "OrderStateService/GetOrdersState": {"yandex_uid": "uid", "supported_services": ["taxi"]},
+    "OrderStateService/GetServiceOrdersState": {"service": "eats", "yandex_uid": "uid"},
+    "OrderStateService/ReportOrderParts": {
+        "service": "eats",
+        "orderid": "order",
+        "yandex_uid": "uid",
+        "sequence": 1,
+        "parts": {"fast_info": "1"},
+    },
+    "PassengerOrderStateService/PollOrdersState": {"known_orders": [KnownOrder("order", "taxi")]},
 }
 
 

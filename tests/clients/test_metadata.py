@@ -12,7 +12,13 @@ from tests.clients.scripted_server import ScriptedServer
 
 SAVE_OFFER = ("TollRoadsClient", "save_offer")
 EXAMPLE = {"offer_id": "offer"}
-DESTINATIONS = {"TollRoadsClient": "toll-roads", "OrderCoreClient": "order-core", "EulasClient": "eulas"}
+DESTINATIONS = {
+    "TollRoadsClient": "toll-roads",
+    "OrderCoreClient": "order-core",
+    "OrderProviderClient": "eats-orders",
+    "OrderStateClient": "order-state",
+    "EulasClient": "eulas",
+}
 PASSENGER = [rpc for rpc in all_rpcs() if method_contract(rpc.descriptor).audience == options_pb2.AUDIENCE_PASSENGER]
 INTERNAL = [rpc for rpc in all_rpcs() if rpc not in PASSENGER]
 

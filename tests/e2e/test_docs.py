@@ -59,10 +59,17 @@ def environment(demo_suite: RunningCommand, grpcurl_if_any: Grpcurl | None) -> d
     """The newcomer's shell."""
     data_dir = str(demo_suite.data_dir)
     ticket = cli("ticket", "--src", "api-proxy", "--dst", "toll-roads", "--data-dir", data_dir).stdout.strip()
+    session = cli("token", "--uid", "4000000001", "--data-dir", data_dir).stdout.strip()
     path = os.environ["PATH"]
     if grpcurl_if_any is not None:
         path = f"{grpcurl_if_any.program.parent}{os.pathsep}{path}"
-    return {**os.environ, "RIDEHAIL_DATA_DIR": data_dir, "RIDEHAIL_TICKET": ticket, "PATH": path}
+    return {
+        **os.environ,
+        "RIDEHAIL_DATA_DIR": data_dir,
+        "RIDEHAIL_TICKET": ticket,
+        "RIDEHAIL_SESSION": session,
+        "PATH": path,
+    }
 
 
 def placed(text: str, suite: RunningCommand) -> str:

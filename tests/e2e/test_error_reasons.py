@@ -18,6 +18,8 @@ from ridehail.eulas.v1 import eulas_api_pb2 as eulas
 from ridehail.eulas.v1 import eulas_pb2
 from ridehail.ordercore.v1 import order_core_api_pb2 as order_core
 from ridehail.ordercore.v1 import order_core_api_pb2_grpc
+from ridehail.orderstate.v1 import order_state_api_pb2 as order_state
+from ridehail.orderstate.v1 import order_state_api_pb2_grpc
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
 from ridehail.tollroads.v1 import toll_roads_api_pb2_grpc
 from ridehail_clients import JsonObject
@@ -26,7 +28,7 @@ from ridehail_servers.chassis.tickets import TicketIssuer
 from tests.support.error_catalogue import catalogue
 from tests.support.order_core_between import down, order_core_between
 from tests.support.suite_in_process import suite_in_process, until
-from tests.support.world import PASSENGER, TOLL_ROADS, Seen, World, behind_a_gateway
+from tests.support.world import ORDER_STATE, PASSENGER, TOLL_ROADS, Seen, World, behind_a_gateway
 
 HTTP_STATUS = {
     "INVALID_ARGUMENT": 400,
@@ -188,6 +190,25 @@ async def price_changes_out_of_order(world: World) -> tuple[Seen, Seen]:
     return await switchable()(world)
 
 
+async def order_owner_mismatch(world: World) -> tuple[Seen, Seen]:
+    def report(yandex_uid: str) -> order_state.ReportOrderPartsRequest:
+        return order_state.ReportOrderPartsRequest(
+            service="eats", orderid="order", yandex_uid=yandex_uid, sequence=1, parts={"full_info": "1"}
+        )
+
+    headers = world.ticket("eats-orders", "order-state")
+    async with world.suite.channel() as channel:
+        report_order_parts = order_state_api_pb2_grpc.OrderStateServiceStub(channel).ReportOrderParts
+        await report_order_parts(report("400"), metadata=tuple(headers.items()))
+    return await world.native(f"{ORDER_STATE}/ReportOrderParts", report("401"), headers)
+
+
+async def service_not_found(world: World) -> tuple[Seen, Seen]:
+    request = order_state.GetServiceOrdersStateRequest(service="laundry", yandex_uid="400")
+    headers = world.ticket(destination="order-state")
+    return await world.both(f"{ORDER_STATE}/GetServiceOrdersState", "/v1/laundry/orders/state", request, headers)
+
+
 async def answer_refused(world: World, eula_id: str, status: str) -> tuple[Seen, Seen]:
     decision = eulas_pb2.EulaDecision(eula_id=eula_id, status=status)
     request = eulas.SaveEulasRequest(yandex_uid="400", eulas=[decision])
@@ -208,6 +229,8 @@ SCENARIOS: dict[str, Callable[[World], Awaitable[tuple[Seen, Seen | None]]]] = {
     "SESSION_EXPIRED": lambda world: world.switch(world.session(now=datetime.now(UTC) - timedelta(hours=2))),
     "GATEWAY_KEY_INVALID": gateway_key_invalid,
     "ORDER_NOT_FOUND": lambda world: world.retrieve(world.ticket()),
+    "ORDER_OWNER_MISMATCH": order_owner_mismatch,
+    "SERVICE_NOT_FOUND": service_not_found,
     "ORDER_VERSION_CONFLICT": lambda world: world.set_fields(expected_version=2, unset=["a"]),
     "ORDER_FIELD_TYPE_MISMATCH": lambda world: world.set_fields(increment={"order.status": 1}),
     "ROAD_SWITCH_NOT_ALLOWED": switchable(can_switch_road=False),

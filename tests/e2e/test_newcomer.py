@@ -6,6 +6,7 @@ By grpcurl, by curl, by the client library; against `up`, `up --workers 2`, and 
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import urllib.request
 from collections.abc import Iterator
@@ -79,13 +80,19 @@ def split(stack: ExitStack, data_dir: Path) -> Deployment:
         stack.callback(running.stop)
         return running
 
-    services = {name: serve(name) for name in ("order-core", "eulas", "passenger-authorizer")}
-    environment["RIDEHAIL_ADDRESSES"] = " ".join(f"{name}={one.ready['grpc']}" for name, one in services.items())
-    services |= {name: serve(name) for name in ("toll-roads", "api-proxy")}
+    services: dict[str, RunningCommand] = {}
+    # Those that call nobody first, then those that call them, and so on.
+    while waiting := [one for one in SERVICES.values() if one.name not in services]:
+        ready = [one.name for one in waiting if services.keys() >= set(one.neighbours)]
+        assert ready, "services that need each other before they start"
+        services |= {name: serve(name) for name in ready}
+        environment["RIDEHAIL_ADDRESSES"] = " ".join(f"{name}={one.ready['grpc']}" for name, one in services.items())
     worker = start(["worker", "toll-roads", "--metrics-port", "0"], data_dir / "worker.out", environment=environment)
     stack.callback(worker.stop)
-    assert services.keys() == SERVICES.keys()
     internal_port = gateway(stack, data_dir, {name: service.ready["grpc"] for name, service in services.items()})
+    # All drain at once; one by one it would take most of a minute.
+    for service in services.values():
+        stack.callback(service.process.send_signal, signal.SIGINT)
     return Deployment(services["toll-roads"].ready["grpc"], f"127.0.0.1:{internal_port}", data_dir)
 
 

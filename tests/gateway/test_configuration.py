@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,11 +69,16 @@ def http_filter(config: dict[str, Any], listener: str, kind: str) -> dict[str, A
 
 
 def described_services() -> Iterator[tuple[descriptor_pb2.ServiceDescriptorProto, str, int]]:
-    """Yields every service of the descriptor set, with its full name and its audience."""
+    """Yields every service of the descriptor set, with its full name and its audience, but what the gateway leaves out.
+
+    That is what several services of the suite serve: it could not tell them apart.
+    """
+    served = Counter(it.descriptor.full_name for one in suite.SERVICES.values() for it in one.contracts)
     files = descriptor_pb2.FileDescriptorSet.FromString(default_descriptor_set().read_bytes()).file
     for file in files:
         for service in file.service:
-            yield service, f"{file.package}.{service.name}", service.options.Extensions[options_pb2.audience]
+            if served[f"{file.package}.{service.name}"] <= 1:
+                yield service, f"{file.package}.{service.name}", service.options.Extensions[options_pb2.audience]
 
 
 def described_bindings(method: descriptor_pb2.MethodDescriptorProto) -> int:

@@ -8,12 +8,14 @@ from dataclasses import replace
 import pytest
 from google.protobuf.descriptor import FileDescriptor
 
+from ridehail.orderprovider.v1 import order_provider_api_pb2
 from ridehail_servers.chassis.service_definition import Contract, ServiceDefinition
 from ridehail_servers.gateway.routes import (
     AuthorizerMissing,
     AuthorizerRoute,
     BindingConflict,
     HttpBinding,
+    SharedContract,
     gateway_routes,
     path_template_regex,
 )
@@ -91,6 +93,34 @@ def test_two_methods_may_not_claim_the_same_requests(
     clash = replace(others[-1], name="twin", contracts=(Contract(twin, lambda *_: None),))
     with pytest.raises(BindingConflict, match="POST /sample/v1/things is bound to both"):
         gateway_routes([*others, clash, authorizer])
+
+
+def test_a_contract_that_several_services_serve_has_no_route(definitions: list[ServiceDefinition]) -> None:
+    provider = order_provider_api_pb2.DESCRIPTOR.services_by_name["OrderProviderService"]
+    eats, grocery = (
+        replace(definitions[0], name=name, contracts=(Contract(provider, lambda *_: None),))
+        for name in ("eats-orders", "grocery-orders")
+    )
+    # One of them alone has.
+    assert provider.full_name in gateway_routes([eats, *definitions]).internal.services
+    assert gateway_routes([eats, *definitions, grocery]) == gateway_routes(definitions)
+
+
+@pytest.mark.parametrize(
+    "contract",
+    ["ridehail.tollroads.v1.TollRoadsService", "ridehail.gatewaysample.v1.PassengerSampleService"],
+)
+def test_what_is_called_by_the_gateway_only_one_service_may_serve(
+    definitions: list[ServiceDefinition], contract: str
+) -> None:
+    (served,) = (
+        replace(one, name="twin", contracts=(it,))
+        for one in definitions
+        for it in one.contracts
+        if it.descriptor.full_name == contract
+    )
+    with pytest.raises(SharedContract, match=contract):
+        gateway_routes([*definitions, served])
 
 
 def test_a_suite_whose_passengers_nobody_would_judge_has_no_gateway(definitions: list[ServiceDefinition]) -> None:

@@ -13,14 +13,12 @@ from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 
 from ridehail_clients.json_values import from_struct, to_struct
+from ridehail_servers.chassis.documents import DEEPEST, JsonObject, JsonValue
 from ridehail_servers.chassis.errors import DomainError, InvalidRequest
 from ridehail_servers.reference.order_core.document import (
     ABSENT,
-    DEEPEST,
     LARGEST_WHOLE,
     Absence,
-    JsonObject,
-    JsonValue,
     new_document,
     select,
     value_at,

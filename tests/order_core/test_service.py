@@ -273,12 +273,26 @@ async def test_the_orders_under_way_are_listed(client: AsyncOrderCoreClient, rid
         status="driving",
         parts={"order": "4", "route": "2"},
         details={"tariff": "comfort", "seats": [1, 2]},
+        sequence=4,
     )
     assert listed == ActiveOrders(
-        orders=(first, ActiveOrder(orderid="young", status="", parts={}, details={})),
+        orders=(first, ActiveOrder(orderid="young", status="", parts={}, details={}, sequence=1)),
         can_make_more_orders=None,
         no_more_orders_reason=None,
     )
+
+
+async def test_every_change_raises_the_sequence_that_the_list_tells(client: AsyncOrderCoreClient, ride: str) -> None:
+    async def sequence() -> int:
+        (order,) = (await client.list_active_orders(yandex_uid="uid")).orders
+        return order.sequence
+
+    told = [await sequence()]
+    for changes in ({"set": {"parts.route": "3"}}, {"increment": {"order.version": 5}}, {"call_processing": True}):
+        version = await client.set_order_fields(order_id=ride, **changes)
+        told.append(await sequence())
+        assert told[-1] == version
+    assert told == sorted(set(told))
 
 
 async def test_an_order_that_ends_leaves_the_list(client: AsyncOrderCoreClient, ride: str) -> None:

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 
 from ridehail_servers import resources
 from ridehail_servers.chassis import migrations
-from ridehail_servers.reference.order_core.document import JsonObject, JsonValue, new_document
+from ridehail_servers.chassis.documents import JsonObject, JsonValue
+from ridehail_servers.reference.order_core.document import new_document
 from ridehail_servers.reference.order_core.statuses import FINAL_STATUSES
 from ridehail_servers.reference.order_core.store import OrderRow, OrderStore
 from tests.order_core.test_document import documents
@@ -121,7 +122,10 @@ async def test_the_list_reads_nothing_but_the_orders_under_way(running: SuiteInP
         await connection.execute("SELECT pg_stat_force_next_flush()")
 
     assert [row.order_id for row in listed] == ["order"]
-    scans = await running.rows("SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'orders_active_idx'")
+    scans = await running.rows(
+        "SELECT idx_scan FROM pg_stat_user_indexes"
+        " WHERE schemaname = 'order_core' AND indexrelname = 'orders_active_idx'"
+    )
     assert scans == [(1,)]
 
 

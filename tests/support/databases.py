@@ -12,15 +12,16 @@ from pathlib import Path
 import psycopg
 from psycopg import conninfo, sql
 
-from ridehail_servers import resources, suite
+from ridehail_servers import suite
 from ridehail_servers.chassis import migrations
 
-SCHEMAS = tuple(definition.schema for definition in suite.SERVICES.values() if definition.schema is not None)
+_FOLDERS = {it.schema: it.migrations_folder for it in suite.SERVICES.values() if it.schema is not None}
+SCHEMAS = tuple(_FOLDERS)
 
 
 def migrations_of(schema: str) -> Path:
     """Returns the folder of a schema's migrations."""
-    return resources.folder("migrations") / schema
+    return _FOLDERS[schema]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A server between toll_roads and order_core that passes calls on, and fails where a test wants it to."""
+"""A server between a service and its neighbour that passes calls on, and fails where a test wants it to."""
 
 from __future__ import annotations
 
@@ -66,11 +66,12 @@ class OrderCoreBetween:
 
 
 @asynccontextmanager
-async def order_core_between(target: Callable[[], str]) -> AsyncIterator[OrderCoreBetween]:
+async def order_core_between(target: Callable[[], str], *, service: str = SERVICE) -> AsyncIterator[OrderCoreBetween]:
     """Serves for the length of the block.
 
     Args:
-        target: Returns where order_core is, once calls come.
+        target: Returns where the neighbour is, once calls come.
+        service: The gRPC service of the neighbour.
     """
     between = OrderCoreBetween()
     server = grpc.aio.server()
@@ -82,7 +83,7 @@ async def order_core_between(target: Callable[[], str]) -> AsyncIterator[OrderCo
         metadata = [(key, value) for key, value in context.invocation_metadata() or () if key.startswith("x-")]
 
         async def forward() -> bytes:
-            stub: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channels[0].unary_unary(f"/{SERVICE}/{method}")
+            stub: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channels[0].unary_unary(f"/{service}/{method}")
             return bytes(await stub(request, metadata=metadata, timeout=10))
 
         between.calls.append(method)
@@ -98,8 +99,8 @@ async def order_core_between(target: Callable[[], str]) -> AsyncIterator[OrderCo
 
     class Handlers(grpc.GenericRpcHandler):
         def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes] | None:
-            service, _, method = details.method.lstrip("/").partition("/")
-            if service != SERVICE:
+            called, _, method = details.method.lstrip("/").partition("/")
+            if called != service:
                 return None  # health is not its own
 
             async def behaviour(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:

@@ -85,9 +85,10 @@ async def suite_in_process(
     services: Sequence[str] = tuple(suite.SERVICES),
     addresses: dict[str, str] | None = None,
     clock: Clock = system_clock,
+    port: int = 0,
 ) -> AsyncIterator[SuiteInProcess]:
-    """Runs services for the length of the block."""
-    with reserve("127.0.0.1", 0) as reserved:
+    """Runs services for the length of the block, at a port; 0: any free one."""
+    with reserve("127.0.0.1", port) as reserved:
         port = reserved.getsockname()[1]
         address = f"127.0.0.1:{port}"
         settings = ProcessSettings(

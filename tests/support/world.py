@@ -32,6 +32,7 @@ from tests.support.suite_in_process import SuiteInProcess
 TOLL_ROADS = "/ridehail.tollroads.v1.TollRoadsService"
 PASSENGER = "/ridehail.tollroads.v1.PassengerTollRoadsService"
 ORDER_CORE = "/ridehail.ordercore.v1.OrderCoreService"
+ORDER_STATE = "/ridehail.orderstate.v1.OrderStateService"
 
 
 @dataclass
@@ -122,8 +123,11 @@ class World:
         )
 
     async def order_core(self, method: str, request: Any) -> tuple[Seen, Seen]:
-        """A call of order_core that fails; it has no JSON form, so gRPC goes through the gateway as well."""
-        path, headers = f"{ORDER_CORE}/{method}", self.ticket("admin", "order-core")
+        """A call of order_core that fails."""
+        return await self.native(f"{ORDER_CORE}/{method}", request, self.ticket("admin", "order-core"))
+
+    async def native(self, path: str, request: Any, headers: Mapping[str, str]) -> tuple[Seen, Seen]:
+        """A call that fails and has no JSON form, so gRPC goes through the gateway as well."""
         internal = f"127.0.0.1:{self.gateway.internal_port}"
         return (
             await self.grpc(path, request, headers),

@@ -9,6 +9,7 @@ from ridehail.ordercore.v1 import order_core_api_pb2 as api
 from ridehail.ordercore.v1 import order_core_api_pb2_grpc as api_grpc
 from ridehail_clients._async.service_client import AsyncInternalClient
 from ridehail_clients._messages import order_core as messages
+from ridehail_clients._messages import order_provider as provider_messages
 from ridehail_clients.call_metadata import Metadata
 from ridehail_clients.json_values import JsonInput
 from ridehail_clients.models import ActiveOrders, OrderFields, OrderInfo
@@ -166,4 +167,4 @@ class AsyncOrderCoreClient(AsyncInternalClient):
         """
         request = api.ListActiveOrdersRequest(yandex_uid=yandex_uid)
         answer = await self._transport.call(self._stub.ListActiveOrders, request, timeout=timeout, metadata=metadata)
-        return messages.active_orders(answer)
+        return provider_messages.active_orders(answer)

@@ -33,7 +33,7 @@ class AsyncServiceClient(ABC):
         attempt_timeout: Seconds for one attempt; None: each method's own, from its contract.
     """
 
-    service_name: ClassVar[str]
+    service_name: str
     service: ClassVar[ServiceDescriptor]
 
     def __init__(

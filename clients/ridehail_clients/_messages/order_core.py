@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ridehail.ordercore.v1 import order_core_api_pb2 as api
-from ridehail.orderprovider.v1.order_provider_pb2 import ActiveOrder as ActiveOrderMessage
 from ridehail_clients._messages.fields import to_strings
 from ridehail_clients.json_values import JsonInput, from_struct, to_list, to_struct, to_value
-from ridehail_clients.models import ActiveOrder, ActiveOrders, OrderFields, OrderInfo
+from ridehail_clients.models import OrderFields, OrderInfo
 
 
 def put_order_request(*, order_id: str, yandex_uid: str, document: Mapping[str, JsonInput]) -> api.PutOrderRequest:
@@ -55,22 +54,4 @@ def order_info(answer: api.GetOrderInfoResponse) -> OrderInfo:
         yandex_uid=answer.yandex_uid,
         status=answer.status,
         sharing_key=answer.sharing_key,
-    )
-
-
-def active_orders(answer: api.ListActiveOrdersResponse) -> ActiveOrders:
-    """Reads the answer of ListActiveOrders."""
-    return ActiveOrders(
-        orders=tuple(_active_order(one) for one in answer.orders),
-        can_make_more_orders=answer.can_make_more_orders if answer.HasField("can_make_more_orders") else None,
-        no_more_orders_reason=answer.no_more_orders_reason if answer.HasField("no_more_orders_reason") else None,
-    )
-
-
-def _active_order(message: ActiveOrderMessage) -> ActiveOrder:
-    return ActiveOrder(
-        orderid=message.orderid,
-        status=message.status,
-        parts=dict(message.parts),
-        details=from_struct(message.details),
     )

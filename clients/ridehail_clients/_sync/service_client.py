@@ -34,7 +34,7 @@ class ServiceClient(ABC):
         attempt_timeout: Seconds for one attempt; None: each method's own, from its contract.
     """
 
-    service_name: ClassVar[str]
+    service_name: str
     service: ClassVar[ServiceDescriptor]
 
     def __init__(

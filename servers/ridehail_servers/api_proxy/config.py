@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -56,14 +56,32 @@ class Patience:
         return self.attempt_s * self.attempts
 
 
+class LaunchConfig(BaseModel):
+    """How launch learns of riders' orders.
+
+    Attributes:
+        orders_state: `stage1`: launch asks the services that keep orders, and hands order_state what they answer;
+            `stage2`: order_state asks them itself.
+        provider_timeout_ms: Milliseconds for each service that keeps orders to answer; they are asked all at once.
+        order_state_timeout_ms: Milliseconds for order_state to answer.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    orders_state: Literal["stage1", "stage2"]
+    provider_timeout_ms: int = Field(default=300, ge=1, le=10_000)
+    order_state_timeout_ms: int = Field(default=500, ge=1, le=10_000)
+
+
 class ApiProxyConfig(BaseModel):
-    """How api_proxy answers. In the file the names are in capitals.
+    """How api_proxy answers. In the file the names are in capitals, but for `launch`.
 
     Attributes:
         eulas_service_enabled: Whether eulas is asked at all.
         eulas_timeout_ms: Milliseconds for one attempt to ask eulas.
         eulas_retries: The most attempts after the first.
         routestats_eula_requirements_for_categories_in_zone: Zone -> tariff -> what it requires.
+        launch: How launch learns of riders' orders.
     """
 
     # No defaults: a file that is read while it is being written must not pass for one that says nothing.
@@ -73,6 +91,7 @@ class ApiProxyConfig(BaseModel):
     eulas_timeout_ms: int = Field(ge=1, le=10_000)
     eulas_retries: int = Field(ge=0, le=10)
     routestats_eula_requirements_for_categories_in_zone: dict[Name, dict[Name, EulaRequirement]]
+    launch: LaunchConfig = Field(alias="launch")
 
     @property
     def patience(self) -> Patience:

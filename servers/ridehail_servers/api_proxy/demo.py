@@ -1,4 +1,4 @@
-"""What a newcomer may ask api_proxy; eulas' part of the demo world has the agreements behind the answers."""
+"""What a newcomer may ask api_proxy; other services' parts of the demo world have what is behind the answers."""
 
 from __future__ import annotations
 
@@ -24,5 +24,11 @@ async def load_demo(demo: Demo) -> Sequence[Example]:
         ),
         demo.passenger_curl(
             "which agreements the rider has yet to answer", "/3.0/zoneinfo", '{"zone_name": "tel_aviv"}', uid=PASSENGER
+        ),
+        demo.passenger_curl(
+            "which orders the rider has, and how to poll them",
+            "/3.0/launch",
+            '{"supported_services": ["taxi", "eats", "grocery"]}',
+            uid=PASSENGER,
         ),
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
 from functools import lru_cache
-from typing import TypeVar
 
 import grpc
 from prometheus_client import Counter
@@ -15,18 +14,13 @@ from ridehail_clients import (
     EulaFilter,
     EulaState,
     RetryPolicy,
-    ServiceError,
     TicketSource,
-    call_context,
 )
 from ridehail_servers.chassis.logs import get_logger
 
 from .config import Patience
+from .neighbours import Answer, AnswerUnreadable, Unanswered, answer_to, time_to_wait
 
-Answer = TypeVar("Answer")
-
-# Of what is left of the call's time: the rest is for the answer without eulas.
-_WAIT_SHARE = 0.8
 # Of a header of thousands of characters eulas takes only so many; the languages that are liked best come first.
 _LONGEST_LOCALE = 256
 
@@ -35,10 +29,6 @@ FAILURES = Counter(
 )
 
 logger = get_logger(__name__)
-
-
-class _AnswerUnreadable(Exception):
-    """eulas answered what its contract does not allow."""
 
 
 class Eulas:
@@ -80,13 +70,22 @@ class Eulas:
         """
         return await _answer_or_none(self._list_unknown(yandex_uid, zone_name, locale, patience))
 
+    async def accepted(self, yandex_uid: str, *, patience: Patience) -> Sequence[str] | None:
+        """Returns the ids of the agreements that the rider has accepted; None when they cannot be told.
+
+        Args:
+            yandex_uid: The rider.
+            patience: How long eulas is waited for.
+        """
+        return await _answer_or_none(self._list_accepted(yandex_uid, patience))
+
     async def _check(self, yandex_uid: str, eula_types: Sequence[str], patience: Patience) -> dict[str, EulaState]:
         answer = await self._client(patience).check_eulas(
-            yandex_uid=yandex_uid, eula_types=eula_types, timeout=_time_for(patience)
+            yandex_uid=yandex_uid, eula_types=eula_types, timeout=time_to_wait(patience.whole_s)
         )
         statuses = {one.type: one.status for one in answer}
         if len(answer) != len(statuses) or statuses.keys() != set(eula_types):
-            raise _AnswerUnreadable
+            raise AnswerUnreadable
         return statuses
 
     async def _list_unknown(self, yandex_uid: str, zone_name: str, locale: str, patience: Patience) -> Sequence[Eula]:
@@ -95,11 +94,19 @@ class Eulas:
             filter=EulaFilter.UNKNOWN,
             zone_name=zone_name,
             locale=_shortened(locale),
-            timeout=_time_for(patience),
+            timeout=time_to_wait(patience.whole_s),
         )
         if not all(one.eula_id and one.status is EulaState.UNKNOWN for one in answer):
-            raise _AnswerUnreadable
+            raise AnswerUnreadable
         return answer
+
+    async def _list_accepted(self, yandex_uid: str, patience: Patience) -> Sequence[str]:
+        answer = await self._client(patience).list_eulas(
+            yandex_uid=yandex_uid, filter=EulaFilter.ACCEPTED, timeout=time_to_wait(patience.whole_s)
+        )
+        if not all(one.eula_id and one.status is EulaState.ACCEPTED for one in answer):
+            raise AnswerUnreadable
+        return [one.eula_id for one in answer]
 
     def _make_client(self, patience: Patience) -> AsyncEulasClient:
         # Without pauses all of the time is for attempts, so that each can take as long as the configuration says.
@@ -108,26 +115,12 @@ class Eulas:
 
 
 async def _answer_or_none(question: Awaitable[Answer]) -> Answer | None:
-    try:
-        return await question
-    except ServiceError as error:
-        # The reasons of the catalogue are few; what another server calls its reason may be anything.
-        _report(error.REASON or error.code.name)
-    except _AnswerUnreadable:
-        _report("UNREADABLE")
-    except Exception as error:  # whatever garbage makes the client library do is no reason to fail the rider
-        _report("UNEXPECTED", error)
+    answer = await answer_to(question)
+    if not isinstance(answer, Unanswered):
+        return answer
+    FAILURES.labels(answer.reason).inc()
+    logger.warning("eulas does not tell", reason=answer.reason, exc_info=answer.error)
     return None
-
-
-def _report(reason: str, error: Exception | None = None) -> None:
-    FAILURES.labels(reason).inc()
-    logger.warning("eulas does not tell", reason=reason, exc_info=error)
-
-
-def _time_for(patience: Patience) -> float:
-    remaining = call_context.remaining()
-    return patience.whole_s if remaining is None else min(patience.whole_s, remaining * _WAIT_SHARE)
 
 
 def _shortened(locale: str) -> str:

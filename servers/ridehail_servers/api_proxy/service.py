@@ -12,6 +12,9 @@ from ridehail.apiproxy.v1 import api_proxy_api_pb2_grpc as api_grpc
 from ridehail_servers.chassis.passenger import current_passenger
 
 from .json_form import json_form
+from .launch.answer import launch_response
+from .launch.known_orders import read_known_orders
+from .launch.launches import Launches
 from .route_stats import RouteStats
 from .zone_info import ZoneInfo
 
@@ -60,3 +63,25 @@ class ZoneInfoServicer(api_grpc.ZoneInfoServiceServicer):
         # A list is present even when it is empty; None leaves the field out.
         listed = None if eulas is None else struct_pb2.ListValue(values=[json_form(one) for one in eulas])
         return api.GetZoneInfoResponse(need_acceptance=listed)
+
+
+class LaunchServicer(api_grpc.LaunchServiceServicer):
+    """See ridehail/apiproxy/v1/api_proxy_api.proto."""
+
+    def __init__(self, launches: Launches) -> None:
+        """Takes the domain.
+
+        Args:
+            launches: Tells apps what they need at their start.
+        """
+        self._launches = launches
+
+    async def Launch(self, request: api.LaunchRequest, context: Context) -> api.LaunchResponse:
+        """See the contract."""
+        known = read_known_orders(request.known_orders)
+        launch = await self._launches.launch(
+            current_passenger().yandex_uid,
+            supported_services=request.supported_services,
+            known_orders=known.orders,
+        )
+        return launch_response(launch, others=known.others)

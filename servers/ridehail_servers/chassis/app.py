@@ -25,7 +25,6 @@ from .interceptors import (
     Deadline,
     Errors,
     LayeredHandlers,
-    LayeredInterceptor,
     OverloadLimit,
     Registrations,
     Telemetry,
@@ -132,32 +131,27 @@ class Server:
         """
         self._tuning = built.tuning
         self._notice_s = built.tuning.drain_notice_s if settings.drain_notice_s is None else settings.drain_notice_s
-        definitions = [definition for definition, _service in built.services]
-        methods = method_table(definitions, built.access.value)
+        self._registrations = [_registered(*service, built.access.value) for service in built.services]
         self._overload = OverloadLimit(built.tuning.max_calls_under_way)
         verifier = TicketVerifier(KeyRing(settings.keys_dir / "tickets"), clock=clock)
         gateway_key = _gateway_key(settings.keys_dir / "gateway.key")
-        layers = (
+        self._layers = (
             Telemetry(log_successes=built.tuning.log_successful_calls),
             Errors(),
             self._overload,
             Authentication(access=built.access, tickets=verifier, gateway_key=gateway_key),
             Deadline(),
-            Validation(served.request for served in methods.values()),
+            Validation(served.request for one in self._registrations for served in one.methods.values()),
         )
-        self._methods, self._interceptor = methods, LayeredInterceptor(methods, layers)
-        self._registrations = Registrations()
         self._server = grpc.aio.server(options=_options(built.tuning))
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        self._names = [""]
-        for definition, service in built.services:
-            for served, servicer in zip(definition.contracts, service.servicers, strict=True):
-                served.register(servicer, self._registrations)
-                self._names.append(served.descriptor.full_name)
+        # A contract that several services serve is named once.
+        contracts = {served.descriptor.full_name: None for it, _service in built.services for served in it.contracts}
+        self._names = ("", *contracts)
         if settings.reflection:
             reflection.enable_server_reflection(
-                (*self._names[1:], health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+                (*contracts, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
             )
         self._address = f"{settings.host}:{settings.grpc_port}"
 
@@ -171,7 +165,7 @@ class Server:
             RuntimeError: The port cannot be had.
         """
         port = self._server.add_insecure_port(self._address)
-        handlers = await LayeredHandlers.made(self._interceptor, self._methods, self._registrations)
+        handlers = await LayeredHandlers.made(self._layers, self._registrations)
         self._server.add_generic_rpc_handlers((handlers,))
         await self._server.start()
         for name in self._names:
@@ -204,6 +198,13 @@ class Server:
                 return True
             await asyncio.sleep(_POLL_S)
         return False
+
+
+def _registered(definition: ServiceDefinition, service: RunningService, access: AccessPolicy) -> Registrations:
+    registered = Registrations(method_table(definition, access))
+    for contract, servicer in zip(definition.contracts, service.servicers, strict=True):
+        contract.register(servicer, registered)
+    return registered
 
 
 @asynccontextmanager

@@ -1,8 +1,8 @@
-"""What the chassis knows of each method that a server serves, gathered once at the start."""
+"""What the chassis knows of each method that a service serves, gathered once at the start."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from google.protobuf.message import Message
@@ -41,14 +41,15 @@ class ServedMethod:
 
 
 MethodTable = Mapping[str, ServedMethod]
-"""By the path that gRPC uses, `/package.Service/Method`. Health and reflection are not in it: they are open to all."""
+"""The methods of one service of the suite, by the path that gRPC uses, `/package.Service/Method`. Health and reflection
+are not in it: they are open to all."""
 
 
-def method_table(definitions: Iterable[ServiceDefinition], access: AccessPolicy) -> MethodTable:
-    """Builds the table.
+def method_table(definition: ServiceDefinition, access: AccessPolicy) -> MethodTable:
+    """Builds the table of one service.
 
     Args:
-        definitions: The services that are served.
+        definition: The service.
         access: Who may call what.
 
     Raises:
@@ -56,20 +57,19 @@ def method_table(definitions: Iterable[ServiceDefinition], access: AccessPolicy)
         ValueError: A method states no deadline, or its service no audience.
     """
     table: dict[str, ServedMethod] = {}
-    for definition in definitions:
-        for served in definition.contracts:
-            for method in served.descriptor.methods:
-                name = f"{served.descriptor.full_name}/{method.name}"
-                if name not in access.methods:
-                    raise ContractIncomplete(f"{name} has no entry in access.yaml")
-                ours = served.gateway_deadline is None
-                audience = service_audience(served.descriptor) if ours else options_pb2.AUDIENCE_INTERNAL
-                table[f"/{name}"] = ServedMethod(
-                    name=name,
-                    service=definition.name,
-                    for_passengers=audience == options_pb2.AUDIENCE_PASSENGER,
-                    by_gateway_key=not ours,
-                    deadline=served.gateway_deadline or method_contract(method).deadline,
-                    request=GetMessageClass(method.input_type),
-                )
+    for served in definition.contracts:
+        for method in served.descriptor.methods:
+            name = f"{served.descriptor.full_name}/{method.name}"
+            if name not in access.methods:
+                raise ContractIncomplete(f"{name} has no entry in access.yaml")
+            ours = served.gateway_deadline is None
+            audience = service_audience(served.descriptor) if ours else options_pb2.AUDIENCE_INTERNAL
+            table[f"/{name}"] = ServedMethod(
+                name=name,
+                service=definition.name,
+                for_passengers=audience == options_pb2.AUDIENCE_PASSENGER,
+                by_gateway_key=not ours,
+                deadline=served.gateway_deadline or method_contract(method).deadline,
+                request=GetMessageClass(method.input_type),
+            )
     return table

@@ -1,7 +1,7 @@
 """Schemas of the services: plain SQL files, forward and back, applied by yoyo.
 
-Each service has a schema, a folder of migrations of the same name, its own record of what was applied, and, where roles
-can be made, a role that reaches nothing else.
+Each service has a schema, a folder of migrations, which several services may share, its own record of what was applied,
+and, where roles can be made, a role that reaches nothing else.
 """
 
 from __future__ import annotations

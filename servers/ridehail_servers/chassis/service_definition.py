@@ -15,6 +15,8 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from pydantic import BaseModel
 
+from ridehail_servers import resources
+
 from .clock import Clock
 from .config import LiveConfig
 from .database import Database
@@ -183,7 +185,9 @@ class ServiceDefinition:
         name: As the command line and tickets name it ("toll-roads").
         contracts: What it serves.
         build: Makes it; entered at the start, left after the last call has ended.
-        schema: Its schema in Postgres, which is also the name of its folder of migrations; None: it keeps nothing.
+        schema: Its schema in Postgres; None: it keeps nothing.
+        migrations: The name of its folder of migrations; None: that of the schema. A folder that several services
+            share names no schema in its SQL: migrations run with the service's schema as the only one on the path.
         configs: The configuration files that it reads: name -> model. Several services may read one file, each with its
             own model.
         neighbours: The services that it calls.
@@ -194,6 +198,14 @@ class ServiceDefinition:
     contracts: Sequence[Contract]
     build: Callable[[ServiceContext], AbstractAsyncContextManager[RunningService]]
     schema: str | None = None
+    migrations: str | None = None
     configs: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     neighbours: Sequence[str] = ()
     demo: Callable[[Demo], Awaitable[Sequence[Example]]] | None = None
+
+    @property
+    def migrations_folder(self) -> Path:
+        """Where its migrations are. Only for a service with a schema."""
+        name = self.migrations or self.schema
+        assert name is not None
+        return resources.folder("migrations") / name

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from cachetools import TLRUCache
 
@@ -22,6 +23,7 @@ MAX_TTL = timedelta(hours=1)
 # Issued tickets are reused for this share of their life, so that a call never leaves with one about to expire.
 _REUSE_SHARE = 0.5
 _CACHE_SIZE = 10_000
+_CLAIMS_REMEMBERED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,20 @@ class TicketWrongDestination(DomainError):
             f"the service ticket is not for {service}",
             {"service": service},
         )
+
+
+# A caller sends the same ticket for minutes.
+@lru_cache(_CLAIMS_REMEMBERED)
+def claimed_destination(token: str | None) -> str:
+    """Returns the service that a call's ticket claims to be for; whether it is good is for `TicketVerifier` to say.
+
+    Args:
+        token: As the caller sent it; None: it sent none. Not trusted.
+
+    Returns:
+        Any text; empty when there is no ticket, or none that can be read.
+    """
+    return tokens.unverified_text(token, "dst") if token else ""
 
 
 class TicketIssuer:

@@ -100,6 +100,25 @@ def verify(keys: KeyRing, token: str, *, now: datetime, required: Sequence[str])
     return claims
 
 
+def unverified_text(token: str, name: str) -> str:
+    """Returns what a token claims; nobody may be let in for it.
+
+    Args:
+        token: As a caller sent it. Not trusted.
+        name: Of the claim.
+
+    Returns:
+        The claim; empty when the token cannot be read or does not have it as a text.
+    """
+    if len(token) > _MAX_LENGTH:
+        return ""
+    try:
+        claim = jwt.decode(token, options={"verify_signature": False}).get(name)
+    except (jwt.PyJWTError, ValueError):
+        return ""
+    return claim if isinstance(claim, str) else ""
+
+
 Token = TypeVar("Token", bound=Expiring)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ridehail_servers import resources, suite
+from ridehail_servers import suite
 from ridehail_servers.chassis import migrations
 
 from .options import DatabaseUrlOption, check_services, database_urls
@@ -31,9 +31,8 @@ def migrate(
     """Bring the schemas of services up to date. Safe to repeat, and to run on several machines at once."""
     names = check_services(services or list(suite.SERVICES))
     for name, url in database_urls(names, database_url).items():
-        schema = suite.SERVICES[name].schema
+        schema, folder = suite.SERVICES[name].schema, suite.SERVICES[name].migrations_folder
         assert schema is not None
-        folder = resources.folder("migrations") / schema
         if roll_back:
             done = migrations.roll_back(url, schema, folder)
         else:

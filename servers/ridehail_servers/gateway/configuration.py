@@ -114,6 +114,7 @@ def render(settings: GatewaySettings, definitions: Iterable[ServiceDefinition]) 
 
     Raises:
         UpstreamMissing: A service that the gateway calls has no address.
+        SharedContract: Several services serve a contract for passengers, or one that is bound to HTTP requests.
         AuthorizerMissing: No service judges passengers' requests.
         BindingConflict: Two methods of one listener claim the same HTTP requests.
         ValueError: A contract leaves out its audience or a deadline.

@@ -7,12 +7,13 @@ listener it is, and a listener answers 404 to everything else.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from google.api import annotations_pb2, http_pb2
-from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
 from ridehail.common.v1 import options_pb2
@@ -24,6 +25,10 @@ TIMEOUT_SLACK_S: Final = 0.5
 _AUTHORIZATION: Final = "envoy.service.auth.v3.Authorization"
 _VERBS: Final = ("get", "put", "post", "delete", "patch")
 _VARIABLE: Final = re.compile(r"\{[^{}=]+(?:=([^{}]*))?\}")
+
+
+class SharedContract(Exception):
+    """Several services serve a contract that only makes sense behind the gateway, which could not tell them apart."""
 
 
 class AuthorizerMissing(Exception):
@@ -127,22 +132,47 @@ class GatewayRoutes:
 
 
 def gateway_routes(definitions: Iterable[ServiceDefinition]) -> GatewayRoutes:
-    """Derives the routes from the contracts of the suite. Contracts that only the gateway calls have none.
+    """Derives the routes from the contracts of the suite.
+
+    Two kinds of contracts have none: those that only the gateway calls, and those that several services serve. The
+    destination of a call's ticket tells such services apart, and the gateway does not read tickets.
 
     Args:
         definitions: The services of the suite.
 
     Raises:
+        SharedContract: Several services serve a contract for passengers, or one that is bound to HTTP requests.
         AuthorizerMissing: Nobody would judge passengers' requests.
         BindingConflict: Two methods of one listener claim the same HTTP requests.
         ValueError: A contract leaves out its audience or a deadline.
     """
     definitions = tuple(definitions)
+    routed = _routed_contracts(definitions)
     return GatewayRoutes(
-        public=_listener_routes(definitions, options_pb2.AUDIENCE_PASSENGER),
-        internal=_listener_routes(definitions, options_pb2.AUDIENCE_INTERNAL),
+        public=_listener_routes(routed, options_pb2.AUDIENCE_PASSENGER),
+        internal=_listener_routes(routed, options_pb2.AUDIENCE_INTERNAL),
         authorizer=_authorizer_route(definitions),
     )
+
+
+def _routed_contracts(definitions: Iterable[ServiceDefinition]) -> list[tuple[str, ServiceDescriptor]]:
+    """Returns the contracts that have routes, each with the service of the suite that serves it."""
+    served = [
+        (definition.name, contract.descriptor)
+        for definition in definitions
+        for contract in definition.contracts
+        if contract.gateway_deadline is None
+    ]
+    times = Counter(descriptor.full_name for _service, descriptor in served)
+    for service, descriptor in served:
+        if times[descriptor.full_name] > 1 and _needs_the_gateway(descriptor):
+            raise SharedContract(f"{descriptor.full_name} of {service} is served by another service too")
+    return [(service, descriptor) for service, descriptor in served if times[descriptor.full_name] == 1]
+
+
+def _needs_the_gateway(descriptor: ServiceDescriptor) -> bool:
+    for_passengers = service_audience(descriptor) == options_pb2.AUDIENCE_PASSENGER
+    return for_passengers or any(True for method in descriptor.methods for _binding in _bindings(method.GetOptions()))
 
 
 def _authorizer_route(definitions: Iterable[ServiceDefinition]) -> AuthorizerRoute:
@@ -154,16 +184,14 @@ def _authorizer_route(definitions: Iterable[ServiceDefinition]) -> AuthorizerRou
 
 
 def _listener_routes(
-    definitions: Sequence[ServiceDefinition], audience: options_pb2.Audience.ValueType
+    contracts: Iterable[tuple[str, ServiceDescriptor]], audience: options_pb2.Audience.ValueType
 ) -> ListenerRoutes:
     services: list[str] = []
     methods: list[MethodRoute] = []
-    for definition in definitions:
-        for contract in definition.contracts:
-            if contract.gateway_deadline is not None or service_audience(contract.descriptor) != audience:
-                continue
-            services.append(contract.descriptor.full_name)
-            methods += [_method_route(method, definition.name) for method in contract.descriptor.methods]
+    for service, descriptor in contracts:
+        if service_audience(descriptor) == audience:
+            services.append(descriptor.full_name)
+            methods += [_method_route(method, service) for method in descriptor.methods]
     _refuse_conflicts(methods)
     return ListenerRoutes(tuple(services), tuple(methods))
 

@@ -1,6 +1,6 @@
 """The data directory of `ridehail up`: who uses it, what it left running, and the keys of a development suite.
 
-postgres/   the database          keys/     key rings, gateway.key
+postgres/   the database          keys/     key rings, gateway.key, order-state-tags.key
 logs/       one file a process    run/      what is running now
 archive/    what services archive
 """
@@ -69,9 +69,9 @@ class DataDir:
             for kid in ("dev-1", "dev-2"):
                 if not (self.keys / ring / f"{kid}.public.pem").exists():
                     create_key_pair(self.keys / ring, kid)
-        gateway_key = self.keys / "gateway.key"
-        if not gateway_key.exists():
-            write_secret(gateway_key, secrets.token_urlsafe(32))
+        for name in ("gateway.key", "order-state-tags.key"):
+            if not (self.keys / name).exists():
+                write_secret(self.keys / name, secrets.token_urlsafe(32))
 
     def remember_process(self, pid: int) -> None:
         """Notes a started process, so that the next run can stop it if this one is killed.

@@ -13,7 +13,7 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from ridehail_servers import resources, suite
+from ridehail_servers import suite
 from ridehail_servers.chassis import migrations
 from ridehail_servers.chassis.background import cancelled
 from ridehail_servers.chassis.clock import system_clock
@@ -156,7 +156,7 @@ def _prepare_schemas(admin_url: str) -> dict[str, str]:
     urls: dict[str, str] = {}
     for definition in suite.SERVICES.values():
         if definition.schema is not None:
-            migrations.migrate(admin_url, definition.schema, resources.folder("migrations") / definition.schema)
+            migrations.migrate(admin_url, definition.schema, definition.migrations_folder)
             urls[definition.name] = migrations.create_role(admin_url, definition.schema)
     return urls
 

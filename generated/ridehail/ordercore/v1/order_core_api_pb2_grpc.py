@@ -115,7 +115,7 @@ class OrderCoreServiceServicer:
 
     def ListActiveOrders(self, request, context):
         """Lists a passenger's taxi orders that are under way: those whose `order.status` is not a final one. Part versions are
-        taken from `parts`, details from `details` of the document. Safe to repeat.
+        taken from `parts`, details from `details`, the sequence from `order.version` of the document. Safe to repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -77,7 +77,7 @@ class OrderCoreServiceStub:
     """
     ListActiveOrders: _grpc.UnaryUnaryMultiCallable[_order_core_api_pb2.ListActiveOrdersRequest, _order_core_api_pb2.ListActiveOrdersResponse]
     """Lists a passenger's taxi orders that are under way: those whose `order.status` is not a final one. Part versions are
-    taken from `parts`, details from `details` of the document. Safe to repeat.
+    taken from `parts`, details from `details`, the sequence from `order.version` of the document. Safe to repeat.
     """
 
 @_typing.type_check_only
@@ -118,7 +118,7 @@ class OrderCoreServiceAsyncStub(OrderCoreServiceStub):
     """
     ListActiveOrders: _aio.UnaryUnaryMultiCallable[_order_core_api_pb2.ListActiveOrdersRequest, _order_core_api_pb2.ListActiveOrdersResponse]  # type: ignore[assignment]
     """Lists a passenger's taxi orders that are under way: those whose `order.status` is not a final one. Part versions are
-    taken from `parts`, details from `details` of the document. Safe to repeat.
+    taken from `parts`, details from `details`, the sequence from `order.version` of the document. Safe to repeat.
     """
 
 class OrderCoreServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -186,7 +186,7 @@ class OrderCoreServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_order_core_api_pb2.ListActiveOrdersResponse, _abc.Awaitable[_order_core_api_pb2.ListActiveOrdersResponse]]:
         """Lists a passenger's taxi orders that are under way: those whose `order.status` is not a final one. Part versions are
-        taken from `parts`, details from `details` of the document. Safe to repeat.
+        taken from `parts`, details from `details`, the sequence from `order.version` of the document. Safe to repeat.
         """
 
 def add_OrderCoreServiceServicer_to_server(servicer: OrderCoreServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

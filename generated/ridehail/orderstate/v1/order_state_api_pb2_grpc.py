@@ -52,7 +52,9 @@ class PassengerOrderStateServiceServicer:
         The services in `tags` are asked, each unless it was asked for this rider less than `retry_interval_s` (see
         docs/order-state.md) ago:
         - It answered: its list is the truth. Orders that the app did not know are added, known ones that are not in the list
-        are left out, all are `actual`, and the service has no entry in the answer's `tags`.
+        are left out, all are `actual`, and the service has no entry in the answer's `tags`. (It keeps one while its list
+        contradicts what it has reported, since then one of the two is late: an order that it reported and does not list,
+        or one that it lists and reported the end of.)
         - It did not, or was not asked yet again: the app's own orders of that service come back, `stale`, and the service
         stays in `tags`.
         All other services are not asked. Their orders are `actual` as far as their parts were reported. An order that nothing

@@ -14,7 +14,7 @@ busy server still answers its balancer.
 from .auth import Authentication
 from .deadline import Deadline
 from .errors import Errors
-from .layers import LayeredHandlers, LayeredInterceptor, Registrations
+from .layers import LayeredHandlers, Registrations
 from .overload import OverloadLimit
 from .telemetry import Telemetry
 from .validation import Validation
@@ -24,7 +24,6 @@ __all__ = [
     "Deadline",
     "Errors",
     "LayeredHandlers",
-    "LayeredInterceptor",
     "OverloadLimit",
     "Registrations",
     "Telemetry",

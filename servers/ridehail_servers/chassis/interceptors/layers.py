@@ -4,50 +4,69 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 from grpc_interceptor.server import AsyncServerInterceptor
 
-from ridehail_servers.chassis.methods import MethodTable
+from ridehail_servers.chassis import tickets
+from ridehail_servers.chassis.methods import MethodTable, ServedMethod
 
 from .base import Call, Context, Handler, Layer, Method, Request, Response, layered
 
+RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # of requests and answers of any type
+
 
 class LayeredInterceptor(AsyncServerInterceptor):
-    """Takes the suite's own calls, all of which are unary, through the layers."""
+    """Takes the calls of one method through the layers. All methods of the suite are unary."""
 
-    def __init__(self, methods: MethodTable, layers: tuple[Layer, ...]) -> None:
-        """Puts the layers together.
+    def __init__(self, served: ServedMethod, handler: Handler) -> None:
+        """Prepares the interceptor.
 
         Args:
-            methods: What is intercepted.
-            layers: Outermost first.
+            served: The method.
+            handler: The layers, put together.
         """
-        self._methods = methods
-        self._handler: Handler = layered(layers)
+        self._served = served
+        self._handler = handler
 
-    async def intercept(self, method: Method, request: Request, context: Context, method_name: str) -> Response:
+    async def intercept(self, method: Method, request: Request, context: Context, method_name: str) -> Response:  # noqa: ARG002
         """See AsyncServerInterceptor."""
-        served = self._methods[method_name]
-        metadata = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
+        served = self._served
         remaining: float | None = context.time_remaining()
         seconds = served.deadline if remaining is None else min(remaining, served.deadline)
+        metadata = _texts(context.invocation_metadata())
         return await self._handler(Call(served, method, context, request, metadata, seconds))
 
 
 class Registrations:
-    """Stands in for a server in the generated `add_..._to_server`, and keeps the handlers that it is given."""
+    """Stands in for a server in the generated `add_..._to_server`: keeps the handlers of one service of the suite."""
 
-    def __init__(self) -> None:
-        self.handlers: list[grpc.GenericRpcHandler] = []
+    def __init__(self, methods: MethodTable) -> None:
+        """Prepares a server without handlers.
+
+        Args:
+            methods: What the service serves.
+        """
+        self.methods = methods
+        self._handlers: list[grpc.GenericRpcHandler] = []
 
     def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
         """See grpc.aio.Server."""
-        self.handlers.extend(handlers)
+        self._handlers.extend(handlers)
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, object]) -> None:
         """Does nothing: these are the same handlers in another form."""
+
+    def handler(self, path: str) -> RpcHandler:
+        """Returns the handler of a method, which is given the request undecoded.
+
+        Args:
+            path: One of `methods`.
+        """
+        handler = next(found for one in self._handlers if (found := one.service(_Details(path))) is not None)
+        assert handler.unary_unary is not None
+        return grpc.unary_unary_rpc_method_handler(handler.unary_unary, response_serializer=handler.response_serializer)
 
 
 class LayeredHandlers(grpc.GenericRpcHandler):
@@ -55,38 +74,59 @@ class LayeredHandlers(grpc.GenericRpcHandler):
 
     gRPC asks the interceptors that a server is given to wrap the handler anew for every call. That costs as much as
     several layers do; so the server is given none, and what they would return is made at the start.
+
+    Services of the suite that serve the same contract are told apart by the destination that the call's ticket claims.
+    Nothing is verified here: the claim only chooses the service, whose own layers then judge the ticket. A call that
+    claims none of them is for the first one to refuse.
     """
 
-    def __init__(self, handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]) -> None:
-        self._handlers = handlers
+    def __init__(self, handlers: Mapping[str, Mapping[str, RpcHandler]]) -> None:
+        """Takes the handlers.
+
+        Args:
+            handlers: By path, then by service of the suite.
+        """
+        # Nearly all methods have one service; their calls do not pay for the choice.
+        self._only = {path: next(iter(services.values())) for path, services in handlers.items() if len(services) == 1}
+        self._shared = {path: services for path, services in handlers.items() if len(services) > 1}
 
     @classmethod
-    async def made(cls, interceptor: LayeredInterceptor, methods: MethodTable, given: Registrations) -> LayeredHandlers:
+    async def made(cls, layers: tuple[Layer, ...], registrations: Sequence[Registrations]) -> LayeredHandlers:
         """Intercepts every method.
 
         Args:
-            interceptor: Does it.
-            methods: All that are served.
-            given: Their implementations.
+            layers: Outermost first.
+            registrations: One for each service of the suite.
         """
+        around = layered(layers)
+        handlers: dict[str, dict[str, RpcHandler]] = {}
+        for registered in registrations:
+            for path, served in registered.methods.items():
+                intercepted = await _intercepted(LayeredInterceptor(served, around), path, registered.handler(path))
+                handlers.setdefault(path, {})[served.service] = intercepted
+        return cls(handlers)
 
-        async def undecoded(details: _Details) -> grpc.RpcMethodHandler[Any, Any]:
-            handler = next(found for one in given.handlers if (found := one.service(details)) is not None)
-            assert handler.unary_unary is not None
-            return grpc.unary_unary_rpc_method_handler(
-                handler.unary_unary, response_serializer=handler.response_serializer
-            )
-
-        return cls(
-            {
-                path: await interceptor.intercept_service(undecoded, _Details(path))  # type: ignore[no-untyped-call]
-                for path in methods
-            }
-        )
-
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> RpcHandler | None:
         """See grpc.GenericRpcHandler."""
-        return self._handlers.get(handler_call_details.method)
+        path: str = handler_call_details.method
+        handler = self._only.get(path)
+        if handler is None and (services := self._shared.get(path)) is not None:
+            ticket = _texts(handler_call_details.invocation_metadata).get(tickets.METADATA_KEY)
+            handler = services.get(tickets.claimed_destination(ticket)) or next(iter(services.values()))
+        return handler
+
+
+async def _intercepted(interceptor: LayeredInterceptor, path: str, handler: RpcHandler) -> RpcHandler:
+    async def the_handler(_details: _Details) -> RpcHandler:
+        return handler
+
+    made: RpcHandler = await interceptor.intercept_service(the_handler, _Details(path))  # type: ignore[no-untyped-call]
+    return made
+
+
+def _texts(metadata: Any) -> dict[str, str]:  # gRPC's own type
+    """Returns the textual metadata; of a repeated key the last value."""
+    return {key: value for key, value in metadata or () if isinstance(value, str)}
 
 
 @dataclass(frozen=True)

@@ -43,13 +43,18 @@ class Validation(Layer):
             raise InvalidRequest(
                 [FieldViolation("", "must be a message of the contract", "message.encoding")]
             ) from None
-        broken = [*malformed_moments(request), *map(_field_violation, self._validator.collect_violations(request))]
+        broken = [*malformed_moments(request), *map(field_violation, self._validator.collect_violations(request))]
         if broken:
             raise InvalidRequest(broken)
         return request
 
 
-def _field_violation(violation: Violation) -> FieldViolation:
+def field_violation(violation: Violation) -> FieldViolation:
+    """Returns a broken rule as callers are told of it.
+
+    Args:
+        violation: As protovalidate tells of it.
+    """
     path = ""
     for element in violation.proto.field.elements if violation.proto.field else ():
         path += ("." if path else "") + element.field_name

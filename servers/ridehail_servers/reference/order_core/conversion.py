@@ -35,5 +35,9 @@ def active_order_message(order: ActiveOrder) -> order_provider_pb2.ActiveOrder:
         order: The order.
     """
     return order_provider_pb2.ActiveOrder(
-        orderid=order.order_id, status=order.status, parts=order.parts, details=to_struct(order.details)
+        orderid=order.order_id,
+        status=order.status,
+        parts=order.parts,
+        details=to_struct(order.details),
+        sequence=order.sequence,
     )

@@ -7,30 +7,20 @@ was.
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from enum import Enum, auto
 from typing import Final, Literal, TypeAlias, TypeGuard
 
+from ridehail_servers.chassis.documents import JsonObject, JsonValue, json_bytes, unfit_values
 from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest
-
-JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
-JsonObject: TypeAlias = "dict[str, JsonValue]"
 
 VERSION: Final = "order.version"
 FIRST_VERSION: Final = 1
 LARGEST_WHOLE: Final = 2**53
 """Up to here, either way, documents keep whole numbers whole: beyond it doubles, as protobuf has them, miss some."""
-DEEPEST: Final = 30
-"""Levels of objects and arrays in a document, itself included. Protobuf reads at most 100 messages within one another,
-and takes three for an object: a deeper document could be put together by updates, but never be answered."""
 
 LARGEST_BYTES: Final = 1024 * 1024
 """Of a document as JSON. Without a limit, updates could make one that is larger than an answer may be."""
-
-# Names are quoted in errors up to this length; all of an error has to fit into a few KiB.
-_QUOTED_LENGTH = 64
 
 
 class Absence(Enum):
@@ -135,32 +125,8 @@ def check_size(document: JsonObject) -> None:
     Raises:
         InvalidRequest: It is larger than LARGEST_BYTES.
     """
-    if len(json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()) > LARGEST_BYTES:
+    if json_bytes(document) > LARGEST_BYTES:
         raise InvalidRequest([FieldViolation("", "must leave a document of at most 1 MiB of JSON", "document.size")])
-
-
-def unfit_values(place: str, value: JsonValue, *, level: int) -> Iterator[FieldViolation]:
-    """Yields what of a value a document cannot hold: what JSON or Postgres has no form for, and what nests too deep.
-
-    Args:
-        place: Names the value in the request.
-        value: The value.
-        level: Of the value in the document, which is at level 1 itself.
-    """
-    if isinstance(value, float) and not math.isfinite(value):
-        yield FieldViolation(place, "must be a finite number", "document.finite")
-    elif isinstance(value, str) and "\0" in value:
-        yield FieldViolation(place, "must not hold a NUL character", "document.no_nul")
-    elif isinstance(value, dict | list) and level > DEEPEST:
-        yield FieldViolation(place, f"must not nest deeper than {DEEPEST} levels", "document.depth")
-    elif isinstance(value, list):
-        for index, element in enumerate(value):
-            yield from unfit_values(f"{place}[{index}]", element, level=level + 1)
-    elif isinstance(value, dict):
-        if any("\0" in name for name in value):
-            yield FieldViolation(place, "must not hold a name with a NUL character", "document.no_nul")
-        for name, part in value.items():
-            yield from unfit_values(f'{place}["{name[:_QUOTED_LENGTH]}"]', part, level=level + 1)
 
 
 def is_whole(value: MaybeValue) -> TypeGuard[int]:

@@ -8,8 +8,9 @@ from typing import Final
 
 from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Database
+from ridehail_servers.chassis.documents import JsonObject
 
-from .document import JsonObject, check_size, is_whole, new_document, select, text_at, value_at, version_of
+from .document import check_size, is_whole, new_document, select, text_at, value_at, version_of
 from .errors import OrderNotFound, OrderVersionConflict
 from .store import OrderRow, OrderStore
 from .update import Update, apply
@@ -57,12 +58,14 @@ class ActiveOrder:
         status: `order.status`; empty when the document has none.
         parts: The version of each part of the order, by its name.
         details: What else is told of the order.
+        sequence: `order.version`, which every change raises.
     """
 
     order_id: str
     status: str
     parts: Mapping[str, str]
     details: JsonObject
+    sequence: int
 
 
 class Orders:
@@ -180,6 +183,7 @@ def _active_order(row: OrderRow) -> ActiveOrder:
         status=text_at(row.document, "order.status"),
         parts=_part_versions(row.document),
         details=details if isinstance(details, dict) else {},
+        sequence=version_of(row.document),
     )
 
 

@@ -11,8 +11,9 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from ridehail_servers.chassis.database import Connection
+from ridehail_servers.chassis.documents import JsonObject
 
-from .document import LARGEST_WHOLE, JsonObject
+from .document import LARGEST_WHOLE
 from .statuses import FINAL_STATUSES
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ridehail_servers.chassis.documents import JsonObject, JsonValue, unfit_values
 from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest
 
-from .document import ABSENT, VERSION, JsonObject, JsonValue, is_whole, unfit_values, value_at
+from .document import ABSENT, VERSION, is_whole, value_at
 from .errors import OrderFieldTypeMismatch
 
 

@@ -1,0 +1,147 @@
+"""What an app shows of its rider's orders, and what came of polling for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Generic, TypeVar
+
+from ridehail_clients.json_values import JsonObject
+from ridehail_clients.orders_state import PollingPolicy, UpdateStatus
+
+Part = TypeVar("Part")
+"""What the app makes of a part, whatever that is."""
+
+# Beyond this the pause has long reached its limit, and the power would only grow out of a float.
+_MOST_DOUBLINGS: Final = 60
+
+
+class PartInvalid(Exception):  # named like the errors of calls
+    """What was fetched is not what the part has to be.
+
+    Args:
+        reason: Why, in a few words that are always the same for the same reason: it is meant for a metric.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class CardPart(Generic[Part]):
+    """A part of an order, as it was last fetched.
+
+    Attributes:
+        content: What the fetcher returned.
+        tag: The version that was known of it when it was fetched; None: none was.
+        fetched_at: When its fetch began, as the poller's clock tells it.
+    """
+
+    content: Part
+    tag: str | None
+    fetched_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class OrderCard(Generic[Part]):
+    """An order as the app can show it.
+
+    Attributes:
+        orderid: The order, unique within its service.
+        service: The service that keeps it.
+        status: Where it stands, in the service's own words.
+        update_status: `STALE`: all of this may be out of date.
+        details: What else is told of it; None: nothing.
+        other: The app's own members, as it sent them to launch.
+        parts: The parts that were fetched, by name.
+        outdated: Parts that are known to have changed, or to be missing, and could not be fetched yet.
+        missing: Parts that the polling policy requires and that were never fetched.
+    """
+
+    orderid: str
+    service: str
+    status: str
+    update_status: UpdateStatus
+    details: JsonObject | None = None
+    other: JsonObject = field(default_factory=dict)
+    parts: Mapping[str, CardPart[Part]] = field(default_factory=dict)
+    outdated: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every part is there that the polling policy requires; else the card cannot be shown."""
+        return not self.missing
+
+
+DueRule = Callable[[OrderCard[Part], PollingPolicy], bool]
+"""Tells whether a part of an order is to be fetched now."""
+
+OnInvalidPart = Callable[[str, str, str], None]
+"""Takes service, part and reason of a part that was fetched and is not valid. Must not raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolledPart:
+    """A part that was to be fetched.
+
+    Attributes:
+        service: The service of the order.
+        orderid: The order.
+        part_name: The part.
+        error: Why it was not fetched: `PartInvalid` or what else the fetcher, or the rule, raised; None: it was.
+    """
+
+    service: str
+    orderid: str
+    part_name: str
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PollReport:
+    """What came of a poll.
+
+    Attributes:
+        applied: False: a poll that began later was answered earlier, so this answer was not used.
+        fetched: The parts that were fetched, in this order.
+        failed: Those that could not be; they are fetched again after the next poll.
+    """
+
+    applied: bool
+    fetched: tuple[PolledPart, ...] = ()
+    failed: tuple[PolledPart, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PollingPauses:
+    """How long the poller pauses between polls.
+
+    Attributes:
+        interval_s: The usual pause, in seconds; more than 0. It doubles with each poll that fails.
+        longest_s: The longest that it grows to, in seconds; at least the usual one.
+        jitter: Which part of the pause is drawn: of 0.2, a pause is from 80% to 120% of its length; 0 to less than 1.
+    """
+
+    interval_s: float = 10.0
+    longest_s: float = 300.0
+    jitter: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not 0 < self.interval_s <= self.longest_s:
+            raise ValueError("interval_s must be more than 0, and at most longest_s")
+        if not 0 <= self.jitter < 1:
+            raise ValueError("jitter must be from 0 to less than 1")
+
+    def after(self, failures: int, *, requested: float | None, drawn: float) -> float:
+        """Returns the seconds until the next poll.
+
+        Args:
+            failures: How many polls have failed in a row.
+            requested: What the server asked for, in seconds; kept up to `longest_s`.
+            drawn: From 0 to 1.
+        """
+        length = min(self.interval_s * 2.0 ** min(failures, _MOST_DOUBLINGS), self.longest_s)
+        own = length * (1 - self.jitter + 2 * self.jitter * drawn)
+        return max(own, min(requested or 0.0, self.longest_s))

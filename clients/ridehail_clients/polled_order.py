@@ -1,0 +1,241 @@
+"""One order that an app polls: what is known of it, and which of its parts are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final, Generic, TypeAlias
+
+from ridehail_clients.json_values import JsonObject
+from ridehail_clients.order_cards import CardPart, OrderCard, Part
+from ridehail_clients.orders_state import LaunchKnownOrder, LaunchOrder, OrderState, UpdateStatus
+
+# What the contract takes.
+_MOST_TAGS: Final = 20
+_LONGEST_STATUS: Final = 128
+
+Key: TypeAlias = tuple[str, str]
+"""Service and id of an order."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PartFetch(Generic[Part]):
+    """The fetch of a part, under way.
+
+    Attributes:
+        number: Its place among the fetches: they are numbered as they begin.
+        order: The order.
+        part_name: The part.
+        tag: Of the version that is wanted; None: nothing is known of the part.
+        began_at: When it began.
+    """
+
+    number: int
+    order: PolledOrder[Part]
+    part_name: str
+    tag: str | None
+    began_at: float
+
+
+@dataclass(slots=True, eq=False)
+class PolledOrder(Generic[Part]):
+    """What is known of an order.
+
+    Attributes:
+        service: The service that keeps it.
+        orderid: The order.
+        status: Where it stands.
+        update_status: How far that can be trusted.
+        details: What else is told of it.
+        other: The app's own members.
+        current: The tags of the last answer.
+        wanted: Parts that the last answer asks for, and that are not there at its tag.
+        forced: Parts that are wanted whatever their tag -> the number of the last fetch that is too old for it.
+        force_from: The number of the first poll that asks for all parts by force; None: none does.
+        parts: Those that were fetched.
+        fetches: The number of the fetch that brought each of them.
+        under_way: The fetch of each part that began last, while it is under way.
+    """
+
+    service: str
+    orderid: str
+    status: str = ""
+    update_status: UpdateStatus = UpdateStatus.STALE
+    details: JsonObject | None = None
+    other: JsonObject = field(default_factory=dict)
+    current: dict[str, str] = field(default_factory=dict)
+    wanted: tuple[str, ...] = ()
+    forced: dict[str, int] = field(default_factory=dict)
+    force_from: int | None = None
+    parts: dict[str, CardPart[Part]] = field(default_factory=dict)
+    fetches: dict[str, int] = field(default_factory=dict)
+    under_way: dict[str, PartFetch[Part]] = field(default_factory=dict)
+
+    @classmethod
+    def restored(cls, card: OrderCard[Part]) -> PolledOrder[Part]:
+        """Returns an order of an earlier run of the app.
+
+        Args:
+            card: As it was then.
+        """
+        return cls(
+            card.service,
+            card.orderid,
+            status=card.status,
+            details=card.details,
+            other=card.other,
+            parts=dict(card.parts),
+        )
+
+    @classmethod
+    def added(cls, told: OrderState) -> PolledOrder[Part]:
+        """Returns an order that the app has not known.
+
+        Args:
+            told: What an answer tells of it; still to be taken.
+        """
+        order = cls(told.service, told.orderid)
+        order._take_word(told)
+        return order
+
+    @property
+    def key(self) -> Key:
+        """Which order it is."""
+        return self.service, self.orderid
+
+    @property
+    def due(self) -> tuple[str, ...]:
+        """The parts to fetch, as they were listed."""
+        return tuple(dict.fromkeys((*self.forced, *self.wanted)))
+
+    def take(
+        self, told: OrderState, *, forced_by: int, last_fetch: int, is_fetched_by_tag: Callable[[str, str], bool]
+    ) -> None:
+        """Takes what an answer tells of the order. While it is stale, the app keeps its own word.
+
+        Args:
+            told: What the answer tells.
+            forced_by: The number of the poll.
+            last_fetch: The number of the fetch that began last.
+            is_fetched_by_tag: Whether order state decides about a part of a service.
+        """
+        if told.update_status is UpdateStatus.ACTUAL:
+            self._take_word(told)
+        self.update_status = told.update_status
+        self.current = dict(told.tags)
+        asked = tuple(name for name in told.need_request if is_fetched_by_tag(self.service, name))
+        self.wanted = tuple(name for name in asked if not self._has(name, told.tags.get(name)))
+        # A part that nobody knows anything of may not exist, and is not asked for again and again.
+        self.forced = {
+            name: too_old for name, too_old in self.forced.items() if name in self.current or name in self.parts
+        }
+        if self.is_forced_by(forced_by):
+            self.force_from = None
+            self.forced |= dict.fromkeys(asked, last_fetch)
+
+    def is_forced_by(self, poll: int) -> bool:
+        """Tells whether a poll asks for all parts by force.
+
+        Args:
+            poll: Its number.
+        """
+        return self.force_from is not None and self.force_from <= poll
+
+    def begin_fetch(self, part_name: str, *, number: int, now: float, by_rule: bool) -> PartFetch[Part] | None:
+        """Begins to fetch a part.
+
+        Args:
+            part_name: The part.
+            number: Of the fetch.
+            now: The time.
+            by_rule: Whether the app's own rule wants it.
+
+        Returns:
+            The fetch; None: the part is not wanted any more, or is being fetched.
+        """
+        tag, under_way = self._newest_tag(part_name), self.under_way.get(part_name)
+        too_old = self.forced.get(part_name)
+        if too_old is not None:
+            is_wanted, is_coming = True, under_way is not None and under_way.number > too_old
+        else:
+            is_wanted = by_rule or part_name in self.wanted
+            is_coming = under_way is not None and under_way.tag == tag
+        if is_coming or not is_wanted:
+            return None
+        self.under_way[part_name] = fetch = PartFetch(number, self, part_name, tag, now)
+        return fetch
+
+    def keep(self, fetch: PartFetch[Part], content: Part) -> None:
+        """Keeps a part and its tag, unless a later fetch was faster.
+
+        Args:
+            fetch: What brought it.
+            content: What it brought.
+        """
+        name = fetch.part_name
+        if self.fetches.get(name, 0) > fetch.number:
+            return
+        self.fetches[name] = fetch.number
+        self.parts[name] = CardPart(content, fetch.tag, fetch.began_at)
+        if self._newest_tag(name) == fetch.tag:
+            self.wanted = tuple(one for one in self.wanted if one != name)
+        if self.forced.get(name, fetch.number) < fetch.number:
+            del self.forced[name]
+
+    def end_fetch(self, fetch: PartFetch[Part]) -> None:
+        """Ends a fetch. A part that it did not bring keeps its old tag, so order state asks for it again.
+
+        Args:
+            fetch: The fetch.
+        """
+        if self.under_way.get(fetch.part_name) is fetch:
+            del self.under_way[fetch.part_name]
+
+    def known(self, *, forced_by: int) -> LaunchKnownOrder:
+        """Returns the order as it is sent.
+
+        Args:
+            forced_by: The number of the poll.
+        """
+        tagged = [(name, part.tag) for name, part in self.parts.items() if part.tag is not None]
+        return LaunchKnownOrder(
+            orderid=self.orderid,
+            service=self.service,
+            status=self.status[:_LONGEST_STATUS],
+            tags=dict(tagged[:_MOST_TAGS]),
+            force=self.is_forced_by(forced_by),
+            details=self.details,
+            other=self.other,
+        )
+
+    def card(self, *, required: Iterable[str]) -> OrderCard[Part]:
+        """Returns the order as it can be shown.
+
+        Args:
+            required: The parts without which it cannot.
+        """
+        return OrderCard(
+            orderid=self.orderid,
+            service=self.service,
+            status=self.status,
+            update_status=self.update_status,
+            details=self.details,
+            other=self.other,
+            parts=dict(self.parts),
+            outdated=self.due,
+            missing=tuple(name for name in required if name not in self.parts),
+        )
+
+    def _take_word(self, told: OrderState) -> None:
+        self.status = told.status
+        self.details = told.details
+        if isinstance(told, LaunchOrder):
+            self.other = told.other
+
+    def _newest_tag(self, part_name: str) -> str | None:
+        part = self.parts.get(part_name)
+        return self.current.get(part_name, None if part is None else part.tag)
+
+    def _has(self, part_name: str, tag: str | None) -> bool:
+        part = self.parts.get(part_name)
+        return part is not None and tag is not None and part.tag == tag

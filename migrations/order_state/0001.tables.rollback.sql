@@ -1,0 +1,2 @@
+DROP TABLE order_state.parts;
+DROP TABLE order_state.orders;

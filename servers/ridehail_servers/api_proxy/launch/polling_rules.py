@@ -1,0 +1,45 @@
+"""What launch reads of `order_state.yaml`, to answer in the place of order_state."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+
+
+class PolledPart(BaseModel):
+    """How a part of orders is polled; the members are those of `ridehail.orderstate.v1.PollingPolicy`."""
+
+    # What is right and what may be left out is order_state's to judge.
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    service: Name
+    part_name: Name
+    url: str
+    fields: tuple[str, ...] = ()
+    polling_type: str
+    part_type: str
+    priority: int = Field(strict=True, ge=-(2**31), lt=2**31)
+    required: bool | None = Field(default=None, strict=True)
+
+
+class PollingRules(BaseModel):
+    """How orders are polled.
+
+    Attributes:
+        max_active_orders: Service -> how many orders a rider may have under way.
+        polling_policy: How each part is polled.
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    max_active_orders: dict[Name, Annotated[int, Field(strict=True, ge=0)]] = {}
+    polling_policy: tuple[PolledPart, ...] = ()
+
+    @cached_property
+    def services(self) -> frozenset[str]:
+        """The services that the file names."""
+        return frozenset([*self.max_active_orders, *(part.service for part in self.polling_policy)])

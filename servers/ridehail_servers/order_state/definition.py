@@ -1,0 +1,69 @@
+"""How order_state is put together. Which services keep orders: see keepers.py."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ridehail.orderstate.v1 import order_state_api_pb2, order_state_api_pb2_grpc
+from ridehail_servers.chassis.config import LiveConfig
+from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
+
+from .config import OrderStateConfig
+from .demo import load_demo
+from .forgetting import Forgetting
+from .keepers import KEEPERS
+from .polling import Polling
+from .providers import OrderProviders
+from .recorded_orders import RecordedOrders
+from .reports import Reports
+from .service import OrderStateServicer, PassengerOrderStateServicer
+from .store import OrderStateStore
+from .tag import Tags
+from .tag_keys import read_tag_keys
+
+_CONFIG = "order_state.yaml"
+_SERVICES = order_state_api_pb2.DESCRIPTOR.services_by_name
+
+
+@asynccontextmanager
+async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
+    """Makes the service for one process."""
+    assert context.storage is not None
+    database, store = context.storage.database, OrderStateStore()
+    live: LiveConfig[OrderStateConfig] = context.configs[_CONFIG]
+
+    def config() -> OrderStateConfig:
+        return live.value
+
+    polling = Polling(
+        RecordedOrders(database, store, context.clock),
+        OrderProviders(context.channels, ticket=context.tickets, timeout=lambda: config().provider_timeout_ms / 1_000),
+        Tags(read_tag_keys(context.keys_dir)),
+        config=config,
+        clock=context.clock,
+    )
+    yield RunningService(
+        servicers=(
+            PassengerOrderStateServicer(polling),
+            OrderStateServicer(polling, Reports(database, store, context.clock)),
+        ),
+        tasks=(Forgetting(database, store, config, context.clock).task,),
+    )
+
+
+DEFINITION = ServiceDefinition(
+    name="order-state",
+    schema="order_state",
+    configs={_CONFIG: OrderStateConfig},
+    neighbours=tuple(KEEPERS.values()),
+    contracts=(
+        Contract(
+            _SERVICES["PassengerOrderStateService"],
+            order_state_api_pb2_grpc.add_PassengerOrderStateServiceServicer_to_server,
+        ),
+        Contract(_SERVICES["OrderStateService"], order_state_api_pb2_grpc.add_OrderStateServiceServicer_to_server),
+    ),
+    build=build,
+    demo=load_demo,
+)

@@ -1,0 +1,31 @@
+"""What order_state refuses."""
+
+from ridehail_servers.chassis.errors import Code, DomainError, FieldViolation, InvalidRequest
+
+
+class ServiceNotFound(DomainError):
+    """No service of this name keeps orders."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__(Code.NOT_FOUND, "SERVICE_NOT_FOUND", "no such service keeps orders", {"service": service})
+
+
+class OrderOwnerMismatch(DomainError):
+    """The order was reported as another rider's."""
+
+    def __init__(self, orderid: str) -> None:
+        super().__init__(
+            Code.FAILED_PRECONDITION,
+            "ORDER_OWNER_MISMATCH",
+            "the order belongs to another passenger",
+            {"order_id": orderid},
+        )
+
+
+class OrderGivenTwice(InvalidRequest):
+    """An app knows an order once."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            [FieldViolation("known_orders", "must not have the same order of a service twice", "order_state.unique")]
+        )

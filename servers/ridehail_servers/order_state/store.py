@@ -1,0 +1,197 @@
+"""The SQL of order_state.
+
+Whoever changes parts holds the row of their order: so nobody waits in a circle, and what a purge deletes does not grow
+parts again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from ridehail_servers.chassis.database import Connection
+
+from .orders import ActiveOrder, OrderKey, PartVersion, RecordedOrder
+from .report import Standing
+
+
+class OrderStateStore:
+    """One method per statement. Every method runs on the caller's connection, in its transaction if there is one."""
+
+    async def orders_of(self, connection: Connection, yandex_uids: Sequence[str]) -> dict[str, list[RecordedOrder]]:
+        """Returns all that is stored of the orders of those of the riders who have any."""
+        cursor = await connection.execute(
+            """
+            SELECT yandex_uid, service, orderid, reported, finished, finish_sequence, part_name, version, sequence
+            FROM order_state.orders LEFT JOIN order_state.parts USING (service, orderid)
+            WHERE yandex_uid = ANY(%s)
+            """,
+            (list(yandex_uids),),
+        )
+        parts: dict[OrderKey, dict[str, PartVersion]] = {}
+        found: dict[str, list[RecordedOrder]] = {}
+        for (
+            uid,
+            service,
+            orderid,
+            reported,
+            finished,
+            finish_sequence,
+            part,
+            version,
+            sequence,
+        ) in await cursor.fetchall():
+            key = OrderKey(service, orderid)
+            if key not in parts:
+                parts[key] = {}
+                order = RecordedOrder(key, reported, finished, finish_sequence, parts[key])
+                found.setdefault(uid, []).append(order)
+            if part is not None:
+                parts[key][part] = PartVersion(version, sequence)
+        return found
+
+    async def lock_order(self, connection: Connection, key: OrderKey, yandex_uid: str, now: datetime) -> Standing:
+        """Returns where an order stands, and keeps others from it; one that is not stored is, as one never reported.
+
+        Args:
+            connection: Inside a transaction.
+            key: The order.
+            yandex_uid: Whose order it is if it is not stored.
+            now: When it was last told of.
+        """
+        cursor = await connection.execute(
+            """
+            INSERT INTO order_state.orders (service, orderid, yandex_uid, updated_at)
+            VALUES (%s, %s, %s, %s)
+            ON CONFLICT (service, orderid) DO UPDATE SET updated_at = excluded.updated_at
+            RETURNING yandex_uid, reported, finished, finish_sequence
+            """,
+            (key.service, key.orderid, yandex_uid, now),
+        )
+        row = await cursor.fetchone()
+        assert row is not None
+        return Standing(*row)
+
+    async def set_standing(self, connection: Connection, key: OrderKey, standing: Standing) -> None:
+        """Stores where an order stands.
+
+        Args:
+            connection: In the transaction that holds the order.
+            key: The order.
+            standing: Where it stands.
+        """
+        await connection.execute(
+            """
+            UPDATE order_state.orders
+            SET yandex_uid = %s, reported = %s, finished = %s, finish_sequence = %s
+            WHERE service = %s AND orderid = %s
+            """,
+            (
+                standing.yandex_uid,
+                standing.reported,
+                standing.finished,
+                standing.finish_sequence,
+                key.service,
+                key.orderid,
+            ),
+        )
+
+    async def save_parts(self, connection: Connection, key: OrderKey, parts: Mapping[str, str], sequence: int) -> int:
+        """Stores those versions that are newer than what is stored, and returns how many are.
+
+        Args:
+            connection: In the transaction that holds the order.
+            key: The order.
+            parts: Part -> version.
+            sequence: The number of the order's change that they come from.
+        """
+        if not parts:
+            return 0
+        cursor = await connection.execute(
+            """
+            INSERT INTO order_state.parts AS known (service, orderid, part_name, version, sequence)
+            SELECT %s, %s, part_name, version, %s
+            FROM unnest(%s::text[], %s::text[]) AS given (part_name, version)
+            ON CONFLICT (service, orderid, part_name) DO UPDATE SET
+                version = excluded.version,
+                sequence = excluded.sequence
+            WHERE excluded.sequence > known.sequence
+            """,
+            (key.service, key.orderid, sequence, list(parts), list(parts.values())),
+        )
+        return cursor.rowcount
+
+    async def record_listed(
+        self, connection: Connection, service: str, yandex_uid: str, orders: Sequence[ActiveOrder], now: datetime
+    ) -> None:
+        """Stores of orders that a service listed what is newer than what is stored. An order of another rider stays.
+
+        Args:
+            connection: Any.
+            service: The service.
+            yandex_uid: The rider.
+            orders: Numbered ones, each once.
+            now: The present moment.
+        """
+        listed = sorted(orders, key=lambda order: order.orderid)
+        parts = [(order, part, version) for order in listed for part, version in order.parts.items()]
+        await connection.execute(
+            """
+            WITH held AS (
+                INSERT INTO order_state.orders AS known (service, orderid, yandex_uid, finish_sequence, updated_at)
+                SELECT %(service)s, orderid, %(uid)s, sequence, %(now)s
+                FROM unnest(%(orderids)s::text[], %(sequences)s::bigint[]) AS given (orderid, sequence)
+                ON CONFLICT (service, orderid) DO UPDATE SET
+                    finished = known.finished AND known.finish_sequence >= excluded.finish_sequence,
+                    finish_sequence = greatest(known.finish_sequence, excluded.finish_sequence),
+                    updated_at = excluded.updated_at
+                WHERE known.yandex_uid = excluded.yandex_uid
+                RETURNING service, orderid
+            )
+            INSERT INTO order_state.parts AS known (service, orderid, part_name, version, sequence)
+            SELECT held.service, held.orderid, given.part_name, given.version, given.sequence
+            FROM held JOIN unnest(
+                %(part_orderids)s::text[], %(part_names)s::text[], %(versions)s::text[], %(part_sequences)s::bigint[]
+            ) AS given (orderid, part_name, version, sequence) USING (orderid)
+            ON CONFLICT (service, orderid, part_name) DO UPDATE SET
+                version = excluded.version,
+                sequence = excluded.sequence
+            WHERE excluded.sequence > known.sequence
+            """,
+            {
+                "service": service,
+                "uid": yandex_uid,
+                "now": now,
+                "orderids": [order.orderid for order in listed],
+                "sequences": [order.sequence for order in listed],
+                "part_orderids": [order.orderid for order, _part, _version in parts],
+                "part_names": [part for _order, part, _version in parts],
+                "versions": [version for _order, _part, version in parts],
+                "part_sequences": [order.sequence for order, _part, _version in parts],
+            },
+        )
+
+    async def forget(self, connection: Connection, *, finished_before: datetime, before: datetime, limit: int) -> int:
+        """Deletes old orders with their parts, but for those that others hold, and returns how many.
+
+        Rows that are locked cannot move, so they are deleted by their place (ctid) instead of a second search.
+
+        Args:
+            connection: Any.
+            finished_before: Orders that ended and were last told of before this moment go ...
+            before: ... and all that were last told of before this one.
+            limit: At most so many.
+        """
+        cursor = await connection.execute(
+            """
+            DELETE FROM order_state.orders
+            WHERE ctid = ANY(ARRAY(
+                SELECT ctid FROM order_state.orders
+                WHERE updated_at < %s AND finished OR updated_at < %s
+                LIMIT %s
+                FOR UPDATE SKIP LOCKED
+            ))
+            """,
+            (finished_before, before, limit),
+        )
+        return cursor.rowcount

@@ -1,0 +1,49 @@
+"""How order_provider is put together: one contract, one set of tables, and as many services as there are names."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ridehail.orderprovider.v1 import order_provider_api_pb2, order_provider_api_pb2_grpc
+from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
+
+from .demo import EATS_ORDER, GROCERY_ORDER, DemoOrder, demo_of
+from .orders import Orders
+from .service import OrderProviderServicer
+from .store import OrderStore
+
+
+@asynccontextmanager
+async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
+    """Makes one of the services for one process."""
+    assert context.storage is not None
+    orders = Orders(database=context.storage.database, store=OrderStore(), clock=context.clock)
+    yield RunningService(servicers=(OrderProviderServicer(orders),))
+
+
+def definition(name: str, schema: str, *, demo_order: DemoOrder) -> ServiceDefinition:
+    """Returns the definition of a service that keeps orders.
+
+    Args:
+        name: As the command line and tickets name it ("eats-orders").
+        schema: Of its tables.
+        demo_order: Its part of the demo world.
+    """
+    return ServiceDefinition(
+        name=name,
+        schema=schema,
+        migrations="order_provider",
+        contracts=(
+            Contract(
+                order_provider_api_pb2.DESCRIPTOR.services_by_name["OrderProviderService"],
+                order_provider_api_pb2_grpc.add_OrderProviderServiceServicer_to_server,
+            ),
+        ),
+        build=build,
+        demo=demo_of(name, demo_order),
+    )
+
+
+EATS = definition("eats-orders", "eats_orders", demo_order=EATS_ORDER)
+GROCERY = definition("grocery-orders", "grocery_orders", demo_order=GROCERY_ORDER)

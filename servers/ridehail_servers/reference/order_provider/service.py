@@ -1,0 +1,59 @@
+"""The gRPC service of order_provider."""
+# gRPC's generated base class gives names and arguments
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+
+from ridehail.orderprovider.v1 import order_provider_api_pb2 as api
+from ridehail.orderprovider.v1 import order_provider_api_pb2_grpc as api_grpc
+from ridehail.orderprovider.v1 import order_provider_pb2
+from ridehail_clients.json_values import from_struct, to_struct
+
+from .order import ActiveOrder, Order
+from .orders import Orders
+
+Context = grpc.aio.ServicerContext[Any, Any]  # of requests and answers of any type
+
+
+class OrderProviderServicer(api_grpc.OrderProviderServiceServicer):
+    """See ridehail/orderprovider/v1/order_provider_api.proto."""
+
+    def __init__(self, orders: Orders) -> None:
+        """Takes the domain.
+
+        Args:
+            orders: Of the service.
+        """
+        self._orders = orders
+
+    async def PutOrder(self, request: api.PutOrderRequest, context: Context) -> api.PutOrderResponse:
+        """See the contract."""
+        order = Order(
+            orderid=request.orderid,
+            yandex_uid=request.yandex_uid,
+            status=request.status,
+            parts=dict(request.parts),
+            details=from_struct(request.details),
+            finished=request.finished,
+        )
+        return api.PutOrderResponse(sequence=await self._orders.put(order))
+
+    async def ListActiveOrders(
+        self, request: api.ListActiveOrdersRequest, context: Context
+    ) -> api.ListActiveOrdersResponse:
+        """See the contract."""
+        orders = await self._orders.list_active(request.yandex_uid)
+        return api.ListActiveOrdersResponse(orders=map(_message, orders))
+
+
+def _message(order: ActiveOrder) -> order_provider_pb2.ActiveOrder:
+    return order_provider_pb2.ActiveOrder(
+        orderid=order.orderid,
+        status=order.status,
+        parts=order.parts,
+        details=to_struct(order.details),
+        sequence=order.sequence,
+    )

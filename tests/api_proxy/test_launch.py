@@ -1,0 +1,185 @@
+"""What launch asks of whom, for how long, and what it tells the app."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import grpc
+import pytest
+
+from ridehail.eulas.v1 import eulas_api_pb2
+from tests.api_proxy.proxy import configure, json_form
+from tests.api_proxy.scripted_eulas import failing, hanging, later
+from tests.api_proxy.scripted_launch import (
+    ACTIVE,
+    BODY,
+    FAILURES,
+    KNOWN,
+    LISTED,
+    NEW,
+    SLACK_S,
+    STAGES,
+    STATE,
+    SUPPORTED,
+    TOLD,
+    WITHOUT,
+    World,
+    accepting,
+    added,
+    counted,
+    deep,
+    listing,
+    no_such_service,
+    telling,
+)
+from tests.api_proxy.scripted_orders import SERVICE, TAXI, WHOLE
+from tests.support.suite_in_process import until
+
+# --- while all answer
+
+
+@pytest.mark.parametrize("stage", STAGES)
+async def test_the_app_is_told_what_order_state_and_eulas_say(world: World, stage: str) -> None:
+    world.eulas.on_list = accepting("surge_il", "sdc")
+    async with world.served(stage=stage) as proxy:
+        answer = await proxy.launch(BODY, uid="rider")
+    assert answer == {
+        "mlutp_orders_state": STATE | {"orders": [TOLD | {"card": KNOWN["card"]}, NEW]},
+        "eulas": {"accepted": ["surge_il", "sdc"]},
+    }
+    assert json_form(world.orders.whole) | {"upstreams": None} == {
+        "yandex_uid": "rider",
+        "supported_services": SUPPORTED,
+        "known_orders": [{name: value for name, value in KNOWN.items() if name != "card"} | {"force": False}],
+        "upstreams": None,
+    }
+    assert world.eulas.listed == [eulas_api_pb2.ListEulasRequest(yandex_uid="rider", filter="accepted")]
+
+
+async def test_stage_1_hands_on_what_the_services_answer(world: World) -> None:
+    listed = {"can_make_more_orders": False, "no_more_orders_reason": "closed", "orders": [ACTIVE | {"orderid": "e"}]}
+    world.orders.on[SERVICE] = listing(listed)
+    async with world.served() as proxy:
+        await proxy.launch(BODY | {"supported_services": ["eats", "taxi", "eats"]}, uid="rider")
+    upstreams = {"taxi": {"ok": True, **LISTED}, "eats": {"ok": True, **listed}}
+    assert json_form(world.orders.whole)["upstreams"] == upstreams
+    assert world.orders.whole.supported_services == ["eats", "taxi"]
+    (eats,), (taxi,) = world.orders.requests(SERVICE), world.orders.requests(TAXI)
+    assert json_form(eats) == {"service": "eats", "yandex_uid": "rider"}
+    assert json_form(taxi) == {"yandex_uid": "rider"}
+    assert world.orders.asked[-1][0] == WHOLE
+
+
+async def test_stage_1_asks_for_services_that_the_app_supports_and_that_the_configuration_names(world: World) -> None:
+    async with world.served() as proxy:
+        await proxy.launch({"supported_services": ["nowhere", "grocery", "etc..."], "known_orders": [KNOWN]})
+    assert [name for name, _ in world.orders.asked] == [SERVICE, WHOLE]
+    assert list(world.orders.whole.upstreams) == ["grocery"]
+    assert world.orders.whole.supported_services == ["nowhere", "grocery", "etc..."]
+
+
+async def test_a_service_that_order_state_does_not_know_is_left_to_it(world: World) -> None:
+    world.orders.on[SERVICE] = failing(grpc.StatusCode.NOT_FOUND, no_such_service())
+    before = counted(FAILURES)
+    async with world.served() as proxy:
+        assert "mlutp_orders_state" in await proxy.launch(BODY)
+    assert list(world.orders.whole.upstreams) == ["taxi"]
+    assert added(before, FAILURES) == {}
+
+
+async def test_stage_2_asks_order_state_alone(world: World) -> None:
+    async with world.served(stage="stage2") as proxy:
+        await proxy.launch(BODY)
+    assert [name for name, _ in world.orders.asked] == [WHOLE]
+    assert world.orders.whole.upstreams == {}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+async def test_an_app_that_supports_no_service_is_told_of_no_orders(world: World, stage: str) -> None:
+    world.eulas.on_list = accepting()
+    async with world.served(stage=stage, fallback=True) as proxy:
+        assert await proxy.launch({"known_orders": [KNOWN]}) == {"eulas": {"accepted": []}}
+        assert await proxy.launch() == {"eulas": {"accepted": []}}
+    assert world.orders.asked == []
+
+
+async def test_everything_is_asked_at_once(world: World) -> None:
+    """Three services that take 0.4 s each take 0.4 s in all, and eulas is asked meanwhile."""
+    world.orders.on |= {TAXI: later(0.4, listing(LISTED)), SERVICE: later(0.4, listing({}))}
+    async with world.served() as proxy:
+        world.eulas.on_list = later(0.5, accepting("sdc"))
+        started = time.monotonic()
+        answer = await proxy.launch(BODY | {"supported_services": ["taxi", "eats", "grocery"]})
+        seconds = time.monotonic() - started
+    assert answer["eulas"] == {"accepted": ["sdc"]}
+    assert [one.ok for one in world.orders.whole.upstreams.values()] == [True] * 3
+    assert 0.45 < seconds < 1.2  # 1.7 s, were one asked after the other
+
+
+async def test_an_edit_of_the_stage_takes_effect_without_a_restart(world: World) -> None:
+    async with world.served() as proxy:
+
+        async def asks_itself() -> bool:
+            world.orders.asked.clear()
+            await proxy.launch(BODY)
+            return len(world.orders.asked) > 1
+
+        async def leaves_it() -> bool:
+            return not await asks_itself()
+
+        assert await asks_itself()
+        configure(world.config_dir, {}, launch={"orders_state": "stage2"})
+        await until(leaves_it)
+
+
+async def test_details_of_thirty_levels_are_passed_on(world: World) -> None:
+    world.orders.on[WHOLE] = telling({"orders": [TOLD | {"details": deep(30)}]})
+    async with world.served() as proxy:
+        (order,) = (await proxy.launch(BODY))["mlutp_orders_state"]["orders"]
+    assert order["details"] == deep(30)
+
+
+# --- how long
+
+
+@pytest.mark.parametrize(("stage", "longest"), [("stage1", 0.7), ("stage2", 0.4)])
+async def test_the_rider_waits_for_both_timeouts_and_not_longer(world: World, stage: str, longest: float) -> None:
+    world.orders.on = dict.fromkeys((TAXI, SERVICE, WHOLE), hanging)
+    async with world.served(stage=stage, providers_ms=300, order_state_ms=400) as proxy:
+        for uid in ("other", "chosen"):
+            started = time.monotonic()
+            answer = await proxy.launch(BODY, uid=uid)
+            seconds = time.monotonic() - started
+            assert ("mlutp_orders_state" in answer) == (uid == "chosen")
+            assert longest * 0.95 <= seconds < longest + SLACK_S
+    assert len(world.orders.requests(WHOLE)) == 2  # no second attempts
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("seconds", [0.5, None], ids=["the caller's", "the contract's"])
+async def test_the_rider_is_answered_within_the_calls_own_time_whatever_the_configuration_says(
+    world: World, stage: str, seconds: float | None
+) -> None:
+    """Everybody is silent; the services that keep orders leave order_state its share of the time."""
+    world.orders.on = dict.fromkeys((TAXI, SERVICE, WHOLE), hanging)
+    async with world.served(stage=stage, fallback=True, providers_ms=10_000, order_state_ms=10_000) as proxy:
+        world.eulas.on_list = hanging
+        started = time.monotonic()
+        answer = await proxy.launch(BODY, timeout=seconds)
+        assert time.monotonic() - started < (seconds or 2)
+    assert answer["mlutp_orders_state"]["orders"][0]["update_status"] == "stale"
+    assert len(world.orders.requests(WHOLE)) == 1
+
+
+async def test_a_rider_who_hangs_up_is_no_failure_of_anybody(world: World) -> None:
+    world.orders.on[WHOLE] = hanging
+    async with world.served(fallback=True) as proxy:
+        before, failed = counted(WITHOUT), counted(FAILURES)
+        asking = asyncio.create_task(proxy.launch(BODY))
+        await until(lambda: world.orders.requests(WHOLE))
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        world.orders.on[WHOLE] = telling(STATE)
+        await proxy.launch(BODY)
+    assert (added(before, WITHOUT), added(failed, FAILURES)) == ({}, {})

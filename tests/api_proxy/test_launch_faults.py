@@ -1,0 +1,246 @@
+"""Whatever fails, launch answers in time, tells what can be told, and the next poll heals what could not."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import shutil
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ridehail_servers.api_proxy.launch.local_state import ASK_NOW
+from tests.api_proxy.launch_world import (
+    DETAILS,
+    GONE,
+    KEEPERS,
+    NEIGHBOURS,
+    ORDER_STATE_MS,
+    PROVIDERS_MS,
+    STAGES,
+    TRUTH,
+    LaunchWorld,
+    known_orders,
+    launch_world,
+)
+from tests.support.between import Fault, down, erroring, slow
+
+FAULTS: Mapping[str, Fault] = {"down": down, "erroring": erroring, "slow": slow}
+RIDERS = {"chosen": True, "other": False}
+LIMITS = {"taxi": 3, "eats": 1, "grocery": 1}
+AT_ONCE = 6
+SLACK_S = 0.5
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A launch: who is asked, and who fails."""
+
+    stage: str
+    uid: str
+    faults: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """Names the cell, as a request id."""
+        return ".".join([self.stage, self.uid, *(f"{one}-{fault}" for one, fault in self.faults.items())])
+
+
+def fault_sets(neighbours: int) -> Iterator[dict[str, str]]:
+    """Yields every way for so many neighbours to fail at once."""
+    for names in itertools.combinations(NEIGHBOURS, neighbours):
+        yield from (dict(zip(names, faults, strict=True)) for faults in itertools.product(FAULTS, repeat=neighbours))
+
+
+def cells() -> Iterator[Cell]:
+    """Yields each fault alone, for all stages and riders, and each pair of faults, for a stage and a rider in turn."""
+    kinds = list(itertools.product(STAGES, RIDERS))
+    for faults, (stage, uid) in itertools.product([{}, *fault_sets(1)], kinds):
+        yield Cell(stage, uid, faults)
+    for faults, (stage, uid) in zip(fault_sets(2), itertools.cycle(kinds), strict=False):
+        yield Cell(stage, uid, faults)
+
+
+# --- what is expected
+
+
+def own(uid: str) -> list[dict[str, Any]]:
+    """Returns the rider's orders as the app knows them."""
+    return [order | {"orderid": f"{uid}-{order['orderid']}"} for order in known_orders()]
+
+
+def versions(uid: str, order: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the versions of an order's parts."""
+    orderid = order["orderid"].removeprefix(f"{uid}-")
+    return TRUTH.get(order["service"], {}).get(orderid, ("", {}))[1]
+
+
+def stale(uid: str, order: dict[str, Any], *, reported: bool) -> dict[str, Any]:
+    """Returns a known order of a service that cannot be asked; `reported` tells whether reports are at hand."""
+    current = versions(uid, order) if reported else {}
+    tags = {**order["tags"], **current}
+    need_request = [part for part, version in current.items() if order["tags"].get(part) != version]
+    kept = {name: value for name, value in order.items() if name != "force"}
+    return kept | {"tags": tags, "need_request": need_request, "update_status": "stale"}
+
+
+def actual(uid: str, service: str, orderid: str, order: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns an order that its service tells; `order` is what the app knows of it."""
+    status, parts = TRUTH[service][orderid]
+    tags = order.get("tags", {})
+    return {
+        **{name: value for name, value in order.items() if name == "card"},
+        "orderid": f"{uid}-{orderid}",
+        "service": service,
+        "status": status,
+        "tags": {**tags, **parts},
+        "need_request": [part for part, version in parts.items() if tags.get(part) != version],
+        "update_status": "actual",
+        "details": DETAILS,
+    }
+
+
+def expected_orders(uid: str, failed: set[str], *, reported: bool = True) -> list[dict[str, Any]]:
+    """Returns the orders where some services cannot be asked."""
+    orders = []
+    for order in own(uid):
+        service, orderid = order["service"], order["orderid"].removeprefix(f"{uid}-")
+        if service in failed or service not in KEEPERS:
+            orders.append(stale(uid, order, reported=reported))
+        elif orderid != GONE:
+            orders.append(actual(uid, service, orderid, order))
+    known = {(order["service"], order["orderid"]) for order in own(uid)}
+    for service in KEEPERS:
+        if service not in failed:
+            new = (one for one in TRUTH[service] if (service, f"{uid}-{one}") not in known)
+            orders.extend(actual(uid, service, one, {}) for one in new)
+    return orders
+
+
+def expected_changes(orders: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    changes: list[dict[str, Any]] = []
+    for service, limit in LIMITS.items():
+        may = sum(order["service"] == service for order in orders) < limit
+        reason = {} if may else {"no_more_orders_reason": "too_many_orders"}
+        changes.append({"service": service, "can_make_more_orders": may} | reason)
+    return changes
+
+
+def expected(cell: Cell, policy: list[dict[str, Any]]) -> dict[str, Any]:
+    """Returns the answer of a launch; of the tags of order_state only whose they are."""
+    answer: dict[str, Any] = {} if "eulas" in cell.faults else {"eulas": {"accepted": ["sdc"]}}
+    is_local = "order-state" in cell.faults
+    if is_local and not RIDERS[cell.uid]:
+        return answer
+    failed = {service for service, keeper in KEEPERS.items() if keeper in cell.faults or is_local}
+    orders = expected_orders(cell.uid, failed, reported=not is_local)
+    answer["mlutp_orders_state"] = {
+        "tags": dict.fromkeys(failed, ASK_NOW if is_local else "opaque"),
+        "orders": orders,
+        "allowed_changes": expected_changes(orders),
+        "polling_policy": sorted(policy, key=lambda part: part["priority"]),
+    }
+    return answer
+
+
+def without_opaque_tags(answer: dict[str, Any]) -> dict[str, Any]:
+    if (state := answer.get("mlutp_orders_state")) is None:
+        return answer
+    tags = {service: tag if tag == ASK_NOW else "opaque" for service, tag in state["tags"].items()}
+    assert all(state["tags"].values())
+    return answer | {"mlutp_orders_state": state | {"tags": tags}}
+
+
+def flat(answer: dict[str, Any]) -> dict[str, Any]:
+    """Returns an answer with all that is inside of `mlutp_orders_state` at the top, so that it is told what differs."""
+    others = dict(answer)
+    state = others.pop("mlutp_orders_state", {})
+    orders = {f"order {number}": order for number, order in enumerate(state.get("orders", ()))}
+    return others | {name: value for name, value in state.items() if name != "orders"} | orders
+
+
+# --- the world
+
+
+@pytest.fixture
+async def world(database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[LaunchWorld]:
+    config_dirs = {stage: Path(shutil.copytree(config_dir, config_dir / stage)) for stage in STAGES}
+    running = launch_world(database_url=database_url, keys_dir=keys_dir, config_dirs=config_dirs, in_fallback="chosen")
+    async with running as world:
+        for uid in RIDERS:
+            await world.settle(uid)
+            for stage in STAGES:
+                await world.launch(stage, uid, request_id="first")  # the first call of a server is slow
+        yield world
+
+
+async def launched(world: LaunchWorld, cell: Cell) -> tuple[dict[str, Any], float]:
+    """Launches with the cell's faults; returns the answer, and the seconds that it took."""
+    world.fail({one: FAULTS[fault] for one, fault in cell.faults.items()}, request_id=cell.name)
+    started = time.monotonic()
+    answer = await world.launch(cell.stage, cell.uid, request_id=cell.name, known=own(cell.uid))
+    return answer, time.monotonic() - started
+
+
+async def launched_as_expected(world: LaunchWorld, cell: Cell, policy: list[dict[str, Any]]) -> dict[str, Any]:
+    """Launches with the cell's faults, and compares the answer with the one that is expected."""
+    answer, seconds = await launched(world, cell)
+    assert flat(without_opaque_tags(answer)) == flat(expected(cell, policy)), cell.name
+    assert seconds < (PROVIDERS_MS + ORDER_STATE_MS) / 1000 + SLACK_S, cell.name
+    return answer
+
+
+async def heals(world: LaunchWorld, cell: Cell, answer: dict[str, Any], policy: list[dict[str, Any]]) -> None:
+    """Polls with the tags of a launch; where it told nothing of the orders, the next launch does."""
+    if "mlutp_orders_state" not in answer:
+        await launched_as_expected(world, Cell(cell.stage, cell.uid, {}), policy)
+        return
+    state = answer["mlutp_orders_state"]
+    members = ("orderid", "service", "status", "tags", "details")
+    # The app has not fetched anything yet, so of the parts it has what it had.
+    had = {(order["service"], order["orderid"]): order["tags"] for order in own(cell.uid)}
+    known = [
+        {name: order[name] for name in members if name in order}
+        | {"tags": had.get((order["service"], order["orderid"]), {})}
+        for order in state["orders"]
+    ]
+    poll = await world.poll(cell.uid, known, state["tags"])
+    assert poll["tags"] == {}, cell.name
+    told = {(order["service"], order["orderid"]): order for order in poll["orders"]}
+    assert len(told) == len(poll["orders"]), cell.name
+    for order in expected_orders(cell.uid, set()):
+        healed = told.pop((order["service"], order["orderid"]))
+        compared = ("tags", "need_request", "update_status", "status")
+        assert [healed[name] for name in compared] == [order[name] for name in compared], cell.name
+    assert told == {}, cell.name
+
+
+async def test_launch_answers_in_time_tells_what_it_can_and_the_next_poll_heals_the_rest(
+    world: LaunchWorld, config_dir: Path
+) -> None:
+    policy = yaml.safe_load((config_dir / "order_state.yaml").read_text())["polling_policy"]
+    every = list(cells())
+    at_once = asyncio.Semaphore(AT_ONCE)
+
+    async def launch(cell: Cell) -> dict[str, Any] | None:
+        async with at_once:
+            answer, _seconds = await launched(world, cell)
+        return answer if flat(without_opaque_tags(answer)) == flat(expected(cell, policy)) else None
+
+    async def heal(cell: Cell, answer: dict[str, Any]) -> None:
+        async with at_once:
+            await heals(world, cell, answer, policy)
+
+    answers = await asyncio.gather(*map(launch, every))
+    # Beside others even a service that is up may be late on a busy machine; a launch by itself has no excuse.
+    complete = [
+        await launched_as_expected(world, cell, policy) if answer is None else answer
+        for cell, answer in zip(every, answers, strict=True)
+    ]
+    world.heal()
+    await asyncio.gather(*map(heal, every, complete))

@@ -1,0 +1,108 @@
+"""Two phones of one rider, while everything around them fails now and then: in the end both show what is true."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from random import Random
+
+import psycopg
+import pytest
+import pytest_asyncio
+from psycopg import conninfo
+
+from ridehail_servers import resources
+from tests.e2e.order_keepers import LIMITS, Keepers, Reporter
+from tests.e2e.order_polling_world import RETRY_S, App, Costs, PollingWorld, polling_world
+
+STEPS = 40
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def world(
+    postgres_url: str, keys_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[PollingWorld]:
+    folder = tmp_path_factory.mktemp("polling")
+    config_dir = Path(shutil.copytree(resources.folder("config"), folder / "config"))
+    name = f"order_polling_{uuid.uuid4().hex}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template_of_tests".encode())
+    url = conninfo.make_conninfo(postgres_url, dbname=name)
+    async with polling_world(database_url=url, keys_dir=keys_dir, config_dir=config_dir, folder=folder) as running:
+        yield running
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_whatever_fails_on_the_way_both_phones_show_what_is_true_in_the_end(
+    world: PollingWorld, seed: int
+) -> None:
+    random, costs = Random(seed), Costs()
+    keepers = world.keepers(f"rider-{uuid.uuid4().hex[:8]}", random)
+    reporter = Reporter(world.reporters, keepers, random)
+    asked_before = world.provider_calls
+    async with AsyncExitStack() as stack:
+        apps = [await stack.enter_async_context(world.app(keepers, random, costs)) for _ in range(2)]
+
+        await live(world, keepers, reporter, apps, random)
+        await come_to_rest(world, reporter, apps)
+
+        listed = await keepers.listed()
+        assert listed == keepers.truth
+        for app in apps:
+            assert app.shown == listed
+            assert all(card.is_complete and not card.outdated for card in app.poller.cards)
+            assert {service: one.can_make_more_orders for service, one in app.poller.allowed_changes.items()} == {
+                service: sum(key[0] == service for key in listed) < limit for service, limit in LIMITS.items()
+            }
+            assert len(app.counted) == app.invalid
+
+    asked = world.provider_calls - asked_before
+    print(  # noqa: T201  # what polling saves
+        f"seed {seed}: {costs.polls} polls; parts fetched {costs.fetches} instead of {costs.full_fetches},"
+        f" services asked {asked} times instead of {costs.polls * len(LIMITS)}"
+    )
+    assert costs.polls > STEPS
+    assert costs.fetches < costs.full_fetches
+    assert asked < costs.polls * len(LIMITS)
+
+
+async def live(world: PollingWorld, keepers: Keepers, reporter: Reporter, apps: list[App], random: Random) -> None:
+    """Lets orders come, change and go while polls go on, services fail and order_state is restarted."""
+    restart_at = random.randrange(STEPS // 3, STEPS - 5)
+    for app in apps:
+        app.failing = 0.15
+    for step in range(STEPS):
+        if step == restart_at:
+            await world.front.stop()
+        if step == restart_at + 2:
+            await world.front.start()
+        if random.random() < 0.2:
+            world.break_something(random)
+        if random.random() < 0.5:
+            await keepers.change_something()
+        await asyncio.gather(reporter.tell_some(), *(app.step() for app in apps))
+        world.pass_time(random.uniform(0, RETRY_S))
+
+
+async def come_to_rest(world: PollingWorld, reporter: Reporter, apps: list[App]) -> None:
+    """Heals everything, and polls until nobody has doubts any more."""
+    world.heal()
+    await reporter.tell_all()
+    async with asyncio.timeout(20):
+        for app in apps:
+            app.failing = 0.0
+            quiet = 0
+            while quiet < 2:
+                world.pass_time(RETRY_S)
+                before, fetches = app.poller.cards, app.costs.fetches
+                await app.step()
+                cards = app.poller.cards
+                is_quiet = app.poller.is_started and cards == before and fetches == app.costs.fetches
+                quiet = quiet + 1 if is_quiet and not any(card.update_status == "stale" for card in cards) else 0

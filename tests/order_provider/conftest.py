@@ -1,0 +1,34 @@
+"""Both services that keep orders, served by one process, as in a small deployment."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from ridehail_clients import AsyncOrderProviderClient
+from tests.support.suite_in_process import SuiteInProcess, suite_in_process
+
+
+@pytest.fixture
+async def running(database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[SuiteInProcess]:
+    services = ("eats-orders", "grocery-orders")
+    async with suite_in_process(
+        database_url=database_url, keys_dir=keys_dir, config_dir=config_dir, services=services
+    ) as suite:
+        yield suite
+
+
+@pytest.fixture
+async def eats(running: SuiteInProcess) -> AsyncIterator[AsyncOrderProviderClient]:
+    ticket = running.ticket("admin")
+    async with AsyncOrderProviderClient(running.address, service="eats-orders", ticket=ticket) as admin:
+        yield admin
+
+
+@pytest.fixture
+async def grocery(running: SuiteInProcess) -> AsyncIterator[AsyncOrderProviderClient]:
+    ticket = running.ticket("admin")
+    async with AsyncOrderProviderClient(running.address, service="grocery-orders", ticket=ticket) as admin:
+        yield admin

@@ -1,0 +1,128 @@
+"""What an app that starts is answered, and what services are asked and tell on the way."""
+
+from __future__ import annotations
+
+import grpc
+import pytest
+
+from ridehail.orderstate.v1 import order_state_api_pb2 as api
+from ridehail.orderstate.v1 import order_state_pb2
+from ridehail_clients.json_values import to_struct
+from tests.order_state.provider_server import order
+from tests.order_state.world import GET_SERVICE, POLICY, RETRY_S, SERVERS, Rider, World, allowed, known, shown
+from tests.support.calls import call, failure_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+Upstream = order_state_pb2.Upstream
+
+
+async def test_every_supported_service_is_asked(world: World, rider: Rider) -> None:
+    world.providers["taxi"].orders[rider.uid] = [order("1", info="a")]
+    world.providers["eats"].failure = grpc.StatusCode.UNAVAILABLE
+    answer = await rider.start(known("2", "eats"), supported=["eats", "taxi", "laundry", "taxi"])
+    assert shown(answer) == [
+        ("eats", "2", "old", {}, [], "stale"),
+        ("taxi", "1", "driving", {"info": "a"}, ["info"], "actual"),
+    ]
+    assert (list(answer.tags), list(allowed(answer))) == (["eats"], ["taxi", "eats"])
+    assert world.asked() == {"taxi": 1, "eats": 1, "grocery": 0}
+
+
+async def test_what_the_caller_asked_already_is_not_asked_again(world: World, rider: Rider) -> None:
+    upstreams = {
+        "taxi": Upstream(ok=True, orders=[order("1", sequence=3, info="a", details={"car": "red"})]),
+        "eats": Upstream(ok=False, orders=[order("passed over")]),
+        "grocery": Upstream(ok=True, can_make_more_orders=False, no_more_orders_reason="closed"),
+        "laundry": Upstream(ok=True, orders=[order("passed over")]),
+    }
+    answer = await rider.start(known("2", "eats"), known("3", "grocery"), upstreams=upstreams)
+    assert shown(answer) == [
+        ("eats", "2", "old", {}, [], "stale"),
+        ("taxi", "1", "driving", {"info": "a"}, ["info"], "actual"),
+    ]
+    assert answer.orders[1].details == to_struct({"car": "red"})
+    assert allowed(answer) == {"taxi": True, "eats": "too_many_orders", "grocery": "closed"}
+    assert list(answer.tags) == ["eats"]
+    assert sum(world.asked().values()) == 0
+    # It counts as asked just now, and what was told is remembered.
+    await rider.poll(tags=answer.tags)
+    assert sum(world.asked().values()) == 0
+    assert dict((await rider.poll(known("1"))).orders[0].tags) == {"info": "a"}
+    world.pass_time(RETRY_S)
+    await rider.poll(tags=answer.tags)
+    assert world.asked()["eats"] == 1
+
+
+@pytest.mark.parametrize("bad", [[order("1"), order("1")], [order("")], [order("1", info="\0")]])
+async def test_a_callers_list_that_breaks_the_contract_counts_as_none(
+    world: World, rider: Rider, bad: list[object]
+) -> None:
+    answer = await rider.start(known("1"), upstreams={"taxi": Upstream(ok=True, orders=bad)}, supported=["taxi"])  # type: ignore[arg-type]
+    assert shown(answer) == [("taxi", "1", "old", {}, [], "stale")]
+    assert list(answer.tags) == ["taxi"]
+    assert await world.stored() == []
+
+
+async def test_services_that_are_not_supported_are_left_out_and_their_orders_untouched(
+    world: World, rider: Rider
+) -> None:
+    await rider.report("1", 1, service="eats", full_info="a")
+    answer = await rider.start(known("1", "eats", tags={"x": "y"}, force=True), supported=["grocery"])
+    assert shown(answer) == [("eats", "1", "old", {"x": "y"}, [], "stale")]
+    assert (list(answer.tags), list(allowed(answer)), list(answer.polling_policy)) == ([], ["grocery"], [])
+    assert world.asked() == {"taxi": 0, "eats": 0, "grocery": 1}
+    nothing = await rider.start(supported=[])
+    assert nothing == api.GetOrdersStateResponse()
+
+
+async def test_the_policy_of_the_supported_services_comes_by_priority(rider: Rider) -> None:
+    answer = await rider.start()
+    by_priority = sorted(POLICY, key=lambda one: int(str(one["priority"])))
+    assert list(answer.polling_policy) == [order_state_pb2.PollingPolicy(**one) for one in by_priority]  # type: ignore[arg-type]
+    assert [one.HasField("required") for one in answer.polling_policy] == [True, True, False]
+    assert [one.part_name for one in (await rider.start(supported=["eats"])).polling_policy] == ["full_info"]
+
+
+# --- one service alone
+
+
+async def ask(rider: Rider, service: str) -> api.GetServiceOrdersStateResponse:
+    request = api.GetServiceOrdersStateRequest(service=service, yandex_uid=rider.uid)
+    answer = await call(rider.world.channel, GET_SERVICE, request, metadata=rider.world.metadata("api-proxy"))
+    return api.GetServiceOrdersStateResponse.FromString(answer)
+
+
+@pytest.mark.parametrize("service", SERVERS)
+async def test_one_services_answer_is_passed_on(world: World, rider: Rider, service: str) -> None:
+    provider = world.providers[service]
+    orders = [order("2", "new", sequence=5, info="a", details={"x": 1}), order("1")]
+    provider.orders[rider.uid], provider.can_make_more_orders, provider.no_more_orders_reason = orders, False, "debt"
+    assert await ask(rider, service) == api.GetServiceOrdersStateResponse(
+        orders=orders, can_make_more_orders=False, no_more_orders_reason="debt"
+    )
+    provider.reset()
+    assert await ask(rider, service) == api.GetServiceOrdersStateResponse()
+
+
+async def test_a_service_that_does_not_exist_is_not_found(world: World, rider: Rider) -> None:
+    request = api.GetServiceOrdersStateRequest(service="laundry", yandex_uid=rider.uid)
+    error = await failure_of(world.channel, GET_SERVICE, request, metadata=world.metadata("admin"))
+    assert (error.code, error.reason, error.metadata) == (
+        grpc.StatusCode.NOT_FOUND,
+        "SERVICE_NOT_FOUND",
+        {"service": "laundry"},
+    )
+
+
+@pytest.mark.parametrize("service", SERVERS)
+async def test_a_service_that_does_not_answer_is_unavailable(world: World, rider: Rider, service: str) -> None:
+    world.providers[service].failure = grpc.StatusCode.INTERNAL
+    request = api.GetServiceOrdersStateRequest(service=service, yandex_uid=rider.uid)
+    error = await failure_of(world.channel, GET_SERVICE, request, metadata=world.metadata("admin"))
+    assert (error.code, error.reason, error.metadata) == (
+        grpc.StatusCode.UNAVAILABLE,
+        "NEIGHBOUR_UNAVAILABLE",
+        {"neighbour": SERVERS[service]},
+    )
+    assert error.retry_after is not None
