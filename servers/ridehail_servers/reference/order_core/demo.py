@@ -39,7 +39,7 @@ async def load_demo(demo: Demo) -> Sequence[Example]:
             },
             "order_info": {"need_sync": False, "statistics": {"status_updates": [{"s": "driving", "c": created}]}},
             "changes": {"objects": []},
-            "parts": {"order": "3", "route": "1"},
+            "parts": {"fast_info": "3", "part2": "1", "route": "1"},
             "details": {"tariff": "comfort", "payment_method": "card"},
         },
         CITY_ORDER: {
@@ -50,7 +50,7 @@ async def load_demo(demo: Demo) -> Sequence[Example]:
                 "request": {"offer": "demo-offer-city"},
                 "created": created,
             },
-            "parts": {"order": "1"},
+            "parts": {"fast_info": "1"},
             "details": {"tariff": "econom", "payment_method": "cash"},
         },
     }
