@@ -15,12 +15,14 @@ from pathlib import Path
 
 import psutil
 
-from ridehail_servers import resources
+from ridehail_servers import resources, suite
 from ridehail_servers.runtime.data_dir import DataDir
 from ridehail_servers.runtime.ports import free_port
 
 HOST = "127.0.0.1"
 _START_S = 30.0
+# Names the Redis that several processes share; without it they keep no answers.
+_CACHE_VARIABLE = "RIDEHAIL_CACHE_URL"
 
 
 class NotStarted(Exception):
@@ -63,14 +65,20 @@ class Servers:
         DataDir(folder).ensure_keys()
 
     @contextmanager
-    def ridehail(self, *services: str, database_url: str) -> Iterator[Running]:
+    def ridehail(self, *services: str, database_url: str, neighbours: Running | None = None) -> Iterator[Running]:
         """Serves services of the suite as `ridehail serve` does, with all that is on by default.
 
         Args:
             services: Their names.
             database_url: Holds their schemas.
+            neighbours: Who serves all that they call; None: they themselves.
         """
         command = [str(Path(sys.executable).parent / "ridehail"), "serve", *services, "--no-reflection"]
+        address = f"{HOST}:{{port}}" if neighbours is None else neighbours.address
+        for name in suite.SERVICES:
+            command += ["--address", f"{name}={address}"]
+        if self._workers > 1 and not os.environ.get(_CACHE_VARIABLE):
+            command += ["--cache-url", "none"]
         options = {
             "--grpc-port": "{port}",
             "--metrics-port": "0",
@@ -78,10 +86,10 @@ class Servers:
             "--database-url": database_url,
             "--data-dir": str(self.folder),
             "--config-dir": str(self.folder / "config"),
-            # Itself: who measures calls of a neighbour has this server serve the neighbour as well.
-            "--address": f"order-core={HOST}:{{port}}",
         }
-        with self._started("ridehail", "grpc", [*command, *(word for pair in options.items() for word in pair)]) as it:
+        with self._started(
+            f"ridehail {services[0]}", "grpc", [*command, *(word for pair in options.items() for word in pair)]
+        ) as it:
             yield it
 
     @contextmanager

@@ -8,16 +8,26 @@ made while it is handled.
 from ridehail_clients._async.api_proxy import AsyncRoutestatsClient, AsyncZoneInfoClient
 from ridehail_clients._async.eulas import AsyncEulasClient, AsyncPassengerEulasClient
 from ridehail_clients._async.eulas_flow import AsyncEulasFlow
+from ridehail_clients._async.family import AsyncFamilyClient
+from ridehail_clients._async.inapp import AsyncInappCommunicationsClient
 from ridehail_clients._async.order_core import AsyncOrderCoreClient
+from ridehail_clients._async.route_sharing import AsyncPassengerRouteSharingClient, AsyncRouteSharingClient
+from ridehail_clients._async.taxi_on_the_way import AsyncTaxiOnTheWayClient
 from ridehail_clients._async.toll_roads import AsyncPassengerTollRoadsClient, AsyncTollRoadsClient
 from ridehail_clients._sync.api_proxy import RoutestatsClient, ZoneInfoClient
 from ridehail_clients._sync.eulas import EulasClient, PassengerEulasClient
 from ridehail_clients._sync.eulas_flow import EulasFlow
+from ridehail_clients._sync.family import FamilyClient
+from ridehail_clients._sync.inapp import InappCommunicationsClient
 from ridehail_clients._sync.order_core import OrderCoreClient
+from ridehail_clients._sync.route_sharing import PassengerRouteSharingClient, RouteSharingClient
+from ridehail_clients._sync.taxi_on_the_way import TaxiOnTheWayClient
 from ridehail_clients._sync.toll_roads import PassengerTollRoadsClient, TollRoadsClient
+from ridehail_clients.card_models import CardRoad, Promo, PromosOnTheWay, RideCard, UserActions
 from ridehail_clients.channel import open_async_channel, open_sync_channel
 from ridehail_clients.errors import (
     ERRORS_BY_REASON,
+    AlreadyInFamily,
     CallerNotAllowed,
     CallTimedOut,
     ClientClosed,
@@ -25,11 +35,15 @@ from ridehail_clients.errors import (
     DeadlineExceeded,
     EulaNotFound,
     EulaNotRejectable,
+    FamilyAdminNotRemovable,
+    FamilyFull,
+    FamilyNotFound,
     FieldViolation,
     GatewayKeyInvalid,
     InternalError,
     InvalidRequest,
     NeighbourUnavailable,
+    NotInFamily,
     OrderFieldTypeMismatch,
     OrderNotFound,
     OrderVersionConflict,
@@ -42,6 +56,8 @@ from ridehail_clients.errors import (
     SessionExpired,
     SessionInvalid,
     SessionMissing,
+    SharingKeyConflict,
+    SharingKeyNotFound,
     TicketExpired,
     TicketInvalid,
     TicketMissing,
@@ -58,12 +74,18 @@ from ridehail_clients.models import (
     EulaFilter,
     EulaState,
     EulaStatus,
+    Family,
+    FamilyAdmin,
+    FamilyMember,
     HiddenTariff,
     OrderFields,
     OrderInfo,
     OrderRoad,
     OrderRoads,
     RouteStats,
+    SharedRide,
+    SharingFamily,
+    SharingInfo,
     ZoneInfo,
 )
 from ridehail_clients.retry import RetryPolicy
@@ -74,16 +96,23 @@ __all__ = [
     "ERRORS_BY_REASON",
     "ActiveOrder",
     "ActiveOrders",
+    "AlreadyInFamily",
     "AsyncEulasClient",
     "AsyncEulasFlow",
+    "AsyncFamilyClient",
+    "AsyncInappCommunicationsClient",
     "AsyncOrderCoreClient",
     "AsyncPassengerEulasClient",
+    "AsyncPassengerRouteSharingClient",
     "AsyncPassengerTollRoadsClient",
+    "AsyncRouteSharingClient",
     "AsyncRoutestatsClient",
+    "AsyncTaxiOnTheWayClient",
     "AsyncTollRoadsClient",
     "AsyncZoneInfoClient",
     "CallTimedOut",
     "CallerNotAllowed",
+    "CardRoad",
     "ClientClosed",
     "DatabaseUnavailable",
     "DeadlineExceeded",
@@ -97,15 +126,24 @@ __all__ = [
     "EulaStatus",
     "EulasClient",
     "EulasFlow",
+    "Family",
+    "FamilyAdmin",
+    "FamilyAdminNotRemovable",
+    "FamilyClient",
+    "FamilyFull",
+    "FamilyMember",
+    "FamilyNotFound",
     "FieldViolation",
     "GatewayKeyInvalid",
     "HiddenTariff",
+    "InappCommunicationsClient",
     "InternalError",
     "InvalidRequest",
     "JsonInput",
     "JsonObject",
     "JsonValue",
     "NeighbourUnavailable",
+    "NotInFamily",
     "OrderCoreClient",
     "OrderFieldTypeMismatch",
     "OrderFields",
@@ -117,13 +155,18 @@ __all__ = [
     "Overloaded",
     "PassengerEulasClient",
     "PassengerMissing",
+    "PassengerRouteSharingClient",
     "PassengerTollRoadsClient",
     "PriceChangesOutOfOrder",
+    "Promo",
+    "PromosOnTheWay",
     "RefusedDecision",
     "RetryPolicy",
+    "RideCard",
     "RoadCache",
     "RoadSwitchConflict",
     "RoadSwitchNotAllowed",
+    "RouteSharingClient",
     "RouteStats",
     "RoutestatsClient",
     "SaveReport",
@@ -131,6 +174,12 @@ __all__ = [
     "SessionExpired",
     "SessionInvalid",
     "SessionMissing",
+    "SharedRide",
+    "SharingFamily",
+    "SharingInfo",
+    "SharingKeyConflict",
+    "SharingKeyNotFound",
+    "TaxiOnTheWayClient",
     "TicketExpired",
     "TicketInvalid",
     "TicketMissing",
@@ -138,6 +187,7 @@ __all__ = [
     "TicketWrongDestination",
     "TollRoadsClient",
     "TransportUnavailable",
+    "UserActions",
     "ZoneInfo",
     "ZoneInfoClient",
     "open_async_channel",

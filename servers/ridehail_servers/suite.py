@@ -10,14 +10,20 @@ from ridehail_clients.contract import service_audience
 from .api_proxy.definition import DEFINITION as API_PROXY
 from .chassis.service_definition import ServiceDefinition
 from .eulas.definition import DEFINITION as EULAS
+from .family.definition import DEFINITION as FAMILY
+from .inapp_communications.definition import DEFINITION as INAPP_COMMUNICATIONS
 from .passenger_authorizer.definition import definition as passenger_authorizer
 from .reference.order_core.definition import DEFINITION as ORDER_CORE
+from .route_sharing.definition import DEFINITION as ROUTE_SHARING
 from .toll_roads.definition import DEFINITION as TOLL_ROADS
 
 _SERVICES = (
     TOLL_ROADS,
     ORDER_CORE,
     EULAS,
+    FAMILY,
+    ROUTE_SHARING,
+    INAPP_COMMUNICATIONS,
     API_PROXY,
 )
 

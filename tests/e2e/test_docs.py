@@ -59,10 +59,12 @@ def environment(demo_suite: RunningCommand, grpcurl_if_any: Grpcurl | None) -> d
     """The newcomer's shell."""
     data_dir = str(demo_suite.data_dir)
     ticket = cli("ticket", "--src", "api-proxy", "--dst", "toll-roads", "--data-dir", data_dir).stdout.strip()
+    family_ticket = cli("ticket", "--src", "admin", "--dst", "family", "--data-dir", data_dir).stdout.strip()
     path = os.environ["PATH"]
     if grpcurl_if_any is not None:
         path = f"{grpcurl_if_any.program.parent}{os.pathsep}{path}"
-    return {**os.environ, "RIDEHAIL_DATA_DIR": data_dir, "RIDEHAIL_TICKET": ticket, "PATH": path}
+    tickets = {"RIDEHAIL_TICKET": ticket, "RIDEHAIL_FAMILY_TICKET": family_ticket}
+    return {**os.environ, "RIDEHAIL_DATA_DIR": data_dir, **tickets, "PATH": path}
 
 
 def placed(text: str, suite: RunningCommand) -> str:

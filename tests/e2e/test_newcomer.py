@@ -50,7 +50,7 @@ class Deployment:
         return self._tickets[source]
 
 
-@pytest.fixture(scope="module", params=["up", "up --workers 2", "split"])
+@pytest.fixture(scope="module", params=["up", "up --workers 2 --cache-url none", "split"])
 def deployment(request: pytest.FixtureRequest) -> Iterator[Deployment]:
     """A running suite of each form."""
     with ExitStack() as stack:
@@ -79,9 +79,16 @@ def split(stack: ExitStack, data_dir: Path) -> Deployment:
         stack.callback(running.stop)
         return running
 
-    services = {name: serve(name) for name in ("order-core", "eulas", "passenger-authorizer")}
-    environment["RIDEHAIL_ADDRESSES"] = " ".join(f"{name}={one.ready['grpc']}" for name, one in services.items())
-    services |= {name: serve(name) for name in ("toll-roads", "api-proxy")}
+    services: dict[str, RunningCommand] = {}
+    # Each after those that it calls.
+    for wave in (
+        ("order-core", "eulas", "family", "passenger-authorizer"),
+        ("toll-roads", "route-sharing"),
+        ("inapp-communications",),
+        ("api-proxy",),
+    ):
+        services |= {name: serve(name) for name in wave}
+        environment["RIDEHAIL_ADDRESSES"] = " ".join(f"{name}={one.ready['grpc']}" for name, one in services.items())
     worker = start(["worker", "toll-roads", "--metrics-port", "0"], data_dir / "worker.out", environment=environment)
     stack.callback(worker.stop)
     assert services.keys() == SERVICES.keys()

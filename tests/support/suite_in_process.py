@@ -85,6 +85,7 @@ async def suite_in_process(
     services: Sequence[str] = tuple(suite.SERVICES),
     addresses: dict[str, str] | None = None,
     clock: Clock = system_clock,
+    cache_url: str | None = None,
 ) -> AsyncIterator[SuiteInProcess]:
     """Runs services for the length of the block."""
     with reserve("127.0.0.1", 0) as reserved:
@@ -97,6 +98,7 @@ async def suite_in_process(
             keys_dir=keys_dir,
             database_urls=dict.fromkeys(services, database_url),
             addresses={**dict.fromkeys(suite.SERVICES, address), **(addresses or {})},
+            cache_url=cache_url,
             drain_notice_s=0,
         )
         definitions = [suite.SERVICES[name] for name in services]

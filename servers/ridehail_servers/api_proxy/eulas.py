@@ -22,13 +22,12 @@ from ridehail_clients import (
 from ridehail_servers.chassis.logs import get_logger
 
 from .config import Patience
+from .locale_header import shortened
 
 Answer = TypeVar("Answer")
 
 # Of what is left of the call's time: the rest is for the answer without eulas.
 _WAIT_SHARE = 0.8
-# Of a header of thousands of characters eulas takes only so many; the languages that are liked best come first.
-_LONGEST_LOCALE = 256
 
 FAILURES = Counter(
     "ridehail_api_proxy_eulas_failures", "Questions that eulas left unanswered, by the reason.", ("reason",)
@@ -94,7 +93,7 @@ class Eulas:
             yandex_uid=yandex_uid,
             filter=EulaFilter.UNKNOWN,
             zone_name=zone_name,
-            locale=_shortened(locale),
+            locale=shortened(locale),
             timeout=_time_for(patience),
         )
         if not all(one.eula_id and one.status is EulaState.UNKNOWN for one in answer):
@@ -128,10 +127,3 @@ def _report(reason: str, error: Exception | None = None) -> None:
 def _time_for(patience: Patience) -> float:
     remaining = call_context.remaining()
     return patience.whole_s if remaining is None else min(patience.whole_s, remaining * _WAIT_SHARE)
-
-
-def _shortened(locale: str) -> str:
-    """Returns the first languages of a header, none of them cut in two."""
-    if len(locale) <= _LONGEST_LOCALE:
-        return locale
-    return locale[: _LONGEST_LOCALE + 1].rpartition(",")[0]
