@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 from google.protobuf import json_format
 
+from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api_proxy
 from ridehail.eulas.v1 import eulas_api_pb2 as eulas
 from ridehail.orderstate.v1 import order_state_api_pb2 as order_state
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
 
 from .comparison import Contender, Figures, Goal
+from .tables import RIDER
 from .world import World
 
 _RETRIEVE = "/ridehail.tollroads.v1.TollRoadsService/RetrieveOrder"
@@ -24,6 +26,9 @@ _LIST = "/ridehail.eulas.v1.EulasService/ListEulas"
 _POLL = "/ridehail.orderstate.v1.PassengerOrderStateService/PollOrdersState"
 _TYPES = ("surge", "child_seat")
 _ZONE = "tel_aviv"
+_CARD = "/ridehail.apiproxy.v1.TaxiOnTheWayService/TaxiOnTheWay"
+# Few enough that the warm-up asks for the banners of each.
+_RIDES = 1_000
 
 
 @dataclass(frozen=True)
@@ -170,6 +175,26 @@ def _polls(world: World) -> Iterator[Sequence[Contender]]:
         )
 
 
+def _one_card(some_order: Callable[[], str]) -> bytes:
+    return api_proxy.TaxiOnTheWayRequest(order_id=some_order()).SerializeToString()
+
+
+@contextmanager
+def _cards(world: World) -> Iterator[Sequence[Contender]]:
+    rides = min(world.orders, _RIDES)
+    url = world.tables.rides(rides)
+    others = ("order-core", "toll-roads", "family", "route-sharing", "inapp-communications")
+    with (
+        world.servers.ridehail(*others, database_url=url) as neighbours,
+        world.servers.ridehail("api-proxy", database_url=url, neighbours=neighbours) as ours,
+        world.servers.null("bare") as bare,
+    ):
+        yield (
+            world.contender("card", ours, _CARD, _one_card, service="api-proxy", rider=RIDER, orders=rides),
+            world.contender("null handler", bare, _RETRIEVE, _one_order),
+        )
+
+
 def _growth(figures: Mapping[str, Figures]) -> float:
     small, large = (one.server_us + one.postgres_us for one in figures.values())
     return large / small
@@ -237,5 +262,17 @@ CASES = {
         f"PollOrdersState of {len(_KNOWN_SERVICES)} orders of {len(_KNOWN_TAGS)} parts, one random rider a call",
         _polls,
         _PEERS,
+    ),
+    "taxi-on-the-way": Case(
+        "TaxiOnTheWay with a warm cache, one random ride a call",
+        _cards,
+        (
+            Goal(
+                "server CPU a request, card / null handler",
+                lambda by: by["card"].server_us / by["null handler"].server_us,
+                6,
+                at_least=False,
+            ),
+        ),
     ),
 }

@@ -21,6 +21,8 @@ from ridehail_servers.runtime.ports import free_port
 
 HOST = "127.0.0.1"
 _START_S = 30.0
+# Names the Redis that several processes share; without it they keep no answers.
+_CACHE_VARIABLE = "RIDEHAIL_CACHE_URL"
 
 
 class NotStarted(Exception):
@@ -63,14 +65,20 @@ class Servers:
         DataDir(folder).ensure_keys()
 
     @contextmanager
-    def ridehail(self, *services: str, database_url: str) -> Iterator[Running]:
+    def ridehail(self, *services: str, database_url: str, neighbours: Running | None = None) -> Iterator[Running]:
         """Serves services of the suite as `ridehail serve` does, with all that is on by default.
 
         Args:
             services: Their names.
             database_url: Holds their schemas.
+            neighbours: Who serves all that they call; None: they themselves, who then have to be named.
         """
         command = [str(Path(sys.executable).parent / "ridehail"), "serve", *services, "--no-reflection"]
+        address = f"{HOST}:{{port}}" if neighbours is None else neighbours.address
+        for name in suite.SERVICES:
+            command += ["--address", f"{name}={address}"]
+        if self._workers > 1 and not os.environ.get(_CACHE_VARIABLE):
+            command += ["--cache-url", "none"]
         options = {
             "--grpc-port": "{port}",
             "--metrics-port": "0",
@@ -79,11 +87,8 @@ class Servers:
             "--data-dir": str(self.folder),
             "--config-dir": str(self.folder / "config"),
         }
-        # Itself: who measures calls of a neighbour has this server serve the neighbour as well.
-        neighbours = {name for service in services for name in suite.SERVICES[service].neighbours}
-        addresses = [word for name in sorted(neighbours) for word in ("--address", f"{name}={HOST}:{{port}}")]
-        words = [*command, *(word for pair in options.items() for word in pair), *addresses]
-        with self._started("ridehail", "grpc", words) as it:
+        words = [*command, *(word for pair in options.items() for word in pair)]
+        with self._started(f"ridehail {services[0]}", "grpc", words) as it:
             yield it
 
     @contextmanager

@@ -24,6 +24,8 @@ _OFFERS_PER_ORDER = 7 / 3
 # Lookups by order do not read offers, so larger tables than those of the full size get no more of them.
 _MOST_OFFERS = 1_400_000
 _FILLING = "bench_filling"
+RIDER = "4000000001"
+"""Whose rides all of them are: the passenger is a header, of which the load generator knows one for all requests."""
 
 # Written in the order of the keys, indexes grow at their end instead of all over.
 _ORDERS = """
@@ -44,6 +46,16 @@ _OFFERS = """
     INSERT INTO toll_roads.offers (offer_id, created_at)
     SELECT 'offer-' || md5(n::text), now() - n * interval '1 day' / %(offers)s
     FROM generate_series(1, %(offers)s) AS n
+    ORDER BY 1
+"""
+_RIDES = f"""
+    INSERT INTO order_core.orders (order_id, yandex_uid, document, created_at, updated_at)
+    SELECT md5(n::text), '{RIDER}',
+        jsonb_build_object(
+            'order', jsonb_build_object('version', 1, 'status', 'driving', 'rsk', 'key-' || md5(n::text))
+        ),
+        now(), now()
+    FROM generate_series(1, %(orders)s) AS n
     ORDER BY 1
 """
 # Three users of four have answered the agreement that all of a country are asked, and half of those another one.
@@ -91,33 +103,38 @@ class Tables:
     def database(self, orders: int) -> str:
         """Returns the URL of a database whose tables have this many orders; fills it if it is not there yet."""
         sizes = {"orders": orders, "offers": min(round(orders * _OFFERS_PER_ORDER), _MOST_OFFERS)}
-        return self._filled(f"bench_{orders}", "toll_roads", (_ORDERS, _LOG, _OFFERS), sizes)
+        return self._filled(f"bench_{orders}", ("toll_roads",), (_ORDERS, _LOG, _OFFERS), sizes)
 
     def agreements(self, users: int) -> str:
         """Returns the URL of a database with the answers of this many users; fills it if it is not there yet."""
-        return self._filled(f"bench_eulas_{users}", "eulas", (_ANSWERS,), {"users": users})
+        return self._filled(f"bench_eulas_{users}", ("eulas",), (_ANSWERS,), {"users": users})
 
     def orders_state(self, riders: int) -> str:
         """Returns the URL of a database with five reported orders of each of this many riders; fills it if need be."""
-        return self._filled(f"bench_order_state_{riders}", "order_state", (_RIDERS_ORDERS, _PARTS), {"riders": riders})
+        statements = (_RIDERS_ORDERS, _PARTS)
+        return self._filled(f"bench_order_state_{riders}", ("order_state",), statements, {"riders": riders})
 
-    def _filled(self, name: str, schema: str, statements: Sequence[str], sizes: Mapping[str, int]) -> str:
+    def rides(self, rides: int) -> str:
+        """Returns the URL of a database with this many rides of `RIDER` under way; fills it if it is not there yet."""
+        schemas = ("toll_roads", "order_core", "family", "order_route_sharing")
+        return self._filled(f"bench_rides_{rides}", schemas, (_ORDERS, _LOG, _RIDES), {"orders": rides})
+
+    def _filled(self, name: str, schemas: Sequence[str], statements: Sequence[str], sizes: Mapping[str, int]) -> str:
         url = conninfo.make_conninfo(self._url, dbname=name)
         with psycopg.connect(self._url, autocommit=True) as connection:
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():
-                print(
-                    f"filling {schema}: {', '.join(f'{size:,} {what}' for what, size in sizes.items())} ...", flush=True
-                )
+                what = ", ".join(f"{size:,} {what}" for what, size in sizes.items())
+                print(f"filling {', '.join(schemas)}: {what} ...", flush=True)
                 connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(_FILLING)))
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(_FILLING)))
                 filling = conninfo.make_conninfo(self._url, dbname=_FILLING)
-                _migrate(filling, schema)
+                _migrate(filling, schemas)
                 _fill(filling, statements, sizes)
                 # Only now does it count: a run that was broken off leaves no half-filled tables.
                 rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
                 connection.execute(rename.format(sql.Identifier(_FILLING), sql.Identifier(name)))
                 connection.execute("CHECKPOINT")
-        _migrate(url, schema)
+        _migrate(url, schemas)
         return url
 
     def processes(self) -> list[psutil.Process]:
@@ -141,8 +158,9 @@ def tables(folder: Path) -> Iterator[Tables]:
         server.stop()
 
 
-def _migrate(url: str, schema: str) -> None:
-    migrations.migrate(url, schema, resources.folder("migrations") / schema)
+def _migrate(url: str, schemas: Sequence[str]) -> None:
+    for schema in schemas:
+        migrations.migrate(url, schema, resources.folder("migrations") / schema)
 
 
 def _fill(url: str, statements: Sequence[str], sizes: Mapping[str, int]) -> None:

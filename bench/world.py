@@ -44,6 +44,7 @@ class World:
         body: Callable[[Callable[[], str]], bytes],
         *,
         service: str = "toll-roads",
+        rider: str | None = None,
         orders: int | None = None,
         orders_per_request: int = 1,
         messages: int = 50_000,
@@ -56,6 +57,7 @@ class World:
             path: Of the gRPC method or the HTTP resource.
             body: Makes a message; it is handed what gives the id of a random order or user.
             service: Whom the ticket is for.
+            rider: A member of a family on whose behalf the gateway calls; None: another service calls.
             orders: From how many orders to choose; None: all of the usual tables.
             orders_per_request: How many ids a message holds.
             messages: How many different ones there are.
@@ -64,7 +66,8 @@ class World:
         stored = orders or self.orders
         made = (body(lambda: random_id(chance.randint(1, stored))) for _ in range(messages))
         bodies = write_bodies(self.servers.folder / f"{name.replace(' ', '-').replace('/', '-')}.bodies", made)
-        asked = Load(server.protocol, server.address, path, bodies, self._ticket(service), self.callers)
+        headers = self._ticket(service) if rider is None else self._rider(service, rider)
+        asked = Load(server.protocol, server.address, path, bodies, headers, self.callers)
         return Contender(name, server, asked, orders_per_request)
 
     def passengers_contender(
@@ -99,3 +102,6 @@ class World:
     def _ticket(self, service: str, *, caller: str = "api-proxy") -> Mapping[str, str]:
         keys = KeyRing(self.servers.folder / "keys" / "tickets")
         return {"x-ya-service-ticket": TicketIssuer(keys, caller).issue(service)}
+
+    def _rider(self, service: str, rider: str) -> Mapping[str, str]:
+        return {**self._ticket(service, caller="gateway"), "x-yandex-uid": rider, "x-ya-family-role": "user"}

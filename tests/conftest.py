@@ -16,6 +16,7 @@ from ridehail_servers.runtime.data_dir import DataDir
 from ridehail_servers.runtime.postgres import EmbeddedPostgres
 from tests.support.folders import shared_folder
 from tests.support.log_capture import LogCapture, captured_logs
+from tests.support.redis_server import RedisServer, is_installed, redis_server
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
 _TEMPLATE = "template_of_tests"
@@ -60,6 +61,22 @@ def database_url(postgres_url: str) -> Iterator[str]:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
         yield _with_database(postgres_url, name)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def running_redis() -> Iterator[RedisServer]:
+    """A real Redis for the whole session; where none is installed, tests that ask for it are skipped."""
+    if not is_installed():
+        pytest.skip("Debian's redis-server is not installed")
+    with shared_folder() as folder, redis_server(folder) as server:
+        yield server
+
+
+@pytest.fixture
+def redis(running_redis: RedisServer) -> RedisServer:
+    """A real Redis with nothing in it."""
+    running_redis.client.flushall()
+    return running_redis
 
 
 @pytest.fixture(scope="session")

@@ -8,22 +8,32 @@ made while it is handled.
 from ridehail_clients._async.api_proxy import AsyncLaunchClient, AsyncRoutestatsClient, AsyncZoneInfoClient
 from ridehail_clients._async.eulas import AsyncEulasClient, AsyncPassengerEulasClient
 from ridehail_clients._async.eulas_flow import AsyncEulasFlow
+from ridehail_clients._async.family import AsyncFamilyClient
+from ridehail_clients._async.inapp import AsyncInappCommunicationsClient
 from ridehail_clients._async.order_core import AsyncOrderCoreClient
 from ridehail_clients._async.order_poller import AsyncOrderPoller
 from ridehail_clients._async.order_provider import AsyncOrderProviderClient
 from ridehail_clients._async.order_state import AsyncOrderStateClient, AsyncPassengerOrderStateClient
+from ridehail_clients._async.route_sharing import AsyncPassengerRouteSharingClient, AsyncRouteSharingClient
+from ridehail_clients._async.taxi_on_the_way import AsyncTaxiOnTheWayClient
 from ridehail_clients._async.toll_roads import AsyncPassengerTollRoadsClient, AsyncTollRoadsClient
 from ridehail_clients._sync.api_proxy import LaunchClient, RoutestatsClient, ZoneInfoClient
 from ridehail_clients._sync.eulas import EulasClient, PassengerEulasClient
 from ridehail_clients._sync.eulas_flow import EulasFlow
+from ridehail_clients._sync.family import FamilyClient
+from ridehail_clients._sync.inapp import InappCommunicationsClient
 from ridehail_clients._sync.order_core import OrderCoreClient
 from ridehail_clients._sync.order_poller import OrderPoller
 from ridehail_clients._sync.order_provider import OrderProviderClient
 from ridehail_clients._sync.order_state import OrderStateClient, PassengerOrderStateClient
+from ridehail_clients._sync.route_sharing import PassengerRouteSharingClient, RouteSharingClient
+from ridehail_clients._sync.taxi_on_the_way import TaxiOnTheWayClient
 from ridehail_clients._sync.toll_roads import PassengerTollRoadsClient, TollRoadsClient
+from ridehail_clients.card_models import CardRoad, Promo, PromosOnTheWay, RideCard, UserActions
 from ridehail_clients.channel import open_async_channel, open_sync_channel
 from ridehail_clients.errors import (
     ERRORS_BY_REASON,
+    AlreadyInFamily,
     CallerNotAllowed,
     CallTimedOut,
     ClientClosed,
@@ -31,11 +41,15 @@ from ridehail_clients.errors import (
     DeadlineExceeded,
     EulaNotFound,
     EulaNotRejectable,
+    FamilyAdminNotRemovable,
+    FamilyFull,
+    FamilyNotFound,
     FieldViolation,
     GatewayKeyInvalid,
     InternalError,
     InvalidRequest,
     NeighbourUnavailable,
+    NotInFamily,
     OrderFieldTypeMismatch,
     OrderNotFound,
     OrderOwnerMismatch,
@@ -50,6 +64,8 @@ from ridehail_clients.errors import (
     SessionExpired,
     SessionInvalid,
     SessionMissing,
+    SharingKeyConflict,
+    SharingKeyNotFound,
     TicketExpired,
     TicketInvalid,
     TicketMissing,
@@ -66,12 +82,18 @@ from ridehail_clients.models import (
     EulaFilter,
     EulaState,
     EulaStatus,
+    Family,
+    FamilyAdmin,
+    FamilyMember,
     HiddenTariff,
     OrderFields,
     OrderInfo,
     OrderRoad,
     OrderRoads,
     RouteStats,
+    SharedRide,
+    SharingFamily,
+    SharingInfo,
     ZoneInfo,
 )
 from ridehail_clients.order_cards import (
@@ -106,8 +128,11 @@ __all__ = [
     "ActiveOrder",
     "ActiveOrders",
     "AllowedChanges",
+    "AlreadyInFamily",
     "AsyncEulasClient",
     "AsyncEulasFlow",
+    "AsyncFamilyClient",
+    "AsyncInappCommunicationsClient",
     "AsyncLaunchClient",
     "AsyncOrderCoreClient",
     "AsyncOrderPoller",
@@ -115,13 +140,17 @@ __all__ = [
     "AsyncOrderStateClient",
     "AsyncPassengerEulasClient",
     "AsyncPassengerOrderStateClient",
+    "AsyncPassengerRouteSharingClient",
     "AsyncPassengerTollRoadsClient",
+    "AsyncRouteSharingClient",
     "AsyncRoutestatsClient",
+    "AsyncTaxiOnTheWayClient",
     "AsyncTollRoadsClient",
     "AsyncZoneInfoClient",
     "CallTimedOut",
     "CallerNotAllowed",
     "CardPart",
+    "CardRoad",
     "ClientClosed",
     "DatabaseUnavailable",
     "DeadlineExceeded",
@@ -135,9 +164,17 @@ __all__ = [
     "EulaStatus",
     "EulasClient",
     "EulasFlow",
+    "Family",
+    "FamilyAdmin",
+    "FamilyAdminNotRemovable",
+    "FamilyClient",
+    "FamilyFull",
+    "FamilyMember",
+    "FamilyNotFound",
     "FieldViolation",
     "GatewayKeyInvalid",
     "HiddenTariff",
+    "InappCommunicationsClient",
     "InternalError",
     "InvalidRequest",
     "JsonInput",
@@ -151,6 +188,7 @@ __all__ = [
     "LaunchOrder",
     "MlutpOrdersState",
     "NeighbourUnavailable",
+    "NotInFamily",
     "OrderCard",
     "OrderCoreClient",
     "OrderFieldTypeMismatch",
@@ -172,17 +210,22 @@ __all__ = [
     "PassengerEulasClient",
     "PassengerMissing",
     "PassengerOrderStateClient",
+    "PassengerRouteSharingClient",
     "PassengerTollRoadsClient",
     "PollReport",
     "PolledPart",
     "PollingPauses",
     "PollingPolicy",
     "PriceChangesOutOfOrder",
+    "Promo",
+    "PromosOnTheWay",
     "RefusedDecision",
     "RetryPolicy",
+    "RideCard",
     "RoadCache",
     "RoadSwitchConflict",
     "RoadSwitchNotAllowed",
+    "RouteSharingClient",
     "RouteStats",
     "RoutestatsClient",
     "SaveReport",
@@ -191,6 +234,12 @@ __all__ = [
     "SessionExpired",
     "SessionInvalid",
     "SessionMissing",
+    "SharedRide",
+    "SharingFamily",
+    "SharingInfo",
+    "SharingKeyConflict",
+    "SharingKeyNotFound",
+    "TaxiOnTheWayClient",
     "TicketExpired",
     "TicketInvalid",
     "TicketMissing",
@@ -200,6 +249,7 @@ __all__ = [
     "TransportUnavailable",
     "UpdateStatus",
     "Upstream",
+    "UserActions",
     "ZoneInfo",
     "ZoneInfoClient",
     "open_async_channel",

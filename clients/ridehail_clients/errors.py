@@ -248,6 +248,48 @@ class ServiceNotFound(ServiceError):
     REASON = "SERVICE_NOT_FOUND"
 
 
+class NotInFamily(ServiceError):
+    """The ride is to be shared with the rider's family, but the rider is in none. FAILED_PRECONDITION."""
+
+    REASON = "NOT_IN_FAMILY"
+
+
+class SharingKeyConflict(ServiceError):
+    """The sharing key given for the order `metadata["order_id"]` is that of another order. ALREADY_EXISTS."""
+
+    REASON = "SHARING_KEY_CONFLICT"
+
+
+class SharingKeyNotFound(ServiceError):
+    """There is no such sharing key, or the ride is not shared with the passenger. NOT_FOUND."""
+
+    REASON = "SHARING_KEY_NOT_FOUND"
+
+
+class FamilyNotFound(ServiceError):
+    """There is no such family, or the rider is in none. NOT_FOUND."""
+
+    REASON = "FAMILY_NOT_FOUND"
+
+
+class AlreadyInFamily(ServiceError):
+    """The rider is in a family already. ALREADY_EXISTS."""
+
+    REASON = "ALREADY_IN_FAMILY"
+
+
+class FamilyFull(ServiceError):
+    """The family has as many members as a family can have, `metadata["max_members"]`. FAILED_PRECONDITION."""
+
+    REASON = "FAMILY_FULL"
+
+
+class FamilyAdminNotRemovable(ServiceError):
+    """The family's admin cannot be removed from it. FAILED_PRECONDITION."""
+
+    REASON = "FAMILY_ADMIN_NOT_REMOVABLE"
+
+
 ERRORS_BY_REASON: Mapping[str, type[ServiceError]] = MappingProxyType(
     {
         error.REASON: error
@@ -278,6 +320,13 @@ ERRORS_BY_REASON: Mapping[str, type[ServiceError]] = MappingProxyType(
             EulaNotRejectable,
             OrderOwnerMismatch,
             ServiceNotFound,
+            NotInFamily,
+            SharingKeyConflict,
+            SharingKeyNotFound,
+            FamilyNotFound,
+            AlreadyInFamily,
+            FamilyFull,
+            FamilyAdminNotRemovable,
         )
     }
 )

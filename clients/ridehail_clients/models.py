@@ -221,3 +221,87 @@ class ZoneInfo:
     """
 
     need_acceptance: tuple[Eula, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyAdmin:
+    """The rider who pays for a family.
+
+    Attributes:
+        yandex_uid: The rider: a whole number of 1 to 18 digits.
+        name: How the family calls the rider; shown to those whom a ride is shared with.
+    """
+
+    yandex_uid: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyMember:
+    """A member of a family, the admin among them.
+
+    Attributes:
+        yandex_uid: The rider: a whole number of 1 to 18 digits.
+        phone_id: The rider's phone.
+        role: `owner`, the admin; or `user`.
+    """
+
+    yandex_uid: str
+    phone_id: str
+    role: str = "user"
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Who rides on whose account.
+
+    Attributes:
+        family_id: The family.
+        admin: Who pays.
+        members: All members, the admin first, then in the order in which they were added.
+    """
+
+    family_id: str
+    admin: FamilyAdmin
+    members: tuple[FamilyMember, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SharingFamily:
+    """How a ride is shared with a family.
+
+    Attributes:
+        admin_name: How the family calls its admin, as of the latest sharing.
+        admin_uid: The admin.
+        sharing_on: Whether the ride is shared with the family now.
+    """
+
+    admin_name: str
+    admin_uid: int
+    sharing_on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SharingInfo:
+    """Whom a ride is shared with.
+
+    Attributes:
+        phone_ids: The phones, each once, sorted.
+        family: The family; None: the ride was never shared with one.
+    """
+
+    phone_ids: tuple[str, ...]
+    family: SharingFamily | None
+
+
+@dataclass(frozen=True, slots=True)
+class SharedRide:
+    """What an app shows of a shared ride.
+
+    Attributes:
+        order_id: The order.
+        popup_title: The caption of the card.
+    """
+
+    order_id: str
+    popup_title: str

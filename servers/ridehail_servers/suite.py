@@ -10,11 +10,14 @@ from ridehail_clients.contract import service_audience
 from .api_proxy.definition import DEFINITION as API_PROXY
 from .chassis.service_definition import ServiceDefinition
 from .eulas.definition import DEFINITION as EULAS
+from .family.definition import DEFINITION as FAMILY
+from .inapp_communications.definition import DEFINITION as INAPP_COMMUNICATIONS
 from .order_state.definition import DEFINITION as ORDER_STATE
 from .passenger_authorizer.definition import definition as passenger_authorizer
 from .reference.order_core.definition import DEFINITION as ORDER_CORE
 from .reference.order_provider.definition import EATS as EATS_ORDERS
 from .reference.order_provider.definition import GROCERY as GROCERY_ORDERS
+from .route_sharing.definition import DEFINITION as ROUTE_SHARING
 from .toll_roads.definition import DEFINITION as TOLL_ROADS
 
 _SERVICES = (
@@ -24,6 +27,9 @@ _SERVICES = (
     GROCERY_ORDERS,
     ORDER_STATE,
     EULAS,
+    FAMILY,
+    ROUTE_SHARING,
+    INAPP_COMMUNICATIONS,
     API_PROXY,
 )
 

@@ -26,6 +26,16 @@ LAUNCH = "/ridehail.apiproxy.v1.LaunchService/Launch"
 ZONE_INFO = "/ridehail.apiproxy.v1.ZoneInfoService/GetZoneInfo"
 REQUIREMENTS = "ROUTESTATS_EULA_REQUIREMENTS_FOR_CATEGORIES_IN_ZONE"
 ZONE = "tel_aviv"
+# What the configuration of the card of a ride has to have, in a form that is never in the way.
+CARD: dict[str, dict[str, Any]] = {
+    "TAXI_ON_THE_WAY": {
+        "order_core_timeout_ms": 1000,
+        "route_sharing_timeout_ms": 1000,
+        "inapp_timeout_ms": 300,
+        "toll_roads_timeout_ms": 100,
+    },
+    "INAPP_TOTW_STORIES_CACHE_CONTROL": {"default": {"ttl_s": 30}},
+}
 
 
 def requires(eula_type: str, *statuses: str, required: bool = True) -> dict[str, Any]:
@@ -50,6 +60,7 @@ def configure(
         "EULAS_TIMEOUT_MS": timeout_ms,
         "EULAS_RETRIES": retries,
         REQUIREMENTS: {ZONE: dict(tariffs)},
+        **CARD,
     }
     (folder / "api_proxy.yaml").write_text(yaml.safe_dump(content))
     set_experiment(folder, default="on" if experiment else "off")

@@ -13,12 +13,14 @@ from prometheus_client import REGISTRY
 from ridehail_servers import resources
 from ridehail_servers.api_proxy.config import ApiProxyConfig
 from ridehail_servers.chassis.config import ConfigError, load
-from tests.api_proxy.proxy import REQUIREMENTS, ZONE, Proxy, configure, requires, serving, set_experiment
+from ridehail_servers.inapp_communications.config import InappConfig
+from tests.api_proxy.proxy import CARD, REQUIREMENTS, ZONE, Proxy, configure, requires, serving, set_experiment
 from tests.api_proxy.scripted_eulas import ScriptedEulas, hanging, knowing
 from tests.support.log_capture import LogCapture
 from tests.support.suite_in_process import SuiteInProcess, until
 
 STRICT = {"econom_surge": requires("surge", "accepted")}
+_CARD, KEPT = "TAXI_ON_THE_WAY", "INAPP_TOTW_STORIES_CACHE_CONTROL"
 UNAVAILABLE = {"econom_surge": "eulas_unavailable"}
 
 
@@ -33,6 +35,16 @@ def without(key: str) -> dict[str, object]:
 
 
 LAUNCH = {"orders_state": "stage1"}
+
+
+def patience(**changed: object) -> dict[str, object]:
+    return {_CARD: CARD[_CARD] | changed}
+
+
+def kept(**changed: object) -> dict[str, object]:
+    return {KEPT: CARD[KEPT] | changed}
+
+
 _ECONOM = f"{REQUIREMENTS}.{ZONE}.econom"
 # What is wrong, the key that is named, and what is said of it.
 BAD: dict[str, tuple[dict[str, object], str, str]] = {
@@ -91,6 +103,22 @@ BAD: dict[str, tuple[dict[str, object], str, str]] = {
         "valid integer",
     ),
     "one status, not in a list": (requirement(eula_statuses="accepted"), f"{_ECONOM}.eula_statuses", "valid list"),
+    "no patience with order_core": (
+        patience(order_core_timeout_ms=0),
+        f"{_CARD}.order_core_timeout_ms",
+        "or equal to 1",
+    ),
+    "endless patience": (patience(inapp_timeout_ms=10_001), f"{_CARD}.inapp_timeout_ms", "or equal to 10000"),
+    "a broken patience": (patience(toll_roads_timeout_ms=0.5), f"{_CARD}.toll_roads_timeout_ms", "valid integer"),
+    "patience with a stranger": (patience(family_timeout_ms=1), f"{_CARD}.family_timeout_ms", "Extra inputs"),
+    "banners that are kept too long": (kept(family={"ttl_s": 3601}), f"{KEPT}.family.ttl_s", "or equal to 3600"),
+    "banners that are kept less than not": (kept(family={"ttl_s": -1}), f"{KEPT}.family.ttl_s", "or equal to 0"),
+    "banners that are kept by a word": (kept(family={"ttl_s": "60"}), f"{KEPT}.family.ttl_s", "valid integer"),
+    "banners that are kept for a switch": (kept(family={"ttl_s": True}), f"{KEPT}.family.ttl_s", "valid integer"),
+    "banners without a word on how long": (kept(family={}), f"{KEPT}.family.ttl_s", "Field required"),
+    "banners with a misspelt key": (kept(family={"ttl": 60}), f"{KEPT}.family.ttl_s", "Field required"),
+    "a set without a name": (kept(**{"": {"ttl_s": 1}}), f"{KEPT}..[key]", "at least 1 character"),
+    "no default": ({KEPT: {"family": {"ttl_s": 60}}}, KEPT, "default is missing"),
 }
 WHOLE: dict[str, Any] = {
     "launch": LAUNCH,
@@ -98,6 +126,7 @@ WHOLE: dict[str, Any] = {
     "EULAS_TIMEOUT_MS": 100,
     "EULAS_RETRIES": 1,
     REQUIREMENTS: {},
+    **CARD,
 }
 
 
@@ -133,6 +162,8 @@ def test_nothing_may_be_left_out(tmp_path: Path, missing: str) -> None:
         requirement(eula_statuses=["unknown", "accepted", "rejected", "accepted"]),
         {REQUIREMENTS: {ZONE: {}}},
         {"launch": {"orders_state": "stage2", "provider_timeout_ms": 1, "order_state_timeout_ms": 10_000}},
+        patience(order_core_timeout_ms=1, inapp_timeout_ms=10_000),
+        kept(default={"ttl_s": 0}, family={"ttl_s": 3600}),
     ],
 )
 def test_the_limits_themselves_are_fine(tmp_path: Path, changes: dict[str, object]) -> None:
@@ -154,6 +185,19 @@ def test_the_shipped_files_fit_together() -> None:
                 and country in (one.get("countries") or [country])
                 for one in eulas["EULAS"]
             ), f"{zone}: nobody can accept what {tariff} requires"
+
+
+def test_only_sets_of_banners_that_there_are_have_a_time_of_their_own() -> None:
+    config = load(resources.folder("config") / "api_proxy.yaml", ApiProxyConfig)
+    sets = {one.name for one in load(resources.folder("config") / "inapp.yaml", InappConfig).banner_sets}
+    assert set(config.inapp_totw_stories_cache_control) - {"default"} <= sets
+    assert config.promos_ttl_s("family") == 60
+    assert config.promos_ttl_s("of a later release") == 30
+
+
+def test_banners_that_could_not_be_told_are_never_kept() -> None:
+    config = load(resources.folder("config") / "api_proxy.yaml", ApiProxyConfig)
+    assert config.promos_ttl_s("") == 0
 
 
 # --- while the server runs

@@ -42,7 +42,16 @@ def test_every_case_starts_its_servers_and_tells_its_figures_and_ratios(loadgen:
         ended = bench("--quick", "--workers", "2", "--folder", str(folder), *CASES)
     assert ended.returncode == 0, ended.stderr
     rows = {line[:20].strip(): line[20:].split() for line in ended.stdout.splitlines() if line[:1].isalnum()}
-    contenders = {"ridehail", "fastapi", "null handler", "null + chassis", "single calls", "batches", "500 orders"}
+    contenders = {
+        "ridehail",
+        "fastapi",
+        "null handler",
+        "null + chassis",
+        "single calls",
+        "batches",
+        "500 orders",
+        "card",
+    }
     assert contenders <= rows.keys(), ended.stdout
     for name in contenders:
         requests_per_s, *_others, p50, p99, server_us, _postgres_us, generator_us = (
@@ -65,7 +74,10 @@ def test_a_request_that_fails_fails_the_measurement(loadgen: Path, tmp_path: Pat
 def test_an_unknown_case_is_refused_with_those_that_there_are() -> None:
     ended = bench("nonsense")
     assert ended.returncode == 2
-    assert "no case 'nonsense'; there are: retrieve, batch, sizes, check-eulas, list-eulas, poll-orders" in ended.stderr
+    assert (
+        "no case 'nonsense'; there are: retrieve, batch, sizes, check-eulas, list-eulas, poll-orders, taxi-on-the-way"
+        in ended.stderr
+    )
 
 
 def test_without_go_it_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import Default
 
 from ridehail.common.v1 import error_reason_pb2
-from ridehail_clients import EulaDecision, EulaFilter, EulaState, KnownOrder
+from ridehail_clients import EulaDecision, EulaFilter, EulaState, FamilyAdmin, FamilyMember, KnownOrder
 
 DESCRIPTORS = Path(error_reason_pb2.__file__).parents[2] / "descriptors.binpb"
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, 890123, tzinfo=UTC)
@@ -49,6 +49,21 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "parts": {"fast_info": "1"},
     },
     "PassengerOrderStateService/PollOrdersState": {"known_orders": [KnownOrder("order", "taxi")]},
+    "TaxiOnTheWayService/TaxiOnTheWay": {"order_id": "order"},
+    "InappCommunicationsService/PromosOnTheWay": {"order_id": "order"},
+    "FamilyService/GetFamily": {"yandex_uid": "uid"},
+    "FamilyService/CreateFamily": {"admin": FamilyAdmin("400", "Ann"), "phone_id": "phone"},
+    "FamilyService/AddMember": {"family_id": "family", "member": FamilyMember("401", "phone")},
+    "FamilyService/RemoveMember": {"family_id": "family", "yandex_uid": "uid"},
+    "RouteSharingService/ShareWithFamily": {
+        "order_id": "order",
+        "sharing_key": "key",
+        "share_ride_with_family": True,
+        "yandex_uid": "uid",
+    },
+    "RouteSharingService/GetSharingInfo": {"sharing_key": "key"},
+    "RouteSharingService/EnqueueInsertOrder": {"order_id": "order", "sharing_key": "key"},
+    "PassengerRouteSharingService/GetInfo": {"sharing_key": "key"},
 }
 
 

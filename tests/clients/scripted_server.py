@@ -12,8 +12,10 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -22,12 +24,15 @@ from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api_proxy
 from ridehail.apiproxy.v1 import api_proxy_api_pb2_grpc as api_proxy_grpc
 from ridehail.eulas.v1 import eulas_api_pb2 as eulas
 from ridehail.eulas.v1 import eulas_api_pb2_grpc as eulas_grpc
+from ridehail.family.v1 import family_api_pb2 as family
+from ridehail.inapp.v1 import inapp_api_pb2 as inapp
 from ridehail.ordercore.v1 import order_core_api_pb2 as order_core
 from ridehail.ordercore.v1 import order_core_api_pb2_grpc as order_core_grpc
 from ridehail.orderprovider.v1 import order_provider_api_pb2 as order_provider
 from ridehail.orderprovider.v1 import order_provider_api_pb2_grpc as order_provider_grpc
 from ridehail.orderstate.v1 import order_state_api_pb2 as order_state
 from ridehail.orderstate.v1 import order_state_api_pb2_grpc as order_state_grpc
+from ridehail.routesharing.v1 import route_sharing_api_pb2 as route_sharing
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
 from ridehail.tollroads.v1 import toll_roads_api_pb2_grpc as toll_roads_grpc
 
@@ -326,6 +331,30 @@ class PassengerOrderState(order_state_grpc.PassengerOrderStateServiceServicer):
         return self._server.play(request, context, order_state.PollOrdersStateResponse())
 
 
+# Services whose methods all do the same: what comes is recorded, and the script answers.
+_PLAIN_SERVICES = (
+    family.DESCRIPTOR.services_by_name["FamilyService"],
+    route_sharing.DESCRIPTOR.services_by_name["RouteSharingService"],
+    route_sharing.DESCRIPTOR.services_by_name["PassengerRouteSharingService"],
+    inapp.DESCRIPTOR.services_by_name["InappCommunicationsService"],
+    api_proxy.DESCRIPTOR.services_by_name["TaxiOnTheWayService"],
+)
+
+
+def _plain_handlers(scripted: ScriptedServer, service: ServiceDescriptor) -> grpc.GenericRpcHandler:
+    def handler(method: MethodDescriptor) -> grpc.RpcMethodHandler[Message, Message]:
+        request, answer = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
+        return grpc.unary_unary_rpc_method_handler(
+            lambda message, context: scripted.play(message, context, answer()),
+            request_deserializer=request.FromString,
+            response_serializer=answer.SerializeToString,
+        )
+
+    return grpc.method_handlers_generic_handler(
+        service.full_name, {method.name: handler(method) for method in service.methods}
+    )
+
+
 @contextmanager
 def running_server(*, with_health: bool = True) -> Iterator[ScriptedServer]:
     """Runs a server on a free port."""
@@ -342,6 +371,7 @@ def running_server(*, with_health: bool = True) -> Iterator[ScriptedServer]:
     order_provider_grpc.add_OrderProviderServiceServicer_to_server(OrderProvider(scripted), server)
     order_state_grpc.add_OrderStateServiceServicer_to_server(OrderState(scripted), server)
     order_state_grpc.add_PassengerOrderStateServiceServicer_to_server(PassengerOrderState(scripted), server)
+    server.add_generic_rpc_handlers(tuple(_plain_handlers(scripted, service) for service in _PLAIN_SERVICES))
     if with_health:
         health_pb2_grpc.add_HealthServicer_to_server(scripted.health, server)
         scripted.health.set("", health_pb2.HealthCheckResponse.SERVING)

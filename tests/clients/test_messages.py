@@ -16,16 +16,23 @@ from hypothesis import strategies as st
 
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api_proxy
 from ridehail.eulas.v1 import eulas_api_pb2 as eulas
+from ridehail.family.v1 import family_api_pb2 as family
+from ridehail.inapp.v1 import inapp_api_pb2 as inapp
 from ridehail.ordercore.v1 import order_core_api_pb2 as order_core
+from ridehail.routesharing.v1 import route_sharing_api_pb2 as route_sharing
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
 from ridehail_clients import (
     ActiveOrder,
     ActiveOrders,
+    CardRoad,
     Eula,
     EulaDecision,
     EulaFilter,
     EulaState,
     EulaStatus,
+    Family,
+    FamilyAdmin,
+    FamilyMember,
     HiddenTariff,
     JsonInput,
     JsonValue,
@@ -33,8 +40,15 @@ from ridehail_clients import (
     OrderInfo,
     OrderRoad,
     OrderRoads,
+    Promo,
+    PromosOnTheWay,
+    RideCard,
     RouteStats,
     ServiceError,
+    SharedRide,
+    SharingFamily,
+    SharingInfo,
+    UserActions,
     ZoneInfo,
 )
 from ridehail_clients._messages.fields import from_timestamp, to_timestamp
@@ -71,6 +85,24 @@ UNANSWERED = Eula("belts", "", EulaState.UNKNOWN, "", "", "", rejectable=False, 
 BOTH_JSON: list[dict[str, object]] = [SURGE_JSON, {"eula_id": "belts", "status": "unknown"}]
 ANSWERS = [EulaDecision("surge_il", EulaState.REJECTED), EulaDecision("surge_il", EulaState.ACCEPTED)]
 ANSWERS_JSON = [{"eula_id": "surge_il", "status": "rejected"}, {"eula_id": "surge_il", "status": "accepted"}]
+
+BELT_JSON = {"id": "belt", "title": "Fasten", "text": "", "image_url": "", "of_a_later_release": 1}
+TOGGLE_JSON = {"id": "share", "title": "Share", "text": "Now", "image_url": "https://example.com", "is_selected": False}
+BELT = Promo("belt", "Fasten", "", "", is_selected=None)
+TOGGLE = Promo("share", "Share", "Now", "https://example.com", is_selected=False)
+
+# What the rider did, how that is sent, what is answered, and what that means.
+CARDS: list[tuple[UserActions | None, dict[str, Any], dict[str, Any], CardRoad | None, tuple[Promo, ...] | None]] = [
+    (None, {}, {}, None, None),
+    (UserActions(), {"user_actions": {}}, {"promos": []}, None, ()),
+    (
+        UserActions(share_ride_with_family=False),
+        {"user_actions": {"share_ride_with_family": {"value": False}}},
+        {"toll_road": {"has_toll_road": False, "can_switch_road": True}, "promos": [BELT_JSON, TOGGLE_JSON]},
+        CardRoad(has_toll_road=False, can_switch_road=True),
+        (BELT, TOGGLE),
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -378,6 +410,158 @@ CASES = [
         api_proxy.GetZoneInfoResponse(),
         ZoneInfo(need_acceptance=None),
     ),
+    *(
+        Case(
+            "TaxiOnTheWayClient",
+            "taxi_on_the_way",
+            {"order_id": "order", "user_actions": actions},
+            ParseDict({"order_id": "order", **sent}, api_proxy.TaxiOnTheWayRequest()),
+            ParseDict({"order_id": "order", "status": "driving", **told}, api_proxy.TaxiOnTheWayResponse()),
+            RideCard("order", "driving", road, promos),
+        )
+        for actions, sent, told, road, promos in CARDS
+    ),
+    Case(
+        "InappCommunicationsClient",
+        "promos_on_the_way",
+        {
+            "order_id": "order",
+            "sharing_key": "key",
+            "share_ride_with_family": False,
+            "family_role": "user",
+            "locale": "he",
+        },
+        ParseDict(
+            {
+                "order_id": "order",
+                "sharing_key": "key",
+                "share_ride_with_family": {"value": False},
+                "family_role": "user",
+                "locale": "he",
+            },
+            inapp.PromosOnTheWayRequest(),
+        ),
+        ParseDict(
+            {"promos": [BELT_JSON, TOGGLE_JSON], "banner_set": "family"},
+            inapp.PromosOnTheWayResponse(),
+            ignore_unknown_fields=True,
+        ),
+        PromosOnTheWay((BELT, TOGGLE), "family"),
+    ),
+    Case(
+        "InappCommunicationsClient",
+        "promos_on_the_way",
+        {"order_id": "order"},
+        inapp.PromosOnTheWayRequest(order_id="order"),
+        inapp.PromosOnTheWayResponse(),
+        PromosOnTheWay((), ""),
+    ),
+    Case(
+        "FamilyClient",
+        "get_family",
+        {"yandex_uid": "400"},
+        family.GetFamilyRequest(yandex_uid="400"),
+        ParseDict(
+            {
+                "family_id": "family",
+                "admin": {"yandex_uid": "400", "name": "Ann"},
+                "members": [{"yandex_uid": "400", "phone_id": "phone", "role": "owner"}],
+            },
+            family.GetFamilyResponse(),
+        ),
+        Family("family", FamilyAdmin("400", "Ann"), (FamilyMember("400", "phone", "owner"),)),
+    ),
+    Case(
+        "FamilyClient",
+        "create_family",
+        {"admin": FamilyAdmin("400", "Ann"), "phone_id": "phone"},
+        ParseDict({"admin": {"yandex_uid": "400", "name": "Ann"}, "phone_id": "phone"}, family.CreateFamilyRequest()),
+        family.CreateFamilyResponse(family_id="family"),
+        "family",
+    ),
+    Case(
+        "FamilyClient",
+        "add_member",
+        {"family_id": "family", "member": FamilyMember("401", "phone")},
+        ParseDict(
+            {"family_id": "family", "member": {"yandex_uid": "401", "phone_id": "phone", "role": "user"}},
+            family.AddMemberRequest(),
+        ),
+        family.AddMemberResponse(),
+        None,
+    ),
+    Case(
+        "FamilyClient",
+        "remove_member",
+        {"family_id": "family", "yandex_uid": "401"},
+        family.RemoveMemberRequest(family_id="family", yandex_uid="401"),
+        family.RemoveMemberResponse(),
+        None,
+    ),
+    *(
+        Case(
+            "RouteSharingClient",
+            "share_with_family",
+            {"order_id": "order", "sharing_key": "key", "share_ride_with_family": on, "yandex_uid": "400"},
+            ParseDict(
+                {
+                    "order_id": "order",
+                    "sharing_key": "key",
+                    "share_ride_with_family": {"value": on},
+                    "yandex_uid": "400",
+                },
+                route_sharing.ShareWithFamilyRequest(),
+            ),
+            route_sharing.ShareWithFamilyResponse(),
+            None,
+        )
+        for on in (True, False)
+    ),
+    Case(
+        "RouteSharingClient",
+        "get_sharing_info",
+        {"sharing_key": "key"},
+        route_sharing.GetSharingInfoRequest(sharing_key="key"),
+        ParseDict(
+            {"phone_ids": ["a", "b"], "family": {"admin_name": "Ann", "admin_uid": str(2**62), "sharing_on": True}},
+            route_sharing.GetSharingInfoResponse(),
+        ),
+        SharingInfo(("a", "b"), SharingFamily("Ann", 2**62, sharing_on=True)),
+    ),
+    Case(
+        "RouteSharingClient",
+        "get_sharing_info",
+        {"sharing_key": "key"},
+        route_sharing.GetSharingInfoRequest(sharing_key="key"),
+        route_sharing.GetSharingInfoResponse(),
+        SharingInfo((), None),
+    ),
+    Case(
+        "RouteSharingClient",
+        "enqueue_insert_order",
+        {"order_id": "order", "sharing_key": "key", "phone_ids": ("a", "b"), "yandex_uid": "400"},
+        route_sharing.EnqueueInsertOrderRequest(
+            order_id="order", sharing_key="key", phone_ids=["a", "b"], yandex_uid="400"
+        ),
+        route_sharing.EnqueueInsertOrderResponse(),
+        None,
+    ),
+    Case(
+        "RouteSharingClient",
+        "enqueue_insert_order",
+        {"order_id": "order", "sharing_key": "key"},
+        route_sharing.EnqueueInsertOrderRequest(order_id="order", sharing_key="key"),
+        route_sharing.EnqueueInsertOrderResponse(),
+        None,
+    ),
+    Case(
+        "PassengerRouteSharingClient",
+        "get_info",
+        {"sharing_key": "key"},
+        route_sharing.GetInfoRequest(sharing_key="key"),
+        route_sharing.GetInfoResponse(order_id="order", popup_title="Title"),
+        SharedRide("order", "Title"),
+    ),
 ]
 
 
@@ -519,3 +703,14 @@ def test_a_number_that_would_change_on_the_way_is_refused(number: float, wrap: A
 def test_what_is_no_json_is_refused(value: JsonInput) -> None:
     with pytest.raises(TypeError, match="JSON"):
         to_struct({"value": value})
+
+
+@pytest.mark.parametrize("element", [7, None, "belt", ["belt"], {"id": 7}, {"id": "share", "is_selected": "yes"}])
+async def test_a_banner_that_cannot_be_read_is_a_defect_of_the_server(
+    server: ScriptedServer, flavour: Flavour, element: object
+) -> None:
+    answer = ParseDict({"order_id": "order", "promos": [BELT_JSON, element]}, api_proxy.TaxiOnTheWayResponse())
+    server.script(reply(answer))
+    with pytest.raises(ServiceError) as caught:
+        await flavour.call(server.target, "TaxiOnTheWayClient", "taxi_on_the_way", {"order_id": "order", "timeout": 10})
+    assert caught.value.code is grpc.StatusCode.INTERNAL

@@ -19,6 +19,7 @@ NUL, LONG = "a\u0000b", "x" * 129
 NO_TIMES: tuple[object, ...] = ("yesterday", 7, "0000-01-01T00:00:00Z")
 ZONE_MISSING = ("zone_name", "eulas.zone_name")
 NO_FLAGS: tuple[object, ...] = ("perhaps", 7, [])
+NO_TOGGLES: tuple[object, ...] = (7, "on", [], {"value": "perhaps"})
 NO_TARIFFS: tuple[object, ...] = (7, {"a": "b"}, [7])
 
 
@@ -43,7 +44,9 @@ SAVE = Endpoint("/v1/save", "admin", {"yandex_uid": "400", "eulas": [_ANSWER]}, 
 CHECK = Endpoint("/v1/check", "api-proxy", {"yandex_uid": "400", "eula_ids": ["sdc"]}, "eulas")
 OWN_LIST = Endpoint("/4.0/eulas/v1/list", None, _UNKNOWN, "eulas")
 OWN_SAVE = Endpoint("/4.0/eulas/v1/save", None, {"eulas": [_ANSWER]}, "eulas")
-PATHS = (OFFER, RETRIEVE, SWITCH, ROUTESTATS, ZONE_INFO, LIST, SAVE, CHECK, OWN_LIST, OWN_SAVE)
+CARD = Endpoint("/3.0/taxiontheway", None, {"order_id": "order"}, "api-proxy")
+PROMOS = Endpoint("/promos-on-the-way", "api-proxy", {"order_id": "order"}, "inapp-communications")
+PATHS = (CARD, PROMOS, OFFER, RETRIEVE, SWITCH, ROUTESTATS, ZONE_INFO, LIST, SAVE, CHECK, OWN_LIST, OWN_SAVE)
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,18 @@ CASES = [
     *bad_ids(SWITCH, "order_id"),
     *bad_ids(ROUTESTATS, "zone_name"),
     *bad_ids(ZONE_INFO, "zone_name"),
+    *bad_ids(CARD, "order_id"),
+    *bad_ids(PROMOS, "order_id"),
+    *(
+        Case(PROMOS, PROMOS.body | changed, violation=violation)
+        for changed, violation in [
+            ({"sharing_key": LONG}, ("sharing_key", "string.max_len")),
+            ({"sharing_key": NUL}, ("sharing_key", "string.pattern")),
+            ({"family_role": "admin"}, ("family_role", "string.in")),
+            ({"locale": "x" * 257}, ("locale", "string.max_len")),
+        ]
+    ),
+    *(Case(PROMOS, PROMOS.body | {"share_ride_with_family": value}, reason=None) for value in NO_TOGGLES),
     *(case for at in (LIST, SAVE, CHECK) for case in bad_ids(at, "yandex_uid")),
     *(
         Case(at, at.body | {"filter": value}, violation=("filter", "string.in"))

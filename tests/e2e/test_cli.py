@@ -66,7 +66,7 @@ def test_every_command_has_help(command: str) -> None:
         (["token", "--uid", "a\nb"], "cannot be"),
         (
             ["gateway", "config", "--address", "toll-roads=127.0.0.1:1"],
-            "no address of api-proxy, eulas, order-core, order-state, passenger",
+            "no address of api-proxy, eulas, family, inapp-communications, order-core, order-state, passenger",
         ),
     ],
 )

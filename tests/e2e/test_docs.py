@@ -60,16 +60,12 @@ def environment(demo_suite: RunningCommand, grpcurl_if_any: Grpcurl | None) -> d
     data_dir = str(demo_suite.data_dir)
     ticket = cli("ticket", "--src", "api-proxy", "--dst", "toll-roads", "--data-dir", data_dir).stdout.strip()
     session = cli("token", "--uid", "4000000001", "--data-dir", data_dir).stdout.strip()
+    family_ticket = cli("ticket", "--src", "admin", "--dst", "family", "--data-dir", data_dir).stdout.strip()
     path = os.environ["PATH"]
     if grpcurl_if_any is not None:
         path = f"{grpcurl_if_any.program.parent}{os.pathsep}{path}"
-    return {
-        **os.environ,
-        "RIDEHAIL_DATA_DIR": data_dir,
-        "RIDEHAIL_TICKET": ticket,
-        "RIDEHAIL_SESSION": session,
-        "PATH": path,
-    }
+    credentials = {"RIDEHAIL_TICKET": ticket, "RIDEHAIL_FAMILY_TICKET": family_ticket, "RIDEHAIL_SESSION": session}
+    return {**os.environ, "RIDEHAIL_DATA_DIR": data_dir, **credentials, "PATH": path}
 
 
 def placed(text: str, suite: RunningCommand) -> str:

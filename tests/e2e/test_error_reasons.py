@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -16,13 +17,24 @@ from prometheus_client import REGISTRY
 from ridehail.common.v1.error_reason_pb2 import ErrorReason
 from ridehail.eulas.v1 import eulas_api_pb2 as eulas
 from ridehail.eulas.v1 import eulas_pb2
+from ridehail.family.v1 import family_api_pb2 as family
+from ridehail.family.v1 import family_pb2
 from ridehail.ordercore.v1 import order_core_api_pb2 as order_core
 from ridehail.ordercore.v1 import order_core_api_pb2_grpc
 from ridehail.orderstate.v1 import order_state_api_pb2 as order_state
 from ridehail.orderstate.v1 import order_state_api_pb2_grpc
+from ridehail.routesharing.v1 import route_sharing_api_pb2 as route_sharing
+from ridehail.routesharing.v1 import route_sharing_pb2
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
 from ridehail.tollroads.v1 import toll_roads_api_pb2_grpc
-from ridehail_clients import JsonObject
+from ridehail_clients import (
+    AlreadyInFamily,
+    AsyncFamilyClient,
+    AsyncRouteSharingClient,
+    FamilyAdmin,
+    FamilyMember,
+    JsonObject,
+)
 from ridehail_clients.json_values import to_struct
 from ridehail_servers.chassis.tickets import TicketIssuer
 from tests.support.error_catalogue import catalogue
@@ -44,6 +56,8 @@ HTTP_STATUS = {
     "UNAUTHENTICATED": 401,
 }
 OWN_HTTP_STATUS = {"ROAD_SWITCH_NOT_ALLOWED": 406}
+FAMILY = "/ridehail.family.v1.FamilyService"
+ROUTE_SHARING = "/ridehail.routesharing.v1.RouteSharingService"
 RETRYABLE = {"OVERLOADED", "DATABASE_UNAVAILABLE", "NEIGHBOUR_UNAVAILABLE"}
 # The gateway names a passenger in every passenger's call, and routes nobody to the authorizer.
 NEVER_THROUGH_THE_GATEWAY = {"PASSENGER_MISSING", "GATEWAY_KEY_INVALID"}
@@ -216,6 +230,47 @@ async def answer_refused(world: World, eula_id: str, status: str) -> tuple[Seen,
     return await world.both(path, "/v1/save", request, world.ticket("admin", "eulas"))
 
 
+async def family_refused(world: World, method: str, request: Any) -> tuple[Seen, Seen]:
+    """A call of family that fails; it has no JSON form, so gRPC goes through the gateway as well."""
+    async with AsyncFamilyClient(world.suite.address, ticket=world.suite.ticket("admin")) as admin:
+        with suppress(AlreadyInFamily):
+            await admin.create_family(admin=FamilyAdmin("7", "Ann"), phone_id="phone")
+        known = await admin.get_family(yandex_uid="7")
+        if hasattr(request, "family_id") and not request.family_id:
+            request.family_id = known.family_id
+        if method == "AddMember" and request.family_id == known.family_id:
+            for number in range(100, 149):
+                await admin.add_member(family_id=known.family_id, member=FamilyMember(f"{number}", "phone"))
+    path, headers = f"{FAMILY}/{method}", world.ticket("admin", "family")
+    internal = f"127.0.0.1:{world.gateway.internal_port}"
+    return await world.grpc(path, request, headers), await world.grpc(path, request, headers, address=internal)
+
+
+async def share_refused(world: World, **changes: str) -> tuple[Seen, Seen]:
+    """A toggle that is refused, after the family's one rider has shared a ride."""
+    async with AsyncRouteSharingClient(world.suite.address, ticket=world.suite.ticket("api-proxy")) as api_proxy:
+        await api_proxy.share_with_family(
+            order_id="order", sharing_key="key", share_ride_with_family=True, yandex_uid="7", timeout=10
+        )
+    fields = {"order_id": "order", "sharing_key": "key", "yandex_uid": "7", **changes}
+    request = route_sharing.ShareWithFamilyRequest(
+        **fields, share_ride_with_family=route_sharing_pb2.ShareRideWithFamily(value=True)
+    )
+    path, headers = f"{ROUTE_SHARING}/ShareWithFamily", world.ticket("api-proxy", "route-sharing")
+    return await world.both(path, "/share-with-family", request, headers)
+
+
+async def sharing_key_not_found(world: World) -> tuple[Seen, Seen]:
+    """A passenger's call, both ways through the public listener; by JSON it is a GET."""
+    path = "/ridehail.routesharing.v1.PassengerRouteSharingService/GetInfo"
+    request, port = route_sharing.GetInfoRequest(sharing_key="nothing"), world.gateway.public_port
+    headers, http_path = world.session(), "/4.0/order-route-sharing/v1/info?sharing_key=nothing"
+    return (
+        await world.grpc(path, request, headers, address=f"127.0.0.1:{port}"),
+        await world.http(port, http_path, None, headers),
+    )
+
+
 SCENARIOS: dict[str, Callable[[World], Awaitable[tuple[Seen, Seen | None]]]] = {
     "INVALID_REQUEST": lambda world: world.retrieve(world.ticket(), order_id="a\nb"),
     "TICKET_MISSING": lambda world: world.retrieve({}),
@@ -238,6 +293,23 @@ SCENARIOS: dict[str, Callable[[World], Awaitable[tuple[Seen, Seen | None]]]] = {
     "PRICE_CHANGES_OUT_OF_ORDER": price_changes_out_of_order,
     "EULA_NOT_FOUND": lambda world: answer_refused(world, "nothing", "accepted"),
     "EULA_NOT_REJECTABLE": lambda world: answer_refused(world, "personal_data", "rejected"),
+    "FAMILY_NOT_FOUND": lambda world: family_refused(world, "GetFamily", family.GetFamilyRequest(yandex_uid="400")),
+    "ALREADY_IN_FAMILY": lambda world: family_refused(
+        world,
+        "CreateFamily",
+        family.CreateFamilyRequest(admin=family_pb2.FamilyAdmin(yandex_uid="7", name="Ann"), phone_id="phone"),
+    ),
+    "FAMILY_FULL": lambda world: family_refused(
+        world,
+        "AddMember",
+        family.AddMemberRequest(member=family_pb2.FamilyMember(yandex_uid="8", phone_id="phone", role="user")),
+    ),
+    "FAMILY_ADMIN_NOT_REMOVABLE": lambda world: family_refused(
+        world, "RemoveMember", family.RemoveMemberRequest(yandex_uid="7")
+    ),
+    "NOT_IN_FAMILY": lambda world: share_refused(world, yandex_uid="400"),
+    "SHARING_KEY_CONFLICT": lambda world: share_refused(world, order_id="another"),
+    "SHARING_KEY_NOT_FOUND": sharing_key_not_found,
     "OVERLOADED": overloaded,
     "DEADLINE_EXCEEDED": deadline_exceeded,
     "NEIGHBOUR_UNAVAILABLE": neighbour_unavailable,

@@ -51,7 +51,7 @@ class Deployment:
         return self._tickets[source]
 
 
-@pytest.fixture(scope="module", params=["up", "up --workers 2", "split"])
+@pytest.fixture(scope="module", params=["up", "up --workers 2 --cache-url none", "split"])
 def deployment(request: pytest.FixtureRequest) -> Iterator[Deployment]:
     """A running suite of each form."""
     with ExitStack() as stack:

@@ -43,7 +43,7 @@ def test_a_fresh_suite_is_ready_within_30_s_and_ctrl_c_leaves_no_process_but_the
 
 
 def test_after_kill_9_of_the_parent_a_new_up_takes_over(data_dir: Path) -> None:
-    killed = up(data_dir, "--demo", "--workers", "2")
+    killed = up(data_dir, "--demo", "--workers", "2", "--cache-url", "none")
     eventually(lambda: is_demo_order_there(killed, data_dir))
     before = {process.pid for process in killed.descendants()}
     killed.kill()
@@ -91,6 +91,30 @@ def test_a_taken_port_is_named(data_dir: Path) -> None:
     assert ended.returncode == 1
     assert f"port {port} on 127.0.0.1" in ended.stderr
     assert processes_of(data_dir) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("--workers", "2"), "give --cache-url redis://HOST:PORT/0, or --cache-url none"),
+        (("--workers", "2", "--cache-url", ""), "give --cache-url redis://HOST:PORT/0, or --cache-url none"),
+        (("--cache-url", "memcached://:secret@host"), "--cache-url: takes redis://"),
+        (("--cache-url", "redis://:secret@host/0?db=one"), "--cache-url: takes redis://"),
+    ],
+)
+def test_a_cache_that_the_processes_would_not_share_is_refused_in_one_line(
+    data_dir: Path, words: tuple[str, ...], complaint: str
+) -> None:
+    ended = cli("up", "--data-dir", str(data_dir), *words)
+    assert ended.returncode == 1
+    (line,) = ended.stderr.splitlines()
+    assert complaint in line
+    assert "secret" not in ended.stderr
+    served = cli("serve", "api-proxy", "--data-dir", str(data_dir), *words)
+    assert served.returncode == 1
+    assert complaint in served.stderr
+    assert "secret" not in served.stderr
+    assert not data_dir.exists()
 
 
 @pytest.mark.parametrize(

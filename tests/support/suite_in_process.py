@@ -86,6 +86,7 @@ async def suite_in_process(
     addresses: dict[str, str] | None = None,
     clock: Clock = system_clock,
     port: int = 0,
+    cache_url: str | None = None,
 ) -> AsyncIterator[SuiteInProcess]:
     """Runs services for the length of the block, at a port; 0: any free one."""
     with reserve("127.0.0.1", port) as reserved:
@@ -98,6 +99,7 @@ async def suite_in_process(
             keys_dir=keys_dir,
             database_urls=dict.fromkeys(services, database_url),
             addresses={**dict.fromkeys(suite.SERVICES, address), **(addresses or {})},
+            cache_url=cache_url,
             drain_notice_s=0,
         )
         definitions = [suite.SERVICES[name] for name in services]

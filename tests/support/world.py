@@ -79,11 +79,10 @@ class World:
         retry = any(detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR) for detail in status.details)
         return Seen(failed.value.code().name, info.reason, info.metadata, retry)
 
-    async def http(self, port: int, path: str, body: Mapping[str, object], headers: Mapping[str, str]) -> Seen:
-        """Makes a JSON call that fails."""
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{port}{path}", json.dumps(body).encode(), dict(headers), method="POST"
-        )
+    async def http(self, port: int, path: str, body: Mapping[str, object] | None, headers: Mapping[str, str]) -> Seen:
+        """Makes a JSON call that fails; without a body it is a GET."""
+        encoded = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", encoded, dict(headers))
 
         def send() -> tuple[int, bytes]:
             with pytest.raises(urllib.error.HTTPError) as failed:

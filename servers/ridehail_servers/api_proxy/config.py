@@ -6,14 +6,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from ridehail_clients import EulaState
+
+from .taxi_on_the_way_config import CardPatience, KeptFor
 
 # In the file it is a word, not yet a value of the enumeration.
 Status = Annotated[EulaState, Field(strict=False)]
 # As long as the contracts let a zone, a tariff or a type be: anything else would match nothing.
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+
+
+# Banners of a set that is not listed are kept for as long as these.
+_DEFAULT = "default"
+
+
+def _with_default(kept: dict[str, KeptFor]) -> dict[str, KeptFor]:
+    if _DEFAULT not in kept:
+        raise ValueError(f"{_DEFAULT} is missing")
+    return kept
 
 
 class EulaRequirement(BaseModel):
@@ -82,6 +94,8 @@ class ApiProxyConfig(BaseModel):
         eulas_retries: The most attempts after the first.
         routestats_eula_requirements_for_categories_in_zone: Zone -> tariff -> what it requires.
         launch: How launch learns of riders' orders.
+        taxi_on_the_way: How long the card of a ride waits for each service.
+        inapp_totw_stories_cache_control: Set of banners -> for how long they are kept; `default`: any other set's.
     """
 
     # No defaults: a file that is read while it is being written must not pass for one that says nothing.
@@ -92,6 +106,8 @@ class ApiProxyConfig(BaseModel):
     eulas_retries: int = Field(ge=0, le=10)
     routestats_eula_requirements_for_categories_in_zone: dict[Name, dict[Name, EulaRequirement]]
     launch: LaunchConfig = Field(alias="launch")
+    taxi_on_the_way: CardPatience
+    inapp_totw_stories_cache_control: Annotated[dict[Name, KeptFor], AfterValidator(_with_default)]
 
     @property
     def patience(self) -> Patience:
@@ -105,3 +121,14 @@ class ApiProxyConfig(BaseModel):
             zone_name: The zone.
         """
         return self.routestats_eula_requirements_for_categories_in_zone.get(zone_name, {})
+
+    def promos_ttl_s(self, banner_set: str) -> int:
+        """Returns for how many seconds banners are kept; 0: not at all.
+
+        Args:
+            banner_set: The set that they are of; empty: of none. Then it may be that they could not be told.
+        """
+        if not banner_set:
+            return 0
+        kept = self.inapp_totw_stories_cache_control
+        return kept.get(banner_set, kept[_DEFAULT]).ttl_s

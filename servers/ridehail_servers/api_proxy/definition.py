@@ -17,6 +17,8 @@ from .launch.orders_state import OrdersStates
 from .launch.polling_rules import PollingRules
 from .route_stats import RouteStats
 from .service import LaunchServicer, RoutestatsServicer, ZoneInfoServicer
+from .taxi_on_the_way_parts import built_taxi_on_the_way
+from .taxi_on_the_way_service import TaxiOnTheWayServicer
 from .zone_info import ZoneInfo
 
 _CONFIG = "api_proxy.yaml"
@@ -51,23 +53,27 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
         ),
         fallback=takes_part("launch_orders_state_fallback"),
     )
-    yield RunningService(
-        servicers=(
-            RoutestatsServicer(RouteStats(config, plugin_eulas=takes_part("plugin_eulas"), statuses=eulas)),
-            ZoneInfoServicer(ZoneInfo(config, agreements=eulas)),
-            LaunchServicer(Launches(config, orders_states=orders_states, agreements=eulas)),
+    async with built_taxi_on_the_way(context, config) as taxi_on_the_way:
+        yield RunningService(
+            servicers=(
+                RoutestatsServicer(RouteStats(config, plugin_eulas=takes_part("plugin_eulas"), statuses=eulas)),
+                ZoneInfoServicer(ZoneInfo(config, agreements=eulas)),
+                LaunchServicer(Launches(config, orders_states=orders_states, agreements=eulas)),
+                TaxiOnTheWayServicer(taxi_on_the_way),
+            )
         )
-    )
 
 
 DEFINITION = ServiceDefinition(
     name="api-proxy",
     configs={_CONFIG: ApiProxyConfig, _POLLING_RULES: PollingRules},
-    neighbours=("eulas", "order-core", "order-state"),
+    neighbours=("eulas", "order-core", "order-state", "toll-roads", "route-sharing", "inapp-communications"),
+    needs_cache=True,
     contracts=(
         Contract(_SERVICES["RoutestatsService"], api_proxy_api_pb2_grpc.add_RoutestatsServiceServicer_to_server),
         Contract(_SERVICES["ZoneInfoService"], api_proxy_api_pb2_grpc.add_ZoneInfoServiceServicer_to_server),
         Contract(_SERVICES["LaunchService"], api_proxy_api_pb2_grpc.add_LaunchServiceServicer_to_server),
+        Contract(_SERVICES["TaxiOnTheWayService"], api_proxy_api_pb2_grpc.add_TaxiOnTheWayServiceServicer_to_server),
     ),
     build=build,
     demo=load_demo,

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from ridehail_servers.chassis.service_definition import Demo, Example
 
 PASSENGER = "4000000001"
+# order_core's part of the demo world has it, and family's has the passenger's family.
+RIDE = "demo-order-toll"
 
 
 async def load_demo(demo: Demo) -> Sequence[Example]:
@@ -30,5 +32,12 @@ async def load_demo(demo: Demo) -> Sequence[Example]:
             "/3.0/launch",
             '{"supported_services": ["taxi", "eats", "grocery"]}',
             uid=PASSENGER,
+        ),
+        demo.passenger_curl(
+            "what the card of a ride shows after the rider has shared it with the family",
+            "/3.0/taxiontheway",
+            f'{{"order_id": "{RIDE}", "user_actions": {{"share_ride_with_family": {{"value": true}}}}}}',
+            uid=PASSENGER,
+            family_role="user",
         ),
     )

@@ -19,10 +19,8 @@ from ridehail_clients import (
 from ridehail_servers.chassis.logs import get_logger
 
 from .config import Patience
+from .locale_header import shortened
 from .neighbours import Answer, AnswerUnreadable, Unanswered, answer_to, time_to_wait
-
-# Of a header of thousands of characters eulas takes only so many; the languages that are liked best come first.
-_LONGEST_LOCALE = 256
 
 FAILURES = Counter(
     "ridehail_api_proxy_eulas_failures", "Questions that eulas left unanswered, by the reason.", ("reason",)
@@ -93,7 +91,7 @@ class Eulas:
             yandex_uid=yandex_uid,
             filter=EulaFilter.UNKNOWN,
             zone_name=zone_name,
-            locale=_shortened(locale),
+            locale=shortened(locale),
             timeout=time_to_wait(patience.whole_s),
         )
         if not all(one.eula_id and one.status is EulaState.UNKNOWN for one in answer):
@@ -121,10 +119,3 @@ async def _answer_or_none(question: Awaitable[Answer]) -> Answer | None:
     FAILURES.labels(answer.reason).inc()
     logger.warning("eulas does not tell", reason=answer.reason, exc_info=answer.error)
     return None
-
-
-def _shortened(locale: str) -> str:
-    """Returns the first languages of a header, none of them cut in two."""
-    if len(locale) <= _LONGEST_LOCALE:
-        return locale
-    return locale[: _LONGEST_LOCALE + 1].rpartition(",")[0]

@@ -16,6 +16,7 @@ from ridehail_clients import channel
 
 from .access import AccessPolicy
 from .background import cancelled
+from .cache import Cache, open_cache
 from .clock import Clock, system_clock
 from .config import LiveConfig, Reloadable, load, watch
 from .database import Database
@@ -89,6 +90,9 @@ async def build(
     services: list[tuple[ServiceDefinition, RunningService]] = []
     storages: dict[str, Storage] = {}
     async with AsyncExitStack() as stack:
+        cache: Cache | None = None
+        if any(definition.needs_cache for definition in definitions):
+            cache = await stack.enter_async_context(open_cache(settings.cache_url, tuning.cache))
         for definition in definitions:
             configs = {
                 name: LiveConfig(settings.config_dir / name, model) for name, model in definition.configs.items()
@@ -105,6 +109,7 @@ async def build(
                 tickets=TicketIssuer(keys, definition.name, clock=clock),
                 keys_dir=settings.keys_dir,
                 archive_url=settings.archive_url,
+                cache=cache if definition.needs_cache else None,
             )
             services.append((definition, await stack.enter_async_context(definition.build(context))))
         for background in (watch(settings.config_dir, files), _report_pools(storages)):

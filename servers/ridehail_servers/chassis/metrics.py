@@ -44,6 +44,9 @@ POOL_CONNECTIONS = Gauge(
 POOL_WAITING = Gauge(
     "ridehail_database_pool_waiting", "Calls that wait for a connection.", ("service",), multiprocess_mode="livesum"
 )
+CACHE_FAILURES = Counter(
+    "ridehail_cache_failures", "Operations of the shared cache that failed.", ("operation", "reason")
+)
 CONFIG_INVALID = Gauge(
     "ridehail_config_invalid",
     "1 while the last edit of a configuration file is refused.",

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from ridehail_servers import resources
 
+from .cache import Cache
 from .clock import Clock
 from .config import LiveConfig
 from .database import Database
@@ -80,6 +81,7 @@ class ServiceContext:
         tickets: Makes tickets of this service.
         keys_dir: Holds the key rings.
         archive_url: The URL of the folder for what the service archives; None: it archives nothing.
+        cache: Present where the definition says that it is needed.
     """
 
     storage: Storage | None
@@ -90,6 +92,7 @@ class ServiceContext:
     tickets: TicketIssuer
     keys_dir: Path
     archive_url: str | None = None
+    cache: Cache | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,30 +154,50 @@ class Demo:
             f"-d '{body}' {self.grpc_address} {method}",
         )
 
-    def curl(self, title: str, path: str, body: str, *, source: str, destination: str) -> Example:
-        """Returns a call by curl through the internal listener; the arguments are those of `grpcurl`."""
-        return Example(
-            title,
-            f"curl -s http://{self.internal_http_address}{path} "
-            f"-H \"x-ya-service-ticket: {self._ticket_words(source, destination)}\" -d '{body}'",
-        )
+    def curl(self, title: str, path: str, body: str | None, *, source: str, destination: str) -> Example:
+        """Returns a call by curl through the internal listener.
 
-    def passenger_curl(self, title: str, path: str, body: str, *, uid: str) -> Example:
+        Args:
+            title: What it shows.
+            path: The HTTP path, with the query where there is one.
+            body: JSON, to be posted; None: the call is a GET.
+            source: The calling service.
+            destination: The called one.
+        """
+        header = f'"x-ya-service-ticket: {self._ticket_words(source, destination)}"'
+        return Example(title, f"{_curl(self.internal_http_address, path)} -H {header}{_data(body)}")
+
+    def passenger_curl(
+        self, title: str, path: str, body: str | None, *, uid: str, phone_id: str = "", family_role: str = ""
+    ) -> Example:
         """Returns a call by curl through the public listener.
 
         Args:
             title: What it shows.
-            path: The HTTP path.
-            body: JSON.
+            path: The HTTP path, with the query where there is one.
+            body: JSON, to be posted; None: the call is a GET.
             uid: The passenger.
+            phone_id: The passenger's phone; empty: the session does not say.
+            family_role: What the passenger is to the family, `user` or `owner`; empty: the session does not say.
         """
-        token = f"$({self.command} token --uid {uid}{self.data_dir_option})"
-        return Example(
-            title, f"curl -s http://{self.http_address}{path} -H \"authorization: Bearer {token}\" -d '{body}'"
-        )
+        options = {"phone-id": phone_id, "family-role": family_role}
+        about = "".join(f" --{name} {value}" for name, value in options.items() if value)
+        token = f"$({self.command} token --uid {uid}{about}{self.data_dir_option})"
+        header = f'"authorization: Bearer {token}"'
+        return Example(title, f"{_curl(self.http_address, path)} -H {header}{_data(body)}")
 
     def _ticket_words(self, source: str, destination: str) -> str:
         return f"$({self.command} ticket --src {source} --dst {destination}{self.data_dir_option})"
+
+
+def _curl(address: str, path: str) -> str:
+    url = f"http://{address}{path}"
+    # Some shells take a question mark for a pattern of file names.
+    return f"curl -s '{url}'" if "?" in url else f"curl -s {url}"
+
+
+def _data(body: str | None) -> str:
+    return "" if body is None else f" -d '{body}'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +215,7 @@ class ServiceDefinition:
             own model.
         neighbours: The services that it calls.
         demo: Loads its part of the demo world; returns what a newcomer may try.
+        needs_cache: Whether it keeps something in a cache that all of its processes have to share.
     """
 
     name: str
@@ -202,6 +226,7 @@ class ServiceDefinition:
     configs: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     neighbours: Sequence[str] = ()
     demo: Callable[[Demo], Awaitable[Sequence[Example]]] | None = None
+    needs_cache: bool = False
 
     @property
     def migrations_folder(self) -> Path:

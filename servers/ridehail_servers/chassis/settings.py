@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .cache import CacheSettings
 from .database import PoolSettings
 
 
@@ -46,10 +47,11 @@ class ServerTuning(BaseModel):
     drain_grace_s: float = Field(default=20, ge=0)
     pool: PoolSettings = PoolSettings()
     tasks: TaskSettings = TaskSettings()
+    cache: CacheSettings = CacheSettings()
 
 
 class ProcessSettings(BaseModel):
-    """All that a server or worker process is told. Holds no secrets but the database URLs."""
+    """All that a server or worker process is told. Holds no secrets but the URLs of databases and cache."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -66,6 +68,8 @@ class ProcessSettings(BaseModel):
     addresses: dict[str, str] = {}
     # Where services keep what they archive: the URL of a folder. None: they archive nothing.
     archive_url: str | None = None
+    # Of the cache that all processes of a service share; "none": there is none. None: each has its own, in memory.
+    cache_url: str | None = None
     reflection: bool = True
     log_level: str = "INFO"
     # Overrides of `server.yaml`, for `up`: a newcomer's Ctrl-C should not take seconds.

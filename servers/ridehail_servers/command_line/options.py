@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ridehail_servers import resources, suite
+from ridehail_servers.chassis.cache import NO_CACHE, check_url
 from ridehail_servers.chassis.folder_url import folder_url
 from ridehail_servers.runtime.data_dir import DataDir
 
@@ -53,6 +54,15 @@ ArchiveUrlOption = Annotated[
         " default: archive/ in the data directory.",
     ),
 ]
+CacheUrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cache-url",
+        envvar="RIDEHAIL_CACHE_URL",
+        help="Redis that all processes of a service share, as in redis://HOST:PORT/0, or `none`;"
+        " default: in memory, for one process only.",
+    ),
+]
 AddressOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -88,6 +98,31 @@ def archive_url(given: str | None, data_dir: Path) -> str:
         return folder_url(given)
     except ValueError as error:
         raise UsageError(f"--archive-url: {error}") from error
+
+
+def cache_url(given: str | None, services: Sequence[str], workers: int) -> str | None:
+    """Returns the URL of the cache; None: in memory.
+
+    Args:
+        given: The option; empty counts as not given.
+        services: Names of the services that are served.
+        workers: How many processes serve them.
+
+    Raises:
+        UsageError: It is no such URL, or several processes would each have a cache of their own.
+    """
+    if given:
+        try:
+            return check_url(given)
+        except ValueError as error:
+            raise UsageError(f"--cache-url: {error}") from error
+    needing = [name for name in services if suite.SERVICES[name].needs_cache]
+    if needing and workers > 1:
+        raise UsageError(
+            f"{needing[0]} keeps answers in a cache that its {workers} processes have to share: give --cache-url"
+            f" redis://HOST:PORT/0, or --cache-url {NO_CACHE} to keep none"
+        )
+    return None
 
 
 def check_services(names: Sequence[str]) -> tuple[str, ...]:

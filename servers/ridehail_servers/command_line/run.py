@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from ridehail_servers import suite
 from ridehail_servers.chassis import logs
 from ridehail_servers.chassis.settings import ProcessSettings
 from ridehail_servers.runtime import serve as serving
@@ -22,6 +23,7 @@ from .options import (
     DEFAULT_DATA_DIR,
     AddressOption,
     ArchiveUrlOption,
+    CacheUrlOption,
     ConfigDirOption,
     DatabaseUrlOption,
     DataDirOption,
@@ -31,6 +33,7 @@ from .options import (
     WorkersOption,
     addresses,
     archive_url,
+    cache_url,
     check_services,
     config_dir,
     database_urls,
@@ -48,6 +51,7 @@ def up(
     internal_http_port: Annotated[int, typer.Option(min=0, max=65535, help="The gateway's internal listener.")] = 8081,
     metrics_port: _MetricsPortOption = 9464,
     workers: WorkersOption = 1,
+    cache_url_option: CacheUrlOption = None,
     config_dir_option: ConfigDirOption = None,
     demo: Annotated[bool, typer.Option("--demo", help="Load a small world and print commands to try.")] = False,
     log_level: LogLevelOption = "INFO",
@@ -66,6 +70,7 @@ def up(
         internal_http_port=internal_http_port,
         metrics_port=metrics_port,
         workers=workers,
+        cache_url=cache_url(cache_url_option, tuple(suite.SERVICES), workers),
         demo=demo,
         log_level=log_level,
         command=_own_command(),
@@ -85,6 +90,7 @@ def serve(
     address: AddressOption = None,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
     keys_dir: KeysDirOption = None,
+    cache_url_option: CacheUrlOption = None,
     config_dir_option: ConfigDirOption = None,
     reflection: Annotated[bool, typer.Option(help="Let grpcurl list what is served.")] = True,
     log_level: LogLevelOption = "INFO",
@@ -96,6 +102,9 @@ def serve(
     """
     names = check_services(services)
     logs.configure(service="serve", level=log_level)
+    shared_cache = cache_url(cache_url_option, names, workers)
+    if shared_cache is None and any(suite.SERVICES[name].needs_cache for name in names):
+        logs.get_logger(__name__).warning("the cache is in memory: let no other process serve the same services")
     settings = ProcessSettings(
         services=names,
         host=host,
@@ -104,6 +113,7 @@ def serve(
         keys_dir=_keys_dir(keys_dir, data_dir),
         database_urls=database_urls(names, database_url),
         addresses=addresses(names, address),
+        cache_url=shared_cache,
         reflection=reflection,
         log_level=log_level,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable
 from datetime import timedelta
@@ -12,7 +11,6 @@ from typing import Annotated
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     HttpUrl,
@@ -22,11 +20,11 @@ from pydantic import (
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from ridehail_servers.chassis.localized_texts import Texts, Titles, by_lower_case
+
 from .eula_catalogue import Eula, EulaCatalogue
-from .locale_choice import FALLBACK
 
 _LONGEST_ID = 128
-_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _URL = TypeAdapter(HttpUrl)
 # A thousand years: whatever is decided today is valid until a moment that calendars reach.
 _LONGEST_TTL_S = 31_557_600_000
@@ -39,31 +37,6 @@ def _checked_id(value: str) -> str:
     return value
 
 
-def _checked_language(value: str) -> str:
-    if not _LANGUAGE.fullmatch(value):
-        raise PydanticCustomError("language", "must be a language tag such as en or pt-BR")
-    return value
-
-
-def _checked_languages(value: object) -> object:
-    # YAML takes Norwegian for false.
-    if isinstance(value, dict) and not all(isinstance(language, str) for language in value):
-        raise PydanticCustomError("languages", "a language is not text; put it into quotes")
-    return value
-
-
-def _checked_texts(value: dict[str, str]) -> dict[str, str]:
-    if len({language.lower() for language in value}) < len(value):
-        raise PydanticCustomError("languages", "a language is given twice")
-    return value
-
-
-def _checked_title(value: dict[str, str]) -> dict[str, str]:
-    if not any(language.lower() == FALLBACK and title for language, title in value.items()):
-        raise PydanticCustomError("title", "a title in en is required")
-    return value
-
-
 def _checked_url(value: str) -> str:
     if value:
         _URL.validate_python(value)
@@ -71,11 +44,6 @@ def _checked_url(value: str) -> str:
 
 
 Id = Annotated[str, AfterValidator(_checked_id)]
-Texts = Annotated[
-    dict[Annotated[str, AfterValidator(_checked_language)], str],
-    BeforeValidator(_checked_languages),
-    AfterValidator(_checked_texts),
-]
 
 
 class ConfiguredEula(BaseModel):
@@ -105,7 +73,7 @@ class ConfiguredEula(BaseModel):
     countries: tuple[Id, ...] = ()
     zones: tuple[Id, ...] = ()
     tariffs: tuple[Id, ...] = ()
-    title: Annotated[Texts, AfterValidator(_checked_title)]
+    title: Titles
     text: Texts = {}
     url: Annotated[str, AfterValidator(_checked_url)] = ""
 
@@ -120,8 +88,8 @@ class ConfiguredEula(BaseModel):
             countries=frozenset(self.countries),
             zones=frozenset(self.zones),
             tariffs=frozenset(self.tariffs),
-            titles={language.lower(): title for language, title in self.title.items()},
-            texts={language.lower(): text for language, text in self.text.items()},
+            titles=by_lower_case(self.title),
+            texts=by_lower_case(self.text),
             url=self.url,
         )
 

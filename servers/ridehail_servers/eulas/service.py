@@ -11,6 +11,7 @@ from ridehail.eulas.v1 import eulas_api_pb2 as api
 from ridehail.eulas.v1 import eulas_api_pb2_grpc as api_grpc
 from ridehail.eulas.v1 import eulas_pb2
 from ridehail_servers.chassis.caller import current_caller
+from ridehail_servers.chassis.locale_choice import preferred_languages, text_in
 from ridehail_servers.chassis.passenger import current_passenger
 from ridehail_servers.chassis.timestamps import to_timestamp
 
@@ -19,7 +20,6 @@ from .answers import Answer
 from .decision import Status
 from .eula_catalogue import Whereabouts
 from .eula_filter import Filter, ListedEula
-from .locale_choice import preferred_languages, text_in
 
 Context = grpc.aio.ServicerContext[Any, Any]
 

@@ -58,6 +58,7 @@ class UpOptions:
     internal_http_port: int
     metrics_port: int
     workers: int
+    cache_url: str | None
     demo: bool
     log_level: str
     command: str
@@ -106,6 +107,7 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
             database_urls=urls,
             addresses=dict.fromkeys(suite.SERVICES, address),
             archive_url=data.archive.as_uri(),
+            cache_url=options.cache_url,
             log_level=options.log_level,
             drain_notice_s=_DRAIN_NOTICE_S,
         )

@@ -264,3 +264,87 @@ class LaunchService:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class TaxiOnTheWayServiceStub:
+    """What the card of a ride under way shows.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.TaxiOnTheWay = channel.unary_unary(
+                '/ridehail.apiproxy.v1.TaxiOnTheWayService/TaxiOnTheWay',
+                request_serializer=ridehail_dot_apiproxy_dot_v1_dot_api__proxy__api__pb2.TaxiOnTheWayRequest.SerializeToString,
+                response_deserializer=ridehail_dot_apiproxy_dot_v1_dot_api__proxy__api__pb2.TaxiOnTheWayResponse.FromString,
+                _registered_method=True)
+
+
+class TaxiOnTheWayServiceServicer:
+    """What the card of a ride under way shows.
+    """
+
+    def TaxiOnTheWay(self, request, context):
+        """Tells what the card of the rider's order shows, after having done what the rider did in it. The app calls it each 5
+        seconds, and tells an action once, with the next call.
+
+        Only the order's own state is essential; whatever else cannot be told in time is left out. An action of the rider that
+        could not be carried out is not an error either: the answer then shows what is the case. Safe to repeat.
+
+        Errors:
+        - NOT_FOUND `ORDER_NOT_FOUND`: no such order, or another passenger's.
+        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core does not answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_TaxiOnTheWayServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'TaxiOnTheWay': grpc.unary_unary_rpc_method_handler(
+                    servicer.TaxiOnTheWay,
+                    request_deserializer=ridehail_dot_apiproxy_dot_v1_dot_api__proxy__api__pb2.TaxiOnTheWayRequest.FromString,
+                    response_serializer=ridehail_dot_apiproxy_dot_v1_dot_api__proxy__api__pb2.TaxiOnTheWayResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'ridehail.apiproxy.v1.TaxiOnTheWayService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('ridehail.apiproxy.v1.TaxiOnTheWayService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class TaxiOnTheWayService:
+    """What the card of a ride under way shows.
+    """
+
+    @staticmethod
+    def TaxiOnTheWay(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ridehail.apiproxy.v1.TaxiOnTheWayService/TaxiOnTheWay',
+            ridehail_dot_apiproxy_dot_v1_dot_api__proxy__api__pb2.TaxiOnTheWayRequest.SerializeToString,
+            ridehail_dot_apiproxy_dot_v1_dot_api__proxy__api__pb2.TaxiOnTheWayResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

@@ -170,6 +170,42 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "SERVICE_NOT_FOUND", "domain": "ridehail", "metadata": {"service": "laundry"}}
     """
+    ERROR_REASON_NOT_IN_FAMILY: _ErrorReason.ValueType  # 27
+    """FAILED_PRECONDITION. The ride is to be shared with the rider's family, but the rider is in none.
+
+        {"reason": "NOT_IN_FAMILY", "domain": "ridehail", "metadata": {}}
+    """
+    ERROR_REASON_SHARING_KEY_CONFLICT: _ErrorReason.ValueType  # 28
+    """ALREADY_EXISTS. The sharing key is that of another order.
+
+        {"reason": "SHARING_KEY_CONFLICT", "domain": "ridehail",
+         "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
+    """
+    ERROR_REASON_SHARING_KEY_NOT_FOUND: _ErrorReason.ValueType  # 29
+    """NOT_FOUND. There is no such sharing key, or the ride is not shared with the passenger.
+
+        {"reason": "SHARING_KEY_NOT_FOUND", "domain": "ridehail", "metadata": {}}
+    """
+    ERROR_REASON_FAMILY_NOT_FOUND: _ErrorReason.ValueType  # 30
+    """NOT_FOUND. There is no such family, or the rider is in none.
+
+        {"reason": "FAMILY_NOT_FOUND", "domain": "ridehail", "metadata": {}}
+    """
+    ERROR_REASON_ALREADY_IN_FAMILY: _ErrorReason.ValueType  # 31
+    """ALREADY_EXISTS. The rider is in a family already.
+
+        {"reason": "ALREADY_IN_FAMILY", "domain": "ridehail", "metadata": {}}
+    """
+    ERROR_REASON_FAMILY_FULL: _ErrorReason.ValueType  # 32
+    """FAILED_PRECONDITION. The family has as many members as a family can have.
+
+        {"reason": "FAMILY_FULL", "domain": "ridehail", "metadata": {"max_members": "50"}}
+    """
+    ERROR_REASON_FAMILY_ADMIN_NOT_REMOVABLE: _ErrorReason.ValueType  # 33
+    """FAILED_PRECONDITION. The family's admin cannot be removed from it.
+
+        {"reason": "FAMILY_ADMIN_NOT_REMOVABLE", "domain": "ridehail", "metadata": {}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. Each comment gives the code (and the HTTP status, where it is not the code's usual one), then a
@@ -317,5 +353,41 @@ ERROR_REASON_SERVICE_NOT_FOUND: ErrorReason.ValueType  # 26
 """NOT_FOUND. No service of this name keeps orders.
 
     {"reason": "SERVICE_NOT_FOUND", "domain": "ridehail", "metadata": {"service": "laundry"}}
+"""
+ERROR_REASON_NOT_IN_FAMILY: ErrorReason.ValueType  # 27
+"""FAILED_PRECONDITION. The ride is to be shared with the rider's family, but the rider is in none.
+
+    {"reason": "NOT_IN_FAMILY", "domain": "ridehail", "metadata": {}}
+"""
+ERROR_REASON_SHARING_KEY_CONFLICT: ErrorReason.ValueType  # 28
+"""ALREADY_EXISTS. The sharing key is that of another order.
+
+    {"reason": "SHARING_KEY_CONFLICT", "domain": "ridehail",
+     "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
+"""
+ERROR_REASON_SHARING_KEY_NOT_FOUND: ErrorReason.ValueType  # 29
+"""NOT_FOUND. There is no such sharing key, or the ride is not shared with the passenger.
+
+    {"reason": "SHARING_KEY_NOT_FOUND", "domain": "ridehail", "metadata": {}}
+"""
+ERROR_REASON_FAMILY_NOT_FOUND: ErrorReason.ValueType  # 30
+"""NOT_FOUND. There is no such family, or the rider is in none.
+
+    {"reason": "FAMILY_NOT_FOUND", "domain": "ridehail", "metadata": {}}
+"""
+ERROR_REASON_ALREADY_IN_FAMILY: ErrorReason.ValueType  # 31
+"""ALREADY_EXISTS. The rider is in a family already.
+
+    {"reason": "ALREADY_IN_FAMILY", "domain": "ridehail", "metadata": {}}
+"""
+ERROR_REASON_FAMILY_FULL: ErrorReason.ValueType  # 32
+"""FAILED_PRECONDITION. The family has as many members as a family can have.
+
+    {"reason": "FAMILY_FULL", "domain": "ridehail", "metadata": {"max_members": "50"}}
+"""
+ERROR_REASON_FAMILY_ADMIN_NOT_REMOVABLE: ErrorReason.ValueType  # 33
+"""FAILED_PRECONDITION. The family's admin cannot be removed from it.
+
+    {"reason": "FAMILY_ADMIN_NOT_REMOVABLE", "domain": "ridehail", "metadata": {}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ridehail_servers.eulas.locale_choice import preferred_languages, text_in
+from ridehail_servers.chassis.locale_choice import preferred_languages, text_in
 
 TEXTS = {
     "en": "English",

@@ -1,0 +1,2 @@
+DROP TABLE family.members;
+DROP TABLE family.families;

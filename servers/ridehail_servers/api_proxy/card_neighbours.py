@@ -1,0 +1,235 @@
+"""The services that a ride's card is made of: what they do not tell in time is left out and counted, never an error.
+
+Only the order itself is essential.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import grpc
+from prometheus_client import Counter
+
+from ridehail_clients import (
+    AsyncInappCommunicationsClient,
+    AsyncOrderCoreClient,
+    AsyncRouteSharingClient,
+    AsyncTollRoadsClient,
+    CardRoad,
+    OrderInfo,
+    PromosOnTheWay,
+    ServiceError,
+    TicketSource,
+    call_context,
+)
+from ridehail_clients import errors as client_errors
+from ridehail_clients.availability import is_unavailable
+from ridehail_servers.chassis.errors import NeighbourUnavailable
+from ridehail_servers.chassis.logs import get_logger
+
+from .card_promos import Question
+from .errors import OrderNotFound
+from .taxi_on_the_way_config import CardPatience
+
+# Of what is left of the call's time: the rest is for the answer without the neighbour.
+_WAIT_SHARE = 0.8
+# The configured time is that of all attempts together: one that hangs is not repeated, one that fails at once is.
+_ATTEMPT_S = 60.0
+
+LEFT_OUT = Counter(
+    "ridehail_api_proxy_card_left_out",
+    "Parts of rides' cards that were left out, by the service that did not tell them and the reason.",
+    ("neighbour", "reason"),
+)
+TOGGLES = Counter(
+    "ridehail_api_proxy_card_toggles", "Toggles that riders have moved, by what came of it.", ("outcome",)
+)
+PROMOS_LOOKED_UP = Counter(
+    "ridehail_api_proxy_card_promos_lookups", "Cards whose banners were kept (hit) or not (miss).", ("result",)
+)
+
+Patience = Callable[[], CardPatience]
+"""Returns how long the services are waited for, as of now."""
+
+logger = get_logger(__name__)
+
+
+class OrderCore:
+    """Asks order_core.
+
+    Args:
+        channel: To it.
+        ticket: Makes tickets of this service.
+        patience: How long it is waited for.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, *, ticket: TicketSource, patience: Patience) -> None:
+        self._client = AsyncOrderCoreClient(channel, ticket=ticket)
+        self._patience = patience
+
+    async def info_of(self, order_id: str) -> OrderInfo:
+        """Returns what there is to show of an order.
+
+        Args:
+            order_id: The order.
+
+        Raises:
+            OrderNotFound: order_core has no such order.
+            NeighbourUnavailable: order_core does not answer, or answers an error that is not about this order.
+        """
+        try:
+            return await self._client.get_order_info(
+                order_id=order_id, timeout=_time_for(self._patience().order_core_timeout_ms)
+            )
+        except client_errors.OrderNotFound as error:
+            raise OrderNotFound(order_id) from error
+        except ServiceError as error:
+            raise NeighbourUnavailable("order-core") from error
+
+
+class TollRoads:
+    """Asks toll_roads.
+
+    Args:
+        channel: To it.
+        ticket: Makes tickets of this service.
+        patience: How long it is waited for.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, *, ticket: TicketSource, patience: Patience) -> None:
+        # Many cards are made at once, and a batch of orders costs about as much as one.
+        self._client = AsyncTollRoadsClient(channel, ticket=ticket, coalesce=True)
+        self._patience = patience
+
+    async def road_of(self, order_id: str) -> CardRoad | None:
+        """Returns the road of an order; None when there is none, or it cannot be told in time.
+
+        Args:
+            order_id: The order.
+        """
+        try:
+            road = await self._client.retrieve_order(
+                order_id=order_id, timeout=_time_for(self._patience().toll_roads_timeout_ms)
+            )
+        except client_errors.OrderNotFound:
+            return None
+        except ServiceError as error:
+            _leave_out("toll-roads", _reason(error))
+        except Exception as error:  # whatever garbage makes the client library do is no reason to fail the rider
+            _leave_out("toll-roads", "UNEXPECTED", error)
+        else:
+            return CardRoad(has_toll_road=road.has_toll_road, can_switch_road=road.can_switch_road)
+        return None
+
+    async def close(self) -> None:
+        """Ends the lookups under way."""
+        await self._client.close()
+
+
+class RouteSharing:
+    """Tells route_sharing.
+
+    Args:
+        channel: To it.
+        ticket: Makes tickets of this service.
+        patience: How long it is waited for.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, *, ticket: TicketSource, patience: Patience) -> None:
+        self._client = AsyncRouteSharingClient(channel, ticket=ticket, attempt_timeout=_ATTEMPT_S)
+        self._patience = patience
+
+    async def share_with_family(self, order: OrderInfo, *, share: bool) -> bool:
+        """Shares a ride with the rider's family, or stops to; returns whether it is known what has come of it.
+
+        Args:
+            order: Of the rider.
+            share: Whether to share.
+        """
+        try:
+            await self._client.share_with_family(
+                order_id=order.order_id,
+                sharing_key=order.sharing_key,
+                share_ride_with_family=share,
+                yandex_uid=order.yandex_uid,
+                timeout=_time_for(self._patience().route_sharing_timeout_ms),
+            )
+        except ServiceError as error:
+            unknown = is_unavailable(error)
+            TOGGLES.labels("unknown" if unknown else "refused").inc()
+            _leave_out("route-sharing", _reason(error))
+            return not unknown
+        except Exception as error:  # whatever garbage makes the client library do is no reason to fail the rider
+            TOGGLES.labels("unknown").inc()
+            _leave_out("route-sharing", "UNEXPECTED", error)
+            return False
+        TOGGLES.labels("done").inc()
+        return True
+
+    def pass_over(self, reason: str) -> None:
+        """Notes that a toggle was passed over.
+
+        Args:
+            reason: Why: a word for the metric.
+        """
+        TOGGLES.labels(f"passed_over_{reason}").inc()
+
+
+class Inapp:
+    """Asks inapp_communications.
+
+    Args:
+        channel: To it.
+        ticket: Makes tickets of this service.
+        patience: How long it is waited for.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, *, ticket: TicketSource, patience: Patience) -> None:
+        self._client = AsyncInappCommunicationsClient(channel, ticket=ticket, attempt_timeout=_ATTEMPT_S)
+        self._patience = patience
+
+    async def ask(self, question: Question, *, moved_to: bool | None) -> PromosOnTheWay | None:
+        """Returns the banners; None when they cannot be told in time.
+
+        Args:
+            question: What is asked.
+            moved_to: To what the rider has just moved the toggle; None: not moved.
+        """
+        try:
+            return await self._client.promos_on_the_way(
+                order_id=question.order_id,
+                sharing_key=question.sharing_key,
+                share_ride_with_family=moved_to,
+                family_role=question.family_role,
+                locale=question.locale,
+                timeout=_time_for(self._patience().inapp_timeout_ms),
+            )
+        except ServiceError as error:
+            _leave_out("inapp-communications", _reason(error))
+        except Exception as error:  # whatever garbage makes the client library do is no reason to fail the rider
+            _leave_out("inapp-communications", "UNEXPECTED", error)
+        return None
+
+
+def count_lookup(kept: bool) -> None:  # noqa: FBT001  # handed over as a function of one argument
+    """Counts a card by whether its banners were kept.
+
+    Args:
+        kept: Whether they were.
+    """
+    PROMOS_LOOKED_UP.labels("hit" if kept else "miss").inc()
+
+
+def _reason(error: ServiceError) -> str:
+    # The reasons of the catalogue are few; what another server calls its reason may be anything.
+    return error.REASON or error.code.name
+
+
+def _leave_out(neighbour: str, reason: str, error: Exception | None = None) -> None:
+    LEFT_OUT.labels(neighbour, reason).inc()
+    logger.warning("left out of a card", neighbour=neighbour, reason=reason, exc_info=error)
+
+
+def _time_for(configured_ms: int) -> float:
+    remaining = call_context.remaining()
+    return configured_ms / 1000 if remaining is None else min(configured_ms / 1000, remaining * _WAIT_SHARE)

@@ -1,0 +1,1 @@
+"""family: who rides on whose account."""

@@ -1,0 +1,39 @@
+"""The family of the demo world."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from ridehail_clients import AlreadyInFamily, AsyncFamilyClient, FamilyAdmin, FamilyMember, FamilyNotFound
+from ridehail_servers.chassis.service_definition import Demo, Example
+
+# The rider of the demo's orders is a member, on the account of another; a third one is there to watch.
+ADMIN = FamilyAdmin("4000000002", "Василий")
+ADMIN_PHONE = "demo-phone-admin"
+MEMBERS = (FamilyMember("4000000001", "demo-phone-rider"), FamilyMember("4000000003", "demo-phone-watcher"))
+
+
+async def load_demo(demo: Demo) -> Sequence[Example]:
+    """Makes a family of three, or adds those who are missing from it; riders of other families stay there.
+
+    Args:
+        demo: Where and how to call.
+    """
+    async with AsyncFamilyClient(demo.grpc_address, ticket=demo.ticket_of("admin")) as family:
+        try:
+            family_id = (await family.get_family(yandex_uid=ADMIN.yandex_uid)).family_id
+        except FamilyNotFound:
+            family_id = await family.create_family(admin=ADMIN, phone_id=ADMIN_PHONE)
+        for member in MEMBERS:
+            with suppress(AlreadyInFamily):
+                await family.add_member(family_id=family_id, member=member)
+    return (
+        demo.grpcurl(
+            "who rides on whose account",
+            "ridehail.family.v1.FamilyService/GetFamily",
+            f'{{"yandex_uid": "{MEMBERS[0].yandex_uid}"}}',
+            source="admin",
+            destination="family",
+        ),
+    )

@@ -1,0 +1,105 @@
+"""What can be done with families."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ridehail_servers.chassis.clock import Clock
+from ridehail_servers.chassis.database import Connection, Database
+
+from .errors import AlreadyInFamily, FamilyNotFound
+from .membership import Family, Member, check_addition, check_removal
+from .store import FamilyStore
+
+
+class Families:
+    """All families."""
+
+    def __init__(self, database: Database, store: FamilyStore, clock: Clock, new_id: Callable[[], str]) -> None:
+        """Takes what families are kept in.
+
+        Args:
+            database: Of the service.
+            store: Its statements.
+            clock: Tells when a family was made and a member added.
+            new_id: Makes the id of a family.
+        """
+        self._database = database
+        self._store = store
+        self._clock = clock
+        self._new_id = new_id
+
+    async def of_rider(self, yandex_uid: str) -> Family:
+        """Returns a rider's family.
+
+        Args:
+            yandex_uid: The rider.
+
+        Raises:
+            FamilyNotFound: The rider is in none.
+        """
+        family = await self._database.read(lambda connection: self._store.family_of(connection, yandex_uid))
+        if family is None:
+            raise FamilyNotFound
+        return family
+
+    async def create(self, admin: Member, admin_name: str) -> str:
+        """Makes a family of its admin alone, and returns its id.
+
+        Args:
+            admin: The admin, with the role `owner`.
+            admin_name: How the family calls the admin.
+
+        Raises:
+            AlreadyInFamily: The rider is in a family already.
+        """
+        family_id, now = self._new_id(), self._clock()
+        async with self._database.transaction() as connection:
+            await self._store.insert_family(connection, family_id, admin_name, now)
+            if not await self._store.insert_member(connection, family_id, admin, now):
+                raise AlreadyInFamily
+        return family_id
+
+    async def add(self, family_id: str, addition: Member) -> None:
+        """Adds a rider to a family, or changes the phone of one who is in it.
+
+        Args:
+            family_id: The family.
+            addition: The rider.
+
+        Raises:
+            FamilyNotFound: There is no such family.
+            AlreadyInFamily: The rider is in another family.
+            FamilyFull: See `check_addition`.
+            InvalidRequest: See `check_addition`.
+        """
+        async with self._database.transaction() as connection:
+            family = await self._locked(connection, family_id)
+            check_addition(family, addition)
+            if family.member(addition.yandex_uid) is not None:
+                await self._store.update_phone(connection, addition.yandex_uid, addition.phone_id)
+            elif not await self._store.insert_member(connection, family_id, addition, self._clock()):
+                raise AlreadyInFamily
+
+    async def remove(self, family_id: str, yandex_uid: str) -> None:
+        """Removes a rider from a family; one who is not in it changes nothing.
+
+        Args:
+            family_id: The family.
+            yandex_uid: The rider.
+
+        Raises:
+            FamilyNotFound: There is no such family.
+            FamilyAdminNotRemovable: The rider is the family's admin.
+        """
+        async with self._database.transaction() as connection:
+            check_removal(await self._locked(connection, family_id), yandex_uid)
+            await self._store.delete_member(connection, family_id, yandex_uid)
+
+    async def _locked(self, connection: Connection, family_id: str) -> Family:
+        """Returns the family, locked against every other change of it until the transaction ends."""
+        if not await self._store.lock_family(connection, family_id):
+            raise FamilyNotFound
+        family = await self._store.family(connection, family_id)
+        assert family is not None
+        return family

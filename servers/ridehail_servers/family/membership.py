@@ -1,0 +1,93 @@
+"""Who may be in a family, and who must stay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest
+
+from .errors import FamilyAdminNotRemovable, FamilyFull
+
+MAX_MEMBERS: Final = 50
+"""The admin among them."""
+
+
+class Role(StrEnum):
+    """What a member is to the family."""
+
+    USER = "user"
+    OWNER = "owner"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of a family.
+
+    Attributes:
+        yandex_uid: The rider.
+        phone_id: The rider's phone.
+        role: The admin is the one with the role `owner`.
+    """
+
+    yandex_uid: str
+    phone_id: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A family.
+
+    Attributes:
+        family_id: The family.
+        admin_name: How it calls its admin.
+        members: The admin first, then in the order in which they were added.
+    """
+
+    family_id: str
+    admin_name: str
+    members: tuple[Member, ...]
+
+    @property
+    def admin(self) -> Member:
+        """The member who pays."""
+        return next(member for member in self.members if member.role is Role.OWNER)
+
+    def member(self, yandex_uid: str) -> Member | None:
+        """Returns the rider as a member; None when the rider is not in the family."""
+        return next((member for member in self.members if member.yandex_uid == yandex_uid), None)
+
+
+def check_addition(family: Family, addition: Member) -> None:
+    """Decides whether a rider may be added to a family, or a member's phone changed.
+
+    Args:
+        family: As it is.
+        addition: The rider, as the rider is to be.
+
+    Raises:
+        InvalidRequest: The admin is to lose the role `owner`, or another rider is to get it.
+        FamilyFull: The rider would be one too many.
+    """
+    present = family.member(addition.yandex_uid)
+    if addition.role is not (present.role if present is not None else Role.USER):
+        must_be = "must be `owner` for the family's admin, and `user` for everybody else"
+        raise InvalidRequest([FieldViolation("member.role", must_be, "family.one_owner")])
+    if present is None and len(family.members) >= MAX_MEMBERS:
+        raise FamilyFull(MAX_MEMBERS)
+
+
+def check_removal(family: Family, yandex_uid: str) -> None:
+    """Decides whether a rider may be removed from a family.
+
+    Args:
+        family: As it is.
+        yandex_uid: The rider, a member or not.
+
+    Raises:
+        FamilyAdminNotRemovable: The rider is the family's admin.
+    """
+    if family.admin.yandex_uid == yandex_uid:
+        raise FamilyAdminNotRemovable

@@ -1,0 +1,93 @@
+"""The SQL of family."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from psycopg.rows import TupleRow
+
+from ridehail_servers.chassis.database import Connection
+
+from .membership import Family, Member, Role
+
+
+class FamilyStore:
+    """One method per statement. Every method runs on the caller's connection, in its transaction if there is one."""
+
+    async def family_of(self, connection: Connection, yandex_uid: str) -> Family | None:
+        """Returns the family that a rider is in, with all its members."""
+        cursor = await connection.execute(
+            """
+            SELECT family_id, families.admin_name, members.yandex_uid, members.phone_id, members.role
+            FROM family.members AS rider
+            JOIN family.families USING (family_id)
+            JOIN family.members USING (family_id)
+            WHERE rider.yandex_uid = %s
+            ORDER BY members.role = 'owner' DESC, members.member_number
+            """,
+            (yandex_uid,),
+        )
+        return _family(await cursor.fetchall())
+
+    async def family(self, connection: Connection, family_id: str) -> Family | None:
+        """Returns a family with all its members."""
+        cursor = await connection.execute(
+            """
+            SELECT family_id, families.admin_name, members.yandex_uid, members.phone_id, members.role
+            FROM family.families
+            JOIN family.members USING (family_id)
+            WHERE family_id = %s
+            ORDER BY members.role = 'owner' DESC, members.member_number
+            """,
+            (family_id,),
+        )
+        return _family(await cursor.fetchall())
+
+    async def lock_family(self, connection: Connection, family_id: str) -> bool:
+        """Locks a family against every other change of its members; returns False when there is none."""
+        cursor = await connection.execute(
+            "SELECT 1 FROM family.families WHERE family_id = %s FOR NO KEY UPDATE", (family_id,)
+        )
+        return await cursor.fetchone() is not None
+
+    async def insert_family(
+        self, connection: Connection, family_id: str, admin_name: str, created_at: datetime
+    ) -> None:
+        """Stores a family without members."""
+        await connection.execute(
+            "INSERT INTO family.families (family_id, admin_name, created_at) VALUES (%s, %s, %s)",
+            (family_id, admin_name, created_at),
+        )
+
+    async def insert_member(self, connection: Connection, family_id: str, member: Member, added_at: datetime) -> bool:
+        """Stores a member; returns False, and stores nothing, when the rider is in a family already."""
+        cursor = await connection.execute(
+            """
+            INSERT INTO family.members (family_id, yandex_uid, phone_id, role, added_at)
+            VALUES (%s, %s, %s, %s, %s)
+            ON CONFLICT ON CONSTRAINT members_yandex_uid_key DO NOTHING
+            """,
+            (family_id, member.yandex_uid, member.phone_id, member.role, added_at),
+        )
+        return cursor.rowcount == 1
+
+    async def update_phone(self, connection: Connection, yandex_uid: str, phone_id: str) -> None:
+        """Changes a member's phone."""
+        await connection.execute(
+            "UPDATE family.members SET phone_id = %s WHERE yandex_uid = %s", (phone_id, yandex_uid)
+        )
+
+    async def delete_member(self, connection: Connection, family_id: str, yandex_uid: str) -> None:
+        """Removes a rider from a family, if the rider is in it."""
+        await connection.execute(
+            "DELETE FROM family.members WHERE family_id = %s AND yandex_uid = %s", (family_id, yandex_uid)
+        )
+
+
+def _family(rows: Sequence[TupleRow]) -> Family | None:
+    """Reads a family from a row for each member: family_id, admin_name, yandex_uid, phone_id, role."""
+    if not rows:
+        return None
+    family_id, admin_name, *_ = rows[0]
+    return Family(family_id, admin_name, tuple(Member(uid, phone, Role(role)) for _, _, uid, phone, role in rows))

@@ -1,0 +1,39 @@
+"""How inapp_communications is put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ridehail.inapp.v1 import inapp_api_pb2, inapp_api_pb2_grpc
+from ridehail_servers.chassis.config import LiveConfig
+from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
+
+from .config import InappConfig
+from .promos import Promos
+from .service import InappCommunicationsServicer
+from .sharing import RouteSharing
+
+_CONFIG = "inapp.yaml"
+
+
+@asynccontextmanager
+async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
+    """Makes the service for one process."""
+    config: LiveConfig[InappConfig] = context.configs[_CONFIG]
+    sharing = RouteSharing(context.channels["route-sharing"], ticket=context.tickets)
+    yield RunningService(servicers=(InappCommunicationsServicer(Promos(lambda: config.value.sets, sharing)),))
+
+
+DEFINITION = ServiceDefinition(
+    name="inapp-communications",
+    configs={_CONFIG: InappConfig},
+    neighbours=("route-sharing",),
+    contracts=(
+        Contract(
+            inapp_api_pb2.DESCRIPTOR.services_by_name["InappCommunicationsService"],
+            inapp_api_pb2_grpc.add_InappCommunicationsServiceServicer_to_server,
+        ),
+    ),
+    build=build,
+)

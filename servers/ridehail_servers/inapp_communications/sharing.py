@@ -1,0 +1,56 @@
+"""route_sharing, as far as inapp_communications needs it: what it does not tell in time is unknown, never an error."""
+
+from __future__ import annotations
+
+import grpc
+from prometheus_client import Counter
+
+from ridehail_clients import AsyncRouteSharingClient, ServiceError, TicketSource, call_context
+from ridehail_servers.chassis.logs import get_logger
+
+# Of what is left of the call's time: the rest is for the answer without the state.
+_WAIT_SHARE = 0.8
+# The time of the call is the limit, so that an attempt that hangs is not made again; one that fails at once is.
+_ATTEMPT_S = 60.0
+
+FAILURES = Counter(
+    "ridehail_inapp_sharing_failures", "Questions that route_sharing left unanswered, by the reason.", ("reason",)
+)
+
+logger = get_logger(__name__)
+
+
+class RouteSharing:
+    """Asks route_sharing.
+
+    Args:
+        channel: To route_sharing.
+        ticket: Makes tickets of this service.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, *, ticket: TicketSource) -> None:
+        self._client = AsyncRouteSharingClient(channel, ticket=ticket, attempt_timeout=_ATTEMPT_S)
+
+    async def is_shared_with_family(self, sharing_key: str) -> bool | None:
+        """Tells whether a ride is shared with the rider's family; None when that cannot be told in time.
+
+        Args:
+            sharing_key: The key under which the ride is shared.
+        """
+        remaining = call_context.remaining()
+        timeout = None if remaining is None else remaining * _WAIT_SHARE
+        try:
+            info = await self._client.get_sharing_info(sharing_key=sharing_key, timeout=timeout)
+        except ServiceError as error:
+            # The reasons of the catalogue are few; what another server calls its reason may be anything.
+            _report(error.REASON or error.code.name)
+        except Exception as error:  # whatever garbage makes the client library do is no reason to fail the call
+            _report("UNEXPECTED", error)
+        else:
+            return info.family is not None and info.family.sharing_on
+        return None
+
+
+def _report(reason: str, error: Exception | None = None) -> None:
+    FAILURES.labels(reason).inc()
+    logger.warning("route_sharing does not tell", reason=reason, exc_info=error)

@@ -1,0 +1,1 @@
+"""route_sharing: who may watch a ride."""

@@ -1,0 +1,66 @@
+"""How route_sharing is put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from ridehail.routesharing.v1 import route_sharing_api_pb2, route_sharing_api_pb2_grpc
+from ridehail_clients import AsyncFamilyClient
+from ridehail_servers.chassis.config import LiveConfig
+from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
+
+from .config import RouteSharingConfig
+from .demo import load_demo
+from .family import Family
+from .family_sharing import FamilySharing
+from .insert_order_store import InsertOrderStore
+from .insert_orders import InsertOrders
+from .purge_store import PurgeStore
+from .purging import Purge
+from .service import PassengerRouteSharingServicer, RouteSharingServicer
+from .shared_rides import SharedRides
+from .store import RouteSharingStore
+
+_CONFIG = "route_sharing.yaml"
+_SERVICES = route_sharing_api_pb2.DESCRIPTOR.services_by_name
+
+
+@asynccontextmanager
+async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
+    """Makes the service for one process."""
+    assert context.storage is not None
+    database, queue, clock = context.storage.database, context.storage.queue, context.clock
+    config: LiveConfig[RouteSharingConfig] = context.configs[_CONFIG]
+    store = RouteSharingStore()
+    family = Family(AsyncFamilyClient(context.channels["family"], ticket=context.tickets))
+    shared_rides = SharedRides(database, store)
+    inserts = InsertOrders(database, store, InsertOrderStore(), queue, clock)
+    purge = Purge(database, PurgeStore(), lambda: timedelta(hours=config.value.kept_h), clock)
+    yield RunningService(
+        servicers=(
+            RouteSharingServicer(FamilySharing(database, store, family, clock), shared_rides, inserts),
+            PassengerRouteSharingServicer(shared_rides, lambda: config.value.captions),
+        ),
+        tasks=(inserts.task, purge.task),
+    )
+
+
+DEFINITION = ServiceDefinition(
+    name="route-sharing",
+    schema="order_route_sharing",
+    configs={_CONFIG: RouteSharingConfig},
+    neighbours=("family",),
+    contracts=(
+        Contract(
+            _SERVICES["RouteSharingService"], route_sharing_api_pb2_grpc.add_RouteSharingServiceServicer_to_server
+        ),
+        Contract(
+            _SERVICES["PassengerRouteSharingService"],
+            route_sharing_api_pb2_grpc.add_PassengerRouteSharingServiceServicer_to_server,
+        ),
+    ),
+    build=build,
+    demo=load_demo,
+)

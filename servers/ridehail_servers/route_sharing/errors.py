@@ -1,0 +1,29 @@
+"""What route_sharing refuses. Nothing personal is in texts and metadata, nor are sharing keys."""
+
+from ridehail_servers.chassis.errors import Code, DomainError
+
+
+class NotInFamily(DomainError):
+    """The ride is to be shared with the rider's family, but the rider is in none."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.FAILED_PRECONDITION, "NOT_IN_FAMILY", "the rider is in no family")
+
+
+class SharingKeyConflict(DomainError):
+    """The sharing key is that of another order."""
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__(
+            Code.ALREADY_EXISTS,
+            "SHARING_KEY_CONFLICT",
+            "the sharing key is that of another order",
+            {"order_id": order_id},
+        )
+
+
+class SharingKeyNotFound(DomainError):
+    """There is no such sharing key, or the ride is not shared with the passenger."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.NOT_FOUND, "SHARING_KEY_NOT_FOUND", "no such sharing key")

@@ -1,0 +1,69 @@
+"""Shares rides with riders' families, and stops to."""
+
+from __future__ import annotations
+
+from ridehail_servers.chassis.clock import Clock
+from ridehail_servers.chassis.database import Database
+
+from .errors import SharingKeyConflict
+from .family import Family
+from .ride import Origin, Ride
+from .store import RouteSharingStore
+
+
+class FamilySharing:
+    """The toggle of a ride. Each call is stored whole, and the last to be stored wins."""
+
+    def __init__(self, database: Database, store: RouteSharingStore, family: Family, clock: Clock) -> None:
+        """Takes what it works with.
+
+        Args:
+            database: Of the service.
+            store: Its statements.
+            family: Tells riders' families.
+            clock: Tells when the toggle was set.
+        """
+        self._database = database
+        self._store = store
+        self._family = family
+        self._clock = clock
+
+    async def start(self, ride: Ride, rider: str) -> None:
+        """Shares a ride with the family that the rider has now, in place of what it was shared with as a family ride.
+
+        Args:
+            ride: The ride.
+            rider: Its rider.
+
+        Raises:
+            NotInFamily: The rider is in no family.
+            SharingKeyConflict: The key is that of another order.
+            NeighbourUnavailable: family does not answer. Nothing is changed.
+        """
+        # Asked before: a family that is slow keeps no row locked.
+        share = await self._family.share_of(rider)
+        async with self._database.transaction() as connection:
+            now = self._clock()
+            if not await self._store.lock_new_or_known(connection, ride, now):
+                raise SharingKeyConflict(ride.order_id)
+            await self._store.delete_phones(connection, ride.sharing_key, Origin.FAMILY)
+            await self._store.insert_phones(connection, ride.sharing_key, share.phone_ids, Origin.FAMILY)
+            await self._store.put_family_ride(connection, ride.sharing_key, share, now)
+
+    async def stop(self, ride: Ride) -> None:
+        """Stops to share a ride with the family; one that is not shared with one, or is unknown, stays as it is.
+
+        Args:
+            ride: The ride.
+
+        Raises:
+            SharingKeyConflict: The key is that of another order.
+        """
+        async with self._database.transaction() as connection:
+            order_id = await self._store.lock_known(connection, ride.sharing_key)
+            if order_id is None:
+                return
+            if order_id != ride.order_id:
+                raise SharingKeyConflict(ride.order_id)
+            await self._store.delete_phones(connection, ride.sharing_key, Origin.FAMILY)
+            await self._store.end_family_ride(connection, ride.sharing_key, self._clock())

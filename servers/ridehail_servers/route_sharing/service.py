@@ -1,0 +1,97 @@
+"""The gRPC services of route_sharing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+
+from ridehail.routesharing.v1 import route_sharing_api_pb2 as api
+from ridehail.routesharing.v1 import route_sharing_api_pb2_grpc as api_grpc
+from ridehail.routesharing.v1 import route_sharing_pb2
+from ridehail_servers.chassis.locale_choice import preferred_languages
+from ridehail_servers.chassis.passenger import current_passenger
+
+from .family_sharing import FamilySharing
+from .insert_order import InsertOrder
+from .insert_orders import InsertOrders
+from .popup_title import Captions, popup_title
+from .ride import FamilyRide, Ride
+from .shared_rides import SharedRides
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class RouteSharingServicer(api_grpc.RouteSharingServiceServicer):
+    """See ridehail/routesharing/v1/route_sharing_api.proto."""
+
+    def __init__(self, family_sharing: FamilySharing, shared_rides: SharedRides, inserts: InsertOrders) -> None:
+        """Takes the domain.
+
+        Args:
+            family_sharing: Shares rides with families.
+            shared_rides: Tells whom rides are shared with.
+            inserts: Takes the phones that orders are shared with.
+        """
+        self._family_sharing = family_sharing
+        self._shared_rides = shared_rides
+        self._inserts = inserts
+
+    async def ShareWithFamily(
+        self, request: api.ShareWithFamilyRequest, context: Context
+    ) -> api.ShareWithFamilyResponse:
+        """See the contract."""
+        ride = Ride(request.sharing_key, request.order_id, request.yandex_uid)
+        if request.share_ride_with_family.value:
+            await self._family_sharing.start(ride, rider=request.yandex_uid)
+        else:
+            await self._family_sharing.stop(ride)
+        return api.ShareWithFamilyResponse()
+
+    async def GetSharingInfo(self, request: api.GetSharingInfoRequest, context: Context) -> api.GetSharingInfoResponse:
+        """See the contract."""
+        sharing = await self._shared_rides.sharing(request.sharing_key)
+        return api.GetSharingInfoResponse(phone_ids=sharing.phone_ids, family=_family_message(sharing.family))
+
+    async def EnqueueInsertOrder(
+        self, request: api.EnqueueInsertOrderRequest, context: Context
+    ) -> api.EnqueueInsertOrderResponse:
+        """See the contract."""
+        rider = request.yandex_uid if request.HasField("yandex_uid") else None
+        ride = Ride(request.sharing_key, request.order_id, rider)
+        await self._inserts.enqueue(InsertOrder(ride, tuple(request.phone_ids)))
+        return api.EnqueueInsertOrderResponse()
+
+
+class PassengerRouteSharingServicer(api_grpc.PassengerRouteSharingServiceServicer):
+    """See ridehail/routesharing/v1/route_sharing_api.proto."""
+
+    def __init__(self, shared_rides: SharedRides, captions: Callable[[], Captions]) -> None:
+        """Takes the domain.
+
+        Args:
+            shared_rides: Shows rides to those whom they are shared with.
+            captions: Returns the captions of the present configuration.
+        """
+        self._shared_rides = shared_rides
+        self._captions = captions
+
+    async def GetInfo(self, request: api.GetInfoRequest, context: Context) -> api.GetInfoResponse:
+        """See the contract."""
+        passenger = current_passenger()
+        ride = await self._shared_rides.watched(
+            request.sharing_key, yandex_uid=passenger.yandex_uid, phone_id=passenger.phone_id
+        )
+        languages = preferred_languages(passenger.accept_language)
+        return api.GetInfoResponse(
+            order_id=ride.order_id, popup_title=popup_title(self._captions(), ride.family, languages)
+        )
+
+
+def _family_message(family: FamilyRide | None) -> route_sharing_pb2.SharingFamily | None:
+    if family is None:
+        return None
+    return route_sharing_pb2.SharingFamily(
+        admin_name=family.admin_name, admin_uid=family.admin_uid, sharing_on=family.sharing_on
+    )

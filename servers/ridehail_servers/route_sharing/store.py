@@ -1,0 +1,145 @@
+"""The SQL of route_sharing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from psycopg.rows import TupleRow
+
+from ridehail_servers.chassis.database import Connection
+
+from .family_share import FamilyShare
+from .ride import FamilyRide, Origin, Ride, Sharing, WatchedRide
+
+
+class RouteSharingStore:
+    """One method per statement. Every method runs on the caller's connection, in its transaction if there is one."""
+
+    async def lock_new_or_known(self, connection: Connection, ride: Ride, created_at: datetime) -> bool:
+        """Stores a ride, or the rider of a known one, and locks it until the transaction ends.
+
+        Returns:
+            False: the key is that of another order; nothing is stored.
+        """
+        # An upsert finds the row that it collides with, or makes it, even while a purge deletes it.
+        cursor = await connection.execute(
+            """
+            INSERT INTO order_route_sharing.sharing_keys AS known (sharing_key, order_id, yandex_uid, created_at)
+            VALUES (%s, %s, %s, %s)
+            ON CONFLICT (sharing_key) DO UPDATE SET yandex_uid = coalesce(known.yandex_uid, excluded.yandex_uid)
+            WHERE known.order_id = excluded.order_id
+            """,
+            (ride.sharing_key, ride.order_id, ride.yandex_uid, created_at),
+        )
+        return cursor.rowcount == 1
+
+    async def lock_known(self, connection: Connection, sharing_key: str) -> str | None:
+        """Returns the order of a key, and locks the ride as `lock_new_or_known` does; None: there is no such key."""
+        # Phones refer to the key: the weaker lock lets rows of other transactions do that.
+        cursor = await connection.execute(
+            "SELECT order_id FROM order_route_sharing.sharing_keys WHERE sharing_key = %s FOR NO KEY UPDATE",
+            (sharing_key,),
+        )
+        row = await cursor.fetchone()
+        return None if row is None else str(row[0])
+
+    async def insert_phones(
+        self, connection: Connection, sharing_key: str, phone_ids: Collection[str], origin: Origin
+    ) -> None:
+        """Shares a ride with phones, for a reason; those that it is shared with for that reason already stay."""
+        await connection.execute(
+            """
+            INSERT INTO order_route_sharing.phone_ids (sharing_key, phone_id, origin)
+            SELECT %s, phone_id, %s FROM unnest(%s::text[]) AS phone_id
+            ON CONFLICT ON CONSTRAINT phone_ids_pkey DO NOTHING
+            """,
+            (sharing_key, origin, list(phone_ids)),
+        )
+
+    async def delete_phones(self, connection: Connection, sharing_key: str, origin: Origin) -> None:
+        """Ends the sharing of a ride for a reason."""
+        await connection.execute(
+            "DELETE FROM order_route_sharing.phone_ids WHERE sharing_key = %s AND origin = %s", (sharing_key, origin)
+        )
+
+    async def put_family_ride(
+        self, connection: Connection, sharing_key: str, share: FamilyShare, updated_at: datetime
+    ) -> None:
+        """Stores that a ride is shared with a family now."""
+        await connection.execute(
+            """
+            INSERT INTO order_route_sharing.family_rides (sharing_key, admin_uid, admin_name, sharing_on, updated_at)
+            VALUES (%s, %s, %s, true, %s)
+            ON CONFLICT (sharing_key) DO UPDATE SET
+                admin_uid = excluded.admin_uid,
+                admin_name = excluded.admin_name,
+                sharing_on = true,
+                updated_at = excluded.updated_at
+            """,
+            (sharing_key, share.admin_uid, share.admin_name, updated_at),
+        )
+
+    async def end_family_ride(self, connection: Connection, sharing_key: str, updated_at: datetime) -> None:
+        """Stores that a ride is not shared with its family any more; changes nothing if it is not."""
+        await connection.execute(
+            """
+            UPDATE order_route_sharing.family_rides SET sharing_on = false, updated_at = %s
+            WHERE sharing_key = %s AND sharing_on
+            """,
+            (updated_at, sharing_key),
+        )
+
+    async def sharing(self, connection: Connection, sharing_key: str) -> Sharing | None:
+        """Returns whom a ride is shared with; None when there is no such key."""
+        cursor = await connection.execute(
+            """
+            SELECT
+                family_rides.admin_uid, family_rides.admin_name, family_rides.sharing_on,
+                ARRAY(
+                    SELECT DISTINCT phone_id FROM order_route_sharing.phone_ids
+                    WHERE phone_ids.sharing_key = sharing_keys.sharing_key
+                )
+            FROM order_route_sharing.sharing_keys
+            LEFT JOIN order_route_sharing.family_rides USING (sharing_key)
+            WHERE sharing_key = %s
+            """,
+            (sharing_key,),
+        )
+        row = await cursor.fetchone()
+        return None if row is None else Sharing(tuple(sorted(row[3])), _family_ride(row))
+
+    async def watched_ride(
+        self, connection: Connection, sharing_key: str, *, yandex_uid: str, phone_id: str
+    ) -> WatchedRide | None:
+        """Returns a ride, if it is the passenger's own or is shared with the passenger's phone.
+
+        Args:
+            connection: Any.
+            sharing_key: The key.
+            yandex_uid: The passenger.
+            phone_id: The passenger's phone; empty when unknown, and no phone that a ride is shared with is empty.
+        """
+        cursor = await connection.execute(
+            """
+            SELECT
+                family_rides.admin_uid, family_rides.admin_name, family_rides.sharing_on, sharing_keys.order_id
+            FROM order_route_sharing.sharing_keys
+            LEFT JOIN order_route_sharing.family_rides USING (sharing_key)
+            WHERE sharing_key = %(sharing_key)s AND (
+                sharing_keys.yandex_uid = %(yandex_uid)s
+                OR EXISTS (
+                    SELECT FROM order_route_sharing.phone_ids
+                    WHERE phone_ids.sharing_key = %(sharing_key)s AND phone_ids.phone_id = %(phone_id)s
+                )
+            )
+            """,
+            {"sharing_key": sharing_key, "yandex_uid": yandex_uid, "phone_id": phone_id},
+        )
+        row = await cursor.fetchone()
+        return None if row is None else WatchedRide(row[3], _family_ride(row))
+
+
+def _family_ride(row: TupleRow) -> FamilyRide | None:
+    """Reads the columns admin_uid, admin_name and sharing_on, which are all NULL without a family."""
+    return None if row[0] is None else FamilyRide(row[0], row[1], row[2])

@@ -1,0 +1,164 @@
+"""Riders who look at cards and move toggles, with every step of theirs on a stage."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any
+
+from ridehail_clients import Promo, PromosOnTheWay
+from ridehail_servers.api_proxy.card_promos import CardPromos, Question
+from ridehail_servers.api_proxy.promo_cache import GENERATION_BYTES, PromoCache
+from ridehail_servers.api_proxy.promo_form import PromoEncoding
+from ridehail_servers.chassis.cache import Cache
+from tests.api_proxy.stage import Stage
+
+ORDER = "order"
+UNKNOWN_FOR_S = 3000.0
+LOCALES = ("en", "he")
+
+
+@dataclass
+class StagedCache:
+    """A cache each of whose operations waits for its turn."""
+
+    stage: Stage
+    inner: Cache
+
+    async def get_many(self, *keys: str) -> tuple[bytes | None, ...]:
+        await self.stage.turn()
+        return await self.inner.get_many(*keys)
+
+    async def put(
+        self, key: str, value: bytes, *, ttl_s: float, only_if_absent: bool = False, insist: bool = False
+    ) -> bool:
+        await self.stage.turn()
+        return await self.inner.put(key, value, ttl_s=ttl_s, only_if_absent=only_if_absent, insist=insist)
+
+    async def delete(self, key: str) -> None:
+        await self.stage.turn()
+        await self.inner.delete(key)
+
+
+@dataclass
+class Truth:
+    """What is stored of the ride, as route_sharing keeps it: counts up with each change.
+
+    Attributes:
+        stage: Where steps wait.
+        version: Of the state.
+        answered: The latest version whose toggle had been answered.
+    """
+
+    stage: Stage
+    version: int = 0
+    answered: int = 0
+
+    async def ask(self, question: Question, *, moved_to: bool | None) -> PromosOnTheWay:
+        """Answers as inapp does: reads the state, and some time later the answer is there."""
+        await self.stage.turn()
+        promo = Promo(question.order_id, str(self.version), "", "", is_selected=bool(self.version % 2))
+        await self.stage.turn()
+        return PromosOnTheWay((promo,), "family")
+
+
+@dataclass
+class World:
+    """One ride.
+
+    Attributes:
+        truth: What is stored.
+        promos: Of one host ...
+        other_promos: ... and of another one; both share the cache.
+        late: Changes whose callers have given up, and that are yet to happen.
+    """
+
+    stage: Stage
+    truth: Truth
+    promos: CardPromos
+    other_promos: CardPromos
+    caches: tuple[PromoCache, PromoCache]
+    now: list[float]
+    seen: list[tuple[int, int]] = field(default_factory=list)
+    late: list[Callable[[], None]] = field(default_factory=list)
+
+    async def poll(self, *, locale: str = "en", host: int = 0) -> int:
+        """Looks at the card; returns the version that it shows."""
+        known = self.truth.answered
+        shown = await (self.promos, self.other_promos)[host].of(Question(ORDER, "key", "user", locale))
+        assert shown is not None
+        version = int(shown[0].title)
+        self.seen.append((known, version))
+        return version
+
+    async def poller(self, host: int, *, times: int = 2) -> None:
+        """An actor that looks, one time after the other."""
+        for _ in range(times):
+            await self.poll(host=host)
+
+    async def toggler(self, host: int) -> None:
+        """An actor that moves the toggle."""
+        await self._toggle(host, self._commit_and_answer)
+
+    async def refused_toggler(self, host: int) -> None:
+        """An actor whose toggle is refused."""
+
+        async def refused() -> bool:
+            await self.stage.turn()
+            return True
+
+        await self._toggle(host, refused)
+
+    async def given_up_toggler(self, host: int) -> None:
+        """An actor whose toggle is carried out after it has been given up."""
+
+        async def given_up() -> bool:
+            await self.stage.turn()
+            self.late.append(self._commit)
+            return False
+
+        await self._toggle(host, given_up)
+
+    def carry_out_late(self) -> None:
+        """Has one of the changes happen whose callers have given up."""
+        if self.late:
+            self.late.pop()()
+
+    def check(self) -> None:
+        """No card showed less than what had been answered when it was asked for."""
+        assert all(version >= known for known, version in self.seen), self.seen
+
+    async def _toggle(self, host: int, change: Callable[[], Coroutine[Any, Any, bool]]) -> None:
+        question = Question(ORDER, "key", "user", "en")
+        shown = await (self.promos, self.other_promos)[host].after(question, moved_to=True, change=change)
+        assert shown is not None
+        self.truth.answered = max(self.truth.answered, int(shown[0].title))
+
+    async def _commit_and_answer(self) -> bool:
+        await self.stage.turn()
+        self._commit()
+        await self.stage.turn()
+        return True
+
+    def _commit(self) -> None:
+        self.truth.version += 1
+
+
+def world_on(cache: Cache) -> World:
+    """Returns a ride whose cards two hosts make with this cache."""
+    stage = Stage()
+    truth, now = Truth(stage), [0.0]
+    caches = tuple(
+        PromoCache(
+            StagedCache(stage, cache),
+            new_generation=lambda: secrets.token_bytes(GENERATION_BYTES),
+            clock=lambda: now[0],
+            unknown_for_s=UNKNOWN_FOR_S,
+        )
+        for _host in range(2)
+    )
+    promos, other = (
+        CardPromos(one, truth, PromoEncoding(), ttl_s=lambda _name: 60, looked_up=lambda _kept: None) for one in caches
+    )
+    return World(stage, truth, promos, other, (caches[0], caches[1]), now)

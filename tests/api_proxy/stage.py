@@ -1,0 +1,72 @@
+"""Actors that take turns: each makes one step when it is told to, and nobody else moves meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+_actor: ContextVar[str] = ContextVar("actor", default="")
+_STEP_WITHIN_S = 20
+
+
+class Stage:
+    """Where steps wait for their turn."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, asyncio.Future[None]] = {}
+        self._parked = asyncio.Event()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def turn(self) -> None:
+        """Waits until it is the calling actor's turn; returns at once to those who are no actors."""
+        name = _actor.get()
+        if name not in self._tasks or self._tasks[name].done():
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting[name] = turn
+        self._parked.set()
+        await turn
+
+    async def play(
+        self,
+        actors: Mapping[str, Coroutine[Any, Any, None]],
+        choose: Callable[[Sequence[str]], str],
+        *,
+        effects: Mapping[str, Callable[[], object]] | None = None,
+    ) -> None:
+        """Plays the actors to their ends.
+
+        Args:
+            actors: By name.
+            choose: Says whose turn it is, among those that can move.
+            effects: What else may happen between two steps, by name; chosen like an actor.
+        """
+        for name, actor in actors.items():
+            self._tasks[name] = asyncio.create_task(_named(name, actor))
+            await self._settled(name)
+        others = dict(effects or {})
+        while self._waiting:
+            chosen = choose((*self._waiting, *others))
+            if chosen in others:
+                others[chosen]()
+                continue
+            self._waiting.pop(chosen).set_result(None)
+            await self._settled(chosen)
+        for task in self._tasks.values():
+            await task
+        self._tasks.clear()
+
+    async def _settled(self, name: str) -> None:
+        """Waits until an actor waits for its next turn, or is done."""
+        async with asyncio.timeout(_STEP_WITHIN_S):
+            while name not in self._waiting and not self._tasks[name].done():
+                self._parked.clear()
+                self._tasks[name].add_done_callback(lambda _task: self._parked.set())
+                await self._parked.wait()
+
+
+async def _named(name: str, actor: Coroutine[Any, Any, None]) -> None:
+    _actor.set(name)
+    await actor

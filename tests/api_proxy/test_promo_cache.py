@@ -1,0 +1,119 @@
+"""What is kept of banners, against a Redis that is full, empty, or full of garbage."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from ridehail_servers.chassis.cache import Cache, CacheSettings, open_cache
+from tests.api_proxy.promo_world import World, world_on
+from tests.support.neighbours_between import DOWN, UP, redis_between
+from tests.support.redis_server import RedisServer
+from tests.support.suite_in_process import until
+
+GARBAGE = [
+    b"",
+    b"1",
+    b"garbage",
+    b"bytes:",
+    b"bytes:x",
+    b"bytes:" + b"x" * 16,
+    b"bytes:" + b"x" * 64,
+    b"\x80\x04K\x01.",
+]
+
+
+@pytest.fixture
+async def cache(redis: RedisServer) -> AsyncIterator[Cache]:
+    async with open_cache(redis.url, CacheSettings(timeout_ms=10_000)) as cache:
+        yield cache
+
+
+@pytest.fixture
+async def world(cache: Cache) -> AsyncIterator[World]:
+    world = world_on(cache)
+    yield world
+    for one in world.caches:
+        await one.close()
+
+
+async def test_garbage_under_any_key_is_a_miss(redis: RedisServer, world: World) -> None:
+    for _ in range(2):
+        await world.poll()
+    assert len(list(redis.client.scan_iter())) == 2
+    for key in list(redis.client.scan_iter()):
+        for garbage in GARBAGE:
+            world.truth.version += 1
+            redis.client.set(key, garbage)
+            assert await world.poll() == world.truth.version
+            # A second look may have been kept again, and is no other.
+            assert await world.poll(host=1) == world.truth.version
+        world.truth.version += 1
+        redis.client.delete(key)
+        redis.client.rpush(key, "a list")
+        assert await world.poll() == world.truth.version
+
+
+async def test_an_answer_that_is_cut_or_changed_is_a_miss(redis: RedisServer, world: World) -> None:
+    await world.poll()
+    (key,) = [key for key in list(redis.client.scan_iter()) if b":entry:" in key]
+    kept = redis.client.get(key)
+    assert isinstance(kept, bytes)
+    for position in range(0, len(kept), 3):
+        world.truth.version += 1
+        redis.client.set(key, kept[:position] + bytes([kept[position] ^ 1]) + kept[position + 1 :])
+        assert await world.poll() == world.truth.version
+        redis.client.set(key, kept[:position])
+        assert await world.poll() == world.truth.version
+
+
+async def test_a_full_cache_that_takes_nothing_is_told_of_toggles_all_the_same(
+    redis: RedisServer, world: World
+) -> None:
+    for host in (0, 1):
+        assert await world.poll(host=host) == 0
+    redis.client.config_set("maxmemory", 1)
+    try:
+        await world.toggler(0)
+        for host in (1, 0):
+            assert await world.poll(host=host) == 1
+    finally:
+        redis.client.config_set("maxmemory", 0)
+    for host in (1, 0):
+        assert await world.poll(host=host) == 1
+
+
+async def test_a_toggle_that_the_cache_could_not_be_told_of_is_told_as_soon_as_it_can(redis: RedisServer) -> None:
+    """Another host, which reaches the cache all the time, shows the new state from then on."""
+    async with (
+        redis_between(redis.port) as between,
+        open_cache(between.url, CacheSettings(timeout_ms=10_000)) as far,
+        open_cache(redis.url, CacheSettings(timeout_ms=10_000)) as near,
+    ):
+        cut_off, other = world_on(far), world_on(near)
+        other.truth = cut_off.truth
+        other.promos._banners = cut_off.truth
+        assert await cut_off.poll() == await other.poll() == 0
+        between.switch(DOWN)
+        await cut_off.toggler(0)
+        assert await cut_off.poll() == 1
+        between.switch(UP)
+        assert await cut_off.poll() == 1
+
+        async def is_told() -> bool:
+            return await other.poll() == 1
+
+        await until(is_told)
+        other.seen.clear()
+        assert await cut_off.poll() == await other.poll() == 1
+        for one in (*cut_off.caches, *other.caches):
+            await one.close()
+
+
+async def test_nothing_personal_is_in_the_cache(redis: RedisServer, world: World) -> None:
+    await world.poll()
+    await world.toggler(0)
+    for key in list(redis.client.scan_iter()):
+        assert b"order" not in key
+        assert b"user" not in key

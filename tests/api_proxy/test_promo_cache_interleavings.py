@@ -1,0 +1,222 @@
+"""However polls, toggles and evictions interleave: no card shows less than what the rider has been answered before.
+
+Every operation of the cache, every commit and every answer is a step; hypothesis says who makes the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from ridehail_servers.chassis.cache import Cache, CacheSettings, open_cache
+from tests.api_proxy.promo_world import LOCALES, UNKNOWN_FOR_S, World, world_on
+from tests.support.redis_server import RedisServer
+
+PATIENT = CacheSettings(timeout_ms=10_000)
+IN_MEMORY_EXAMPLES, REDIS_EXAMPLES = 150, 40
+
+
+@dataclass
+class Backend:
+    """A cache, and what lets a test look and reach into it."""
+
+    cache: Cache
+    keys: Callable[[], list[str]]
+    evict: Callable[[str], object]
+    clear: Callable[[], object]
+    examples: int
+    runner: asyncio.Runner
+
+    def evictions(self, *kinds: str) -> dict[str, Callable[[], object]]:
+        """Returns what evicts the keys of some kinds."""
+        return {f"evict {kind}": lambda kind=kind: self.evict_all(kind) for kind in kinds}  # type: ignore[misc]
+
+    def evict_all(self, kind: str) -> None:
+        """Evicts every key of a kind."""
+        for key in self.keys():
+            if f":{kind}" in key:
+                self.evict(key)
+
+
+@pytest.fixture(params=["memory", "redis"])
+def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
+    with asyncio.Runner() as runner:
+        redis: RedisServer | None = request.getfixturevalue("redis") if request.param == "redis" else None
+        opened: AbstractAsyncContextManager[Any] = open_cache(redis.url if redis else None, PATIENT)
+        cache = runner.run(opened.__aenter__())
+        try:
+            yield _of_redis(cache, redis, runner) if redis else _of_memory(cache, runner)
+        finally:
+            runner.run(opened.__aexit__(None, None, None))
+
+
+def _of_memory(cache: Any, runner: asyncio.Runner) -> Backend:
+    store = cache._backend.store
+    return Backend(
+        cache, lambda: list(store), lambda key: store.pop(key, None), store.clear, IN_MEMORY_EXAMPLES, runner
+    )
+
+
+def _of_redis(cache: Any, redis: RedisServer, runner: asyncio.Runner) -> Backend:
+    client = redis.client
+    return Backend(
+        cache,
+        lambda: [key.decode() for key in client.scan_iter()],
+        client.delete,
+        client.flushall,
+        REDIS_EXAMPLES,
+        runner,
+    )
+
+
+def explore(backend: Backend, play: Callable[[World, Callable[[Any], str]], Any]) -> None:
+    """Has hypothesis choose every step of many plays."""
+
+    @settings(
+        max_examples=backend.examples,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],  # a failure names every step; to find a shorter one takes minutes
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+    @given(st.data())
+    def plays(data: st.DataObject) -> None:
+        backend.clear()
+        world = world_on(backend.cache)
+
+        async def one() -> None:
+            await play(world, lambda able: data.draw(st.sampled_from(list(able))))
+            for cache in world.caches:
+                await cache.close()
+
+        backend.runner.run(one())
+        world.check()
+
+    plays()
+
+
+async def assert_nothing_stale_is_left(backend: Backend, world: World) -> None:
+    """Whatever is left in the cache, and whatever goes from it now, cards show the latest version."""
+    for kind in ("nothing", "entry", "generation", "unknown"):
+        backend.evict_all(kind)
+        for host in (0, 1):
+            for locale in LOCALES:
+                assert await world.poll(locale=locale, host=host) == world.truth.version
+
+
+def test_two_polls_and_two_toggles(backend: Backend) -> None:
+    async def play(world: World, choose: Callable[[Any], str]) -> None:
+        await world.poll()
+        actors = {
+            "first poll": world.poller(0),
+            "second poll": world.poller(1),
+            "first toggle": world.toggler(0),
+            "second toggle": world.toggler(1),
+        }
+        await world.stage.play(actors, choose, effects=backend.evictions("generation", "entry"))
+        assert world.truth.version == 2
+        await assert_nothing_stale_is_left(backend, world)
+
+    explore(backend, play)
+
+
+def test_a_toggle_that_is_refused_beside_one_that_is_not(backend: Backend) -> None:
+    async def play(world: World, choose: Callable[[Any], str]) -> None:
+        actors = {
+            "poll": world.poller(0),
+            "refused": world.refused_toggler(1),
+            "toggle": world.toggler(0),
+        }
+        await world.stage.play(actors, choose, effects=backend.evictions("generation", "entry"))
+        await assert_nothing_stale_is_left(backend, world)
+
+    explore(backend, play)
+
+
+def test_a_toggle_that_is_carried_out_after_it_was_given_up(backend: Backend) -> None:
+    """Until nothing more can happen no card is kept: each shows what is the case when it is asked for."""
+
+    async def play(world: World, choose: Callable[[Any], str]) -> None:
+        await world.poll()
+        actors = {
+            "first poll": world.poller(0),
+            "second poll": world.poller(1),
+            "given up": world.given_up_toggler(0),
+            "toggle": world.toggler(1),
+        }
+        effects: Mapping[str, Callable[[], object]] = {
+            **backend.evictions("generation", "entry"),
+            "carry out late": world.carry_out_late,
+        }
+        await world.stage.play(actors, choose, effects=effects)
+        for host in (0, 1):
+            assert await world.poll(host=host) == world.truth.version
+        world.carry_out_late()
+        for host in (0, 1, 0):
+            assert await world.poll(host=host) == world.truth.version
+        backend.evict_all("unknown")  # its time is over
+        for host in (0, 1):
+            assert await world.poll(host=host) == world.truth.version
+        world.now[0] += UNKNOWN_FOR_S
+        for cache in world.caches:
+            await cache.repeat_what_is_due()
+        await assert_nothing_stale_is_left(backend, world)
+
+    explore(backend, play)
+
+
+def test_the_mark_of_what_is_unknown_may_be_evicted_as_well(backend: Backend) -> None:
+    """Then cards may show what was the case until the time is over, and not longer."""
+
+    async def play(world: World, choose: Callable[[Any], str]) -> None:
+        actors = {"poll": world.poller(1), "given up": world.given_up_toggler(0), "toggle": world.toggler(1)}
+        await world.stage.play(actors, choose, effects=backend.evictions("generation", "entry", "unknown"))
+        world.carry_out_late()
+        world.now[0] += UNKNOWN_FOR_S
+        backend.evict_all("unknown")
+        for cache in world.caches:
+            await cache.repeat_what_is_due()
+        await assert_nothing_stale_is_left(backend, world)
+
+    explore(backend, play)
+
+
+@pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
+def test_one_poll_and_one_toggle_in_every_order_that_there_is(backend: Backend, warm: bool) -> None:
+    if backend.examples == REDIS_EXAMPLES:
+        pytest.skip("as many plays as there are orders are for the cache in memory")
+
+    async def play(choices: list[int]) -> list[int]:
+        """Plays by these choices, then always by the first; returns how many there were to choose from each time."""
+        backend.clear()
+        world, widths = world_on(backend.cache), list[int]()
+        if warm:
+            await world.poll()
+
+        def choose(able: Any) -> str:
+            widths.append(len(able))
+            return str(able[choices[len(widths) - 1] if len(widths) <= len(choices) else 0])
+
+        await world.stage.play({"poll": world.poller(0, times=1), "toggle": world.toggler(1)}, choose)
+        world.check()
+        assert await world.poll() == await world.poll(host=1) == 1
+        return widths
+
+    plays, choices = 0, list[int]()
+    while True:
+        widths = backend.runner.run(play(choices))
+        plays += 1
+        choices += [0] * (len(widths) - len(choices))
+        while choices and choices[-1] + 1 >= widths[len(choices) - 1]:
+            choices.pop()
+        if not choices:
+            break
+        choices[-1] += 1
+    assert plays > 100

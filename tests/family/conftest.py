@@ -1,0 +1,27 @@
+"""What the tests of family share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from ridehail_clients import AsyncFamilyClient
+from tests.support.suite_in_process import SuiteInProcess, suite_in_process
+
+
+@pytest.fixture
+async def suite(database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[SuiteInProcess]:
+    running = suite_in_process(
+        database_url=database_url, keys_dir=keys_dir, config_dir=config_dir, services=("family",)
+    )
+    async with running as suite:
+        yield suite
+
+
+@pytest.fixture
+async def family(suite: SuiteInProcess) -> AsyncIterator[AsyncFamilyClient]:
+    """Calls as somebody who sets things up."""
+    async with AsyncFamilyClient(suite.address, ticket=suite.ticket("admin"), attempt_timeout=30.0) as client:
+        yield client

@@ -1,0 +1,78 @@
+"""Whatever is wrong with a request, it is refused by field and rule, and nothing is stored."""
+
+from __future__ import annotations
+
+import pytest
+from google.protobuf.message import Message
+
+from ridehail.family.v1 import family_api_pb2 as api
+from ridehail.family.v1.family_pb2 import FamilyAdmin, FamilyMember
+from tests.support.calls import failure_of
+from tests.support.suite_in_process import SuiteInProcess
+
+SERVICE = "/ridehail.family.v1.FamilyService"
+GET, CREATE, ADD, REMOVE = (
+    f"{SERVICE}/{method}" for method in ("GetFamily", "CreateFamily", "AddMember", "RemoveMember")
+)
+BAD_IDS = ["", "x" * 129, "ы" * 129, "a\nb", "a\0b", "a\x7fb", "a\u200bb", "\u202eab", "\ufeffa", "\ue000"]
+BAD_UIDS = ["", "0", "007", "-1", "+1", "1.0", "1e3", "abc", "1" * 19, " 1", "1\n", "١٢٣", "0x10", "1\0"]
+BAD_ROLES = ["", "User", "admin", "owner ", "user,owner", "\0"]
+PHONE, ROLE = "phone", "user"
+
+
+def create(uid: str = "1", name: str = "Ann", phone_id: str = PHONE) -> api.CreateFamilyRequest:
+    return api.CreateFamilyRequest(admin=FamilyAdmin(yandex_uid=uid, name=name), phone_id=phone_id)
+
+
+def add(family_id: str = "family", uid: str = "1", phone_id: str = PHONE, role: str = ROLE) -> api.AddMemberRequest:
+    member = FamilyMember(yandex_uid=uid, phone_id=phone_id, role=role)
+    return api.AddMemberRequest(family_id=family_id, member=member)
+
+
+Bad = tuple[str, Message, str, str]
+CASES: list[Bad] = [
+    *(
+        case
+        for bad in BAD_IDS
+        for case in [
+            (GET, api.GetFamilyRequest(yandex_uid=bad), "yandex_uid", "string.id"),
+            (CREATE, create(name=bad), "admin.name", "string.id"),
+            (CREATE, create(phone_id=bad), "phone_id", "string.id"),
+            (ADD, add(family_id=bad), "family_id", "string.id"),
+            (ADD, add(phone_id=bad), "member.phone_id", "string.id"),
+            (REMOVE, api.RemoveMemberRequest(family_id=bad, yandex_uid="1"), "family_id", "string.id"),
+            (REMOVE, api.RemoveMemberRequest(family_id="family", yandex_uid=bad), "yandex_uid", "string.id"),
+        ]
+    ),
+    *((CREATE, create(uid=bad), "admin.yandex_uid", "string.pattern") for bad in BAD_UIDS),
+    *((ADD, add(uid=bad), "member.yandex_uid", "string.pattern") for bad in BAD_UIDS),
+    *((ADD, add(role=bad), "member.role", "string.in") for bad in BAD_ROLES),
+    (CREATE, api.CreateFamilyRequest(phone_id=PHONE), "admin", "required"),
+    (ADD, api.AddMemberRequest(family_id="family"), "member", "required"),
+]
+
+
+async def test_bad_requests_are_refused_by_field_and_rule_and_nothing_is_stored(suite: SuiteInProcess) -> None:
+    metadata = suite.metadata("admin", "family")
+    async with suite.channel() as channel:
+        for path, request, field, rule in CASES:
+            error = await failure_of(channel, path, request, metadata=metadata)
+            assert error.reason == "INVALID_REQUEST", (path, request)
+            assert [(one.field, one.reason) for one in error.violations] == [(field, rule)], (path, request)
+        for path in (GET, CREATE, ADD, REMOVE):
+            assert (await failure_of(channel, path, b"", metadata=metadata)).reason == "INVALID_REQUEST"
+            for garbage in (b"\xff", b"\x0a\xff", b"\x0a\x02\xc3\x28", b"\x07"):
+                error = await failure_of(channel, path, garbage, metadata=metadata)
+                assert error.code.name in {"INVALID_ARGUMENT", "INTERNAL"}, (path, garbage, error)
+    assert await suite.rows("SELECT * FROM family.families") == []
+    assert await suite.rows("SELECT * FROM family.members") == []
+
+
+@pytest.mark.parametrize("source", ["api-proxy", "gateway", "inapp-communications", "processing"])
+async def test_families_are_told_to_route_sharing_and_kept_by_admin_alone(suite: SuiteInProcess, source: str) -> None:
+    async with suite.channel() as channel:
+        for path, request in ((GET, api.GetFamilyRequest(yandex_uid="1")), (CREATE, create()), (ADD, add())):
+            for caller in (source, "route-sharing"):
+                error = await failure_of(channel, path, request, metadata=suite.metadata(caller, "family"))
+                told = caller == "route-sharing" and path == GET
+                assert error.reason == ("FAMILY_NOT_FOUND" if told else "CALLER_NOT_ALLOWED")

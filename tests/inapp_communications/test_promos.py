@@ -1,0 +1,145 @@
+"""Which banners there are, for whom, in which language, and in which state."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import grpc
+import pytest
+import yaml
+from google.protobuf import json_format
+
+from ridehail.inapp.v1 import inapp_api_pb2 as api
+from ridehail_clients import Promo
+from tests.inapp_communications.conftest import World
+from tests.support.calls import call, failure_of
+from tests.support.neighbours_between import DOWN, ERRORING, SLOW
+from tests.support.suite_in_process import until
+
+PROMOS = "/ridehail.inapp.v1.InappCommunicationsService/PromosOnTheWay"
+ROUTE_SHARING = "ridehail.routesharing.v1.RouteSharingService"
+RUSSIAN = ("Поделиться поездкой с семьёй", "Близкие увидят, где вы, пока вы не приедете")  # noqa: RUF001
+DOCUMENTED = """
+{
+    "sharing_key": "e1c6a56f649ac6bea97360268d18f554",
+    "order_id": "e481a19a14ffc3a8962649bd4b78fc20",
+    "share_ride_with_family": {
+        "value": true
+    }
+}
+"""
+SHARE, BELT = "share_ride_with_family", "seat_belt"
+
+
+async def shown(world: World, **asked: object) -> list[tuple[str, bool | None]]:
+    """Returns the banners and the states of their toggles."""
+    answer = await world.client.promos_on_the_way(order_id="order", **asked)  # type: ignore[arg-type]
+    return [(promo.id, promo.is_selected) for promo in answer.promos]
+
+
+async def test_the_toggle_shows_what_is_stored_whatever_the_rider_has_just_set(world: World) -> None:
+    for moved in (None, True, False):
+        asked = {"sharing_key": "never", "family_role": "user", "share_ride_with_family": moved}
+        assert await shown(world, **asked) == [(SHARE, False), (BELT, None)]
+    for stored in (True, False, True):
+        await world.share("key", on=stored)
+        for moved in (None, True, False):
+            asked = {"sharing_key": "key", "family_role": "user", "share_ride_with_family": moved}
+            assert await shown(world, **asked) == [(SHARE, stored), (BELT, None)]
+
+
+async def test_the_documented_json_is_taken_as_it_is_written(world: World) -> None:
+    await world.share("e1c6a56f649ac6bea97360268d18f554", on=True)
+    request = json_format.Parse(DOCUMENTED, api.PromosOnTheWayRequest())
+    request.family_role = "user"
+    metadata = world.suite.metadata("api-proxy", "inapp-communications")
+    answer = api.PromosOnTheWayResponse.FromString(await call(world.channel, PROMOS, request, metadata=metadata))
+    assert [promo.is_selected for promo in answer.promos if promo.id == SHARE] == [True]
+
+
+@pytest.mark.parametrize(
+    ("role", "key", "expected", "banner_set"),
+    [
+        ("user", "key", [(SHARE, False), (BELT, None)], "family"),
+        ("user", "", [(BELT, None)], "family"),
+        ("owner", "key", [(BELT, None)], "everybody"),
+        ("", "key", [(BELT, None)], "everybody"),
+    ],
+)
+async def test_who_sees_what(
+    world: World, role: str, key: str, expected: list[tuple[str, bool | None]], banner_set: str
+) -> None:
+    answer = await world.client.promos_on_the_way(order_id="order", sharing_key=key, family_role=role)
+    assert [(promo.id, promo.is_selected) for promo in answer.promos] == expected
+    assert answer.banner_set == banner_set
+    needs_state = (SHARE, False) in expected
+    assert world.between.calls == (["RouteSharingService/GetSharingInfo"] if needs_state else [])
+
+
+@pytest.mark.parametrize(
+    ("locale", "title", "text"),
+    [
+        ("ru", *RUSSIAN),
+        ("ru-RU, en;q=0.8", *RUSSIAN),
+        ("iw-IL", "לשתף את הנסיעה עם המשפחה", "הם יראו איפה אתם עד שתגיעו"),
+        ("fi, he;q=0.5, ru;q=0.1", "לשתף את הנסיעה עם המשפחה", "הם יראו איפה אתם עד שתגיעו"),
+        ("en-GB", "Share this ride with your family", "They will see where you are until you arrive"),
+        ("fi", "Share this ride with your family", "They will see where you are until you arrive"),
+        ("", "Share this ride with your family", "They will see where you are until you arrive"),
+        (";;q=,\n", "Share this ride with your family", "They will see where you are until you arrive"),
+    ],
+)
+async def test_banners_are_in_the_riders_language(world: World, locale: str, title: str, text: str) -> None:
+    answer = await world.client.promos_on_the_way(
+        order_id="order", sharing_key="key", family_role="user", locale=locale
+    )
+    assert answer.promos[0] == Promo(SHARE, title, text, "https://example.com/banners/family.png", is_selected=False)
+
+
+@pytest.mark.parametrize("mode", [SLOW, DOWN, ERRORING])
+async def test_while_the_state_cannot_be_told_there_are_no_banners_in_time(world: World, mode: str) -> None:
+    world.between.modes[ROUTE_SHARING] = mode
+    started = asyncio.get_running_loop().time()
+    answer = await world.client.promos_on_the_way(order_id="order", sharing_key="key", family_role="user", timeout=1)
+    assert asyncio.get_running_loop().time() - started < 1
+    assert (answer.promos, answer.banner_set) == ((), "")
+    assert await shown(world, sharing_key="key", family_role="owner") == [(BELT, None)]
+
+
+async def test_nobody_without_a_set_is_shown_anything(world: World, config_dir: Path) -> None:
+    banners = [{"id": "one", "title": {"en": "One"}}]
+    (config_dir / "inapp.yaml").write_text(
+        yaml.safe_dump({"banner_sets": [{"name": "owners", "family_roles": ["owner"], "banners": banners}]})
+    )
+
+    async def is_changed() -> bool:
+        return await shown(world, family_role="owner") == [("one", None)]
+
+    await until(is_changed)
+    answer = await world.client.promos_on_the_way(order_id="order", family_role="user")
+    assert (answer.promos, answer.banner_set) == ((), "")
+
+
+BAD: dict[str, tuple[api.PromosOnTheWayRequest, str, str]] = {
+    "no order": (api.PromosOnTheWayRequest(), "order_id", "string.id"),
+    "a long order": (api.PromosOnTheWayRequest(order_id="x" * 129), "order_id", "string.id"),
+    "an order with a line feed": (api.PromosOnTheWayRequest(order_id="a\nb"), "order_id", "string.id"),
+    "a long key": (api.PromosOnTheWayRequest(order_id="a", sharing_key="x" * 129), "sharing_key", "string.max_len"),
+    "a key with NUL": (api.PromosOnTheWayRequest(order_id="a", sharing_key="a\0b"), "sharing_key", "string.pattern"),
+    "a role of its own": (api.PromosOnTheWayRequest(order_id="a", family_role="admin"), "family_role", "string.in"),
+    "a long locale": (api.PromosOnTheWayRequest(order_id="a", locale="x" * 257), "locale", "string.max_len"),
+}
+
+
+async def test_bad_input_is_refused_by_name(world: World) -> None:
+    metadata = world.suite.metadata("api-proxy", "inapp-communications")
+    for told, (request, field, rule) in BAD.items():
+        error = await failure_of(world.channel, PROMOS, request, metadata=metadata)
+        assert (error.code, error.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"), told
+        assert [(one.field, one.reason) for one in error.violations] == [(field, rule)], told
+    for source in ("gateway", "admin", "route-sharing"):
+        others = world.suite.metadata(source, "inapp-communications")
+        error = await failure_of(world.channel, PROMOS, api.PromosOnTheWayRequest(order_id="a"), metadata=others)
+        assert error.reason == "CALLER_NOT_ALLOWED"
+    assert world.between.calls == []

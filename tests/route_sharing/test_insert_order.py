@@ -1,0 +1,98 @@
+"""The task insert_order, through the RPC that enqueues it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from ridehail_clients import FamilyAdmin, FamilyMember, SharedRide, SharingInfo
+from tests.route_sharing.world import World
+from tests.support.log_capture import LogCapture
+
+JOBS = (
+    "SELECT task_name, args, status::text FROM order_route_sharing.procrastinate_jobs WHERE task_name = 'insert_order'"
+)
+
+
+async def enqueue(
+    world: World, *phone_ids: str, key: str = "key", order: str = "order", rider: str | None = None
+) -> None:
+    await world.processing.enqueue_insert_order(order_id=order, sharing_key=key, phone_ids=phone_ids, yandex_uid=rider)
+
+
+async def test_a_worker_inserts_the_phones_and_forgets_the_request(world: World) -> None:
+    await enqueue(world, "b", "a", "b", rider="1")
+    assert await world.info() == SharingInfo((), None)
+    await world.work_off()
+    assert await world.info() == SharingInfo(("a", "b"), None)
+    assert (await world.tables())["insert_order_requests"] == []
+
+
+async def test_a_report_without_phones_makes_the_key_known(world: World) -> None:
+    await enqueue(world, rider="1")
+    await world.work_off()
+    assert await world.info() == SharingInfo((), None)
+    assert isinstance(await world.watch(uid="1"), SharedRide)
+
+
+async def test_reports_only_ever_add_phones_and_repeats_change_nothing(world: World) -> None:
+    await asyncio.gather(*(enqueue(world, *phones) for phones in (["a"], ["b", "a"], [], ["a"], ["a"])))
+    async with world.suite.worker():
+        await world.idle()
+        assert await world.phones() == ("a", "b")
+        tables = await world.tables()
+        await enqueue(world, "b")
+        await world.idle()
+        assert await world.tables() == tables
+
+
+async def test_the_rider_is_whoever_was_told_first(world: World) -> None:
+    await world.insert("a")
+    assert await world.watch(uid="1") == "SHARING_KEY_NOT_FOUND"
+    await world.insert("a", rider="1")
+    await world.insert("a", rider="2")
+    assert isinstance(await world.watch(uid="1"), SharedRide)
+    assert await world.watch(uid="2") == "SHARING_KEY_NOT_FOUND"
+
+
+@pytest.mark.parametrize("toggles", [(True,), (True, False), (False,)])
+async def test_before_or_after_the_toggle_makes_no_difference(world: World, toggles: tuple[bool, ...]) -> None:
+    await world.make_family(FamilyAdmin("7", "Ann"), "phone-admin", FamilyMember("1", "phone-rider"))
+    for key, report_first in (("key-1", True), ("key-2", False)):
+        if report_first:
+            await world.insert("phone-admin", "friend", key=key)
+        for on in toggles:
+            await world.share(on, key=key)
+        if not report_first:
+            await world.insert("phone-admin", "friend", key=key)
+    assert await world.info("key-1") == await world.info("key-2")
+    assert await world.phones("key-1") == ("friend", "phone-admin")
+
+
+async def test_the_key_of_another_order_is_refused_for_good_and_its_phones_are_forgotten(
+    world: World, log: LogCapture
+) -> None:
+    await world.insert("a")
+    await enqueue(world, "b", order="another", rider="2")
+    await world.work_off()
+    assert await world.phones() == ("a",)
+    (request,) = (await world.tables())["insert_order_requests"]
+    assert request[1:5] == ("another", "key", [], None)
+    assert request[6] == "SHARING_KEY_CONFLICT"
+    assert [row[2] for row in await world.suite.rows(JOBS)] == ["failed"]
+    (refused,) = log.events("task refused")
+    assert refused["reason"] == "order another: the sharing key is that of another order"
+
+
+async def test_a_task_knows_the_request_by_its_id_only(world: World) -> None:
+    await enqueue(world, "a", rider="1")
+    request = await world.suite.rows("SELECT request_id FROM order_route_sharing.insert_order_requests")
+    assert await world.suite.rows(JOBS) == [("insert_order", {"subject": request[0][0]}, "todo")]
+
+
+async def test_the_request_and_its_task_exist_together_or_not_at_all(world: World) -> None:
+    await world.suite.execute("ALTER TABLE order_route_sharing.procrastinate_jobs RENAME TO out_of_reach")
+    with pytest.raises(Exception, match="internal error"):
+        await enqueue(world, "a")
+    assert (await world.tables())["insert_order_requests"] == []

@@ -1,0 +1,115 @@
+"""No phone, name, account or sharing key in a line of the log, a metric, a task's arguments or an error's text."""
+
+from __future__ import annotations
+
+from prometheus_client import REGISTRY, generate_latest
+
+from ridehail_clients import FamilyAdmin, FamilyMember, ServiceError, SharedRide
+from tests.route_sharing.world import GET_INFO, World
+from tests.support.calls import Metadata, call
+from tests.support.log_capture import captured_logs
+
+ADMIN_UID, RIDER_UID, OTHER_UID = "770000000000000001", "770000000000000002", "770000000000000003"
+PHONES = ("phonecanary-admin", "phonecanary-rider", "phonecanary-friend")
+NAME, KEY, OTHER_KEY = "Имяканарейки", "keycanary-1", "keycanary-2"
+PERSONAL = (ADMIN_UID, RIDER_UID, OTHER_UID, *PHONES, NAME, KEY, OTHER_KEY)
+
+
+class Told:
+    """What callers are told when they are refused."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.errors: list[ServiceError] = []
+
+    async def reason(self, call: object) -> str:
+        try:
+            await call  # type: ignore[misc]  # any call of a client
+        except ServiceError as error:
+            self.errors.append(error)
+            return error.reason
+        return "OK"
+
+    async def share(self, *, key: str = KEY, order: str = "order", rider: str = RIDER_UID, on: bool = True) -> str:
+        return await self.reason(
+            self.world.api_proxy.share_with_family(
+                order_id=order, sharing_key=key, share_ride_with_family=on, yandex_uid=rider
+            )
+        )
+
+    async def insert(self, *, key: str = KEY, order: str = "order", rider: str = RIDER_UID) -> str:
+        return await self.reason(
+            self.world.processing.enqueue_insert_order(
+                order_id=order, sharing_key=key, phone_ids=PHONES, yandex_uid=rider
+            )
+        )
+
+    async def raw(self, path: str, request: bytes, metadata: Metadata) -> str:
+        return await self.reason(call(self.world.channel, path, request, metadata=metadata))
+
+
+async def test_nothing_personal_leaves_the_services_but_in_answers(world: World) -> None:
+    told, family = Told(world), world.family
+    with captured_logs(level="DEBUG") as log:
+        async with world.suite.worker():
+            # Calls that go well ...
+            admin = FamilyAdmin(ADMIN_UID, NAME)
+            family_id = await world.make_family(admin, PHONES[0], FamilyMember(RIDER_UID, PHONES[1]))
+            assert [await told.share(on=on) for on in (True, False, True)] == ["OK"] * 3
+            assert await told.insert() == "OK"
+            await world.idle()
+            assert await world.phones(KEY) == (PHONES[0], PHONES[2], PHONES[1])
+            assert isinstance(await world.watch(KEY, uid=OTHER_UID, phone_id=PHONES[2]), SharedRide)
+            # ... that are refused ...
+            reasons = {
+                await told.share(rider=OTHER_UID),
+                await told.share(order="another"),
+                await told.share(key=f"{KEY}\n"),
+                await told.insert(rider=f"{RIDER_UID}\0"),
+                await told.insert(order="another", rider=OTHER_UID),
+                await told.reason(family.create_family(admin=admin, phone_id=PHONES[0])),
+                await told.reason(family.get_family(yandex_uid=OTHER_UID)),
+                await told.reason(family.remove_member(family_id=family_id, yandex_uid=ADMIN_UID)),
+                await told.reason(family.add_member(family_id=family_id, member=FamilyMember(NAME, PHONES[0]))),
+                await told.raw(GET_INFO, b"\x0a" + KEY.encode(), world.passenger(OTHER_UID, PHONES[0])),
+                await told.raw(GET_INFO, b"\x0a\x01x", world.passenger(OTHER_UID, PHONES[0])),
+                await told.raw(GET_INFO, b"\x0a\x01x", (*world.ticket("admin"), ("x-yandex-uid", OTHER_UID))),
+            }
+            assert reasons >= {
+                "NOT_IN_FAMILY",
+                "SHARING_KEY_CONFLICT",
+                "SHARING_KEY_NOT_FOUND",
+                "INVALID_REQUEST",
+                "ALREADY_IN_FAMILY",
+                "FAMILY_NOT_FOUND",
+                "FAMILY_ADMIN_NOT_REMOVABLE",
+                "CALLER_NOT_ALLOWED",
+                "OK",
+            }
+            await world.idle()
+            # ... and that meet a defect.
+            await world.suite.execute(
+                f"""
+                ALTER TABLE order_route_sharing.phone_ids ADD CONSTRAINT nobody
+                    CHECK (phone_id <> '{PHONES[0]}') NOT VALID;
+                ALTER TABLE family.members ADD CONSTRAINT nobody CHECK (phone_id <> '{PHONES[0]}') NOT VALID;
+                """
+            )
+            assert await told.share(key=OTHER_KEY) == "INTERNAL"
+            assert await told.insert(key=OTHER_KEY) == "OK"
+            stranger = FamilyMember(OTHER_UID, PHONES[0])
+            assert await told.reason(family.add_member(family_id=family_id, member=stranger)) == "INTERNAL"
+            await world.idle()
+        jobs = await world.suite.rows("SELECT args::text FROM order_route_sharing.procrastinate_jobs")
+
+    assert log.events("task refused")
+    assert log.events("task failed")
+    assert log.events("unexpected error")
+    metrics = generate_latest(REGISTRY).decode()
+    assert 'task="insert_order"' in metrics
+    assert jobs
+    errors = "".join(f"{error} {error.metadata} {error.violations}" for error in told.errors)
+    for planted in PERSONAL:
+        for text in (log.text, metrics, str(jobs), errors):
+            assert planted not in text
+            assert planted.encode("unicode_escape").decode() not in text

@@ -1,0 +1,91 @@
+"""Old rides are deleted, and what insert_order has refused or never got to."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from ridehail_clients import FamilyAdmin, FamilyMember, SharedRide, SharingInfo
+from ridehail_servers.chassis.tasks import Task
+from ridehail_servers.route_sharing.purge_store import PurgeStore
+from ridehail_servers.route_sharing.purging import Purge
+from tests.route_sharing.world import World
+from tests.support.suite_in_process import until
+
+KEPT = timedelta(hours=168)
+MOMENT = timedelta(microseconds=1)
+
+
+def purge(world: World) -> Task:
+    service = next(service for definition, service in world.suite.built.services if definition.name == "route-sharing")
+    return next(task for task in service.tasks if task.name == "route_sharing_purge")
+
+
+@pytest.fixture
+async def old(world: World) -> World:
+    """A ride and a refused report that are just as old as they may be."""
+    await world.make_family(FamilyAdmin("7", "Ann"), "phone-admin", FamilyMember("1", "phone-rider"))
+    await world.insert("phone-friend", rider="1")
+    await world.share(True)
+    await world.insert("phone-friend", order="another")
+    world.clock[0] += KEPT
+    return world
+
+
+async def test_it_runs_every_hour(world: World) -> None:
+    assert purge(world).schedule == "25 * * * *"
+
+
+async def test_what_is_just_as_old_as_it_may_be_stays(old: World) -> None:
+    before = await old.tables()
+    assert all(before.values())
+    await purge(old).run(0)
+    assert await old.tables() == before
+
+
+async def test_what_is_older_goes_with_all_that_belongs_to_it_and_younger_rides_stay(old: World) -> None:
+    await old.share(True, key="young", order="young")
+    old.clock[0] += MOMENT
+    await purge(old).run(0)
+    assert await old.info() == SharingInfo((), None)
+    assert [[row[0] for row in rows] for rows in (await old.tables()).values()] == [["young"], ["young"], ["young"], []]
+    # The key can be taken anew.
+    assert await old.share(True, order="another") == "OK"
+
+
+async def test_the_configuration_says_how_old(old: World) -> None:
+    file = old.suite.settings.config_dir / "route_sharing.yaml"
+    edited = file.read_text().replace("kept_h: 168", "kept_h: 169").replace("the family account", "an account")
+    file.write_text(edited)
+
+    async def is_in_force() -> bool:
+        shown = await old.watch(uid="1")
+        return isinstance(shown, SharedRide) and shown.popup_title == "A ride on an account of Ann"
+
+    await until(is_in_force)
+    old.clock[0] += MOMENT
+    before = await old.tables()
+    await purge(old).run(0)
+    assert await old.tables() == before
+
+
+async def test_a_ride_that_is_being_changed_is_left_for_the_next_run(old: World) -> None:
+    old.clock[0] += MOMENT
+    async with await psycopg.AsyncConnection.connect(old.suite.database_url) as connection:
+        await connection.execute("SELECT FROM order_route_sharing.sharing_keys FOR NO KEY UPDATE")
+        await purge(old).run(0)
+        assert len((await old.tables())["sharing_keys"]) == 1
+    await purge(old).run(0)
+    assert (await old.tables())["sharing_keys"] == []
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 100])
+async def test_batches_of_any_size_delete_everything_old(world: World, batch: int) -> None:
+    for number in range(6):
+        await world.insert("phone", key=f"key-{number}", order=f"order-{number}")
+    now = world.clock[0] + KEPT + MOMENT
+    database = world.suite.database("route-sharing")
+    await Purge(database, PurgeStore(), lambda: KEPT, lambda: now, batch=batch).run(0)
+    assert (await world.tables())["phone_ids"] == []

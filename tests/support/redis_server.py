@@ -1,0 +1,73 @@
+"""A real Redis on a free port of the loopback address, where Debian's redis-server is installed."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+
+from ridehail_servers.runtime.ports import free_port
+from tests.support.waiting import eventually
+
+_STOPPED_WITHIN_S = 20.0
+
+
+def is_installed() -> bool:
+    """Tells whether there is a redis-server on this machine."""
+    return shutil.which("redis-server") is not None
+
+
+class RedisServer:
+    """A running server that keeps nothing on disk.
+
+    Attributes:
+        port: Where it listens; the same after each start.
+        url: For clients.
+        client: A plain client, for what tests do behind the suite's back.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.port = free_port("127.0.0.1", 0)
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.client = redis.Redis.from_url(self.url, retry=None)
+        self.start()
+
+    def start(self) -> None:
+        """Starts it, empty; returns once it answers."""
+        program = shutil.which("redis-server")
+        assert program is not None
+        options = {"--port": str(self.port), "--bind": "127.0.0.1", "--dir": str(self._folder), "--save": ""}
+        with (self._folder / "redis.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [program, *(word for pair in options.items() for word in pair)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        eventually(self.client.ping, unless=redis.RedisError)
+
+    def stop(self) -> None:
+        """Ends it as a crash would: all that it held is gone."""
+        self._process.kill()
+        self._process.wait(_STOPPED_WITHIN_S)
+        self.client.connection_pool.disconnect()
+
+
+@contextmanager
+def redis_server(folder: Path) -> Iterator[RedisServer]:
+    """Runs a server for the length of the block.
+
+    Args:
+        folder: Takes its log.
+    """
+    server = RedisServer(folder)
+    try:
+        yield server
+    finally:
+        server.stop()
+        server.client.close()
