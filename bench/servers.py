@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -21,6 +22,7 @@ from ridehail_servers.runtime.ports import free_port
 
 HOST = "127.0.0.1"
 _START_S = 30.0
+_NEIGHBOURS = ("eulas", "order-core", "protocol", "user-state")
 
 
 class NotStarted(Exception):
@@ -63,12 +65,13 @@ class Servers:
         DataDir(folder).ensure_keys()
 
     @contextmanager
-    def ridehail(self, *services: str, database_url: str) -> Iterator[Running]:
+    def ridehail(self, *services: str, database_url: str, config: Path | None = None) -> Iterator[Running]:
         """Serves services of the suite as `ridehail serve` does, with all that is on by default.
 
         Args:
             services: Their names.
             database_url: Holds their schemas.
+            config: The configuration files; None: those that ship.
         """
         command = [str(Path(sys.executable).parent / "ridehail"), "serve", *services, "--no-reflection"]
         options = {
@@ -77,12 +80,28 @@ class Servers:
             "--workers": str(self._workers),
             "--database-url": database_url,
             "--data-dir": str(self.folder),
-            "--config-dir": str(self.folder / "config"),
-            # Itself: who measures calls of a neighbour has this server serve the neighbour as well.
-            "--address": f"order-core={HOST}:{{port}}",
+            "--config-dir": str(config or self.folder / "config"),
         }
-        with self._started("ridehail", "grpc", [*command, *(word for pair in options.items() for word in pair)]) as it:
+        # Itself: who measures calls of a neighbour has this server serve the neighbour as well.
+        addresses = [f"--address={name}={HOST}:{{port}}" for name in _NEIGHBOURS]
+        words = [*command, *(word for pair in options.items() for word in pair), *addresses]
+        with self._started("ridehail", "grpc", words) as it:
             yield it
+
+    def with_experiments(self, *names: str) -> Path:
+        """Returns configuration files by which everybody takes part in some experiments.
+
+        Args:
+            names: The experiments.
+        """
+        folder = self.folder / "with-experiments"
+        shutil.copytree(self.folder / "config", folder, dirs_exist_ok=True)
+        file = folder / "flags.json"
+        content = json.loads(file.read_text())
+        for name in names:
+            content["flags"][name] = {"state": "ENABLED", "variants": {"on": True}, "defaultVariant": "on"}
+        file.write_text(json.dumps(content))
+        return folder
 
     @contextmanager
     def null(self, variant: str) -> Iterator[Running]:

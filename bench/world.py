@@ -43,6 +43,7 @@ class World:
         body: Callable[[Callable[[], str]], bytes],
         *,
         service: str = "toll-roads",
+        passenger: str | None = None,
         orders: int | None = None,
         orders_per_request: int = 1,
         messages: int = 50_000,
@@ -55,6 +56,7 @@ class World:
             path: Of the gRPC method or the HTTP resource.
             body: Makes a message; it is handed what gives the id of a random order or user.
             service: Whom the ticket is for.
+            passenger: On whose behalf the gateway calls; None: another service calls.
             orders: From how many orders to choose; None: all of the usual tables.
             orders_per_request: How many ids a message holds.
             messages: How many different ones there are.
@@ -63,9 +65,12 @@ class World:
         stored = orders or self.orders
         made = (body(lambda: random_id(chance.randint(1, stored))) for _ in range(messages))
         bodies = write_bodies(self.servers.folder / f"{name.replace(' ', '-').replace('/', '-')}.bodies", made)
-        asked = Load(server.protocol, server.address, path, bodies, self._ticket(service), self.callers)
+        asked = Load(server.protocol, server.address, path, bodies, self._headers(service, passenger), self.callers)
         return Contender(name, server, asked, orders_per_request)
 
-    def _ticket(self, service: str) -> Mapping[str, str]:
-        keys = KeyRing(self.servers.folder / "keys" / "tickets")
-        return {"x-ya-service-ticket": TicketIssuer(keys, "api-proxy").issue(service)}
+    def _headers(self, service: str, passenger: str | None) -> Mapping[str, str]:
+        issuer = TicketIssuer(
+            KeyRing(self.servers.folder / "keys" / "tickets"), "api-proxy" if passenger is None else "gateway"
+        )
+        ticket = {"x-ya-service-ticket": issuer.issue(service)}
+        return ticket if passenger is None else ticket | {"x-yandex-uid": passenger}

@@ -9,12 +9,18 @@ from ridehail_clients._async.api_proxy import AsyncRoutestatsClient, AsyncZoneIn
 from ridehail_clients._async.eulas import AsyncEulasClient, AsyncPassengerEulasClient
 from ridehail_clients._async.eulas_flow import AsyncEulasFlow
 from ridehail_clients._async.order_core import AsyncOrderCoreClient
+from ridehail_clients._async.personal_state import AsyncPersonalStateClient
+from ridehail_clients._async.protocol import AsyncProtocolClient
 from ridehail_clients._async.toll_roads import AsyncPassengerTollRoadsClient, AsyncTollRoadsClient
+from ridehail_clients._async.user_state import AsyncUserStateClient
 from ridehail_clients._sync.api_proxy import RoutestatsClient, ZoneInfoClient
 from ridehail_clients._sync.eulas import EulasClient, PassengerEulasClient
 from ridehail_clients._sync.eulas_flow import EulasFlow
 from ridehail_clients._sync.order_core import OrderCoreClient
+from ridehail_clients._sync.personal_state import PersonalStateClient
+from ridehail_clients._sync.protocol import ProtocolClient
 from ridehail_clients._sync.toll_roads import PassengerTollRoadsClient, TollRoadsClient
+from ridehail_clients._sync.user_state import UserStateClient
 from ridehail_clients.channel import open_async_channel, open_sync_channel
 from ridehail_clients.errors import (
     ERRORS_BY_REASON,
@@ -29,13 +35,16 @@ from ridehail_clients.errors import (
     GatewayKeyInvalid,
     InternalError,
     InvalidRequest,
+    JsonMismatch,
     NeighbourUnavailable,
     OrderFieldTypeMismatch,
     OrderNotFound,
     OrderVersionConflict,
     Overloaded,
     PassengerMissing,
+    PersonalStateTooLarge,
     PriceChangesOutOfOrder,
+    RevisionConflict,
     RoadSwitchConflict,
     RoadSwitchNotAllowed,
     ServiceError,
@@ -53,6 +62,7 @@ from ridehail_clients.json_values import JsonInput, JsonObject, JsonValue
 from ridehail_clients.models import (
     ActiveOrder,
     ActiveOrders,
+    ComparedKind,
     Eula,
     EulaDecision,
     EulaFilter,
@@ -63,7 +73,10 @@ from ridehail_clients.models import (
     OrderInfo,
     OrderRoad,
     OrderRoads,
+    PersonalState,
+    PersonalStateCopy,
     RouteStats,
+    TariffSettings,
     ZoneInfo,
 )
 from ridehail_clients.retry import RetryPolicy
@@ -79,12 +92,16 @@ __all__ = [
     "AsyncOrderCoreClient",
     "AsyncPassengerEulasClient",
     "AsyncPassengerTollRoadsClient",
+    "AsyncPersonalStateClient",
+    "AsyncProtocolClient",
     "AsyncRoutestatsClient",
     "AsyncTollRoadsClient",
+    "AsyncUserStateClient",
     "AsyncZoneInfoClient",
     "CallTimedOut",
     "CallerNotAllowed",
     "ClientClosed",
+    "ComparedKind",
     "DatabaseUnavailable",
     "DeadlineExceeded",
     "Eula",
@@ -103,6 +120,7 @@ __all__ = [
     "InternalError",
     "InvalidRequest",
     "JsonInput",
+    "JsonMismatch",
     "JsonObject",
     "JsonValue",
     "NeighbourUnavailable",
@@ -118,9 +136,15 @@ __all__ = [
     "PassengerEulasClient",
     "PassengerMissing",
     "PassengerTollRoadsClient",
+    "PersonalState",
+    "PersonalStateClient",
+    "PersonalStateCopy",
+    "PersonalStateTooLarge",
     "PriceChangesOutOfOrder",
+    "ProtocolClient",
     "RefusedDecision",
     "RetryPolicy",
+    "RevisionConflict",
     "RoadCache",
     "RoadSwitchConflict",
     "RoadSwitchNotAllowed",
@@ -131,6 +155,7 @@ __all__ = [
     "SessionExpired",
     "SessionInvalid",
     "SessionMissing",
+    "TariffSettings",
     "TicketExpired",
     "TicketInvalid",
     "TicketMissing",
@@ -138,6 +163,7 @@ __all__ = [
     "TicketWrongDestination",
     "TollRoadsClient",
     "TransportUnavailable",
+    "UserStateClient",
     "ZoneInfo",
     "ZoneInfoClient",
     "open_async_channel",

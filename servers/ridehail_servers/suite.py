@@ -12,12 +12,16 @@ from .chassis.service_definition import ServiceDefinition
 from .eulas.definition import DEFINITION as EULAS
 from .passenger_authorizer.definition import definition as passenger_authorizer
 from .reference.order_core.definition import DEFINITION as ORDER_CORE
+from .reference.protocol.definition import DEFINITION as PROTOCOL
 from .toll_roads.definition import DEFINITION as TOLL_ROADS
+from .user_state.definition import DEFINITION as USER_STATE
 
 _SERVICES = (
     TOLL_ROADS,
     ORDER_CORE,
     EULAS,
+    USER_STATE,
+    PROTOCOL,
     API_PROXY,
 )
 

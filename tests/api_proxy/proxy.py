@@ -23,6 +23,15 @@ ROUTESTATS = "/ridehail.apiproxy.v1.RoutestatsService/GetRouteStats"
 ZONE_INFO = "/ridehail.apiproxy.v1.ZoneInfoService/GetZoneInfo"
 REQUIREMENTS = "ROUTESTATS_EULA_REQUIREMENTS_FOR_CATEGORIES_IN_ZONE"
 ZONE = "tel_aviv"
+# Nobody listens there.
+NOWHERE = "127.0.0.1:9"
+PERSONALSTATE: dict[str, Any] = {
+    "mode": "compare",
+    "new_timeout_ms": 300,
+    "old_timeout_ms": 2000,
+    "compare_queue": 1000,
+    "compare_workers": 4,
+}
 
 
 def requires(eula_type: str, *statuses: str, required: bool = True) -> dict[str, Any]:
@@ -45,6 +54,7 @@ def configure(
         "EULAS_TIMEOUT_MS": timeout_ms,
         "EULAS_RETRIES": retries,
         REQUIREMENTS: {ZONE: dict(tariffs)},
+        "personalstate": PERSONALSTATE,
     }
     (folder / "api_proxy.yaml").write_text(yaml.safe_dump(content))
     set_experiment(folder, default="on" if experiment else "off")
@@ -118,16 +128,19 @@ class Proxy:
 
 
 @asynccontextmanager
-async def serving(*, keys_dir: Path, config_dir: Path, eulas: str) -> AsyncIterator[Proxy]:
+async def serving(*, keys_dir: Path, config_dir: Path, eulas: str = NOWHERE, **others: str) -> AsyncIterator[Proxy]:
     """Serves api_proxy alone for the length of the block.
 
     Args:
         keys_dir: Key rings.
         config_dir: Configuration.
         eulas: Where eulas is.
+        others: Where other neighbours are, by their names with underscores.
     """
+    addresses = {"protocol": NOWHERE, "user-state": NOWHERE, "eulas": eulas}
+    addresses |= {name.replace("_", "-"): address for name, address in others.items()}
     running = suite_in_process(
-        database_url="", keys_dir=keys_dir, config_dir=config_dir, services=["api-proxy"], addresses={"eulas": eulas}
+        database_url="", keys_dir=keys_dir, config_dir=config_dir, services=["api-proxy"], addresses=addresses
     )
     async with running as suite, suite.channel() as channel:
         yield Proxy(suite, channel)

@@ -24,8 +24,12 @@ from ridehail.eulas.v1 import eulas_api_pb2 as eulas
 from ridehail.eulas.v1 import eulas_api_pb2_grpc as eulas_grpc
 from ridehail.ordercore.v1 import order_core_api_pb2 as order_core
 from ridehail.ordercore.v1 import order_core_api_pb2_grpc as order_core_grpc
+from ridehail.protocol.v1 import protocol_api_pb2 as protocol
+from ridehail.protocol.v1 import protocol_api_pb2_grpc as protocol_grpc
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
 from ridehail.tollroads.v1 import toll_roads_api_pb2_grpc as toll_roads_grpc
+from ridehail.userstate.v1 import user_state_api_pb2 as user_state
+from ridehail.userstate.v1 import user_state_api_pb2_grpc as user_state_grpc
 
 Response = TypeVar("Response", bound=Message)
 # What one attempt is answered; None means the empty answer.
@@ -261,6 +265,77 @@ class ZoneInfo(api_proxy_grpc.ZoneInfoServiceServicer):
         return self._server.play(request, context, api_proxy.GetZoneInfoResponse())
 
 
+class RiderPersonalState(api_proxy_grpc.PersonalStateServiceServicer):
+    """Riders' personal states by script."""
+
+    def __init__(self, server: ScriptedServer) -> None:
+        self._server = server
+
+    def PersonalState(
+        self, request: api_proxy.PersonalStateRequest, context: grpc.ServicerContext
+    ) -> api_proxy.PersonalStateResponse:
+        return self._server.play(request, context, api_proxy.PersonalStateResponse())
+
+
+class UserState(user_state_grpc.UserStateServiceServicer):
+    """User state by script."""
+
+    def __init__(self, server: ScriptedServer) -> None:
+        self._server = server
+
+    def GetPersonalState(
+        self, request: user_state.GetPersonalStateRequest, context: grpc.ServicerContext
+    ) -> user_state.GetPersonalStateResponse:
+        return self._server.play(request, context, user_state.GetPersonalStateResponse())
+
+    def UpdatePersonalState(
+        self, request: user_state.UpdatePersonalStateRequest, context: grpc.ServicerContext
+    ) -> user_state.UpdatePersonalStateResponse:
+        return self._server.play(request, context, user_state.UpdatePersonalStateResponse())
+
+    def ListPersonalStates(
+        self, request: user_state.ListPersonalStatesRequest, context: grpc.ServicerContext
+    ) -> user_state.ListPersonalStatesResponse:
+        return self._server.play(request, context, user_state.ListPersonalStatesResponse())
+
+    def ImportPersonalStates(
+        self, request: user_state.ImportPersonalStatesRequest, context: grpc.ServicerContext
+    ) -> user_state.ImportPersonalStatesResponse:
+        return self._server.play(request, context, user_state.ImportPersonalStatesResponse())
+
+    def CompareJsons(
+        self, request: user_state.CompareJsonsRequest, context: grpc.ServicerContext
+    ) -> user_state.CompareJsonsResponse:
+        return self._server.play(request, context, user_state.CompareJsonsResponse())
+
+
+class Protocol(protocol_grpc.ProtocolServiceServicer):
+    """Protocol by script."""
+
+    def __init__(self, server: ScriptedServer) -> None:
+        self._server = server
+
+    def GetPersonalState(
+        self, request: protocol.GetPersonalStateRequest, context: grpc.ServicerContext
+    ) -> protocol.GetPersonalStateResponse:
+        return self._server.play(request, context, protocol.GetPersonalStateResponse())
+
+    def UpdatePersonalState(
+        self, request: protocol.UpdatePersonalStateRequest, context: grpc.ServicerContext
+    ) -> protocol.UpdatePersonalStateResponse:
+        return self._server.play(request, context, protocol.UpdatePersonalStateResponse())
+
+    def ListPersonalStates(
+        self, request: protocol.ListPersonalStatesRequest, context: grpc.ServicerContext
+    ) -> protocol.ListPersonalStatesResponse:
+        return self._server.play(request, context, protocol.ListPersonalStatesResponse())
+
+    def ImportPersonalStates(
+        self, request: protocol.ImportPersonalStatesRequest, context: grpc.ServicerContext
+    ) -> protocol.ImportPersonalStatesResponse:
+        return self._server.play(request, context, protocol.ImportPersonalStatesResponse())
+
+
 @contextmanager
 def running_server(*, with_health: bool = True) -> Iterator[ScriptedServer]:
     """Runs a server on a free port."""
@@ -273,6 +348,9 @@ def running_server(*, with_health: bool = True) -> Iterator[ScriptedServer]:
     eulas_grpc.add_PassengerEulasServiceServicer_to_server(PassengerEulas(scripted), server)
     api_proxy_grpc.add_RoutestatsServiceServicer_to_server(Routestats(scripted), server)
     api_proxy_grpc.add_ZoneInfoServiceServicer_to_server(ZoneInfo(scripted), server)
+    api_proxy_grpc.add_PersonalStateServiceServicer_to_server(RiderPersonalState(scripted), server)
+    user_state_grpc.add_UserStateServiceServicer_to_server(UserState(scripted), server)
+    protocol_grpc.add_ProtocolServiceServicer_to_server(Protocol(scripted), server)
     if with_health:
         health_pb2_grpc.add_HealthServicer_to_server(scripted.health, server)
         scripted.health.set("", health_pb2.HealthCheckResponse.SERVING)

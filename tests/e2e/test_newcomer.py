@@ -79,7 +79,7 @@ def split(stack: ExitStack, data_dir: Path) -> Deployment:
         stack.callback(running.stop)
         return running
 
-    services = {name: serve(name) for name in ("order-core", "eulas", "passenger-authorizer")}
+    services = {name: serve(name) for name in ("order-core", "eulas", "user-state", "protocol", "passenger-authorizer")}
     environment["RIDEHAIL_ADDRESSES"] = " ".join(f"{name}={one.ready['grpc']}" for name, one in services.items())
     services |= {name: serve(name) for name in ("toll-roads", "api-proxy")}
     worker = start(["worker", "toll-roads", "--metrics-port", "0"], data_dir / "worker.out", environment=environment)

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from ridehail_clients import EulaState
 
+from .personal_state_config import PersonalStateConfig
+
 # In the file it is a word, not yet a value of the enumeration.
 Status = Annotated[EulaState, Field(strict=False)]
 # As long as the contracts let a zone, a tariff or a type be: anything else would match nothing.
@@ -64,6 +66,7 @@ class ApiProxyConfig(BaseModel):
         eulas_timeout_ms: Milliseconds for one attempt to ask eulas.
         eulas_retries: The most attempts after the first.
         routestats_eula_requirements_for_categories_in_zone: Zone -> tariff -> what it requires.
+        personalstate: How the back ends of personal states are asked; in small letters.
     """
 
     # No defaults: a file that is read while it is being written must not pass for one that says nothing.
@@ -73,6 +76,7 @@ class ApiProxyConfig(BaseModel):
     eulas_timeout_ms: int = Field(ge=1, le=10_000)
     eulas_retries: int = Field(ge=0, le=10)
     routestats_eula_requirements_for_categories_in_zone: dict[Name, dict[Name, EulaRequirement]]
+    personalstate: PersonalStateConfig = Field(alias="personalstate")
 
     @property
     def patience(self) -> Patience:

@@ -25,4 +25,5 @@ async def load_demo(demo: Demo) -> Sequence[Example]:
         demo.passenger_curl(
             "which agreements the rider has yet to answer", "/3.0/zoneinfo", '{"zone_name": "tel_aviv"}', uid=PASSENGER
         ),
+        demo.passenger_curl("what the rider has set for rides", "/3.0/personalstate", "{}", uid=PASSENGER),
     )

@@ -12,6 +12,8 @@ from ridehail.apiproxy.v1 import api_proxy_api_pb2_grpc as api_grpc
 from ridehail_servers.chassis.passenger import current_passenger
 
 from .json_form import json_form
+from .personal_state_form import question_from, response_of
+from .personal_states import PersonalStates
 from .route_stats import RouteStats
 from .zone_info import ZoneInfo
 
@@ -60,3 +62,20 @@ class ZoneInfoServicer(api_grpc.ZoneInfoServiceServicer):
         # A list is present even when it is empty; None leaves the field out.
         listed = None if eulas is None else struct_pb2.ListValue(values=[json_form(one) for one in eulas])
         return api.GetZoneInfoResponse(need_acceptance=listed)
+
+
+class PersonalStateServicer(api_grpc.PersonalStateServiceServicer):
+    """See ridehail/apiproxy/v1/api_proxy_api.proto."""
+
+    def __init__(self, states: PersonalStates) -> None:
+        """Takes the domain.
+
+        Args:
+            states: Answers riders' personal states.
+        """
+        self._states = states
+
+    async def PersonalState(self, request: api.PersonalStateRequest, context: Context) -> api.PersonalStateResponse:
+        """See the contract."""
+        question = question_from(request, yandex_uid=current_passenger().yandex_uid)
+        return response_of(await self._states.answer(question))

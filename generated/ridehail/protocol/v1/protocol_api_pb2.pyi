@@ -164,7 +164,7 @@ class ListPersonalStatesRequest(_message.Message):
     """States in the answer at most, 1 to 1000."""
     @_builtins.property
     def changed_since(self) -> _timestamp_pb2.Timestamp:
-        """Only states that changed at this moment or later. Absent: all."""
+        """Only states that changed at this moment or later; no finer than a microsecond. Absent: all."""
 
     def __init__(
         self,

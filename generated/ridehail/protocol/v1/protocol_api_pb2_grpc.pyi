@@ -54,14 +54,20 @@ class ProtocolServiceStub:
     - ABORTED `REVISION_CONFLICT` (HTTP 409): the state is of another revision; metadata `current_revision_id` has it.
     - FAILED_PRECONDITION `PERSONAL_STATE_TOO_LARGE`: the state would become larger than 64 KiB of JSON, or have settings
       for more than 200 tariffs.
-    - INVALID_ARGUMENT `INVALID_REQUEST`, field `tariffs`: a category twice.
+    - INVALID_ARGUMENT `INVALID_REQUEST`, field `tariffs`: a category twice; field `tariffs[N].requirements`: too deep, or
+      a NUL character.
     """
     ListPersonalStates: _grpc.UnaryUnaryMultiCallable[_protocol_api_pb2.ListPersonalStatesRequest, _protocol_api_pb2.ListPersonalStatesResponse]
     """Lists states for copying, by user. Pages overlap no further than a state that changes meanwhile is listed again.
     Safe to repeat.
     """
     ImportPersonalStates: _grpc.UnaryUnaryMultiCallable[_protocol_api_pb2.ImportPersonalStatesRequest, _protocol_api_pb2.ImportPersonalStatesResponse]
-    """Takes copies of states: each is stored if its revision is higher than that of the stored one. Safe to repeat."""
+    """Takes copies of states: each is stored if its revision is higher than that of the stored one. Safe to repeat.
+
+    Errors:
+    - INVALID_ARGUMENT `INVALID_REQUEST`: a user or a category twice, or a state that no update would leave behind. None of
+      the copies is stored.
+    """
 
 @_typing.type_check_only
 class ProtocolServiceAsyncStub(ProtocolServiceStub):
@@ -84,14 +90,20 @@ class ProtocolServiceAsyncStub(ProtocolServiceStub):
     - ABORTED `REVISION_CONFLICT` (HTTP 409): the state is of another revision; metadata `current_revision_id` has it.
     - FAILED_PRECONDITION `PERSONAL_STATE_TOO_LARGE`: the state would become larger than 64 KiB of JSON, or have settings
       for more than 200 tariffs.
-    - INVALID_ARGUMENT `INVALID_REQUEST`, field `tariffs`: a category twice.
+    - INVALID_ARGUMENT `INVALID_REQUEST`, field `tariffs`: a category twice; field `tariffs[N].requirements`: too deep, or
+      a NUL character.
     """
     ListPersonalStates: _aio.UnaryUnaryMultiCallable[_protocol_api_pb2.ListPersonalStatesRequest, _protocol_api_pb2.ListPersonalStatesResponse]  # type: ignore[assignment]
     """Lists states for copying, by user. Pages overlap no further than a state that changes meanwhile is listed again.
     Safe to repeat.
     """
     ImportPersonalStates: _aio.UnaryUnaryMultiCallable[_protocol_api_pb2.ImportPersonalStatesRequest, _protocol_api_pb2.ImportPersonalStatesResponse]  # type: ignore[assignment]
-    """Takes copies of states: each is stored if its revision is higher than that of the stored one. Safe to repeat."""
+    """Takes copies of states: each is stored if its revision is higher than that of the stored one. Safe to repeat.
+
+    Errors:
+    - INVALID_ARGUMENT `INVALID_REQUEST`: a user or a category twice, or a state that no update would leave behind. None of
+      the copies is stored.
+    """
 
 class ProtocolServiceServicer(metaclass=_abc_1.ABCMeta):
     """Keeps personal states."""
@@ -123,7 +135,8 @@ class ProtocolServiceServicer(metaclass=_abc_1.ABCMeta):
         - ABORTED `REVISION_CONFLICT` (HTTP 409): the state is of another revision; metadata `current_revision_id` has it.
         - FAILED_PRECONDITION `PERSONAL_STATE_TOO_LARGE`: the state would become larger than 64 KiB of JSON, or have settings
           for more than 200 tariffs.
-        - INVALID_ARGUMENT `INVALID_REQUEST`, field `tariffs`: a category twice.
+        - INVALID_ARGUMENT `INVALID_REQUEST`, field `tariffs`: a category twice; field `tariffs[N].requirements`: too deep, or
+          a NUL character.
         """
 
     @_abc_1.abstractmethod
@@ -142,6 +155,11 @@ class ProtocolServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _protocol_api_pb2.ImportPersonalStatesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_protocol_api_pb2.ImportPersonalStatesResponse, _abc.Awaitable[_protocol_api_pb2.ImportPersonalStatesResponse]]:
-        """Takes copies of states: each is stored if its revision is higher than that of the stored one. Safe to repeat."""
+        """Takes copies of states: each is stored if its revision is higher than that of the stored one. Safe to repeat.
+
+        Errors:
+        - INVALID_ARGUMENT `INVALID_REQUEST`: a user or a category twice, or a state that no update would leave behind. None of
+          the copies is stored.
+        """
 
 def add_ProtocolServiceServicer_to_server(servicer: ProtocolServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

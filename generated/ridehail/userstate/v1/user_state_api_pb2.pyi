@@ -167,7 +167,7 @@ class ListPersonalStatesRequest(_message.Message):
     """States in the answer at most, 1 to 1000."""
     @_builtins.property
     def changed_since(self) -> _timestamp_pb2.Timestamp:
-        """Only states that changed at this moment or later. Absent: all."""
+        """Only states that changed at this moment or later; no finer than a microsecond. Absent: all."""
 
     def __init__(
         self,
@@ -276,11 +276,11 @@ class CompareJsonsRequest(_message.Message):
     """The new back end's HTTP status, 100 to 599."""
     @_builtins.property
     def old(self) -> _struct_pb2.Value:
-        """The old back end's body: any JSON, at most 100 levels deep. Required."""
+        """The old back end's body: any JSON, as deep as protobuf reads: 33 objects or 49 arrays within one another. Required."""
 
     @_builtins.property
     def new(self) -> _struct_pb2.Value:
-        """The new back end's body: any JSON, at most 100 levels deep. Required."""
+        """The new back end's body: any JSON, as deep as protobuf reads: 33 objects or 49 arrays within one another. Required."""
 
     def __init__(
         self,

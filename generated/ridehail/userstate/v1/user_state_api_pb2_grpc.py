@@ -87,7 +87,8 @@ class UserStateServiceServicer:
         - ABORTED `REVISION_CONFLICT` (HTTP 409): the state is of another revision; metadata `current_revision_id` has it.
         - FAILED_PRECONDITION `PERSONAL_STATE_TOO_LARGE`: the state would become larger than 64 KiB of JSON, or have settings
         for more than 200 tariffs.
-        - INVALID_ARGUMENT `INVALID_REQUEST`, field `tariffs`: a category twice.
+        - INVALID_ARGUMENT `INVALID_REQUEST`, field `tariffs`: a category twice; field `tariffs[N].requirements`: too deep, or
+        a NUL character.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -103,6 +104,10 @@ class UserStateServiceServicer:
 
     def ImportPersonalStates(self, request, context):
         """Takes copies of states: each is stored if its revision is higher than that of the stored one. Safe to repeat.
+
+        Errors:
+        - INVALID_ARGUMENT `INVALID_REQUEST`: a user or a category twice, or a state that no update would leave behind. None of
+        the copies is stored.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

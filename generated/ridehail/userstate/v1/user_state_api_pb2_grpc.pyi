@@ -56,14 +56,20 @@ class UserStateServiceStub:
     - ABORTED `REVISION_CONFLICT` (HTTP 409): the state is of another revision; metadata `current_revision_id` has it.
     - FAILED_PRECONDITION `PERSONAL_STATE_TOO_LARGE`: the state would become larger than 64 KiB of JSON, or have settings
       for more than 200 tariffs.
-    - INVALID_ARGUMENT `INVALID_REQUEST`, field `tariffs`: a category twice.
+    - INVALID_ARGUMENT `INVALID_REQUEST`, field `tariffs`: a category twice; field `tariffs[N].requirements`: too deep, or
+      a NUL character.
     """
     ListPersonalStates: _grpc.UnaryUnaryMultiCallable[_user_state_api_pb2.ListPersonalStatesRequest, _user_state_api_pb2.ListPersonalStatesResponse]
     """Lists states for copying, by user. Pages overlap no further than a state that changes meanwhile is listed again.
     Safe to repeat.
     """
     ImportPersonalStates: _grpc.UnaryUnaryMultiCallable[_user_state_api_pb2.ImportPersonalStatesRequest, _user_state_api_pb2.ImportPersonalStatesResponse]
-    """Takes copies of states: each is stored if its revision is higher than that of the stored one. Safe to repeat."""
+    """Takes copies of states: each is stored if its revision is higher than that of the stored one. Safe to repeat.
+
+    Errors:
+    - INVALID_ARGUMENT `INVALID_REQUEST`: a user or a category twice, or a state that no update would leave behind. None of
+      the copies is stored.
+    """
     CompareJsons: _grpc.UnaryUnaryMultiCallable[_user_state_api_pb2.CompareJsonsRequest, _user_state_api_pb2.CompareJsonsResponse]
     """Compares what the two back ends answered to one request, and keeps a record of it: totals, and of a mismatch the
     places where the answers differ, without any value.
@@ -102,14 +108,20 @@ class UserStateServiceAsyncStub(UserStateServiceStub):
     - ABORTED `REVISION_CONFLICT` (HTTP 409): the state is of another revision; metadata `current_revision_id` has it.
     - FAILED_PRECONDITION `PERSONAL_STATE_TOO_LARGE`: the state would become larger than 64 KiB of JSON, or have settings
       for more than 200 tariffs.
-    - INVALID_ARGUMENT `INVALID_REQUEST`, field `tariffs`: a category twice.
+    - INVALID_ARGUMENT `INVALID_REQUEST`, field `tariffs`: a category twice; field `tariffs[N].requirements`: too deep, or
+      a NUL character.
     """
     ListPersonalStates: _aio.UnaryUnaryMultiCallable[_user_state_api_pb2.ListPersonalStatesRequest, _user_state_api_pb2.ListPersonalStatesResponse]  # type: ignore[assignment]
     """Lists states for copying, by user. Pages overlap no further than a state that changes meanwhile is listed again.
     Safe to repeat.
     """
     ImportPersonalStates: _aio.UnaryUnaryMultiCallable[_user_state_api_pb2.ImportPersonalStatesRequest, _user_state_api_pb2.ImportPersonalStatesResponse]  # type: ignore[assignment]
-    """Takes copies of states: each is stored if its revision is higher than that of the stored one. Safe to repeat."""
+    """Takes copies of states: each is stored if its revision is higher than that of the stored one. Safe to repeat.
+
+    Errors:
+    - INVALID_ARGUMENT `INVALID_REQUEST`: a user or a category twice, or a state that no update would leave behind. None of
+      the copies is stored.
+    """
     CompareJsons: _aio.UnaryUnaryMultiCallable[_user_state_api_pb2.CompareJsonsRequest, _user_state_api_pb2.CompareJsonsResponse]  # type: ignore[assignment]
     """Compares what the two back ends answered to one request, and keeps a record of it: totals, and of a mismatch the
     places where the answers differ, without any value.
@@ -157,7 +169,8 @@ class UserStateServiceServicer(metaclass=_abc_1.ABCMeta):
         - ABORTED `REVISION_CONFLICT` (HTTP 409): the state is of another revision; metadata `current_revision_id` has it.
         - FAILED_PRECONDITION `PERSONAL_STATE_TOO_LARGE`: the state would become larger than 64 KiB of JSON, or have settings
           for more than 200 tariffs.
-        - INVALID_ARGUMENT `INVALID_REQUEST`, field `tariffs`: a category twice.
+        - INVALID_ARGUMENT `INVALID_REQUEST`, field `tariffs`: a category twice; field `tariffs[N].requirements`: too deep, or
+          a NUL character.
         """
 
     @_abc_1.abstractmethod
@@ -176,7 +189,12 @@ class UserStateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_state_api_pb2.ImportPersonalStatesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_user_state_api_pb2.ImportPersonalStatesResponse, _abc.Awaitable[_user_state_api_pb2.ImportPersonalStatesResponse]]:
-        """Takes copies of states: each is stored if its revision is higher than that of the stored one. Safe to repeat."""
+        """Takes copies of states: each is stored if its revision is higher than that of the stored one. Safe to repeat.
+
+        Errors:
+        - INVALID_ARGUMENT `INVALID_REQUEST`: a user or a category twice, or a state that no update would leave behind. None of
+          the copies is stored.
+        """
 
     @_abc_1.abstractmethod
     def CompareJsons(

@@ -31,7 +31,9 @@ class TariffSettings(_message.Message):
     """The tariff's category, as in `econom`. Required."""
     @_builtins.property
     def requirements(self) -> _struct_pb2.Struct:
-        """The user's requirements of a ride, by name. Absent: none, as an empty object."""
+        """The user's requirements of a ride, by name: any JSON, at most 25 levels deep, without NUL characters. Absent: none,
+        as an empty object.
+        """
 
     def __init__(
         self,
