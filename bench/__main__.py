@@ -23,7 +23,16 @@ from .world import World
 
 _FOLDER = Path(__file__).parents[1] / "build" / "bench"
 # The case of the sizes fills tables for minutes, so it is run when asked for.
-_USUAL = ("retrieve", "batch", "check-eulas", "list-eulas", "poll-orders", "taxi-on-the-way")
+_USUAL = (
+    "retrieve",
+    "batch",
+    "check-eulas",
+    "list-eulas",
+    "poll-orders",
+    "taxi-on-the-way",
+    "get-personal-state",
+    "personal-state-compare",
+)
 _SIZES = "10000,10000000"
 
 

@@ -13,9 +13,10 @@ from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api_proxy
 from ridehail.eulas.v1 import eulas_api_pb2 as eulas
 from ridehail.orderstate.v1 import order_state_api_pb2 as order_state
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
+from ridehail.userstate.v1 import user_state_api_pb2 as user_state
 
 from .comparison import Contender, Figures, Goal
-from .tables import RIDER
+from .tables import RIDER, random_id
 from .world import World
 
 _RETRIEVE = "/ridehail.tollroads.v1.TollRoadsService/RetrieveOrder"
@@ -24,6 +25,8 @@ _BATCH = 100
 _CHECK = "/ridehail.eulas.v1.EulasService/CheckEulas"
 _LIST = "/ridehail.eulas.v1.EulasService/ListEulas"
 _POLL = "/ridehail.orderstate.v1.PassengerOrderStateService/PollOrdersState"
+_GET_STATE = "/ridehail.userstate.v1.UserStateService/GetPersonalState"
+_PERSONAL_STATE = "/ridehail.apiproxy.v1.PersonalStateService/PersonalState"
 _TYPES = ("surge", "child_seat")
 _ZONE = "tel_aviv"
 _CARD = "/ridehail.apiproxy.v1.TaxiOnTheWayService/TaxiOnTheWay"
@@ -195,6 +198,51 @@ def _cards(world: World) -> Iterator[Sequence[Contender]]:
         )
 
 
+def _one_state(some_user: Callable[[], str]) -> bytes:
+    return user_state.GetPersonalStateRequest(yandex_uid=some_user()).SerializeToString()
+
+
+def _one_state_as_json(some_user: Callable[[], str]) -> bytes:
+    return json.dumps({"yandex_uid": some_user()}).encode()
+
+
+@contextmanager
+def _personal_states(world: World) -> Iterator[Sequence[Contender]]:
+    url = world.tables.personal_states(world.orders)
+    with (
+        world.servers.ridehail("user-state", database_url=url) as ours,
+        world.servers.fastapi("fastapi_user_state", database_url=url) as fastapi,
+        world.servers.null("bare") as bare,
+    ):
+        yield (
+            world.contender("ridehail", ours, _GET_STATE, _one_state, service="user-state"),
+            world.contender("fastapi", fastapi, "/v1/personalstate/get", _one_state_as_json),
+            world.contender("null handler", bare, _RETRIEVE, _one_order),
+        )
+
+
+def _one_read(_some_user: Callable[[], str]) -> bytes:
+    return api_proxy.PersonalStateRequest().SerializeToString()
+
+
+@contextmanager
+def _compared_states(world: World) -> Iterator[Sequence[Contender]]:
+    url = world.tables.both_back_ends(world.orders)
+    services = ("api-proxy", "protocol", "user-state")
+    everybody = world.servers.with_experiments("userstate-personalstate-enabled")
+    rider = random_id(1)
+    with (
+        world.servers.ridehail(*services, database_url=url, config=everybody) as both,
+        world.servers.ridehail(*services, database_url=url) as old,
+    ):
+        yield (
+            world.contender(
+                "old and new, compared", both, _PERSONAL_STATE, _one_read, service="api-proxy", rider=rider
+            ),
+            world.contender("old alone", old, _PERSONAL_STATE, _one_read, service="api-proxy", rider=rider),
+        )
+
+
 def _growth(figures: Mapping[str, Figures]) -> float:
     small, large = (one.server_us + one.postgres_us for one in figures.values())
     return large / small
@@ -275,4 +323,17 @@ CASES = {
             ),
         ),
     ),
+    "personal-state-compare": Case(
+        "PersonalState of one rider, by both back ends and compared, against by the old one alone",
+        _compared_states,
+        (
+            Goal(
+                "CPU of all servers a request, compared / old alone",
+                lambda by: by["old and new, compared"].server_us / by["old alone"].server_us,
+                3.0,
+                at_least=False,
+            ),
+        ),
+    ),
+    "get-personal-state": Case("GetPersonalState, one random user a call", _personal_states, _PEERS),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -65,13 +66,16 @@ class Servers:
         DataDir(folder).ensure_keys()
 
     @contextmanager
-    def ridehail(self, *services: str, database_url: str, neighbours: Running | None = None) -> Iterator[Running]:
+    def ridehail(
+        self, *services: str, database_url: str, neighbours: Running | None = None, config: Path | None = None
+    ) -> Iterator[Running]:
         """Serves services of the suite as `ridehail serve` does, with all that is on by default.
 
         Args:
             services: Their names.
             database_url: Holds their schemas.
             neighbours: Who serves all that they call; None: they themselves, who then have to be named.
+            config: The configuration files; None: those that ship.
         """
         command = [str(Path(sys.executable).parent / "ridehail"), "serve", *services, "--no-reflection"]
         address = f"{HOST}:{{port}}" if neighbours is None else neighbours.address
@@ -85,11 +89,26 @@ class Servers:
             "--workers": str(self._workers),
             "--database-url": database_url,
             "--data-dir": str(self.folder),
-            "--config-dir": str(self.folder / "config"),
+            "--config-dir": str(config or self.folder / "config"),
         }
         words = [*command, *(word for pair in options.items() for word in pair)]
         with self._started(f"ridehail {services[0]}", "grpc", words) as it:
             yield it
+
+    def with_experiments(self, *names: str) -> Path:
+        """Returns configuration files by which everybody takes part in some experiments.
+
+        Args:
+            names: The experiments.
+        """
+        folder = self.folder / "with-experiments"
+        shutil.copytree(self.folder / "config", folder, dirs_exist_ok=True)
+        file = folder / "flags.json"
+        content = json.loads(file.read_text())
+        for name in names:
+            content["flags"][name] = {"state": "ENABLED", "variants": {"on": True}, "defaultVariant": "on"}
+        file.write_text(json.dumps(content))
+        return folder
 
     @contextmanager
     def null(self, variant: str) -> Iterator[Running]:

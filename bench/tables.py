@@ -83,6 +83,35 @@ _PARTS = """
     ORDER BY 1, 2, 3
 """
 
+# Every user has set something for one to four tariffs.
+_STATES = """
+    INSERT INTO user_state.personal_states (yandex_uid, revision, selected_category, tariffs, updated_at)
+    SELECT md5(n::text), 1 + n %% 9, 'econom', tariffs, now() - n * interval '1 second'
+    FROM generate_series(1, %(users)s) AS n
+    CROSS JOIN LATERAL (
+        SELECT jsonb_object_agg(
+            'tariff-' || number,
+            jsonb_build_object('nosmoking', true, 'childchair', jsonb_build_array(3, 7), 'seats', n %% 5)
+        ) AS tariffs
+        FROM generate_series(1, 1 + n %% 4) AS number
+    ) AS settings
+    ORDER BY 1
+"""
+# As protocol has it.
+_COPY = """
+    INSERT INTO protocol.users (yandex_uid, document, updated_at)
+    SELECT yandex_uid, jsonb_build_object(
+        'revision', revision,
+        'selected_category', selected_category,
+        'tariffs', (
+            SELECT jsonb_agg(jsonb_build_object('category', key, 'requirements', value)) FROM jsonb_each(tariffs)
+        )
+    ), updated_at
+    FROM user_state.personal_states
+    WHERE yandex_uid = md5('1')
+    ON CONFLICT DO NOTHING
+"""
+
 
 def random_id(number: int) -> str:
     """Returns the id of an order or a user that is stored.
@@ -118,6 +147,18 @@ class Tables:
         """Returns the URL of a database with this many rides of `RIDER` under way; fills it if it is not there yet."""
         schemas = ("toll_roads", "order_core", "family", "order_route_sharing")
         return self._filled(f"bench_rides_{rides}", schemas, (_ORDERS, _LOG, _RIDES), {"orders": rides})
+
+    def personal_states(self, users: int) -> str:
+        """Returns the URL of a database with the states of this many users; fills it if it is not there yet."""
+        return self._filled(f"bench_states_{users}", ("user_state",), (_STATES,), {"users": users})
+
+    def both_back_ends(self, users: int) -> str:
+        """Returns the URL of a database where the state of the user number 1 is in both back ends."""
+        url = self.personal_states(users)
+        _migrate(url, ("protocol",))
+        with psycopg.connect(url) as connection:
+            connection.execute(_COPY)
+        return url
 
     def _filled(self, name: str, schemas: Sequence[str], statements: Sequence[str], sizes: Mapping[str, int]) -> str:
         url = conninfo.make_conninfo(self._url, dbname=name)

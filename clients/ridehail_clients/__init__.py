@@ -18,6 +18,11 @@ from ridehail_clients._async.route_sharing import AsyncPassengerRouteSharingClie
 from ridehail_clients._async.taxi_on_the_way import AsyncTaxiOnTheWayClient
 from ridehail_clients._async.toll_roads import AsyncPassengerTollRoadsClient, AsyncTollRoadsClient
 from ridehail_clients._sync.api_proxy import LaunchClient, RoutestatsClient, ZoneInfoClient
+from ridehail_clients._async.personal_state import AsyncPersonalStateClient
+from ridehail_clients._async.protocol import AsyncProtocolClient
+from ridehail_clients._async.toll_roads import AsyncPassengerTollRoadsClient, AsyncTollRoadsClient
+from ridehail_clients._async.user_state import AsyncUserStateClient
+from ridehail_clients._sync.api_proxy import RoutestatsClient, ZoneInfoClient
 from ridehail_clients._sync.eulas import EulasClient, PassengerEulasClient
 from ridehail_clients._sync.eulas_flow import EulasFlow
 from ridehail_clients._sync.family import FamilyClient
@@ -30,6 +35,10 @@ from ridehail_clients._sync.route_sharing import PassengerRouteSharingClient, Ro
 from ridehail_clients._sync.taxi_on_the_way import TaxiOnTheWayClient
 from ridehail_clients._sync.toll_roads import PassengerTollRoadsClient, TollRoadsClient
 from ridehail_clients.card_models import CardRoad, Promo, PromosOnTheWay, RideCard, UserActions
+from ridehail_clients._sync.personal_state import PersonalStateClient
+from ridehail_clients._sync.protocol import ProtocolClient
+from ridehail_clients._sync.toll_roads import PassengerTollRoadsClient, TollRoadsClient
+from ridehail_clients._sync.user_state import UserStateClient
 from ridehail_clients.channel import open_async_channel, open_sync_channel
 from ridehail_clients.errors import (
     ERRORS_BY_REASON,
@@ -48,6 +57,7 @@ from ridehail_clients.errors import (
     GatewayKeyInvalid,
     InternalError,
     InvalidRequest,
+    JsonMismatch,
     NeighbourUnavailable,
     NotInFamily,
     OrderFieldTypeMismatch,
@@ -56,7 +66,9 @@ from ridehail_clients.errors import (
     OrderVersionConflict,
     Overloaded,
     PassengerMissing,
+    PersonalStateTooLarge,
     PriceChangesOutOfOrder,
+    RevisionConflict,
     RoadSwitchConflict,
     RoadSwitchNotAllowed,
     ServiceError,
@@ -77,6 +89,7 @@ from ridehail_clients.json_values import JsonInput, JsonObject, JsonValue
 from ridehail_clients.models import (
     ActiveOrder,
     ActiveOrders,
+    ComparedKind,
     Eula,
     EulaDecision,
     EulaFilter,
@@ -90,10 +103,13 @@ from ridehail_clients.models import (
     OrderInfo,
     OrderRoad,
     OrderRoads,
+    PersonalState,
+    PersonalStateCopy,
     RouteStats,
     SharedRide,
     SharingFamily,
     SharingInfo,
+    TariffSettings,
     ZoneInfo,
 )
 from ridehail_clients.order_cards import (
@@ -143,15 +159,19 @@ __all__ = [
     "AsyncPassengerRouteSharingClient",
     "AsyncPassengerTollRoadsClient",
     "AsyncRouteSharingClient",
+    "AsyncPersonalStateClient",
+    "AsyncProtocolClient",
     "AsyncRoutestatsClient",
     "AsyncTaxiOnTheWayClient",
     "AsyncTollRoadsClient",
+    "AsyncUserStateClient",
     "AsyncZoneInfoClient",
     "CallTimedOut",
     "CallerNotAllowed",
     "CardPart",
     "CardRoad",
     "ClientClosed",
+    "ComparedKind",
     "DatabaseUnavailable",
     "DeadlineExceeded",
     "Eula",
@@ -178,6 +198,7 @@ __all__ = [
     "InternalError",
     "InvalidRequest",
     "JsonInput",
+    "JsonMismatch",
     "JsonObject",
     "JsonValue",
     "KnownOrder",
@@ -222,6 +243,15 @@ __all__ = [
     "RefusedDecision",
     "RetryPolicy",
     "RideCard",
+    "PersonalState",
+    "PersonalStateClient",
+    "PersonalStateCopy",
+    "PersonalStateTooLarge",
+    "PriceChangesOutOfOrder",
+    "ProtocolClient",
+    "RefusedDecision",
+    "RetryPolicy",
+    "RevisionConflict",
     "RoadCache",
     "RoadSwitchConflict",
     "RoadSwitchNotAllowed",
@@ -240,6 +270,7 @@ __all__ = [
     "SharingKeyConflict",
     "SharingKeyNotFound",
     "TaxiOnTheWayClient",
+    "TariffSettings",
     "TicketExpired",
     "TicketInvalid",
     "TicketMissing",
@@ -250,6 +281,7 @@ __all__ = [
     "UpdateStatus",
     "Upstream",
     "UserActions",
+    "UserStateClient",
     "ZoneInfo",
     "ZoneInfoClient",
     "open_async_channel",

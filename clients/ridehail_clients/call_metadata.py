@@ -17,6 +17,7 @@ Credentials = Callable[[], Metadata]
 TICKET_KEY: Final = "x-ya-service-ticket"
 REQUEST_ID_KEY: Final = "x-request-id"
 AUTHORIZATION_KEY: Final = "authorization"
+MOCK_WRITE_KEY: Final = "x-ya-mock-write-request"
 
 
 def ticket_credentials(ticket: TicketSource | None, destination: str) -> Credentials:
@@ -37,6 +38,15 @@ def session_credentials(session_token: str | None) -> Credentials:
     """
     sent: Metadata = () if session_token is None else ((AUTHORIZATION_KEY, f"Bearer {session_token}"),)
     return lambda: sent
+
+
+def mock_write_metadata(given: Metadata) -> Metadata:
+    """Returns metadata that asks for a write to be undone in the end.
+
+    Args:
+        given: By the caller, for this call.
+    """
+    return (*(pair for pair in given if pair[0] != MOCK_WRITE_KEY), (MOCK_WRITE_KEY, "1"))
 
 
 def outgoing_metadata(credentials: Credentials, given: Metadata) -> tuple[tuple[str, str], ...]:

@@ -290,6 +290,28 @@ class FamilyAdminNotRemovable(ServiceError):
     REASON = "FAMILY_ADMIN_NOT_REMOVABLE"
 
 
+class RevisionConflict(ServiceError):
+    """The personal state is of revision `metadata["current_revision_id"]`, not of the expected one. ABORTED."""
+
+    REASON = "REVISION_CONFLICT"
+
+
+class JsonMismatch(ServiceError):
+    """Two back ends answered the same request differently. ABORTED.
+
+    `metadata["paths"]` is a JSON array of the JSON pointers to where, the first 100; `metadata["truncated"]` is "true"
+    when there are more; `metadata["statuses"]` is "same" or "differ".
+    """
+
+    REASON = "JSON_MISMATCH"
+
+
+class PersonalStateTooLarge(ServiceError):
+    """The personal state would exceed `metadata["max_bytes"]` or `metadata["max_tariffs"]`. FAILED_PRECONDITION."""
+
+    REASON = "PERSONAL_STATE_TOO_LARGE"
+
+
 ERRORS_BY_REASON: Mapping[str, type[ServiceError]] = MappingProxyType(
     {
         error.REASON: error
@@ -327,6 +349,9 @@ ERRORS_BY_REASON: Mapping[str, type[ServiceError]] = MappingProxyType(
             AlreadyInFamily,
             FamilyFull,
             FamilyAdminNotRemovable,
+            RevisionConflict,
+            JsonMismatch,
+            PersonalStateTooLarge,
         )
     }
 )

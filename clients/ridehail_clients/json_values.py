@@ -30,10 +30,7 @@ def to_struct(document: Mapping[str, JsonInput]) -> Struct:
         TypeError: Something in it is no JSON value.
     """
     struct = Struct()
-    for name, value in document.items():
-        if not isinstance(name, str):
-            raise TypeError(f"names in a JSON object must be strings, not {type(name).__name__}")
-        struct.fields[name].CopyFrom(to_value(value))
+    _fill_struct(struct, document)
     return struct
 
 
@@ -47,9 +44,9 @@ def to_list(values: Sequence[JsonInput]) -> ListValue:
         ValueError: As of `to_struct`.
         TypeError: As of `to_struct`.
     """
-    if isinstance(values, str | bytes) or not isinstance(values, Sequence):
-        raise TypeError(f"a JSON array must be a sequence of values, not {type(values).__name__}")
-    return ListValue(values=[to_value(value) for value in values])
+    array = ListValue()
+    _fill_list(array, values)
+    return array
 
 
 def to_value(value: JsonInput) -> Value:
@@ -62,18 +59,45 @@ def to_value(value: JsonInput) -> Value:
         ValueError: As of `to_struct`.
         TypeError: As of `to_struct`.
     """
-    if value is None:
-        return Value(null_value=NULL_VALUE)
+    made = Value()
+    _fill_value(made, value)
+    return made
+
+
+# Messages are filled in their places: one that is made by itself would be copied into the one that holds it, level by
+# level.
+
+
+def _fill_struct(struct: Struct, document: Mapping[str, JsonInput]) -> None:
+    for name, value in document.items():
+        if not isinstance(name, str):
+            raise TypeError(f"names in a JSON object must be strings, not {type(name).__name__}")
+        _fill_value(struct.fields[name], value)
+
+
+def _fill_list(array: ListValue, values: Sequence[JsonInput]) -> None:
+    if isinstance(values, str | bytes) or not isinstance(values, Sequence):
+        raise TypeError(f"a JSON array must be a sequence of values, not {type(values).__name__}")
+    for value in values:
+        _fill_value(array.values.add(), value)
+
+
+def _fill_value(target: Value, value: JsonInput) -> None:
     # A bool is an int in Python, so it is asked first.
     if isinstance(value, bool):
-        return Value(bool_value=value)
-    if isinstance(value, int | float):
-        return Value(number_value=_number(value))
-    if isinstance(value, str):
-        return Value(string_value=value)
-    if isinstance(value, Mapping):
-        return Value(struct_value=to_struct(value))
-    return Value(list_value=to_list(value))
+        target.bool_value = value
+    elif isinstance(value, int | float):
+        target.number_value = _number(value)
+    elif isinstance(value, str):
+        target.string_value = value
+    elif value is None:
+        target.null_value = NULL_VALUE
+    elif isinstance(value, Mapping):
+        target.struct_value.SetInParent()
+        _fill_struct(target.struct_value, value)
+    else:
+        target.list_value.SetInParent()
+        _fill_list(target.list_value, value)
 
 
 def _number(value: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -305,3 +305,57 @@ class SharedRide:
 
     order_id: str
     popup_title: str
+
+
+@dataclass(frozen=True, slots=True)
+class TariffSettings:
+    """What a user has set for a tariff.
+
+    Attributes:
+        category: The tariff's category, as in `econom`.
+        requirements: The user's requirements of a ride, by name.
+    """
+
+    category: str
+    requirements: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalState:
+    """What a user has set for rides.
+
+    Attributes:
+        revision_id: To be sent with the next update: a whole number in decimal, "0" when nothing was ever set.
+        selected_category: The chosen tariff; empty: none.
+        tariffs: What is set for tariffs, each category once, in no order that means anything.
+        body: The answer as JSON, as it was given: an object with these members. Equality does not look at it.
+    """
+
+    revision_id: str
+    selected_category: str
+    tariffs: tuple[TariffSettings, ...]
+    body: JsonObject = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalStateCopy:
+    """A user's personal state as one back end hands it to another.
+
+    Attributes:
+        yandex_uid: The user.
+        revision_id: A whole number in decimal.
+        selected_category: The chosen tariff; empty: none.
+        tariffs: What is set for tariffs, each category once.
+    """
+
+    yandex_uid: str
+    revision_id: str
+    selected_category: str
+    tariffs: tuple[TariffSettings, ...]
+
+
+class ComparedKind(StrEnum):
+    """What a request was whose two answers are compared."""
+
+    READ = "read"
+    WRITE = "write"

@@ -11,7 +11,7 @@ import typer
 from .chassis.config import ConfigError
 from .chassis.errors import DomainError
 from .chassis.keys import KeysMissing
-from .command_line import credentials, eulas, gateway, run, schemas, toll_roads
+from .command_line import credentials, eulas, gateway, personalstate, run, schemas, shadow, toll_roads
 from .command_line.options import UsageError
 from .gateway.envoy import EnvoyError
 from .runtime.data_dir import DataDirInUse
@@ -50,6 +50,8 @@ app.command()(credentials.token)
 app.command()(credentials.ticket)
 app.add_typer(eulas.app, name="eulas")
 app.add_typer(gateway.app, name="gateway")
+app.add_typer(personalstate.app, name="personalstate")
+app.add_typer(shadow.app, name="shadow")
 app.add_typer(toll_roads.app, name="toll-roads")
 
 

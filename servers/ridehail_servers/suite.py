@@ -17,8 +17,10 @@ from .passenger_authorizer.definition import definition as passenger_authorizer
 from .reference.order_core.definition import DEFINITION as ORDER_CORE
 from .reference.order_provider.definition import EATS as EATS_ORDERS
 from .reference.order_provider.definition import GROCERY as GROCERY_ORDERS
+from .reference.protocol.definition import DEFINITION as PROTOCOL
 from .route_sharing.definition import DEFINITION as ROUTE_SHARING
 from .toll_roads.definition import DEFINITION as TOLL_ROADS
+from .user_state.definition import DEFINITION as USER_STATE
 
 _SERVICES = (
     TOLL_ROADS,
@@ -30,6 +32,8 @@ _SERVICES = (
     FAMILY,
     ROUTE_SHARING,
     INAPP_COMMUNICATIONS,
+    USER_STATE,
+    PROTOCOL,
     API_PROXY,
 )
 

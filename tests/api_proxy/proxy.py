@@ -36,6 +36,15 @@ CARD: dict[str, dict[str, Any]] = {
     },
     "INAPP_TOTW_STORIES_CACHE_CONTROL": {"default": {"ttl_s": 30}},
 }
+# Nobody listens there.
+NOWHERE = "127.0.0.1:9"
+PERSONALSTATE: dict[str, Any] = {
+    "mode": "compare",
+    "new_timeout_ms": 300,
+    "old_timeout_ms": 2000,
+    "compare_queue": 1000,
+    "compare_workers": 4,
+}
 
 
 def requires(eula_type: str, *statuses: str, required: bool = True) -> dict[str, Any]:
@@ -61,6 +70,7 @@ def configure(
         "EULAS_RETRIES": retries,
         REQUIREMENTS: {ZONE: dict(tariffs)},
         **CARD,
+        "personalstate": PERSONALSTATE,
     }
     (folder / "api_proxy.yaml").write_text(yaml.safe_dump(content))
     set_experiment(folder, default="on" if experiment else "off")
@@ -167,18 +177,17 @@ class Proxy:
 
 
 @asynccontextmanager
-async def serving(
-    *, keys_dir: Path, config_dir: Path, eulas: str, orders: Mapping[str, str] = MappingProxyType({})
-) -> AsyncIterator[Proxy]:
+async def serving(*, keys_dir: Path, config_dir: Path, eulas: str = NOWHERE, **others: str) -> AsyncIterator[Proxy]:
     """Serves api_proxy alone for the length of the block.
 
     Args:
         keys_dir: Key rings.
         config_dir: Configuration.
         eulas: Where eulas is.
-        orders: Where order-core and order-state are; left out: nowhere that answers them.
+        others: Where other neighbours are, by their names with underscores.
     """
-    addresses = {"order-core": eulas, "order-state": eulas, **orders, "eulas": eulas}
+    addresses = dict.fromkeys(NEIGHBOURS, NOWHERE) | {"eulas": eulas}
+    addresses |= {name.replace("_", "-"): address for name, address in others.items()}
     running = suite_in_process(
         database_url="", keys_dir=keys_dir, config_dir=config_dir, services=["api-proxy"], addresses=addresses
     )

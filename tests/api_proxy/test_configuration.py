@@ -14,7 +14,7 @@ from ridehail_servers import resources
 from ridehail_servers.api_proxy.config import ApiProxyConfig
 from ridehail_servers.chassis.config import ConfigError, load
 from ridehail_servers.inapp_communications.config import InappConfig
-from tests.api_proxy.proxy import CARD, REQUIREMENTS, ZONE, Proxy, configure, requires, serving, set_experiment
+from tests.api_proxy.proxy import CARD, PERSONALSTATE, REQUIREMENTS, ZONE, Proxy, configure, requires, serving, set_experiment
 from tests.api_proxy.scripted_eulas import ScriptedEulas, hanging, knowing
 from tests.support.log_capture import LogCapture
 from tests.support.suite_in_process import SuiteInProcess, until
@@ -26,6 +26,10 @@ UNAVAILABLE = {"econom_surge": "eulas_unavailable"}
 
 def requirement(**changed: object) -> dict[str, object]:
     return {REQUIREMENTS: {ZONE: {"econom": requires("surge", "accepted") | changed}}}
+
+
+def personalstate(**changed: object) -> dict[str, object]:
+    return {"personalstate": PERSONALSTATE | changed}
 
 
 def without(key: str) -> dict[str, object]:
@@ -102,6 +106,17 @@ BAD: dict[str, tuple[dict[str, object], str, str]] = {
         "launch.order_state_timeout_ms",
         "valid integer",
     ),
+    "no mode": (personalstate(mode=None), "personalstate.mode", "'compare' or 'new'"),
+    "a mode of its own": (personalstate(mode="old"), "personalstate.mode", "'compare' or 'new'"),
+    "no time for the new back end": (personalstate(new_timeout_ms=0), "personalstate.new_timeout_ms", "equal to 1"),
+    "endless time for it": (personalstate(new_timeout_ms=2_001), "personalstate.new_timeout_ms", "equal to 2000"),
+    "no time for the old one": (personalstate(old_timeout_ms=0), "personalstate.old_timeout_ms", "equal to 1"),
+    "endless time for that": (personalstate(old_timeout_ms=2_501), "personalstate.old_timeout_ms", "equal to 2500"),
+    "a queue below nothing": (personalstate(compare_queue=-1), "personalstate.compare_queue", "equal to 0"),
+    "an endless queue": (personalstate(compare_queue=10_001), "personalstate.compare_queue", "equal to 10000"),
+    "nobody who compares": (personalstate(compare_workers=0), "personalstate.compare_workers", "equal to 1"),
+    "a misspelt key of personal states": (personalstate(timeout_ms=1), "personalstate.timeout_ms", "Extra inputs"),
+    "personal states in capitals": ({"PERSONALSTATE": PERSONALSTATE}, "PERSONALSTATE", "Extra inputs"),
     "one status, not in a list": (requirement(eula_statuses="accepted"), f"{_ECONOM}.eula_statuses", "valid list"),
     "no patience with order_core": (
         patience(order_core_timeout_ms=0),
@@ -127,6 +142,7 @@ WHOLE: dict[str, Any] = {
     "EULAS_RETRIES": 1,
     REQUIREMENTS: {},
     **CARD,
+    "personalstate": PERSONALSTATE,
 }
 
 
@@ -159,6 +175,8 @@ def test_nothing_may_be_left_out(tmp_path: Path, missing: str) -> None:
         {"EULAS_TIMEOUT_MS": 1, "EULAS_RETRIES": 0},
         {"EULAS_TIMEOUT_MS": 10_000, "EULAS_RETRIES": 10},
         requirement(eula_statuses=[], is_eula_required=False),
+        personalstate(mode="new", new_timeout_ms=1, old_timeout_ms=1, compare_queue=0, compare_workers=1),
+        personalstate(new_timeout_ms=2_000, old_timeout_ms=2_500, compare_queue=10_000, compare_workers=64),
         requirement(eula_statuses=["unknown", "accepted", "rejected", "accepted"]),
         {REQUIREMENTS: {ZONE: {}}},
         {"launch": {"orders_state": "stage2", "provider_timeout_ms": 1, "order_state_timeout_ms": 10_000}},

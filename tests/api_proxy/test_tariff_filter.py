@@ -13,7 +13,7 @@ from ridehail_clients import EulaState
 from ridehail_servers.api_proxy.config import ApiProxyConfig, EulaRequirement, Patience
 from ridehail_servers.api_proxy.route_stats import RouteStats
 from ridehail_servers.api_proxy.tariff_filter import FilteredTariffs, HiddenTariff, filter_tariffs, required_types
-from tests.api_proxy.proxy import CARD
+from tests.api_proxy.proxy import CARD, PERSONALSTATE
 
 STATUSES = tuple(EulaState)
 UNKNOWN, ACCEPTED, REJECTED = STATUSES
@@ -110,6 +110,7 @@ def config(*, enabled: bool = True, **tariffs: EulaRequirement) -> ApiProxyConfi
             "EULAS_RETRIES": 2,
             "ROUTESTATS_EULA_REQUIREMENTS_FOR_CATEGORIES_IN_ZONE": {"tel_aviv": tariffs},
             **CARD,
+            "personalstate": PERSONALSTATE,
         }
     )
 

@@ -13,10 +13,20 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import Default
 
 from ridehail.common.v1 import error_reason_pb2
-from ridehail_clients import EulaDecision, EulaFilter, EulaState, FamilyAdmin, FamilyMember, KnownOrder
+from ridehail_clients import ComparedKind, EulaDecision, EulaFilter, EulaState, FamilyAdmin, FamilyMember, KnownOrder, PersonalStateCopy, TariffSettings
 
 DESCRIPTORS = Path(error_reason_pb2.__file__).parents[2] / "descriptors.binpb"
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, 890123, tzinfo=UTC)
+
+_SETTINGS = TariffSettings("econom", {"nosmoking": True})
+_COPY = PersonalStateCopy("uid", "1", "econom", (_SETTINGS,))
+
+_STATE_EXAMPLES: dict[str, dict[str, Any]] = {
+    "GetPersonalState": {"yandex_uid": "uid"},
+    "UpdatePersonalState": {"yandex_uid": "uid", "revision_id": "0", "tariffs": [_SETTINGS]},
+    "ListPersonalStates": {"page_size": 10, "changed_since": MOMENT},
+    "ImportPersonalStates": {"states": [_COPY]},
+}
 
 EXAMPLES: dict[str, dict[str, Any]] = {
     "TollRoadsService/SaveOffer": {"offer_id": "offer"},
@@ -64,6 +74,20 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "RouteSharingService/GetSharingInfo": {"sharing_key": "key"},
     "RouteSharingService/EnqueueInsertOrder": {"order_id": "order", "sharing_key": "key"},
     "PassengerRouteSharingService/GetInfo": {"sharing_key": "key"},
+    **{
+        f"{service}/{method}": arguments
+        for service in ("UserStateService", "ProtocolService")
+        for method, arguments in _STATE_EXAMPLES.items()
+    },
+    "UserStateService/CompareJsons": {
+        "request_id": "request",
+        "kind": ComparedKind.READ,
+        "old": {},
+        "new": None,
+        "old_status": 200,
+        "new_status": 200,
+    },
+    "PersonalStateService/PersonalState": {"revision_id": "1", "selected_category": "econom"},
 }
 
 

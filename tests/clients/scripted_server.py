@@ -33,8 +33,12 @@ from ridehail.orderprovider.v1 import order_provider_api_pb2_grpc as order_provi
 from ridehail.orderstate.v1 import order_state_api_pb2 as order_state
 from ridehail.orderstate.v1 import order_state_api_pb2_grpc as order_state_grpc
 from ridehail.routesharing.v1 import route_sharing_api_pb2 as route_sharing
+from ridehail.protocol.v1 import protocol_api_pb2 as protocol
+from ridehail.protocol.v1 import protocol_api_pb2_grpc as protocol_grpc
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
 from ridehail.tollroads.v1 import toll_roads_api_pb2_grpc as toll_roads_grpc
+from ridehail.userstate.v1 import user_state_api_pb2 as user_state
+from ridehail.userstate.v1 import user_state_api_pb2_grpc as user_state_grpc
 
 Response = TypeVar("Response", bound=Message)
 # What one attempt is answered; None means the empty answer.

@@ -20,11 +20,14 @@ from ridehail.family.v1 import family_api_pb2 as family
 from ridehail.inapp.v1 import inapp_api_pb2 as inapp
 from ridehail.ordercore.v1 import order_core_api_pb2 as order_core
 from ridehail.routesharing.v1 import route_sharing_api_pb2 as route_sharing
+from ridehail.protocol.v1 import protocol_api_pb2 as protocol
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
+from ridehail.userstate.v1 import user_state_api_pb2 as user_state
 from ridehail_clients import (
     ActiveOrder,
     ActiveOrders,
     CardRoad,
+    ComparedKind,
     Eula,
     EulaDecision,
     EulaFilter,
@@ -49,6 +52,11 @@ from ridehail_clients import (
     SharingFamily,
     SharingInfo,
     UserActions,
+    PersonalState,
+    PersonalStateCopy,
+    RouteStats,
+    ServiceError,
+    TariffSettings,
     ZoneInfo,
 )
 from ridehail_clients._messages.fields import from_timestamp, to_timestamp
@@ -103,6 +111,23 @@ CARDS: list[tuple[UserActions | None, dict[str, Any], dict[str, Any], CardRoad |
         (BELT, TOGGLE),
     ),
 ]
+
+
+SETTINGS = (TariffSettings("econom", {"nosmoking": True, "seats": [1, 2.5]}), TariffSettings("vip", {}))
+SETTINGS_JSON = [
+    {"category": "econom", "requirements": {"nosmoking": True, "seats": [1, 2.5]}},
+    {"category": "vip", "requirements": {}},
+]
+STATE_JSON: dict[str, object] = {"revision_id": "7", "selected_category": "econom", "tariffs": SETTINGS_JSON}
+COPY = PersonalStateCopy("uid", "7", "econom", SETTINGS)
+COPY_JSON = {"yandex_uid": "uid", **STATE_JSON}
+
+
+def personal_state(**fields: Any) -> PersonalState:
+    """The state of the examples; what equality does not look at has a test of its own."""
+    return PersonalState(
+        **{"revision_id": "7", "selected_category": "econom", "tariffs": SETTINGS, "body": {}, **fields}
+    )
 
 
 @dataclass(frozen=True)
@@ -563,6 +588,123 @@ CASES = [
         SharedRide("order", "Title"),
     ),
 ]
+
+
+def state_cases(client: str, api: Any) -> list[Case]:
+    """The same calls of both back ends of personal states."""
+    return [
+        Case(
+            client,
+            "get_personal_state",
+            {"yandex_uid": "uid"},
+            api.GetPersonalStateRequest(yandex_uid="uid"),
+            ParseDict(STATE_JSON, api.GetPersonalStateResponse()),
+            personal_state(),
+        ),
+        Case(
+            client,
+            "update_personal_state",
+            {"yandex_uid": "uid", "revision_id": "6", "selected_category": "", "tariffs": SETTINGS},
+            ParseDict(
+                {"yandex_uid": "uid", "revision_id": "6", "selected_category": "", "tariffs": SETTINGS_JSON},
+                api.UpdatePersonalStateRequest(),
+            ),
+            ParseDict(STATE_JSON, api.UpdatePersonalStateResponse()),
+            personal_state(),
+        ),
+        Case(
+            client,
+            "update_personal_state",
+            {"yandex_uid": "uid", "revision_id": "6"},
+            api.UpdatePersonalStateRequest(yandex_uid="uid", revision_id="6"),
+            api.UpdatePersonalStateResponse(revision_id="7"),
+            personal_state(selected_category="", tariffs=()),
+        ),
+        Case(
+            client,
+            "list_personal_states",
+            {"after_yandex_uid": "u", "changed_since": NOON.astimezone(MOSCOW), "page_size": 7},
+            ParseDict(
+                {"after_yandex_uid": "u", "changed_since": NOON_TEXT, "page_size": 7}, api.ListPersonalStatesRequest()
+            ),
+            ParseDict({"states": [COPY_JSON]}, api.ListPersonalStatesResponse()),
+            (COPY,),
+        ),
+        Case(
+            client,
+            "list_personal_states",
+            {},
+            api.ListPersonalStatesRequest(page_size=1000),
+            api.ListPersonalStatesResponse(),
+            (),
+        ),
+        Case(
+            client,
+            "import_personal_states",
+            {"states": [COPY]},
+            ParseDict({"states": [COPY_JSON]}, api.ImportPersonalStatesRequest()),
+            api.ImportPersonalStatesResponse(stored=1),
+            1,
+        ),
+    ]
+
+
+CASES += [
+    *state_cases("UserStateClient", user_state),
+    *state_cases("ProtocolClient", protocol),
+    Case(
+        "UserStateClient",
+        "compare_jsons",
+        {
+            "request_id": "request",
+            "kind": ComparedKind.WRITE,
+            "old": [1, {"a": None}],
+            "new": "x",
+            "old_status": 200,
+            "new_status": 409,
+        },
+        ParseDict(
+            {
+                "request_id": "request",
+                "kind": "write",
+                "old": [1, {"a": None}],
+                "new": "x",
+                "old_status": 200,
+                "new_status": 409,
+            },
+            user_state.CompareJsonsRequest(),
+        ),
+        user_state.CompareJsonsResponse(),
+        None,
+    ),
+]
+
+
+@pytest.mark.parametrize("client", ["UserStateClient", "ProtocolClient"])
+async def test_a_personal_state_tells_its_answer_as_json_with_what_the_answer_lacks_left_out(
+    server: ScriptedServer, flavour: Flavour, client: str
+) -> None:
+    told = {"revision_id": "7", "selected_category": "", "tariffs": [*SETTINGS_JSON, {"category": "bare"}]}
+    api = user_state if client == "UserStateClient" else protocol
+    server.script(reply(ParseDict(told, api.GetPersonalStateResponse())))
+
+    state = await flavour.call(server.target, client, "get_personal_state", {"yandex_uid": "uid"})
+
+    assert state.body == told
+    assert state.tariffs[-1] == TariffSettings("bare", {})
+    assert "nosmoking" not in repr(state.body) or "body" not in repr(state)
+
+
+@pytest.mark.parametrize("client", ["UserStateClient", "ProtocolClient"])
+@pytest.mark.parametrize(("mock", "sent"), [(False, None), (True, "1")])
+async def test_a_mock_write_is_asked_for_by_metadata(
+    server: ScriptedServer, flavour: Flavour, client: str, mock: bool, sent: str | None
+) -> None:
+    arguments = {"yandex_uid": "uid", "revision_id": "0", "mock": mock, "metadata": (("x-other", "kept"),)}
+    await flavour.call(server.target, client, "update_personal_state", arguments)
+
+    assert server.received[0].metadata.get("x-ya-mock-write-request") == sent
+    assert server.received[0].metadata["x-other"] == "kept"
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.client}.{case.method}")

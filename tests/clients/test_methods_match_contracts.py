@@ -13,7 +13,11 @@ from tests.clients.flavours import Flavour
 from tests.clients.rpcs import EXAMPLES, Rpc, all_rpcs
 
 # What methods take beside the fields of the request: things that the client does by itself.
-BESIDE_THE_FIELDS = {"TollRoadsService/RetrieveOrder": ["fallback"]}
+BESIDE_THE_FIELDS = {
+    "TollRoadsService/RetrieveOrder": ["fallback"],
+    "UserStateService/UpdatePersonalState": ["mock"],
+    "ProtocolService/UpdatePersonalState": ["mock"],
+}
 
 every_rpc = pytest.mark.parametrize("rpc", all_rpcs(), ids=lambda rpc: rpc.name)
 

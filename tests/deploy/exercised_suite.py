@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from psycopg import conninfo
 from psycopg.rows import TupleRow
 
-from ridehail_clients import OrderNotFound, TollRoadsClient
+from ridehail_clients import ComparedKind, JsonMismatch, OrderNotFound, TollRoadsClient, UserStateClient
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
@@ -105,6 +105,7 @@ class _Exercise:
             with suppress(OrderNotFound):
                 api_proxy.retrieve_order(order_id="nowhere")
         self._switch()
+        self._differ()
 
     def _switch(self) -> None:
         keys, hour = KeyRing(self._keys / "sessions"), timedelta(hours=1)
@@ -120,6 +121,14 @@ class _Exercise:
             urllib.request.urlopen(request, timeout=10).close()
         except urllib.error.HTTPError as refused:
             refused.close()  # an answer like any other: it is counted
+
+    def _differ(self) -> None:
+        """Has user_state compare two answers that differ."""
+        ticket = TicketIssuer(KeyRing(self._keys / "tickets"), "api-proxy")
+        with UserStateClient(self._running.ready["grpc"], ticket=ticket) as user_state, suppress(JsonMismatch):
+            user_state.compare_jsons(
+                request_id="request", kind=ComparedKind.READ, old={"a": 1}, new={"a": 2}, old_status=200, new_status=200
+            )
 
     def _report(self, order_id: str, *, offer_id: str | None, toll: bool) -> None:
         with self._client("processing") as processing:

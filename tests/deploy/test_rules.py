@@ -24,7 +24,14 @@ from .queries import SYNTHETIC, TARGET_LABELS, Query, read, templates
 
 ROOT = Path(__file__).parents[2]
 PROMETHEUS = resources.folder("deploy") / "prometheus"
-DASHBOARD = json.loads((resources.folder("deploy") / "grafana" / "toll_roads.json").read_text())
+DASHBOARDS = {
+    file.stem: json.loads(file.read_text()) for file in sorted((resources.folder("deploy") / "grafana").iterdir())
+}
+# What each is about, from the top to the bottom.
+ROWS = {
+    "personalstate": ["Now", "Riders' requests", "Back ends", "Comparison"],
+    "toll_roads": ["Now", "Handlers", "Task toll_roads_order_save", "Retention", "Database pool", "Processes"],
+}
 RUNBOOK = (ROOT / "docs" / "monitoring.md").read_text()
 CASES = yaml.safe_load((Path(__file__).parent / "rules.test.yaml").read_text())
 CONFIGURATION = yaml.safe_load((PROMETHEUS / "prometheus.yaml").read_text())
@@ -43,8 +50,10 @@ RECORDS = [rule for rule in rules() if "record" in rule]
 ALERTS = [rule for rule in rules() if "alert" in rule]
 
 
-def panels() -> list[dict[str, Any]]:
-    return [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+def panels(*names: str) -> list[dict[str, Any]]:
+    """Returns the panels of some dashboards, or of all."""
+    everything = [panel for name in names or DASHBOARDS for panel in DASHBOARDS[name]["panels"]]
+    return [panel for panel in everything if panel["type"] != "row"]
 
 
 def name_of(thing: Rule) -> str:
@@ -81,15 +90,16 @@ def queries(known: Known) -> Iterator[tuple[str, Query]]:
     for panel in panels():
         for target in panel["targets"]:
             yield panel["title"], read(placed(target["expr"]), known)
-    for annotation in DASHBOARD["annotations"]["list"]:
-        yield annotation["name"], read(annotation["expr"], known)
-    for variable in DASHBOARD["templating"]["list"]:
-        if variable["type"] == "query":
-            asked = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["definition"])
-            assert asked is not None
-            query = read(asked[1], known)
-            assert asked[2] in (query.labels or ())
-            yield variable["name"], query
+    for dashboard in DASHBOARDS.values():
+        for annotation in dashboard["annotations"]["list"]:
+            yield annotation["name"], read(annotation["expr"], known)
+        for variable in dashboard["templating"]["list"]:
+            if variable["type"] == "query":
+                asked = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["definition"])
+                assert asked is not None
+                query = read(asked[1], known)
+                assert asked[2] in (query.labels or ())
+                yield variable["name"], query
 
 
 # --- what is read is there
@@ -126,7 +136,7 @@ def test_every_value_in_a_condition_can_occur(
         "alertstate": {"firing"},
         "severity": {"page", "ticket"},
     }
-    variables = {variable["name"] for variable in DASHBOARD["templating"]["list"]}
+    variables = {variable["name"] for one in DASHBOARDS.values() for variable in one["templating"]["list"]}
     checked = set()
     for place, query in queries(known):
         for matcher in query.matchers:
@@ -253,22 +263,32 @@ def underlying(query: Query) -> set[str]:
     return {re.sub(r"_(bucket|count|sum)$", "", name) for name in found}
 
 
-def test_the_dashboard_is_whole() -> None:
-    everything = DASHBOARD["panels"]
-    assert DASHBOARD["schemaVersion"] >= 41
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_a_dashboard_is_whole(name: str) -> None:
+    dashboard = DASHBOARDS[name]
+    everything = dashboard["panels"]
+    assert dashboard["schemaVersion"] >= 41
     assert len({panel["id"] for panel in everything}) == len(everything)
-    for panel in panels():
+    variables = {variable["name"] for variable in dashboard["templating"]["list"]} | {"__rate_interval"}
+    assert set(re.findall(r"\$(\w+)", json.dumps([panel["targets"] for panel in panels(name)]))) <= variables
+    for panel in panels(name):
         assert panel["description"], panel["title"]
         assert panel["datasource"] == {"type": "prometheus", "uid": "${datasource}"}
         references = [target["refId"] for target in panel["targets"]]
         assert len(set(references)) == len(references)
     rows = [panel["title"] for panel in everything if panel["type"] == "row"]
-    assert rows == ["Now", "Handlers", "Task toll_roads_order_save", "Retention", "Database pool", "Processes"]
+    assert rows == ROWS[name]
 
 
-def test_no_panel_covers_another() -> None:
+def test_no_two_dashboards_have_the_same_name() -> None:
+    assert len({one["uid"] for one in DASHBOARDS.values()}) == len({one["title"] for one in DASHBOARDS.values()})
+    assert len({one["uid"] for one in DASHBOARDS.values()}) == len(DASHBOARDS)
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_no_panel_covers_another(name: str) -> None:
     taken: dict[tuple[int, int], str] = {}
-    for panel in DASHBOARD["panels"]:
+    for panel in DASHBOARDS[name]["panels"]:
         place = panel["gridPos"]
         assert place["x"] + place["w"] <= 24
         columns = range(place["x"], place["x"] + place["w"])

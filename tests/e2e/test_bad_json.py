@@ -46,7 +46,35 @@ OWN_LIST = Endpoint("/4.0/eulas/v1/list", None, _UNKNOWN, "eulas")
 OWN_SAVE = Endpoint("/4.0/eulas/v1/save", None, {"eulas": [_ANSWER]}, "eulas")
 CARD = Endpoint("/3.0/taxiontheway", None, {"order_id": "order"}, "api-proxy")
 PROMOS = Endpoint("/promos-on-the-way", "api-proxy", {"order_id": "order"}, "inapp-communications")
-PATHS = (CARD, PROMOS, OFFER, RETRIEVE, SWITCH, ROUTESTATS, ZONE_INFO, LIST, SAVE, CHECK, OWN_LIST, OWN_SAVE)
+STATE = Endpoint("/v1/personalstate/get", "api-proxy", {"yandex_uid": "400"}, "user-state")
+UPDATE = Endpoint("/v1/personalstate/update", "api-proxy", {"yandex_uid": "400", "revision_id": "0"}, "user-state")
+_ANSWERS = {"old": {"a": 1}, "new": {"a": 1}, "old_status": 200, "new_status": 200}
+COMPARE = Endpoint(
+    "/internal/compare_jsons", "api-proxy", {"request_id": "r", "kind": "read", **_ANSWERS}, "user-state"
+)
+_DEEP: dict[str, Any] = {"a": 1}
+for _ in range(25):
+    _DEEP = {"a": _DEEP}
+BAD_UPDATES: list[tuple[dict[str, Any], tuple[str, str]]] = [
+    ({"selected_category": LONG}, ("selected_category", "string.max_len")),
+    ({"selected_category": NUL}, ("selected_category", "string.pattern")),
+    ({"tariffs": [{"category": "a"}] * 2}, ("tariffs", "personal_state.unique_category")),
+    ({"tariffs": [{}]}, ("tariffs[0].category", "string.id")),
+    ({"tariffs": [{"category": "a"}] * 101}, ("tariffs", "repeated.max_items")),
+    *(
+        ({"tariffs": [{"category": "a", "requirements": bad}]}, ("tariffs[0].requirements", f"personal_state.{rule}"))
+        for bad, rule in (({NUL: 1}, "no_nul"), ({"a": [NUL]}, "no_nul"), (_DEEP, "depth"))
+    ),
+]
+BAD_COMPARISONS: list[tuple[dict[str, Any], tuple[str, str]]] = [
+    ({"kind": "Read"}, ("kind", "string.in")),
+    ({"old_status": 99}, ("old_status", "int32.gte_lte")),
+    ({"new_status": 600}, ("new_status", "int32.gte_lte")),
+]
+PATHS = (
+    *(CARD, PROMOS, OFFER, RETRIEVE, SWITCH, ROUTESTATS, ZONE_INFO, LIST, SAVE, CHECK, OWN_LIST, OWN_SAVE),
+    *(STATE, UPDATE, COMPARE),
+)
 
 
 @dataclass(frozen=True)
@@ -129,6 +157,25 @@ CASES = [
     ),
     *(Case(SWITCH, SWITCH.body | {"created": value}, reason=None) for value in NO_TIMES),
     *(Case(SWITCH, SWITCH.body | {"has_toll_road": value}, reason=None) for value in NO_FLAGS),
+    *(case for at in (STATE, UPDATE) for case in bad_ids(at, "yandex_uid")),
+    *bad_ids(UPDATE, "revision_id"),
+    *bad_ids(COMPARE, "request_id"),
+    *(Case(UPDATE, UPDATE.body | changes, violation=violation) for changes, violation in BAD_UPDATES),
+    *(
+        Case(UPDATE, UPDATE.body | {"tariffs": value}, reason=None)
+        for value in (7, ["a"], [{"category": "a", "requirements": []}], [{"category": 7}])
+    ),
+    *(Case(COMPARE, COMPARE.body | changes, violation=violation) for changes, violation in BAD_COMPARISONS),
+    *(
+        Case(COMPARE, {key: value for key, value in COMPARE.body.items() if key != name}, violation=violation)
+        for name, violation in {
+            "kind": ("kind", "string.in"),
+            "old": ("old", "required"),
+            "new": ("new", "required"),
+            "old_status": ("old_status", "int32.gte_lte"),
+        }.items()
+    ),
+    *(Case(COMPARE, COMPARE.body | {"new_status": value}, reason=None) for value in ("many", 2**31, 200.5, [200])),
     *(Case(at, body, reason=None) for at in PATHS for body in ("{", "[]", '"text"', "\x00", "{} {}")),
     *(Case(at, at.body | {"padding": "x" * 300_000}, status=413, reason=None) for at in PATHS),
 ]
@@ -169,7 +216,7 @@ async def everything_stored(world: World) -> int:
     """Returns the number of rows in all tables of all services."""
     tables = await world.suite.rows(
         "SELECT quote_ident(schemaname) || '.' || quote_ident(tablename) FROM pg_tables"
-        " WHERE schemaname IN ('toll_roads', 'order_core', 'eulas')"
+        " WHERE schemaname IN ('toll_roads', 'order_core', 'eulas', 'user_state', 'protocol')"
         " AND tablename !~ 'yoyo|procrastinate_(version|workers)'"
     )
     counts = [await world.suite.rows(f"SELECT count(*) FROM {table[0]}") for table in tables]

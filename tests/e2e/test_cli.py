@@ -44,6 +44,10 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "eulas",
         "eulas import",
         "eulas purge",
+        "personalstate",
+        "personalstate copy",
+        "shadow",
+        "shadow report",
     ],
 )
 def test_every_command_has_help(command: str) -> None:
@@ -64,6 +68,16 @@ def test_every_command_has_help(command: str) -> None:
         (["ticket", "--src", "routestats", "--dst", "toll-roads", "--ttl", "61m"], "an hour at most"),
         (["ticket", "--src", "routestats", "--dst", "toll-roads", "--ttl", "soon"], "--ttl takes a number"),
         (["token", "--uid", "a\nb"], "cannot be"),
+        (["personalstate", "copy", "--from", "protocol", "--to", "protocol"], "must be two back ends"),
+        (
+            ["personalstate", "copy", "--from", "protocol", "--to", "user-state", "--follow", "--dry-run"],
+            "do not go together",
+        ),
+        (
+            ["personalstate", "copy", "--from", "protocol", "--to", "user-state", "--address", "protocol=127.0.0.1:1"],
+            "give --address user-state=HOST:PORT",
+        ),
+        (["shadow", "report", "--since", "soon"], "--since takes minutes, hours or days"),
         (
             ["gateway", "config", "--address", "toll-roads=127.0.0.1:1"],
             "no address of api-proxy, eulas, family, inapp-communications, order-core, order-state, passenger",

@@ -27,6 +27,8 @@ from ridehail.routesharing.v1 import route_sharing_api_pb2 as route_sharing
 from ridehail.routesharing.v1 import route_sharing_pb2
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
 from ridehail.tollroads.v1 import toll_roads_api_pb2_grpc
+from ridehail.userstate.v1 import user_state_api_pb2 as user_state
+from ridehail.userstate.v1 import user_state_pb2
 from ridehail_clients import (
     AlreadyInFamily,
     AsyncFamilyClient,
@@ -35,7 +37,7 @@ from ridehail_clients import (
     FamilyMember,
     JsonObject,
 )
-from ridehail_clients.json_values import to_struct
+from ridehail_clients.json_values import to_struct, to_value
 from ridehail_servers.chassis.tickets import TicketIssuer
 from tests.support.error_catalogue import catalogue
 from tests.support.order_core_between import down, order_core_between
@@ -271,6 +273,29 @@ async def sharing_key_not_found(world: World) -> tuple[Seen, Seen]:
     )
 
 
+async def update_refused(world: World, revision_id: str, **requirements: str) -> tuple[Seen, Seen]:
+    request = user_state.UpdatePersonalStateRequest(
+        yandex_uid="400",
+        revision_id=revision_id,
+        tariffs=[user_state_pb2.TariffSettings(category="econom", requirements=to_struct(requirements))],
+    )
+    path = "/ridehail.userstate.v1.UserStateService/UpdatePersonalState"
+    return await world.both(path, "/v1/personalstate/update", request, world.ticket("api-proxy", "user-state"))
+
+
+async def answers_differ(world: World) -> tuple[Seen, Seen]:
+    request = user_state.CompareJsonsRequest(
+        request_id="request",
+        kind="read",
+        old=to_value({"a": 1}),
+        new=to_value({"a": 2}),
+        old_status=200,
+        new_status=200,
+    )
+    path = "/ridehail.userstate.v1.UserStateService/CompareJsons"
+    return await world.both(path, "/internal/compare_jsons", request, world.ticket("api-proxy", "user-state"))
+
+
 SCENARIOS: dict[str, Callable[[World], Awaitable[tuple[Seen, Seen | None]]]] = {
     "INVALID_REQUEST": lambda world: world.retrieve(world.ticket(), order_id="a\nb"),
     "TICKET_MISSING": lambda world: world.retrieve({}),
@@ -310,6 +335,9 @@ SCENARIOS: dict[str, Callable[[World], Awaitable[tuple[Seen, Seen | None]]]] = {
     "NOT_IN_FAMILY": lambda world: share_refused(world, yandex_uid="400"),
     "SHARING_KEY_CONFLICT": lambda world: share_refused(world, order_id="another"),
     "SHARING_KEY_NOT_FOUND": sharing_key_not_found,
+    "REVISION_CONFLICT": lambda world: update_refused(world, "7"),
+    "JSON_MISMATCH": answers_differ,
+    "PERSONAL_STATE_TOO_LARGE": lambda world: update_refused(world, "0", long="x" * 65_536),
     "OVERLOADED": overloaded,
     "DEADLINE_EXCEEDED": deadline_exceeded,
     "NEIGHBOUR_UNAVAILABLE": neighbour_unavailable,

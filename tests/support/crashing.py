@@ -81,8 +81,8 @@ class MortalDatabase(Database):
     countdown: Countdown
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
-        async with super().transaction() as connection:
+    async def transaction(self, *, undone: bool = False) -> AsyncIterator[Connection]:
+        async with super().transaction(undone=undone) as connection:
             yield connection
         self.countdown.step()
 

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from ridehail_clients import EulaState
 
 from .taxi_on_the_way_config import CardPatience, KeptFor
+from .personal_state_config import PersonalStateConfig
 
 # In the file it is a word, not yet a value of the enumeration.
 Status = Annotated[EulaState, Field(strict=False)]
@@ -96,6 +97,7 @@ class ApiProxyConfig(BaseModel):
         launch: How launch learns of riders' orders.
         taxi_on_the_way: How long the card of a ride waits for each service.
         inapp_totw_stories_cache_control: Set of banners -> for how long they are kept; `default`: any other set's.
+        personalstate: How the back ends of personal states are asked; in small letters.
     """
 
     # No defaults: a file that is read while it is being written must not pass for one that says nothing.
@@ -108,6 +110,7 @@ class ApiProxyConfig(BaseModel):
     launch: LaunchConfig = Field(alias="launch")
     taxi_on_the_way: CardPatience
     inapp_totw_stories_cache_control: Annotated[dict[Name, KeptFor], AfterValidator(_with_default)]
+    personalstate: PersonalStateConfig = Field(alias="personalstate")
 
     @property
     def patience(self) -> Patience:

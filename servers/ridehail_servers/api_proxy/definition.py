@@ -15,8 +15,10 @@ from .launch.launches import Launches
 from .launch.order_services import OrderServices
 from .launch.orders_state import OrdersStates
 from .launch.polling_rules import PollingRules
+from .personal_state_assembly import personal_states
+from .personal_state_metrics import NEW, OLD
 from .route_stats import RouteStats
-from .service import LaunchServicer, RoutestatsServicer, ZoneInfoServicer
+from .service import LaunchServicer, PersonalStateServicer, RoutestatsServicer, ZoneInfoServicer
 from .taxi_on_the_way_parts import built_taxi_on_the_way
 from .taxi_on_the_way_service import TaxiOnTheWayServicer
 from .zone_info import ZoneInfo
@@ -53,13 +55,17 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
         ),
         fallback=takes_part("launch_orders_state_fallback"),
     )
-    async with built_taxi_on_the_way(context, config) as taxi_on_the_way:
+    async with (
+        built_taxi_on_the_way(context, config) as taxi_on_the_way,
+        personal_states(context, lambda: config().personalstate) as states,
+    ):
         yield RunningService(
             servicers=(
                 RoutestatsServicer(RouteStats(config, plugin_eulas=takes_part("plugin_eulas"), statuses=eulas)),
                 ZoneInfoServicer(ZoneInfo(config, agreements=eulas)),
                 LaunchServicer(Launches(config, orders_states=orders_states, agreements=eulas)),
                 TaxiOnTheWayServicer(taxi_on_the_way),
+                PersonalStateServicer(states),
             )
         )
 
@@ -67,13 +73,14 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
 DEFINITION = ServiceDefinition(
     name="api-proxy",
     configs={_CONFIG: ApiProxyConfig, _POLLING_RULES: PollingRules},
-    neighbours=("eulas", "order-core", "order-state", "toll-roads", "route-sharing", "inapp-communications"),
+    neighbours=("eulas", "order-core", "order-state", "toll-roads", "route-sharing", "inapp-communications", OLD, NEW),
     needs_cache=True,
     contracts=(
         Contract(_SERVICES["RoutestatsService"], api_proxy_api_pb2_grpc.add_RoutestatsServiceServicer_to_server),
         Contract(_SERVICES["ZoneInfoService"], api_proxy_api_pb2_grpc.add_ZoneInfoServiceServicer_to_server),
         Contract(_SERVICES["LaunchService"], api_proxy_api_pb2_grpc.add_LaunchServiceServicer_to_server),
         Contract(_SERVICES["TaxiOnTheWayService"], api_proxy_api_pb2_grpc.add_TaxiOnTheWayServiceServicer_to_server),
+        Contract(_SERVICES["PersonalStateService"], api_proxy_api_pb2_grpc.add_PersonalStateServiceServicer_to_server),
     ),
     build=build,
     demo=load_demo,

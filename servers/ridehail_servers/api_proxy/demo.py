@@ -40,4 +40,5 @@ async def load_demo(demo: Demo) -> Sequence[Example]:
             uid=PASSENGER,
             family_role="user",
         ),
+        demo.passenger_curl("what the rider has set for rides", "/3.0/personalstate", "{}", uid=PASSENGER),
     )

@@ -15,6 +15,8 @@ from .json_form import json_form
 from .launch.answer import launch_response
 from .launch.known_orders import read_known_orders
 from .launch.launches import Launches
+from .personal_state_form import question_from, response_of
+from .personal_states import PersonalStates
 from .route_stats import RouteStats
 from .zone_info import ZoneInfo
 
@@ -85,3 +87,20 @@ class LaunchServicer(api_grpc.LaunchServiceServicer):
             known_orders=known.orders,
         )
         return launch_response(launch, others=known.others)
+
+
+class PersonalStateServicer(api_grpc.PersonalStateServiceServicer):
+    """See ridehail/apiproxy/v1/api_proxy_api.proto."""
+
+    def __init__(self, states: PersonalStates) -> None:
+        """Takes the domain.
+
+        Args:
+            states: Answers riders' personal states.
+        """
+        self._states = states
+
+    async def PersonalState(self, request: api.PersonalStateRequest, context: Context) -> api.PersonalStateResponse:
+        """See the contract."""
+        question = question_from(request, yandex_uid=current_passenger().yandex_uid)
+        return response_of(await self._states.answer(question))

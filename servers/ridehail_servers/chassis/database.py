@@ -162,14 +162,17 @@ class Database:
             raise DatabaseUnavailable from error
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
+    async def transaction(self, *, undone: bool = False) -> AsyncIterator[Connection]:
         """Lends a connection inside a transaction: committed at the end of the block, rolled back on an error.
+
+        Args:
+            undone: Whether it is rolled back in any case.
 
         Raises:
             DatabaseUnavailable: See `connection`. Raised at the commit, it leaves open whether the commit took place.
             Overloaded: See `connection`.
         """
-        async with self.connection() as connection, connection.transaction():
+        async with self.connection() as connection, connection.transaction(force_rollback=undone):
             yield connection
 
     async def read(self, query: Callable[[Connection], Awaitable[Result]]) -> Result:

@@ -17,11 +17,13 @@ _LINE_EVERY_S = 5.0
 class JobProgress:
     """Shows the steps of a job."""
 
-    def __init__(self, totals: Mapping[str, int], *, in_bytes: bool = False, console: Console | None = None) -> None:
+    def __init__(
+        self, totals: Mapping[str, int | None], *, in_bytes: bool = False, console: Console | None = None
+    ) -> None:
         """Prepares a bar for each step.
 
         Args:
-            totals: What each step has to do, in rows or bytes.
+            totals: What each step has to do, in rows or bytes; None: nobody knows beforehand.
             in_bytes: Whether that is in bytes.
             console: Where to show; None: standard error.
         """

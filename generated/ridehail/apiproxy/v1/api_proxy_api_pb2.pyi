@@ -17,6 +17,7 @@ from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf.internal import containers as _containers
 from ridehail.orderstate.v1 import order_state_pb2 as _order_state_pb2
 from ridehail.routesharing.v1 import route_sharing_pb2 as _route_sharing_pb2
+from ridehail.userstate.v1 import user_state_pb2 as _user_state_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -447,3 +448,74 @@ class TollRoad(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TollRoad: _TypeAlias = TollRoad  # noqa: Y015
+
+@_typing.final
+class PersonalStateRequest(_message.Message):
+    """Request of PersonalState."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVISION_ID_FIELD_NUMBER: _builtins.int
+    SELECTED_CATEGORY_FIELD_NUMBER: _builtins.int
+    TARIFFS_FIELD_NUMBER: _builtins.int
+    revision_id: _builtins.str
+    """The revision that the app saw. Absent: the state is only read."""
+    selected_category: _builtins.str
+    """The tariff to choose; empty: none is chosen any more. Absent: it stays."""
+    @_builtins.property
+    def tariffs(self) -> _containers.RepeatedCompositeFieldContainer[_user_state_pb2.TariffSettings]:
+        """The settings of these tariffs are replaced, at most 100, each category once. Others stay."""
+
+    def __init__(
+        self,
+        *,
+        revision_id: _builtins.str | None = ...,
+        selected_category: _builtins.str | None = ...,
+        tariffs: _abc.Iterable[_user_state_pb2.TariffSettings] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_revision_id", b"_revision_id", "_selected_category", b"_selected_category", "revision_id", b"revision_id", "selected_category", b"selected_category"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_revision_id", b"_revision_id", "_selected_category", b"_selected_category", "revision_id", b"revision_id", "selected_category", b"selected_category", "tariffs", b"tariffs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__revision_id: _TypeAlias = _typing.Literal["revision_id"]  # noqa: Y015
+    _WhichOneofArgType__revision_id: _TypeAlias = _typing.Literal["_revision_id", b"_revision_id"]  # noqa: Y015
+    _WhichOneofReturnType__selected_category: _TypeAlias = _typing.Literal["selected_category"]  # noqa: Y015
+    _WhichOneofArgType__selected_category: _TypeAlias = _typing.Literal["_selected_category", b"_selected_category"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__revision_id) -> _WhichOneofReturnType__revision_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__selected_category) -> _WhichOneofReturnType__selected_category | None: ...
+
+Global___PersonalStateRequest: _TypeAlias = PersonalStateRequest  # noqa: Y015
+
+@_typing.final
+class PersonalStateResponse(_message.Message):
+    """Answer of PersonalState."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVISION_ID_FIELD_NUMBER: _builtins.int
+    SELECTED_CATEGORY_FIELD_NUMBER: _builtins.int
+    TARIFFS_FIELD_NUMBER: _builtins.int
+    revision_id: _builtins.str
+    """The state's revision, to be sent with the next change."""
+    selected_category: _builtins.str
+    """The chosen tariff. Empty: none."""
+    @_builtins.property
+    def tariffs(self) -> _containers.RepeatedCompositeFieldContainer[_user_state_pb2.TariffSettings]:
+        """What is set for tariffs, each category once, in no order that means anything."""
+
+    def __init__(
+        self,
+        *,
+        revision_id: _builtins.str = ...,
+        selected_category: _builtins.str = ...,
+        tariffs: _abc.Iterable[_user_state_pb2.TariffSettings] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["revision_id", b"revision_id", "selected_category", b"selected_category", "tariffs", b"tariffs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PersonalStateResponse: _TypeAlias = PersonalStateResponse  # noqa: Y015

@@ -348,3 +348,90 @@ class TaxiOnTheWayService:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class PersonalStateServiceStub:
+    """What a rider has set for rides.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.PersonalState = channel.unary_unary(
+                '/ridehail.apiproxy.v1.PersonalStateService/PersonalState',
+                request_serializer=ridehail_dot_apiproxy_dot_v1_dot_api__proxy__api__pb2.PersonalStateRequest.SerializeToString,
+                response_deserializer=ridehail_dot_apiproxy_dot_v1_dot_api__proxy__api__pb2.PersonalStateResponse.FromString,
+                _registered_method=True)
+
+
+class PersonalStateServiceServicer:
+    """What a rider has set for rides.
+    """
+
+    def PersonalState(self, request, context):
+        """Reads the rider's personal state; or, given a revision, changes it. See docs/personalstate-rollout.md for which of the
+        two back ends answers.
+
+        A read is safe to repeat. A write is not: a repeat of one that went through answers ABORTED.
+
+        Errors:
+        - ABORTED `REVISION_CONFLICT` (HTTP 409): the state is of another revision; metadata `current_revision_id` has it.
+        - FAILED_PRECONDITION `PERSONAL_STATE_TOO_LARGE`: the state would become larger than 64 KiB of JSON, or have settings
+        for more than 200 tariffs.
+        - INVALID_ARGUMENT `INVALID_REQUEST`, field `tariffs`: a category twice; field `revision_id`: settings without a
+        revision.
+        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: no back end that may answer does. What became of a write is not known.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_PersonalStateServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'PersonalState': grpc.unary_unary_rpc_method_handler(
+                    servicer.PersonalState,
+                    request_deserializer=ridehail_dot_apiproxy_dot_v1_dot_api__proxy__api__pb2.PersonalStateRequest.FromString,
+                    response_serializer=ridehail_dot_apiproxy_dot_v1_dot_api__proxy__api__pb2.PersonalStateResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'ridehail.apiproxy.v1.PersonalStateService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('ridehail.apiproxy.v1.PersonalStateService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class PersonalStateService:
+    """What a rider has set for rides.
+    """
+
+    @staticmethod
+    def PersonalState(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ridehail.apiproxy.v1.PersonalStateService/PersonalState',
+            ridehail_dot_apiproxy_dot_v1_dot_api__proxy__api__pb2.PersonalStateRequest.SerializeToString,
+            ridehail_dot_apiproxy_dot_v1_dot_api__proxy__api__pb2.PersonalStateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

@@ -228,3 +228,70 @@ class TaxiOnTheWayServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
 def add_TaxiOnTheWayServiceServicer_to_server(servicer: TaxiOnTheWayServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class PersonalStateServiceStub:
+    """What a rider has set for rides."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> PersonalStateServiceAsyncStub: ...
+    PersonalState: _grpc.UnaryUnaryMultiCallable[_api_proxy_api_pb2.PersonalStateRequest, _api_proxy_api_pb2.PersonalStateResponse]
+    """Reads the rider's personal state; or, given a revision, changes it. See docs/personalstate-rollout.md for which of the
+    two back ends answers.
+
+    A read is safe to repeat. A write is not: a repeat of one that went through answers ABORTED.
+
+    Errors:
+    - ABORTED `REVISION_CONFLICT` (HTTP 409): the state is of another revision; metadata `current_revision_id` has it.
+    - FAILED_PRECONDITION `PERSONAL_STATE_TOO_LARGE`: the state would become larger than 64 KiB of JSON, or have settings
+      for more than 200 tariffs.
+    - INVALID_ARGUMENT `INVALID_REQUEST`, field `tariffs`: a category twice; field `revision_id`: settings without a
+      revision.
+    - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: no back end that may answer does. What became of a write is not known.
+    """
+
+@_typing.type_check_only
+class PersonalStateServiceAsyncStub(PersonalStateServiceStub):
+    """What a rider has set for rides."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    PersonalState: _aio.UnaryUnaryMultiCallable[_api_proxy_api_pb2.PersonalStateRequest, _api_proxy_api_pb2.PersonalStateResponse]  # type: ignore[assignment]
+    """Reads the rider's personal state; or, given a revision, changes it. See docs/personalstate-rollout.md for which of the
+    two back ends answers.
+
+    A read is safe to repeat. A write is not: a repeat of one that went through answers ABORTED.
+
+    Errors:
+    - ABORTED `REVISION_CONFLICT` (HTTP 409): the state is of another revision; metadata `current_revision_id` has it.
+    - FAILED_PRECONDITION `PERSONAL_STATE_TOO_LARGE`: the state would become larger than 64 KiB of JSON, or have settings
+      for more than 200 tariffs.
+    - INVALID_ARGUMENT `INVALID_REQUEST`, field `tariffs`: a category twice; field `revision_id`: settings without a
+      revision.
+    - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: no back end that may answer does. What became of a write is not known.
+    """
+
+class PersonalStateServiceServicer(metaclass=_abc_1.ABCMeta):
+    """What a rider has set for rides."""
+
+    @_abc_1.abstractmethod
+    def PersonalState(
+        self,
+        request: _api_proxy_api_pb2.PersonalStateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_api_proxy_api_pb2.PersonalStateResponse, _abc.Awaitable[_api_proxy_api_pb2.PersonalStateResponse]]:
+        """Reads the rider's personal state; or, given a revision, changes it. See docs/personalstate-rollout.md for which of the
+        two back ends answers.
+
+        A read is safe to repeat. A write is not: a repeat of one that went through answers ABORTED.
+
+        Errors:
+        - ABORTED `REVISION_CONFLICT` (HTTP 409): the state is of another revision; metadata `current_revision_id` has it.
+        - FAILED_PRECONDITION `PERSONAL_STATE_TOO_LARGE`: the state would become larger than 64 KiB of JSON, or have settings
+          for more than 200 tariffs.
+        - INVALID_ARGUMENT `INVALID_REQUEST`, field `tariffs`: a category twice; field `revision_id`: settings without a
+          revision.
+        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: no back end that may answer does. What became of a write is not known.
+        """
+
+def add_PersonalStateServiceServicer_to_server(servicer: PersonalStateServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

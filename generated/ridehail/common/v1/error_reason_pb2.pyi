@@ -206,6 +206,23 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "FAMILY_ADMIN_NOT_REMOVABLE", "domain": "ridehail", "metadata": {}}
     """
+    ERROR_REASON_REVISION_CONFLICT: _ErrorReason.ValueType  # 34
+    """ABORTED. The personal state is of another revision than the update expected. Read it again and decide again.
+
+        {"reason": "REVISION_CONFLICT", "domain": "ridehail", "metadata": {"current_revision_id": "7"}}
+    """
+    ERROR_REASON_JSON_MISMATCH: _ErrorReason.ValueType  # 35
+    """ABORTED. Two back ends answered the same request differently. `paths` are JSON pointers, in JSON.
+
+        {"reason": "JSON_MISMATCH", "domain": "ridehail",
+         "metadata": {"paths": "[\\"/tariffs/0/requirements/nosmoking\\"]", "statuses": "same", "truncated": "false"}}
+    """
+    ERROR_REASON_PERSONAL_STATE_TOO_LARGE: _ErrorReason.ValueType  # 36
+    """FAILED_PRECONDITION. The personal state would become too large.
+
+        {"reason": "PERSONAL_STATE_TOO_LARGE", "domain": "ridehail",
+         "metadata": {"max_bytes": "65536", "max_tariffs": "200"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. Each comment gives the code (and the HTTP status, where it is not the code's usual one), then a
@@ -389,5 +406,22 @@ ERROR_REASON_FAMILY_ADMIN_NOT_REMOVABLE: ErrorReason.ValueType  # 33
 """FAILED_PRECONDITION. The family's admin cannot be removed from it.
 
     {"reason": "FAMILY_ADMIN_NOT_REMOVABLE", "domain": "ridehail", "metadata": {}}
+"""
+ERROR_REASON_REVISION_CONFLICT: ErrorReason.ValueType  # 34
+"""ABORTED. The personal state is of another revision than the update expected. Read it again and decide again.
+
+    {"reason": "REVISION_CONFLICT", "domain": "ridehail", "metadata": {"current_revision_id": "7"}}
+"""
+ERROR_REASON_JSON_MISMATCH: ErrorReason.ValueType  # 35
+"""ABORTED. Two back ends answered the same request differently. `paths` are JSON pointers, in JSON.
+
+    {"reason": "JSON_MISMATCH", "domain": "ridehail",
+     "metadata": {"paths": "[\\"/tariffs/0/requirements/nosmoking\\"]", "statuses": "same", "truncated": "false"}}
+"""
+ERROR_REASON_PERSONAL_STATE_TOO_LARGE: ErrorReason.ValueType  # 36
+"""FAILED_PRECONDITION. The personal state would become too large.
+
+    {"reason": "PERSONAL_STATE_TOO_LARGE", "domain": "ridehail",
+     "metadata": {"max_bytes": "65536", "max_tariffs": "200"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -1,0 +1,67 @@
+"""How the part of api_proxy that is about personal states is put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from ridehail_clients import AsyncProtocolClient, AsyncUserStateClient, RetryPolicy
+from ridehail_servers.chassis.service_definition import ServiceContext
+
+from .comparison_queue import ComparisonQueue
+from .personal_state_back_ends import RemoteBackEnd
+from .personal_state_comparisons import compare, drop
+from .personal_state_config import PersonalStateConfig
+from .personal_state_metrics import COMPARISONS_WAITING, NEW, OLD, count_request, show_at_zero
+from .personal_states import Comparison, Experiments, PersonalStates
+
+_READS, _WRITES = "userstate-personalstate-enabled", "userstate-personalstate-write-enabled"
+# What waits to be compared when the process ends may take this long; the rest is dropped.
+_DRAIN_S = 2.0
+# One attempt: a second one would cost the rider time, and a back end that is judged by its answers traffic.
+_ONCE = RetryPolicy(attempts=1)
+# A read of the old back end may take all of the time there is in one attempt, as the configuration says.
+_LONGEST_ATTEMPT_S = 2.5
+
+
+@asynccontextmanager
+async def personal_states(
+    context: ServiceContext, config: Callable[[], PersonalStateConfig]
+) -> AsyncIterator[PersonalStates]:
+    """Makes the domain, and deals with what waits to be compared at the end of the block.
+
+    Args:
+        context: What the chassis gives.
+        config: Returns the present configuration.
+    """
+    show_at_zero()
+    old_client = AsyncProtocolClient(context.channels[OLD], ticket=context.tickets, attempt_timeout=_LONGEST_ATTEMPT_S)
+    new_client = AsyncUserStateClient(
+        context.channels[NEW], ticket=context.tickets, retry=_ONCE, attempt_timeout=_LONGEST_ATTEMPT_S
+    )
+
+    async def work(comparison: Comparison) -> None:
+        await compare(comparison, new_client)
+
+    queue = ComparisonQueue(
+        work,
+        dropped=drop,
+        capacity=lambda: config().compare_queue,
+        workers=lambda: config().compare_workers,
+        report_waiting=COMPARISONS_WAITING.set,
+    )
+
+    def is_on(experiment: str) -> Callable[[str], bool]:
+        return lambda uid: context.experiments.enabled(experiment, passenger=uid)
+
+    try:
+        yield PersonalStates(
+            config,
+            experiments=Experiments(reads=is_on(_READS), writes=is_on(_WRITES)),
+            old=RemoteBackEnd(OLD, old_client, context.channels[OLD]),
+            new=RemoteBackEnd(NEW, new_client, context.channels[NEW]),
+            compare=queue.offer,
+            report=count_request,
+        )
+    finally:
+        await queue.close(within=_DRAIN_S)

@@ -1,0 +1,88 @@
+"""What a rider asks about the personal state."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ridehail_clients import ComparedKind, TariffSettings
+from ridehail_clients.json_values import JsonValue
+from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a rider changes.
+
+    Attributes:
+        revision_id: The revision that the app saw.
+        selected_category: The tariff to choose; empty: none; None: as before.
+        tariffs: Settings that replace those of the same tariffs.
+    """
+
+    revision_id: str
+    selected_category: str | None
+    tariffs: Sequence[TariffSettings]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A rider's request.
+
+    Attributes:
+        yandex_uid: The rider.
+        change: What is changed; None: the state is only read.
+    """
+
+    yandex_uid: str
+    change: Change | None
+
+    @property
+    def kind(self) -> ComparedKind:
+        """Whether it is a read or a write."""
+        return ComparedKind.READ if self.change is None else ComparedKind.WRITE
+
+
+def question_of(
+    yandex_uid: str,
+    *,
+    revision_id: str | None,
+    selected_category: str | None,
+    tariffs: Sequence[TariffSettings],
+) -> Question:
+    """Returns what a rider asks.
+
+    Args:
+        yandex_uid: The rider.
+        revision_id: None: the state is only read.
+        selected_category: See `Change`.
+        tariffs: See `Change`.
+
+    Raises:
+        InvalidRequest: There are settings without a revision, or there is a number that JSON has no form for.
+    """
+    if revision_id is None:
+        if selected_category is None and not tariffs:
+            return Question(yandex_uid, None)
+        raise InvalidRequest(
+            [FieldViolation("revision_id", "must be given together with settings", "personal_state.revision_id")]
+        )
+    endless = [index for index, one in enumerate(tariffs) if not _is_finite(one.requirements)]
+    if endless:
+        raise InvalidRequest(
+            [
+                FieldViolation(
+                    f"tariffs[{index}].requirements", "must hold finite numbers only", "personal_state.finite"
+                )
+                for index in endless
+            ]
+        )
+    return Question(yandex_uid, Change(revision_id, selected_category, tariffs))
+
+
+def _is_finite(value: JsonValue) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return all(_is_finite(one) for one in inner)

@@ -1,0 +1,16 @@
+"""Writes that are done for their answer only, and undone in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ridehail_clients.call_metadata import MOCK_WRITE_KEY
+
+
+def is_mock_write(metadata: Iterable[tuple[str, str | bytes]] | None) -> bool:
+    """Tells whether a caller asks for a write that leaves nothing behind.
+
+    Args:
+        metadata: Of the call, as gRPC gives it.
+    """
+    return any(key == MOCK_WRITE_KEY and value for key, value in metadata or ())

@@ -1,0 +1,1 @@
+"""What the back ends of personal states have to agree on, as their contract says; how they keep states is their own."""

@@ -1,0 +1,27 @@
+"""What both back ends refuse."""
+
+from ridehail_servers.chassis.errors import Code, DomainError
+
+
+class RevisionConflict(DomainError):
+    """The state is of another revision than the update expected."""
+
+    def __init__(self, current_revision: int) -> None:
+        super().__init__(
+            Code.ABORTED,
+            "REVISION_CONFLICT",
+            f"the state is of revision {current_revision}",
+            {"current_revision_id": str(current_revision)},
+        )
+
+
+class PersonalStateTooLarge(DomainError):
+    """The state would become too large."""
+
+    def __init__(self, *, max_bytes: int, max_tariffs: int) -> None:
+        super().__init__(
+            Code.FAILED_PRECONDITION,
+            "PERSONAL_STATE_TOO_LARGE",
+            f"a state has at most {max_bytes} bytes of JSON and settings for at most {max_tariffs} tariffs",
+            {"max_bytes": str(max_bytes), "max_tariffs": str(max_tariffs)},
+        )

@@ -1,0 +1,39 @@
+"""JSON as text: how Postgres gives it, and how its size is told."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from ridehail_clients.json_values import JsonValue
+
+LARGEST_WHOLE: Final = 2**53
+"""Up to here, either way, whole numbers stay whole: beyond it doubles, as protobuf has them, miss some."""
+
+
+def encode(value: JsonValue) -> str:
+    """Returns a value as compact JSON.
+
+    Args:
+        value: Its numbers are finite.
+    """
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def decode(text: str) -> JsonValue:
+    """Reads JSON that Postgres gives.
+
+    Args:
+        text: Of a column of type jsonb.
+    """
+    value: JsonValue = _DECODER.decode(text)
+    return value
+
+
+def _whole_or_double(digits: str) -> int | float:
+    # Postgres writes 1e+300 as 301 digits. What was stored as a double is read as one.
+    number = int(digits)
+    return number if abs(number) <= LARGEST_WHOLE else float(number)
+
+
+_DECODER: Final = json.JSONDecoder(parse_int=_whole_or_double)

@@ -1,0 +1,1 @@
+"""protocol: the old back end of personal states, which keeps one document a user."""

@@ -1,0 +1,36 @@
+"""How protocol is put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ridehail.protocol.v1 import protocol_api_pb2, protocol_api_pb2_grpc
+from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
+
+from .demo import load_demo
+from .service import ProtocolServicer
+from .store import DocumentStore
+from .users import Users
+
+
+@asynccontextmanager
+async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
+    """Makes the service for one process."""
+    assert context.storage is not None
+    users = Users(context.storage.database, DocumentStore(), context.clock)
+    yield RunningService(servicers=(ProtocolServicer(users),))
+
+
+DEFINITION = ServiceDefinition(
+    name="protocol",
+    schema="protocol",
+    contracts=(
+        Contract(
+            protocol_api_pb2.DESCRIPTOR.services_by_name["ProtocolService"],
+            protocol_api_pb2_grpc.add_ProtocolServiceServicer_to_server,
+        ),
+    ),
+    build=build,
+    demo=load_demo,
+)

@@ -1,0 +1,97 @@
+"""The SQL of protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import cast
+
+from ridehail_clients.json_values import JsonValue
+from ridehail_servers.chassis.database import Connection
+from ridehail_servers.personal_states.json_text import decode, encode
+
+from .document import Document
+
+
+class DocumentStore:
+    """One method per statement. Every method runs on the caller's connection, in its transaction if there is one."""
+
+    async def find(self, connection: Connection, yandex_uid: str) -> Document | None:
+        """Returns a user's document; None when there is none."""
+        cursor = await connection.execute(
+            "SELECT document::text FROM protocol.users WHERE yandex_uid = %s", (yandex_uid,)
+        )
+        row = await cursor.fetchone()
+        return None if row is None else _document(row[0])
+
+    async def insert(self, connection: Connection, yandex_uid: str, document: Document, now: datetime) -> bool:
+        """Stores a user's first document; returns whether there was none."""
+        cursor = await connection.execute(
+            """
+            INSERT INTO protocol.users (yandex_uid, document, updated_at) VALUES (%s, %s::jsonb, %s)
+            ON CONFLICT (yandex_uid) DO NOTHING
+            """,
+            (yandex_uid, _text(document), now),
+        )
+        return cursor.rowcount == 1
+
+    async def replace(
+        self, connection: Connection, yandex_uid: str, expected_revision: int, document: Document, now: datetime
+    ) -> bool:
+        """Replaces a document that is of the expected revision; returns whether it is."""
+        cursor = await connection.execute(
+            """
+            UPDATE protocol.users SET document = %s::jsonb, updated_at = %s
+            WHERE yandex_uid = %s AND (document ->> 'revision')::bigint = %s
+            """,
+            (_text(document), now, yandex_uid, expected_revision),
+        )
+        return cursor.rowcount == 1
+
+    async def list_all(self, connection: Connection, after_yandex_uid: str, limit: int) -> list[tuple[str, Document]]:
+        """Returns users and documents by user, from the first user after the given one."""
+        cursor = await connection.execute(
+            "SELECT yandex_uid, document::text FROM protocol.users WHERE yandex_uid > %s ORDER BY yandex_uid LIMIT %s",
+            (after_yandex_uid, limit),
+        )
+        return [(uid, _document(text)) for uid, text in await cursor.fetchall()]
+
+    async def list_changed(
+        self, connection: Connection, after_yandex_uid: str, limit: int, changed_since: datetime
+    ) -> list[tuple[str, Document]]:
+        """Returns those of the list that changed at some moment or later, chosen by the index on that."""
+        cursor = await connection.execute(
+            """
+            WITH changed AS MATERIALIZED (
+                SELECT yandex_uid, document FROM protocol.users WHERE updated_at >= %s
+            )
+            SELECT yandex_uid, document::text FROM changed WHERE yandex_uid > %s ORDER BY yandex_uid LIMIT %s
+            """,
+            (changed_since, after_yandex_uid, limit),
+        )
+        return [(uid, _document(text)) for uid, text in await cursor.fetchall()]
+
+    async def import_newer(self, connection: Connection, documents: Mapping[str, Document], now: datetime) -> int:
+        """Stores those of the documents, by user, whose revision is higher than that of what is there.
+
+        All callers lock rows in the same order, so none waits for another in a circle. Returns how many were stored.
+        """
+        ordered = sorted(documents)
+        cursor = await connection.execute(
+            """
+            INSERT INTO protocol.users AS stored (yandex_uid, document, updated_at)
+            SELECT yandex_uid, document, %s FROM unnest(%s::text[], %s::jsonb[]) AS given (yandex_uid, document)
+            ON CONFLICT (yandex_uid) DO UPDATE SET document = excluded.document, updated_at = excluded.updated_at
+            WHERE (stored.document ->> 'revision')::bigint < (excluded.document ->> 'revision')::bigint
+            """,
+            (now, ordered, [_text(documents[uid]) for uid in ordered]),
+        )
+        return cursor.rowcount
+
+
+def _text(document: Document) -> str:
+    return encode(cast("JsonValue", document))
+
+
+def _document(text: str) -> Document:
+    return cast("Document", decode(text))

@@ -1,0 +1,54 @@
+"""How user_state is put together."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ridehail.userstate.v1 import user_state_api_pb2, user_state_api_pb2_grpc
+from ridehail_servers.chassis.config import LiveConfig
+from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
+
+from .comparison_store import ComparisonStore
+from .comparisons import Comparisons
+from .config import UserStateConfig
+from .demo import load_demo
+from .personal_states import PersonalStates
+from .service import UserStateServicer
+from .store import StateStore
+
+_CONFIG = "user_state.yaml"
+_HASH_KEY_BYTES = 32
+
+
+@asynccontextmanager
+async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
+    """Makes the service for one process."""
+    assert context.storage is not None
+    config: LiveConfig[UserStateConfig] = context.configs[_CONFIG]
+    database = context.storage.database
+    comparisons = Comparisons(
+        database,
+        ComparisonStore(),
+        config=lambda: config.value,
+        clock=context.clock,
+        hash_key=secrets.token_bytes(_HASH_KEY_BYTES),
+    )
+    states = PersonalStates(database, StateStore(), context.clock)
+    yield RunningService(servicers=(UserStateServicer(states, comparisons),))
+
+
+DEFINITION = ServiceDefinition(
+    name="user-state",
+    schema="user_state",
+    configs={_CONFIG: UserStateConfig},
+    contracts=(
+        Contract(
+            user_state_api_pb2.DESCRIPTOR.services_by_name["UserStateService"],
+            user_state_api_pb2_grpc.add_UserStateServiceServicer_to_server,
+        ),
+    ),
+    build=build,
+    demo=load_demo,
+)

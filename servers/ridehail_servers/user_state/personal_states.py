@@ -1,0 +1,113 @@
+"""Users' personal states, read, changed and copied."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import datetime
+
+from ridehail_clients import call_context
+from ridehail_clients.coalescing import Coalescer
+from ridehail_servers.chassis.clock import Clock
+from ridehail_servers.chassis.database import Connection, Database
+from ridehail_servers.chassis.errors import DatabaseUnavailable
+from ridehail_servers.personal_states.state import EMPTY, Change, PersonalState, StateCopy, checked
+
+from .store import StateStore
+
+# No caller's deadline bounds a shared lookup. Waiting for one lookup and for one's own takes less than the second that
+# the contract gives, so callers learn that the database does not answer rather than that their time is up.
+_SHARED_LOOKUP_S = 0.4
+
+
+class PersonalStates:
+    """Reads and changes states; concurrent reads share their queries.
+
+    Nothing is cached: a lookup is answered by a query that began after it, so it sees all that was stored before.
+    """
+
+    def __init__(self, database: Database, store: StateStore, clock: Clock) -> None:
+        """Takes what it needs.
+
+        Args:
+            database: Of user_state.
+            store: Its SQL.
+            clock: Tells the time.
+        """
+        self._database = database
+        self._store = store
+        self._clock = clock
+        self._lookups: Coalescer[str, PersonalState] = Coalescer(self._load)
+
+    async def of_user(self, yandex_uid: str) -> PersonalState:
+        """Returns a user's state.
+
+        Args:
+            yandex_uid: The user.
+        """
+        return await self._lookups.get(yandex_uid) or EMPTY
+
+    async def update(self, yandex_uid: str, change: Change, *, undone: bool) -> PersonalState:
+        """Changes a user's state, if it is of the revision that the change expects.
+
+        Args:
+            yandex_uid: The user.
+            change: What to change.
+            undone: Whether all is undone in the end, so that only the answer is as if it had been done.
+
+        Returns:
+            The state after it.
+
+        Raises:
+            RevisionConflict: It is of another revision.
+            PersonalStateTooLarge: It would become too large.
+        """
+        async with self._database.transaction(undone=undone) as connection:
+            changed = await self._apply(connection, yandex_uid, change)
+            current = await self._store.revision_of(connection, yandex_uid) if changed is None else 0
+            return checked(changed, current)
+
+    async def listed(self, after_yandex_uid: str, limit: int, changed_since: datetime | None) -> list[StateCopy]:
+        """Returns states by user.
+
+        Args:
+            after_yandex_uid: From the first user after this one.
+            limit: How many at most.
+            changed_since: Only states that changed at this moment or later; None: all.
+        """
+        if changed_since is None:
+            return await self._database.read(
+                lambda connection: self._store.list_all(connection, after_yandex_uid, limit)
+            )
+        return await self._database.read(
+            lambda connection: self._store.list_changed(connection, after_yandex_uid, limit, changed_since)
+        )
+
+    async def import_newer(self, copies: Sequence[StateCopy]) -> int:
+        """Stores those of the copies whose revision is higher than that of what is there, all or none.
+
+        Args:
+            copies: Each user once.
+
+        Returns:
+            How many were stored.
+        """
+        async with self._database.connection() as connection:
+            return await self._store.import_newer(connection, copies, self._clock())
+
+    async def _apply(self, connection: Connection, yandex_uid: str, change: Change) -> PersonalState | None:
+        expected, now = change.expected_revision(), self._clock()
+        if expected is None:
+            return None
+        if expected == 0:
+            return await self._store.insert(connection, yandex_uid, change, now)
+        return await self._store.update(connection, yandex_uid, expected, change, now)
+
+    async def _load(self, yandex_uids: Sequence[str]) -> dict[str, PersonalState]:
+        try:
+            with call_context.call_context(deadline=time.monotonic() + _SHARED_LOOKUP_S):
+                async with asyncio.timeout(_SHARED_LOOKUP_S):
+                    return await self._database.read(lambda connection: self._store.states_of(connection, yandex_uids))
+        except TimeoutError:
+            raise DatabaseUnavailable from None

@@ -1,0 +1,116 @@
+"""How a difference is told without any value of the answers.
+
+Names of members are part of the application's vocabulary, as a rule; one that does not look like it could be a value
+itself, so a placeholder takes its place. Hashes are keyed: they tell equal values from different ones, nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from ridehail_clients.json_values import JsonValue
+
+from .json_comparison import ABSENT, Difference, MaybeValue, Path, canonical
+
+PLACEHOLDER: Final = "<name>"
+# A name that begins with a digit could be an account or a phone.
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+_HASH_BYTES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class RedactedDifference:
+    """A place where two answers differ.
+
+    Attributes:
+        path: A JSON pointer (RFC 6901) with placeholders for names that are not plain.
+        old_type: What the old answer has there: object, array, string, number, boolean, null or absent.
+        new_type: What the new answer has there.
+        old_hash: Of the value; empty when absent.
+        new_hash: Of the value; empty when absent.
+    """
+
+    path: str
+    old_type: str
+    new_type: str
+    old_hash: str
+    new_hash: str
+
+
+def redacted(difference: Difference, key: bytes) -> RedactedDifference:
+    """Returns a difference without its values.
+
+    Args:
+        difference: With them.
+        key: Random, of this process: who does not know it cannot try values until a hash fits.
+    """
+    return RedactedDifference(
+        path=pointer(tuple(token if isinstance(token, int) else plain(token) for token in difference.path)),
+        old_type=type_name(difference.old),
+        new_type=type_name(difference.new),
+        old_hash=_hash(difference.old, key),
+        new_hash=_hash(difference.new, key),
+    )
+
+
+def plain(name: str) -> str:
+    """Returns a member's name, or a placeholder for one that could be a value.
+
+    Args:
+        name: Of the member.
+    """
+    return name if _PLAIN_NAME.fullmatch(name) else PLACEHOLDER
+
+
+def pointer(path: Path) -> str:
+    """Returns a path as a JSON pointer (RFC 6901).
+
+    Args:
+        path: Names and indices.
+    """
+    return "".join(f"/{token}" if isinstance(token, int) else f"/{_escaped(token)}" for token in path)
+
+
+def pattern(path: Path) -> str:
+    """Returns a path that does not tell elements of an array apart, with placeholders for names that are not plain.
+
+    Args:
+        path: Names and indices.
+    """
+    return "".join("/*" if isinstance(token, int) else f"/{plain(token)}" for token in path)
+
+
+def type_name(value: MaybeValue) -> str:
+    """Returns what kind of value it is, in the words of JSON.
+
+    Args:
+        value: The value.
+    """
+    if value is ABSENT:
+        return "absent"
+    if value is None:
+        return "null"
+    return _TYPE_NAMES[type(value)]
+
+
+_TYPE_NAMES: Final = {
+    bool: "boolean",
+    int: "number",
+    float: "number",
+    str: "string",
+    list: "array",
+    dict: "object",
+}
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _hash(value: JsonValue | MaybeValue, key: bytes) -> str:
+    if value is ABSENT:
+        return ""
+    return hashlib.blake2b(canonical(value).encode(), key=key, digest_size=_HASH_BYTES).hexdigest()

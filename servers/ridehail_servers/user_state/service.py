@@ -1,0 +1,72 @@
+"""The gRPC service of user_state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+
+from ridehail.userstate.v1 import user_state_api_pb2 as api
+from ridehail.userstate.v1 import user_state_api_pb2_grpc as api_grpc
+from ridehail_clients.json_values import from_value
+from ridehail_servers.chassis.mock_write import is_mock_write
+from ridehail_servers.chassis.timestamps import from_timestamp
+from ridehail_servers.personal_states.messages import change_from, copies_from, copy_messages, state_fields
+
+from .comparisons import Comparisons
+from .json_comparison import Answer, Kind
+from .personal_states import PersonalStates
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class UserStateServicer(api_grpc.UserStateServiceServicer):
+    """See ridehail/userstate/v1/user_state_api.proto."""
+
+    def __init__(self, states: PersonalStates, comparisons: Comparisons) -> None:
+        """Takes the domain.
+
+        Args:
+            states: Reads and changes.
+            comparisons: Compares.
+        """
+        self._states = states
+        self._comparisons = comparisons
+
+    async def GetPersonalState(
+        self, request: api.GetPersonalStateRequest, context: Context
+    ) -> api.GetPersonalStateResponse:
+        """See the contract."""
+        state = await self._states.of_user(request.yandex_uid)
+        return api.GetPersonalStateResponse(**state_fields(state))
+
+    async def UpdatePersonalState(
+        self, request: api.UpdatePersonalStateRequest, context: Context
+    ) -> api.UpdatePersonalStateResponse:
+        """See the contract."""
+        undone = is_mock_write(context.invocation_metadata())
+        state = await self._states.update(request.yandex_uid, change_from(request), undone=undone)
+        return api.UpdatePersonalStateResponse(**state_fields(state))
+
+    async def ListPersonalStates(
+        self, request: api.ListPersonalStatesRequest, context: Context
+    ) -> api.ListPersonalStatesResponse:
+        """See the contract."""
+        since = from_timestamp(request.changed_since) if request.HasField("changed_since") else None
+        copies = await self._states.listed(request.after_yandex_uid, request.page_size, since)
+        return api.ListPersonalStatesResponse(states=copy_messages(copies))
+
+    async def ImportPersonalStates(
+        self, request: api.ImportPersonalStatesRequest, context: Context
+    ) -> api.ImportPersonalStatesResponse:
+        """See the contract."""
+        return api.ImportPersonalStatesResponse(stored=await self._states.import_newer(copies_from(request)))
+
+    async def CompareJsons(self, request: api.CompareJsonsRequest, context: Context) -> api.CompareJsonsResponse:
+        """See the contract."""
+        await self._comparisons.compare(request.request_id, Kind(request.kind), lambda: _answers(request))
+        return api.CompareJsonsResponse()
+
+
+def _answers(request: api.CompareJsonsRequest) -> tuple[Answer, Answer]:
+    return Answer(request.old_status, from_value(request.old)), Answer(request.new_status, from_value(request.new))

@@ -1,0 +1,152 @@
+"""The SQL of personal states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import cast
+
+from ridehail_clients.json_values import JsonObject
+from ridehail_servers.chassis.database import Connection
+from ridehail_servers.personal_states.json_text import decode, encode
+from ridehail_servers.personal_states.state import Change, PersonalState, StateCopy
+
+_FIRST_REVISION = 1
+
+
+class StateStore:
+    """One method per statement. Every method runs on the caller's connection, in its transaction if there is one."""
+
+    async def states_of(self, connection: Connection, yandex_uids: Sequence[str]) -> dict[str, PersonalState]:
+        """Returns the states of those of the users who have set something."""
+        cursor = await connection.execute(
+            """
+            SELECT yandex_uid, revision, selected_category, tariffs::text
+            FROM user_state.personal_states
+            WHERE yandex_uid = ANY(%s)
+            """,
+            (list(yandex_uids),),
+        )
+        return {uid: _state(*columns) for uid, *columns in await cursor.fetchall()}
+
+    async def revision_of(self, connection: Connection, yandex_uid: str) -> int:
+        """Returns the revision of a user's state; 0 for a user who has set nothing."""
+        cursor = await connection.execute(
+            "SELECT revision FROM user_state.personal_states WHERE yandex_uid = %s", (yandex_uid,)
+        )
+        row = await cursor.fetchone()
+        return 0 if row is None else int(row[0])
+
+    async def insert(
+        self, connection: Connection, yandex_uid: str, change: Change, now: datetime
+    ) -> PersonalState | None:
+        """Stores the state of a user who has set nothing before; None: the user has, by now."""
+        cursor = await connection.execute(
+            """
+            INSERT INTO user_state.personal_states (yandex_uid, revision, selected_category, tariffs, updated_at)
+            VALUES (%s, %s, coalesce(%s::text, ''), %s::jsonb, %s)
+            ON CONFLICT (yandex_uid) DO NOTHING
+            RETURNING revision, selected_category, tariffs::text
+            """,
+            (yandex_uid, _FIRST_REVISION, change.selected_category, _as_text(change.tariffs), now),
+        )
+        row = await cursor.fetchone()
+        return None if row is None else _state(*row)
+
+    async def update(
+        self, connection: Connection, yandex_uid: str, expected_revision: int, change: Change, now: datetime
+    ) -> PersonalState | None:
+        """Changes a state that is of the expected revision; None: it is of another one."""
+        cursor = await connection.execute(
+            """
+            UPDATE user_state.personal_states
+            SET revision = revision + 1,
+                selected_category = coalesce(%s::text, selected_category),
+                tariffs = tariffs || %s::jsonb,
+                updated_at = %s
+            WHERE yandex_uid = %s AND revision = %s
+            RETURNING revision, selected_category, tariffs::text
+            """,
+            (change.selected_category, _as_text(change.tariffs), now, yandex_uid, expected_revision),
+        )
+        row = await cursor.fetchone()
+        return None if row is None else _state(*row)
+
+    async def list_all(self, connection: Connection, after_yandex_uid: str, limit: int) -> list[StateCopy]:
+        """Returns states by user, from the first user after the given one."""
+        cursor = await connection.execute(
+            """
+            SELECT yandex_uid, revision, selected_category, tariffs::text
+            FROM user_state.personal_states
+            WHERE yandex_uid > %s
+            ORDER BY yandex_uid
+            LIMIT %s
+            """,
+            (after_yandex_uid, limit),
+        )
+        return [StateCopy(uid, _state(*columns)) for uid, *columns in await cursor.fetchall()]
+
+    async def list_changed(
+        self, connection: Connection, after_yandex_uid: str, limit: int, changed_since: datetime
+    ) -> list[StateCopy]:
+        """Returns those states of the list that changed at some moment or later.
+
+        They are chosen first, so that the index on the time of change is used: by user, all states would be walked
+        through for the few that have changed.
+        """
+        cursor = await connection.execute(
+            """
+            WITH changed AS MATERIALIZED (
+                SELECT yandex_uid, revision, selected_category, tariffs
+                FROM user_state.personal_states
+                WHERE updated_at >= %s
+            )
+            SELECT yandex_uid, revision, selected_category, tariffs::text
+            FROM changed
+            WHERE yandex_uid > %s
+            ORDER BY yandex_uid
+            LIMIT %s
+            """,
+            (changed_since, after_yandex_uid, limit),
+        )
+        return [StateCopy(uid, _state(*columns)) for uid, *columns in await cursor.fetchall()]
+
+    async def import_newer(self, connection: Connection, copies: Sequence[StateCopy], now: datetime) -> int:
+        """Stores those of the copies whose revision is higher than that of what is there; returns how many.
+
+        All callers lock rows in the same order, so none waits for another in a circle.
+        """
+        ordered = sorted((copy for copy in copies if copy.state.revision), key=lambda copy: copy.yandex_uid)
+        cursor = await connection.execute(
+            """
+            INSERT INTO user_state.personal_states AS stored
+                (yandex_uid, revision, selected_category, tariffs, updated_at)
+            SELECT yandex_uid, revision, selected_category, tariffs, %s
+            FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::jsonb[])
+                AS given (yandex_uid, revision, selected_category, tariffs)
+            ON CONFLICT (yandex_uid) DO UPDATE SET
+                revision = excluded.revision,
+                selected_category = excluded.selected_category,
+                tariffs = excluded.tariffs,
+                updated_at = excluded.updated_at
+            WHERE stored.revision < excluded.revision
+            """,
+            (
+                now,
+                [copy.yandex_uid for copy in ordered],
+                [copy.state.revision for copy in ordered],
+                [copy.state.selected_category for copy in ordered],
+                [_as_text(copy.state.tariffs) for copy in ordered],
+            ),
+        )
+        return cursor.rowcount
+
+
+def _as_text(tariffs: Mapping[str, JsonObject]) -> str:
+    return encode(dict(tariffs))
+
+
+def _state(revision: int, selected_category: str, tariffs: str) -> PersonalState:
+    # Postgres gives the members of an object in an order of its own.
+    by_category = cast("dict[str, JsonObject]", decode(tariffs))
+    return PersonalState(revision, selected_category, dict(sorted(by_category.items())))

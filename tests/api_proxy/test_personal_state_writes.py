@@ -1,0 +1,189 @@
+"""A write is made once: it falls back only if it certainly was not made."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
+from ridehail_clients import NeighbourUnavailable, RevisionConflict
+from ridehail_servers.runtime.ports import free_port
+from tests.api_proxy.personal_state_world import (
+    WRITE,
+    Got,
+    StateWorld,
+    configure,
+    set_experiments,
+    state_world,
+)
+from tests.support import up
+from tests.support.recording_between import Fault, hanging, lost_answer, served_and_hanging, unavailable
+from tests.support.suite_in_process import until
+
+
+def is_unknown(got: Got) -> bool:
+    return isinstance(got.error, NeighbourUnavailable) and got.error.metadata == {"neighbour": "user-state"}
+
+
+@pytest.fixture
+async def world(database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[StateWorld]:
+    set_experiments(config_dir)
+    configure(config_dir, mode="new", new_timeout_ms=1000)
+    async with state_world(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir) as world:
+        await world.give("in-1")
+        yield world
+
+
+@pytest.mark.parametrize(
+    ("fault", "is_made"),
+    [(lost_answer, True), (served_and_hanging, True), (unavailable, False), (hanging, False)],
+    ids=["answer lost", "served, then silence", "not served", "silence"],
+)
+async def test_a_write_of_unknown_outcome_is_not_made_again(world: StateWorld, fault: Fault, is_made: bool) -> None:
+    world.new.faults[WRITE] = fault
+    assert is_unknown(await world.write("in-1"))
+    assert await world.revisions("in-1") == ("1", "2" if is_made else "1")
+    assert [one.to for one in world.log if one.method == WRITE] == ["new"]
+    world.new.faults.clear()
+    # The rider reads again, and goes on from what is there.
+    state = await world.read("in-1")
+    assert state.state is not None
+    assert (await world.write("in-1", str(state.state["revision_id"]))).by == "new"
+
+
+async def test_a_rider_whose_reads_stay_does_not_write_to_the_new_back_end(
+    database_url: str, keys_dir: Path, config_dir: Path
+) -> None:
+    set_experiments(config_dir, reads={"if": [False, "on", "off"]})
+    configure(config_dir, mode="new", new_timeout_ms=1000)
+    async with state_world(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir) as world:
+        await world.give("in-1")
+        assert (await world.write("in-1")).by == "old"
+        assert await world.revisions("in-1") == ("2", "1")
+        assert [one.to for one in world.log if one.method == WRITE] == ["new", "old"]
+
+
+# --- the real thing, killed
+
+
+@dataclass
+class Writer:
+    """A rider who makes one write after the other, each with a tariff of its own, so that the states tell all of them.
+
+    Attributes:
+        made: The tariffs of writes that were answered with a state.
+        open: Those of writes whose outcome is unknown.
+    """
+
+    world: StateWorld
+    uid: str
+    made: list[str] = field(default_factory=list)
+    open: list[str] = field(default_factory=list)
+    revision: str = "0"
+    _tariffs: int = 0
+
+    async def write(self) -> None:
+        """Makes a write. After one that was not made, or perhaps, the next goes on from what is there."""
+        self._tariffs += 1
+        tariff = f"{self.uid}-{self._tariffs}"
+        request = api.PersonalStateRequest(revision_id=self.revision)
+        request.tariffs.add(category=tariff)
+        got = await self.world.send(self.uid, request)
+        if got.state is not None:
+            self.made.append(tariff)
+            self.revision = str(got.state["revision_id"])
+        elif isinstance(got.error, RevisionConflict):
+            self.revision = got.error.metadata["current_revision_id"]
+        else:
+            assert is_unknown(got), got.error
+            self.open.append(tariff)
+            state = (await self.world.read(self.uid)).state
+            assert state is not None
+            self.revision = str(state["revision_id"])
+
+
+@asynccontextmanager
+async def user_state_process(
+    address: str, database_url: str, keys_dir: Path, config_dir: Path, output: Path
+) -> AsyncIterator[up.RunningCommand]:
+    """Serves user_state in a process of its own; it is killed at the end at the latest."""
+    words = [
+        *("serve", "user-state", "--grpc-port", address.rpartition(":")[2], "--metrics-port", "0"),
+        *("--database-url", database_url, "--keys-dir", str(keys_dir), "--config-dir", str(config_dir)),
+    ]
+    running = await asyncio.to_thread(up.start, words, output)
+    try:
+        yield running
+    finally:
+        kill(running)
+
+
+def kill(command: up.RunningCommand) -> None:
+    """Kills a command and all that it has started with signal 9."""
+    if command.process.poll() is None:
+        for pid in [*(one.pid for one in command.descendants()), command.process.pid]:
+            os.kill(pid, signal.SIGKILL)
+        command.process.wait()
+
+
+@pytest.mark.timeout(120)
+async def test_no_write_is_made_twice_or_lost_when_the_new_back_end_is_killed(
+    database_url: str, keys_dir: Path, config_dir: Path, tmp_path: Path
+) -> None:
+    set_experiments(config_dir)
+    configure(config_dir, mode="new", new_timeout_ms=2000)
+    address = f"127.0.0.1:{free_port('127.0.0.1', 0)}"
+    async with (
+        user_state_process(address, database_url, keys_dir, config_dir, tmp_path / "out") as running,
+        state_world(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir, new_at=address) as world,
+    ):
+        writers = [Writer(world, f"in-{number}") for number in range(4)]
+        await until(lambda: world.is_answered_by("in-probe", "new"))
+        for writer in writers:
+            await writer.write()
+            assert len(writer.made) == 1
+        # Writes that have reached the database, and wait there: whoever is killed now has not answered.
+        async with await psycopg.AsyncConnection.connect(database_url) as locking:
+            await locking.execute("LOCK TABLE user_state.personal_states IN SHARE MODE")
+            held = [asyncio.create_task(writer.write()) for writer in writers]
+            await until(lambda: all_wait(world, len(writers)))
+            kill(running)
+            await asyncio.gather(*held)
+        assert all(len(writer.open) == 1 for writer in writers)
+        # Nobody is there to be called any more, and the old back end stands in.
+        for writer in writers:
+            for _ in range(3):
+                await writer.write()
+            old, new = await tariffs(world, writer.uid)
+            assert not old & new
+            assert set(writer.made) <= old | new <= {*writer.made, *writer.open}
+            assert len(old) == 3
+            assert len(writer.open) == 1
+
+
+async def all_wait(world: StateWorld, number: int) -> bool:
+    rows = await world.suite.rows(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'user-state'"
+        " AND datname = current_database()"
+    )
+    return rows == [(number,)]
+
+
+async def tariffs(world: StateWorld, uid: str) -> tuple[set[str], set[str]]:
+    """Returns the tariffs that the two back ends keep of a rider."""
+    old, new = [
+        {str(name) for (name,) in await world.suite.rows(query, uid)}
+        for query in (
+            "SELECT jsonb_array_elements(document->'tariffs')->>'category' FROM protocol.users WHERE yandex_uid = %s",
+            "SELECT jsonb_object_keys(tariffs) FROM user_state.personal_states WHERE yandex_uid = %s",
+        )
+    ]
+    return old, new

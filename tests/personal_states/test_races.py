@@ -1,0 +1,100 @@
+"""Updates of one user at once: of those with the same revision exactly one succeeds, and nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from ridehail_clients import RevisionConflict
+from tests.personal_states.back_ends import STATE_TABLES, BackEnd, by_category
+from tests.personal_states.racer import UID, WRITERS
+
+PROCESSES, WINS = 3, 12
+AT_ONCE = 12
+
+
+async def test_of_processes_that_change_the_same_revision_exactly_one_succeeds(back_end: BackEnd) -> None:
+    command = [sys.executable, "-m", "tests.personal_states.racer", back_end.name, back_end.suite.database_url]
+    racers = [
+        await asyncio.create_subprocess_exec(
+            *command,
+            f"racer-{number}",
+            str(WINS),
+            cwd=Path(__file__).parents[2],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for number in range(PROCESSES)
+    ]
+    lines: list[list[str]] = []
+    try:
+        for racer, (printed, errors) in zip(
+            racers, await asyncio.gather(*(racer.communicate() for racer in racers)), strict=True
+        ):
+            assert (racer.returncode, errors.decode()) == (0, "")
+            lines += [line.split() for line in printed.decode().splitlines()]
+    finally:
+        for racer in racers:
+            if racer.returncode is None:
+                racer.kill()
+    won = sorted(int(line[1]) for line in lines if line[0] == "won")
+    assert won == list(range(1, PROCESSES * WRITERS * WINS + 1))
+    lost = [(int(line[1]), int(line[2])) for line in lines if line[0] == "lost"]
+    assert len(lost) > PROCESSES  # or it was no race
+    assert all(expected < current <= won[-1] for expected, current in lost)
+    state = await back_end.get(UID)
+    assert state.revision_id == str(won[-1])
+    assert by_category(state.tariffs) == {
+        f"racer-{number}-{writer}": {"wins": WINS} for number in range(PROCESSES) for writer in range(WRITERS)
+    }
+
+
+@pytest.mark.parametrize("revision", ["0", "1"])
+async def test_of_calls_with_the_same_revision_at_once_exactly_one_succeeds(back_end: BackEnd, revision: str) -> None:
+    if revision == "1":
+        await back_end.update("0")
+    async with back_end.client() as client:
+        outcomes = await asyncio.gather(
+            *(
+                client.update_personal_state(
+                    yandex_uid="400", revision_id=revision, selected_category=f"caller-{number}", timeout=20
+                )
+                for number in range(AT_ONCE)
+            ),
+            return_exceptions=True,
+        )
+    after = str(int(revision) + 1)
+    (winner,) = [one for one in outcomes if not isinstance(one, BaseException)]
+    assert winner == await back_end.get()
+    assert winner.revision_id == after
+    losers = [one for one in outcomes if isinstance(one, RevisionConflict)]
+    assert [dict(one.metadata) for one in losers] == [{"current_revision_id": after}] * (AT_ONCE - 1)
+
+
+@pytest.mark.parametrize("ending", ["commit", "rollback"])
+async def test_an_update_waits_for_another_transaction_and_goes_by_how_that_ends(
+    back_end: BackEnd, ending: str
+) -> None:
+    await back_end.update("0", "first")
+    table = STATE_TABLES[back_end.name]
+    raise_revision = {
+        "user-state": "revision = revision + 1",
+        "protocol": "document = document || jsonb_build_object('revision', '2')",
+    }[back_end.name]
+    async with await psycopg.AsyncConnection.connect(back_end.suite.database_url) as other:
+        await other.execute(f"UPDATE {table} SET {raise_revision}".encode())
+        update = asyncio.create_task(back_end.update("1", "second"))
+        while not await back_end.suite.rows("SELECT 1 FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.01)
+        await (other.commit() if ending == "commit" else other.rollback())
+    if ending == "rollback":
+        assert (await update).revision_id == "2"
+    else:
+        with pytest.raises(RevisionConflict) as raised:
+            await update
+        assert dict(raised.value.metadata) == {"current_revision_id": "2"}

@@ -1,0 +1,243 @@
+"""What CompareJsons answers, counts and keeps, and that no value of a user's is in any of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.protobuf.struct_pb2 import Value
+from prometheus_client import REGISTRY, generate_latest
+
+from ridehail.userstate.v1 import user_state_api_pb2 as api
+from ridehail_clients import ComparedKind
+from ridehail_clients.json_values import to_value
+from ridehail_servers.user_state.metrics import OTHER, PathLabels
+from tests.support.config_edits import edit
+from tests.support.log_capture import LogCapture
+from tests.support.suite_in_process import until
+from tests.user_state.comparing import Comparing
+
+READ, WRITE = ComparedKind.READ, ComparedKind.WRITE
+CANARIES = ["canary-text", "4155550123", "91.7315", "canary name", "canary@example.com", "79161234567"]
+
+
+def metric(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(f"ridehail_user_state_{name}_total", labels) or 0
+
+
+async def test_equal_answers_are_counted_and_nothing_else_is_kept(comparing: Comparing) -> None:
+    before = metric("comparisons", kind="read", verdict="equal")
+    assert await comparing.compare({"tariffs": [1, 2.0]}, {"tariffs": [2, 1]}) == {}
+    assert await comparing.compare(None, None, kind=WRITE) == {}
+    assert await comparing.counts() == {("read", "equal"): 1, ("write", "equal"): 1}
+    assert await comparing.mismatches() == []
+    assert metric("comparisons", kind="read", verdict="equal") == before + 1
+
+
+async def test_a_mismatch_tells_where_and_is_kept_with_types_and_hashes(comparing: Comparing) -> None:
+    old = {"tariffs": [{"category": "a", "requirements": {"x": [1, "s"], "y": None}}], "selected_category": "a"}
+    new = {"tariffs": [{"category": "a", "requirements": {"x": [2, "s"]}}], "selected_category": "b"}
+    at = "/tariffs/*/requirements/x/*"
+    before = metric("mismatches", kind="write", path=at)
+
+    told = await comparing.compare(old, new, kind=WRITE, request_id="first")
+
+    paths = ["/selected_category", "/tariffs/0/requirements/x/0", "/tariffs/0/requirements/y"]
+    assert json.loads(told.pop("paths")) == paths
+    assert told == {"statuses": "same", "truncated": "false"}
+    ((request_id, kind, statuses, differences),) = await comparing.mismatches(
+        "request_id, kind::text, ARRAY[old_status, new_status], differences"
+    )
+    assert (request_id, kind, statuses) == ("first", "write", [200, 200])
+    assert isinstance(differences, list)
+    assert [one["path"] for one in differences] == paths
+    assert [(one["old_type"], one["new_type"]) for one in differences] == [
+        ("string", "string"),
+        ("number", "number"),
+        ("null", "absent"),
+    ]
+    assert [len(one["old_hash"]) for one in differences] == [16, 16, 16]
+    assert differences[2]["new_hash"] == ""
+    assert metric("mismatches", kind="write", path=at) == before + 1
+
+
+async def test_equal_values_have_equal_hashes_and_others_have_not(comparing: Comparing) -> None:
+    await comparing.compare({"a": 1, "b": {"x": [1]}, "c": "1"}, {"a": True, "b": 1.0, "c": {"x": [1.0]}})
+    ((differences,),) = await comparing.mismatches("differences")
+    assert isinstance(differences, list)
+    one, true, nested, again, text, nested_again = [
+        found[side] for found in differences for side in ("old_hash", "new_hash")
+    ]
+    assert one == again
+    assert nested == nested_again
+    assert len({one, true, nested, text}) == 4
+
+
+async def test_answers_that_differ_in_status_alone_have_no_paths(comparing: Comparing) -> None:
+    before = metric("mismatches", kind="read", path="(status)")
+    assert await comparing.compare({}, {}, statuses=(200, 404)) == {
+        "paths": "[]",
+        "statuses": "differ",
+        "truncated": "false",
+    }
+    assert await comparing.mismatches("old_status, new_status, differences") == [(200, 404, [])]
+    assert metric("mismatches", kind="read", path="(status)") == before + 1
+
+
+async def test_answers_of_different_revisions_are_counted_apart_and_push_no_mismatch_out(comparing: Comparing) -> None:
+    told = await comparing.compare({"revision_id": "7", "tariffs": [1]}, {"revision_id": "6", "tariffs": []})
+    assert json.loads(told["paths"]) == ["/revision_id"]
+    assert await comparing.counts() == {("read", "behind"): 1}
+    assert await comparing.mismatches() == []
+
+
+async def test_many_and_long_paths_are_cut_to_what_an_answer_can_carry(comparing: Comparing) -> None:
+    told = await comparing.compare([1] * 150, [2] * 150)
+    assert (len(json.loads(told["paths"])), told["truncated"]) == (100, "true")
+    for name in ("n" * 500, "\u044b" * 500, '"\\' * 200):
+        told = await comparing.compare({f"{name}{number}": 1 for number in range(90)}, {})
+        paths = json.loads(told["paths"])
+        assert 0 < len(paths) < 90
+        assert all(path.startswith(f"/{name}") for path in paths)
+        assert told["truncated"] == "true"
+    told = await comparing.compare({"n" * 1_000_000: 1}, {})
+    assert (told["paths"], told["truncated"]) == ("[]", "true")
+    ((differences,),) = (await comparing.mismatches("differences"))[-1:]
+    assert isinstance(differences, list)
+    assert [one["path"] for one in differences] == ["/<name>"]
+
+
+async def test_no_value_of_a_user_is_kept_logged_or_measured(comparing: Comparing, log: LogCapture) -> None:
+    text, number, double, name, mail, phone = CANARIES
+    old: Any = {
+        text: 1,
+        "selected_category": text,
+        "tariffs": [{"category": name, "requirements": {mail: int(number), "plain": float(double), phone: [text]}}],
+    }
+    new: Any = {"tariffs": [{"category": name, "requirements": {"plain": text, phone: [mail]}}, text, [int(number)]]}
+    await comparing.compare(old, new, request_id="canary-request")
+    await comparing.compare(old, [new], statuses=(200, 409), kind=WRITE)
+
+    kept = json.dumps(await comparing.mismatches("to_jsonb(mismatches)"))
+    assert "canary-request" in kept
+    everything = kept + str(await comparing.counts()) + log.text + generate_latest(REGISTRY).decode()
+    for canary in CANARIES:
+        # A name that looks like any other word is taken for one.
+        if canary != text:
+            assert canary not in everything, canary
+    assert everything.count(text) == everything.count(f"/{text}")
+    assert "/<name>" in kept
+
+
+async def test_only_the_latest_mismatches_are_kept_however_many_come_at_once(
+    comparing: Comparing, config_dir: Path
+) -> None:
+    edit(config_dir / "user_state.yaml", {"mismatches_kept": 5})
+
+    async def is_in_force() -> bool:
+        await comparing.compare(1, 2, request_id="before")
+        await comparing.compare(1, 2, request_id="before")
+        return len(await comparing.mismatches()) <= 5
+
+    for _ in range(6):
+        await comparing.compare(1, 2, request_id="before")
+    await until(is_in_force)
+
+    await asyncio.gather(*(comparing.compare(1, 2, request_id=f"at-once-{number}") for number in range(40)))
+    assert len(await comparing.mismatches()) == 5
+    for number in range(7):
+        await comparing.compare(1, 2, request_id=f"last-{number}")
+    assert await comparing.mismatches() == [(f"last-{number}",) for number in range(2, 7)]
+
+
+async def test_comparisons_at_once_are_all_counted(comparing: Comparing) -> None:
+    await asyncio.gather(*(comparing.compare(1, 1.0, kind=kind) for kind in (READ, WRITE) for _ in range(40)))
+    assert await comparing.counts() == {("read", "equal"): 40, ("write", "equal"): 40}
+
+
+async def test_totals_of_long_ago_are_dropped(comparing: Comparing) -> None:
+    await comparing.suite.execute(
+        """
+        INSERT INTO user_state.comparisons
+        SELECT now() - days * interval '1 day', 'read', 'equal', 99, 7 FROM unnest(ARRAY[29, 31, 400]) AS days
+        """
+    )
+    await comparing.compare(1, 1)
+    assert await comparing.counts() == {("read", "equal"): 8}
+
+
+def test_metrics_tell_a_hundred_places_apart_and_no_more() -> None:
+    labels = PathLabels()
+    assert [labels.label(f"/{number}") for number in range(100)] == [f"/{number}" for number in range(100)]
+    assert labels.label("/one-more") == OTHER
+    assert labels.label("/7") == "/7"
+    assert PathLabels().label("/n" * 500) == OTHER
+
+
+# --- bad input
+
+
+def request_of(**fields: Any) -> api.CompareJsonsRequest:
+    good: dict[str, Any] = {"request_id": "request", "kind": "read", "old": to_value(1), "new": to_value(1)}
+    return api.CompareJsonsRequest(**good | {"old_status": 200, "new_status": 200} | fields)
+
+
+async def test_a_bad_request_is_refused_and_counts_nothing(comparing: Comparing) -> None:
+    bad: list[tuple[dict[str, Any], str, str]] = [
+        *(({"request_id": bad}, "request_id", "string.id") for bad in ("", "x" * 129, "a\n", "a\0")),
+        *(({"kind": bad}, "kind", "string.in") for bad in ("", "Read", "update", "read ")),
+        *(({name: None}, name, "required") for name in ("old", "new")),
+        *(
+            ({name: bad}, name, "int32.gte_lte")
+            for name in ("old_status", "new_status")
+            for bad in (0, 99, 600, -200, 2**31 - 1)
+        ),
+    ]
+    for fields, field, rule in bad:
+        error = await comparing.failure(request_of(**fields))
+        assert error.reason == "INVALID_REQUEST"
+        assert [(one.field, one.reason) for one in error.violations] == [(field, rule)], fields
+    for garbage in (b"", b"\xff", b"\x0a\xff\xff", os.urandom(64) + b"\x07"):
+        assert (await comparing.failure(garbage)).reason == "INVALID_REQUEST"
+    assert (await comparing.failure(b"\x0a" + b"x" * 5_000_000)).code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    for stranger in ("gateway", "admin", "routestats"):
+        metadata = comparing.suite.metadata(stranger, "user-state")
+        assert (await comparing.failure(request_of(), metadata)).reason == "CALLER_NOT_ALLOWED"
+    assert await comparing.counts() == {}
+
+
+async def test_what_is_deeper_than_protobuf_reads_is_refused(comparing: Comparing) -> None:
+    def deep(levels: int, *, arrays: bool) -> Value:
+        value: Any = 1
+        for _ in range(levels):
+            value = [value] if arrays else {"a": value}
+        return to_value(value)
+
+    for levels, arrays in ((33, False), (49, True)):
+        assert (await comparing.failure(request_of(old=deep(levels, arrays=arrays)))).reason == "JSON_MISMATCH"
+    # gRPC's own Python cannot even make a deeper one: each level is a tag and a length.
+    encoded = deep(33, arrays=False).SerializeToString()
+    for _ in range(3):
+        entry = b"\x0a\x01a\x12" + varint(len(encoded)) + encoded
+        struct = b"\x0a" + varint(len(entry)) + entry
+        encoded = b"\x2a" + varint(len(struct)) + struct
+    deeper = request_of().SerializeToString() + b"\x1a" + varint(len(encoded)) + encoded
+    assert (await comparing.failure(deeper)).reason == "INVALID_REQUEST"
+
+
+def varint(number: int) -> bytes:
+    """Returns a number as protobuf writes lengths."""
+    written = b""
+    while number > 127:
+        written += bytes([number & 127 | 128])
+        number >>= 7
+    return written + bytes([number])
+
+
+async def test_a_number_that_is_none_is_compared_like_any_other(comparing: Comparing) -> None:
+    nan = Value(number_value=float("nan"))
+    assert (await comparing.failure(request_of(old=nan, new=to_value(1)))).reason == "JSON_MISMATCH"
