@@ -57,7 +57,7 @@ class World:
             path: Of the gRPC method or the HTTP resource.
             body: Makes a message; it is handed what gives the id of a random order or user.
             service: Whom the ticket is for.
-            rider: A member of a family on whose behalf the gateway calls; None: another service calls.
+            rider: On whose behalf the gateway calls, a member of a family; None: another service calls.
             orders: From how many orders to choose; None: all of the usual tables.
             orders_per_request: How many ids a message holds.
             messages: How many different ones there are.

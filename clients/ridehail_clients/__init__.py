@@ -14,15 +14,13 @@ from ridehail_clients._async.order_core import AsyncOrderCoreClient
 from ridehail_clients._async.order_poller import AsyncOrderPoller
 from ridehail_clients._async.order_provider import AsyncOrderProviderClient
 from ridehail_clients._async.order_state import AsyncOrderStateClient, AsyncPassengerOrderStateClient
+from ridehail_clients._async.personal_state import AsyncPersonalStateClient
+from ridehail_clients._async.protocol import AsyncProtocolClient
 from ridehail_clients._async.route_sharing import AsyncPassengerRouteSharingClient, AsyncRouteSharingClient
 from ridehail_clients._async.taxi_on_the_way import AsyncTaxiOnTheWayClient
 from ridehail_clients._async.toll_roads import AsyncPassengerTollRoadsClient, AsyncTollRoadsClient
-from ridehail_clients._sync.api_proxy import LaunchClient, RoutestatsClient, ZoneInfoClient
-from ridehail_clients._async.personal_state import AsyncPersonalStateClient
-from ridehail_clients._async.protocol import AsyncProtocolClient
-from ridehail_clients._async.toll_roads import AsyncPassengerTollRoadsClient, AsyncTollRoadsClient
 from ridehail_clients._async.user_state import AsyncUserStateClient
-from ridehail_clients._sync.api_proxy import RoutestatsClient, ZoneInfoClient
+from ridehail_clients._sync.api_proxy import LaunchClient, RoutestatsClient, ZoneInfoClient
 from ridehail_clients._sync.eulas import EulasClient, PassengerEulasClient
 from ridehail_clients._sync.eulas_flow import EulasFlow
 from ridehail_clients._sync.family import FamilyClient
@@ -31,14 +29,13 @@ from ridehail_clients._sync.order_core import OrderCoreClient
 from ridehail_clients._sync.order_poller import OrderPoller
 from ridehail_clients._sync.order_provider import OrderProviderClient
 from ridehail_clients._sync.order_state import OrderStateClient, PassengerOrderStateClient
+from ridehail_clients._sync.personal_state import PersonalStateClient
+from ridehail_clients._sync.protocol import ProtocolClient
 from ridehail_clients._sync.route_sharing import PassengerRouteSharingClient, RouteSharingClient
 from ridehail_clients._sync.taxi_on_the_way import TaxiOnTheWayClient
 from ridehail_clients._sync.toll_roads import PassengerTollRoadsClient, TollRoadsClient
-from ridehail_clients.card_models import CardRoad, Promo, PromosOnTheWay, RideCard, UserActions
-from ridehail_clients._sync.personal_state import PersonalStateClient
-from ridehail_clients._sync.protocol import ProtocolClient
-from ridehail_clients._sync.toll_roads import PassengerTollRoadsClient, TollRoadsClient
 from ridehail_clients._sync.user_state import UserStateClient
+from ridehail_clients.card_models import CardRoad, Promo, PromosOnTheWay, RideCard, UserActions
 from ridehail_clients.channel import open_async_channel, open_sync_channel
 from ridehail_clients.errors import (
     ERRORS_BY_REASON,
@@ -158,9 +155,9 @@ __all__ = [
     "AsyncPassengerOrderStateClient",
     "AsyncPassengerRouteSharingClient",
     "AsyncPassengerTollRoadsClient",
-    "AsyncRouteSharingClient",
     "AsyncPersonalStateClient",
     "AsyncProtocolClient",
+    "AsyncRouteSharingClient",
     "AsyncRoutestatsClient",
     "AsyncTaxiOnTheWayClient",
     "AsyncTollRoadsClient",
@@ -233,6 +230,10 @@ __all__ = [
     "PassengerOrderStateClient",
     "PassengerRouteSharingClient",
     "PassengerTollRoadsClient",
+    "PersonalState",
+    "PersonalStateClient",
+    "PersonalStateCopy",
+    "PersonalStateTooLarge",
     "PollReport",
     "PolledPart",
     "PollingPauses",
@@ -240,18 +241,11 @@ __all__ = [
     "PriceChangesOutOfOrder",
     "Promo",
     "PromosOnTheWay",
-    "RefusedDecision",
-    "RetryPolicy",
-    "RideCard",
-    "PersonalState",
-    "PersonalStateClient",
-    "PersonalStateCopy",
-    "PersonalStateTooLarge",
-    "PriceChangesOutOfOrder",
     "ProtocolClient",
     "RefusedDecision",
     "RetryPolicy",
     "RevisionConflict",
+    "RideCard",
     "RoadCache",
     "RoadSwitchConflict",
     "RoadSwitchNotAllowed",
@@ -269,8 +263,8 @@ __all__ = [
     "SharingInfo",
     "SharingKeyConflict",
     "SharingKeyNotFound",
-    "TaxiOnTheWayClient",
     "TariffSettings",
+    "TaxiOnTheWayClient",
     "TicketExpired",
     "TicketInvalid",
     "TicketMissing",

@@ -172,7 +172,7 @@ async def launch_world(
         suites.append(await stack.enter_async_context(running))
         proxies = {
             stage: await stack.enter_async_context(
-                serving(keys_dir=keys_dir, config_dir=folder, eulas=addresses["eulas"], orders=addresses)
+                serving(keys_dir=keys_dir, config_dir=folder, eulas=addresses["eulas"], neighbours=addresses)
             )
             for stage, folder in config_dirs.items()
         }

@@ -18,6 +18,7 @@ from google.protobuf.message import Message
 from prometheus_client import REGISTRY
 
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
+from ridehail_servers.api_proxy.definition import DEFINITION as API_PROXY
 from tests.support.calls import call
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
@@ -177,17 +178,18 @@ class Proxy:
 
 
 @asynccontextmanager
-async def serving(*, keys_dir: Path, config_dir: Path, eulas: str = NOWHERE, **others: str) -> AsyncIterator[Proxy]:
+async def serving(
+    *, keys_dir: Path, config_dir: Path, eulas: str = NOWHERE, neighbours: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[Proxy]:
     """Serves api_proxy alone for the length of the block.
 
     Args:
         keys_dir: Key rings.
         config_dir: Configuration.
         eulas: Where eulas is.
-        others: Where other neighbours are, by their names with underscores.
+        neighbours: Where others are, by their names; left out: nowhere.
     """
-    addresses = dict.fromkeys(NEIGHBOURS, NOWHERE) | {"eulas": eulas}
-    addresses |= {name.replace("_", "-"): address for name, address in others.items()}
+    addresses = {**dict.fromkeys(API_PROXY.neighbours, NOWHERE), **neighbours, "eulas": eulas}
     running = suite_in_process(
         database_url="", keys_dir=keys_dir, config_dir=config_dir, services=["api-proxy"], addresses=addresses
     )

@@ -115,7 +115,7 @@ class World:
         write_flags(self.config_dir, launch_orders_state_fallback=experiment)
         addresses = {"order-core": self.orders.address, "order-state": self.orders.address}
         running = serving(
-            keys_dir=self.keys_dir, config_dir=self.config_dir, eulas=self.eulas.address, orders=addresses
+            keys_dir=self.keys_dir, config_dir=self.config_dir, eulas=self.eulas.address, neighbours=addresses
         )
         async with running as proxy:
             await proxy.launch()  # the first call of a server is slow

@@ -14,7 +14,17 @@ from ridehail_servers import resources
 from ridehail_servers.api_proxy.config import ApiProxyConfig
 from ridehail_servers.chassis.config import ConfigError, load
 from ridehail_servers.inapp_communications.config import InappConfig
-from tests.api_proxy.proxy import CARD, PERSONALSTATE, REQUIREMENTS, ZONE, Proxy, configure, requires, serving, set_experiment
+from tests.api_proxy.proxy import (
+    CARD,
+    PERSONALSTATE,
+    REQUIREMENTS,
+    ZONE,
+    Proxy,
+    configure,
+    requires,
+    serving,
+    set_experiment,
+)
 from tests.api_proxy.scripted_eulas import ScriptedEulas, hanging, knowing
 from tests.support.log_capture import LogCapture
 from tests.support.suite_in_process import SuiteInProcess, until

@@ -171,7 +171,7 @@ async def doors(eulas: ScriptedEulas, keys_dir: Path, config_dir: Path, tmp_path
         scripted.on[WHOLE] = failing(grpc.StatusCode.INTERNAL)
         addresses = {"order-core": scripted.address, "order-state": scripted.address}
         proxy = await stack.enter_async_context(
-            serving(keys_dir=keys_dir, config_dir=config_dir, eulas=eulas.address, orders=addresses)
+            serving(keys_dir=keys_dir, config_dir=config_dir, eulas=eulas.address, neighbours=addresses)
         )
         running = suite_in_process(
             database_url="",

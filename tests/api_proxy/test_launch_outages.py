@@ -189,7 +189,7 @@ async def test_services_that_are_not_there_cost_no_more_than_that(
     write_flags(config_dir, launch_orders_state_fallback=flag(default="on"))
     with down() as address:
         addresses = {"order-core": address, "order-state": address}
-        async with serving(keys_dir=keys_dir, config_dir=config_dir, eulas=address, orders=addresses) as proxy:
+        async with serving(keys_dir=keys_dir, config_dir=config_dir, eulas=address, neighbours=addresses) as proxy:
             await proxy.launch()  # the first call of a server is slow
             for _ in range(3):
                 started = time.monotonic()
@@ -207,7 +207,7 @@ async def test_services_are_used_again_as_soon_as_they_are_back(
     with nobody() as address:
         port = int(address.rpartition(":")[2])
     addresses = {"order-core": address, "order-state": address}
-    async with serving(keys_dir=keys_dir, config_dir=config_dir, eulas=eulas.address, orders=addresses) as proxy:
+    async with serving(keys_dir=keys_dir, config_dir=config_dir, eulas=eulas.address, neighbours=addresses) as proxy:
         assert "mlutp_orders_state" not in await proxy.launch(BODY)
         async with scripted_orders(port=port) as orders:
             orders.on[WHOLE] = telling(STATE)

@@ -13,7 +13,17 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.descriptor_pool import Default
 
 from ridehail.common.v1 import error_reason_pb2
-from ridehail_clients import ComparedKind, EulaDecision, EulaFilter, EulaState, FamilyAdmin, FamilyMember, KnownOrder, PersonalStateCopy, TariffSettings
+from ridehail_clients import (
+    ComparedKind,
+    EulaDecision,
+    EulaFilter,
+    EulaState,
+    FamilyAdmin,
+    FamilyMember,
+    KnownOrder,
+    PersonalStateCopy,
+    TariffSettings,
+)
 
 DESCRIPTORS = Path(error_reason_pb2.__file__).parents[2] / "descriptors.binpb"
 MOMENT = datetime(2026, 3, 4, 5, 6, 7, 890123, tzinfo=UTC)

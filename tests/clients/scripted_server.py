@@ -29,16 +29,12 @@ from ridehail.inapp.v1 import inapp_api_pb2 as inapp
 from ridehail.ordercore.v1 import order_core_api_pb2 as order_core
 from ridehail.ordercore.v1 import order_core_api_pb2_grpc as order_core_grpc
 from ridehail.orderprovider.v1 import order_provider_api_pb2 as order_provider
-from ridehail.orderprovider.v1 import order_provider_api_pb2_grpc as order_provider_grpc
 from ridehail.orderstate.v1 import order_state_api_pb2 as order_state
-from ridehail.orderstate.v1 import order_state_api_pb2_grpc as order_state_grpc
-from ridehail.routesharing.v1 import route_sharing_api_pb2 as route_sharing
 from ridehail.protocol.v1 import protocol_api_pb2 as protocol
-from ridehail.protocol.v1 import protocol_api_pb2_grpc as protocol_grpc
+from ridehail.routesharing.v1 import route_sharing_api_pb2 as route_sharing
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
 from ridehail.tollroads.v1 import toll_roads_api_pb2_grpc as toll_roads_grpc
 from ridehail.userstate.v1 import user_state_api_pb2 as user_state
-from ridehail.userstate.v1 import user_state_api_pb2_grpc as user_state_grpc
 
 Response = TypeVar("Response", bound=Message)
 # What one attempt is answered; None means the empty answer.
@@ -274,74 +270,20 @@ class ZoneInfo(api_proxy_grpc.ZoneInfoServiceServicer):
         return self._server.play(request, context, api_proxy.GetZoneInfoResponse())
 
 
-class OrderProvider(order_provider_grpc.OrderProviderServiceServicer):
-    """A service that keeps orders, by script."""
-
-    def __init__(self, server: ScriptedServer) -> None:
-        self._server = server
-
-    def PutOrder(
-        self, request: order_provider.PutOrderRequest, context: grpc.ServicerContext
-    ) -> order_provider.PutOrderResponse:
-        return self._server.play(request, context, order_provider.PutOrderResponse())
-
-    def ListActiveOrders(
-        self, request: order_provider.ListActiveOrdersRequest, context: grpc.ServicerContext
-    ) -> order_provider.ListActiveOrdersResponse:
-        return self._server.play(request, context, order_provider.ListActiveOrdersResponse())
-
-
-class Launch(api_proxy_grpc.LaunchServiceServicer):
-    """Launch by script."""
-
-    def __init__(self, server: ScriptedServer) -> None:
-        self._server = server
-
-    def Launch(self, request: api_proxy.LaunchRequest, context: grpc.ServicerContext) -> api_proxy.LaunchResponse:
-        return self._server.play(request, context, api_proxy.LaunchResponse())
-
-
-class OrderState(order_state_grpc.OrderStateServiceServicer):
-    """Order state by script."""
-
-    def __init__(self, server: ScriptedServer) -> None:
-        self._server = server
-
-    def GetOrdersState(
-        self, request: order_state.GetOrdersStateRequest, context: grpc.ServicerContext
-    ) -> order_state.GetOrdersStateResponse:
-        return self._server.play(request, context, order_state.GetOrdersStateResponse())
-
-    def GetServiceOrdersState(
-        self, request: order_state.GetServiceOrdersStateRequest, context: grpc.ServicerContext
-    ) -> order_state.GetServiceOrdersStateResponse:
-        return self._server.play(request, context, order_state.GetServiceOrdersStateResponse())
-
-    def ReportOrderParts(
-        self, request: order_state.ReportOrderPartsRequest, context: grpc.ServicerContext
-    ) -> order_state.ReportOrderPartsResponse:
-        return self._server.play(request, context, order_state.ReportOrderPartsResponse())
-
-
-class PassengerOrderState(order_state_grpc.PassengerOrderStateServiceServicer):
-    """Passengers' order state by script."""
-
-    def __init__(self, server: ScriptedServer) -> None:
-        self._server = server
-
-    def PollOrdersState(
-        self, request: order_state.PollOrdersStateRequest, context: grpc.ServicerContext
-    ) -> order_state.PollOrdersStateResponse:
-        return self._server.play(request, context, order_state.PollOrdersStateResponse())
-
-
 # Services whose methods all do the same: what comes is recorded, and the script answers.
 _PLAIN_SERVICES = (
     family.DESCRIPTOR.services_by_name["FamilyService"],
     route_sharing.DESCRIPTOR.services_by_name["RouteSharingService"],
     route_sharing.DESCRIPTOR.services_by_name["PassengerRouteSharingService"],
     inapp.DESCRIPTOR.services_by_name["InappCommunicationsService"],
+    api_proxy.DESCRIPTOR.services_by_name["LaunchService"],
+    api_proxy.DESCRIPTOR.services_by_name["PersonalStateService"],
     api_proxy.DESCRIPTOR.services_by_name["TaxiOnTheWayService"],
+    order_provider.DESCRIPTOR.services_by_name["OrderProviderService"],
+    order_state.DESCRIPTOR.services_by_name["OrderStateService"],
+    order_state.DESCRIPTOR.services_by_name["PassengerOrderStateService"],
+    protocol.DESCRIPTOR.services_by_name["ProtocolService"],
+    user_state.DESCRIPTOR.services_by_name["UserStateService"],
 )
 
 
@@ -371,10 +313,6 @@ def running_server(*, with_health: bool = True) -> Iterator[ScriptedServer]:
     eulas_grpc.add_PassengerEulasServiceServicer_to_server(PassengerEulas(scripted), server)
     api_proxy_grpc.add_RoutestatsServiceServicer_to_server(Routestats(scripted), server)
     api_proxy_grpc.add_ZoneInfoServiceServicer_to_server(ZoneInfo(scripted), server)
-    api_proxy_grpc.add_LaunchServiceServicer_to_server(Launch(scripted), server)
-    order_provider_grpc.add_OrderProviderServiceServicer_to_server(OrderProvider(scripted), server)
-    order_state_grpc.add_OrderStateServiceServicer_to_server(OrderState(scripted), server)
-    order_state_grpc.add_PassengerOrderStateServiceServicer_to_server(PassengerOrderState(scripted), server)
     server.add_generic_rpc_handlers(tuple(_plain_handlers(scripted, service) for service in _PLAIN_SERVICES))
     if with_health:
         health_pb2_grpc.add_HealthServicer_to_server(scripted.health, server)

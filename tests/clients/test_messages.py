@@ -19,8 +19,8 @@ from ridehail.eulas.v1 import eulas_api_pb2 as eulas
 from ridehail.family.v1 import family_api_pb2 as family
 from ridehail.inapp.v1 import inapp_api_pb2 as inapp
 from ridehail.ordercore.v1 import order_core_api_pb2 as order_core
-from ridehail.routesharing.v1 import route_sharing_api_pb2 as route_sharing
 from ridehail.protocol.v1 import protocol_api_pb2 as protocol
+from ridehail.routesharing.v1 import route_sharing_api_pb2 as route_sharing
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
 from ridehail.userstate.v1 import user_state_api_pb2 as user_state
 from ridehail_clients import (
@@ -43,6 +43,8 @@ from ridehail_clients import (
     OrderInfo,
     OrderRoad,
     OrderRoads,
+    PersonalState,
+    PersonalStateCopy,
     Promo,
     PromosOnTheWay,
     RideCard,
@@ -51,12 +53,8 @@ from ridehail_clients import (
     SharedRide,
     SharingFamily,
     SharingInfo,
-    UserActions,
-    PersonalState,
-    PersonalStateCopy,
-    RouteStats,
-    ServiceError,
     TariffSettings,
+    UserActions,
     ZoneInfo,
 )
 from ridehail_clients._messages.fields import from_timestamp, to_timestamp
