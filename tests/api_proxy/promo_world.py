@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ridehail_clients import Promo, PromosOnTheWay
-from ridehail_servers.api_proxy.card_promos import CardPromos, Question
-from ridehail_servers.api_proxy.promo_cache import GENERATION_BYTES, PromoCache
-from ridehail_servers.api_proxy.promo_form import PromoEncoding
+from ridehail_servers.api_proxy.card.promo_cache import GENERATION_BYTES, PromoCache
+from ridehail_servers.api_proxy.card.promo_form import PromoEncoding
+from ridehail_servers.api_proxy.card.promos import CardPromos, Question
 from ridehail_servers.chassis.cache import Cache
 from tests.api_proxy.stage import Stage
 

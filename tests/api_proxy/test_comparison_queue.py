@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ridehail_clients import call_context
-from ridehail_servers.api_proxy.comparison_queue import ComparisonQueue
+from ridehail_servers.api_proxy.personal_state.comparison_queue import ComparisonQueue
 
 
 @dataclass

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ridehail_clients import ComparedKind
 from ridehail_servers import resources
-from ridehail_servers.api_proxy.personal_state_route import Mode, Route, choose_route
+from ridehail_servers.api_proxy.personal_state.route import Mode, Route, choose_route
 from ridehail_servers.chassis.experiments import Experiments
 from tests.api_proxy.personal_state_world import READS, WRITES
 

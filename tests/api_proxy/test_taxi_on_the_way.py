@@ -13,7 +13,7 @@ import pytest
 from google.protobuf import json_format
 
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
-from ridehail_servers.api_proxy.card_neighbours import PROMOS_LOOKED_UP, TOGGLES
+from ridehail_servers.api_proxy.card.neighbours import PROMOS_LOOKED_UP, TOGGLES
 from ridehail_servers.chassis.tickets import TicketIssuer
 from tests.api_proxy.card_world import (
     ADMIN_NAME,

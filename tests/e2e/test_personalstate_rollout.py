@@ -18,8 +18,8 @@ from prometheus_client import REGISTRY
 from ridehail.userstate.v1 import user_state_api_pb2 as user_state
 from ridehail_servers import resources
 from ridehail_servers.api_proxy.config import ApiProxyConfig
-from ridehail_servers.api_proxy.personal_state_config import PersonalStateConfig
-from ridehail_servers.api_proxy.personal_state_metrics import show_at_zero
+from ridehail_servers.api_proxy.personal_state.config import PersonalStateConfig
+from ridehail_servers.api_proxy.personal_state.metrics import show_at_zero
 from ridehail_servers.chassis.config import load
 from ridehail_servers.chassis.experiments import Experiments
 from ridehail_servers.chassis.metrics import CONFIG_INVALID

@@ -10,8 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from ridehail_clients import EulaState
 
-from .personal_state_config import PersonalStateConfig
-from .taxi_on_the_way_config import CardPatience, KeptFor
+from .card.config import CardPatience, KeptFor
+from .personal_state.config import PersonalStateConfig
 
 # In the file it is a word, not yet a value of the enumeration.
 Status = Annotated[EulaState, Field(strict=False)]

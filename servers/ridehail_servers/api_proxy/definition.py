@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 from ridehail.apiproxy.v1 import api_proxy_api_pb2, api_proxy_api_pb2_grpc
 from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
 
+from .card.parts import built_taxi_on_the_way
+from .card.service import TaxiOnTheWayServicer
 from .config import ApiProxyConfig
 from .demo import load_demo
 from .eulas import Eulas
@@ -15,12 +17,10 @@ from .launch.launches import Launches
 from .launch.order_services import OrderServices
 from .launch.orders_state import OrdersStates
 from .launch.polling_rules import PollingRules
-from .personal_state_assembly import personal_states
-from .personal_state_metrics import NEW, OLD
+from .personal_state.assembly import personal_states
+from .personal_state.metrics import NEW, OLD
 from .route_stats import RouteStats
 from .service import LaunchServicer, PersonalStateServicer, RoutestatsServicer, ZoneInfoServicer
-from .taxi_on_the_way_parts import built_taxi_on_the_way
-from .taxi_on_the_way_service import TaxiOnTheWayServicer
 from .zone_info import ZoneInfo
 
 _CONFIG = "api_proxy.yaml"

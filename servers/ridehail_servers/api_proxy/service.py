@@ -15,8 +15,8 @@ from .json_form import json_form
 from .launch.answer import launch_response
 from .launch.known_orders import read_known_orders
 from .launch.launches import Launches
-from .personal_state_form import question_from, response_of
-from .personal_states import PersonalStates
+from .personal_state.form import question_from, response_of
+from .personal_state.personal_states import PersonalStates
 from .route_stats import RouteStats
 from .zone_info import ZoneInfo
 

@@ -9,9 +9,9 @@ from typing import Protocol
 
 from ridehail_clients import CardRoad, OrderInfo, Promo, RideCard
 
-from .card_promos import Question
-from .card_rider import Rider
 from .errors import OrderNotFound
+from .promos import Question
+from .rider import Rider
 
 _WHO_MAY_SHARE = "user"
 

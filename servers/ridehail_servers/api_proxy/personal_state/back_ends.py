@@ -12,8 +12,8 @@ import grpc
 from ridehail_clients import PersonalState, ServiceError, TariffSettings
 from ridehail_servers.chassis.logs import get_logger
 
-from .personal_state_metrics import CallKind, CallOutcome, count_call
-from .personal_state_outcome import (
+from .metrics import CallKind, CallOutcome, count_call
+from .outcome import (
     NOT_CONNECTED,
     Answered,
     Outcome,
@@ -21,7 +21,7 @@ from .personal_state_outcome import (
     answered_with,
     failed_with,
 )
-from .personal_state_question import Change, Question
+from .question import Change, Question
 
 # Of a write's time: the rest is for the write itself.
 _CONNECT_SHARE = 0.5

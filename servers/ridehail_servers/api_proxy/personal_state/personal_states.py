@@ -10,10 +10,10 @@ from ridehail_clients import ComparedKind, call_context
 from ridehail_clients.json_values import JsonObject
 from ridehail_servers.chassis.errors import NeighbourUnavailable
 
-from .personal_state_config import PersonalStateConfig
-from .personal_state_outcome import Answered, Outcome, may_fall_back
-from .personal_state_question import Question
-from .personal_state_route import Route, choose_route
+from .config import PersonalStateConfig
+from .outcome import Answered, Outcome, may_fall_back
+from .question import Question
+from .route import Route, choose_route
 
 # Of what is left of the call's time: the rest is for the old back end.
 _NEW_SHARE = 0.5

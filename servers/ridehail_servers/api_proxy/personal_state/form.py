@@ -8,7 +8,7 @@ from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
 from ridehail_clients import TariffSettings
 from ridehail_clients.json_values import JsonObject, from_struct
 
-from .personal_state_question import Question, question_of
+from .question import Question, question_of
 
 
 def question_from(request: api.PersonalStateRequest, *, yandex_uid: str) -> Question:

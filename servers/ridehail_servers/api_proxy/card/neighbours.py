@@ -27,9 +27,9 @@ from ridehail_clients.availability import is_unavailable
 from ridehail_servers.chassis.errors import NeighbourUnavailable
 from ridehail_servers.chassis.logs import get_logger
 
-from .card_promos import Question
+from .config import CardPatience
 from .errors import OrderNotFound
-from .taxi_on_the_way_config import CardPatience
+from .promos import Question
 
 # Of what is left of the call's time: the rest is for the answer without the neighbour.
 _WAIT_SHARE = 0.8

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from ridehail_clients import AsyncProtocolClient, AsyncUserStateClient, RetryPolicy
 from ridehail_servers.chassis.service_definition import ServiceContext
 
+from .back_ends import RemoteBackEnd
 from .comparison_queue import ComparisonQueue
-from .personal_state_back_ends import RemoteBackEnd
-from .personal_state_comparisons import compare, drop
-from .personal_state_config import PersonalStateConfig
-from .personal_state_metrics import COMPARISONS_WAITING, NEW, OLD, count_request, show_at_zero
+from .comparisons import compare, drop
+from .config import PersonalStateConfig
+from .metrics import COMPARISONS_WAITING, NEW, OLD, count_request, show_at_zero
 from .personal_states import Comparison, Experiments, PersonalStates
 
 _READS, _WRITES = "userstate-personalstate-enabled", "userstate-personalstate-write-enabled"

@@ -7,15 +7,15 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from ridehail_servers.api_proxy.config import ApiProxyConfig
 from ridehail_servers.chassis.service_definition import ServiceContext
 
-from .card_neighbours import Inapp, OrderCore, RouteSharing, TollRoads, count_lookup
-from .card_promos import CardPromos
-from .config import ApiProxyConfig
+from .config import CardPatience
+from .neighbours import Inapp, OrderCore, RouteSharing, TollRoads, count_lookup
 from .promo_cache import GENERATION_BYTES, PromoCache
 from .promo_form import PromoEncoding
+from .promos import CardPromos
 from .taxi_on_the_way import Neighbours, TaxiOnTheWay
-from .taxi_on_the_way_config import CardPatience
 
 # ShareWithFamily is given up by its server after 2 s, and a statement under way by Postgres after 5 s.
 _UNKNOWN_FOR_S = 10.0

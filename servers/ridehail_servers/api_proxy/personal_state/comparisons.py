@@ -5,7 +5,7 @@ from __future__ import annotations
 from ridehail_clients import AsyncUserStateClient, JsonMismatch, ServiceError, call_context
 from ridehail_servers.chassis.logs import get_logger
 
-from .personal_state_metrics import ComparisonOutcome, count_comparison
+from .metrics import ComparisonOutcome, count_comparison
 from .personal_states import Comparison
 
 logger = get_logger(__name__)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .personal_state_route import Mode
+from .route import Mode
 
 
 class PersonalStateConfig(BaseModel):

@@ -9,11 +9,11 @@ import grpc
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
 from ridehail.apiproxy.v1 import api_proxy_api_pb2_grpc as api_grpc
 from ridehail_clients import CardRoad
+from ridehail_servers.api_proxy.locale_header import shortened
 from ridehail_servers.chassis.passenger import current_passenger
 
-from .card_rider import Rider
-from .locale_header import shortened
 from .promo_form import json_list
+from .rider import Rider
 from .taxi_on_the_way import TaxiOnTheWay
 
 Context = grpc.aio.ServicerContext[Any, Any]

@@ -8,7 +8,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from ridehail_clients import ComparedKind
 
-from .personal_state_route import Route
+from .route import Route
 
 
 class CallKind(StrEnum):
