@@ -3,19 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
-
 from ridehail.userstate.v1 import user_state_api_pb2 as api
 from ridehail.userstate.v1 import user_state_api_pb2_grpc as api_grpc
-from ridehail_clients._sync.service_client import InternalClient
+from ridehail_clients._sync.personal_states import PersonalStatesClient
 from ridehail_clients._messages import personal_state as messages
-from ridehail_clients.call_metadata import Metadata, mock_write_metadata
+from ridehail_clients.call_metadata import Metadata
 from ridehail_clients.json_values import JsonInput
-from ridehail_clients.models import ComparedKind, PersonalState, PersonalStateCopy, TariffSettings
+from ridehail_clients.models import ComparedKind
 
 
-class UserStateClient(InternalClient):
+class UserStateClient(PersonalStatesClient):
     """Reads and changes users' personal states, and compares answers: `ridehail.userstate.v1.UserStateService`.
 
     Every method takes `timeout`, the seconds for the whole call, repeats included (default: the contract's deadline;
@@ -26,117 +23,11 @@ class UserStateClient(InternalClient):
     """
 
     service_name = "user-state"
+    _api = api
     service = api.DESCRIPTOR.services_by_name["UserStateService"]
 
     def _connect(self) -> None:
         self._stub = api_grpc.UserStateServiceStub(self._channel)
-
-    def get_personal_state(
-        self, *, yandex_uid: str, timeout: float | None = None, metadata: Metadata = ()
-    ) -> PersonalState:
-        """Reads a user's personal state; that of a user who has set nothing is empty and of revision "0".
-
-        Args:
-            yandex_uid: The user.
-            timeout: Seconds for the whole call.
-            metadata: To send along.
-        """
-        request = api.GetPersonalStateRequest(yandex_uid=yandex_uid)
-        answer = self._transport.call(self._stub.GetPersonalState, request, timeout=timeout, metadata=metadata)
-        return messages.personal_state(answer)
-
-    def update_personal_state(
-        self,
-        *,
-        yandex_uid: str,
-        revision_id: str,
-        selected_category: str | None = None,
-        tariffs: Sequence[TariffSettings] = (),
-        mock: bool = False,
-        timeout: float | None = None,
-        metadata: Metadata = (),
-    ) -> PersonalState:
-        """Changes a user's personal state, if it is still of the revision that the caller saw. Never repeated.
-
-        Args:
-            yandex_uid: The user.
-            revision_id: The revision that the caller saw.
-            selected_category: The tariff to choose; empty: none; None: as before.
-            tariffs: Settings that replace those of the same tariffs, at most 100, each category once.
-            mock: Whether all is undone in the end, so that only the answer is as if it had been done.
-            timeout: Seconds for the whole call.
-            metadata: To send along.
-
-        Returns:
-            The state after it, of the next revision.
-
-        Raises:
-            RevisionConflict: The state is of another revision: read it again and decide again.
-            PersonalStateTooLarge: The state would become too large.
-            InvalidRequest: A category is given twice.
-            ValueError: A number in the settings is not finite, or whole and beyond 2^53.
-            TypeError: Something in the settings is no JSON value.
-        """
-        request = api.UpdatePersonalStateRequest(
-            yandex_uid=yandex_uid,
-            revision_id=revision_id,
-            selected_category=selected_category,
-            tariffs=messages.to_settings(tariffs),
-        )
-        sent = mock_write_metadata(metadata) if mock else metadata
-        answer = self._transport.call(self._stub.UpdatePersonalState, request, timeout=timeout, metadata=sent)
-        return messages.personal_state(answer)
-
-    def list_personal_states(
-        self,
-        *,
-        after_yandex_uid: str = "",
-        changed_since: datetime | None = None,
-        page_size: int = 1000,
-        timeout: float | None = None,
-        metadata: Metadata = (),
-    ) -> tuple[PersonalStateCopy, ...]:
-        """Lists states for copying.
-
-        Args:
-            after_yandex_uid: Only users whose uid comes after this one, as text; empty: from the first.
-            changed_since: Only states that changed at this moment or later; None: all.
-            page_size: States to return at most, 1 to 1000.
-            timeout: Seconds for the whole call.
-            metadata: To send along.
-
-        Returns:
-            The states by user; fewer than `page_size`: there are no more.
-
-        Raises:
-            ValueError: The moment is naive.
-        """
-        request = api.ListPersonalStatesRequest(
-            after_yandex_uid=after_yandex_uid,
-            changed_since=messages.to_moment("changed_since", changed_since),
-            page_size=page_size,
-        )
-        answer = self._transport.call(self._stub.ListPersonalStates, request, timeout=timeout, metadata=metadata)
-        return messages.personal_state_copies(answer)
-
-    def import_personal_states(
-        self, *, states: Sequence[PersonalStateCopy], timeout: float | None = None, metadata: Metadata = ()
-    ) -> int:
-        """Stores copies of states, each if its revision is higher than that of the stored one.
-
-        Args:
-            states: The copies, 1 to 1000, each user once.
-            timeout: Seconds for the whole call.
-            metadata: To send along.
-
-        Returns:
-            How many were stored.
-        """
-        request = api.ImportPersonalStatesRequest(states=messages.to_copies(states))
-        answer = self._transport.call(
-            self._stub.ImportPersonalStates, request, timeout=timeout, metadata=metadata
-        )
-        return answer.stored
 
     def compare_jsons(
         self,
