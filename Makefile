@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 SOURCES := servers clients tests bench proto/generate.py setup.py migrations
-TEST_PROCESSES ?= 2
+TEST_PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check format lint types contracts generated imports gateway proto released lock bench bench-peak bench-retention bench-eulas-import clean
@@ -25,7 +25,8 @@ $(INSTALLED): requirements.lock setup.cfg setup.py
 run: setup ## Run the whole suite on this machine, with a small demo world. Ctrl-C stops it.
 	@$(BIN)/ridehail up --demo
 
-# The tests of a file share what is costly to start, so a file stays with one process.
+# The tests of a file share what is costly to start, so a file stays with one process. They wait more than they work: more
+# processes than cores are faster.
 test: setup ## Run every test.
 	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile $(PYTEST_ARGS)
 

@@ -188,11 +188,10 @@ def test_the_mark_of_what_is_unknown_may_be_evicted_as_well(backend: Backend) ->
     explore(backend, play)
 
 
+# As many plays as there are orders are for the cache in memory.
+@pytest.mark.parametrize("backend", ["memory"], indirect=True)
 @pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
 def test_one_poll_and_one_toggle_in_every_order_that_there_is(backend: Backend, warm: bool) -> None:
-    if backend.examples == REDIS_EXAMPLES:
-        pytest.skip("as many plays as there are orders are for the cache in memory")
-
     async def play(choices: list[int]) -> list[int]:
         """Plays by these choices, then always by the first; returns how many there were to choose from each time."""
         backend.clear()

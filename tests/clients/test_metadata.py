@@ -18,6 +18,11 @@ DESTINATIONS = {
     "OrderProviderClient": "eats-orders",
     "OrderStateClient": "order-state",
     "EulasClient": "eulas",
+    "FamilyClient": "family",
+    "RouteSharingClient": "route-sharing",
+    "InappCommunicationsClient": "inapp-communications",
+    "UserStateClient": "user-state",
+    "ProtocolClient": "protocol",
 }
 PASSENGER = [rpc for rpc in all_rpcs() if method_contract(rpc.descriptor).audience == options_pb2.AUDIENCE_PASSENGER]
 INTERNAL = [rpc for rpc in all_rpcs() if rpc not in PASSENGER]

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -85,7 +86,8 @@ def split(stack: ExitStack, data_dir: Path) -> Deployment:
     while waiting := [one for one in SERVICES.values() if one.name not in services]:
         ready = [one.name for one in waiting if services.keys() >= set(one.neighbours)]
         assert ready, "services that need each other before they start"
-        services |= {name: serve(name) for name in ready}
+        with ThreadPoolExecutor() as starting:
+            services |= dict(zip(ready, starting.map(serve, ready), strict=True))
         environment["RIDEHAIL_ADDRESSES"] = " ".join(f"{name}={one.ready['grpc']}" for name, one in services.items())
     worker = start(["worker", "toll-roads", "--metrics-port", "0"], data_dir / "worker.out", environment=environment)
     stack.callback(worker.stop)

@@ -112,7 +112,7 @@ async def suite_in_process(
                 await server.drain()
 
 
-async def until(condition: Callable[[], object], *, within: float = 10.0) -> object:
+async def until(condition: Callable[[], object], *, within: float = 30.0) -> object:
     """Waits until an async condition gives something true, and returns it; fails after `within` seconds."""
     async with asyncio.timeout(within):
         while True:
