@@ -139,6 +139,8 @@ def _agreements(
     return contenders
 
 
+# Of five orders each.
+_RIDERS = 100_000
 # The app has two of the three parts of each order.
 _KNOWN_SERVICES = ("taxi", "taxi", "taxi", "eats", "grocery")
 _KNOWN_TAGS = {"fast_info": "1590674416", "part2": "1590674416", "route": "1590674415"}
@@ -159,20 +161,22 @@ def _poll(uid: str) -> bytes:
 
 @contextmanager
 def _polls(world: World) -> Iterator[Sequence[Contender]]:
-    url = world.tables.orders_state(world.orders)
+    riders = min(world.orders, _RIDERS)
+    url = world.tables.orders_state(riders)
     with (
         world.servers.ridehail("order-state", database_url=url) as ours,
         world.servers.fastapi("fastapi_order_state", database_url=url) as fastapi,
         world.servers.null("bare") as bare,
     ):
         yield (
-            world.passengers_contender("ridehail", ours, _POLL, _poll, service="order-state"),
+            world.passengers_contender("ridehail", ours, _POLL, _poll, service="order-state", riders=riders),
             world.passengers_contender(
                 "fastapi",
                 fastapi,
                 "/mlutp/v1/orders/state",
                 lambda uid: json.dumps({"known_orders": _known_orders(uid)}).encode(),
                 service="order-state",
+                riders=riders,
             ),
             world.contender("null handler", bare, _RETRIEVE, _one_order),
         )

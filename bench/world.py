@@ -78,6 +78,7 @@ class World:
         body: Callable[[str], bytes],
         *,
         service: str,
+        riders: int,
         messages: int = 50_000,
     ) -> Contender:
         """Returns a contender that is asked as the gateway asks on behalf of passengers, each time of a random one.
@@ -88,10 +89,11 @@ class World:
             path: Of the gRPC method or the HTTP resource.
             body: Makes the message of a passenger.
             service: Whom the ticket is for.
+            riders: From how many passengers to choose.
             messages: How many different ones there are.
         """
         chance = random.Random(_SEED)
-        uids = [random_id(chance.randint(1, self.orders)) for _ in range(messages)]
+        uids = [random_id(chance.randint(1, riders)) for _ in range(messages)]
         file = self.servers.folder / f"{name.replace(' ', '-').replace('/', '-')}.bodies"
         bodies = write_bodies(file, map(body, uids))
         each = (UID_KEY, write_bodies(file.with_suffix(".uids"), (uid.encode() for uid in uids)))
