@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -14,6 +15,10 @@ from tests.crash.journal import Journal
 from tests.support.up import RIDEHAIL, RunningCommand
 
 JOBS = ("archive", "purge-orders", "archive", "purge-offers")
+# The share of kills that wait for this many more orders, for so many seconds at most.
+_AFTER_RECOVERY = 0.75
+_ORDERS_BETWEEN_KILLS = 2
+_RECOVERY_S = 8.0
 
 
 class Killer:
@@ -26,13 +31,23 @@ class Killer:
         self._job: asyncio.subprocess.Process | None = None
 
     async def kill(self, times: int) -> None:
-        """Kills so many times, with pauses in which things come back."""
+        """Kills so many times; mostly after things have come back, now and then while they do."""
         for _ in range(times):
-            await asyncio.sleep(self._random.uniform(0.5, 3.0))
+            if self._random.random() < _AFTER_RECOVERY:
+                await self._progress()
+            await asyncio.sleep(self._random.uniform(0.0, 1.5))
             victim = self._random.choice(["server", "worker", "postgres", "job"])
             if (number := self._pid(victim)) is not None:
                 os.kill(number, signal.SIGKILL)
                 self._journal.count_kill(victim)
+
+    async def _progress(self) -> None:
+        """Waits until more orders have been acknowledged, at most for so long as a start may take."""
+        enough = len(self._journal.orders) + _ORDERS_BETWEEN_KILLS
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_RECOVERY_S):
+                while len(self._journal.orders) < enough:
+                    await asyncio.sleep(0.05)
 
     async def keep_jobs_running(self, stop: asyncio.Event) -> None:
         """Runs a retention job after the other, whatever becomes of each."""

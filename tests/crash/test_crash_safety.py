@@ -30,7 +30,7 @@ from tests.support.folders import shared_folder
 from tests.support.up import RunningCommand, cli, processes_of, up
 from tests.support.waiting import eventually
 
-KILLS = int(os.environ.get("RIDEHAIL_TEST_KILLS", "12"))
+KILLS = int(os.environ.get("RIDEHAIL_TEST_KILLS", "8"))
 Changes = dict[str, dict[datetime, bool]]
 
 
