@@ -153,4 +153,4 @@ def machine(database_url: str, keys_dir: Path, config_dir: Path) -> Iterator[typ
 
 @pytest.mark.timeout(170)
 def test_the_service_does_what_the_model_does(machine: type[Agreements]) -> None:
-    run_machine(machine, examples=25)
+    run_machine(machine, examples=15)

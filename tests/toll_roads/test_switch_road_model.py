@@ -192,4 +192,4 @@ def machine(database_url: str, keys_dir: Path, config_dir: Path) -> Iterator[typ
 
 @pytest.mark.timeout(170)
 def test_switches_do_what_the_model_does(machine: type[Switches]) -> None:
-    run_machine(machine, examples=50)
+    run_machine(machine, examples=30)
