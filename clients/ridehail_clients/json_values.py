@@ -15,8 +15,8 @@ JsonObject: TypeAlias = "dict[str, JsonValue]"
 JsonInput: TypeAlias = "bool | int | float | str | Sequence[JsonInput] | Mapping[str, JsonInput] | None"
 """A value as the clients take it."""
 
-# Protobuf keeps every number as a double; beyond this, whole numbers would silently change.
-_LARGEST_WHOLE: Final = 2**53
+LARGEST_WHOLE: Final = 2**53
+"""Up to here, either way, whole numbers stay whole: protobuf keeps every number as a double."""
 
 
 def to_struct(document: Mapping[str, JsonInput]) -> Struct:
@@ -101,7 +101,7 @@ def _fill_value(target: Value, value: JsonInput) -> None:
 
 
 def _number(value: float) -> float:
-    if isinstance(value, int) and abs(value) > _LARGEST_WHOLE:
+    if isinstance(value, int) and abs(value) > LARGEST_WHOLE:
         raise ValueError("a whole number in a document must be from -2^53 to 2^53")
     if not math.isfinite(value):
         raise ValueError("a number in a document must be finite")
@@ -128,7 +128,7 @@ def from_value(value: Value) -> JsonValue:
             return value.bool_value
         case "number_value":
             number = value.number_value
-            return int(number) if number.is_integer() and abs(number) <= _LARGEST_WHOLE else number
+            return int(number) if number.is_integer() and abs(number) <= LARGEST_WHOLE else number
         case "string_value":
             return value.string_value
         case "struct_value":

@@ -12,12 +12,11 @@ import pytest
 from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 
-from ridehail_clients.json_values import from_struct, to_struct
-from ridehail_servers.chassis.documents import DEEPEST, JsonObject, JsonValue
+from ridehail_clients.json_values import LARGEST_WHOLE, JsonObject, JsonValue, from_struct, to_struct
+from ridehail_servers.chassis.documents import DEEPEST
 from ridehail_servers.chassis.errors import DomainError, InvalidRequest
 from ridehail_servers.reference.order_core.document import (
     ABSENT,
-    LARGEST_WHOLE,
     Absence,
     new_document,
     select,

@@ -8,9 +8,9 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from ridehail_clients.json_values import JsonObject, JsonValue
 from ridehail_servers import resources
 from ridehail_servers.chassis import migrations
-from ridehail_servers.chassis.documents import JsonObject, JsonValue
 from ridehail_servers.reference.order_core.document import new_document
 from ridehail_servers.reference.order_core.statuses import FINAL_STATUSES
 from ridehail_servers.reference.order_core.store import OrderRow, OrderStore

@@ -20,7 +20,8 @@ from ridehail_clients import (
     ServiceError,
     TicketWrongDestination,
 )
-from ridehail_servers.chassis.documents import DEEPEST, JsonValue
+from ridehail_clients.json_values import JsonValue
+from ridehail_servers.chassis.documents import DEEPEST
 from ridehail_servers.chassis.service_definition import Demo
 from ridehail_servers.reference.order_provider.definition import EATS, GROCERY
 from ridehail_servers.reference.order_provider.store import OrderStore

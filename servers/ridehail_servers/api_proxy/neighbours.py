@@ -39,13 +39,22 @@ async def answer_to(question: Awaitable[Answer]) -> Answer | Unanswered:
     """
     try:
         return await question
-    except ServiceError as error:
+    except Exception as error:  # whatever garbage makes the client library do is no reason to fail the rider
+        return unanswered(error)
+
+
+def unanswered(error: Exception) -> Unanswered:
+    """Returns why a neighbour left a question unanswered.
+
+    Args:
+        error: What asking it has come to.
+    """
+    if isinstance(error, ServiceError):
         # The reasons of the catalogue are few; what another server calls its reason may be anything.
         return Unanswered(error.REASON or error.code.name)
-    except AnswerUnreadable:
+    if isinstance(error, AnswerUnreadable):
         return Unanswered("UNREADABLE")
-    except Exception as error:  # whatever garbage makes the client library do is no reason to fail the rider
-        return Unanswered("UNEXPECTED", error)
+    return Unanswered("UNEXPECTED", error)
 
 
 def time_to_wait(wanted_s: float) -> float:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Iterator
+from typing import Final
+
+from ridehail_clients.json_values import JsonInput, JsonValue
 
 from .errors import FieldViolation
-
-JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
-JsonObject: TypeAlias = "dict[str, JsonValue]"
+from .json_text import encode
 
 DEEPEST: Final = 30
 """Levels of objects and arrays in a document, itself included. Protobuf reads at most 100 messages within one another,
@@ -44,10 +43,10 @@ def unfit_values(place: str, value: JsonValue, *, level: int) -> Iterator[FieldV
             yield from unfit_values(f'{place}["{name[:_QUOTED_LENGTH]}"]', part, level=level + 1)
 
 
-def json_bytes(document: Mapping[str, JsonValue] | Sequence[JsonValue]) -> int:
+def json_bytes(document: JsonInput) -> int:
     """Returns how many bytes a document takes as JSON without spaces.
 
     Args:
         document: Holds only what `unfit_values` lets pass.
     """
-    return len(json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode())
+    return len(encode(document).encode())

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Sequence
 
-from ridehail_clients import call_context
-from ridehail_clients.coalescing import Coalescer
 from ridehail_servers.chassis.database import Database
-from ridehail_servers.chassis.errors import DatabaseUnavailable
+from ridehail_servers.chassis.shared_reads import SharedReads
 
 from .decision import Decision
 from .store import EulasStore
-
-# No caller's deadline bounds a shared lookup. Waiting for one lookup and for one's own takes less than the second that
-# the contract gives, so callers learn that the database does not answer rather than that their time is up.
-_SHARED_LOOKUP_S = 0.4
 
 
 class UserDecisions:
@@ -28,7 +20,7 @@ class UserDecisions:
     def __init__(self, database: Database, store: EulasStore) -> None:
         self._database = database
         self._store = store
-        self._lookups: Coalescer[str, list[Decision]] = Coalescer(self._load)
+        self._decisions = SharedReads(database, store.decisions_of)
 
     async def of_user(self, yandex_uid: str) -> list[Decision]:
         """Returns all that is stored of a user, valid or not, one decision for each agreement.
@@ -36,7 +28,7 @@ class UserDecisions:
         Args:
             yandex_uid: The user.
         """
-        return await self._lookups.get(yandex_uid) or []
+        return await self._decisions.get(yandex_uid) or []
 
     async def save(self, yandex_uid: str, decisions: Sequence[Decision], *, source: str) -> None:
         """Stores and logs decisions, all or none.
@@ -48,13 +40,3 @@ class UserDecisions:
         """
         async with self._database.connection() as connection:
             await self._store.save(connection, yandex_uid, decisions, source)
-
-    async def _load(self, yandex_uids: Sequence[str]) -> dict[str, list[Decision]]:
-        try:
-            with call_context.call_context(deadline=time.monotonic() + _SHARED_LOOKUP_S):
-                async with asyncio.timeout(_SHARED_LOOKUP_S):
-                    return await self._database.read(
-                        lambda connection: self._store.decisions_of(connection, yandex_uids)
-                    )
-        except TimeoutError:
-            raise DatabaseUnavailable from None

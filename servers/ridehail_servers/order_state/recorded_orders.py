@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 
-import psycopg
-
 from ridehail_clients import call_context
-from ridehail_clients.coalescing import Coalescer
 from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Database
-from ridehail_servers.chassis.errors import DatabaseUnavailable, Overloaded
 from ridehail_servers.chassis.logs import get_logger
+from ridehail_servers.chassis.shared_reads import SharedReads
 
 from .metrics import UNRECORDED
 from .orders import ActiveOrder, RecordedOrder
 from .store import OrderStateStore
 
-# No caller's deadline bounds a shared lookup. Waiting for one lookup and for one's own takes less than the second that
-# the contract gives, so callers learn that the database does not answer rather than that their time is up.
-_SHARED_LOOKUP_S = 0.4
 # A poll waits this long at most for what it stores for the next one, and no longer than for this share of its time.
 _RECORD_S = 0.2
 _RECORD_SHARE = 0.5
@@ -46,7 +39,7 @@ class RecordedOrders:
         self._database = database
         self._store = store
         self._clock = clock
-        self._lookups: Coalescer[str, list[RecordedOrder]] = Coalescer(self._load)
+        self._orders = SharedReads(database, store.orders_of)
 
     async def of_rider(self, yandex_uid: str) -> Sequence[RecordedOrder]:
         """Returns all that is stored of a rider's orders.
@@ -54,7 +47,7 @@ class RecordedOrders:
         Args:
             yandex_uid: The rider.
         """
-        return await self._lookups.get(yandex_uid) or ()
+        return await self._orders.get(yandex_uid) or ()
 
     async def record(self, service: str, yandex_uid: str, orders: Sequence[ActiveOrder]) -> None:
         """Stores what a service listed, as far as it is newer. A failure is counted, and nothing else.
@@ -67,17 +60,9 @@ class RecordedOrders:
         try:
             async with asyncio.timeout(_record_time()), self._database.connection() as connection:
                 await self._store.record_listed(connection, service, yandex_uid, orders, self._clock())
-        except (DatabaseUnavailable, Overloaded, TimeoutError, psycopg.Error) as error:
+        except Exception as error:  # the app has its answer, whatever becomes of what the next poll could use
             UNRECORDED.labels(service).inc()
             logger.warning("listed orders not recorded", provider=service, error=type(error).__name__)
-
-    async def _load(self, yandex_uids: Sequence[str]) -> dict[str, list[RecordedOrder]]:
-        try:
-            with call_context.call_context(deadline=time.monotonic() + _SHARED_LOOKUP_S):
-                async with asyncio.timeout(_SHARED_LOOKUP_S):
-                    return await self._database.read(lambda connection: self._store.orders_of(connection, yandex_uids))
-        except TimeoutError:
-            raise DatabaseUnavailable from None
 
 
 def _record_time() -> float:

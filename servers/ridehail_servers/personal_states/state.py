@@ -10,9 +10,9 @@ from typing import Final
 
 from ridehail_clients.json_values import JsonObject, JsonValue
 from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest
+from ridehail_servers.chassis.json_text import encode
 
 from .errors import PersonalStateTooLarge, RevisionConflict
-from .json_text import encode
 
 MAX_BYTES: Final = 64 * 1024
 """Of a state as JSON, without its revision."""

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from ridehail_clients import call_context
-from ridehail_clients.coalescing import Coalescer
-from ridehail_servers.chassis.database import Database
-from ridehail_servers.chassis.errors import DatabaseUnavailable
+from ridehail_servers.chassis.database import Connection, Database
+from ridehail_servers.chassis.shared_reads import SharedReads
 
 from .errors import OrderNotFound
 from .road import Road
@@ -18,9 +15,6 @@ from .store import TollRoadsStore
 
 # Looking orders up one by one at a neighbour is slow; this many at a time keep a batch of 1000 within its deadline.
 _NEIGHBOUR_CALLS = 32
-# No caller's deadline bounds a shared lookup. Waiting for one lookup and for one's own takes less than the second that
-# the contract gives, so callers learn that the database does not answer rather than that their time is up.
-_SHARED_LOOKUP_S = 0.4
 
 
 class OrderOffers(Protocol):
@@ -39,9 +33,8 @@ class RoadsByOrder:
     """Answers from the orders that are saved here; concurrent questions share their queries."""
 
     def __init__(self, database: Database, store: TollRoadsStore) -> None:
-        self._database = database
         self._store = store
-        self._lookups: Coalescer[str, Road] = Coalescer(self._load_in_time)
+        self._roads = SharedReads(database, self._latest)
 
     async def road_of(self, order_id: str) -> Road:
         """Returns the road of the order's latest change by `created`.
@@ -52,7 +45,7 @@ class RoadsByOrder:
         Raises:
             OrderNotFound: The order is not saved, or has no change.
         """
-        road = await self._lookups.get(order_id)
+        road = await self._roads.get(order_id)
         if road is None:
             raise OrderNotFound(order_id)
         return road
@@ -63,19 +56,11 @@ class RoadsByOrder:
         Args:
             order_ids: The orders.
         """
-        found = await self._load(order_ids)
+        found = await self._roads.get_all(order_ids)
         return [found[order_id] for order_id in dict.fromkeys(order_ids) if order_id in found]
 
-    async def _load_in_time(self, order_ids: Sequence[str]) -> dict[str, Road]:
-        try:
-            with call_context.call_context(deadline=time.monotonic() + _SHARED_LOOKUP_S):
-                async with asyncio.timeout(_SHARED_LOOKUP_S):
-                    return await self._load(order_ids)
-        except TimeoutError:
-            raise DatabaseUnavailable from None
-
-    async def _load(self, order_ids: Sequence[str]) -> dict[str, Road]:
-        roads = await self._database.read(lambda connection: self._store.latest_roads(connection, order_ids))
+    async def _latest(self, connection: Connection, order_ids: Sequence[str]) -> dict[str, Road]:
+        roads = await self._store.latest_roads(connection, order_ids)
         return {road.order_id: road for road in roads}
 
 

@@ -14,7 +14,7 @@ from enum import Enum, StrEnum, auto
 from itertools import chain, islice
 from typing import Final, Literal, TypeAlias
 
-from ridehail_clients.json_values import JsonObject, JsonValue
+from ridehail_clients.json_values import LARGEST_WHOLE, JsonObject, JsonValue
 
 MOST_DIFFERENCES: Final = 100
 """So many differences are told."""
@@ -22,7 +22,6 @@ MOST_DIFFERENCES: Final = 100
 _UNORDERED: Final = "tariffs"
 _REVISION: Final = "revision_id"
 _WHOLE_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,17}")
-_LARGEST_WHOLE: Final = 2**53
 # Elements that nothing names are paired by likeness up to so many pairs to try, and by their order beyond.
 _MOST_TRIALS: Final = 400
 
@@ -275,6 +274,6 @@ def _with_whole_numbers(value: JsonValue) -> JsonValue:
         return {name: _with_whole_numbers(one) for name, one in value.items()}
     if isinstance(value, list):
         return [_with_whole_numbers(one) for one in value]
-    if isinstance(value, float) and value.is_integer() and abs(value) <= _LARGEST_WHOLE:
+    if isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST_WHOLE:
         return int(value)
     return value

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Sequence
 from datetime import datetime
 
-from ridehail_clients import call_context
-from ridehail_clients.coalescing import Coalescer
 from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Connection, Database
-from ridehail_servers.chassis.errors import DatabaseUnavailable
+from ridehail_servers.chassis.shared_reads import SharedReads
 from ridehail_servers.personal_states.state import EMPTY, Change, PersonalState, StateCopy, checked
 
 from .store import StateStore
-
-# No caller's deadline bounds a shared lookup. Waiting for one lookup and for one's own takes less than the second that
-# the contract gives, so callers learn that the database does not answer rather than that their time is up.
-_SHARED_LOOKUP_S = 0.4
 
 
 class PersonalStates:
@@ -38,7 +30,7 @@ class PersonalStates:
         self._database = database
         self._store = store
         self._clock = clock
-        self._lookups: Coalescer[str, PersonalState] = Coalescer(self._load)
+        self._states = SharedReads(database, store.states_of)
 
     async def of_user(self, yandex_uid: str) -> PersonalState:
         """Returns a user's state.
@@ -46,7 +38,7 @@ class PersonalStates:
         Args:
             yandex_uid: The user.
         """
-        return await self._lookups.get(yandex_uid) or EMPTY
+        return await self._states.get(yandex_uid) or EMPTY
 
     async def update(self, yandex_uid: str, change: Change, *, undone: bool) -> PersonalState:
         """Changes a user's state, if it is of the revision that the change expects.
@@ -103,11 +95,3 @@ class PersonalStates:
         if expected == 0:
             return await self._store.insert(connection, yandex_uid, change, now)
         return await self._store.update(connection, yandex_uid, expected, change, now)
-
-    async def _load(self, yandex_uids: Sequence[str]) -> dict[str, PersonalState]:
-        try:
-            with call_context.call_context(deadline=time.monotonic() + _SHARED_LOOKUP_S):
-                async with asyncio.timeout(_SHARED_LOOKUP_S):
-                    return await self._database.read(lambda connection: self._store.states_of(connection, yandex_uids))
-        except TimeoutError:
-            raise DatabaseUnavailable from None

@@ -8,7 +8,7 @@ from typing import cast
 
 from ridehail_clients.json_values import JsonObject
 from ridehail_servers.chassis.database import Connection
-from ridehail_servers.personal_states.json_text import decode, encode
+from ridehail_servers.chassis.json_text import decode, encode
 from ridehail_servers.personal_states.state import Change, PersonalState, StateCopy
 
 _FIRST_REVISION = 1

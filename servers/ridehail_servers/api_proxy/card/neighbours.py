@@ -20,10 +20,10 @@ from ridehail_clients import (
     PromosOnTheWay,
     ServiceError,
     TicketSource,
-    call_context,
 )
 from ridehail_clients import errors as client_errors
 from ridehail_clients.availability import is_unavailable
+from ridehail_servers.api_proxy.neighbours import Unanswered, answer_to, time_to_wait, unanswered
 from ridehail_servers.chassis.errors import NeighbourUnavailable
 from ridehail_servers.chassis.logs import get_logger
 
@@ -31,8 +31,6 @@ from .config import CardPatience
 from .errors import OrderNotFound
 from .promos import Question
 
-# Of what is left of the call's time: the rest is for the answer without the neighbour.
-_WAIT_SHARE = 0.8
 # The configured time is that of all attempts together: one that hangs is not repeated, one that fails at once is.
 _ATTEMPT_S = 60.0
 
@@ -107,18 +105,12 @@ class TollRoads:
         Args:
             order_id: The order.
         """
-        try:
-            road = await self._client.retrieve_order(
-                order_id=order_id, timeout=_time_for(self._patience().toll_roads_timeout_ms)
-            )
-        except client_errors.OrderNotFound:
-            return None
-        except ServiceError as error:
-            _leave_out("toll-roads", _reason(error))
-        except Exception as error:  # whatever garbage makes the client library do is no reason to fail the rider
-            _leave_out("toll-roads", "UNEXPECTED", error)
-        else:
+        wait_s = _time_for(self._patience().toll_roads_timeout_ms)
+        road = await answer_to(self._client.retrieve_order(order_id=order_id, timeout=wait_s))
+        if not isinstance(road, Unanswered):
             return CardRoad(has_toll_road=road.has_toll_road, can_switch_road=road.can_switch_road)
+        if road.reason != client_errors.OrderNotFound.REASON:
+            _leave_out("toll-roads", road)
         return None
 
     async def close(self) -> None:
@@ -157,11 +149,11 @@ class RouteSharing:
         except ServiceError as error:
             unknown = is_unavailable(error)
             TOGGLES.labels("unknown" if unknown else "refused").inc()
-            _leave_out("route-sharing", _reason(error))
+            _leave_out("route-sharing", unanswered(error))
             return not unknown
         except Exception as error:  # whatever garbage makes the client library do is no reason to fail the rider
             TOGGLES.labels("unknown").inc()
-            _leave_out("route-sharing", "UNEXPECTED", error)
+            _leave_out("route-sharing", unanswered(error))
             return False
         TOGGLES.labels("done").inc()
         return True
@@ -195,8 +187,8 @@ class Inapp:
             question: What is asked.
             moved_to: To what the rider has just moved the toggle; None: not moved.
         """
-        try:
-            return await self._client.promos_on_the_way(
+        promos = await answer_to(
+            self._client.promos_on_the_way(
                 order_id=question.order_id,
                 sharing_key=question.sharing_key,
                 share_ride_with_family=moved_to,
@@ -204,10 +196,10 @@ class Inapp:
                 locale=question.locale,
                 timeout=_time_for(self._patience().inapp_timeout_ms),
             )
-        except ServiceError as error:
-            _leave_out("inapp-communications", _reason(error))
-        except Exception as error:  # whatever garbage makes the client library do is no reason to fail the rider
-            _leave_out("inapp-communications", "UNEXPECTED", error)
+        )
+        if not isinstance(promos, Unanswered):
+            return promos
+        _leave_out("inapp-communications", promos)
         return None
 
 
@@ -220,16 +212,10 @@ def count_lookup(kept: bool) -> None:  # noqa: FBT001  # handed over as a functi
     PROMOS_LOOKED_UP.labels("hit" if kept else "miss").inc()
 
 
-def _reason(error: ServiceError) -> str:
-    # The reasons of the catalogue are few; what another server calls its reason may be anything.
-    return error.REASON or error.code.name
-
-
-def _leave_out(neighbour: str, reason: str, error: Exception | None = None) -> None:
-    LEFT_OUT.labels(neighbour, reason).inc()
-    logger.warning("left out of a card", neighbour=neighbour, reason=reason, exc_info=error)
+def _leave_out(neighbour: str, why: Unanswered) -> None:
+    LEFT_OUT.labels(neighbour, why.reason).inc()
+    logger.warning("left out of a card", neighbour=neighbour, reason=why.reason, exc_info=why.error)
 
 
 def _time_for(configured_ms: int) -> float:
-    remaining = call_context.remaining()
-    return configured_ms / 1000 if remaining is None else min(configured_ms / 1000, remaining * _WAIT_SHARE)
+    return time_to_wait(configured_ms / 1000)

@@ -11,14 +11,12 @@ from collections.abc import Iterable
 from enum import Enum, auto
 from typing import Final, Literal, TypeAlias, TypeGuard
 
-from ridehail_servers.chassis.documents import JsonObject, JsonValue, json_bytes, unfit_values
+from ridehail_clients.json_values import LARGEST_WHOLE, JsonObject, JsonValue
+from ridehail_servers.chassis.documents import json_bytes, unfit_values
 from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest
 
 VERSION: Final = "order.version"
 FIRST_VERSION: Final = 1
-LARGEST_WHOLE: Final = 2**53
-"""Up to here, either way, documents keep whole numbers whole: beyond it doubles, as protobuf has them, miss some."""
-
 LARGEST_BYTES: Final = 1024 * 1024
 """Of a document as JSON. Without a limit, updates could make one that is larger than an answer may be."""
 

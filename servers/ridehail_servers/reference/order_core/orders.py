@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ridehail_clients.json_values import JsonObject
 from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Database
-from ridehail_servers.chassis.documents import JsonObject
 
 from .document import check_size, is_whole, new_document, select, text_at, value_at, version_of
 from .errors import OrderNotFound, OrderVersionConflict

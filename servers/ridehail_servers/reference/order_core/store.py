@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -10,10 +9,10 @@ from typing import Final
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
+from ridehail_clients.json_values import JsonObject
 from ridehail_servers.chassis.database import Connection
-from ridehail_servers.chassis.documents import JsonObject
+from ridehail_servers.chassis.json_text import decode
 
-from .document import LARGEST_WHOLE
 from .statuses import FINAL_STATUSES
 
 
@@ -111,15 +110,7 @@ _LIST_ACTIVE: Final = sql.SQL(
 ).format(final_statuses=sql.SQL(", ").join(map(sql.Literal, FINAL_STATUSES)))
 
 
-def _whole_or_double(digits: str) -> int | float:
-    # Postgres writes 1e+300 as 301 digits. What was stored as a double is read as one.
-    number = int(digits)
-    return number if abs(number) <= LARGEST_WHOLE else float(number)
-
-
-_DECODER: Final = json.JSONDecoder(parse_int=_whole_or_double)
-
-
 def _read_document(text: str) -> JsonObject:
-    document: JsonObject = _DECODER.decode(text)
+    document = decode(text)
+    assert isinstance(document, dict)
     return document

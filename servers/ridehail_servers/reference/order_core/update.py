@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ridehail_servers.chassis.documents import JsonObject, JsonValue, unfit_values
+from ridehail_clients.json_values import JsonObject, JsonValue
+from ridehail_servers.chassis.documents import unfit_values
 from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest
 
 from .document import ABSENT, VERSION, is_whole, value_at

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ridehail_servers.chassis.documents import JsonObject, json_bytes, unfit_values
+from ridehail_clients.json_values import JsonObject
+from ridehail_servers.chassis.documents import json_bytes, unfit_values
 from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest
 
 LARGEST_DETAILS_BYTES: Final = 64 * 1024

@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from ridehail_clients.json_values import JsonValue
-
-LARGEST_WHOLE: Final = 2**53
-"""Up to here, either way, whole numbers stay whole: beyond it doubles, as protobuf has them, miss some."""
+from ridehail_clients.json_values import LARGEST_WHOLE, JsonInput, JsonValue
 
 
-def encode(value: JsonValue) -> str:
+def encode(value: JsonInput) -> str:
     """Returns a value as compact JSON.
 
     Args:

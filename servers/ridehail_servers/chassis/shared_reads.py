@@ -1,0 +1,71 @@
+"""Reads by key of which many go on at once: they share their queries.
+
+Nothing is cached: a read is answered by a query that began after it, so it sees all that was stored before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from ridehail_clients import call_context
+from ridehail_clients.coalescing import Coalescer
+
+from .database import Connection, Database
+from .errors import DatabaseUnavailable
+
+Found = TypeVar("Found")
+Query = Callable[[Connection, Sequence[str]], Awaitable[dict[str, Found]]]
+"""Reads what there is of some keys."""
+
+# No caller's deadline bounds a shared query. Waiting for one query and for one's own takes less than the second that
+# contracts give such calls, so callers learn that the database does not answer rather than that their time is up.
+_QUERY_S = 0.4
+
+
+class SharedReads(Generic[Found]):
+    """Reads one key each; those that come while a query runs share the next one.
+
+    Args:
+        database: Of the service.
+        query: Reads what there is of some keys.
+    """
+
+    def __init__(self, database: Database, query: Query[Found]) -> None:
+        self._database = database
+        self._query = query
+        self._reads: Coalescer[str, Found] = Coalescer(self._in_time)
+
+    async def get(self, key: str) -> Found | None:
+        """Returns what there is of a key; None: nothing.
+
+        Args:
+            key: The key.
+
+        Raises:
+            DatabaseUnavailable: The database does not answer in time.
+            Overloaded: Too many calls wait for the database.
+        """
+        return await self._reads.get(key)
+
+    async def get_all(self, keys: Sequence[str]) -> dict[str, Found]:
+        """Returns what there is of many keys, by a query of its own.
+
+        Args:
+            keys: The keys.
+
+        Raises:
+            DatabaseUnavailable: The database does not answer.
+            Overloaded: Too many calls wait for the database.
+        """
+        return await self._database.read(lambda connection: self._query(connection, keys))
+
+    async def _in_time(self, keys: Sequence[str]) -> dict[str, Found]:
+        try:
+            with call_context.call_context(deadline=time.monotonic() + _QUERY_S):
+                async with asyncio.timeout(_QUERY_S):
+                    return await self.get_all(keys)
+        except TimeoutError:
+            raise DatabaseUnavailable from None
