@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ridehail_clients import call_context
 
+from .connection_queue import ConnectionQueue
 from .errors import DatabaseUnavailable, Overloaded
 from .logs import get_logger
 
@@ -95,6 +96,7 @@ class Database:
             application: Shown in pg_stat_activity.
         """
         self.schema = schema
+        self.queue = ConnectionQueue(settings.max_size)
         self.conninfo = connection_string(url, schema=schema, settings=settings, application=application)
         self._settings = settings
         self._check: asyncio.Task[None] | None = None
@@ -147,19 +149,25 @@ class Database:
             DatabaseUnavailable: No connection could be had in time, or the database failed.
             Overloaded: Too many calls wait for a connection already.
         """
+        use, lost = self.queue.enter(), False
         try:
             async with self._pool.connection(timeout=self._patience()) as connection:
+                self.queue.lent(use)
                 yield connection
         except TooManyRequests as error:
             raise Overloaded("too many calls wait for the database") from error
         except (PoolTimeout, PoolClosed) as error:
             raise DatabaseUnavailable from error
         except psycopg.OperationalError as error:
+            lost = _is_lost_connection(error)
             _leave_if_cancelled(error)
             await self._discard_broken_connections(error)
             raise DatabaseUnavailable from error
         except psycopg.InterfaceError as error:
+            lost = True
             raise DatabaseUnavailable from error
+        finally:
+            self.queue.ended(use, counts=not lost)
 
     @asynccontextmanager
     async def transaction(self, *, undone: bool = False) -> AsyncIterator[Connection]:

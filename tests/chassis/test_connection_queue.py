@@ -1,0 +1,142 @@
+"""How a pool's queue is measured, by a clock of the test's own."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ridehail_servers.chassis.connection_queue import ConnectionQueue, ConnectionUse, QueueTargets
+
+SIZE = 4
+TARGETS = QueueTargets(standing_s=0.02, burst_s=0.1, stall_s=0.25)
+
+
+class Pool:
+    """A pool that lends its connections first come, first served."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.queue = ConnectionQueue(SIZE, TARGETS, clock=lambda: self.now)
+        self.holding: list[ConnectionUse] = []
+        self.waiting: list[ConnectionUse] = []
+
+    def enter(self, number: int = 1) -> None:
+        for _ in range(number):
+            self.waiting.append(self.queue.enter())
+            self._lend()
+
+    def give_back(self, *, counts: bool = True) -> None:
+        self.queue.ended(self.holding.pop(0), counts=counts)
+        self._lend()
+
+    def give_up(self) -> None:
+        self.queue.ended(self.waiting.pop(0))
+
+    def hold_each(self, seconds: float) -> None:
+        """Makes the mean time of holding a connection as long as that."""
+        for _ in range(100):
+            self.enter()
+            self.now += seconds
+            self.give_back()
+
+    def _lend(self) -> None:
+        while self.waiting and len(self.holding) < SIZE:
+            use = self.waiting.pop(0)
+            self.queue.lent(use)
+            self.holding.append(use)
+
+
+def test_a_free_connection_is_there_at_once_however_slow_the_database() -> None:
+    pool = Pool()
+    pool.hold_each(30.0)
+    pool.enter(SIZE - 1)
+
+    assert pool.queue.expected_wait_s() == 0
+    assert pool.queue.has_room()
+
+
+def test_the_wait_is_foreseen_from_the_queue_and_from_how_long_connections_are_held() -> None:
+    pool = Pool()
+    pool.hold_each(0.04)
+    pool.enter(SIZE + 3)
+
+    assert pool.queue.expected_wait_s() == pytest.approx(4 * 0.04 / SIZE)
+
+
+def test_a_burst_may_wait_longer_than_a_queue_that_stands() -> None:
+    pool = Pool()
+    pool.hold_each(0.04)
+    pool.enter(SIZE + 5)  # the next would wait 60 ms: within the target of a burst alone
+    assert pool.queue.has_room()
+
+    pool.now += 0.09
+    assert pool.queue.has_room()
+    pool.now += 0.02
+    assert not pool.queue.has_room()
+
+
+def test_a_queue_that_was_worked_off_may_burst_again() -> None:
+    pool = Pool()
+    pool.hold_each(0.04)
+    pool.enter(SIZE + 5)
+    pool.now += 0.2
+    while pool.holding:
+        pool.give_back()
+    pool.hold_each(0.04)
+    pool.enter(SIZE + 5)
+
+    assert pool.queue.has_room()
+
+
+def test_a_database_that_stops_to_answer_has_no_room_however_fast_it_was() -> None:
+    pool = Pool()
+    pool.hold_each(0.0001)
+    pool.enter(SIZE + 1)
+    assert pool.queue.has_room()
+
+    pool.now += 0.26
+    assert not pool.queue.has_room()
+
+
+def test_lost_connections_do_not_count_as_slow_ones() -> None:
+    pool = Pool()
+    pool.hold_each(0.01)
+    pool.enter()
+    pool.now += 30
+    pool.give_back(counts=False)
+
+    assert pool.queue.hold_s == pytest.approx(0.01)
+
+
+def test_a_slow_phase_is_forgotten_within_two_dozen_uses() -> None:
+    pool = Pool()
+    pool.hold_each(0.5)
+    for _ in range(24):
+        pool.enter()
+        pool.now += 0.001
+        pool.give_back()
+
+    assert pool.queue.hold_s < 0.03
+
+
+STEPS = st.lists(st.sampled_from(("enter", "give back", "give back lost", "give up", "time passes")), max_size=60)
+
+
+@given(steps=STEPS)
+def test_uses_add_up_whatever_happens(steps: list[str]) -> None:
+    pool = Pool()
+    for step in steps:
+        if step == "enter":
+            pool.enter()
+        elif step == "time passes":
+            pool.now += 0.03
+        elif step == "give up" and pool.waiting:
+            pool.give_up()
+        elif step.startswith("give back") and pool.holding:
+            pool.give_back(counts=step == "give back")
+
+        assert (pool.queue.held, pool.queue.waiting) == (len(pool.holding), len(pool.waiting))
+        assert pool.queue.expected_wait_s() >= 0
+        if len(pool.holding) < SIZE:
+            assert pool.queue.has_room()
