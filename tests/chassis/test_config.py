@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -34,6 +38,7 @@ class Polling(BaseModel):
     since: object = None
 
 
+LOOK_EVERY_S = 0.02
 GOOD = "limits: {calls: 1}\n"
 BAD_FILES = {
     "unknown key": ("limits: {calls: 1, cals: 2}", "limits.cals", "Extra inputs are not permitted"),
@@ -45,9 +50,27 @@ BAD_FILES = {
     "a list": ("[1, 2]", "", "valid dictionary"),
     "no YAML": ("limits: {calls: 1", "", "line 1"),
     "a tab": ("limits:\n\tcalls: 1", "", "line 2"),
-    "an impossible date": ("limits: {calls: 1}\nsince: 2026-02-30", "", "day is out of range"),
-    "an object of Python": ("limits: !!python/object/apply:os.getcwd []", "", "could not determine a constructor"),
-    "a key given twice": ("limits: {calls: 1, calls: 2}", "", "'calls' is given twice"),
+    "an impossible date": ("limits: {calls: 1}\nsince: 2026-02-30", "since", "day is out of range"),
+    "an object of Python": (
+        "limits: !!python/object/apply:os.getcwd []",
+        "limits",
+        "could not determine a constructor",
+    ),
+    "a key given twice": ("limits: {calls: 1, calls: 2}", "limits", "line 1: 'calls' is given twice"),
+    "a template that nobody has filled in": ("limits: {{ .Values.limits }}", "limits", "line 1: a key must be a text"),
+    "a template among the keys": ("{{ .Values.limits }}: {calls: 1}", "", "line 1: a key must be a text"),
+    "a list as a key": ("limits: {calls: 1}\n? [a]\n: 1", "", "line 2: a key must be a text"),
+    "no boolean": ("limits: {calls: !!bool maybe}", "limits.calls", "line 1: 'maybe' is no bool"),
+    "no number": ("limits: {calls: !!int ''}", "limits.calls", "line 1: '' is no int"),
+    "no float": ("limits: {calls: !!float ''}", "limits.calls", "line 1: '' is no float"),
+    "no timestamp": ("limits: {calls: 1}\nsince: !!timestamp foo", "since", "line 2: 'foo' is no timestamp"),
+    "no base64": ("limits: {calls: 1}\nsince: !!binary \u00ff", "since", "line 2:"),
+    "an unknown alias": ("limits: *nobody", "", "nobody"),
+    "a text for a mapping": ("limits: !!map x", "limits", "line 1:"),
+    "a structure that holds itself": ("limits: &it {calls: 1, names: [*it]}", "limits.names.0", "refers to itself"),
+    "two documents": ("limits: {calls: 1}\n---\nlimits: {calls: 2}", "", "single document"),
+    "a control character": ("limits: {calls: 1}\x00", "", "special characters"),
+    "an endless number": (f"limits: {{calls: {'9' * 5000}}}", "limits.calls", "line 1:"),
     "too deep": ("[" * 3000, "", "recursion"),
 }
 
@@ -77,7 +100,48 @@ def test_a_bad_file_is_refused_with_file_key_and_reason(file: Path, content: str
     assert caught.value.key == key
     assert reason in caught.value.reason
     assert str(caught.value).startswith(f"{file}: {key}")
-    assert "\n" not in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+CONSTRUCTORS = sorted(tag for tag in yaml.SafeLoader.yaml_constructors if tag)
+scalars = st.text(max_size=8).map(json.dumps) | st.sampled_from(["", "~", "1", "[]", "{}", "{a: 1}", "2026"])
+
+
+@given(tag=st.sampled_from(CONSTRUCTORS), value=scalars, as_key=st.booleans())
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_whatever_a_constructor_is_given_is_read_or_refused_in_one_line(
+    file: Path, tag: str, value: str, as_key: bool
+) -> None:
+    part = f"!<{tag}> {value}"
+    file.write_text(f"limits: {{calls: 1}}\n? {part}\n: 1" if as_key else f"limits: {{calls: 1}}\nsince: {part}")
+    is_read_or_refused(file)
+
+
+@given(
+    content=st.binary(max_size=60) | st.text(alphabet="-?:,[]{}#&*!|>'\"%@` \n\tabc10<=.~", max_size=60).map(str.encode)
+)
+@settings(max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_whatever_the_bytes_of_a_file_are_they_are_read_or_refused_in_one_line(file: Path, content: bytes) -> None:
+    file.write_bytes(content)
+    is_read_or_refused(file)
+
+
+def is_read_or_refused(file: Path) -> None:
+    try:
+        load(file, Polling)
+    except ConfigError as error:
+        refused = error
+    else:
+        return
+    assert refused.file == file
+    assert refused.reason
+    assert str(refused).isprintable()
+
+
+def test_a_pipe_in_the_place_of_a_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(ConfigError, match=r"pipe\.yaml: not a regular file"):
+        load(tmp_path / "pipe.yaml", Polling)
 
 
 def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
@@ -151,9 +215,7 @@ def swap_folder(file: Path, content: str) -> None:
 async def watched(file: Path) -> AsyncIterator[LiveConfig[Polling]]:
     """Watches the file for real, for the length of the block."""
     config = LiveConfig(file, Polling)
-    watching = asyncio.Event()
-    watcher = asyncio.create_task(watch(file.parent, [config], watching=watching.set))
-    await watching.wait()
+    watcher = asyncio.create_task(watch([config], look_every_s=LOOK_EVERY_S))
     try:
         yield config
     finally:
@@ -211,7 +273,7 @@ async def test_a_file_that_is_removed_and_comes_back_is_read_again(file: Path) -
 async def test_an_edit_between_the_start_and_the_watch_is_not_missed(file: Path) -> None:
     config = LiveConfig(file, Polling)
     file.write_text("limits: {calls: 2}")
-    watcher = asyncio.create_task(watch(file.parent, [config]))
+    watcher = asyncio.create_task(watch([config], look_every_s=LOOK_EVERY_S))
     await until(lambda: config.value.limits.calls == 2)
     watcher.cancel()
 
@@ -220,7 +282,7 @@ async def test_each_file_is_judged_by_itself(file: Path) -> None:
     other = file.with_name("other.yaml")
     other.write_text(GOOD)
     first, second = LiveConfig(file, Polling), LiveConfig(other, Polling)
-    watcher = asyncio.create_task(watch(file.parent, [first, second]))
+    watcher = asyncio.create_task(watch([first, second], look_every_s=LOOK_EVERY_S))
     file.write_text("nonsense")
     other.write_text("limits: {calls: 5}")
     await until(lambda: second.value.limits.calls == 5 and is_invalid())
@@ -237,7 +299,7 @@ async def test_a_file_that_two_read_is_good_only_if_both_can_read_it(
     file: Path, models: tuple[type[BaseModel], type[BaseModel]]
 ) -> None:
     readers = [LiveConfig(file, model) for model in models]
-    task = asyncio.create_task(watch(file.parent, readers))
+    task = asyncio.create_task(watch(readers, look_every_s=LOOK_EVERY_S))
     try:
         file.write_text("limits: nonsense")
         await until(is_invalid)

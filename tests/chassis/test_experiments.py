@@ -106,6 +106,64 @@ def test_a_rule_that_trips_over_a_passenger_leaves_them_out(file: Path, log: Log
     assert "odd" not in log.text
 
 
+# --- other kinds of flags, which flagd's language has as well
+
+OTHER_KINDS: dict[str, object] = {
+    "text": {"state": "ENABLED", "variants": {"red": "#f00", "blue": "#00f"}, "defaultVariant": "red"},
+    "number": {"state": "ENABLED", "variants": {"one": 1, "half": 0.5, "zero": 0}, "defaultVariant": "zero"},
+    "object": {"state": "ENABLED", "variants": {"all": {"a": [1]}, "nothing": {}}, "defaultVariant": "all"},
+    "mixed": {"state": "ENABLED", "variants": {"on": True, "off": "no"}, "defaultVariant": "on"},
+    "without default": {"state": "ENABLED", "variants": {"a": "b"}, "defaultVariant": None},
+    "switched off": {"state": "DISABLED", "variants": {"a": "b"}, "defaultVariant": "a"},
+    "with metadata": {"state": "ENABLED", "variants": {"a": "b"}, "metadata": {"owner": "x", "version": 2}},
+    "by a rule of its own": {
+        "state": "ENABLED",
+        "variants": {"old": "1", "new": "2"},
+        "defaultVariant": "old",
+        "targeting": {"if": [{"sem_ver": [{"var": "app"}, ">=", "2.0.0"]}, "new", {"fractional": [["old", 1]]}]},
+    },
+    "by a rule that is none": {
+        "state": "ENABLED",
+        "variants": {"one": 1},
+        "defaultVariant": "one",
+        "targeting": {"nonsense": ["of somebody else"]},
+    },
+}
+
+
+@pytest.mark.parametrize("other", OTHER_KINDS.values(), ids=OTHER_KINDS.keys())
+def test_a_flag_of_another_kind_stands_beside_experiments_and_is_off(
+    file: Path, log: LogCapture, other: object
+) -> None:
+    known = experiments(file, road=flag(default="on"), colour=other)
+    assert known.enabled("road", passenger="uid")
+    assert not known.enabled("colour", passenger="uid")
+    assert not known.enabled("colour", passenger="other")
+    told = log.events("a flag that is not boolean is no experiment: it is off")
+    assert [(line["level"], line["experiment"]) for line in told] == [("warning", "colour")]
+
+
+def test_an_experiment_may_have_no_default_which_is_off(file: Path) -> None:
+    assert not experiments(file, road=flag() | {"defaultVariant": None}).enabled("road", passenger="uid")
+
+
+def test_flags_may_be_a_list(file: Path) -> None:
+    file.write_text(json.dumps({"flags": [{"key": "road", **flag(default="on")}, {"key": "price", **flag()}]}))
+    known = Experiments(file)
+    assert [known.enabled(name, passenger="uid") for name in ("road", "price")] == [True, False]
+
+
+def test_rules_may_be_shared_whatever_texts_they_hold(file: Path) -> None:
+    rules = {
+        "of the house": {"in": [{"var": "targetingKey"}, ["d\u00e9j\u00e0", "back\\slash", "uid"]]},
+        "by turns": {"if": [{"$ref": "of the house"}, "on", "off"]},
+    }
+    content = {"$evaluators": rules, "metadata": {"version": "7"}, "flags": {"road": flag({"$ref": "by turns"})}}
+    file.write_text(json.dumps(content))
+    known = Experiments(file)
+    assert [known.enabled("road", passenger=uid) for uid in ("uid", "back\\slash", "other")] == [True, True, False]
+
+
 # --- bad files
 
 BAD_FILES = {
@@ -115,7 +173,7 @@ BAD_FILES = {
     "a list": ("[]", "flags", "must be an object"),
     "no flags": ("{}", "flags", "must be an object"),
     "misspelt": ('{"flgas": {}}', "flags", "must be an object"),
-    "flags as a list": ('{"flags": []}', "flags", "must be an object"),
+    "flags as a text": ('{"flags": "road"}', "flags", "must be an object"),
     "a flag that is a number": ('{"flags": {"road": 1}}', "flags.road", "not a flagd definition"),
     "a flag that is null": ('{"flags": {"road": null}}', "flags.road", "not a flagd definition"),
     "no state": ('{"flags": {"road": {"variants": {"on": true}}}}', "flags.road", "state"),
@@ -126,11 +184,14 @@ BAD_FILES = {
         "defaultVariants",
     ),
     "an unknown variant": (json.dumps({"flags": {"road": flag(default="maybe")}}), "flags.road", "maybe"),
-    "no boolean": (
-        json.dumps({"flags": {"road": flag(default="on") | {"variants": {"on": "yes"}}}}),
+    "a rule that is not there": (json.dumps({"flags": {"road": flag({"$ref": "x"})}}), "flags.road", "has no 'x'"),
+    "a rule that holds itself": (
+        json.dumps({"$evaluators": {"x": {"if": [{"$ref": "x"}]}}, "flags": {"road": flag({"$ref": "x"})}}),
         "flags.road",
-        "Expected type bool",
+        "'x' holds itself",
     ),
+    "a flag in a list without a key": (json.dumps({"flags": [flag()]}), "flags.0", "with a `key`"),
+    "a flag twice in a list": (json.dumps({"flags": [{"key": "road", **flag()}] * 2}), "flags.1", "given twice"),
     "an unknown operation": (json.dumps({"flags": {"road": flag({"fractal": [["on", 1]]})}}), "flags.road", "fractal"),
 }
 
@@ -176,7 +237,7 @@ def test_whatever_the_file_holds_it_is_refused_or_can_be_asked(file: Path, targe
 
 async def test_a_bad_edit_changes_nothing_and_its_repair_takes_effect(file: Path, log: LogCapture) -> None:
     known = experiments(file, road=flag(default="on"))
-    watcher = asyncio.create_task(watch(file.parent, [known]))
+    watcher = asyncio.create_task(watch([known], look_every_s=0.02))
 
     def is_invalid() -> bool:
         return REGISTRY.get_sample_value("ridehail_config_invalid", {"file": "flags.json"}) == 1

@@ -1,11 +1,15 @@
 """Who may call what: `access.yaml`.
 
-Everything that is not listed is denied, and a registered method that is not listed stops the start.
+Everything that is not listed is denied. A served method that is not listed stops the start, and makes a reload refused.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pydantic import BaseModel, ConfigDict, model_validator
+
+from .config import Refused
 
 
 class AccessPolicy(BaseModel):
@@ -27,3 +31,16 @@ class AccessPolicy(BaseModel):
             if unknown := sorted(callers - self.callers):
                 raise ValueError(f"{method}: {unknown[0]!r} is not among `callers`")
         return self
+
+    def check_lists(self, methods: Iterable[str]) -> None:
+        """Checks that methods are listed.
+
+        Args:
+            methods: Full names, without a leading slash.
+
+        Raises:
+            Refused: One is not.
+        """
+        for method in methods:
+            if method not in self.methods:
+                raise Refused("methods", f"{method} has no entry")

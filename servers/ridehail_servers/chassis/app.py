@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,10 @@ from grpc_reflection.v1alpha import reflection
 from ridehail_clients import channel
 
 from .access import AccessPolicy
-from .background import cancelled
+from .background import cancelled, keep_running
 from .cache import Cache, open_cache
 from .clock import Clock, system_clock
-from .config import LiveConfig, Reloadable, load, watch
+from .config import RELOAD, LiveConfig, Reloadable, load, watch
 from .database import Database
 from .experiments import Experiments
 from .interceptors import (
@@ -32,15 +32,12 @@ from .interceptors import (
     Validation,
 )
 from .keys import KeyRing, KeysMissing
-from .logs import get_logger
 from .methods import method_table
 from .metrics import POOL_CONNECTIONS, POOL_WAITING
 from .service_definition import RunningService, ServiceContext, ServiceDefinition, Storage
 from .settings import ProcessSettings, ServerTuning
 from .tasks import TaskQueue
 from .tickets import TicketIssuer, TicketVerifier
-
-logger = get_logger(__name__)
 
 _POOL_REPORT_S = 5.0
 _KEEPALIVE_S = 60
@@ -78,14 +75,17 @@ async def build(
         clock: Tells the time.
 
     Raises:
-        ConfigError: A configuration file is bad.
+        ConfigError: A configuration file is bad, or does not list a method that is served.
         KeysMissing: The key folder lacks keys.
         DatabaseUnavailable: A database does not answer.
     """
     tuning = load(settings.config_dir / "server.yaml", ServerTuning)
     experiments = Experiments(settings.config_dir / "flags.json")
     keys = KeyRing(settings.keys_dir / "tickets")
-    access = LiveConfig(settings.config_dir / "access.yaml", AccessPolicy)
+    served = [method.name for it in definitions for method in method_table(it).values()]
+    access = LiveConfig(
+        settings.config_dir / "access.yaml", AccessPolicy, check=lambda policy: policy.check_lists(served)
+    )
     files: list[Reloadable] = [experiments, access]
     services: list[tuple[ServiceDefinition, RunningService]] = []
     storages: dict[str, Storage] = {}
@@ -112,10 +112,12 @@ async def build(
                 cache=cache if definition.needs_cache else None,
             )
             services.append((definition, await stack.enter_async_context(definition.build(context))))
-        for background in (watch(settings.config_dir, files), _report_pools(storages)):
-            task = asyncio.create_task(background)
-            task.add_done_callback(_report_failure)
-            stack.push_async_callback(cancelled, task)
+        loops: Mapping[str, Callable[[], Awaitable[None]]] = {
+            RELOAD: lambda: watch(files),
+            "report of pools": lambda: _report_pools(storages),
+        }
+        for name, loop in loops.items():
+            stack.push_async_callback(cancelled, asyncio.create_task(keep_running(name, loop)))
         yield Built(services, storages, tuning, access)
 
 
@@ -131,12 +133,11 @@ class Server:
             clock: Tells the time, to judge tickets by.
 
         Raises:
-            ContractIncomplete: A method must not be served as it is.
             KeysMissing: The key folder lacks keys.
         """
         self._tuning = built.tuning
         self._notice_s = built.tuning.drain_notice_s if settings.drain_notice_s is None else settings.drain_notice_s
-        self._registrations = [_registered(*service, built.access.value) for service in built.services]
+        self._registrations = [_registered(*service) for service in built.services]
         self._overload = OverloadLimit(built.tuning.max_calls_under_way)
         verifier = TicketVerifier(KeyRing(settings.keys_dir / "tickets"), clock=clock)
         gateway_key = _gateway_key(settings.keys_dir / "gateway.key")
@@ -205,8 +206,8 @@ class Server:
         return False
 
 
-def _registered(definition: ServiceDefinition, service: RunningService, access: AccessPolicy) -> Registrations:
-    registered = Registrations(method_table(definition, access))
+def _registered(definition: ServiceDefinition, service: RunningService) -> Registrations:
+    registered = Registrations(method_table(definition))
     for contract, servicer in zip(definition.contracts, service.servicers, strict=True):
         contract.register(servicer, registered)
     return registered
@@ -249,11 +250,6 @@ async def _report_pools(storages: Mapping[str, Storage]) -> None:
             POOL_CONNECTIONS.labels(name, "busy").set(size - available)
             POOL_WAITING.labels(name).set(stats.get("requests_waiting", 0))
         await asyncio.sleep(_POOL_REPORT_S)
-
-
-def _report_failure(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        logger.error("background work ended", exc_info=error)
 
 
 def _gateway_key(file: Path) -> str:

@@ -28,7 +28,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from .background import cancelled
+from .background import cancelled, keep_running
 from .logs import get_logger
 from .metrics import CACHE_FAILURES
 
@@ -177,7 +177,7 @@ class BackendCache:
         self._failures += 1
         if self._failures >= _FAILURES_IN_A_ROW and self._pinging is None:
             logger.warning("the cache is away", reason=str(error))
-            self._pinging = asyncio.create_task(self._ping_until_it_answers())
+            self._pinging = asyncio.create_task(keep_running("ping of the cache", self._ping_until_it_answers))
 
     async def _ping_until_it_answers(self) -> None:
         away_since = time.monotonic()

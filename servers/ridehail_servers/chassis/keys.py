@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -16,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -56,7 +56,7 @@ class KeyRing:
             monotonic: Seconds that pass, to tell when to read it again.
 
         Raises:
-            KeysMissing: There is no public key at all, or a file is not an Ed25519 key.
+            KeysMissing: There is no public key at all, a file is not an Ed25519 key, or others may read a private one.
         """
         self._folder = folder
         self._monotonic = monotonic
@@ -105,13 +105,19 @@ class KeyRing:
             if self._monotonic() - self._scanned_at < _RESCAN_S:
                 return
             self._scanned_at = self._monotonic()
-            private = self._read(_PRIVATE, self._private, _load_private)
-            public = self._read(_PUBLIC, self._public, _load_public)
-            self._private = private
+            try:
+                private = self._read(_PRIVATE, self._private, _load_private)
+                public = self._read(_PUBLIC, self._public, _load_public)
+            except OSError as error:
+                if not self._running:
+                    raise KeysMissing(f"{self._folder} cannot be read: {error.strerror or error}") from error
+                logger.error("keys cannot be read: the old ones stay", folder=str(self._folder), reason=error.strerror)
+                return
             if not public and self._running:
                 # Nobody takes all keys away on purpose: the folder is out of reach for now.
                 logger.error("no key to verify with: the old ones stay", folder=str(self._folder))
                 return
+            self._private = private
             if any(public.get(kid) is not loaded for kid, loaded in self._public.items()):
                 self._withdrawals += 1
             self._public = public
@@ -120,29 +126,57 @@ class KeyRing:
         self, suffix: str, known: Mapping[str, _Loaded[Key]], load: Callable[[bytes], Key]
     ) -> dict[str, _Loaded[Key]]:
         read: dict[str, _Loaded[Key]] = {}
-        for path in self._folder.glob(f"*{suffix}"):
+        if not self._folder.is_dir():
+            return read  # it does not exist, or is being replaced
+        for path in sorted(self._folder.iterdir()):
+            if not path.name.endswith(suffix):
+                continue
             kid = path.name.removesuffix(suffix)
             before = known.get(kid)
             try:
-                content = path.read_bytes()
-                digest = hashlib.sha256(content).digest()
-                if before is not None and before.digest == digest:
-                    read[kid] = before
-                else:
-                    signs_from = self._monotonic() + _SETTLE_S if self._running else float("-inf")
-                    read[kid] = _Loaded(load(content), digest, signs_from)
+                read[kid] = self._read_key(path, before, load)
                 self._refused.discard(path)
             except FileNotFoundError:
                 continue  # removed just now
-            except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+            except Exception as error:  # the library raises what the bytes of something that is no key make it do
+                reason = str(error) if isinstance(error, KeysMissing) else f"{path} is not a readable Ed25519 key"
                 if not self._running:
-                    raise KeysMissing(f"{path} is not a readable Ed25519 key") from error
+                    raise KeysMissing(reason) from error
                 if path not in self._refused:
-                    logger.error("key refused", file=str(path), reason=type(error).__name__)
+                    logger.error("key refused", file=str(path), reason=reason, error=type(error).__name__)
                 self._refused.add(path)
                 if before is not None:
                     read[kid] = before
         return read
+
+    def _read_key(self, path: Path, before: _Loaded[Key] | None, load: Callable[[bytes], Key]) -> _Loaded[Key]:
+        if path.name.endswith(_PRIVATE):
+            check_is_private(path)
+        content = path.read_bytes()
+        digest = hashlib.sha256(content).digest()
+        if before is not None and before.digest == digest:
+            return before
+        signs_from = self._monotonic() + _SETTLE_S if self._running else float("-inf")
+        return _Loaded(load(content), digest, signs_from)
+
+
+def check_is_private(file: Path) -> None:
+    """Checks that nobody but this process' user can read a secret.
+
+    A group may read a file of root's where the process is not root's: so Kubernetes mounts secrets (`fsGroup`).
+
+    Args:
+        file: Holds a secret.
+
+    Raises:
+        KeysMissing: Others can.
+        OSError: It is not there.
+    """
+    status = file.stat()
+    may = 0o640 if status.st_uid == 0 and os.geteuid() != 0 else 0o600
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & ~may & 0o077:
+        raise KeysMissing(f"{file} can be read by others (mode {mode:04o}): chmod {may:o} {file}")
 
 
 def create_key_pair(folder: Path, kid: str) -> None:

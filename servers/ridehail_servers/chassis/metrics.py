@@ -53,3 +53,6 @@ CONFIG_INVALID = Gauge(
     ("file",),
     multiprocess_mode="livemax",
 )
+LOOP_FAILURES = Counter(
+    "ridehail_background_loop_failures", "Failures of a background loop, which goes on after each.", ("loop",)
+)

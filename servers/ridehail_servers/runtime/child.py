@@ -21,13 +21,11 @@ from ridehail_servers.chassis import app, logs
 from ridehail_servers.chassis.config import ConfigError
 from ridehail_servers.chassis.errors import DomainError
 from ridehail_servers.chassis.keys import KeysMissing
-from ridehail_servers.chassis.methods import ContractIncomplete
 from ridehail_servers.chassis.settings import ProcessSettings
 
 EXPECTED_FAILURES = (
     ConfigError,
     KeysMissing,
-    ContractIncomplete,
     DomainError,
     psycopg.Error,
     OSError,
@@ -97,8 +95,10 @@ def main() -> int:
 
 
 def _wait_for_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
-    sys.stdin.read()
-    loop.call_soon_threadsafe(stop.set)
+    try:
+        sys.stdin.buffer.read()
+    finally:
+        loop.call_soon_threadsafe(stop.set)
 
 
 def _say(line: str) -> None:

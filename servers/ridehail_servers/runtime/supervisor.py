@@ -12,6 +12,7 @@ from pathlib import Path
 
 from prometheus_client import multiprocess
 
+from ridehail_servers.chassis.background import keep_running
 from ridehail_servers.chassis.logs import get_logger
 
 from .child import ChildOrder
@@ -89,7 +90,8 @@ class Supervisor:
             StartFailed: It gave up, or did not get ready in 30 s.
         """
         await self._launch(process)
-        self._watchers[asyncio.create_task(self._keep_running(process))] = process
+        watcher = asyncio.create_task(keep_running(f"supervision of {process.name}", lambda: self._watch(process)))
+        self._watchers[watcher] = process
 
     async def stop(self, *names: str) -> None:
         """Stops the named processes, or all, and waits for their end.
@@ -106,16 +108,17 @@ class Supervisor:
         await asyncio.gather(*chosen, return_exceptions=True)
         await asyncio.gather(*(_end(process) for process in chosen.values()))
 
-    async def _keep_running(self, process: Process) -> None:
+    async def _watch(self, process: Process) -> None:
         pause = _FIRST_PAUSE_S
         loop = asyncio.get_running_loop()
         while True:
             assert process.running is not None
             began = loop.time()
             code = await process.running.wait()
-            if metrics := process.environment.get(METRICS_VARIABLE):
-                multiprocess.mark_process_dead(process.running.pid, metrics)  # type: ignore[no-untyped-call]
             logger.error("process died", process=process.name, exit_code=code)
+            if metrics := process.environment.get(METRICS_VARIABLE):
+                with suppress(OSError):
+                    multiprocess.mark_process_dead(process.running.pid, metrics)  # type: ignore[no-untyped-call]
             if loop.time() - began > _STEADY_S:
                 pause = _FIRST_PAUSE_S
             while True:
@@ -128,21 +131,14 @@ class Supervisor:
                     logger.error("process not restarted", process=process.name, reason=str(error))
 
     async def _launch(self, process: Process) -> None:
-        log = process.log.open("ab") if process.log else None
         try:
-            process.running = await asyncio.create_subprocess_exec(
-                *process.command,
-                stdin=asyncio.subprocess.PIPE if process.order else asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE if process.order else log,
-                stderr=log,
-                env={**os.environ, **process.environment},
-                # Ctrl-C on the terminal is for us alone; we stop the others in order.
-                start_new_session=True,
-            )
-        finally:
-            if log:
-                log.close()
-        self._started(process.running.pid)
+            process.running = await _spawned(process)
+        except OSError as error:  # a full disk or table of processes, which passes
+            raise StartFailed(f"{process.name}: {error.strerror or error}") from error
+        try:
+            self._started(process.running.pid)
+        except OSError as error:
+            logger.error("process not noted", process=process.name, reason=error.strerror or str(error))
         if process.order:
             try:
                 await asyncio.wait_for(_hand_over(process.running, process.order), _START_S)
@@ -151,6 +147,23 @@ class Supervisor:
                 reason = str(error) or f"not ready within {_START_S:.0f} s"
                 hint = f" (see {process.log})" if process.log else ""
                 raise StartFailed(f"{process.name}: {reason}{hint}") from error
+
+
+async def _spawned(process: Process) -> asyncio.subprocess.Process:
+    log = process.log.open("ab") if process.log else None
+    try:
+        return await asyncio.create_subprocess_exec(
+            *process.command,
+            stdin=asyncio.subprocess.PIPE if process.order else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE if process.order else log,
+            stderr=log,
+            env={**os.environ, **process.environment},
+            # Ctrl-C on the terminal is for us alone; we stop the others in order.
+            start_new_session=True,
+        )
+    finally:
+        if log:
+            log.close()
 
 
 async def _hand_over(running: asyncio.subprocess.Process, order: ChildOrder) -> None:

@@ -15,7 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from ridehail_servers import suite
 from ridehail_servers.chassis import migrations
-from ridehail_servers.chassis.background import cancelled
+from ridehail_servers.chassis.background import cancelled, keep_running
 from ridehail_servers.chassis.clock import system_clock
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.logs import get_logger
@@ -92,7 +92,7 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
         postgres = EmbeddedPostgres(data.postgres)
         admin_url = await asyncio.to_thread(postgres.start)
         stack.push_async_callback(asyncio.to_thread, postgres.stop)
-        stack.push_async_callback(cancelled, asyncio.create_task(_keep_running(postgres)))
+        stack.push_async_callback(cancelled, asyncio.create_task(keep_running("Postgres", lambda: _restart(postgres))))
         progress("migrating")
         urls = await asyncio.to_thread(_prepare_schemas, admin_url)
 
@@ -142,7 +142,7 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
         progress("stopping")
 
 
-async def _keep_running(postgres: EmbeddedPostgres) -> None:
+async def _restart(postgres: EmbeddedPostgres) -> None:
     """Starts Postgres again when it dies, as an operator's service manager would."""
     while True:
         await asyncio.sleep(_POSTGRES_CHECK_S)

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from ridehail_servers.chassis.background import cancelled
+from ridehail_servers.chassis.background import cancelled, keep_running
 from ridehail_servers.chassis.cache import Cache, CacheRefused, CacheUnavailable
 
 LONGEST_TTL_S = 3600
@@ -216,7 +216,7 @@ class PromoCache:
             del self._repeats[next(iter(self._repeats))]
         self._repeats[order_id] = _Repeat(begins, ends)
         if self._repeating is None or self._repeating.done():
-            self._repeating = asyncio.create_task(self._keep_repeating())
+            self._repeating = asyncio.create_task(keep_running("voiding of kept banners", self._keep_repeating))
 
     async def _keep_repeating(self) -> None:
         while self._repeats:

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 from contextvars import Context
 from typing import Generic, TypeVar
 
+from ridehail_servers.chassis.background import report_failure
+
 Item = TypeVar("Item")
 
 
@@ -15,7 +17,7 @@ class ComparisonQueue(Generic[Item]):
     """Keeps items until a worker has time for them. Whoever offers one never waits.
 
     Args:
-        work: Deals with an item; raises nothing.
+        work: Deals with an item; one that it fails at is dropped.
         dropped: Told of every item that nothing comes of.
         capacity: Returns how many items may wait at present.
         workers: Returns how many items may be dealt with at once at present.
@@ -94,3 +96,6 @@ class ComparisonQueue(Generic[Item]):
         except asyncio.CancelledError:
             self._dropped(item)
             raise
+        except Exception as error:  # one item must not take the worker from the others
+            self._dropped(item)
+            report_failure("comparison queue", error)
