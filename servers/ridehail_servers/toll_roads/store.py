@@ -126,7 +126,7 @@ class TollRoadsStore:
         return cursor.rowcount == 1
 
     async def fill_passenger(self, connection: Connection, save: OrderSave) -> None:
-        """Stores the passenger of an order that was made at this moment and has none yet, and what the passenger may."""
+        """Stores the passenger, and what the passenger may, of an order of this moment that has none yet."""
         await connection.execute(
             """
             UPDATE toll_roads.orders SET yandex_uid = %s, can_switch_road = %s
