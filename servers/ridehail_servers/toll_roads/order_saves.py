@@ -58,14 +58,16 @@ class OrderSaves:
 
     async def _save(self, connection: Connection, save: OrderSave) -> Refusal | None:
         if await self._store.has_log_row(connection, save.order_id, save.created):
-            return await self._repeat(connection, save)
+            await self._repeat(connection, save)
+            return None
         stored = save.offer_id is not None and bool(await self._store.offers_among(connection, [save.offer_id]))
         if (refusal := check_offer(save, offer_is_stored=stored)) is not None:
             return refusal
         if not await self._store.insert_order(connection, save):
             # A racing run of the same report may have been first; its rows are visible now.
             if await self._store.has_log_row(connection, save.order_id, save.created):
-                return await self._repeat(connection, save)
+                await self._repeat(connection, save)
+                return None
             return Refusal.OTHER_DATA if await self._store.has_order(connection, save.order_id) else Refusal.OFFER_TAKEN
         await self._store.insert_log_row(
             connection, save.order_id, save.created, has_toll_road=save.user_chose_toll_road
