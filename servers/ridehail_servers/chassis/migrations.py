@@ -36,9 +36,12 @@ def migrate(url: str, schema: str, folder: Path) -> list[str]:
         connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
         with _backend(url, schema) as backend:
             pending = backend.to_apply(yoyo.read_migrations(str(folder)))
-            names = [migration.id for migration in pending]
-            backend.apply_migrations(pending)
-            return names
+            for migration in pending:
+                # yoyo records a migration in a transaction of its own: killed in between, it would be applied twice.
+                with backend.transaction():
+                    migration.process_steps(backend, "apply")
+                    backend.mark_one(migration)
+            return [migration.id for migration in pending]
 
 
 def roll_back(url: str, schema: str, folder: Path) -> list[str]:
@@ -54,9 +57,11 @@ def roll_back(url: str, schema: str, folder: Path) -> list[str]:
     """
     with _locked(url), _backend(url, schema) as backend:
         applied = backend.to_rollback(yoyo.read_migrations(str(folder)))
-        names = [migration.id for migration in applied]
-        backend.rollback_migrations(applied)
-        return names
+        for migration in applied:
+            with backend.transaction():
+                migration.process_steps(backend, "rollback")
+                backend.unmark_one(migration)
+        return [migration.id for migration in applied]
 
 
 def create_role(url: str, schema: str) -> str:
@@ -106,7 +111,8 @@ def _backend(url: str, schema: str) -> Iterator[yoyo.backends.base.DatabaseBacke
     )
     backend = yoyo.get_backend(str(uri))
     try:
-        # Not under yoyo's own lock, a row that outlives a killed migrator: the advisory lock ends with its connection.
+        # yoyo's own lock is a row that outlives a killed migrator; ours ends with its connection, and we hold it.
+        backend.break_lock()
         yield backend
     finally:
         backend.connection.close()
