@@ -8,7 +8,7 @@ SOURCES := servers clients tests bench proto/generate.py setup.py migrations
 TEST_PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format lint types contracts generated imports gateway proto released lock bench bench-peak bench-retention bench-eulas-import clean
+.PHONY: help setup run test check format lint types contracts generated imports gateway proto released lock bench bench-peak bench-retention bench-eulas-import chaos clean
 
 help: ## Show what each target does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +82,9 @@ bench-retention: setup ## Measure the retention jobs of toll roads at full size,
 
 bench-eulas-import: setup ## Measure the import of a million decisions, and check that a rerun and kill -9 change nothing.
 	$(BIN)/python -m bench.eulas_import $(BENCH_ARGS)
+
+chaos: setup ## Break the suite on purpose for half an hour and check its promises; CHAOS_ARGS as in docs/reliability.md.
+	$(BIN)/python -m bench.chaos $(CHAOS_ARGS)
 
 clean: ## Remove what builds and checks leave behind; keeps .venv and .ridehail.
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -79,11 +79,16 @@ func main() {
 	connections := flag.Int("connections", 8, "connections to the server")
 	callers := flag.Int("callers", 32, "requests under way at any moment")
 	seconds := flag.Float64("seconds", 5, "how long")
+	planFile := flag.String("plan", "", "JSON file of an open loop of several streams (see open.go), instead of all else")
 	flag.Parse()
 	// One thread, and rare collections: less than half the CPU a request takes otherwise, so the servers keep the machine.
 	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(400)
 
+	if *planFile != "" {
+		check(runPlan(*planFile))
+		return
+	}
 	messages, err := readMessages(*bodyFile, *valueFile)
 	check(err)
 	open := map[string]func(target, int) ([]send, error){"grpc": openGRPC, "http": openHTTP}[*protocol]

@@ -1,0 +1,75 @@
+"""Breaks the suite on purpose, part by part, and checks what it promises for then.
+
+    python -m bench.chaos [PART ...] [--quick] [--folder FOLDER]
+
+Writes build/chaos/chaos.md and chaos.json, and exits with 1 when a promise was broken. See docs/reliability.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import sys
+import traceback
+from pathlib import Path
+
+from bench import load
+from tests.support.folders import shared_folder
+
+from .report import Effort, Report
+
+_BUILD = Path(__file__).parents[2] / "build" / "chaos"
+PARTS = {
+    "outages": "the database goes away in every way, at every rate and for every time",
+    "overload": "up to eight times the calls that the database can serve",
+    "failover": "the primary fails and its synchronous standby takes over",
+    "restarts": "servers behind the client library are restarted in turn, and one hangs",
+    "freezes": "each process of `ridehail up` hangs for half a minute",
+    "fairness": "one passenger floods the gateway beside twenty others",
+    "disk_full": "the disk of `ridehail up` is full",
+    "kill_loop": "`ridehail up` is killed and started again and again",
+    "migrating": "migrations are killed at each step",
+}
+
+
+def main() -> int:
+    """Runs the parts; returns the exit code."""
+    arguments = _arguments()
+    try:
+        load.built()
+    except load.ToolMissing as error:
+        print(f"chaos: {error}", file=sys.stderr)
+        return 1
+    report, effort = Report(arguments.folder), Effort(arguments.quick, arguments.at_once)
+    for part in arguments.parts or PARTS:
+        module = importlib.import_module(f".{part}", __package__)
+        with shared_folder() as folder:
+            try:
+                asyncio.run(module.run(report, folder, effort))
+            except Exception:  # the other parts are still worth running
+                traceback.print_exc()
+                report.add(part, "the part itself", {}, promise="runs to its end", kept=False)
+    return report.close()
+
+
+def _arguments() -> argparse.Namespace:
+    described = "\n".join(f"  {name:<12} {what}" for name, what in PARTS.items())
+    parser = argparse.ArgumentParser(
+        prog="bench.chaos",
+        description=f"{__doc__}\nparts:\n{described}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("parts", nargs="*", metavar="PART", help="default: all")
+    parser.add_argument("--quick", action="store_true", help="fewer and shorter cases of each part")
+    parser.add_argument("--at-once", type=int, default=8, help="services that fail at once; fewer on a busy machine")
+    parser.add_argument("--folder", type=Path, default=_BUILD, help="where the findings are written")
+    arguments = parser.parse_args()
+    for part in arguments.parts:
+        if part not in PARTS:
+            parser.error(f"no part {part!r}; there are: {', '.join(PARTS)}")
+    return arguments
+
+
+if __name__ == "__main__":
+    sys.exit(main())

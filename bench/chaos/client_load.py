@@ -1,0 +1,77 @@
+"""Calls by the client library at an even rate, as a service makes them that calls others."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+from ridehail_clients import ServiceError
+
+Call = Callable[[int], Awaitable[object]]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A call and its end. Instants are Unix seconds.
+
+    Attributes:
+        number: From 0.
+        sent: When it was made.
+        done: When it ended.
+        failure: How it failed; empty: it succeeded.
+    """
+
+    number: int
+    sent: float
+    done: float
+    failure: str
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return self.done - self.sent
+
+
+@dataclass
+class ClientLoad:
+    """Makes calls until it is stopped.
+
+    Attributes:
+        call: Makes one; gets its number.
+        rate: Calls a second.
+        attempts: What became of them.
+    """
+
+    call: Call
+    rate: float
+    attempts: list[Attempt] = field(default_factory=list)
+    _stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        """Makes calls until `stop`, and returns when the last has ended."""
+        async with asyncio.TaskGroup() as group:
+            began, number = time.monotonic(), 0
+            while not self._stop.is_set():
+                group.create_task(self._one(number))
+                number += 1
+                await asyncio.sleep(max(0.0, began + number / self.rate - time.monotonic()))
+
+    def stop(self) -> None:
+        """Makes no further calls."""
+        self._stop.set()
+
+    async def _one(self, number: int) -> None:
+        sent, failure = time.time(), ""
+        try:
+            await self.call(number)
+        except ServiceError as error:
+            failure = error.reason or type(error).__name__
+        self.attempts.append(Attempt(number, sent, time.time(), failure))
+
+
+def failures(attempts: Sequence[Attempt]) -> Counter[str]:
+    """Returns how calls failed, and how often."""
+    return Counter(attempt.failure for attempt in attempts if attempt.failure)

@@ -1,0 +1,128 @@
+"""Twenty passengers start their apps while another floods the gateway with the largest launch requests."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from ridehail_servers.chassis.keys import KeyRing
+from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
+
+from . import generator
+from .generator import Event, Stream, quantile
+from .report import Effort, Report
+from .suite_up import SuiteUp
+
+PART = "fairness"
+
+_PATH = "/3.0/launch"
+_PASSENGERS = 20
+_RATE = 1.0
+_SECONDS = 12.0
+_FLOODERS = 4
+_MAX_RATIO = 3.0
+_DEADLINE_S = 5.0
+
+
+def _token(suite: SuiteUp, uid: str) -> str:
+    keys = KeyRing(suite.data_dir / "keys" / "sessions")
+    return issue_session_token(
+        keys,
+        yandex_uid=uid,
+        user_id=uid,
+        family_role=None,
+        phone_id=None,
+        now=datetime.now(UTC),
+        ttl=timedelta(hours=1),
+    )
+
+
+def _others(suite: SuiteUp) -> list[Stream]:
+    body = json.dumps({"supported_services": ["taxi"], "known_orders": []}).encode()
+    return [
+        Stream(
+            f"passenger {number}",
+            suite.ready["http"],
+            _PATH,
+            [body],
+            _RATE,
+            deadline_s=_DEADLINE_S,
+            headers={"authorization": f"Bearer {_token(suite, str(4_100_000_000 + number))}"},
+            protocol="http",
+            source=f"127.0.1.{number + 1}",
+        )
+        for number in range(_PASSENGERS)
+    ]
+
+
+def _flood(suite: SuiteUp) -> Stream:
+    details = {"a": [0] * 2400}
+    orders = [
+        {"orderid": f"order-{number}", "service": "taxi", "status": "driving", "details": details}
+        for number in range(50)
+    ]
+    # Without blanks it is just below the limit of bytes.
+    body = json.dumps({"supported_services": ["taxi"], "known_orders": orders}, separators=(",", ":")).encode()
+    return Stream(
+        "flood",
+        suite.ready["http"],
+        _PATH,
+        [body],
+        0.0,
+        deadline_s=30.0,
+        headers={"authorization": f"Bearer {_token(suite, '4200000000')}"},
+        connections=_FLOODERS,
+        protocol="http",
+        source="127.0.2.1",
+    )
+
+
+def _all(events: generator.Events) -> list[Event]:
+    return [event for name, those in events.items() if name != "flood" for event in those]
+
+
+def _p99_ms(events: Sequence[Event]) -> float:
+    return quantile((1000 * event.seconds for event in events), 0.99)
+
+
+async def run(report: Report, folder: Path, effort: Effort) -> None:
+    """Runs the part; quick: shorter.
+
+    Args:
+        report: Gets the findings.
+        folder: For databases, logs and messages.
+        effort: How much of it.
+    """
+    seconds = 4.0 if effort.quick else _SECONDS
+    with ExitStack() as stack:
+        suite = SuiteUp(folder)
+        stack.callback(suite.kill_everything)
+        suite.start()
+        stack.callback(suite.stop)
+        await generator.run(_others(suite), 2.0, folder)  # connections, caches
+        alone = _all(await generator.run(_others(suite), seconds, folder))
+        events = await generator.run([*_others(suite), _flood(suite)], seconds, folder)
+        beside = _all(events)
+    failures = Counter(event.reason or event.code for event in beside if not event.is_acknowledged)
+    ratio = _p99_ms(beside) / max(1.0, _p99_ms(alone))
+    figures = {
+        "calls": len(beside),
+        "failed alone": sum(not event.is_acknowledged for event in alone),
+        "failed beside the flood": failures.total(),
+        "p99 ms alone": _p99_ms(alone),
+        "p99 ms beside": _p99_ms(beside),
+        "ratio": ratio,
+    }
+    flood = Counter(f"{event.code} {event.reason}".strip() for event in events["flood"])
+    report.add(
+        PART,
+        f"{_PASSENGERS} passengers beside the flood of one",
+        figures,
+        promise=f"0 failures, p99 <= {_MAX_RATIO:g} x",
+        kept=not failures and ratio <= _MAX_RATIO,
+        note=f"the flood got {', '.join(f'{name}: {count}' for name, count in flood.most_common(3))}",
+    )

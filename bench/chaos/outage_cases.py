@@ -1,0 +1,131 @@
+"""What outages did to services, case by case and in sum."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .generator import Event, quantile
+from .report import Report
+
+RECOVERY_S = 2.0
+"""Within this time of the database's return a service has to be back."""
+
+_CONSECUTIVE = 5
+
+
+@dataclass(frozen=True)
+class Case:
+    """One outage of one service.
+
+    Attributes:
+        kind: How the database failed.
+        duration_s: For how long.
+        service: Whose database.
+        rate: Calls a second.
+        recovery_s: From healing to the first of five good calls in a row; infinite: there were none.
+        dead: Whether there were none within 60 more calls either.
+        failed_after: Calls that failed after the recovery.
+        calls_after: Calls after the recovery.
+    """
+
+    kind: str
+    duration_s: float
+    service: str
+    rate: int
+    recovery_s: float
+    dead: bool
+    failed_after: int
+    calls_after: int
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the service came back later than promised, or never."""
+        return self.recovery_s > RECOVERY_S
+
+
+def recovered(events: Sequence[Event], healed: float) -> float | None:
+    """Returns when the first of five good calls in a row was sent.
+
+    Args:
+        events: Of one service, in the order in which they were sent.
+        healed: When the database could be reached again, in Unix seconds.
+
+    Returns:
+        The instant in Unix seconds, or None if there were no five in a row.
+    """
+    row: list[Event] = []
+    for event in events:
+        if event.sent < healed:
+            continue
+        row = [*row, event] if event.is_good else []
+        if len(row) == _CONSECUTIVE:
+            return row[0].sent
+    return None
+
+
+def summarize(report: Report, part: str, cases: Sequence[Case], failures: Mapping[str, Counter[str]]) -> None:
+    """Reports the cases, by kind and in all.
+
+    Args:
+        report: Gets the findings.
+        part: Of the campaign.
+        cases: At least one.
+        failures: Kind -> how calls failed during its outages, and how often.
+    """
+    by_kind: dict[str, list[Case]] = defaultdict(list)
+    for case in cases:
+        by_kind[case.kind].append(case)
+    for kind, those in [*by_kind.items(), ("all kinds", cases)]:
+        times = [case.recovery_s for case in those]
+        late = sum(case.is_late for case in those)
+        failed, calls = sum(case.failed_after for case in those), sum(case.calls_after for case in those)
+        figures = {
+            "outages": len(those),
+            "dead": sum(case.dead for case in those),
+            "recovery p50 s": quantile(times, 0.5),
+            "p99 s": quantile(times, 0.99),
+            "max s": max(times),
+            f"later than {RECOVERY_S:.0f} s": late,
+            "failed after recovery": f"{failed}/{calls}",
+        }
+        causes = ", ".join(f"{name} {count}" for name, count in failures.get(kind, Counter()).most_common(4))
+        promise = f"0 dead, all back within {RECOVERY_S:.0f} s of healing"
+        note = f"failures during the outages: {causes}" if causes else ""
+        report.add(part, kind, figures, promise=promise, kept=late == 0, note=note)
+
+
+def write_cases(cases: Sequence[Case], file: Path) -> None:
+    """Writes every case as CSV."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w", newline="") as output:
+        writer = csv.DictWriter(output, list(Case.__dataclass_fields__))
+        writer.writeheader()
+        writer.writerows(asdict(case) for case in cases)
+
+
+def case_of(kind: str, duration_s: float, load: tuple[str, int], healed: float, events: Sequence[Event]) -> Case:
+    """Returns what an outage did to a service, as far as these events tell.
+
+    Args:
+        kind: See `Case`.
+        duration_s: See `Case`.
+        load: The service and its calls a second.
+        healed: See `recovered`.
+        events: See `recovered`.
+    """
+    back = recovered(events, healed)
+    after = [event for event in events if back is not None and event.sent >= back]
+    return Case(
+        kind,
+        duration_s,
+        *load,
+        recovery_s=math.inf if back is None else back - healed,
+        dead=back is None,
+        failed_after=sum(not event.is_good for event in after),
+        calls_after=len(after),
+    )

@@ -1,0 +1,148 @@
+"""`ridehail up` in a folder of the campaign's, and calls to it."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import psycopg
+
+from ridehail_servers.chassis.keys import KeyRing
+from ridehail_servers.chassis.tickets import TicketIssuer
+from ridehail_servers.runtime.postgres import running_database_url
+
+from . import generator
+from .calls import WORKLOADS, Journal, Keys, found_in
+from .generator import Events, Stream
+from .postgres import put_shared_orders, signal_tree
+from .stack import Process
+
+WRITTEN = "eulas"
+"""The service whose writes are compared with the database: its log has each as often as it was applied."""
+
+_PORTS = ("grpc", "http", "internal-http", "metrics")
+
+
+class SuiteUp(Process):
+    """The whole suite.
+
+    Attributes:
+        data_dir: Where it keeps everything.
+        keys: Of writes.
+        journal: Of the writes to `WRITTEN`.
+    """
+
+    def __init__(self, folder: Path, *, workers: int = 1, cache_url: str = "none") -> None:
+        """Names the folder; `start` starts the suite on free ports.
+
+        Args:
+            folder: Other users may pass through it.
+            workers: Server processes.
+            cache_url: See `ridehail up --help`.
+        """
+        self.data_dir = folder / "data"
+        ports = [word for name in _PORTS for word in (f"--{name}-port", "0")]
+        words = ["up", "--data-dir", str(self.data_dir), "--workers", str(workers), "--cache-url", cache_url, *ports]
+        super().__init__(words, folder / "up.log")
+        self.keys = Keys()
+        self.journal = Journal()
+
+    @property
+    def tickets(self) -> KeyRing:
+        """The key ring of tickets."""
+        return KeyRing(self.data_dir / "keys" / "tickets")
+
+    @property
+    def database_url(self) -> str:
+        """The superuser's URL.
+
+        Raises:
+            psycopg.OperationalError: Postgres does not run.
+        """
+        url = running_database_url(self.data_dir / "postgres")
+        if url is None:
+            raise psycopg.OperationalError("Postgres does not run")
+        return url
+
+    def put_orders(self) -> None:
+        """Gives order-core the orders that calls ask for."""
+        put_shared_orders(self.database_url)
+
+    def find(self, name: str) -> psutil.Process | None:
+        """Returns a process by its name: `serve-1`, `work-1`, `envoy` or `postgres`; None: there is none now."""
+        if name == "postgres":
+            with suppress(OSError, ValueError, IndexError, psutil.NoSuchProcess):
+                return psutil.Process(int((self.data_dir / "postgres" / "postmaster.pid").read_text().split()[0]))
+            return None
+        for process in self.processes()[1:]:
+            with suppress(psutil.NoSuchProcess):
+                words = process.cmdline()
+                if name in words or (words and Path(words[0]).name.startswith(name)):
+                    return process
+        return None
+
+    def everything(self) -> list[psutil.Process]:
+        """Returns every living process that has to do with the data directory, whoever started it."""
+        found = []
+        for process in psutil.process_iter(["cmdline", "environ", "status", "cwd"]):
+            about = [
+                *(process.info["cmdline"] or ()),
+                *(process.info["environ"] or {}).values(),
+                process.info["cwd"] or "",
+            ]
+            is_alive = process.info["status"] != psutil.STATUS_ZOMBIE
+            if is_alive and str(self.data_dir) in " ".join(about) and process.pid != os.getpid():
+                found.append(process)
+        return found
+
+    def kill_everything(self) -> None:
+        """Ends all that `everything` returns, and what it hung."""
+        for process in self.everything():
+            signal_tree(process.pid, signal.SIGKILL)
+
+    async def load(self, seconds: float, folder: Path, rate: float) -> Events:
+        """Calls the suite by gRPC and through the gateway, and notes the writes.
+
+        Args:
+            seconds: For how long.
+            folder: For messages and events.
+            rate: Calls a second of each stream.
+
+        Returns:
+            The events of the streams "write", "read" and "gateway".
+        """
+        numbers = self.keys.take(math.ceil(rate * seconds))
+        read = WORKLOADS["order-core"].read
+        assert read is not None
+        made = {
+            "write": WORKLOADS[WRITTEN].write.stream(self.address, self.tickets, numbers, rate),
+            "read": read.stream(self.address, self.tickets, numbers, rate),
+        }
+        streams = [_renamed(stream, name, rate) for name, stream in made.items()]
+        events = await generator.run([*streams, self._gateway(rate)], seconds, folder)
+        self.journal.note(numbers, events["write"])
+        return events
+
+    def _gateway(self, rate: float) -> Stream:
+        headers = {"x-ya-service-ticket": TicketIssuer(self.tickets, "api-proxy").issue("toll-roads")}
+        path, body = "/toll-roads/v1/order/retrieve", b'{"order_id": "unknown"}'
+        address = self.ready["internal_http"]
+        return Stream("gateway", address, path, [body], rate, deadline_s=2.0, headers=headers, protocol="http")
+
+    def judge(self) -> Mapping[str, int]:
+        """Compares acknowledged writes with the database."""
+        found: Counter[str] = found_in(self.database_url, WORKLOADS[WRITTEN].written)
+        return self.journal.judge(found)
+
+
+def _renamed(stream: Stream, name: str, rate: float) -> Stream:
+    # Several connections: they are spread over the processes that share the port.
+    return Stream(
+        name, stream.address, stream.path, stream.bodies, rate, deadline_s=2.0, headers=stream.headers, connections=4
+    )
