@@ -92,12 +92,12 @@ class ScriptedStatuses:
     """Knows what it was told, and notes what it was asked."""
 
     known: Mapping[str, EulaState] | None
-    asked: list[tuple[str, tuple[str, ...], Patience]] = field(default_factory=list)
+    asked: list[tuple[str, tuple[str, ...], str, Patience]] = field(default_factory=list)
 
     async def statuses_of(
-        self, yandex_uid: str, eula_types: Sequence[str], *, patience: Patience
+        self, yandex_uid: str, eula_types: Sequence[str], *, zone_name: str, patience: Patience
     ) -> Mapping[str, EulaState] | None:
-        self.asked.append((yandex_uid, tuple(eula_types), patience))
+        self.asked.append((yandex_uid, tuple(eula_types), zone_name, patience))
         return self.known
 
 
@@ -132,7 +132,7 @@ async def test_a_request_asks_once_for_each_distinct_type_however_many_tariffs_r
     found = await route_stats(TWO_TYPES, statuses).tariffs_for(
         "uid", zone_name="tel_aviv", tariffs=["robot", "surge", "surge_too", "child", "robot", "free", "surge"]
     )
-    assert statuses.asked == [("uid", ("sdc", "surge"), Patience(attempt_s=0.1, attempts=3))]
+    assert statuses.asked == [("uid", ("sdc", "surge"), "tel_aviv", Patience(attempt_s=0.1, attempts=3))]
     assert found == FilteredTariffs(
         shown=("surge", "child", "free"),
         hidden=(HiddenTariff("robot", "eula_rejected"), HiddenTariff("surge_too", "eula_accepted")),

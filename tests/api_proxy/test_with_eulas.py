@@ -9,6 +9,7 @@ import yaml
 
 from ridehail_clients import AsyncEulasClient, EulaDecision, EulaState
 from tests.api_proxy.proxy import configure, requires, serving
+from tests.support.config_edits import edit
 from tests.support.suite_in_process import suite_in_process
 
 SUBSETS = [subset for size in (1, 2, 3) for subset in itertools.combinations(EulaState, size)]
@@ -74,3 +75,31 @@ async def test_every_cell_with_riders_real_answers(database_url: str, keys_dir: 
             assert (answer.shown, answer.hidden) == expected(answers)
             listed = [one["eula_id"] for one in await proxy.need_acceptance(uid=uid) or ()]
             assert listed == [eula_id for eula_id in IDS if eula_id not in decided]
+
+
+async def test_an_agreement_of_another_country_decides_nothing(
+    database_url: str, keys_dir: Path, config_dir: Path
+) -> None:
+    """By the shipped configuration: a yes to the rules of one country is none to those of another."""
+    async with (
+        suite_in_process(
+            database_url=database_url, keys_dir=keys_dir, config_dir=config_dir, services=["eulas"]
+        ) as suite,
+        serving(keys_dir=keys_dir, config_dir=config_dir, eulas=suite.address) as proxy,
+        AsyncEulasClient(suite.address, ticket=suite.ticket("admin")) as admin,
+    ):
+        edit(config_dir / "api_proxy.yaml", {"EULAS_TIMEOUT_MS": 900})
+
+        async def seen(**answers: str) -> dict[str, str]:
+            decisions = [EulaDecision(eula_id, EulaState(state)) for eula_id, state in answers.items()]
+            await admin.save_eulas(yandex_uid="rider", eulas=decisions)
+            zones = ("tel_aviv", "jerusalem", "moscow")
+            asked = [(zone, await proxy.route_stats("child", zone=zone, uid="rider")) for zone in zones]
+            return {zone: one.hidden.get("child", "shown") for zone, one in asked}
+
+        assert await seen(child_seat_il="accepted", child_seat_ru="rejected") == {
+            "tel_aviv": "shown",
+            "jerusalem": "shown",
+            "moscow": "eula_rejected",
+        }
+        assert await seen(child_seat_ru="accepted") == {"tel_aviv": "shown", "jerusalem": "shown", "moscow": "shown"}

@@ -373,8 +373,8 @@ CASES = [
     Case(
         "EulasClient",
         "check_eulas",
-        {"yandex_uid": "uid", "eula_types": ["surge"]},
-        eulas.CheckEulasRequest(yandex_uid="uid", eula_types=["surge"]),
+        {"yandex_uid": "uid", "eula_types": ["surge"], "zone_name": "tel_aviv"},
+        eulas.CheckEulasRequest(yandex_uid="uid", eula_types=["surge"], zone_name="tel_aviv"),
         ParseDict({"eulas": [{"type": "surge", "status": "unknown"}]}, eulas.CheckEulasResponse()),
         (EulaStatus("", "surge", EulaState.UNKNOWN),),
     ),

@@ -86,8 +86,14 @@ class Model:
         eula = self.configured(eula_id)
         return (eula_id, "", "unknown") if eula is None else (eula_id, eula["type"], self.status(eula_id))
 
-    def checked_type(self, eula_type: str) -> tuple[str, str, str]:
-        of_type = [eula["eula_id"] for eula in self.eulas if eula["type"] == eula_type]
+    def checked_type(self, eula_type: str, zone: str | None = None) -> tuple[str, str, str]:
+        of_type = [
+            eula["eula_id"]
+            for eula in self.eulas
+            if eula["type"] == eula_type
+            and (zone is None or not eula.get("zones") or zone in eula["zones"])
+            and (zone is None or not eula.get("countries") or self.zones.get(zone) in eula["countries"])
+        ]
         for status in ("accepted", "rejected"):
             for eula_id in of_type:
                 if self.status(eula_id) == status:

@@ -141,7 +141,9 @@ class Agreements(RuleBasedStateMachine):
             assert sorted(lists["all"]) == sorted(lists["unknown"] + lists["signed"])
             assert len({eula_id for eula_id, _status in lists["all"]}) == len(lists["all"])
         assert await self.user.check(*IDS) == [self.model.checked(eula_id) for eula_id in IDS]
-        assert await self.user.check_types(*TYPES) == [self.model.checked_type(eula_type) for eula_type in TYPES]
+        for place in (None, "tel_aviv", "moscow"):
+            checked = await self.user.check_types(*TYPES, zone_name=place)
+            assert checked == [self.model.checked_type(eula_type, place) for eula_type in TYPES]
 
 
 @pytest.fixture

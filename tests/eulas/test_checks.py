@@ -6,8 +6,8 @@ import pytest
 
 from ridehail.eulas.v1 import eulas_api_pb2 as api
 from tests.eulas.users import CHECK, User
-from tests.eulas.world import DAY, EULAS, World, agreement
-from tests.support.calls import failure_of
+from tests.eulas.world import DAY, EULAS, ZONES, World, agreement
+from tests.support.calls import call, failure_of
 
 
 async def test_agreements_are_told_in_the_order_asked_each_once(user: User) -> None:
@@ -67,9 +67,45 @@ async def test_an_answer_to_what_left_the_configuration_decides_nothing(world: W
     assert await user.check_types("surge") == [("", "surge", "unknown")]
 
 
-async def test_zones_do_not_matter(user: User) -> None:
+async def test_without_a_zone_all_agreements_of_a_type_count(user: User) -> None:
     await user.save(("surge_haifa", "accepted"))
     assert await user.check_types("surge") == [("surge_haifa", "surge", "accepted")]
+
+
+@pytest.mark.parametrize(
+    ("zone_name", "expected"),
+    [
+        ("moscow", ("seat_ru", "seat", "rejected")),
+        ("tel_aviv", ("seat_il", "seat", "accepted")),
+        ("haifa", ("seat_il", "seat", "accepted")),
+        ("minsk", ("", "seat", "unknown")),  # configured, but no agreement of the type applies there
+        ("oslo", ("", "seat", "unknown")),  # not configured
+        (None, ("seat_il", "seat", "accepted")),
+    ],
+)
+async def test_an_agreement_decides_for_its_type_only_where_it_applies(
+    world: World, user: User, zone_name: str | None, expected: tuple[str, str, str]
+) -> None:
+    await world.configure(
+        [agreement("seat_il", "seat", countries=["isr"]), agreement("seat_ru", "seat", countries=["rus"])],
+        {**ZONES, "minsk": "blr"},
+    )
+    await user.save(("seat_il", "accepted"), ("seat_ru", "rejected"))
+    assert await user.check_types("seat", zone_name=zone_name) == [expected]
+
+
+async def test_zone_and_country_of_an_agreement_both_have_to_match(world: World, user: User) -> None:
+    await world.configure([agreement("both", "seat", countries=["isr"], zones=["haifa", "moscow"])])
+    await user.save(("both", "accepted"))
+    found = {zone: (await user.check_types("seat", zone_name=zone))[0][2] for zone in (*ZONES, "oslo")}
+    assert found == {"tel_aviv": "unknown", "haifa": "accepted", "moscow": "unknown", "oslo": "unknown"}
+
+
+async def test_the_zone_does_not_change_the_status_of_an_agreement_that_is_asked_for_by_id(user: User) -> None:
+    await user.save(("surge_haifa", "accepted"))
+    request = api.CheckEulasRequest(yandex_uid=user.uid, eula_ids=["surge_haifa"], zone_name="moscow")
+    answer = api.CheckEulasResponse.FromString(await call(user.channel, CHECK, request, metadata=user.service_metadata))
+    assert [one.status for one in answer.eulas] == ["accepted"]
 
 
 @pytest.mark.parametrize(

@@ -125,11 +125,12 @@ def test_the_shipped_files_are_good(model: tuple[type[BaseModel], str]) -> None:
     load(resources.folder("config") / model[1], model[0])
 
 
-def test_every_type_that_a_shipped_tariff_requires_is_a_shipped_agreements() -> None:
+def test_every_type_that_a_shipped_tariff_requires_has_a_shipped_agreement_that_applies_in_its_zone() -> None:
     required = load(resources.folder("config") / "api_proxy.yaml", TariffRequirements).required_types
-    types = {eula.type for eula in load(resources.folder("config") / "eulas.yaml", EulasConfig).catalogue.eulas}
-    assert required
-    assert required <= types
+    catalogue = load(resources.folder("config") / "eulas.yaml", EulasConfig).catalogue
+    pairs = [(eula_type, zone) for zone, types in required.items() for eula_type in types]
+    assert pairs
+    assert all(catalogue.of_type(eula_type, zone) for eula_type, zone in pairs)
 
 
 # --- requirements of tariffs
@@ -138,7 +139,7 @@ def test_every_type_that_a_shipped_tariff_requires_is_a_shipped_agreements() -> 
 KEY = "ROUTESTATS_EULA_REQUIREMENTS_FOR_CATEGORIES_IN_ZONE"
 
 
-def test_types_that_any_tariff_of_any_zone_requires_are_known(tmp_path: Path) -> None:
+def test_the_types_that_tariffs_require_are_known_by_zone(tmp_path: Path) -> None:
     requirements = {
         "a": {"x": {"eula_type": "surge", "is_eula_required": True, "eula_statuses": []}},
         "b": {
@@ -148,7 +149,11 @@ def test_types_that_any_tariff_of_any_zone_requires_are_known(tmp_path: Path) ->
         "c": {},
     }
     file = written(tmp_path, {KEY: requirements, "ANYTHING": "else"})
-    assert load(file, TariffRequirements).required_types == {"surge", "rules"}
+    assert load(file, TariffRequirements).required_types == {
+        "a": {"surge"},
+        "b": {"rules"},
+        "c": frozenset(),
+    }
 
 
 @pytest.mark.parametrize(

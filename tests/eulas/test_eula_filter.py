@@ -108,10 +108,27 @@ def test_a_list_and_a_check_say_the_same(
     for one in list_eulas(Filter.ALL, catalogue, valid, whereabouts):
         checked = standing_of_eula(one.eula_id, catalogue, valid)
         assert checked.status == (Status.UNKNOWN if one.eula is None else one.status)
+
+
+@given(EULAS, DECISIONS, NOW, st.sampled_from([None, *ZONES, "nowhere"]))
+def test_a_type_is_decided_by_the_agreements_that_apply_in_the_zone(
+    eulas: list[Eula], decisions: list[Decision], now: datetime, zone_name: str | None
+) -> None:
+    catalogue = EulaCatalogue(eulas, ZONES)
+    valid = valid_decisions(decisions, catalogue, now)
+    ranks = [Status.ACCEPTED, Status.REJECTED, Status.UNKNOWN]
+    applying = [
+        eula
+        for eula in eulas
+        if zone_name is None
+        or (
+            (eula.zones == frozenset() or zone_name in eula.zones)
+            and (eula.countries == frozenset() or ZONES.get(zone_name) in eula.countries)
+        )
+    ]
     for eula_type in (*TYPES, "nothing"):
-        alone = [standing_of_eula(eula.eula_id, catalogue, valid) for eula in eulas if eula.type == eula_type]
-        ranks = [Status.ACCEPTED, Status.REJECTED, Status.UNKNOWN]
-        decided = standing_of_type(eula_type, catalogue, valid)
+        alone = [standing_of_eula(eula.eula_id, catalogue, valid) for eula in applying if eula.type == eula_type]
+        decided = standing_of_type(eula_type, catalogue, valid, zone_name)
         assert decided.status == min((one.status for one in alone), key=ranks.index, default=Status.UNKNOWN)
         assert (decided.eula_id == "") == (decided.status is Status.UNKNOWN)
         if decided.eula_id:
@@ -152,17 +169,24 @@ def test_only_what_the_user_has_to_see_needs_a_zone(wanted: Filter) -> None:
         check_filter(wanted, None)
 
 
-@pytest.mark.parametrize(
-    ("saved", "required", "expected"),
-    [
-        (["surge"], {"surge"}, ["routestats"]),
-        (["rules", "surge", "surge"], {"sdc", "surge"}, ["routestats"]),
-        (["rules"], {"surge"}, []),
-        (["rules"], set(), []),
-        ([], {"surge"}, []),
-    ],
-)
-def test_tariffs_are_asked_for_again_when_a_saved_type_is_required(
-    saved: list[str], required: set[str], expected: list[str]
+@given(EULAS, st.data())
+def test_tariffs_are_asked_for_again_when_an_answer_can_change_one_of_them(
+    eulas: list[Eula], data: st.DataObject
 ) -> None:
-    assert refresh(saved, required) == expected
+    """By the statuses themselves: an answer changes a tariff if it can change the status of its type in its zone."""
+    saved = data.draw(st.lists(st.sampled_from(eulas), max_size=3) if eulas else st.just([]))
+    zones = st.sampled_from([*ZONES, "nowhere"])
+    required = data.draw(st.dictionaries(zones, st.frozensets(st.sampled_from([*TYPES, "nothing"]))))
+    catalogue = EulaCatalogue(eulas, ZONES)
+
+    def statuses(answered: Eula | None) -> set[tuple[str, str, Status]]:
+        end = T0 + timedelta(days=1)
+        valid = {answered.eula_id: Decision(answered.eula_id, Status.ACCEPTED, 3, end, T0)} if answered else {}
+        return {
+            (zone, eula_type, standing_of_type(eula_type, catalogue, valid, zone).status)
+            for zone, types in required.items()
+            for eula_type in types
+        }
+
+    can_change = any(statuses(eula) != statuses(None) for eula in saved)
+    assert refresh(saved, catalogue, required) == (["routestats"] if can_change else [])

@@ -84,14 +84,14 @@ async def test_the_later_arrival_wins_though_its_clock_is_behind(world: World, u
     ("answers", "expected"),
     [
         ([("surge_il", "accepted")], ["routestats"]),
-        ([("surge_haifa", "rejected")], ["routestats"]),
+        ([("surge_haifa", "rejected")], []),  # of a required type, but no tariff of its zone requires it
         ([("rules", "accepted")], []),
         ([("sdc", "accepted")], []),
         ([("rules", "accepted"), ("surge_il", "rejected"), ("surge_haifa", "rejected")], ["routestats"]),
     ],
     ids=str,
 )
-async def test_the_app_asks_for_tariffs_again_when_one_requires_a_type_that_was_answered(
+async def test_the_app_asks_for_tariffs_again_when_one_requires_an_answered_type_where_the_agreement_applies(
     user: User, answers: list[tuple[str, str]], expected: list[str]
 ) -> None:
     assert list(await user.save(*answers)) == expected

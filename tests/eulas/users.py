@@ -80,9 +80,9 @@ class User:
         """Returns agreement, type and status of each."""
         return await self._check(api.CheckEulasRequest(yandex_uid=self.uid, eula_ids=eula_ids))
 
-    async def check_types(self, *eula_types: str) -> Any:
+    async def check_types(self, *eula_types: str, zone_name: str | None = None) -> Any:
         """Returns agreement, type and status of each."""
-        return await self._check(api.CheckEulasRequest(yandex_uid=self.uid, eula_types=eula_types))
+        return await self._check(api.CheckEulasRequest(yandex_uid=self.uid, eula_types=eula_types, zone_name=zone_name))
 
     async def _check(self, request: Message) -> list[tuple[str, str, str]]:
         answer = await call(self.channel, CHECK, request, metadata=self.service_metadata)

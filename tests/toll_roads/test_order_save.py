@@ -68,6 +68,13 @@ class Processing:
         )
         return orders, log
 
+    async def can_switch_road(self) -> list[bool]:
+        """Returns what both lookups answer."""
+        async with AsyncTollRoadsClient(self.suite.address, ticket=self.suite.ticket("api-proxy")) as client:
+            one = await client.retrieve_order(order_id="order-1")
+            (many,) = (await client.batch_retrieve_orders(order_ids=["order-1"])).orders
+        return [one.can_switch_road, many.can_switch_road]
+
     async def refusals(self) -> list[object]:
         rows = await self.suite.rows("SELECT refused_because FROM toll_roads.order_save_requests ORDER BY request_id")
         return [row[0] for row in rows]
@@ -162,3 +169,62 @@ async def test_the_request_and_its_task_exist_together_or_not_at_all(
     with pytest.raises(Exception, match="internal error"):
         await processing.save()
     assert await running_suite.rows("SELECT count(*) FROM toll_roads.order_save_requests") == [(0,)]
+
+
+# --- the passenger, without whom nobody may switch the road
+
+
+async def test_an_order_without_its_passenger_cannot_be_switched(
+    running_suite: SuiteInProcess, processing: Processing
+) -> None:
+    async with running_suite.worker():
+        await processing.save_and_wait(yandex_uid=None)
+    assert await processing.can_switch_road() == [False, False]
+
+
+@pytest.mark.parametrize("first", [None, "uid-1"])
+async def test_a_later_report_of_the_same_order_brings_its_passenger_once(
+    running_suite: SuiteInProcess, processing: Processing, first: str | None
+) -> None:
+    async with running_suite.worker():
+        for yandex_uid in (first, None, "uid-1", "uid-2", None):
+            await processing.save_and_wait(yandex_uid=yandex_uid)
+    orders, log = await processing.state()
+    assert (orders, log) == ([("order-1", CREATED, "offer-1", True, "uid-1")], [("order-1", CREATED, True)])
+    assert await processing.can_switch_road() == [True, True]
+    assert await processing.refusals() == []
+
+
+async def test_a_passenger_does_not_make_a_road_switchable(
+    running_suite: SuiteInProcess, processing: Processing
+) -> None:
+    async with running_suite.worker():
+        await processing.save_and_wait(can_switch_road=False)
+    assert await processing.can_switch_road() == [False, False]
+
+
+async def test_a_report_of_another_moment_brings_no_passenger(
+    running_suite: SuiteInProcess, processing: Processing
+) -> None:
+    later = CREATED + timedelta(seconds=1)
+    async with running_suite.worker():
+        await processing.save_and_wait(yandex_uid=None)
+        # A change of the road, as a switch leaves it, at the moment that the wrong report names.
+        await running_suite.execute(
+            "INSERT INTO toll_roads.log_has_toll_road (order_id, created_at, has_toll_road) VALUES (%s, %s, false)",
+            "order-1",
+            later,
+        )
+        await processing.save_and_wait(created=later)
+    orders, _log = await processing.state()
+    assert orders == [("order-1", CREATED, "offer-1", False, None)]
+
+
+async def test_reports_with_and_without_the_passenger_at_once_end_with_the_passenger(
+    running_suite: SuiteInProcess, processing: Processing
+) -> None:
+    reports = (processing.save(yandex_uid=None if number % 2 else "uid-1") for number in range(20))
+    await asyncio.gather(*reports)
+    async with running_suite.worker():
+        await until(processing.is_idle)
+    assert await processing.state() == ([("order-1", CREATED, "offer-1", True, "uid-1")], [("order-1", CREATED, True)])

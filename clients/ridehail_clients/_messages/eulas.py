@@ -59,13 +59,14 @@ def passenger_save_eulas_request(eulas: Iterable[EulaDecision]) -> api.Passenger
 
 
 def check_eulas_request(
-    *, yandex_uid: str, eula_ids: Sequence[str], eula_types: Sequence[str]
+    *, yandex_uid: str, eula_ids: Sequence[str], eula_types: Sequence[str], zone_name: str | None
 ) -> api.CheckEulasRequest:
     """Builds the request of CheckEulas."""
     return api.CheckEulasRequest(
         yandex_uid=yandex_uid,
         eula_ids=to_strings("eula_ids", eula_ids),
         eula_types=to_strings("eula_types", eula_types),
+        zone_name=zone_name,
     )
 
 

@@ -98,10 +98,11 @@ class EulasClient(InternalClient):
         yandex_uid: str,
         eula_ids: Sequence[str] = (),
         eula_types: Sequence[str] = (),
+        zone_name: str | None = None,
         timeout: float | None = None,
         metadata: Metadata = (),
     ) -> tuple[EulaStatus, ...]:
-        """Tells where a user stands with certain agreements, or with all agreements of certain types.
+        """Returns the user's status with certain agreements, or with certain types.
 
         A type is accepted if one of its agreements is, else rejected if one is, else unknown. What is not configured is
         unknown.
@@ -110,6 +111,7 @@ class EulasClient(InternalClient):
             yandex_uid: The user.
             eula_ids: The agreements, at most 100. Either these or `eula_types`.
             eula_types: The types, at most 100. Either these or `eula_ids`.
+            zone_name: Only agreements that apply in this zone count for their type; None: all count.
             timeout: Seconds for the whole call.
             metadata: To send along.
 
@@ -119,7 +121,9 @@ class EulasClient(InternalClient):
         Raises:
             InvalidRequest: Not exactly one of the two is given.
         """
-        request = messages.check_eulas_request(yandex_uid=yandex_uid, eula_ids=eula_ids, eula_types=eula_types)
+        request = messages.check_eulas_request(
+            yandex_uid=yandex_uid, eula_ids=eula_ids, eula_types=eula_types, zone_name=zone_name
+        )
         answer = self._transport.call(self._stub.CheckEulas, request, timeout=timeout, metadata=metadata)
         return messages.eula_statuses(answer.eulas)
 

@@ -44,16 +44,17 @@ class Eulas:
         self._client = lru_cache(maxsize=1)(self._make_client)
 
     async def statuses_of(
-        self, yandex_uid: str, eula_types: Sequence[str], *, patience: Patience
+        self, yandex_uid: str, eula_types: Sequence[str], *, zone_name: str, patience: Patience
     ) -> Mapping[str, EulaState] | None:
-        """Returns the rider's status with each of the types; None when it cannot be told.
+        """Returns the rider's status with each of the types in the zone; None when it cannot be told.
 
         Args:
             yandex_uid: The rider.
             eula_types: The types, 1 to 100, each once.
+            zone_name: Only agreements that apply there count.
             patience: How long eulas is waited for.
         """
-        return await _answer_or_none(self._check(yandex_uid, eula_types, patience))
+        return await _answer_or_none(self._check(yandex_uid, eula_types, zone_name, patience))
 
     async def unanswered(
         self, yandex_uid: str, *, zone_name: str, locale: str, patience: Patience
@@ -77,9 +78,14 @@ class Eulas:
         """
         return await _answer_or_none(self._list_accepted(yandex_uid, patience))
 
-    async def _check(self, yandex_uid: str, eula_types: Sequence[str], patience: Patience) -> dict[str, EulaState]:
+    async def _check(
+        self, yandex_uid: str, eula_types: Sequence[str], zone_name: str, patience: Patience
+    ) -> dict[str, EulaState]:
         answer = await self._client(patience).check_eulas(
-            yandex_uid=yandex_uid, eula_types=eula_types, timeout=time_to_wait(patience.whole_s)
+            yandex_uid=yandex_uid,
+            eula_types=eula_types,
+            zone_name=zone_name,
+            timeout=time_to_wait(patience.whole_s),
         )
         statuses = {one.type: one.status for one in answer}
         if len(answer) != len(statuses) or statuses.keys() != set(eula_types):

@@ -15,9 +15,9 @@ class Statuses(Protocol):
     """Knows where riders stand with agreements."""
 
     async def statuses_of(
-        self, yandex_uid: str, eula_types: Sequence[str], *, patience: Patience
+        self, yandex_uid: str, eula_types: Sequence[str], *, zone_name: str, patience: Patience
     ) -> Mapping[str, EulaState] | None:
-        """Returns the rider's status with each of the types; None when it cannot be told in time."""
+        """Returns the rider's status with each of the types in the zone; None when it cannot be told in time."""
 
 
 class RouteStats:
@@ -49,13 +49,13 @@ class RouteStats:
         config = self._config()
         requirements = config.requirements_of(zone_name)
         types = required_types(tariffs, requirements)
-        return filter_tariffs(tariffs, requirements, await self._statuses_of(yandex_uid, types, config))
+        return filter_tariffs(tariffs, requirements, await self._statuses_of(yandex_uid, types, zone_name, config))
 
     async def _statuses_of(
-        self, yandex_uid: str, eula_types: Sequence[str], config: ApiProxyConfig
+        self, yandex_uid: str, eula_types: Sequence[str], zone_name: str, config: ApiProxyConfig
     ) -> Mapping[str, EulaState] | None:
         if not eula_types:
             return {}
         if not config.eulas_service_enabled or not self._plugin_eulas(yandex_uid):
             return None
-        return await self._statuses.statuses_of(yandex_uid, eula_types, patience=config.patience)
+        return await self._statuses.statuses_of(yandex_uid, eula_types, zone_name=zone_name, patience=config.patience)

@@ -37,7 +37,7 @@ class Agreements:
         decisions: Decisions,
         *,
         catalogue: Callable[[], EulaCatalogue],
-        required_types: Callable[[], frozenset[str]],
+        required_types: Callable[[], Mapping[str, frozenset[str]]],
         clock: Clock,
     ) -> None:
         """Takes what it needs.
@@ -45,7 +45,7 @@ class Agreements:
         Args:
             decisions: Keeps decisions.
             catalogue: Returns what is configured now.
-            required_types: Returns the types that tariffs require now.
+            required_types: Returns, by zone, the types that tariffs require now.
             clock: Tells the time.
         """
         self._decisions = decisions
@@ -68,13 +68,16 @@ class Agreements:
         catalogue, decisions = await self._state_of(yandex_uid)
         return list_eulas(wanted, catalogue, decisions, whereabouts)
 
-    async def standings(self, yandex_uid: str, eula_ids: Sequence[str], eula_types: Sequence[str]) -> list[Standing]:
+    async def standings(
+        self, yandex_uid: str, eula_ids: Sequence[str], eula_types: Sequence[str], *, zone_name: str | None
+    ) -> list[Standing]:
         """Returns where a user stands with agreements, or with types of them: one answer for each, in their order.
 
         Args:
             yandex_uid: The user.
             eula_ids: The agreements ...
             eula_types: ... or the types.
+            zone_name: Where the types are judged, or None: all their agreements count.
 
         Raises:
             NotOneQuestion: Not exactly one of the two is given.
@@ -84,7 +87,7 @@ class Agreements:
         catalogue, decisions = await self._state_of(yandex_uid)
         if eula_ids:
             return [standing_of_eula(eula_id, catalogue, decisions) for eula_id in dict.fromkeys(eula_ids)]
-        return [standing_of_type(eula_type, catalogue, decisions) for eula_type in dict.fromkeys(eula_types)]
+        return [standing_of_type(one, catalogue, decisions, zone_name) for one in dict.fromkeys(eula_types)]
 
     async def save(self, yandex_uid: str, answers: Sequence[Answer], *, source: str) -> list[str]:
         """Saves a user's answers, all or none.
@@ -105,7 +108,7 @@ class Agreements:
         decisions = decide(answers, catalogue, self._clock())
         await self._decisions.save(yandex_uid, decisions, source=source)
         answered = (catalogue.get(decision.eula_id) for decision in decisions)
-        return refresh((eula.type for eula in answered if eula is not None), self._required_types())
+        return refresh((eula for eula in answered if eula is not None), catalogue, self._required_types())
 
     async def _state_of(self, yandex_uid: str) -> tuple[EulaCatalogue, Mapping[str, Decision]]:
         stored = await self._decisions.of_user(yandex_uid)

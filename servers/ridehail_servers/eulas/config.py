@@ -149,14 +149,12 @@ class TariffRequirements(BaseModel):
     )
 
     @cached_property
-    def required_types(self) -> frozenset[str]:
-        """The types that some tariff of some zone requires."""
-        return frozenset(
-            requirement.eula_type
-            for tariffs in self.by_zone.values()
-            for requirement in tariffs.values()
-            if requirement.is_eula_required
-        )
+    def required_types(self) -> dict[str, frozenset[str]]:
+        """Zone -> the types that its tariffs require."""
+        return {
+            zone: frozenset(requirement.eula_type for requirement in tariffs.values() if requirement.is_eula_required)
+            for zone, tariffs in self.by_zone.items()
+        }
 
 
 def _error(key: Iterable[int | str], value: str, reason: str) -> ValidationError:

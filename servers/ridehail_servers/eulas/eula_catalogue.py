@@ -75,13 +75,32 @@ class EulaCatalogue:
         """
         return self._by_id.get(eula_id)
 
-    def of_type(self, eula_type: str) -> list[Eula]:
-        """Returns all agreements of a type.
+    def of_type(self, eula_type: str, zone_name: str | None) -> list[Eula]:
+        """Returns the agreements of a type that apply in a zone.
 
         Args:
             eula_type: The type; an unknown one has none.
+            zone_name: The zone, or None for all agreements of the type, wherever they apply.
         """
-        return [eula for eula in self.eulas if eula.type == eula_type]
+        return [
+            eula
+            for eula in self.eulas
+            if eula.type == eula_type and (zone_name is None or self.applies_in(eula, zone_name))
+        ]
+
+    def applies_in(self, eula: Eula, zone_name: str, country: str | None = None) -> bool:
+        """Returns whether an agreement's zones and countries are empty or match.
+
+        Args:
+            eula: The agreement.
+            zone_name: The zone; one that is not configured matches no agreement that is bound to zones.
+            country: The country, or None for that of the zone; a zone that is not configured is in no country.
+        """
+        if country is None:
+            country = self._countries.get(zone_name)
+        return (not eula.zones or (zone_name in self._countries and zone_name in eula.zones)) and (
+            not eula.countries or country in eula.countries
+        )
 
     def that_concern(self, whereabouts: Whereabouts) -> list[Eula]:
         """Returns the agreements whose country, zone and tariffs all match.
@@ -89,12 +108,9 @@ class EulaCatalogue:
         Args:
             whereabouts: Where the user is.
         """
-        zone = whereabouts.zone_name if whereabouts.zone_name in self._countries else None
-        country = self._countries.get(whereabouts.zone_name) if whereabouts.country is None else whereabouts.country
         return [
             eula
             for eula in self.eulas
-            if (not eula.zones or zone in eula.zones)
-            and (not eula.countries or country in eula.countries)
+            if self.applies_in(eula, whereabouts.zone_name, whereabouts.country)
             and (not eula.tariffs or not whereabouts.tariffs or not eula.tariffs.isdisjoint(whereabouts.tariffs))
         ]

@@ -47,7 +47,12 @@ class EulasServicer(api_grpc.EulasServiceServicer):
 
     async def CheckEulas(self, request: api.CheckEulasRequest, context: Context) -> api.CheckEulasResponse:
         """See the contract."""
-        standings = await self._agreements.standings(request.yandex_uid, request.eula_ids, request.eula_types)
+        standings = await self._agreements.standings(
+            request.yandex_uid,
+            request.eula_ids,
+            request.eula_types,
+            zone_name=request.zone_name if request.HasField("zone_name") else None,
+        )
         return api.CheckEulasResponse(
             eulas=[eulas_pb2.EulaStatus(eula_id=one.eula_id, type=one.type, status=one.status) for one in standings]
         )

@@ -39,17 +39,21 @@ def standing_of_eula(eula_id: str, catalogue: EulaCatalogue, valid_decisions: Ma
     return Standing(eula_id, eula.type, Status.UNKNOWN if decision is None else decision.status)
 
 
-def standing_of_type(eula_type: str, catalogue: EulaCatalogue, valid_decisions: Mapping[str, Decision]) -> Standing:
+def standing_of_type(
+    eula_type: str, catalogue: EulaCatalogue, valid_decisions: Mapping[str, Decision], zone_name: str | None
+) -> Standing:
     """Returns accepted if the user has accepted one agreement of the type, else rejected if one, else unknown.
 
-    Of several that would decide alike, the first of the configuration does.
+    Only agreements that apply in the zone count. Of several that would decide alike, the first of the configuration
+    does.
 
     Args:
         eula_type: The type.
         catalogue: What is configured.
         valid_decisions: The user's, by agreement.
+        zone_name: The zone, or None: all agreements of the type count.
     """
-    decisions = [valid_decisions.get(eula.eula_id) for eula in catalogue.of_type(eula_type)]
+    decisions = [valid_decisions.get(eula.eula_id) for eula in catalogue.of_type(eula_type, zone_name)]
     for status in (Status.ACCEPTED, Status.REJECTED):
         for decision in decisions:
             if decision is not None and decision.status is status:

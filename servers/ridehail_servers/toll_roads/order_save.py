@@ -30,6 +30,11 @@ class OrderSave:
     user_chose_toll_road: bool
     yandex_uid: str | None
 
+    @property
+    def passenger_can_switch(self) -> bool:
+        """Whether there is somebody who may switch the road: only the order's passenger may, and has to be known."""
+        return self.can_switch_road and self.yandex_uid is not None
+
 
 class Refusal(StrEnum):
     """Why an order is never saved."""

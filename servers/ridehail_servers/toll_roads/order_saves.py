@@ -58,7 +58,7 @@ class OrderSaves:
 
     async def _save(self, connection: Connection, save: OrderSave) -> Refusal | None:
         if await self._store.has_log_row(connection, save.order_id, save.created):
-            logger.warning("order is saved already", order_id=save.order_id)
+            await self._repeat(connection, save)
             return None
         stored = save.offer_id is not None and bool(await self._store.offers_among(connection, [save.offer_id]))
         if (refusal := check_offer(save, offer_is_stored=stored)) is not None:
@@ -66,9 +66,16 @@ class OrderSaves:
         if not await self._store.insert_order(connection, save):
             # A racing run of the same report may have been first; its rows are visible now.
             if await self._store.has_log_row(connection, save.order_id, save.created):
+                await self._repeat(connection, save)
                 return None
             return Refusal.OTHER_DATA if await self._store.has_order(connection, save.order_id) else Refusal.OFFER_TAKEN
         await self._store.insert_log_row(
             connection, save.order_id, save.created, has_toll_road=save.user_chose_toll_road
         )
         return None
+
+    async def _repeat(self, connection: Connection, save: OrderSave) -> None:
+        """Takes nothing of a report that is saved already but the passenger, if the order has none yet."""
+        logger.warning("order is saved already", order_id=save.order_id)
+        if save.yandex_uid is not None:
+            await self._store.fill_passenger(connection, save)

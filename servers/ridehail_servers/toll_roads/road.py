@@ -13,7 +13,7 @@ class Road:
     Attributes:
         order_id: The order.
         has_toll_road: By the toll road or by the free one.
-        can_switch_road: Whether the rider may switch it during the ride.
+        can_switch_road: Whether the rider may switch it during the ride; False while the order has no passenger.
         created: When the latest change was made; None when only the offer is known.
     """
 

@@ -121,9 +121,19 @@ class TollRoadsStore:
             VALUES (%s, %s, %s, %s, %s)
             ON CONFLICT DO NOTHING
             """,
-            (save.order_id, save.created, save.offer_id, save.can_switch_road, save.yandex_uid),
+            (save.order_id, save.created, save.offer_id, save.passenger_can_switch, save.yandex_uid),
         )
         return cursor.rowcount == 1
+
+    async def fill_passenger(self, connection: Connection, save: OrderSave) -> None:
+        """Stores the passenger, and what the passenger may, of an order of this moment that has none yet."""
+        await connection.execute(
+            """
+            UPDATE toll_roads.orders SET yandex_uid = %s, can_switch_road = %s
+            WHERE order_id = %s AND created_at = %s AND yandex_uid IS NULL
+            """,
+            (save.yandex_uid, save.passenger_can_switch, save.order_id, save.created),
+        )
 
     async def insert_log_row(
         self, connection: Connection, order_id: str, created: datetime, *, has_toll_road: bool

@@ -308,7 +308,9 @@ class LaunchEulas(_message.Message):
     ACCEPTED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def accepted(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Ids of the agreements that the rider has accepted and that are still valid."""
+        """Ids of the agreements that the rider has accepted and that are still valid, of all zones. They say nothing of types:
+        whether a tariff may be shown is for GetRouteStats to say.
+        """
 
     def __init__(
         self,

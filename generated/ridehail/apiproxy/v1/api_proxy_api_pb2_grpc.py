@@ -50,7 +50,8 @@ class RoutestatsServiceServicer:
         """Tells which of the tariffs may be shown to the rider in a zone.
 
         A tariff that requires an agreement is shown when the rider's status with that type of agreement is among those that
-        the configuration allows. While the statuses cannot be told (eulas is switched off for this rider, or does not
+        the configuration allows. Only agreements that apply in the zone count for the status: an answer to one of another
+        country decides nothing. While the statuses cannot be told (eulas is switched off for this rider, or does not
         answer in time), only those are shown that allow `unknown`. Never an error for want of eulas. Safe to repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

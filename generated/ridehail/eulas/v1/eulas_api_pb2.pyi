@@ -150,7 +150,9 @@ class SaveEulasResponse(_message.Message):
     REFRESH_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def refresh(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What the app should ask again, because the answers change it: `routestats`, or nothing."""
+        """What the app should ask again, because the answers can change it: `routestats` if a tariff requires the type of a saved
+        agreement in a zone where that agreement applies, else nothing.
+        """
 
     def __init__(
         self,
@@ -174,8 +176,14 @@ class CheckEulasRequest(_message.Message):
     YANDEX_UID_FIELD_NUMBER: _builtins.int
     EULA_IDS_FIELD_NUMBER: _builtins.int
     EULA_TYPES_FIELD_NUMBER: _builtins.int
+    ZONE_NAME_FIELD_NUMBER: _builtins.int
     yandex_uid: _builtins.str
     """The user. Required."""
+    zone_name: _builtins.str
+    """Where the types are judged: only agreements count whose `zones` and `countries` are empty or match the zone and its
+    country; in a zone that is not configured those that are bound to neither. Their `tariffs` do not matter. Absent: all
+    agreements of a type count, wherever they apply. Does not change the statuses of `eula_ids`.
+    """
     @_builtins.property
     def eula_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The agreements, at most 100. Either these or `eula_types`."""
@@ -190,12 +198,15 @@ class CheckEulasRequest(_message.Message):
         yandex_uid: _builtins.str = ...,
         eula_ids: _abc.Iterable[_builtins.str] | None = ...,
         eula_types: _abc.Iterable[_builtins.str] | None = ...,
+        zone_name: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_zone_name", b"_zone_name", "zone_name", b"zone_name"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["eula_ids", b"eula_ids", "eula_types", b"eula_types", "yandex_uid", b"yandex_uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_zone_name", b"_zone_name", "eula_ids", b"eula_ids", "eula_types", b"eula_types", "yandex_uid", b"yandex_uid", "zone_name", b"zone_name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__zone_name: _TypeAlias = _typing.Literal["zone_name"]  # noqa: Y015
+    _WhichOneofArgType__zone_name: _TypeAlias = _typing.Literal["_zone_name", b"_zone_name"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__zone_name) -> _WhichOneofReturnType__zone_name | None: ...
 
 Global___CheckEulasRequest: _TypeAlias = CheckEulasRequest  # noqa: Y015
 
@@ -323,7 +334,9 @@ class PassengerEulasServiceSaveEulasResponse(_message.Message):
     REFRESH_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def refresh(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What the app should ask again, because the answers change it: `routestats`, or nothing."""
+        """What the app should ask again, because the answers can change it: `routestats` if a tariff requires the type of a saved
+        agreement in a zone where that agreement applies, else nothing.
+        """
 
     def __init__(
         self,

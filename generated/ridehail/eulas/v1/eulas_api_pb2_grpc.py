@@ -81,8 +81,9 @@ class EulasServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CheckEulas(self, request, context):
-        """Tells where a user stands with certain agreements, or with all agreements of certain types: a type is accepted if one
-        of its agreements is, else rejected if one is, else unknown. What is not configured is unknown. Safe to repeat.
+        """Returns the user's status with certain agreements, or with certain types: a type is accepted if one of its agreements
+        is, else rejected if one is, else unknown. With `zone_name` only agreements that apply in that zone decide for their
+        type. What is not configured is unknown. Safe to repeat.
 
         Errors:
         - INVALID_ARGUMENT `INVALID_REQUEST`, field `eula_ids`: not exactly one of the two lists is given.

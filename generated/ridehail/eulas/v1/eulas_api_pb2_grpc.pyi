@@ -60,8 +60,9 @@ class EulasServiceStub:
     - FAILED_PRECONDITION `EULA_NOT_REJECTABLE`: an agreement must not be rejected; metadata `eula_id` names it.
     """
     CheckEulas: _grpc.UnaryUnaryMultiCallable[_eulas_api_pb2.CheckEulasRequest, _eulas_api_pb2.CheckEulasResponse]
-    """Tells where a user stands with certain agreements, or with all agreements of certain types: a type is accepted if one
-    of its agreements is, else rejected if one is, else unknown. What is not configured is unknown. Safe to repeat.
+    """Returns the user's status with certain agreements, or with certain types: a type is accepted if one of its agreements
+    is, else rejected if one is, else unknown. With `zone_name` only agreements that apply in that zone decide for their
+    type. What is not configured is unknown. Safe to repeat.
 
     Errors:
     - INVALID_ARGUMENT `INVALID_REQUEST`, field `eula_ids`: not exactly one of the two lists is given.
@@ -89,8 +90,9 @@ class EulasServiceAsyncStub(EulasServiceStub):
     - FAILED_PRECONDITION `EULA_NOT_REJECTABLE`: an agreement must not be rejected; metadata `eula_id` names it.
     """
     CheckEulas: _aio.UnaryUnaryMultiCallable[_eulas_api_pb2.CheckEulasRequest, _eulas_api_pb2.CheckEulasResponse]  # type: ignore[assignment]
-    """Tells where a user stands with certain agreements, or with all agreements of certain types: a type is accepted if one
-    of its agreements is, else rejected if one is, else unknown. What is not configured is unknown. Safe to repeat.
+    """Returns the user's status with certain agreements, or with certain types: a type is accepted if one of its agreements
+    is, else rejected if one is, else unknown. With `zone_name` only agreements that apply in that zone decide for their
+    type. What is not configured is unknown. Safe to repeat.
 
     Errors:
     - INVALID_ARGUMENT `INVALID_REQUEST`, field `eula_ids`: not exactly one of the two lists is given.
@@ -133,8 +135,9 @@ class EulasServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _eulas_api_pb2.CheckEulasRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_eulas_api_pb2.CheckEulasResponse, _abc.Awaitable[_eulas_api_pb2.CheckEulasResponse]]:
-        """Tells where a user stands with certain agreements, or with all agreements of certain types: a type is accepted if one
-        of its agreements is, else rejected if one is, else unknown. What is not configured is unknown. Safe to repeat.
+        """Returns the user's status with certain agreements, or with certain types: a type is accepted if one of its agreements
+        is, else rejected if one is, else unknown. With `zone_name` only agreements that apply in that zone decide for their
+        type. What is not configured is unknown. Safe to repeat.
 
         Errors:
         - INVALID_ARGUMENT `INVALID_REQUEST`, field `eula_ids`: not exactly one of the two lists is given.

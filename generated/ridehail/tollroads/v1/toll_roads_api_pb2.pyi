@@ -102,7 +102,7 @@ class RetrieveOrderResponse(_message.Message):
     has_toll_road: _builtins.bool
     """True: by the toll road."""
     can_switch_road: _builtins.bool
-    """True: the rider may switch the road during the ride."""
+    """True: the rider may switch the road during the ride. False as long as the order is saved without its passenger."""
     @_builtins.property
     def created(self) -> _timestamp_pb2.Timestamp:
         """When the latest change was made. Absent with `retrieve_by: offer`."""
@@ -193,11 +193,13 @@ class EnqueueOrderSaveRequest(_message.Message):
     offer_id: _builtins.str
     """The offer that the order was made from. Absent: the order has no offer."""
     can_switch_road: _builtins.bool
-    """True: the rider may switch the road during the ride."""
+    """True: the rider may switch the road during the ride, once it is known who the rider is."""
     user_chose_toll_road: _builtins.bool
     """True: the rider chose the toll road when ordering."""
     yandex_uid: _builtins.str
-    """The passenger whose order it is: only this passenger may switch its road. Absent: nobody may."""
+    """The passenger whose order it is: only this passenger may switch its road. Absent: nobody may, until a later report of
+    the same `created` brings the passenger. One that is saved is never replaced.
+    """
     @_builtins.property
     def created(self) -> _timestamp_pb2.Timestamp:
         """When the order was created. Required."""

@@ -68,7 +68,8 @@ class TollRoadsServiceStub:
     """Takes an order for saving by the background task `toll_roads_order_save`, and answers as soon as the task is safely
     stored. Called by processing when an order is created.
 
-    Safe to repeat: an order that is already saved with this `created` is left as it is. The task itself reports what it
+    Safe to repeat: an order that is already saved with this `created` is left as it is, but for its passenger: one that is
+    saved without `yandex_uid` takes that of a later report. The task itself reports what it
     refuses (see docs/toll-roads.md): an order said to go by the free road whose offer is a toll-road one, an order id
     that is saved with other data, an offer that belongs to another order.
     """
@@ -104,7 +105,8 @@ class TollRoadsServiceAsyncStub(TollRoadsServiceStub):
     """Takes an order for saving by the background task `toll_roads_order_save`, and answers as soon as the task is safely
     stored. Called by processing when an order is created.
 
-    Safe to repeat: an order that is already saved with this `created` is left as it is. The task itself reports what it
+    Safe to repeat: an order that is already saved with this `created` is left as it is, but for its passenger: one that is
+    saved without `yandex_uid` takes that of a later report. The task itself reports what it
     refuses (see docs/toll-roads.md): an order said to go by the free road whose offer is a toll-road one, an order id
     that is saved with other data, an offer that belongs to another order.
     """
@@ -161,7 +163,8 @@ class TollRoadsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Takes an order for saving by the background task `toll_roads_order_save`, and answers as soon as the task is safely
         stored. Called by processing when an order is created.
 
-        Safe to repeat: an order that is already saved with this `created` is left as it is. The task itself reports what it
+        Safe to repeat: an order that is already saved with this `created` is left as it is, but for its passenger: one that is
+        saved without `yandex_uid` takes that of a later report. The task itself reports what it
         refuses (see docs/toll-roads.md): an order said to go by the free road whose offer is a toll-road one, an order id
         that is saved with other data, an offer that belongs to another order.
         """

@@ -32,8 +32,8 @@ class OrderRoad(_message.Message):
     has_toll_road: _builtins.bool
     """True: by the toll road. False: by the free one."""
     can_switch_road: _builtins.bool
-    """True: the rider may switch the road during the ride. Always false while roads are looked up by offer
-    (configuration `retrieve_by: offer`).
+    """True: the rider may switch the road during the ride. False as long as the order is saved without its passenger, who
+    alone may switch it; always false while roads are looked up by offer (configuration `retrieve_by: offer`).
     """
     @_builtins.property
     def created(self) -> _timestamp_pb2.Timestamp:
