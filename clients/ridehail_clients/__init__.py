@@ -40,6 +40,7 @@ from ridehail_clients.channel import open_async_channel, open_sync_channel
 from ridehail_clients.errors import (
     ERRORS_BY_REASON,
     AlreadyInFamily,
+    BreakerOpen,
     CallerNotAllowed,
     CallTimedOut,
     ClientClosed,
@@ -163,6 +164,7 @@ __all__ = [
     "AsyncTollRoadsClient",
     "AsyncUserStateClient",
     "AsyncZoneInfoClient",
+    "BreakerOpen",
     "CallTimedOut",
     "CallerNotAllowed",
     "CardPart",

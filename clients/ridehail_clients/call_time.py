@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Final
 
 import grpc
 
 from ridehail_clients.call_context import remaining
 from ridehail_clients.contract import MethodContract
 from ridehail_clients.errors import CallTimedOut
+
+# Of the time that the contract gives an attempt.
+_FAIR_SHARE: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +23,12 @@ class CallTime:
     Attributes:
         deadline: The moment by which the call ends, on the clock of `time.monotonic`, in seconds.
         attempt_limit: The longest that one attempt may take, in seconds; None: as long as there is time.
+        fair_attempt: The least time, in seconds, in which a server can be expected to answer an attempt.
     """
 
     deadline: float
     attempt_limit: float | None
+    fair_attempt: float
 
     @classmethod
     def begin(cls, contract: MethodContract, *, timeout: float | None, attempt_timeout: float | None) -> CallTime:
@@ -41,7 +47,11 @@ class CallTime:
         if inherited is not None:
             whole = min(whole, inherited)
         limit = contract.attempt_timeout if attempt_timeout is None else attempt_timeout
-        return cls(time.monotonic() + whole, limit if contract.idempotent else None)
+        return cls(
+            deadline=time.monotonic() + whole,
+            attempt_limit=limit if contract.idempotent else None,
+            fair_attempt=min(limit, contract.attempt_timeout * _FAIR_SHARE),
+        )
 
     def left(self) -> float:
         """Returns the seconds until the call has to end, at least 0."""

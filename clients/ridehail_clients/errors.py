@@ -1,4 +1,4 @@
-"""What a failed call raises: one class per reason of the catalogue, and three for calls that no server answered.
+"""What a failed call raises: one class per reason of the catalogue, and four for calls that no server answered.
 
 The catalogue is `ridehail.common.v1.ErrorReason`; the comments there show each reason's metadata.
 """
@@ -76,6 +76,10 @@ class ServiceError(Exception):
 
 class TransportUnavailable(ServiceError):
     """No server took the call: connection refused or lost, none healthy, name not found. UNAVAILABLE, no reason."""
+
+
+class BreakerOpen(TransportUnavailable):
+    """No attempt was made: the method's last ones timed out, and its breaker is open. UNAVAILABLE, no reason."""
 
 
 class CallTimedOut(ServiceError):

@@ -11,7 +11,7 @@ import tenacity
 from tenacity.stop import stop_base
 from tenacity.wait import wait_base
 
-from ridehail_clients.errors import ClientClosed, ServiceError
+from ridehail_clients.errors import BreakerOpen, ClientClosed, ServiceError
 
 _RETRYABLE = frozenset(
     {
@@ -81,7 +81,7 @@ def is_retryable(error: BaseException) -> bool:
     Args:
         error: What the attempt raised. Anything but a `ServiceError` is not retryable, cancellation least of all.
     """
-    if not isinstance(error, ServiceError) or isinstance(error, ClientClosed):
+    if not isinstance(error, ServiceError) or isinstance(error, ClientClosed | BreakerOpen):
         return False
     if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         # Without a delay it may be a limit that stays, such as the size of a message.

@@ -55,7 +55,11 @@ class AsyncServiceClient(ABC):
         else:
             self._channel = target_or_channel
         self._transport = AsyncTransport(
-            contracts_by_request(self.service), credentials=credentials, retry=retry, attempt_timeout=attempt_timeout
+            contracts_by_request(self.service),
+            channel=self._channel,
+            credentials=credentials,
+            retry=retry,
+            attempt_timeout=attempt_timeout,
         )
         self._connect()
 

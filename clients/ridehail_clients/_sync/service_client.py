@@ -56,7 +56,11 @@ class ServiceClient(ABC):
         else:
             self._channel = target_or_channel
         self._transport = Transport(
-            contracts_by_request(self.service), credentials=credentials, retry=retry, attempt_timeout=attempt_timeout
+            contracts_by_request(self.service),
+            channel=self._channel,
+            credentials=credentials,
+            retry=retry,
+            attempt_timeout=attempt_timeout,
         )
         self._connect()
 

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypeVar
+from contextlib import AbstractContextManager, nullcontext
+from typing import Final, TypeVar
 
 from google.protobuf.message import Message
 from tenacity import Retrying
@@ -12,12 +13,16 @@ from tenacity import Retrying
 from ridehail_clients.attempt import make_sync_attempt
 from ridehail_clients.call_metadata import Credentials, Metadata, outgoing_metadata
 from ridehail_clients.call_time import CallTime
-from ridehail_clients.channel import SyncUnaryMethod
+from ridehail_clients.channel import SyncChannel, SyncUnaryMethod
 from ridehail_clients.contract import MethodContract
+from ridehail_clients.errors import ServiceError, TransportUnavailable
+from ridehail_clients.failover import SyncFailoverChannel
 from ridehail_clients.retry import RetryPolicy, retry_rules
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
+
+_UNGUARDED: Final = nullcontext()
 
 
 class Transport:
@@ -25,6 +30,7 @@ class Transport:
 
     Args:
         contracts: Of the service's methods, by the full name of the request message.
+        channel: On which the calls are made.
         credentials: Tell the server who calls.
         retry: How often and how soon a call that is safe to repeat is repeated.
         attempt_timeout: Seconds for one attempt; None: each method's own, from its contract.
@@ -34,11 +40,13 @@ class Transport:
         self,
         contracts: Mapping[str, MethodContract],
         *,
+        channel: SyncChannel,
         credentials: Credentials,
         retry: RetryPolicy,
         attempt_timeout: float | None,
     ) -> None:
         self._contracts = contracts
+        self._failover = channel if isinstance(channel, SyncFailoverChannel) else None
         self._credentials = credentials
         self._retry = retry
         self._attempt_timeout = attempt_timeout
@@ -77,11 +85,54 @@ class Transport:
         limit = attempt_timeout if self._attempt_timeout is None else self._attempt_timeout
         time = CallTime.begin(contract, timeout=timeout, attempt_timeout=limit)
         outgoing = outgoing_metadata(self._credentials, metadata)
+        chosen: SyncUnaryMethod[Request, Response] = method
 
         def attempt() -> Response:
-            return make_sync_attempt(
-                method, request, timeout=time.for_attempt(), metadata=outgoing, is_open=self.is_open
-            )
+            nonlocal chosen
+            seconds = time.for_attempt()
+            try:
+                with self._guard(contract.path, timeout_counts=seconds >= time.fair_attempt):
+                    answer = make_sync_attempt(
+                        chosen, request, timeout=seconds, metadata=outgoing, is_open=self.is_open
+                    )
+            except ServiceError as error:
+                if isinstance(error, TransportUnavailable):
+                    # Where this attempt found no server, the next one looks among the others.
+                    chosen = self._last_resort(contract.path, method) if chosen is method else method
+                elif error.reason:
+                    self._note_answer()
+                raise
+            self._note_answer()
+            return answer
+
+        # Most calls need one attempt, for which tenacity would be half of the cost.
+        first_failure: ServiceError | None = None
+        try:
+            return attempt()
+        except ServiceError as error:
+            first_failure = error
+
+        def attempt_again() -> Response:
+            nonlocal first_failure
+            if first_failure is not None:
+                failure, first_failure = first_failure, None
+                raise failure
+            return attempt()
 
         rules = retry_rules(self._retry, idempotent=contract.idempotent, time_left=time.left(), is_open=self.is_open)
-        return Retrying(**rules)(attempt)
+        return Retrying(**rules)(attempt_again)
+
+    def _guard(self, path: str, *, timeout_counts: bool) -> AbstractContextManager[None]:
+        breakers = None if self._failover is None else self._failover.breakers
+        return _UNGUARDED if breakers is None else breakers.of(path).attempt(timeout_counts=timeout_counts)
+
+    def _last_resort(
+        self, path: str, method: SyncUnaryMethod[Request, Response]
+    ) -> SyncUnaryMethod[Request, Response]:
+        if self._failover is None or not self._failover.has_served:
+            return method
+        return self._failover.last_resort[path]
+
+    def _note_answer(self) -> None:
+        if self._failover is not None:
+            self._failover.has_served = True

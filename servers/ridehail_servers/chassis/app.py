@@ -16,6 +16,7 @@ from ridehail_clients import channel
 
 from .access import AccessPolicy
 from .background import cancelled, keep_running
+from .breaker_watch import breaker_observer
 from .cache import Cache, open_cache
 from .clock import Clock, system_clock
 from .config import RELOAD, LiveConfig, Reloadable, load, watch
@@ -41,6 +42,8 @@ from .tickets import TicketIssuer, TicketVerifier
 
 _POOL_REPORT_S = 5.0
 _KEEPALIVE_S = 60
+# The client library pings every second.
+_LEAST_PING_INTERVAL_MS = 500
 # Calls that had arrived when the server stopped to accept more reach their handlers within this time.
 _QUIET_S = 0.1
 _POLL_S = 0.01
@@ -236,7 +239,9 @@ async def _channels(
 ) -> dict[str, grpc.aio.Channel]:
     channels: dict[str, grpc.aio.Channel] = {}
     for neighbour in definition.neighbours:
-        channels[neighbour] = channel.open_async_channel(settings.addresses[neighbour])
+        channels[neighbour] = channel.open_async_channel(
+            settings.addresses[neighbour], breaker_observer=breaker_observer(definition.name, neighbour)
+        )
         stack.push_async_callback(channels[neighbour].close, None)
     return channels
 
@@ -268,7 +273,7 @@ def _options(tuning: ServerTuning) -> list[tuple[str, int]]:
         ("grpc.max_send_message_length", tuning.max_message_bytes),
         ("grpc.keepalive_time_ms", _KEEPALIVE_S * 1000),
         ("grpc.keepalive_timeout_ms", 20_000),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", _LEAST_PING_INTERVAL_MS),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.max_connection_age_ms", int(tuning.max_connection_age_s * 1000)),
         ("grpc.max_connection_age_grace_ms", 30_000),

@@ -47,6 +47,12 @@ POOL_WAITING = Gauge(
 CACHE_FAILURES = Counter(
     "ridehail_cache_failures", "Operations of the shared cache that failed.", ("operation", "reason")
 )
+BREAKERS_OPEN = Gauge(
+    "ridehail_breakers_open",
+    "Processes that make no calls to a method of a dependency at present, because it does not answer.",
+    ("service", "dependency", "grpc_method"),
+    multiprocess_mode="livesum",
+)
 CONFIG_INVALID = Gauge(
     "ridehail_config_invalid",
     "1 while the last edit of a configuration file is refused.",

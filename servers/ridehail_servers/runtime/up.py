@@ -13,6 +13,7 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from ridehail_clients import open_async_channel
 from ridehail_servers import suite
 from ridehail_servers.chassis import migrations
 from ridehail_servers.chassis.background import cancelled, keep_running
@@ -179,7 +180,7 @@ async def _start_processes(supervisor: Supervisor, data: DataDir, settings: Proc
 
 async def _await_health(address: str) -> None:
     names = [contract.descriptor.full_name for it in suite.SERVICES.values() for contract in it.contracts]
-    async with grpc.aio.insecure_channel(address) as channel:
+    async with open_async_channel(address, health_check=False) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         try:
             async with asyncio.timeout(_HEALTHY_WITHIN_S):

@@ -1,0 +1,30 @@
+"""Shows which dependencies of a service are given up for the moment."""
+
+from __future__ import annotations
+
+from ridehail_clients.breakers import BreakerObserver
+
+from .logs import get_logger
+from .metrics import BREAKERS_OPEN
+
+logger = get_logger(__name__)
+
+
+def breaker_observer(service: str, dependency: str) -> BreakerObserver:
+    """Returns what counts and logs the breakers that open and close.
+
+    Args:
+        service: The service that calls.
+        dependency: The service that is called.
+    """
+
+    def observe(path: str, /, *, is_open: bool) -> None:
+        gauge = BREAKERS_OPEN.labels(service, dependency, path)
+        if is_open:
+            gauge.inc()
+            logger.warning("dependency gets no calls", dependency=dependency, method=path)
+        else:
+            gauge.dec()
+            logger.info("dependency answers again", dependency=dependency, method=path)
+
+    return observe

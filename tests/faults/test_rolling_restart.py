@@ -1,0 +1,106 @@
+"""Servers that are restarted one after the other: no call that is safe to repeat fails, with any gap between two."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+
+import pytest
+from grpc_health.v1 import health_pb2
+
+from ridehail_clients import TransportUnavailable
+from tests.clients.flavours import ASYNCIO, BLOCKING, Flavour
+from tests.clients.scripted_server import running_server
+from tests.support.calling import Calling, Done, calling
+from tests.support.replica import Replica
+
+# As long as a server may take to come back, and long enough for a client's pauses between two attempts to grow.
+_AWAY_S = 2.0
+# `drain_notice_s` of server.yaml.
+_NOTICE_S = 5.0
+
+
+@pytest.fixture(params=[ASYNCIO, BLOCKING], ids=lambda flavour: flavour.name)
+def flavour(request: pytest.FixtureRequest) -> Flavour:
+    chosen: Flavour = request.param
+    return chosen
+
+
+@pytest.fixture
+def replicas() -> Iterator[list[Replica]]:
+    with ExitStack() as stack:
+        started: list[Replica] = []
+        stack.callback(lambda: [one.kill() for one in started])
+        started.extend(Replica.start(has_toll_road=number == 0) for number in range(2))
+        yield started
+
+
+def answered_by(replica: Replica, done: list[Done]) -> bool:
+    return any(one.has_toll_road is replica.has_toll_road for one in done)
+
+
+async def restart(replicas: list[Replica], index: int, calls: Calling, *, away_s: float = 0.0) -> None:
+    """Drains one for as long as a server announces its end, ends it, and starts it anew."""
+    await asyncio.to_thread(replicas[index].drain)
+    await calls.reaches(partial(answered_by, replicas[1 - index]), within_s=_NOTICE_S)
+    await asyncio.to_thread(replicas[index].end)
+    await asyncio.sleep(away_s)
+    replicas[index] = await asyncio.to_thread(replicas[index].restarted)
+
+
+async def test_the_second_stops_as_soon_as_the_first_is_back(flavour: Flavour, replicas: list[Replica]) -> None:
+    first, second = replicas
+    async with calling(flavour, f"ipv4:{first.address},{second.address}") as calls:
+        await calls.reaches(lambda done: answered_by(first, done) and answered_by(second, done))
+
+        await restart(replicas, 0, calls, away_s=_AWAY_S)
+        await restart(replicas, 1, calls)
+
+        # The new servers, with their new health services, get calls soon.
+        await calls.reaches(lambda done: answered_by(first, done) and answered_by(second, done), within_s=10)
+        assert calls.failures == []
+
+
+async def test_while_all_are_about_to_stop_they_still_get_calls(flavour: Flavour, replicas: list[Replica]) -> None:
+    first, second = replicas
+    async with calling(flavour, f"ipv4:{first.address},{second.address}") as calls:
+        await calls.reaches(lambda done: answered_by(first, done) and answered_by(second, done))
+
+        await asyncio.to_thread(first.drain)
+        await asyncio.to_thread(second.drain)
+
+        await calls.next(100)
+        assert calls.failures == []
+
+
+async def test_one_that_reports_itself_as_not_serving_gets_no_calls_while_another_serves(flavour: Flavour) -> None:
+    with running_server() as sick, running_server() as well:
+        async with flavour.opened(f"ipv4:{sick.target},{well.target}", "TollRoadsClient", attempt_timeout=5) as client:
+            while not (sick.received and well.received):
+                await client.call("retrieve_order", order_id="order")
+            sick.health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+            # The client learns of it between two of these calls.
+            streak = 0
+            while streak < 20:
+                before = len(sick.received)
+                await client.call("retrieve_order", order_id="order")
+                streak = streak + 1 if len(sick.received) == before else 0
+            before = len(sick.received)
+            for _ in range(20):
+                await client.call("retrieve_order", order_id="order")
+
+        assert len(sick.received) == before
+
+
+async def test_servers_that_have_not_started_to_serve_get_no_calls(flavour: Flavour) -> None:
+    with running_server() as server:
+        server.health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+
+        async with flavour.opened(server.target, "TollRoadsClient", attempt_timeout=5) as client:
+            for _ in range(3):
+                with pytest.raises(TransportUnavailable):
+                    await client.call("retrieve_order", order_id="order")
+
+        assert server.received == []

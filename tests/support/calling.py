@@ -1,0 +1,80 @@
+"""Callers that go on and on, and what came of their calls."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from ridehail_clients import ServiceError
+from tests.clients.flavours import Flavour, Opened
+from tests.support.suite_in_process import until
+
+_PAUSE_S = 0.02
+
+
+@dataclass(frozen=True)
+class Done:
+    """A call that has ended."""
+
+    seconds: float
+    has_toll_road: bool | None
+    error: ServiceError | None
+
+
+@dataclass
+class Calling:
+    """The calls so far, in the order of their ends."""
+
+    done: list[Done] = field(default_factory=list)
+
+    async def reaches(self, condition: Callable[[list[Done]], bool], *, within_s: float = 30) -> None:
+        """Waits until the calls that end from now on fulfil a condition."""
+        since = len(self.done)
+
+        await until(lambda: condition(self.done[since:]), within=within_s)
+
+    async def next(self, count: int) -> list[Done]:
+        """Waits for the next calls; returns them."""
+        since = len(self.done)
+        await self.reaches(lambda done: len(done) >= count)
+        return self.done[since : since + count]
+
+    @property
+    def failures(self) -> list[ServiceError]:
+        """The errors so far."""
+        return [one.error for one in self.done if one.error is not None]
+
+
+def median_s(done: list[Done]) -> float:
+    """Returns the median duration, in seconds."""
+    return statistics.median(one.seconds for one in done)
+
+
+@asynccontextmanager
+async def calling(flavour: Flavour, target: str, *, callers: int = 4) -> AsyncIterator[Calling]:
+    """Has callers retrieve roads, by a client as it comes, for the length of the block."""
+    calls = Calling()
+    async with flavour.opened(target, "TollRoadsClient") as client:
+        tasks = [asyncio.create_task(_call(client, calls)) for _ in range(callers)]
+        try:
+            yield calls
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _call(client: Opened, calls: Calling) -> None:
+    while True:
+        started = time.monotonic()
+        try:
+            road = await client.call("retrieve_order", order_id="order")
+            done = Done(time.monotonic() - started, road.has_toll_road, None)
+        except ServiceError as error:
+            done = Done(time.monotonic() - started, None, error)
+        calls.done.append(done)
+        await asyncio.sleep(_PAUSE_S)
