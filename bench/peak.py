@@ -30,7 +30,7 @@ import uvloop
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from ridehail.tollroads.v1 import toll_roads_api_pb2_grpc as api_grpc
-from ridehail_clients import AsyncOrderCoreClient, AsyncTollRoadsClient, JsonInput, ServiceError
+from ridehail_clients import AsyncOrderCoreClient, AsyncTollRoadsClient, JsonInput, ServiceError, open_async_channel
 from ridehail_servers import resources
 from ridehail_servers.chassis import migrations
 from ridehail_servers.chassis.keys import KeyRing
@@ -88,7 +88,7 @@ class Consumers:
         self._orders = orders
         self._keys = keys
         self._stack = stack
-        self._channel = grpc.aio.insecure_channel(address)
+        self._channel = open_async_channel(address, health_check=False)
         self._address = address
 
     async def open(self) -> None:

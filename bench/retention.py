@@ -37,6 +37,7 @@ from psycopg import conninfo, sql
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from ridehail.tollroads.v1 import toll_roads_api_pb2_grpc as api_grpc
+from ridehail_clients import open_async_channel
 from ridehail_servers import resources
 from ridehail_servers.chassis import migrations
 from ridehail_servers.chassis.keys import KeyRing
@@ -281,7 +282,7 @@ async def load(address: str, ticket: str, young: list[str], stop: threading.Even
             waits.append(time.perf_counter() - began)
 
     began = time.perf_counter()
-    async with grpc.aio.insecure_channel(address) as channel:
+    async with open_async_channel(address, health_check=False) as channel:
         stub: api_grpc.TollRoadsServiceAsyncStub = api_grpc.TollRoadsServiceStub(channel)
         await asyncio.gather(*(caller(stub) for _ in range(CALLERS)))
     cuts = statistics.quantiles(waits, n=100)

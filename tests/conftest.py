@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -20,6 +21,9 @@ from tests.support.redis_server import RedisServer, is_installed, redis_server
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
 _TEMPLATE = "template_of_tests"
+
+# Tests call this machine by many libraries, some of which would ask the environment's proxy to.
+os.environ["no_proxy"] = os.environ["NO_PROXY"] = "localhost,127.0.0.1"
 
 
 @pytest.fixture(autouse=True)

@@ -162,6 +162,7 @@ func openGRPC(to target, connections int) ([]send, error) {
 		connection, err := grpc.NewClient(
 			"passthrough:///"+to.address,
 			grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithNoProxy(),
 			grpc.WithDefaultCallOptions(grpc.ForceCodec(rawCodec{})),
 		)
 		if err != nil {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import ExitStack
 from functools import partial
 
 import pytest
@@ -30,11 +29,13 @@ def flavour(request: pytest.FixtureRequest) -> Flavour:
 
 @pytest.fixture
 def replicas() -> Iterator[list[Replica]]:
-    with ExitStack() as stack:
-        started: list[Replica] = []
-        stack.callback(lambda: [one.kill() for one in started])
+    started: list[Replica] = []
+    try:
         started.extend(Replica.start(has_toll_road=number == 0) for number in range(2))
         yield started
+    finally:
+        for one in started:
+            one.kill()
 
 
 def answered_by(replica: Replica, done: list[Done]) -> bool:

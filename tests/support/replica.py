@@ -17,7 +17,6 @@ import grpc
 from grpc_health.v1 import health, health_pb2_grpc
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
-from ridehail.tollroads.v1 import toll_roads_api_pb2_grpc as api_grpc
 
 _ENDS_WITHIN_S = 30
 
@@ -71,16 +70,21 @@ def _line(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-class _TollRoads(api_grpc.TollRoadsServiceServicer):
-    def __init__(self, *, has_toll_road: bool) -> None:
-        self._answer = api.RetrieveOrderResponse(has_toll_road=has_toll_road)
-
-    async def RetrieveOrder(
-        self, request: api.RetrieveOrderRequest, context: grpc.aio.ServicerContext[object, object]
+def _toll_roads(*, has_toll_road: bool) -> grpc.GenericRpcHandler:
+    async def retrieve(
+        request: api.RetrieveOrderRequest,
+        context: grpc.aio.ServicerContext[api.RetrieveOrderRequest, api.RetrieveOrderResponse],
     ) -> api.RetrieveOrderResponse:
         if request.order_id == "missing":
             await context.abort(grpc.StatusCode.NOT_FOUND, "missing")
-        return self._answer
+        return api.RetrieveOrderResponse(has_toll_road=has_toll_road)
+
+    handler = grpc.unary_unary_rpc_method_handler(
+        retrieve,
+        request_deserializer=api.RetrieveOrderRequest.FromString,
+        response_serializer=api.RetrieveOrderResponse.SerializeToString,
+    )
+    return grpc.method_handlers_generic_handler("ridehail.tollroads.v1.TollRoadsService", {"RetrieveOrder": handler})
 
 
 def _tell(line: str) -> None:
@@ -94,7 +98,7 @@ async def _serve(address: str, *, has_toll_road: bool) -> None:
     loop.add_signal_handler(signal.SIGINT, end.set)
     server, healths = grpc.aio.server(), health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(healths, server)
-    api_grpc.add_TollRoadsServiceServicer_to_server(_TollRoads(has_toll_road=has_toll_road), server)
+    server.add_generic_rpc_handlers((_toll_roads(has_toll_road=has_toll_road),))
     port = server.add_insecure_port(address)
     await server.start()
     _tell(f"127.0.0.1:{port}")

@@ -1,0 +1,266 @@
+"""A dependency that hangs costs its callers' time until it is found, and next to nothing after that."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+import pytest
+from prometheus_client import REGISTRY
+
+from ridehail_clients import (
+    AsyncTollRoadsClient,
+    BreakerOpen,
+    CallTimedOut,
+    OrderNotFound,
+    RetryPolicy,
+    ServiceError,
+    TransportUnavailable,
+    call_context,
+    open_async_channel,
+)
+from tests.api_proxy.card_world import card_world
+from tests.clients.scripted_server import ScriptedServer, fail, info, reply, running_server
+from tests.support.neighbours_between import SLOW
+from tests.support.suite_in_process import until
+
+RETRIEVE = "/ridehail.tollroads.v1.TollRoadsService/RetrieveOrder"
+ONCE = RetryPolicy(attempts=1)
+NOT_FOUND = fail(grpc.StatusCode.NOT_FOUND, info("ORDER_NOT_FOUND", order_id="order"))
+# From the healing of the server to the first call that it answers.
+_CLOSED_WITHIN_S = 2.0
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with running_server() as running:
+        yield running
+
+
+@dataclass
+class Caller:
+    """A client of a channel with breakers, and the paths of those that are open."""
+
+    client: AsyncTollRoadsClient
+    open: set[str] = field(default_factory=set)
+
+    async def failure(self, *, timeout: float | None = None) -> ServiceError:
+        with pytest.raises(ServiceError) as raised:
+            await self.client.retrieve_order(order_id="order", timeout=timeout)
+        return raised.value
+
+    async def until_open(self) -> None:
+        async with asyncio.timeout(30):
+            while not self.open:
+                await self.failure()
+
+
+@asynccontextmanager
+async def caller(server: ScriptedServer, *, attempt_timeout: float = 0.1) -> AsyncIterator[Caller]:
+    opened: set[str] = set()
+
+    def observe(path: str, /, *, is_open: bool) -> None:
+        if is_open:
+            opened.add(path)
+        else:
+            opened.discard(path)
+
+    async with open_async_channel(server.target, breaker_observer=observe) as channel:
+        yield Caller(AsyncTollRoadsClient(channel, retry=ONCE, attempt_timeout=attempt_timeout), opened)
+
+
+async def test_a_method_that_hangs_is_not_called_any_more(server: ScriptedServer) -> None:
+    server.script(server.hang)
+    async with caller(server) as calls:
+        await calls.until_open()
+        assert calls.open == {RETRIEVE}
+
+        started, reached = time.monotonic(), len(server.received)
+        errors = [await calls.failure() for _ in range(100)]
+        trials = len(server.received) - reached
+
+        # The server itself answers pings, so there is a trial every half second.
+        assert trials <= 1 + 2 * (time.monotonic() - started)
+        refused = [error for error in errors if isinstance(error, BreakerOpen)]
+        assert len(refused) == 100 - trials
+        assert {error.code for error in refused} == {grpc.StatusCode.UNAVAILABLE}
+        assert isinstance(refused[0], TransportUnavailable)
+
+
+async def test_a_refused_call_is_not_repeated_and_costs_no_time(server: ScriptedServer) -> None:
+    server.script(server.hang)
+    async with caller(server) as calls:
+        await calls.until_open()
+        patient = RetryPolicy(attempts=3, initial_backoff_s=60, max_backoff_s=60, jitter=False)
+        async with AsyncTollRoadsClient(calls.client._channel, retry=patient, attempt_timeout=0.1) as client:
+            with pytest.raises(BreakerOpen):
+                await client.retrieve_order(order_id="order", timeout=300)
+
+
+async def test_other_methods_of_the_server_go_on(server: ScriptedServer) -> None:
+    def hang_on_orders(request: object, context: grpc.ServicerContext) -> None:
+        if "RetrieveOrder" in type(request).__name__:
+            server.hang(context)
+
+    server.behaviour = hang_on_orders
+    async with caller(server) as calls:
+        await calls.until_open()
+
+        for _ in range(20):
+            assert await calls.client.save_offer(offer_id="offer", timeout=10)
+        assert calls.open == {RETRIEVE}
+
+
+async def test_it_is_called_again_soon_after_it_has_healed(server: ScriptedServer) -> None:
+    server.script(server.hang)
+    async with caller(server) as calls:
+        await calls.until_open()
+
+        server.script(reply())
+        healed = time.monotonic()
+        while calls.open:
+            await asyncio.gather(calls.client.retrieve_order(order_id="order", timeout=10), return_exceptions=True)
+            await asyncio.sleep(0.01)
+
+        assert time.monotonic() - healed < _CLOSED_WITHIN_S
+        for _ in range(20):
+            await calls.client.retrieve_order(order_id="order", timeout=10)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        NOT_FOUND,
+        fail(grpc.StatusCode.INVALID_ARGUMENT, info("INVALID_REQUEST")),
+        fail(grpc.StatusCode.RESOURCE_EXHAUSTED, info("OVERLOADED")),
+        fail(grpc.StatusCode.UNAVAILABLE, info("DATABASE_UNAVAILABLE")),
+        fail(grpc.StatusCode.UNAVAILABLE),
+        fail(grpc.StatusCode.INTERNAL),
+    ],
+    ids=["not found", "invalid", "overloaded", "unavailable, with its reason", "unavailable", "a defect"],
+)
+async def test_answers_open_no_breaker(server: ScriptedServer, answer: object) -> None:
+    server.answers = [answer]  # type: ignore[list-item]
+    async with caller(server, attempt_timeout=5) as calls:
+        for _ in range(30):
+            await calls.failure(timeout=10)
+
+        assert calls.open == set()
+    assert len(server.received) == 30
+
+
+async def test_an_answer_between_timeouts_keeps_the_breaker_closed(server: ScriptedServer) -> None:
+    async with caller(server) as calls:
+        for _ in range(4):
+            server.script(server.hang)
+            for _ in range(4):
+                assert isinstance(await calls.failure(), CallTimedOut)
+            server.script(NOT_FOUND)
+            assert isinstance(await calls.failure(timeout=10), OrderNotFound | CallTimedOut)
+            while not isinstance(await calls.failure(), OrderNotFound):
+                pass
+
+        assert calls.open == set()
+
+
+async def test_callers_without_time_shut_off_nobody(server: ScriptedServer) -> None:
+    server.script(server.hang)
+    async with caller(server) as calls:
+        for number in range(20):
+            with call_context.call_context(deadline=time.monotonic() + (0.02 if number % 2 else -1)):
+                assert isinstance(await calls.failure(), CallTimedOut)
+
+        assert calls.open == set()
+
+
+async def test_callers_who_leave_open_no_breaker_and_block_no_trial(server: ScriptedServer) -> None:
+    server.script(server.hang)
+    async with caller(server, attempt_timeout=20) as patient:
+        for _ in range(10):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(patient.client.retrieve_order(order_id="order", timeout=20), 0.05)
+        assert patient.open == set()
+
+    async with caller(server) as calls:
+        await calls.until_open()
+        # Trials whose callers leave.
+        for _ in range(60):
+            call = asyncio.create_task(calls.client.retrieve_order(order_id="order"))
+            await asyncio.sleep(0.02)
+            call.cancel()
+            await asyncio.gather(call, return_exceptions=True)
+
+        server.script(reply())
+        await until(lambda: _succeeds(calls.client))
+        assert calls.open == set()
+
+
+async def _succeeds(client: AsyncTollRoadsClient) -> bool:
+    try:
+        await client.retrieve_order(order_id="order", timeout=10)
+    except ServiceError:
+        return False
+    return True
+
+
+async def test_lookups_that_share_calls_share_the_breaker(server: ScriptedServer) -> None:
+    server.script(server.hang)
+    opened: list[bool] = []
+
+    def observe(_path: str, /, *, is_open: bool) -> None:
+        opened.append(is_open)
+
+    async with open_async_channel(server.target, breaker_observer=observe) as channel:
+        client = AsyncTollRoadsClient(channel, coalesce=True)
+        async with asyncio.timeout(30):
+            while not opened:
+                await asyncio.gather(client.retrieve_order(order_id="order", timeout=0.1), return_exceptions=True)
+            refused = 0
+            while refused < 20:
+                error = (await asyncio.gather(client.retrieve_order(order_id="order"), return_exceptions=True))[0]
+                refused += isinstance(error, BreakerOpen)
+        await client.close()
+
+
+def breakers_open(dependency: str) -> float:
+    return sum(
+        sample.value
+        for metric in REGISTRY.collect()
+        if metric.name == "ridehail_breakers_open"
+        for sample in metric.samples
+        if sample.labels["dependency"] == dependency
+    )
+
+
+@pytest.mark.timeout(120)
+async def test_a_card_does_not_wait_for_a_dependency_that_is_known_to_hang(
+    database_url: str, keys_dir: Path, config_dir: Path
+) -> None:
+    async with card_world(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir) as world:
+        order = await world.make_order()
+        assert "toll_road" in await world.card(order)
+        world.between.modes = {"ridehail.tollroads.v1.TollRoadsService": SLOW}
+
+        async def is_found() -> bool:
+            assert "toll_road" not in await world.card(order)
+            return breakers_open("toll-roads") == 1
+
+        await until(is_found)
+        started, reached = time.monotonic(), world.between.calls.count("TollRoadsService/BatchRetrieveOrders")
+        for _ in range(20):
+            assert (await world.card(order))["status"] == "driving"
+        trials = world.between.calls.count("TollRoadsService/BatchRetrieveOrders") - reached
+        assert trials <= 1 + 2 * (time.monotonic() - started)
+
+        world.between.modes = {}
+
+        async def is_whole() -> bool:
+            return "toll_road" in await world.card(order)
+
+        await until(is_whole)
+        assert breakers_open("toll-roads") == 0
