@@ -188,15 +188,18 @@ class _Case:
 
     async def _judge(self, events: Events) -> dict[str, object]:
         total: Counter[str] = Counter()
+        tasks_left = 0
         for stream, calls, numbers in self._streams:
             workload = WORKLOADS[calls.service]
             if calls is workload.read:
                 continue
             journal = Journal()
             journal.note(numbers, events[stream.name])
-            query = workload.done if calls is workload.task else workload.written
-            total.update(await self._settled(journal, query))
-        return {name: total[name] for name in ("acknowledged", "lost", "doubled")}
+            if calls is workload.task:
+                tasks_left += (await self._settled(journal, workload.done))["lost"]
+            else:
+                total.update(await self._settled(journal, workload.written))
+        return {"tasks left": tasks_left, **{name: total[name] for name in ("acknowledged", "lost", "doubled")}}
 
     async def _settled(self, journal: Journal, query: str) -> dict[str, int]:
         ends = time.monotonic() + _TASKS_WITHIN_S
@@ -226,7 +229,7 @@ async def run(report: Report, folder: Path, effort: Effort) -> None:
             cluster = await asyncio.to_thread(_Cluster, own, stack)
             figures = await _Case(cluster, own).run(way)
         times = (float(str(figures[name])) for name in ("servers moved s", "worker moved s"))
-        kept = max(times) <= MOVED_WITHIN_S and figures["lost"] == figures["doubled"] == 0
+        kept = max(times) <= MOVED_WITHIN_S and figures["tasks left"] == figures["lost"] == figures["doubled"] == 0
         report.add(
             PART,
             f"primary {way.name}",

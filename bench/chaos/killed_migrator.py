@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any
 
-import yoyo
 from yoyo import migrations as yoyo_migrations
+from yoyo.backends import base
 
 from ridehail_servers import suite
 from ridehail_servers.chassis import migrations
@@ -20,20 +21,28 @@ from ridehail_servers.chassis import migrations
 def main() -> None:
     """Migrates every schema; returns only when there was nothing left to do."""
     url, when = sys.argv[1:]
-    target, name = {
-        "inside": (yoyo_migrations.Migration, "process_steps"),
-        "after": (yoyo.backends.base.DatabaseBackend, "apply_one"),
-    }[when]
-    original = getattr(target, name)
-
-    def dying(*arguments: Any, **named: Any) -> None:  # whatever the original takes
-        original(*arguments, **named)
-        os.kill(os.getpid(), signal.SIGKILL)
-
-    setattr(target, name, dying)
+    if when == "inside":
+        _then(yoyo_migrations.Migration, "process_steps", _die)
+    else:
+        _then(base.DatabaseBackend, "mark_one", lambda: _then(base.TransactionManager, "_do_commit", _die))
     for definition in suite.SERVICES.values():
         if definition.schema is not None:
             migrations.migrate(url, definition.schema, definition.migrations_folder)
+
+
+def _then(target: Any, name: str, action: Callable[[], None]) -> None:  # any class of yoyo
+    """Makes a method of yoyo do something more in the end."""
+    original = getattr(target, name)
+
+    def longer(*arguments: Any, **named: Any) -> None:  # whatever the original takes
+        original(*arguments, **named)
+        action()
+
+    setattr(target, name, longer)
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":

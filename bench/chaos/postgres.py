@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -115,6 +116,9 @@ class Postgres:
         Args:
             folder: For its data; must not exist.
         """
+        folder.mkdir(mode=0o700)
+        if self._package.system_user is not None:
+            shutil.chown(folder, self._package.system_user)
         source = f"host={HOST} port={self.port} user=postgres"
         self._run(
             [str(self._bin / "pg_basebackup"), "-D", str(folder), "-R", "-X", "stream", "-c", "fast", "-d", source]
