@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -15,12 +14,13 @@ from ridehail_servers import resources, suite
 from ridehail_servers.chassis import migrations
 from ridehail_servers.runtime.data_dir import DataDir
 from ridehail_servers.runtime.postgres import EmbeddedPostgres
+from tests.support.databases import cloned_database
 from tests.support.folders import shared_folder
 from tests.support.log_capture import LogCapture, captured_logs
 from tests.support.redis_server import RedisServer, is_installed, redis_server
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
-_TEMPLATE = "template_of_tests"
+TEMPLATE = "template_of_tests"
 
 # Tests call this machine by many libraries, some of which would ask the environment's proxy to.
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = "localhost,127.0.0.1"
@@ -47,10 +47,10 @@ def _postgres(folder: Path) -> Iterator[str]:
     url = server.start()
     try:
         with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {_TEMPLATE}")
+            connection.execute(f"CREATE DATABASE {TEMPLATE}")
         for definition in suite.SERVICES.values():
             if definition.schema is not None:
-                target = _with_database(url, _TEMPLATE)
+                target = psycopg.conninfo.make_conninfo(url, dbname=TEMPLATE)
                 migrations.migrate(target, definition.schema, definition.migrations_folder)
         yield url
     finally:
@@ -60,11 +60,8 @@ def _postgres(folder: Path) -> Iterator[str]:
 @pytest.fixture
 def database_url(postgres_url: str) -> Iterator[str]:
     """A database of the test's own, with every migration."""
-    name = f"test_{uuid.uuid4().hex}"
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
-        yield _with_database(postgres_url, name)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with cloned_database(postgres_url, TEMPLATE) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -97,12 +94,42 @@ def config_dir(tmp_path: Path) -> Path:
     return Path(shutil.copytree(resources.folder("config"), tmp_path / "config"))
 
 
-@pytest.fixture
-async def running_suite(database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[SuiteInProcess]:
+@pytest.fixture(scope="module")
+def module_config_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the shipped configuration, for what the tests of a module share."""
+    return Path(shutil.copytree(resources.folder("config"), tmp_path_factory.mktemp("module") / "config"))
+
+
+@pytest.fixture(scope="module")
+def module_database_url(postgres_url: str) -> Iterator[str]:
+    """A database that the tests of a module share, with every migration; `empty_tables` makes it as new."""
+    with cloned_database(postgres_url, TEMPLATE) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+async def module_suite(
+    module_database_url: str, keys_dir: Path, module_config_dir: Path
+) -> AsyncIterator[SuiteInProcess]:
     """All services, served."""
-    async with suite_in_process(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir) as running:
+    async with suite_in_process(
+        database_url=module_database_url, keys_dir=keys_dir, config_dir=module_config_dir
+    ) as running:
         yield running
 
 
-def _with_database(url: str, name: str) -> str:
-    return psycopg.conninfo.make_conninfo(url, dbname=name)
+@pytest.fixture
+async def own_suite(database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[SuiteInProcess]:
+    """toll_roads and order_core for one test alone, which may leave their tables broken."""
+    services = ("toll-roads", "order-core")
+    async with suite_in_process(
+        database_url=database_url, keys_dir=keys_dir, config_dir=config_dir, services=services
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+async def running_suite(module_suite: SuiteInProcess) -> SuiteInProcess:
+    """All services, served, with nothing stored."""
+    await module_suite.empty_tables()
+    return module_suite

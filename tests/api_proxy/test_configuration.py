@@ -27,7 +27,7 @@ from tests.api_proxy.proxy import (
 )
 from tests.api_proxy.scripted_eulas import ScriptedEulas, hanging, knowing
 from tests.support.log_capture import LogCapture
-from tests.support.suite_in_process import SuiteInProcess, until
+from tests.support.suite_in_process import suite_in_process, until
 
 STRICT = {"econom_surge": requires("surge", "accepted")}
 _CARD, KEPT = "TAXI_ON_THE_WAY", "INAPP_TOTW_STORIES_CACHE_CONTROL"
@@ -345,12 +345,14 @@ async def test_a_bad_edit_of_the_experiment_keeps_what_was_and_is_reported(
 
 
 async def test_a_bad_edit_is_reported_also_where_eulas_reads_the_file_beside_api_proxy(
-    running_suite: SuiteInProcess, config_dir: Path
+    database_url: str, keys_dir: Path, config_dir: Path
 ) -> None:
     """eulas reads less of the file and may find nothing wrong with it."""
     file = config_dir / "api_proxy.yaml"
     good = file.read_text()
-    replace(file, good.replace("EULAS_RETRIES: 1", "EULAS_RETRIES: 11"))
-    await until(is_invalid)
-    replace(file, good)
-    await until(lambda: not is_invalid())
+    services = ("api-proxy", "eulas")
+    async with suite_in_process(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir, services=services):
+        replace(file, good.replace("EULAS_RETRIES: 1", "EULAS_RETRIES: 11"))
+        await until(is_invalid)
+        replace(file, good)
+        await until(lambda: not is_invalid())

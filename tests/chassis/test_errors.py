@@ -34,15 +34,15 @@ DEFECTS = {
 
 @pytest.mark.parametrize("defect", DEFECTS)
 async def test_a_defect_is_told_by_the_request_id_and_nothing_else(
-    running_suite: SuiteInProcess, log: LogCapture, defect: str
+    own_suite: SuiteInProcess, log: LogCapture, defect: str
 ) -> None:
-    await running_suite.execute(DEFECTS[defect])
-    async with running_suite.channel() as channel:
+    await own_suite.execute(DEFECTS[defect])
+    async with own_suite.channel() as channel:
         error = await failure_of(
             channel,
             SAVE_OFFER,
             api.SaveOfferRequest(offer_id=CANARY),
-            metadata=running_suite.metadata("routestats", "toll-roads"),
+            metadata=own_suite.metadata("routestats", "toll-roads"),
         )
 
     assert isinstance(error, InternalError)

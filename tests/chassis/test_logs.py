@@ -153,16 +153,16 @@ async def test_nothing_personal_and_no_secret_is_logged_or_measured(
             assert await town.outcome(channel, ENQUEUE, town.save("order-3", NAME), processing) == "OK"
             await until(town.no_task_is_open)
             # ... and that meet a defect.
-            await running_suite.execute(
-                f"""
-                ALTER TABLE toll_roads.orders ADD CONSTRAINT nobody CHECK (yandex_uid <> '{UID}') NOT VALID;
-                ALTER TABLE order_core.orders ADD CONSTRAINT nobody CHECK (yandex_uid <> '{UID}') NOT VALID;
-                """
-            )
-            assert await town.outcome(channel, ENQUEUE, town.save("order-4", "offer-4"), processing) == "OK"
-            await until(town.no_task_is_open)
-            put = order_core.PutOrderRequest(order_id="order-4", yandex_uid=UID, document=Struct())
-            assert await town.outcome(channel, PUT_ORDER, put, town.ticket("admin", "order-core")) == "INTERNAL"
+            tables = [f"ALTER TABLE {schema}.orders" for schema in ("toll_roads", "order_core")]
+            never = f"ADD CONSTRAINT nobody CHECK (yandex_uid <> '{UID}') NOT VALID"
+            async with running_suite.altered(
+                "; ".join(f"{table} {never}" for table in tables),
+                "; ".join(f"{table} DROP CONSTRAINT nobody" for table in tables),
+            ):
+                assert await town.outcome(channel, ENQUEUE, town.save("order-4", "offer-4"), processing) == "OK"
+                await until(town.no_task_is_open)
+                put = order_core.PutOrderRequest(order_id="order-4", yandex_uid=UID, document=Struct())
+                assert await town.outcome(channel, PUT_ORDER, put, town.ticket("admin", "order-core")) == "INTERNAL"
 
     assert log.events("task refused")
     assert log.events("task failed")
@@ -311,7 +311,7 @@ async def test_concurrent_calls_do_not_mix_up_their_ids(running_suite: SuiteInPr
 
 
 async def test_a_request_id_goes_along_to_the_neighbour(
-    running_suite: SuiteInProcess, config_dir: Path, log: LogCapture
+    own_suite: SuiteInProcess, config_dir: Path, log: LogCapture
 ) -> None:
     edit(config_dir / "toll_roads.yaml", {"retrieve_by": "offer"})
 
@@ -319,8 +319,8 @@ async def test_a_request_id_goes_along_to_the_neighbour(
         return bool(log.events("configuration changed"))
 
     await until(is_changed)
-    async with running_suite.channel() as channel:
-        metadata = (*running_suite.metadata("api-proxy", "toll-roads"), ("x-request-id", "across"))
+    async with own_suite.channel() as channel:
+        metadata = (*own_suite.metadata("api-proxy", "toll-roads"), ("x-request-id", "across"))
         await failure_of(channel, RETRIEVE_ORDER, toll_roads.RetrieveOrderRequest(order_id="order"), metadata=metadata)
     told = {(line["method"], line["request_id"]) for line in await calls(log, 2)}
     assert told == {(GET_FIELDS.removeprefix("/"), "across"), (RETRIEVE_ORDER.removeprefix("/"), "across")}

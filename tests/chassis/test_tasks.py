@@ -325,15 +325,15 @@ def a_worker(name: str, suite: SuiteInProcess, log_file: Path) -> Process:
 
 
 async def test_a_task_whose_worker_is_killed_has_its_effect_exactly_once(
-    running_suite: SuiteInProcess, config_dir: Path, tmp_path: Path
+    own_suite: SuiteInProcess, config_dir: Path, tmp_path: Path
 ) -> None:
     # given: a worker in the middle of the task, which waits for a lock that this test holds
     edit(config_dir / "server.yaml", {"tasks": HASTY, "pool": {"lock_timeout_ms": 60_000}})
-    async with AsyncTollRoadsClient(running_suite.address, ticket=running_suite.ticket("processing")) as client:
+    async with AsyncTollRoadsClient(own_suite.address, ticket=own_suite.ticket("processing")) as client:
         await client.enqueue_order_save(order_id="order", created=CREATED, offer_id="offer", user_chose_toll_road=True)
     first, second = Supervisor(), Supervisor()
-    victim = a_worker("work-1", running_suite, tmp_path / "work-1.log")
-    async with locked_table(running_suite.database_url, "toll_roads.log_has_toll_road") as lock:
+    victim = a_worker("work-1", own_suite, tmp_path / "work-1.log")
+    async with locked_table(own_suite.database_url, "toll_roads.log_has_toll_road") as lock:
         await victim_starts(first, victim)
         await until(lock.waiting)
 
@@ -341,26 +341,26 @@ async def test_a_task_whose_worker_is_killed_has_its_effect_exactly_once(
         assert victim.running is not None
         victim.running.kill()
         await victim.running.wait()
-        await second.start(a_worker("work-2", running_suite, tmp_path / "work-2.log"))
+        await second.start(a_worker("work-2", own_suite, tmp_path / "work-2.log"))
 
         async def other_worker_waits() -> bool:
             return "task rescued" in (tmp_path / "work-2.log").read_text() and bool(await lock.waiting())
 
         await until(other_worker_waits)
-        assert await running_suite.rows("SELECT * FROM toll_roads.orders") == []
+        assert await own_suite.rows("SELECT * FROM toll_roads.orders") == []
         await lock.release()
 
     # then: the order is saved, once
     async def is_done() -> bool:
-        return await running_suite.rows("SELECT 1 FROM toll_roads.procrastinate_jobs") == []
+        return await own_suite.rows("SELECT 1 FROM toll_roads.procrastinate_jobs") == []
 
     await until(is_done)
     await second.stop()
-    assert await running_suite.rows("SELECT order_id, offer_id FROM toll_roads.orders") == [("order", "offer")]
-    assert await running_suite.rows("SELECT order_id, created_at, has_toll_road FROM toll_roads.log_has_toll_road") == [
+    assert await own_suite.rows("SELECT order_id, offer_id FROM toll_roads.orders") == [("order", "offer")]
+    assert await own_suite.rows("SELECT order_id, created_at, has_toll_road FROM toll_roads.log_has_toll_road") == [
         ("order", CREATED, True)
     ]
-    assert await running_suite.rows("SELECT 1 FROM toll_roads.order_save_requests") == []
+    assert await own_suite.rows("SELECT 1 FROM toll_roads.order_save_requests") == []
 
 
 async def victim_starts(supervisor: Supervisor, victim: Process) -> None:

@@ -12,7 +12,6 @@ from random import Random
 
 import psycopg
 import pytest
-import pytest_asyncio
 from psycopg import conninfo
 
 from ridehail_servers import resources
@@ -22,7 +21,7 @@ from tests.e2e.order_polling_world import RETRY_S, App, Costs, PollingWorld, pol
 STEPS = 40
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest.fixture(scope="module")
 async def world(
     postgres_url: str, keys_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[PollingWorld]:
@@ -38,7 +37,6 @@ async def world(
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
-@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_whatever_fails_on_the_way_both_phones_show_what_is_true_in_the_end(
     world: PollingWorld, seed: int

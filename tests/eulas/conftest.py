@@ -12,10 +12,20 @@ from tests.eulas.world import World
 from tests.eulas.world import world as running_world
 
 
-@pytest.fixture
-async def world(database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[World]:
-    async with running_world(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir) as world:
+@pytest.fixture(scope="module")
+async def module_world(module_database_url: str, keys_dir: Path, module_config_dir: Path) -> AsyncIterator[World]:
+    """A world that the tests of a module share."""
+    async with running_world(
+        database_url=module_database_url, keys_dir=keys_dir, config_dir=module_config_dir
+    ) as world:
         yield world
+
+
+@pytest.fixture
+async def world(module_world: World) -> World:
+    """The module's world, as if nothing had happened in it."""
+    await module_world.reset()
+    return module_world
 
 
 @pytest.fixture

@@ -58,9 +58,18 @@ class World:
     channel: grpc.aio.Channel
     clock: list[datetime]
     version: int = 0
+    configured: bool = False
 
     def user(self, uid: str, caller: str = "admin") -> User:
         return User(self.suite, self.channel, uid, caller, clock=lambda: self.clock[0])
+
+    async def reset(self) -> None:
+        """Forgets all answers, and sets clock and configuration back."""
+        await self.suite.empty_tables()
+        self.clock[0] = T0
+        if self.configured:
+            await self.configure(EULAS)
+            self.configured = False
 
     def pass_time(self, time: timedelta) -> None:
         self.clock[0] += time
@@ -68,6 +77,7 @@ class World:
     async def configure(self, eulas: Configured, zones: dict[str, str] | None = None) -> None:
         """Writes `eulas.yaml`, and returns when it is in force."""
         self.version += 1
+        self.configured = True
         write_eulas(self.suite.settings.config_dir, eulas, zones, version=self.version)
 
         async def is_in_force() -> bool:

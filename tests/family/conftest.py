@@ -11,13 +11,20 @@ from ridehail_clients import AsyncFamilyClient
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
 
-@pytest.fixture
-async def suite(database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[SuiteInProcess]:
-    running = suite_in_process(
-        database_url=database_url, keys_dir=keys_dir, config_dir=config_dir, services=("family",)
-    )
-    async with running as suite:
+@pytest.fixture(scope="module")
+async def module_suite(
+    module_database_url: str, keys_dir: Path, module_config_dir: Path
+) -> AsyncIterator[SuiteInProcess]:
+    async with suite_in_process(
+        database_url=module_database_url, keys_dir=keys_dir, config_dir=module_config_dir, services=("family",)
+    ) as suite:
         yield suite
+
+
+@pytest.fixture
+async def suite(module_suite: SuiteInProcess) -> SuiteInProcess:
+    await module_suite.empty_tables()
+    return module_suite
 
 
 @pytest.fixture

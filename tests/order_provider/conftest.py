@@ -11,13 +11,21 @@ from ridehail_clients import AsyncOrderProviderClient
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
 
-@pytest.fixture
-async def running(database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[SuiteInProcess]:
+@pytest.fixture(scope="module")
+async def module_suite(
+    module_database_url: str, keys_dir: Path, module_config_dir: Path
+) -> AsyncIterator[SuiteInProcess]:
     services = ("eats-orders", "grocery-orders")
     async with suite_in_process(
-        database_url=database_url, keys_dir=keys_dir, config_dir=config_dir, services=services
+        database_url=module_database_url, keys_dir=keys_dir, config_dir=module_config_dir, services=services
     ) as suite:
         yield suite
+
+
+@pytest.fixture
+async def running(module_suite: SuiteInProcess) -> SuiteInProcess:
+    await module_suite.empty_tables()
+    return module_suite
 
 
 @pytest.fixture

@@ -17,8 +17,6 @@ from tests.order_state.provider_server import order
 from tests.order_state.world import GET, GET_SERVICE, POLL, REPORT, Rider, World, known
 from tests.support.calls import Metadata, call, failure_of
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 BAD_IDS = {
     "empty": "",
     "too long": "x" * 129,

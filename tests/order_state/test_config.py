@@ -67,7 +67,6 @@ def test_a_bad_file_is_refused_by_key(tmp_path: Path, change: dict[str, Any], ke
     assert refused.value.key.startswith(key)
 
 
-@pytest.mark.asyncio(loop_scope="module")
 async def test_an_edit_takes_effect_while_the_server_runs(world: World, rider: Rider) -> None:
     edit(world.suite.settings.config_dir / "order_state.yaml", {"max_active_orders": {"grocery": 0}})
 

@@ -18,8 +18,6 @@ from tests.order_state.world import RETRY_S, TTL_S, Rider, World, allowed, known
 from tests.support.log_capture import LogCapture
 from tests.support.suite_in_process import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 NOBODY = {"taxi": 0, "eats": 0, "grocery": 0}
 FAILURES = [
     grpc.StatusCode.UNAVAILABLE,

@@ -12,8 +12,6 @@ from tests.order_state.provider_server import order
 from tests.order_state.world import Rider, World, known
 from tests.support.log_capture import captured_logs
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 UID, ORDER, STATUS, DETAIL = "uidcanary400", "ordercanary77", "statuscanary", "detailcanary"
 PART, VERSION, TAG = "partcanary", "versioncanary", "tagcanary"
 

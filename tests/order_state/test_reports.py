@@ -11,7 +11,6 @@ from typing import Any
 import croniter  # type: ignore[import-untyped]  # procrastinate's reader of schedules
 import grpc
 import psycopg
-import pytest
 
 from ridehail.orderstate.v1 import order_state_api_pb2 as api
 from ridehail_servers.chassis.tasks import Task
@@ -24,8 +23,6 @@ from tests.order_state.world import REPORT, Rider, World
 from tests.support.calls import failure_of
 from tests.support.log_capture import LogCapture
 from tests.support.suite_in_process import until
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def parts(world: World) -> dict[object, tuple[object, object]]:

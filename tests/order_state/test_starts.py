@@ -12,8 +12,6 @@ from tests.order_state.provider_server import order
 from tests.order_state.world import GET_SERVICE, POLICY, RETRY_S, SERVERS, Rider, World, allowed, known, shown
 from tests.support.calls import call, failure_of
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
-
 Upstream = order_state_pb2.Upstream
 
 

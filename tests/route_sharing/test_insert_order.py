@@ -92,7 +92,10 @@ async def test_a_task_knows_the_request_by_its_id_only(world: World) -> None:
 
 
 async def test_the_request_and_its_task_exist_together_or_not_at_all(world: World) -> None:
-    await world.suite.execute("ALTER TABLE order_route_sharing.procrastinate_jobs RENAME TO out_of_reach")
-    with pytest.raises(Exception, match="internal error"):
-        await enqueue(world, "a")
+    jobs, away = "order_route_sharing.procrastinate_jobs", "order_route_sharing.out_of_reach"
+    async with world.suite.altered(
+        f"ALTER TABLE {jobs} RENAME TO out_of_reach", f"ALTER TABLE {away} RENAME TO procrastinate_jobs"
+    ):
+        with pytest.raises(Exception, match="internal error"):
+            await enqueue(world, "a")
     assert (await world.tables())["insert_order_requests"] == []

@@ -29,9 +29,10 @@ async def share_fails(world: World) -> None:
 
 @asynccontextmanager
 async def broken(world: World) -> AsyncIterator[None]:
-    await world.suite.execute("ALTER TABLE family.members RENAME TO out_of_reach")
-    yield
-    await world.suite.execute("ALTER TABLE family.out_of_reach RENAME TO members")
+    async with world.suite.altered(
+        "ALTER TABLE family.members RENAME TO out_of_reach", "ALTER TABLE family.out_of_reach RENAME TO members"
+    ):
+        yield
 
 
 @asynccontextmanager

@@ -23,15 +23,19 @@ def purge(world: World) -> Task:
     return next(task for task in service.tasks if task.name == "route_sharing_purge")
 
 
-@pytest.fixture
-async def old(world: World) -> World:
-    """A ride and a refused report that are just as old as they may be."""
+async def aged(world: World) -> World:
+    """Makes a ride and a refused report that are just as old as they may be."""
     await world.make_family(FamilyAdmin("7", "Ann"), "phone-admin", FamilyMember("1", "phone-rider"))
     await world.insert("phone-friend", rider="1")
     await world.share(True)
     await world.insert("phone-friend", order="another")
     world.clock[0] += KEPT
     return world
+
+
+@pytest.fixture
+async def old(world: World) -> World:
+    return await aged(world)
 
 
 async def test_it_runs_every_hour(world: World) -> None:
@@ -55,7 +59,8 @@ async def test_what_is_older_goes_with_all_that_belongs_to_it_and_younger_rides_
     assert await old.share(True, order="another") == "OK"
 
 
-async def test_the_configuration_says_how_old(old: World) -> None:
+async def test_the_configuration_says_how_old(own_world: World) -> None:
+    old = await aged(own_world)
     file = old.suite.settings.config_dir / "route_sharing.yaml"
     edited = file.read_text().replace("kept_h: 168", "kept_h: 169").replace("the family account", "an account")
     file.write_text(edited)

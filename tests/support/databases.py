@@ -25,13 +25,45 @@ def migrations_of(schema: str) -> Path:
 
 
 @contextmanager
+def cloned_database(server_url: str, template: str) -> Iterator[str]:
+    """Makes a copy of a database, for the length of the block."""
+    name = f"test_{uuid.uuid4().hex}"
+    names = {"name": sql.Identifier(name), "template": sql.Identifier(template)}
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {name} TEMPLATE {template}").format(**names))
+    yield conninfo.make_conninfo(server_url, dbname=name)
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
+
+
+@contextmanager
 def empty_database(server_url: str) -> Iterator[str]:
     """Makes a database without any migration, for the length of the block."""
-    name = f"empty_{uuid.uuid4().hex}"
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        yield conninfo.make_conninfo(server_url, dbname=name)
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    with cloned_database(server_url, "template0") as url:
+        yield url
+
+
+def empty_tables(connection: psycopg.Connection) -> None:
+    """Removes all rows from the services' tables, and has their sequences begin again.
+
+    Args:
+        connection: As the owner of the database, in autocommit mode.
+    """
+    tables = connection.execute(
+        "SELECT schemaname, tablename FROM pg_tables"
+        " WHERE schemaname = ANY(%s) AND NOT starts_with(tablename, '_yoyo') AND NOT starts_with(tablename, 'yoyo')",
+        (list(SCHEMAS),),
+    ).fetchall()
+    names = [sql.Identifier(*table) for table in tables]
+    filled = sql.SQL(" UNION ALL ").join(
+        sql.SQL("SELECT {} WHERE EXISTS (SELECT FROM {})").format(number, name) for number, name in enumerate(names)
+    )
+    to_empty = [names[number] for (number,) in connection.execute(filled).fetchall()]
+    if to_empty:
+        with connection.transaction():
+            # Some tables refuse every deletion by a trigger.
+            connection.execute("SET LOCAL session_replication_role = replica")
+            connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(sql.SQL(", ").join(to_empty)))
 
 
 class OwnPostgres:

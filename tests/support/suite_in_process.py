@@ -18,8 +18,10 @@ from ridehail_servers.chassis.clock import Clock, system_clock
 from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.settings import ProcessSettings
+from ridehail_servers.chassis.tasks import TaskQueue
 from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.runtime.ports import reserve
+from tests.support import databases
 
 
 @dataclass
@@ -58,13 +60,39 @@ class SuiteInProcess:
         async with await psycopg.AsyncConnection.connect(self.database_url, autocommit=True) as connection:
             await connection.execute(query.encode(), parameters)
 
+    async def empty_tables(self) -> None:
+        """Removes all that the services have stored."""
+
+        def empty() -> None:
+            with psycopg.connect(self.database_url, autocommit=True) as connection:
+                databases.empty_tables(connection)
+
+        await asyncio.to_thread(empty)
+
+    @asynccontextmanager
+    async def altered(self, statement: str, back: str) -> AsyncIterator[None]:
+        """Changes a schema for the length of the block.
+
+        Args:
+            statement: Changes it.
+            back: Undoes the change.
+        """
+        await self.execute(statement)
+        try:
+            yield
+        finally:
+            await self.execute(back)
+
     @asynccontextmanager
     async def worker(self) -> AsyncIterator[None]:
         """Runs the background tasks of all services for the length of the block."""
         stop = asyncio.Event()
         workers = [
             asyncio.create_task(
-                self.built.storages[definition.name].queue.run_worker(service.tasks, self.built.tuning.tasks, stop=stop)
+                # As a process of its own would: a queue learns its tasks once.
+                TaskQueue(definition.name, self.database(definition.name)).run_worker(
+                    service.tasks, self.built.tuning.tasks, stop=stop
+                )
             )
             for definition, service in self.built.services
             if service.tasks

@@ -83,6 +83,11 @@ class Switching:
         """Returns all that a refused request must leave as it is."""
         return (await self.rows(order_id), await self.document(order_id), await self.processing_events(order_id))
 
+    async def reset(self) -> None:
+        """Forgets all orders, and lets calls pass."""
+        await self.suite.empty_tables()
+        self.between.clear()
+
     async def road(self, order_id: str) -> OrderRoad:
         """Returns the road as other services see it."""
         return await self.api_proxy.retrieve_order(order_id=order_id)
@@ -98,6 +103,7 @@ async def switching(*, database_url: str, keys_dir: Path, config_dir: Path) -> A
             database_url=database_url,
             keys_dir=keys_dir,
             config_dir=config_dir,
+            services=("toll-roads", "order-core"),
             addresses={"order-core": between.address},
         ) as suite,
         AsyncOrderCoreClient(suite.address, ticket=suite.ticket("admin")) as admin,

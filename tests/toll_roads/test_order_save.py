@@ -165,9 +165,12 @@ async def test_a_task_knows_the_request_by_its_id_only(running_suite: SuiteInPro
 async def test_the_request_and_its_task_exist_together_or_not_at_all(
     running_suite: SuiteInProcess, processing: Processing
 ) -> None:
-    await running_suite.execute("ALTER TABLE toll_roads.procrastinate_jobs RENAME TO out_of_reach")
-    with pytest.raises(Exception, match="internal error"):
-        await processing.save()
+    jobs, away = "toll_roads.procrastinate_jobs", "toll_roads.out_of_reach"
+    async with running_suite.altered(
+        f"ALTER TABLE {jobs} RENAME TO out_of_reach", f"ALTER TABLE {away} RENAME TO procrastinate_jobs"
+    ):
+        with pytest.raises(Exception, match="internal error"):
+            await processing.save()
     assert await running_suite.rows("SELECT count(*) FROM toll_roads.order_save_requests") == [(0,)]
 
 

@@ -54,7 +54,10 @@ def by_offer(config_dir: Path) -> None:
 @pytest.fixture
 async def suite(database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[SuiteInProcess]:
     by_offer(config_dir)
-    async with suite_in_process(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir) as running:
+    services = ("toll-roads", "order-core")
+    async with suite_in_process(
+        database_url=database_url, keys_dir=keys_dir, config_dir=config_dir, services=services
+    ) as running:
         yield running
 
 

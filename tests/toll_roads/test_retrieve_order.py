@@ -108,8 +108,9 @@ class CountingDatabase(Database):
 
 
 @pytest.fixture
-async def counting(database_url: str) -> AsyncIterator[CountingDatabase]:
-    database = CountingDatabase(database_url, schema="toll_roads", settings=PoolSettings(), application="toll-roads")
+async def counting(running_suite: SuiteInProcess) -> AsyncIterator[CountingDatabase]:
+    url = running_suite.database_url
+    database = CountingDatabase(url, schema="toll_roads", settings=PoolSettings(), application="toll-roads")
     await database.open()
     yield database
     await database.close()

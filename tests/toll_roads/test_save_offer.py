@@ -31,7 +31,7 @@ def clock() -> Moment:
 @pytest.fixture
 async def suite(database_url: str, keys_dir: Path, config_dir: Path, clock: Moment) -> AsyncIterator[SuiteInProcess]:
     async with suite_in_process(
-        database_url=database_url, keys_dir=keys_dir, config_dir=config_dir, clock=clock
+        database_url=database_url, keys_dir=keys_dir, config_dir=config_dir, services=("toll-roads",), clock=clock
     ) as running:
         yield running
 

@@ -33,10 +33,16 @@ def text(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-@pytest.fixture
-async def at(database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[Switching]:
-    async with switching(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir) as running:
+@pytest.fixture(scope="module")
+async def module_at(module_database_url: str, keys_dir: Path, module_config_dir: Path) -> AsyncIterator[Switching]:
+    async with switching(database_url=module_database_url, keys_dir=keys_dir, config_dir=module_config_dir) as running:
         yield running
+
+
+@pytest.fixture
+async def at(module_at: Switching) -> Switching:
+    await module_at.reset()
+    return module_at
 
 
 @pytest.fixture

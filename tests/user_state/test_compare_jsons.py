@@ -18,7 +18,7 @@ from ridehail_clients.json_values import to_value
 from ridehail_servers.user_state.metrics import OTHER, PathLabels
 from tests.support.config_edits import edit
 from tests.support.log_capture import LogCapture
-from tests.support.suite_in_process import until
+from tests.support.suite_in_process import suite_in_process
 from tests.user_state.comparing import Comparing
 
 READ, WRITE = ComparedKind.READ, ComparedKind.WRITE
@@ -134,24 +134,20 @@ async def test_no_value_of_a_user_is_kept_logged_or_measured(comparing: Comparin
 
 
 async def test_only_the_latest_mismatches_are_kept_however_many_come_at_once(
-    comparing: Comparing, config_dir: Path
+    database_url: str, keys_dir: Path, config_dir: Path
 ) -> None:
     edit(config_dir / "user_state.yaml", {"mismatches_kept": 5})
-
-    async def is_in_force() -> bool:
-        await comparing.compare(1, 2, request_id="before")
-        await comparing.compare(1, 2, request_id="before")
-        return len(await comparing.mismatches()) <= 5
-
-    for _ in range(6):
-        await comparing.compare(1, 2, request_id="before")
-    await until(is_in_force)
-
-    await asyncio.gather(*(comparing.compare(1, 2, request_id=f"at-once-{number}") for number in range(40)))
-    assert len(await comparing.mismatches()) == 5
-    for number in range(7):
-        await comparing.compare(1, 2, request_id=f"last-{number}")
-    assert await comparing.mismatches() == [(f"last-{number}",) for number in range(2, 7)]
+    async with (
+        suite_in_process(
+            database_url=database_url, keys_dir=keys_dir, config_dir=config_dir, services=["user-state"]
+        ) as suite,
+        Comparing.opened(suite) as comparing,
+    ):
+        await asyncio.gather(*(comparing.compare(1, 2, request_id=f"at-once-{number}") for number in range(40)))
+        assert len(await comparing.mismatches()) == 5
+        for number in range(7):
+            await comparing.compare(1, 2, request_id=f"last-{number}")
+        assert await comparing.mismatches() == [(f"last-{number}",) for number in range(2, 7)]
 
 
 async def test_comparisons_at_once_are_all_counted(comparing: Comparing) -> None:
