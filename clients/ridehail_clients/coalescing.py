@@ -50,13 +50,14 @@ class Coalescer(Generic[Key, Value]):
         self._waiting: dict[Key, list[asyncio.Future[Value | None]]] = {}
         # Each batch under way, with the timer that goes off when it is slow.
         self._batches: dict[asyncio.Task[int], asyncio.TimerHandle] = {}
+        self._callers: dict[asyncio.Task[int], list[asyncio.Future[Value | None]]] = {}
         # The batch that the next one waits for: until it ends, its spacing is over, or it is slow.
         self._awaited: asyncio.Task[int] | None = None
 
     async def get(self, key: Key) -> Value | None:
         """Returns the key's value, as of some moment after the call began, or None when there is none.
 
-        A caller that is cancelled leaves its batch unharmed.
+        A caller that is cancelled leaves its batch unharmed; the last one of a batch takes it along.
 
         Args:
             key: What to look up.
@@ -67,7 +68,16 @@ class Coalescer(Generic[Key, Value]):
         future: asyncio.Future[Value | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(key, []).append(future)
         self._start_batch()
-        return await future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self._cancel_abandoned()
+            raise
+
+    def _cancel_abandoned(self) -> None:
+        for task, futures in self._callers.items():
+            if all(future.done() for future in futures):
+                task.cancel()
 
     def _start_batch(self) -> None:
         if not self._waiting or self._awaited is not None or len(self._batches) >= self._max_concurrent:
@@ -81,6 +91,7 @@ class Coalescer(Generic[Key, Value]):
 
     def _finished(self, task: asyncio.Task[int]) -> None:
         slow = self._batches.pop(task)
+        self._callers.pop(task, None)
         slow.cancel()
         began = slow.when() - self._patience
         if not task.cancelled() and task.result() > 1:
@@ -98,6 +109,7 @@ class Coalescer(Generic[Key, Value]):
         batch = self._next_batch()
         if not batch:
             return 0
+        self._note_callers(batch)
         try:
             found = await self._load(list(batch))
         except asyncio.CancelledError:
@@ -113,6 +125,11 @@ class Coalescer(Generic[Key, Value]):
                     if not future.done():
                         future.set_result(found.get(key))
         return len(batch)
+
+    def _note_callers(self, batch: Mapping[Key, list[asyncio.Future[Value | None]]]) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._callers[task] = _pending(batch)
 
     def _next_batch(self) -> dict[Key, list[asyncio.Future[Value | None]]]:
         """Takes out the keys that have waited longest, without those whose callers have all gone away."""

@@ -59,7 +59,10 @@ class Trial:
             return await cursor.fetchall()
 
     async def no_job_is_left(self) -> bool:
-        return not await self.jobs()
+        try:
+            return not await self.jobs()
+        except DatabaseUnavailable:  # as long as Postgres is away, and a moment longer
+            return False
 
     @asynccontextmanager
     async def worker(self, run: Callable[[int], Awaitable[None]], **settings: float) -> AsyncIterator[asyncio.Event]:

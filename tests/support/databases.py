@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -14,6 +14,7 @@ from psycopg import conninfo, sql
 
 from ridehail_servers import suite
 from ridehail_servers.chassis import migrations
+from ridehail_servers.chassis.database import Database, PoolSettings
 
 _FOLDERS = {it.schema: it.migrations_folder for it in suite.SERVICES.values() if it.schema is not None}
 SCHEMAS = tuple(_FOLDERS)
@@ -64,6 +65,18 @@ def empty_tables(connection: psycopg.Connection) -> None:
             # Some tables refuse every deletion by a trigger.
             connection.execute("SET LOCAL session_replication_role = replica")
             connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(sql.SQL(", ").join(to_empty)))
+
+
+@asynccontextmanager
+async def opened(url: str, **settings: float) -> AsyncIterator[Database]:
+    """Opens the database as toll-roads does, for the length of the block."""
+    pool = PoolSettings.model_validate(settings)
+    database = Database(url, schema="toll_roads", settings=pool, application="toll-roads")
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
 
 
 class OwnPostgres:

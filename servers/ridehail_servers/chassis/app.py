@@ -34,7 +34,7 @@ from .interceptors import (
 )
 from .keys import KeyRing, KeysMissing
 from .methods import method_table
-from .metrics import POOL_CONNECTIONS, POOL_WAITING
+from .metrics import CONNECTIONS_RECLAIMED, DATABASE_UNREACHABLE, POOL_CONNECTIONS, POOL_WAITING
 from .service_definition import RunningService, ServiceContext, ServiceDefinition, Storage
 from .settings import ProcessSettings, ServerTuning
 from .tasks import TaskQueue
@@ -247,13 +247,17 @@ async def _channels(
 
 
 async def _report_pools(storages: Mapping[str, Storage]) -> None:
+    for name in storages:
+        CONNECTIONS_RECLAIMED.labels(name)  # of a counter that appears with its first event nobody sees that it grew
     while True:
         for name, storage in storages.items():
             stats = storage.database.stats()
-            size, available = stats.get("pool_size", 0), stats.get("pool_available", 0)
-            POOL_CONNECTIONS.labels(name, "idle").set(available)
-            POOL_CONNECTIONS.labels(name, "busy").set(size - available)
-            POOL_WAITING.labels(name).set(stats.get("requests_waiting", 0))
+            size, idle, connecting = stats["pool_size"], stats["pool_available"], stats["pool_connecting"]
+            POOL_CONNECTIONS.labels(name, "idle").set(idle)
+            POOL_CONNECTIONS.labels(name, "connecting").set(connecting)
+            POOL_CONNECTIONS.labels(name, "busy").set(size - idle - connecting)
+            POOL_WAITING.labels(name).set(stats["requests_waiting"])
+            DATABASE_UNREACHABLE.labels(name).set(0 if storage.database.reachable else 1)
         await asyncio.sleep(_POOL_REPORT_S)
 
 

@@ -1,8 +1,8 @@
 """One service's connections to Postgres.
 
-The pool is opened and closed explicitly. Its errors become `DatabaseUnavailable` or `Overloaded` here, so that neither
-domain nor store code has to know them. After a restart of Postgres the pool still holds dead connections: the first
-error throws those out, and a read is repeated once on a fresh one.
+They are opened and closed explicitly. Errors of the database become `DatabaseUnavailable` or `Overloaded` here, so that
+neither domain nor store code has to know them. After an error that tells of a lost connection the others are checked,
+and a read is repeated once on another one.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from typing import TypeVar
 import psycopg
 from psycopg import conninfo
 from psycopg.rows import TupleRow
-from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 from pydantic import BaseModel, ConfigDict, Field
 
 from ridehail_clients import call_context
 
+from .connection_pool import ConnectionPool
 from .connection_queue import ConnectionQueue
-from .errors import DatabaseUnavailable, Overloaded
+from .database_connection import BoundedConnection
+from .errors import DatabaseUnavailable
 from .logs import get_logger
 
 Connection = psycopg.AsyncConnection[TupleRow]
@@ -32,10 +33,9 @@ logger = get_logger(__name__)
 
 # Waiting for a connection may take this share of what is left of the deadline: the rest is for query and answer.
 _WAIT_SHARE = 0.8
-# The pool forgets a failing attempt after this many seconds and makes a new one when next asked, so that a database
-# that is back is used again at once instead of after a backoff that has grown to minutes.
-_RECONNECT_S = 0.5
-_VANISHED_MS = 10_000
+# What was sent to a server that vanished without a word is given up after this long instead of a quarter of an hour.
+_VANISHED_MS = 6_000
+_HANGS_S = 1.0
 
 
 class PoolSettings(BaseModel):
@@ -68,6 +68,8 @@ def connection_string(url: str, *, schema: str, settings: PoolSettings, applicat
     options = (
         f"-c search_path={schema} -c statement_timeout={settings.statement_timeout_ms}"
         f" -c lock_timeout={settings.lock_timeout_ms} -c idle_in_transaction_session_timeout=30000 -c timezone=UTC"
+        # A statement whose client has closed the connection, or was killed, ends soon after.
+        " -c client_connection_check_interval=250"
     )
     return conninfo.make_conninfo(
         url,
@@ -75,10 +77,9 @@ def connection_string(url: str, *, schema: str, settings: PoolSettings, applicat
         application_name=application,
         target_session_attrs="read-write",
         connect_timeout=2,
-        # A server that vanished without a word is noticed in seconds instead of the kernel's quarter of an hour.
         tcp_user_timeout=_VANISHED_MS,
-        keepalives_idle=5,
-        keepalives_interval=2,
+        keepalives_idle=3,
+        keepalives_interval=1,
         keepalives_count=3,
     )
 
@@ -98,22 +99,30 @@ class Database:
         self.schema = schema
         self.queue = ConnectionQueue(settings.max_size)
         self.conninfo = connection_string(url, schema=schema, settings=settings, application=application)
+        # The server ends a statement after its timeout. One that has not done so this much later hangs.
+        self.max_statement_s = settings.statement_timeout_ms / 1000 + _HANGS_S
         self._settings = settings
-        self._check: asyncio.Task[None] | None = None
-        self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            self.conninfo,
+        self._pool = ConnectionPool(
+            self.connect,
+            service=application,
             min_size=settings.min_size,
             max_size=settings.max_size,
-            timeout=settings.timeout_s,
             max_waiting=settings.max_waiting,
-            reconnect_timeout=_RECONNECT_S,
-            kwargs={"autocommit": True},
-            name=schema,
-            open=False,
         )
 
+    @property
+    def reachable(self) -> bool:
+        """Whether there is a connection, or no reason to doubt that one can be made."""
+        return self._pool.unreachable_since is None
+
+    @property
+    def unreachable_s(self) -> float:
+        """For how many seconds the database has been known to be unreachable; 0 while it is reachable."""
+        since = self._pool.unreachable_since
+        return 0.0 if since is None else time.monotonic() - since
+
     async def open(self, *, timeout: float = 10.0) -> None:
-        """Opens the pool and waits for its first connections.
+        """Opens the pool and waits for its first connection.
 
         Args:
             timeout: Seconds to wait.
@@ -121,53 +130,62 @@ class Database:
         Raises:
             DatabaseUnavailable: Postgres did not answer in time.
         """
-        await self._pool.open()
-        ends = time.monotonic() + timeout
-        while True:
-            try:
-                # Each request makes the pool try again; it gives up soon when it is only waited for.
-                async with self._pool.connection(timeout=_RECONNECT_S):
-                    return
-            except (PoolTimeout, psycopg.OperationalError) as error:
-                if time.monotonic() >= ends:
-                    await self._pool.close()
-                    raise DatabaseUnavailable from error
+        await self._pool.open(timeout)
 
     async def close(self) -> None:
         """Closes every connection; calls that wait for one fail."""
         await self._pool.close()
 
+    async def connect(self) -> BoundedConnection:
+        """Makes a connection outside the pool, in autocommit mode; whoever asked for it closes it.
+
+        Raises:
+            psycopg.OperationalError: No server can be reached, or none that accepts writes.
+        """
+        connection = await BoundedConnection.connect(self.conninfo, autocommit=True)
+        connection.max_statement_s = self.max_statement_s
+        return connection
+
     def stats(self) -> dict[str, int]:
-        """Returns the pool's counters, as psycopg_pool names them (`pool_size`, `requests_waiting`, ...)."""
-        return self._pool.get_stats()
+        """Returns the pool's figures, see `ConnectionPool.stats`."""
+        return self._pool.stats()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """Lends a connection in autocommit mode.
 
         Raises:
-            DatabaseUnavailable: No connection could be had in time, or the database failed.
-            Overloaded: Too many calls wait for a connection already.
+            DatabaseUnavailable: No connection can be made, or the database failed.
+            Overloaded: All connections are in use, and too many calls wait, or none became free in time.
         """
-        use, lost = self.queue.enter(), False
+        use, counts = self.queue.enter(), True
         try:
-            async with self._pool.connection(timeout=self._patience()) as connection:
-                self.queue.lent(use)
-                yield connection
-        except TooManyRequests as error:
-            raise Overloaded("too many calls wait for the database") from error
-        except (PoolTimeout, PoolClosed) as error:
+            connection = await self._pool.lend(self._timeout())
+        except BaseException:
+            self.queue.ended(use)
+            raise
+        self.queue.lent(use)
+        try:
+            yield connection
+        except psycopg.errors.ReadOnlySqlTransaction as error:
+            # The server has become a standby, or somebody has taken it out of use.
+            counts = False
+            connection.discard()
+            self._check_others(error)
             raise DatabaseUnavailable from error
         except psycopg.OperationalError as error:
-            lost = _is_lost_connection(error)
+            counts = not _is_lost_connection(error)
             _leave_if_cancelled(error)
-            await self._discard_broken_connections(error)
+            if not counts:
+                self._check_others(error)
+                raise _ConnectionLost from error
             raise DatabaseUnavailable from error
         except psycopg.InterfaceError as error:
-            lost = True
+            counts = False
             raise DatabaseUnavailable from error
         finally:
-            self.queue.ended(use, counts=not lost)
+            self._pool.give_back(connection)
+            self.queue.ended(use, counts=counts)
 
     @asynccontextmanager
     async def transaction(self, *, undone: bool = False) -> AsyncIterator[Connection]:
@@ -196,32 +214,23 @@ class Database:
         try:
             async with self.connection() as connection:
                 return await query(connection)
-        except DatabaseUnavailable as error:
-            if not _is_lost_connection(error.__cause__):
-                raise
-        async with self.connection() as connection:
-            return await query(connection)
+        except _ConnectionLost:
+            async with self.connection() as connection:
+                return await query(connection)
 
-    def _patience(self) -> float:
+    def _timeout(self) -> float:
         remaining = call_context.remaining()
         if remaining is None:
             return self._settings.timeout_s
         return max(0.001, min(self._settings.timeout_s, remaining * _WAIT_SHARE))
 
-    async def _discard_broken_connections(self, error: psycopg.OperationalError) -> None:
-        if not _is_lost_connection(error):
-            return
+    def _check_others(self, error: psycopg.Error) -> None:
         logger.warning("database connection lost", error=type(error).__name__)
-        if self._check is None or self._check.done():
-            self._check = asyncio.create_task(self._check_pool())
-        # Cancelled, the check would take a good connection for a broken one and go on: a caller who leaves spares it.
-        await asyncio.shield(self._check)
+        self._pool.check_idle()
 
-    async def _check_pool(self) -> None:
-        try:
-            await self._pool.check()
-        except psycopg.Error as failure:
-            logger.warning("checking the pool failed", error=type(failure).__name__)
+
+class _ConnectionLost(DatabaseUnavailable):
+    """The connection broke while it was used."""
 
 
 def _leave_if_cancelled(error: psycopg.OperationalError) -> None:
@@ -231,10 +240,8 @@ def _leave_if_cancelled(error: psycopg.OperationalError) -> None:
         raise asyncio.CancelledError from error
 
 
-def _is_lost_connection(error: BaseException | None) -> bool:
-    """Tells a lost connection from a living server's answer (a timeout, a lock not got) and from a busy pool."""
-    if not isinstance(error, psycopg.OperationalError) or isinstance(error, PoolTimeout | PoolClosed):
-        return False
+def _is_lost_connection(error: psycopg.OperationalError) -> bool:
+    """Tells a lost connection from a living server's answer (a timeout, a lock not got)."""
     state = error.sqlstate or ""
     # Class 57P: the server shuts down or was stopped; it closes the connection after the message.
     return not state or state.startswith(("57P", "08"))

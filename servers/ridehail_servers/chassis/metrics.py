@@ -44,6 +44,17 @@ POOL_CONNECTIONS = Gauge(
 POOL_WAITING = Gauge(
     "ridehail_database_pool_waiting", "Calls that wait for a connection.", ("service",), multiprocess_mode="livesum"
 )
+DATABASE_UNREACHABLE = Gauge(
+    "ridehail_database_unreachable",
+    "1 while a process has no connection to Postgres and can make none.",
+    ("service",),
+    multiprocess_mode="livemax",
+)
+CONNECTIONS_RECLAIMED = Counter(
+    "ridehail_database_connections_reclaimed",
+    "Connections that tasks had not given back when they ended.",
+    ("service",),
+)
 CACHE_FAILURES = Counter(
     "ridehail_cache_failures", "Operations of the shared cache that failed.", ("operation", "reason")
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from procrastinate import exceptions as procrastinate_errors
 from psycopg import conninfo
 
 from .database import Connection, Database
+from .database_connection import BoundedConnection
 from .errors import DatabaseUnavailable, DomainError, NeighbourUnavailable, Overloaded
 from .logs import get_logger
 from .metrics import TASK_DURATION, TASKS_RESCUED
@@ -91,7 +93,8 @@ class TaskQueue:
         """
         self._service = service
         self._database = database
-        self._app = procrastinate.App(connector=_connector(database, max_size=4))
+        self._connections: weakref.WeakSet[BoundedConnection] = weakref.WeakSet()
+        self._app = procrastinate.App(connector=_connector(database, self._bound, max_size=4))
 
     async def enqueue(self, connection: Connection, task: str, subject: int) -> None:
         """Enqueues a task; it exists once the connection's transaction is committed.
@@ -152,6 +155,11 @@ class TaskQueue:
 
         self._app.periodic(cron=task.schedule)(self._app.task(name=task.name, retry=_UntilItPasses())(at))
 
+    async def _bound(self, connection: BoundedConnection) -> None:
+        """Prepares a new connection of procrastinate's, of its pool as well as the one that listens."""
+        connection.max_statement_s = self._database.max_statement_s
+        self._connections.add(connection)
+
     async def _run_until(self, stopping: asyncio.Task[bool], settings: TaskSettings, tasks: Sequence[str]) -> None:
         # procrastinate's pool gives a database that is away up, so it is opened only once there is one.
         await self._database.read(lambda connection: connection.execute("SELECT 1"))
@@ -171,6 +179,10 @@ class TaskQueue:
             rescue = asyncio.create_task(self._rescue_forever(settings))
             backlog = asyncio.create_task(report_backlog(self._database, self._service, tasks))
             await asyncio.wait({worker, rescue, backlog, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not stopping.done():
+                # What still waits for a lost server would keep the worker from ending, and so from starting anew.
+                for connection in tuple(self._connections):
+                    connection.abandon()
             for task in (backlog, rescue, worker):
                 task.cancel()  # procrastinate's worker takes it as a request to finish what runs
             results = await asyncio.gather(worker, rescue, backlog, return_exceptions=True)
@@ -228,7 +240,13 @@ class TaskQueue:
             logger.warning("task rescued from a dead worker", task=job.task_name, job=job.id)
 
 
-def _connector(database: Database, *, max_size: int) -> procrastinate.PsycopgConnector:
+async def _keep(_connection: BoundedConnection) -> None:
+    """Does nothing. A pool with such a callback takes connections back in a task of its own, which nobody cancels."""
+
+
+def _connector(
+    database: Database, prepare: Callable[[BoundedConnection], Awaitable[None]], *, max_size: int
+) -> procrastinate.PsycopgConnector:
     # The worker waits for a poll of the queue rather than for a call, so its own statements may take their time.
     return procrastinate.PsycopgConnector(
         conninfo=conninfo.make_conninfo(database.conninfo, application_name=f"{database.schema} tasks"),
@@ -236,4 +254,7 @@ def _connector(database: Database, *, max_size: int) -> procrastinate.PsycopgCon
         max_size=max_size,
         timeout=_OPEN_S,
         reconnect_timeout=0.5,
+        connection_class=BoundedConnection,
+        configure=prepare,
+        reset=_keep,
     )

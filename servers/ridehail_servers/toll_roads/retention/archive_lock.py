@@ -27,7 +27,7 @@ async def archive_lock(database: Database, store: ArchiveStore) -> AsyncIterator
         DatabaseUnavailable: The database gives no connection.
     """
     try:
-        connection = await psycopg.AsyncConnection.connect(database.conninfo, autocommit=True)
+        connection = await database.connect()
     except psycopg.OperationalError as error:
         raise DatabaseUnavailable from error
     async with connection:

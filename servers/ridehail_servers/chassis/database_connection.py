@@ -1,0 +1,162 @@
+"""A connection to Postgres whose statements end in bounded time, whatever happens to caller and server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+from psycopg import waiting
+from psycopg.abc import RV, PQGen
+from psycopg.pq import TransactionStatus
+from psycopg.rows import TupleRow
+
+# psycopg's own: how often a waiting statement looks after its socket.
+_WAIT_INTERVAL_S = 0.1
+# A healthy server ends a statement within milliseconds of the request. A cancelled task waits this long for it ...
+_PROMPT_S = 0.1
+# ... and after this long the connection is given up. The server ends the statement when it notices that.
+_CANCEL_S = 1.0
+_READ_ONLY_PARAMETERS = (b"in_hot_standby", b"default_transaction_read_only")
+
+
+class BoundedConnection(psycopg.AsyncConnection[TupleRow]):
+    """A connection for tasks that may be cancelled, to a server that may hang.
+
+    A cancelled task ends its statement before it goes on, however often it is cancelled meanwhile; psycopg would let
+    the second cancellation interrupt that, and both the statement and the connection would be lost. gRPC cancels a call
+    at its deadline, as our own timer does, so two cancellations are the rule.
+
+    Attributes:
+        max_statement_s: Seconds after which a statement without a result means that the server hangs. None: no limit.
+        used_at: For the pool: when it was last given back, on the clock of `time.monotonic` ...
+        expires_at: ... and when it is to be replaced.
+    """
+
+    max_statement_s: float | None = None
+    used_at = 0.0
+    expires_at = 0.0
+    _listening = False
+    _ending: asyncio.Task[None] | None = None
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # as AsyncConnection takes them
+        super().__init__(*args, **kwargs)
+        self._left: list[PQGen[Any]] = []
+
+    async def wait(self, gen: PQGen[RV], interval: float = _WAIT_INTERVAL_S, timeout: float | None = None) -> RV:
+        """See AsyncConnection. All statements run here, however they are sent.
+
+        Raises:
+            psycopg.OperationalError: The server hangs; the connection is closed.
+        """
+        if self._ending is not None:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                # The task only undoes what it has begun, as by a rollback; that is done for it once its statement ends.
+                self._left.append(gen)
+                raise asyncio.CancelledError
+            await self.settled()
+        limit = self.max_statement_s if timeout is None and not self._listening else timeout
+        try:
+            return await waiting.wait_async(gen, self.pgconn.socket, interval=interval, timeout=limit)
+        except asyncio.CancelledError:
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                await self._end(gen)
+            raise
+        except psycopg.errors._WaitTimeout:  # noqa: SLF001  # documented to those who call `wait`
+            if limit is timeout:
+                raise
+            self.pgconn.finish()
+            raise psycopg.OperationalError("the server does not respond") from None
+
+    async def settled(self) -> None:
+        """Waits until the statement of a task that has left is over, and what it left to be undone."""
+        if self._ending is not None:
+            await asyncio.shield(self._ending)
+
+    async def close(self) -> None:
+        """See AsyncConnection."""
+        await self.settled()
+        await super().close()
+
+    async def notifies(
+        self, *, timeout: float | None = None, stop_after: int | None = None
+    ) -> AsyncGenerator[psycopg.Notify]:
+        """See AsyncConnection. Waiting for a notification is not limited."""
+        self._listening = True
+        try:
+            async for notification in super().notifies(timeout=timeout, stop_after=stop_after):
+                yield notification
+        finally:
+            self._listening = False
+
+    def seems_alive(self) -> bool:
+        """Tells whether an idle connection can be used, without asking the server.
+
+        A server that ends a connection says so; of an idle one that has something to say nothing else is expected.
+        """
+        if self.closed:
+            return False
+        poll = select.poll()
+        poll.register(self.pgconn.socket, select.POLLIN)
+        return not poll.poll(0)
+
+    def is_read_only(self) -> bool:
+        """Tells whether the server refuses writes, as far as it has reported (Postgres 14 and newer do)."""
+        pgconn = self.pgconn
+        return any(pgconn.parameter_status(name) == b"on" for name in _READ_ONLY_PARAMETERS)
+
+    def discard(self) -> None:
+        """Closes the connection without waiting; no task may be using it."""
+        if self._ending is not None:
+            self._ending.add_done_callback(lambda _ending: self.discard())
+            return
+        self._closed = True
+        self.pgconn.finish()
+
+    def abandon(self) -> None:
+        """Makes the statement under way fail at once; whoever waits for it closes the connection.
+
+        The socket is shut down and stays open: its number must not be used again while the event loop watches it.
+        """
+        if not self.closed:
+            with socket.socket(fileno=os.dup(self.pgconn.socket)) as duplicate, suppress(OSError):
+                duplicate.shutdown(socket.SHUT_RDWR)
+
+    async def _end(self, gen: PQGen[Any]) -> None:
+        """Ends a statement. Cancellations meanwhile do not reach it.
+
+        A server that is slow to respond is not waited for; then the statement ends in the background.
+        """
+        loop = asyncio.get_running_loop()
+        self._ending = ending = asyncio.create_task(self._end_statement(gen))
+        ending.add_done_callback(self._ended)
+        ends = loop.time() + _PROMPT_S
+        while not ending.done() and (left := ends - loop.time()) > 0:
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({ending}, timeout=left)
+
+    def _ended(self, _ending: asyncio.Task[None]) -> None:
+        self._ending = None
+
+    async def _end_statement(self, gen: PQGen[Any]) -> None:
+        """Ends a statement on the server and reads what it still sends; closes the connection where that fails."""
+        try:
+            async with asyncio.timeout(_CANCEL_S):
+                await self.cancel_safe(timeout=_CANCEL_S)
+                self._left.insert(0, gen)
+                while self._left:
+                    with suppress(psycopg.errors.QueryCanceled):
+                        await waiting.wait_async(self._left.pop(0), self.pgconn.socket, interval=_WAIT_INTERVAL_S)
+        except (TimeoutError, OSError):
+            self.pgconn.finish()
+        except psycopg.Error:
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self.pgconn.finish()
+        finally:
+            self._left.clear()
