@@ -278,6 +278,8 @@ def _options(tuning: ServerTuning) -> list[tuple[str, int]]:
         ("grpc.keepalive_time_ms", _KEEPALIVE_S * 1000),
         ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", _LEAST_PING_INTERVAL_MS),
+        # A server that was stalled reads the pings of all that time at once.
+        ("grpc.http2.max_ping_strikes", 0),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.max_connection_age_ms", int(tuning.max_connection_age_s * 1000)),
         ("grpc.max_connection_age_grace_ms", 30_000),
