@@ -10,11 +10,11 @@ from typing import Final
 from ridehail_clients.errors import EulaNotFound, EulaNotRejectable, InvalidRequest, ServiceError
 from ridehail_clients.models import Eula, EulaDecision, EulaState
 from ridehail_clients.retry import RetryPolicy
+from ridehail_clients.text_rules import MAX_LENGTH
 
 LARGEST_BATCH: Final = 100
 """Answers that one call may save."""
 
-_LONGEST_ID: Final = 128
 _LONGEST_REQUESTED_WAIT_S: Final = 3600.0
 # Beyond this the backoff has long reached its limit, and the power would only grow out of a float.
 _MOST_DOUBLINGS: Final = 60
@@ -115,7 +115,7 @@ def checked(decisions: Iterable[EulaDecision]) -> list[EulaDecision]:
     """
     answers = list(decisions)
     for one in answers:
-        if not (isinstance(one.eula_id, str) and 0 < len(one.eula_id) <= _LONGEST_ID):
+        if not (isinstance(one.eula_id, str) and 0 < len(one.eula_id) <= MAX_LENGTH):
             raise ValueError("the id of an agreement must have 1 to 128 characters")
         if one.status not in {EulaState.ACCEPTED, EulaState.REJECTED}:
             raise ValueError(f"an answer must be accepted or rejected, not {one.status!r}")

@@ -74,7 +74,7 @@ def rows(database_url: str, query: str) -> list[Row]:
 def rejects_of(path: Path) -> list[dict[str, object]]:
     """Returns what was rejected of a dump."""
     rejects = path.with_name(f"{path.name}.rejects.jsonl")
-    return [json.loads(one) for one in rejects.read_text().splitlines()] if rejects.exists() else []
+    return [json.loads(one) for one in rejects.read_text().split("\n") if one] if rejects.exists() else []
 
 
 @asynccontextmanager

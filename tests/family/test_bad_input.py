@@ -14,7 +14,21 @@ SERVICE = "/ridehail.family.v1.FamilyService"
 GET, CREATE, ADD, REMOVE = (
     f"{SERVICE}/{method}" for method in ("GetFamily", "CreateFamily", "AddMember", "RemoveMember")
 )
-BAD_IDS = ["", "x" * 129, "ы" * 129, "a\nb", "a\0b", "a\x7fb", "a\u200bb", "\u202eab", "\ufeffa", "\ue000"]
+BAD_IDS = [
+    "",
+    "x" * 129,
+    "ы" * 129,
+    "a\nb",
+    "a\0b",
+    "a\x7fb",
+    "a\u200bb",
+    "\u202eab",
+    "\ufeffa",
+    "\ue000",
+    "a\u2028b",
+    "a\u2029b",
+]
+BAD_NAMES = ["a\u202ab", "a\u202db", "a\u2066b", "a\u2069b", "\u200d", " ", "\xa0", "\xad\u200e", "a\x85b"]
 BAD_UIDS = ["", "0", "007", "-1", "+1", "1.0", "1e3", "abc", "1" * 19, " 1", "1\n", "١٢٣", "0x10", "1\0"]
 BAD_ROLES = ["", "User", "admin", "owner ", "user,owner", "\0"]
 PHONE, ROLE = "phone", "user"
@@ -36,7 +50,7 @@ CASES: list[Bad] = [
         for bad in BAD_IDS
         for case in [
             (GET, api.GetFamilyRequest(yandex_uid=bad), "yandex_uid", "string.id"),
-            (CREATE, create(name=bad), "admin.name", "string.id"),
+            (CREATE, create(name=bad), "admin.name", "string.written_text"),
             (CREATE, create(phone_id=bad), "phone_id", "string.id"),
             (ADD, add(family_id=bad), "family_id", "string.id"),
             (ADD, add(phone_id=bad), "member.phone_id", "string.id"),
@@ -44,6 +58,8 @@ CASES: list[Bad] = [
             (REMOVE, api.RemoveMemberRequest(family_id="family", yandex_uid=bad), "yandex_uid", "string.id"),
         ]
     ),
+    *((CREATE, create(name=bad), "admin.name", "string.written_text") for bad in BAD_NAMES),
+    *((CREATE, create(phone_id=bad), "phone_id", "string.id") for bad in ("a\u200cb", "a\xadb", "a\xa0b")),
     *((CREATE, create(uid=bad), "admin.yandex_uid", "string.pattern") for bad in BAD_UIDS),
     *((ADD, add(uid=bad), "member.yandex_uid", "string.pattern") for bad in BAD_UIDS),
     *((ADD, add(role=bad), "member.role", "string.in") for bad in BAD_ROLES),

@@ -39,6 +39,26 @@ async def test_every_member_is_told_the_same_family_admin_first_then_by_addition
         assert await family.get_family(yandex_uid=uid) == Family(family_id, ADMIN, (OWNER, *members))
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "علی\u200cرضا",  # noqa: RUF001  # as it is written
+        "ක්\u200dරිෂාන්ති",
+        "\N{MAN}\u200d\N{WOMAN}\u200d\N{GIRL}\u200d\N{BOY}",
+        "\u200eדוד (Dudu)",  # noqa: RUF001  # as it is written
+        "Anne\xadMarie",
+        "Zo\u0308e O'Brien-ß, 3rd",
+        "\N{WAVING BLACK FLAG}\U000e0067\U000e0062\U000e0073\U000e0063\U000e0074\U000e007f",
+        "\u061cسمر\u200f",
+        "ក" * 128,
+    ],
+)
+async def test_a_name_is_kept_as_people_write_it(family: AsyncFamilyClient, name: str) -> None:
+    admin = FamilyAdmin("7", name)
+    await family.create_family(admin=admin, phone_id="phone")
+    assert (await family.get_family(yandex_uid="7")).admin == admin
+
+
 async def test_a_rider_without_a_family_is_told_so(family: AsyncFamilyClient) -> None:
     await smiths(family)
     for uid in ("8", "1", f"{ADMIN.yandex_uid}1"):

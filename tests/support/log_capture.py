@@ -24,7 +24,7 @@ class LogCapture:
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.text.splitlines()]
+        return [json.loads(line) for line in self.text.split("\n") if line]
 
     def events(self, event: str) -> list[dict[str, Any]]:
         """Returns the lines that report an event."""

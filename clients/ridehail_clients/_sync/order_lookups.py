@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 import grpc
 
@@ -18,8 +17,7 @@ from ridehail_clients.channel import SyncUnaryMethod
 from ridehail_clients.errors import OrderNotFound, ServiceError
 from ridehail_clients.models import OrderRoad
 from ridehail_clients.shared_lookup import SharedLookup
-
-_LONGEST_ID: Final = 128
+from ridehail_clients.text_rules import is_id
 
 
 class OrderLookups:
@@ -97,4 +95,4 @@ def may_share(order_id: object) -> bool:
     Args:
         order_id: What the caller gave. Where this is stricter than the server, the order is only asked about alone.
     """
-    return isinstance(order_id, str) and 0 < len(order_id) <= _LONGEST_ID and order_id.isprintable()
+    return isinstance(order_id, str) and is_id(order_id)

@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from ridehail_clients import EulaState
+from ridehail_servers.chassis.text_rules import Name
 
 from .card.config import CardPatience, KeptFor
 from .personal_state.config import PersonalStateConfig
 
 # In the file it is a word, not yet a value of the enumeration.
 Status = Annotated[EulaState, Field(strict=False)]
-# As long as the contracts let a zone, a tariff or a type be: anything else would match nothing.
-Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
 # Banners of a set that is not listed are kept for as long as these.

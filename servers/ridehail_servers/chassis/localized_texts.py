@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator
 from pydantic_core import PydanticCustomError
 
 from .locale_choice import FALLBACK
+from .text_rules import Text
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 
@@ -39,7 +40,7 @@ def _checked_title(value: dict[str, str]) -> dict[str, str]:
 
 
 Texts = Annotated[
-    dict[Annotated[str, AfterValidator(_checked_language)], str],
+    dict[Annotated[str, AfterValidator(_checked_language)], Text],
     BeforeValidator(_checked_languages),
     AfterValidator(_checked_texts),
 ]

@@ -12,6 +12,7 @@ from typing import Annotated, Protocol
 
 import typer
 
+from ridehail_clients.text_rules import is_id
 from ridehail_servers.chassis import logs
 from ridehail_servers.chassis.clock import system_clock
 from ridehail_servers.chassis.config import load
@@ -40,7 +41,6 @@ from .options import (
 from .row_progress import RowProgress
 
 _SERVICE = "toll-roads"
-_LONGEST_ID = 128
 
 app = typer.Typer(
     name=_SERVICE,
@@ -134,8 +134,8 @@ def history(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Print all that database and archive know of an order, and where each row is."""
-    if not 0 < len(order_id) <= _LONGEST_ID or not order_id.isprintable():
-        raise UsageError(f"an order's id has 1 to {_LONGEST_ID} printable characters")
+    if not is_id(order_id):
+        raise UsageError("an order's id has 1 to 128 printable characters")
     url = archive_url(archive_url_option, data_dir)
     postgres = job_database_url(_SERVICE, database_url, data_dir)
 

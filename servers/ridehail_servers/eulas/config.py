@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from datetime import timedelta
 from functools import cached_property
@@ -21,29 +20,20 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from ridehail_servers.chassis.localized_texts import Texts, Titles, by_lower_case
+from ridehail_servers.chassis.text_rules import Id
 
 from .eula_catalogue import Eula, EulaCatalogue
 
-_LONGEST_ID = 128
 _URL = TypeAdapter(HttpUrl)
 # A thousand years: whatever is decided today is valid until a moment that calendars reach.
 _LONGEST_TTL_S = 31_557_600_000
 _LAST_REVISION = 2**31 - 1
 
 
-def _checked_id(value: str) -> str:
-    if not 1 <= len(value) <= _LONGEST_ID or any(unicodedata.category(character)[0] == "C" for character in value):
-        raise PydanticCustomError("id", "must be 1 to 128 printable characters")
-    return value
-
-
 def _checked_url(value: str) -> str:
     if value:
         _URL.validate_python(value)
     return value
-
-
-Id = Annotated[str, AfterValidator(_checked_id)]
 
 
 class ConfiguredEula(BaseModel):

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
-from .config import Id
+from ridehail_servers.chassis.text_rules import Id
 
 LONGEST_LINE = 65_536
 """Bytes. Five times what the longest possible decision takes; what is ignored may be long."""

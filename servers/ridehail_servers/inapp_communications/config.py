@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, StringConstraints, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, TypeAdapter
 from pydantic_core import PydanticCustomError
 
 from ridehail_servers.chassis.localized_texts import Texts, Titles, by_lower_case
+from ridehail_servers.chassis.text_rules import Name
 
 from .banners import Banner, BannerSet, Toggle
 
 _URL = TypeAdapter(HttpUrl)
-
-Name = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 
 
 def _checked_url(value: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from datetime import timedelta
 from functools import cached_property
 from typing import Annotated
@@ -10,19 +9,14 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from ridehail_servers.chassis.text_rules import Id
+
 from .keepers import KEEPERS
 from .polling_policy import PartPolicy, PollingPolicy
 
-_LONGEST_ID = 128
 _LARGEST_INT32 = 2**31 - 1
 _DAY_S = 86_400
 _YEAR_H = 8_784
-
-
-def _checked_id(value: str) -> str:
-    if not 1 <= len(value) <= _LONGEST_ID or any(unicodedata.category(character)[0] == "C" for character in value):
-        raise PydanticCustomError("id", "must be 1 to 128 printable characters")
-    return value
 
 
 def _checked_service(value: str) -> str:
@@ -31,7 +25,6 @@ def _checked_service(value: str) -> str:
     return value
 
 
-Id = Annotated[str, AfterValidator(_checked_id)]
 Service = Annotated[str, AfterValidator(_checked_service)]
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
+
+from ridehail_clients.text_rules import is_id
 
 from .orders import ActiveOrder
 
-_LONGEST_ID = 128
 _LONGEST_STATUS = 128
 _LARGEST_SEQUENCE = 2**63 - 1
 
@@ -30,8 +30,4 @@ def is_usable(orders: Iterable[ActiveOrder]) -> bool:
 
 def _is_sound(order: ActiveOrder) -> bool:
     ids = (order.orderid, *order.parts.keys(), *order.parts.values())
-    return all(map(_is_id, ids)) and len(order.status) <= _LONGEST_STATUS and 0 <= order.sequence <= _LARGEST_SEQUENCE
-
-
-def _is_id(value: str) -> bool:
-    return 1 <= len(value) <= _LONGEST_ID and all(unicodedata.category(character)[0] != "C" for character in value)
+    return all(map(is_id, ids)) and len(order.status) <= _LONGEST_STATUS and 0 <= order.sequence <= _LARGEST_SEQUENCE

@@ -11,10 +11,18 @@ import builtins as _builtins
 DESCRIPTOR: _descriptor.FileDescriptor
 
 ID_FIELD_NUMBER: _builtins.int
+WRITTEN_TEXT_FIELD_NUMBER: _builtins.int
 FIELD_PATH_FIELD_NUMBER: _builtins.int
 EVENT_TIME_FIELD_NUMBER: _builtins.int
 id: _extension_dict._ExtensionFieldDescriptor[_validate_pb2.StringRules, _builtins.bool]
-"""The string is an id: 1 to 128 printable characters."""
+"""The string is an id: 1 to 128 printable characters. Of all separators only the space (U+0020) is one: an id is one line,
+wherever it is written.
+"""
+written_text: _extension_dict._ExtensionFieldDescriptor[_validate_pb2.StringRules, _builtins.bool]
+"""The string is text that people write, such as a name: 1 to 128 characters, one of them visible. Letters of any script
+with the joiners, marks of direction and hyphens that scripts need, and emoji. No controls, no separators of lines, no
+embeddings, overrides and isolates of direction, which would change what stands around the text.
+"""
 field_path: _extension_dict._ExtensionFieldDescriptor[_validate_pb2.StringRules, _builtins.bool]
 """The string is the path of a field in a document: names joined by dots."""
 event_time: _extension_dict._ExtensionFieldDescriptor[_validate_pb2.TimestampRules, _builtins.bool]

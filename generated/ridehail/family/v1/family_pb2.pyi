@@ -27,7 +27,9 @@ class FamilyAdmin(_message.Message):
     yandex_uid: _builtins.str
     """The rider: a whole number of 1 to 18 digits. Required."""
     name: _builtins.str
-    """How the family calls the rider; shown to those whom a ride is shared with. Required."""
+    """How the family calls the rider, as people write names: 1 to 128 characters of any script, joiners, marks of direction and
+    emoji among them; see `written_text`. Shown to those whom a ride is shared with. Required.
+    """
     def __init__(
         self,
         *,

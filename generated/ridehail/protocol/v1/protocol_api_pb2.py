@@ -29,7 +29,7 @@ from ridehail.common.v1 import rules_pb2 as ridehail_dot_common_dot_v1_dot_rules
 from ridehail.userstate.v1 import user_state_pb2 as ridehail_dot_userstate_dot_v1_dot_user__state__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'ridehail/protocol/v1/protocol_api.proto\x12\x14ridehail.protocol.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a&ridehail/userstate/v1/user_state.proto\"8\n\x17GetPersonalStateRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"\x82\x01\n\x18GetPersonalStateResponse\x12\x13\n\x0brevision_id\x18\x01 \x01(\t\x12\x19\n\x11selected_category\x18\x02 \x01(\t\x12\x36\n\x07tariffs\x18\x03 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettings\"\xe7\x01\n\x1aUpdatePersonalStateRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1e\n\x0brevision_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x32\n\x11selected_category\x18\x03 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\x01\x32\x08^\\P{C}*$H\x00\x88\x01\x01\x12@\n\x07tariffs\x18\x04 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettingsB\x08\xbaH\x05\x92\x01\x02\x10\x64\x42\x14\n\x12_selected_category\"\x85\x01\n\x1bUpdatePersonalStateResponse\x12\x13\n\x0brevision_id\x18\x01 \x01(\t\x12\x19\n\x11selected_category\x18\x02 \x01(\t\x12\x36\n\x07tariffs\x18\x03 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettings\"\x9d\x01\n\x19ListPersonalStatesRequest\x12\"\n\x10\x61\x66ter_yandex_uid\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12=\n\rchanged_since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xbaH\x07\xb2\x01\x04\xd0\xbc\x18\x01\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x01\"V\n\x1aListPersonalStatesResponse\x12\x38\n\x06states\x18\x01 \x03(\x0b\x32(.ridehail.userstate.v1.PersonalStateCopy\"d\n\x1bImportPersonalStatesRequest\x12\x45\n\x06states\x18\x01 \x03(\x0b\x32(.ridehail.userstate.v1.PersonalStateCopyB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\".\n\x1cImportPersonalStatesResponse\x12\x0e\n\x06stored\x18\x01 \x01(\x05\x32\xc7\x04\n\x0fProtocolService\x12\x86\x01\n\x10GetPersonalState\x12-.ridehail.protocol.v1.GetPersonalStateRequest\x1a..ridehail.protocol.v1.GetPersonalStateResponse\"\x13\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x12\x88\x01\n\x13UpdatePersonalState\x12\x30.ridehail.protocol.v1.UpdatePersonalStateRequest\x1a\x31.ridehail.protocol.v1.UpdatePersonalStateResponse\"\x0c\xb2\xbb\x18\x08\n\x02\x08\x02\x12\x02\x08\x02\x12\x88\x01\n\x12ListPersonalStates\x12/.ridehail.protocol.v1.ListPersonalStatesRequest\x1a\x30.ridehail.protocol.v1.ListPersonalStatesResponse\"\x0f\x90\x02\x01\xb2\xbb\x18\x08\n\x02\x08\x05\x12\x02\x08\x03\x12\x8e\x01\n\x14ImportPersonalStates\x12\x31.ridehail.protocol.v1.ImportPersonalStatesRequest\x1a\x32.ridehail.protocol.v1.ImportPersonalStatesResponse\"\x0f\x90\x02\x02\xb2\xbb\x18\x08\n\x02\x08\x05\x12\x02\x08\x03\x1a\x04\xa8\xbb\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'ridehail/protocol/v1/protocol_api.proto\x12\x14ridehail.protocol.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a&ridehail/userstate/v1/user_state.proto\"8\n\x17GetPersonalStateRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"\x82\x01\n\x18GetPersonalStateResponse\x12\x13\n\x0brevision_id\x18\x01 \x01(\t\x12\x19\n\x11selected_category\x18\x02 \x01(\t\x12\x36\n\x07tariffs\x18\x03 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettings\"\xf3\x01\n\x1aUpdatePersonalStateRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1e\n\x0brevision_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12>\n\x11selected_category\x18\x03 \x01(\tB\x1e\xbaH\x1br\x19\x18\x80\x01\x32\x14^( |[^\\p{C}\\p{Z}])*$H\x00\x88\x01\x01\x12@\n\x07tariffs\x18\x04 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettingsB\x08\xbaH\x05\x92\x01\x02\x10\x64\x42\x14\n\x12_selected_category\"\x85\x01\n\x1bUpdatePersonalStateResponse\x12\x13\n\x0brevision_id\x18\x01 \x01(\t\x12\x19\n\x11selected_category\x18\x02 \x01(\t\x12\x36\n\x07tariffs\x18\x03 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettings\"\xb3\x01\n\x19ListPersonalStatesRequest\x12\x38\n\x10\x61\x66ter_yandex_uid\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x18\x80\x01\x32\x14^( |[^\\p{C}\\p{Z}])*$\x12=\n\rchanged_since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xbaH\x07\xb2\x01\x04\xd0\xbc\x18\x01\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x01\"V\n\x1aListPersonalStatesResponse\x12\x38\n\x06states\x18\x01 \x03(\x0b\x32(.ridehail.userstate.v1.PersonalStateCopy\"d\n\x1bImportPersonalStatesRequest\x12\x45\n\x06states\x18\x01 \x03(\x0b\x32(.ridehail.userstate.v1.PersonalStateCopyB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\".\n\x1cImportPersonalStatesResponse\x12\x0e\n\x06stored\x18\x01 \x01(\x05\x32\xc7\x04\n\x0fProtocolService\x12\x86\x01\n\x10GetPersonalState\x12-.ridehail.protocol.v1.GetPersonalStateRequest\x1a..ridehail.protocol.v1.GetPersonalStateResponse\"\x13\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x12\x88\x01\n\x13UpdatePersonalState\x12\x30.ridehail.protocol.v1.UpdatePersonalStateRequest\x1a\x31.ridehail.protocol.v1.UpdatePersonalStateResponse\"\x0c\xb2\xbb\x18\x08\n\x02\x08\x02\x12\x02\x08\x02\x12\x88\x01\n\x12ListPersonalStates\x12/.ridehail.protocol.v1.ListPersonalStatesRequest\x1a\x30.ridehail.protocol.v1.ListPersonalStatesResponse\"\x0f\x90\x02\x01\xb2\xbb\x18\x08\n\x02\x08\x05\x12\x02\x08\x03\x12\x8e\x01\n\x14ImportPersonalStates\x12\x31.ridehail.protocol.v1.ImportPersonalStatesRequest\x1a\x32.ridehail.protocol.v1.ImportPersonalStatesResponse\"\x0f\x90\x02\x02\xb2\xbb\x18\x08\n\x02\x08\x05\x12\x02\x08\x03\x1a\x04\xa8\xbb\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,11 +43,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEPERSONALSTATEREQUEST'].fields_by_name['revision_id']._loaded_options = None
   _globals['_UPDATEPERSONALSTATEREQUEST'].fields_by_name['revision_id']._serialized_options = b'\272H\006r\004\310\274\030\001'
   _globals['_UPDATEPERSONALSTATEREQUEST'].fields_by_name['selected_category']._loaded_options = None
-  _globals['_UPDATEPERSONALSTATEREQUEST'].fields_by_name['selected_category']._serialized_options = b'\272H\017r\r\030\200\0012\010^\\P{C}*$'
+  _globals['_UPDATEPERSONALSTATEREQUEST'].fields_by_name['selected_category']._serialized_options = b'\272H\033r\031\030\200\0012\024^( |[^\\p{C}\\p{Z}])*$'
   _globals['_UPDATEPERSONALSTATEREQUEST'].fields_by_name['tariffs']._loaded_options = None
   _globals['_UPDATEPERSONALSTATEREQUEST'].fields_by_name['tariffs']._serialized_options = b'\272H\005\222\001\002\020d'
   _globals['_LISTPERSONALSTATESREQUEST'].fields_by_name['after_yandex_uid']._loaded_options = None
-  _globals['_LISTPERSONALSTATESREQUEST'].fields_by_name['after_yandex_uid']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_LISTPERSONALSTATESREQUEST'].fields_by_name['after_yandex_uid']._serialized_options = b'\272H\033r\031\030\200\0012\024^( |[^\\p{C}\\p{Z}])*$'
   _globals['_LISTPERSONALSTATESREQUEST'].fields_by_name['changed_since']._loaded_options = None
   _globals['_LISTPERSONALSTATESREQUEST'].fields_by_name['changed_since']._serialized_options = b'\272H\007\262\001\004\320\274\030\001'
   _globals['_LISTPERSONALSTATESREQUEST'].fields_by_name['page_size']._loaded_options = None
@@ -69,17 +69,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETPERSONALSTATERESPONSE']._serialized_start=292
   _globals['_GETPERSONALSTATERESPONSE']._serialized_end=422
   _globals['_UPDATEPERSONALSTATEREQUEST']._serialized_start=425
-  _globals['_UPDATEPERSONALSTATEREQUEST']._serialized_end=656
-  _globals['_UPDATEPERSONALSTATERESPONSE']._serialized_start=659
-  _globals['_UPDATEPERSONALSTATERESPONSE']._serialized_end=792
-  _globals['_LISTPERSONALSTATESREQUEST']._serialized_start=795
-  _globals['_LISTPERSONALSTATESREQUEST']._serialized_end=952
-  _globals['_LISTPERSONALSTATESRESPONSE']._serialized_start=954
-  _globals['_LISTPERSONALSTATESRESPONSE']._serialized_end=1040
-  _globals['_IMPORTPERSONALSTATESREQUEST']._serialized_start=1042
-  _globals['_IMPORTPERSONALSTATESREQUEST']._serialized_end=1142
-  _globals['_IMPORTPERSONALSTATESRESPONSE']._serialized_start=1144
-  _globals['_IMPORTPERSONALSTATESRESPONSE']._serialized_end=1190
-  _globals['_PROTOCOLSERVICE']._serialized_start=1193
-  _globals['_PROTOCOLSERVICE']._serialized_end=1776
+  _globals['_UPDATEPERSONALSTATEREQUEST']._serialized_end=668
+  _globals['_UPDATEPERSONALSTATERESPONSE']._serialized_start=671
+  _globals['_UPDATEPERSONALSTATERESPONSE']._serialized_end=804
+  _globals['_LISTPERSONALSTATESREQUEST']._serialized_start=807
+  _globals['_LISTPERSONALSTATESREQUEST']._serialized_end=986
+  _globals['_LISTPERSONALSTATESRESPONSE']._serialized_start=988
+  _globals['_LISTPERSONALSTATESRESPONSE']._serialized_end=1074
+  _globals['_IMPORTPERSONALSTATESREQUEST']._serialized_start=1076
+  _globals['_IMPORTPERSONALSTATESREQUEST']._serialized_end=1176
+  _globals['_IMPORTPERSONALSTATESRESPONSE']._serialized_start=1178
+  _globals['_IMPORTPERSONALSTATESRESPONSE']._serialized_end=1224
+  _globals['_PROTOCOLSERVICE']._serialized_start=1227
+  _globals['_PROTOCOLSERVICE']._serialized_end=1810
 # @@protoc_insertion_point(module_scope)

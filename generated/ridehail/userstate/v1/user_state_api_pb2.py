@@ -31,7 +31,7 @@ from ridehail.common.v1 import rules_pb2 as ridehail_dot_common_dot_v1_dot_rules
 from ridehail.userstate.v1 import user_state_pb2 as ridehail_dot_userstate_dot_v1_dot_user__state__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*ridehail/userstate/v1/user_state_api.proto\x12\x15ridehail.userstate.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a&ridehail/userstate/v1/user_state.proto\"8\n\x17GetPersonalStateRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"\x82\x01\n\x18GetPersonalStateResponse\x12\x13\n\x0brevision_id\x18\x01 \x01(\t\x12\x19\n\x11selected_category\x18\x02 \x01(\t\x12\x36\n\x07tariffs\x18\x03 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettings\"\xe7\x01\n\x1aUpdatePersonalStateRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1e\n\x0brevision_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x32\n\x11selected_category\x18\x03 \x01(\tB\x12\xbaH\x0fr\r\x18\x80\x01\x32\x08^\\P{C}*$H\x00\x88\x01\x01\x12@\n\x07tariffs\x18\x04 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettingsB\x08\xbaH\x05\x92\x01\x02\x10\x64\x42\x14\n\x12_selected_category\"\x85\x01\n\x1bUpdatePersonalStateResponse\x12\x13\n\x0brevision_id\x18\x01 \x01(\t\x12\x19\n\x11selected_category\x18\x02 \x01(\t\x12\x36\n\x07tariffs\x18\x03 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettings\"\x9d\x01\n\x19ListPersonalStatesRequest\x12\"\n\x10\x61\x66ter_yandex_uid\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12=\n\rchanged_since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xbaH\x07\xb2\x01\x04\xd0\xbc\x18\x01\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x01\"V\n\x1aListPersonalStatesResponse\x12\x38\n\x06states\x18\x01 \x03(\x0b\x32(.ridehail.userstate.v1.PersonalStateCopy\"d\n\x1bImportPersonalStatesRequest\x12\x45\n\x06states\x18\x01 \x03(\x0b\x32(.ridehail.userstate.v1.PersonalStateCopyB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\".\n\x1cImportPersonalStatesResponse\x12\x0e\n\x06stored\x18\x01 \x01(\x05\"\xf0\x01\n\x13\x43ompareJsonsRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12 \n\x04kind\x18\x02 \x01(\tB\x12\xbaH\x0fr\rR\x04readR\x05write\x12+\n\x03old\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueB\x06\xbaH\x03\xc8\x01\x01\x12+\n\x03new\x18\x04 \x01(\x0b\x32\x16.google.protobuf.ValueB\x06\xbaH\x03\xc8\x01\x01\x12\x1e\n\nold_status\x18\x05 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xd7\x04(d\x12\x1e\n\nnew_status\x18\x06 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xd7\x04(d\"\x16\n\x14\x43ompareJsonsResponse2\xad\x06\n\x10UserStateService\x12\xa8\x01\n\x10GetPersonalState\x12..ridehail.userstate.v1.GetPersonalStateRequest\x1a/.ridehail.userstate.v1.GetPersonalStateResponse\"3\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x82\xd3\xe4\x93\x02\x1a\"\x15/v1/personalstate/get:\x01*\x12\xad\x01\n\x13UpdatePersonalState\x12\x31.ridehail.userstate.v1.UpdatePersonalStateRequest\x1a\x32.ridehail.userstate.v1.UpdatePersonalStateResponse\"/\xb2\xbb\x18\x08\n\x02\x08\x02\x12\x02\x08\x02\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/personalstate/update:\x01*\x12\x8a\x01\n\x12ListPersonalStates\x12\x30.ridehail.userstate.v1.ListPersonalStatesRequest\x1a\x31.ridehail.userstate.v1.ListPersonalStatesResponse\"\x0f\x90\x02\x01\xb2\xbb\x18\x08\n\x02\x08\x05\x12\x02\x08\x03\x12\x90\x01\n\x14ImportPersonalStates\x12\x32.ridehail.userstate.v1.ImportPersonalStatesRequest\x1a\x33.ridehail.userstate.v1.ImportPersonalStatesResponse\"\x0f\x90\x02\x02\xb2\xbb\x18\x08\n\x02\x08\x05\x12\x02\x08\x03\x12\x97\x01\n\x0c\x43ompareJsons\x12*.ridehail.userstate.v1.CompareJsonsRequest\x1a+.ridehail.userstate.v1.CompareJsonsResponse\".\xb2\xbb\x18\x08\n\x02\x08\x05\x12\x02\x08\x05\x82\xd3\xe4\x93\x02\x1c\"\x17/internal/compare_jsons:\x01*\x1a\x04\xa8\xbb\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*ridehail/userstate/v1/user_state_api.proto\x12\x15ridehail.userstate.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a&ridehail/userstate/v1/user_state.proto\"8\n\x17GetPersonalStateRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"\x82\x01\n\x18GetPersonalStateResponse\x12\x13\n\x0brevision_id\x18\x01 \x01(\t\x12\x19\n\x11selected_category\x18\x02 \x01(\t\x12\x36\n\x07tariffs\x18\x03 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettings\"\xf3\x01\n\x1aUpdatePersonalStateRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1e\n\x0brevision_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12>\n\x11selected_category\x18\x03 \x01(\tB\x1e\xbaH\x1br\x19\x18\x80\x01\x32\x14^( |[^\\p{C}\\p{Z}])*$H\x00\x88\x01\x01\x12@\n\x07tariffs\x18\x04 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettingsB\x08\xbaH\x05\x92\x01\x02\x10\x64\x42\x14\n\x12_selected_category\"\x85\x01\n\x1bUpdatePersonalStateResponse\x12\x13\n\x0brevision_id\x18\x01 \x01(\t\x12\x19\n\x11selected_category\x18\x02 \x01(\t\x12\x36\n\x07tariffs\x18\x03 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettings\"\xb3\x01\n\x19ListPersonalStatesRequest\x12\x38\n\x10\x61\x66ter_yandex_uid\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x18\x80\x01\x32\x14^( |[^\\p{C}\\p{Z}])*$\x12=\n\rchanged_since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xbaH\x07\xb2\x01\x04\xd0\xbc\x18\x01\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x01\"V\n\x1aListPersonalStatesResponse\x12\x38\n\x06states\x18\x01 \x03(\x0b\x32(.ridehail.userstate.v1.PersonalStateCopy\"d\n\x1bImportPersonalStatesRequest\x12\x45\n\x06states\x18\x01 \x03(\x0b\x32(.ridehail.userstate.v1.PersonalStateCopyB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\".\n\x1cImportPersonalStatesResponse\x12\x0e\n\x06stored\x18\x01 \x01(\x05\"\xf0\x01\n\x13\x43ompareJsonsRequest\x12\x1d\n\nrequest_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12 \n\x04kind\x18\x02 \x01(\tB\x12\xbaH\x0fr\rR\x04readR\x05write\x12+\n\x03old\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueB\x06\xbaH\x03\xc8\x01\x01\x12+\n\x03new\x18\x04 \x01(\x0b\x32\x16.google.protobuf.ValueB\x06\xbaH\x03\xc8\x01\x01\x12\x1e\n\nold_status\x18\x05 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xd7\x04(d\x12\x1e\n\nnew_status\x18\x06 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xd7\x04(d\"\x16\n\x14\x43ompareJsonsResponse2\xad\x06\n\x10UserStateService\x12\xa8\x01\n\x10GetPersonalState\x12..ridehail.userstate.v1.GetPersonalStateRequest\x1a/.ridehail.userstate.v1.GetPersonalStateResponse\"3\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x82\xd3\xe4\x93\x02\x1a\"\x15/v1/personalstate/get:\x01*\x12\xad\x01\n\x13UpdatePersonalState\x12\x31.ridehail.userstate.v1.UpdatePersonalStateRequest\x1a\x32.ridehail.userstate.v1.UpdatePersonalStateResponse\"/\xb2\xbb\x18\x08\n\x02\x08\x02\x12\x02\x08\x02\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/personalstate/update:\x01*\x12\x8a\x01\n\x12ListPersonalStates\x12\x30.ridehail.userstate.v1.ListPersonalStatesRequest\x1a\x31.ridehail.userstate.v1.ListPersonalStatesResponse\"\x0f\x90\x02\x01\xb2\xbb\x18\x08\n\x02\x08\x05\x12\x02\x08\x03\x12\x90\x01\n\x14ImportPersonalStates\x12\x32.ridehail.userstate.v1.ImportPersonalStatesRequest\x1a\x33.ridehail.userstate.v1.ImportPersonalStatesResponse\"\x0f\x90\x02\x02\xb2\xbb\x18\x08\n\x02\x08\x05\x12\x02\x08\x03\x12\x97\x01\n\x0c\x43ompareJsons\x12*.ridehail.userstate.v1.CompareJsonsRequest\x1a+.ridehail.userstate.v1.CompareJsonsResponse\".\xb2\xbb\x18\x08\n\x02\x08\x05\x12\x02\x08\x05\x82\xd3\xe4\x93\x02\x1c\"\x17/internal/compare_jsons:\x01*\x1a\x04\xa8\xbb\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,11 +45,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEPERSONALSTATEREQUEST'].fields_by_name['revision_id']._loaded_options = None
   _globals['_UPDATEPERSONALSTATEREQUEST'].fields_by_name['revision_id']._serialized_options = b'\272H\006r\004\310\274\030\001'
   _globals['_UPDATEPERSONALSTATEREQUEST'].fields_by_name['selected_category']._loaded_options = None
-  _globals['_UPDATEPERSONALSTATEREQUEST'].fields_by_name['selected_category']._serialized_options = b'\272H\017r\r\030\200\0012\010^\\P{C}*$'
+  _globals['_UPDATEPERSONALSTATEREQUEST'].fields_by_name['selected_category']._serialized_options = b'\272H\033r\031\030\200\0012\024^( |[^\\p{C}\\p{Z}])*$'
   _globals['_UPDATEPERSONALSTATEREQUEST'].fields_by_name['tariffs']._loaded_options = None
   _globals['_UPDATEPERSONALSTATEREQUEST'].fields_by_name['tariffs']._serialized_options = b'\272H\005\222\001\002\020d'
   _globals['_LISTPERSONALSTATESREQUEST'].fields_by_name['after_yandex_uid']._loaded_options = None
-  _globals['_LISTPERSONALSTATESREQUEST'].fields_by_name['after_yandex_uid']._serialized_options = b'\272H\005r\003\030\200\001'
+  _globals['_LISTPERSONALSTATESREQUEST'].fields_by_name['after_yandex_uid']._serialized_options = b'\272H\033r\031\030\200\0012\024^( |[^\\p{C}\\p{Z}])*$'
   _globals['_LISTPERSONALSTATESREQUEST'].fields_by_name['changed_since']._loaded_options = None
   _globals['_LISTPERSONALSTATESREQUEST'].fields_by_name['changed_since']._serialized_options = b'\272H\007\262\001\004\320\274\030\001'
   _globals['_LISTPERSONALSTATESREQUEST'].fields_by_name['page_size']._loaded_options = None
@@ -85,21 +85,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETPERSONALSTATERESPONSE']._serialized_start=356
   _globals['_GETPERSONALSTATERESPONSE']._serialized_end=486
   _globals['_UPDATEPERSONALSTATEREQUEST']._serialized_start=489
-  _globals['_UPDATEPERSONALSTATEREQUEST']._serialized_end=720
-  _globals['_UPDATEPERSONALSTATERESPONSE']._serialized_start=723
-  _globals['_UPDATEPERSONALSTATERESPONSE']._serialized_end=856
-  _globals['_LISTPERSONALSTATESREQUEST']._serialized_start=859
-  _globals['_LISTPERSONALSTATESREQUEST']._serialized_end=1016
-  _globals['_LISTPERSONALSTATESRESPONSE']._serialized_start=1018
-  _globals['_LISTPERSONALSTATESRESPONSE']._serialized_end=1104
-  _globals['_IMPORTPERSONALSTATESREQUEST']._serialized_start=1106
-  _globals['_IMPORTPERSONALSTATESREQUEST']._serialized_end=1206
-  _globals['_IMPORTPERSONALSTATESRESPONSE']._serialized_start=1208
-  _globals['_IMPORTPERSONALSTATESRESPONSE']._serialized_end=1254
-  _globals['_COMPAREJSONSREQUEST']._serialized_start=1257
-  _globals['_COMPAREJSONSREQUEST']._serialized_end=1497
-  _globals['_COMPAREJSONSRESPONSE']._serialized_start=1499
-  _globals['_COMPAREJSONSRESPONSE']._serialized_end=1521
-  _globals['_USERSTATESERVICE']._serialized_start=1524
-  _globals['_USERSTATESERVICE']._serialized_end=2337
+  _globals['_UPDATEPERSONALSTATEREQUEST']._serialized_end=732
+  _globals['_UPDATEPERSONALSTATERESPONSE']._serialized_start=735
+  _globals['_UPDATEPERSONALSTATERESPONSE']._serialized_end=868
+  _globals['_LISTPERSONALSTATESREQUEST']._serialized_start=871
+  _globals['_LISTPERSONALSTATESREQUEST']._serialized_end=1050
+  _globals['_LISTPERSONALSTATESRESPONSE']._serialized_start=1052
+  _globals['_LISTPERSONALSTATESRESPONSE']._serialized_end=1138
+  _globals['_IMPORTPERSONALSTATESREQUEST']._serialized_start=1140
+  _globals['_IMPORTPERSONALSTATESREQUEST']._serialized_end=1240
+  _globals['_IMPORTPERSONALSTATESRESPONSE']._serialized_start=1242
+  _globals['_IMPORTPERSONALSTATESRESPONSE']._serialized_end=1288
+  _globals['_COMPAREJSONSREQUEST']._serialized_start=1291
+  _globals['_COMPAREJSONSREQUEST']._serialized_end=1531
+  _globals['_COMPAREJSONSRESPONSE']._serialized_start=1533
+  _globals['_COMPAREJSONSRESPONSE']._serialized_end=1555
+  _globals['_USERSTATESERVICE']._serialized_start=1558
+  _globals['_USERSTATESERVICE']._serialized_end=2371
 # @@protoc_insertion_point(module_scope)

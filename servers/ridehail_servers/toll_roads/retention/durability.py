@@ -22,7 +22,8 @@ def sync_commit(table_url: str, version: int) -> None:
     if folder is None:
         return
     commit = folder / "_delta_log" / f"{version:020}.json"
-    actions = (json.loads(line) for line in commit.read_text(encoding="utf-8").splitlines())
+    # JSON may hold what else `splitlines` takes for the end of a line.
+    actions = (json.loads(line) for line in commit.read_bytes().split(b"\n") if line)
     files = [commit, *(folder / unquote(action["add"]["path"]) for action in actions if "add" in action)]
     for path in [*files, *{file.parent for file in files}, folder, folder.parent]:
         _sync(path)
