@@ -36,7 +36,7 @@ def has_written_characters(value: str) -> bool:
     return _NOT_WRITTEN.search(value) is None
 
 
-# Characters that Unicode has yet to assign are taken: the contracts are judged by another table of Unicode than this one.
+# Characters that are not assigned are taken: the contracts are judged by another table of Unicode than this one.
 _UNPRINTABLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zs", "Zl", "Zp"})
 _INVISIBLE: Final = _UNPRINTABLE - {"Cs", "Co"}
 
