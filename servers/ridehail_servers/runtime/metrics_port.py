@@ -1,14 +1,143 @@
-"""The port that Prometheus scrapes: the sum of what all processes of a run have counted."""
+"""The port that Prometheus scrapes: the sum of what all processes of a run have counted.
+
+It answers `GET /metrics` and nothing else.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import struct
+import sys
+import threading
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, multiprocess, start_http_server
+from prometheus_client import CollectorRegistry, multiprocess
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from ridehail_servers.chassis.logs import get_logger
 
 from .ports import PortTaken
+
+logger = get_logger(__name__)
+
+# How prometheus_client lays a file out: the used length, padding, then entries of length, key, padding and two doubles.
+_LENGTH = struct.Struct("i")
+_FIRST_ENTRY = 8
+_VALUES = 16
+
+
+class SummedMetrics(Collector):
+    """Sums the files of all processes, and skips the damaged ones.
+
+    A process that is killed in the midst of a write, or a disk that is full, may leave a damaged file behind.
+
+    Args:
+        folder: Where the processes write their figures.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files = multiprocess.MultiProcessCollector(None, path=str(folder))  # type: ignore[no-untyped-call]
+        self._skipped: set[Path] = set()
+        self._lock = threading.Lock()
+
+    def collect(self) -> Iterable[Metric]:
+        """Returns the sums, and how many files were skipped since the start."""
+        good: list[str] = []
+        for file in sorted(self._folder.glob("*.db")):
+            try:
+                reason = damage(file.read_bytes())
+            except FileNotFoundError:
+                continue  # its process has just ended
+            except OSError as error:
+                reason = error.strerror or str(error)
+            if reason is None:
+                good.append(str(file))
+            else:
+                self._skip(file, reason)
+        yield from self._files.merge(good)  # type: ignore[no-untyped-call]
+        skipped = "ridehail_metrics_files_skipped"
+        yield CounterMetricFamily(skipped, "Damaged files of figures that were skipped.", value=len(self._skipped))
+
+    def _skip(self, file: Path, reason: str) -> None:
+        with self._lock:
+            if file not in self._skipped:
+                self._skipped.add(file)
+                logger.error("a damaged file of metrics is skipped", file=str(file), reason=reason)
+
+
+def damage(content: bytes) -> str | None:
+    """Returns what is wrong with a process' file of figures, or None if nothing is.
+
+    Args:
+        content: Of the file.
+    """
+    try:
+        (used,) = _LENGTH.unpack_from(content)
+        if used and not _FIRST_ENTRY <= used <= len(content):
+            return f"{used} bytes used, of {len(content)}"
+        position = _FIRST_ENTRY
+        while position < used:
+            (length,) = _LENGTH.unpack_from(content, position)
+            begin = position + _LENGTH.size
+            # The key is padded so that the values after it are aligned.
+            position = begin + length + (8 - (length + _LENGTH.size) % 8) + _VALUES
+            if length <= 0 or position > used:
+                return f"an entry of {length} bytes at {begin}"
+            metric, sample, labels, _help = json.loads(content[begin : begin + length])
+            if not isinstance(metric, str) or not isinstance(sample, str) or not isinstance(labels, dict):
+                return f"no metric at {begin}"
+    except (struct.error, ValueError, TypeError, RecursionError) as error:
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers scrapes. Tells neither its version nor Python's."""
+
+    server_version = "ridehail"
+    sys_version = ""
+    error_message_format = "%(code)d %(message)s\n"
+    error_content_type = "text/plain; charset=utf-8"
+    # An idle or slow connection holds a thread.
+    timeout = 10
+    registry: CollectorRegistry
+
+    def do_GET(self) -> None:
+        """Answers with the metrics."""
+        if self.path.partition("?")[0] != "/metrics":
+            self.send_error(404)
+            return
+        encode, content_type = choose_encoder(self.headers.get("accept", ""))
+        body = encode(self.registry)
+        self.send_response(200)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def version_string(self) -> str:
+        """Returns what the header `server` says."""
+        return self.server_version
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is BaseHTTPRequestHandler's
+        """Logs nothing: what strangers send is none of the log's business."""
+
+
+class _Server(ThreadingHTTPServer):
+    """Logs what goes wrong with a connection instead of printing it."""
+
+    daemon_threads = True
+
+    def handle_error(self, _request: object, _client_address: object) -> None:
+        """See socketserver."""
+        logger.warning("a scrape failed", exc_info=sys.exception())
 
 
 @contextmanager
@@ -27,11 +156,14 @@ def metrics_port(host: str, port: int, folder: Path) -> Iterator[int]:
         PortTaken: Somebody else has it.
     """
     registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry, path=str(folder))  # type: ignore[no-untyped-call]
+    registry.register(SummedMetrics(folder))
+    handler = type("Handler", (_Handler,), {"registry": registry})
     try:
-        server, thread = start_http_server(port, host, registry=registry)
+        server = _Server((host, port), handler)
     except OSError as error:
         raise PortTaken(f"port {port} on {host}: {error.strerror}") from error
+    thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
+    thread.start()
     try:
         yield server.server_port
     finally:

@@ -1,0 +1,142 @@
+"""Metrics: a damaged file of one process takes the figures of no other, and the port answers nothing but `/metrics`."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ridehail_servers.runtime.metrics_port import damage, metrics_port
+from tests.support.log_capture import LogCapture, captured_logs
+
+COUNT = """
+from prometheus_client import Counter, Gauge, Histogram
+Counter("calls", "", ("method",)).labels("a").inc(3)
+Gauge("busy", "", multiprocess_mode="livesum").set(2)
+Histogram("seconds", "").observe(1)
+"""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The files of a process that has counted."""
+    folder = tmp_path_factory.mktemp("metrics")
+    subprocess.run(
+        [sys.executable, "-c", COUNT], env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(folder)}, check=True
+    )
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@pytest.fixture
+def log() -> Iterator[LogCapture]:
+    with captured_logs() as capture:
+        yield capture
+
+
+@pytest.fixture
+def folder(tmp_path: Path, whole: dict[str, bytes]) -> Path:
+    folder = tmp_path / "metrics"
+    folder.mkdir()
+    for name, content in whole.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+@pytest.fixture
+def port(folder: Path) -> Iterator[int]:
+    with metrics_port("127.0.0.1", 0, folder) as port:
+        yield port
+
+
+def get(port: int, path: str = "/metrics", method: str = "GET") -> tuple[int, dict[str, str], str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        connection.request(method, path)
+        response = connection.getresponse()
+        return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read().decode()
+    finally:
+        connection.close()
+
+
+def entry(key: bytes) -> bytes:
+    return struct.pack("i", len(key)) + key + b" " * (8 - (len(key) + 4) % 8) + struct.pack("dd", 1, 0)
+
+
+def file_of(entries: bytes) -> bytes:
+    return struct.pack("ii", 8 + len(entries), 0) + entries
+
+
+DAMAGED = {
+    "empty": b"",
+    "short": b"\x01",
+    "noise": b"\xff" * 100,
+    "longer than it is": struct.pack("ii", 1 << 20, 0) + b"\x00" * 100,
+    "an entry beyond the end": struct.pack("iii", 64, 0, 1000) + b"\x00" * 60,
+    "an entry that leads back": struct.pack("iii", 64, 0, -20) + b"\x00" * 60,
+    "zeroes": struct.pack("i", 64) + b"\x00" * 100,
+    "no JSON": file_of(entry(b"nonsense")),
+    "another JSON": file_of(entry(b"[1, 2]")),
+    "labels that are none": file_of(entry(b'["a", "a", [], ""]')),
+    "no text": file_of(entry(b"\xff\xfe")),
+}
+
+
+def test_whole_files_are_whole(whole: dict[str, bytes]) -> None:
+    assert {damage(content) for content in whole.values()} == {None}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED.keys())
+@pytest.mark.parametrize("name", ["counter_1.db", "gauge_livesum_1.db", "histogram_1.db"])
+def test_a_damaged_file_is_skipped_counted_and_logged(
+    folder: Path, port: int, log: LogCapture, name: str, content: bytes
+) -> None:
+    (folder / name).write_bytes(content)
+    for _ in range(2):
+        status, _headers, body = get(port)
+        assert status == 200
+        assert 'calls_total{method="a"} 3.0' in body
+        assert "busy 2.0" in body
+        assert "ridehail_metrics_files_skipped_total 1.0" in body
+    (line,) = log.events("a damaged file of metrics is skipped")
+    assert (line["level"], Path(line["file"]).name) == ("error", name)
+
+
+@given(position=st.integers(0, 400), noise=st.binary(min_size=1, max_size=12))
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_is_damaged_the_rest_is_told(
+    folder: Path, port: int, whole: dict[str, bytes], position: int, noise: bytes
+) -> None:
+    content = next(content for name, content in whole.items() if name.startswith("counter"))
+    (folder / "counter_1.db").write_bytes(content[:position] + noise + content[position + len(noise) :])
+    status, _headers, body = get(port)
+    assert status == 200
+    assert "busy 2.0" in body
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics/", "/favicon.ico", "/metrics2", "/../metrics", "*"])
+def test_anything_else_is_not_found(port: int, path: str) -> None:
+    status, headers, body = get(port, path)
+    assert (status, body) == (404, "404 Not Found\n")
+    assert headers["server"] == "ridehail"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "HEAD", "BREW"])
+def test_other_methods_are_not_served(port: int, method: str) -> None:
+    status, headers, _body = get(port, method=method)
+    assert status == 501
+    assert headers["server"] == "ridehail"
+
+
+def test_the_answer_tells_no_versions(port: int) -> None:
+    status, headers, body = get(port, "/metrics?name[]=calls")
+    assert status == 200
+    assert "python" not in str(headers).lower() + body.lower()
+    assert headers["content-type"].startswith("text/plain")
