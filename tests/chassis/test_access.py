@@ -23,6 +23,7 @@ from ridehail_servers.chassis.keys import KeyRing, create_key_pair
 from ridehail_servers.chassis.settings import ProcessSettings
 from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.runtime.child import ChildOrder
+from ridehail_servers.runtime.secret_file import write_secret
 from ridehail_servers.runtime.supervisor import StartFailed, Supervisor, child
 from tests.support.calls import Metadata, Rpc, call, failure_of, rpcs
 from tests.support.config_edits import edit
@@ -254,7 +255,7 @@ async def test_an_empty_gateway_key_stops_the_start(
     keys = tmp_path / "keys"
     keys.mkdir()
     (keys / "tickets").symlink_to(keys_dir / "tickets")
-    (keys / "gateway.key").write_text(content)
+    write_secret(keys / "gateway.key", content)
     with pytest.raises(Exception, match=r"gateway\.key is empty"):
         async with recorded_suite(keys_dir=keys, config_dir=config_dir):
             pass

@@ -224,6 +224,32 @@ def test_a_ring_without_public_keys_stops_the_start(tmp_path: Path) -> None:
         KeyRing(tmp_path)
 
 
+@pytest.mark.parametrize("mode", [0o644, 0o604, 0o640, 0o666, 0o602, 0o660])
+def test_a_private_key_that_others_can_read_stops_the_start(folder: Path, mode: int) -> None:
+    file = folder / "key-1.private.pem"
+    file.chmod(mode)
+    with pytest.raises(KeysMissing, match=rf"{file} can be read by others \(mode {mode:04o}\): chmod 600 {file}"):
+        KeyRing(folder)
+    file.chmod(0o400)
+    KeyRing(folder)
+
+
+def test_a_public_key_may_be_read_by_all(folder: Path) -> None:
+    (folder / "key-1.public.pem").chmod(0o644)
+    KeyRing(folder)
+
+
+def test_a_new_private_key_that_others_can_read_is_refused_by_a_running_process(
+    folder: Path, ring: KeyRing, seconds: Seconds, log: LogCapture
+) -> None:
+    create_key_pair(folder, "key-2")
+    (folder / "key-2.private.pem").chmod(0o644)
+    seconds.pass_(10)
+    assert kid_of(a_token(ring)) == "key-1"
+    (refused,) = log.events("key refused")
+    assert "can be read by others" in refused["reason"]
+
+
 def test_a_private_key_is_readable_by_its_owner_only(folder: Path) -> None:
     mode = stat.S_IMODE((folder / "key-1.private.pem").stat().st_mode)
     assert mode == stat.S_IRUSR | stat.S_IWUSR

@@ -72,6 +72,7 @@ async def serving(*definitions: ServiceDefinition, keys_dir: Path, config_dir: P
             config_dir=config_dir,
             keys_dir=keys_dir,
             drain_notice_s=0,
+            reflection=True,
         )
         async with app.build(definitions, settings) as built:
             server = app.Server(built, settings)

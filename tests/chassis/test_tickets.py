@@ -22,6 +22,7 @@ from ridehail_servers.chassis.tickets import (
     TicketVerifier,
     TicketWrongDestination,
 )
+from tests.support.log_capture import captured_logs
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
@@ -94,6 +95,26 @@ def test_a_ticket_tells_source_and_destination(issuer: TicketIssuer, verifier: T
 
 def test_a_bound_ticket_tells_its_passenger(issuer: TicketIssuer, verifier: TicketVerifier) -> None:
     assert verifier.verify(issuer("toll-roads", "uid"), destination="toll-roads").passenger == "uid"
+
+
+@pytest.mark.parametrize("behind_s", [31, 90, 86_400])
+def test_a_ticket_from_the_future_is_refused_with_a_word_on_the_clocks(
+    ring: KeyRing, issuer: TicketIssuer, clock: Moment, behind_s: int
+) -> None:
+    token = issuer("toll-roads")
+    behind = clock.now - timedelta(seconds=behind_s)
+    with captured_logs() as log, pytest.raises(TicketInvalid) as caught:
+        TicketVerifier(ring, clock=lambda: behind).verify(token, destination="toll-roads")
+    assert shape(caught.value) == (Code.UNAUTHENTICATED, "TICKET_INVALID", {})
+    assert f"issued {behind_s} s in the future by our clock; compare the clocks" in str(caught.value)
+    assert [line["ahead_s"] for line in log.lines] == [behind_s]
+
+
+def test_how_long_a_ticket_has_expired_is_told(ring: KeyRing, issuer: TicketIssuer, clock: Moment) -> None:
+    token = issuer("toll-roads")
+    ahead = clock.now + 11 * MINUTE
+    with pytest.raises(TicketExpired, match=r"expired 60 s ago by our clock"):
+        TicketVerifier(ring, clock=lambda: ahead).verify(token, destination="toll-roads")
 
 
 @pytest.mark.parametrize("token", [None, ""])

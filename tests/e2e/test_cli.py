@@ -10,6 +10,8 @@ import jwt
 import psycopg
 import pytest
 
+from ridehail_servers import suite
+from ridehail_servers.command_line.options import UsageError, given_addresses
 from ridehail_servers.runtime.data_dir import DataDir
 from tests.support.databases import OwnPostgres, empty_database
 from tests.support.folders import shared_folder
@@ -63,6 +65,8 @@ def test_every_command_has_help(command: str) -> None:
         (["serve", "order-core"], "order-core needs a database"),
         (["serve", "toll-roads", "--database-url", "postgresql://x"], "toll-roads calls order-core"),
         (["serve", "toll-roads", "--database-url", "x=y", "--address", "order-core"], "--address takes NAME=HOST:PORT"),
+        (["serve", "toll-roads", "--database-url", "x=y", "--address", "order-core=x:99999"], "a port of 1 to 65535"),
+        (["gateway", "config", "--address", "toll-roads=x:0"], "a port of 1 to 65535"),
         (["ticket", "--src", "nobody", "--dst", "toll-roads"], "no caller 'nobody'"),
         (["ticket", "--src", "routestats", "--dst", "nobody"], "no service 'nobody'"),
         (["ticket", "--src", "routestats", "--dst", "toll-roads", "--ttl", "61m"], "an hour at most"),
@@ -92,6 +96,57 @@ def test_a_wrong_call_ends_with_one_line(keys: Path, arguments: list[str], compl
     (line,) = ended.stderr.splitlines()
     assert line.startswith("ridehail: ")
     assert complaint in line
+
+
+ALL_ADDRESSES = [word for name in suite.SERVICES for word in ("--address", f"{name}=127.0.0.1:1")]
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "x",
+        "x:",
+        "x:0",
+        "x:65536",
+        "x:99999",
+        "x:-1",
+        ":1",
+        "x:1:2",
+        "x y:1",
+        "dns:///x",
+        "dns:///x:70000",
+        "[::1]",
+        "unix:",
+        "",
+    ],
+)
+def test_an_address_that_nobody_can_have_is_refused(address: str) -> None:
+    with pytest.raises(UsageError, match="a port of 1 to 65535"):
+        given_addresses([f"eulas={address}"])
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("x:1", "10.0.0.7:65535", "[::1]:50051", "order-core.svc.local:50051", "dns:///x:50051", "dns://8.8.8.8/x:1"),
+        *("ipv4:10.0.0.1:1,10.0.0.2:1", "ipv6:[::1]:1", "unix:/run/x.sock", "unix:///run/x.sock"),
+    ],
+)
+def test_an_address_is_host_and_port_or_another_target_of_grpc(address: str) -> None:
+    assert given_addresses([f"eulas={address}"]) == {"eulas": address}
+
+
+def test_the_gateways_configuration_is_printed_with_a_warning(keys: Path, tmp_path: Path) -> None:
+    environment = {"RIDEHAIL_DATA_DIR": str(keys)}
+    printed = cli("gateway", "config", *ALL_ADDRESSES, environment=environment)
+    assert printed.returncode == 0
+    (warning,) = printed.stderr.splitlines()
+    assert "holds the gateway's key" in warning
+    assert "static_resources" in printed.stdout
+    file = tmp_path / "envoy.yaml"
+    written = cli("gateway", "config", *ALL_ADDRESSES, "--output", str(file), environment=environment)
+    assert (written.returncode, written.stderr, written.stdout) == (0, "", "")
+    assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_missing_keys_are_named(tmp_path: Path) -> None:

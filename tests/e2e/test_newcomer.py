@@ -74,7 +74,7 @@ def split(stack: ExitStack, data_dir: Path) -> Deployment:
     environment = {"RIDEHAIL_DATABASE_URL": url, "RIDEHAIL_DATA_DIR": str(data_dir)}
     migrated = cli("migrate", environment=environment)
     assert migrated.returncode == 0, migrated.stderr
-    free = ("--grpc-port", "0", "--metrics-port", "0")
+    free = ("--grpc-port", "0", "--metrics-port", "0", "--reflection")
 
     def serve(name: str) -> RunningCommand:
         running = start(["serve", name, *free], data_dir / f"{name}.out", environment=environment)

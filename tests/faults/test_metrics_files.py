@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ridehail_servers.runtime.metrics_port import damage, metrics_port
+from ridehail_servers.runtime.metrics_port import MetricsAddress, damage, metrics_port
 from tests.support.log_capture import LogCapture, captured_logs
 
 COUNT = """
@@ -52,7 +52,7 @@ def folder(tmp_path: Path, whole: dict[str, bytes]) -> Path:
 
 @pytest.fixture
 def port(folder: Path) -> Iterator[int]:
-    with metrics_port("127.0.0.1", 0, folder) as port:
+    with metrics_port(MetricsAddress("127.0.0.1", 0), folder) as port:
         yield port
 
 

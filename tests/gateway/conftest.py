@@ -28,6 +28,7 @@ from ridehail_servers.chassis.settings import ProcessSettings
 from ridehail_servers.gateway.configuration import GatewaySettings, default_descriptor_set, render
 from ridehail_servers.passenger_authorizer.definition import definition as authorizer_definition
 from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
+from ridehail_servers.runtime.secret_file import write_secret
 from tests.gateway.running_envoy import Listener, RunningEnvoy, running_envoy
 from tests.gateway.upstream import Upstream, serving
 from tests.support.loop_thread import LoopThread, loop_thread
@@ -104,7 +105,7 @@ def keys_dir(folder: Path) -> Path:
     for ring in ("tickets", "sessions"):
         for kid in ("1", "2"):
             create_key_pair(keys / ring, f"{ring}-{kid}")
-    (keys / "gateway.key").write_text(GATEWAY_KEY)
+    write_secret(keys / "gateway.key", GATEWAY_KEY)
     return keys
 
 

@@ -14,6 +14,7 @@ from ridehail_servers.chassis.keys import KeysMissing
 from ridehail_servers.order_state.config import OrderStateConfig
 from ridehail_servers.order_state.tag_keys import TAG_KEYS_FILE, read_tag_keys
 from ridehail_servers.runtime.data_dir import DataDir
+from ridehail_servers.runtime.secret_file import write_secret
 from tests.order_state.world import CONFIG, POLICY, Rider, World, allowed, known
 from tests.support.config_edits import edit
 from tests.support.suite_in_process import until
@@ -93,10 +94,18 @@ def test_up_makes_a_secret_once_that_nobody_else_may_read(tmp_path: Path) -> Non
 def test_a_file_without_good_secrets_stops_the_start(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / TAG_KEYS_FILE).write_bytes(content)
+        (tmp_path / TAG_KEYS_FILE).chmod(0o600)
     with pytest.raises(KeysMissing, match=TAG_KEYS_FILE):
         read_tag_keys(tmp_path)
 
 
+def test_secrets_that_others_can_read_stop_the_start(tmp_path: Path) -> None:
+    write_secret(tmp_path / TAG_KEYS_FILE, "a" * 16)
+    (tmp_path / TAG_KEYS_FILE).chmod(0o644)
+    with pytest.raises(KeysMissing, match=r"can be read by others \(mode 0644\): chmod 600"):
+        read_tag_keys(tmp_path)
+
+
 def test_secrets_are_lines_and_blank_ones_do_not_count(tmp_path: Path) -> None:
-    (tmp_path / TAG_KEYS_FILE).write_text(f"{'a' * 16}\n\n  {'b' * 16}\n")
+    write_secret(tmp_path / TAG_KEYS_FILE, f"{'a' * 16}\n\n  {'b' * 16}\n")
     assert read_tag_keys(tmp_path) == ["a" * 16, "b" * 16]

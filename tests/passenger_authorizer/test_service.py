@@ -18,6 +18,7 @@ from ridehail_servers.chassis.settings import ProcessSettings
 from ridehail_servers.chassis.tickets import TicketVerifier
 from ridehail_servers.passenger_authorizer.definition import definition
 from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
+from ridehail_servers.runtime.secret_file import write_secret
 
 PATH = "/ridehail.tollroads.v1.PassengerTollRoadsService/SwitchRoad"
 KEY = (("x-ya-gateway-key", "the-key-of-the-gateway"),)
@@ -28,7 +29,7 @@ DEFINITION = definition({"ridehail.tollroads.v1.PassengerTollRoadsService": "tol
 def keys_dir(tmp_path: Path) -> Path:
     for ring in ("tickets", "sessions"):
         create_key_pair(tmp_path / "keys" / ring, "1")
-    (tmp_path / "keys" / "gateway.key").write_text(KEY[0][1])
+    write_secret(tmp_path / "keys" / "gateway.key", KEY[0][1])
     return tmp_path / "keys"
 
 

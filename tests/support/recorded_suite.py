@@ -73,6 +73,7 @@ async def recorded_suite(
             grpc_port=reserved.getsockname()[1],
             config_dir=config_dir,
             keys_dir=keys_dir,
+            reflection=True,
             drain_notice_s=0,
         )
         definitions = [_recorded(definition, reached) for definition in suite.SERVICES.values()]

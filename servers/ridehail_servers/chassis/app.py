@@ -32,7 +32,7 @@ from .interceptors import (
     Telemetry,
     Validation,
 )
-from .keys import KeyRing, KeysMissing
+from .keys import KeyRing, KeysMissing, read_secret
 from .methods import method_table
 from .metrics import CONNECTIONS_RECLAIMED, DATABASE_UNREACHABLE, POOL_CONNECTIONS, POOL_WAITING
 from .service_definition import RunningService, ServiceContext, ServiceDefinition, Storage
@@ -262,7 +262,7 @@ async def _report_pools(storages: Mapping[str, Storage]) -> None:
 
 
 def _gateway_key(file: Path) -> str:
-    key = file.read_text(encoding="utf-8").strip()
+    key = read_secret(file).strip()
     if not key:
         # It would let everybody in who shows no key.
         raise KeysMissing(f"{file} is empty")

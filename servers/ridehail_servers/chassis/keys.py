@@ -179,6 +179,24 @@ def check_is_private(file: Path) -> None:
         raise KeysMissing(f"{file} can be read by others (mode {mode:04o}): chmod {may:o} {file}")
 
 
+def read_secret(file: Path) -> str:
+    """Returns the text of a file that nobody else can read.
+
+    Args:
+        file: Holds a secret in printable ASCII.
+
+    Raises:
+        KeysMissing: It cannot be read, or others can read it.
+    """
+    try:
+        check_is_private(file)
+        return file.read_text(encoding="ascii")
+    except OSError as error:
+        raise KeysMissing(f"{file} cannot be read: {error.strerror or error}") from error
+    except ValueError as error:
+        raise KeysMissing(f"{file} cannot be read: it is not ASCII") from error
+
+
 def create_key_pair(folder: Path, kid: str) -> None:
     """Writes a new key pair; the private file is readable by its owner only.
 

@@ -70,7 +70,7 @@ class ProcessSettings(BaseModel):
     archive_url: str | None = None
     # Of the cache that all processes of a service share; "none": there is none. None: each has its own, in memory.
     cache_url: str | None = None
-    reflection: bool = True
+    reflection: bool = False
     log_level: str = "INFO"
     # Overrides of `server.yaml`, for `up`: a newcomer's Ctrl-C should not take seconds.
     drain_notice_s: float | None = None

@@ -53,15 +53,15 @@ class TicketMissing(DomainError):
 class TicketInvalid(DomainError):
     """The ticket cannot be trusted."""
 
-    def __init__(self) -> None:
-        super().__init__(Code.UNAUTHENTICATED, "TICKET_INVALID", "the service ticket is invalid")
+    def __init__(self, why: str = "") -> None:
+        super().__init__(Code.UNAUTHENTICATED, "TICKET_INVALID", "the service ticket is invalid" + (why and f": {why}"))
 
 
 class TicketExpired(DomainError):
     """The ticket is too old."""
 
-    def __init__(self) -> None:
-        super().__init__(Code.UNAUTHENTICATED, "TICKET_EXPIRED", "the service ticket has expired")
+    def __init__(self, ago_s: int) -> None:
+        super().__init__(Code.UNAUTHENTICATED, "TICKET_EXPIRED", f"the ticket expired {ago_s} s ago by our clock")
 
 
 class TicketWrongDestination(DomainError):
@@ -171,7 +171,8 @@ class TicketVerifier:
 
         Raises:
             TicketMissing: There is none.
-            TicketInvalid: It cannot be read, has an unknown signature, or was made for more than an hour.
+            TicketInvalid: It cannot be read, has an unknown signature, was made for more than an hour, or was issued in
+                the future; then the message says that the clocks differ, and by how much.
             TicketExpired: It is too old.
             TicketWrongDestination: It is for another service.
         """
@@ -186,7 +187,10 @@ class TicketVerifier:
         try:
             claims = tokens.verify(self._keys, token, now=self._clock(), required=("src", "dst"))
         except tokens.TokenExpired as error:
-            raise TicketExpired from error
+            raise TicketExpired(error.ago_s) from error
+        except tokens.TokenFromTheFuture as error:
+            why = f"it was issued {error.ahead_s} s in the future by our clock; compare the clocks of caller and server"
+            raise TicketInvalid(why) from error
         except tokens.TokenInvalid as error:
             raise TicketInvalid from error
         if claims["exp"] - claims["iat"] > MAX_TTL.total_seconds():

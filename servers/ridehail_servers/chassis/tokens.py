@@ -11,6 +11,9 @@ from cachetools import LRUCache
 
 from .clock import Clock
 from .keys import KeyRing
+from .logs import get_logger
+
+logger = get_logger(__name__)
 
 _ALGORITHM = "EdDSA"
 # How far the clocks of two machines may be apart.
@@ -24,8 +27,28 @@ class TokenInvalid(Exception):
     """The token cannot be read, is not signed by a known key, or lacks a claim."""
 
 
+class TokenFromTheFuture(TokenInvalid):
+    """The token is good, but was issued later than it is here: the clocks of two machines differ.
+
+    Attributes:
+        ahead_s: By how many seconds.
+    """
+
+    def __init__(self, ahead_s: int) -> None:
+        super().__init__(f"issued {ahead_s} s in the future")
+        self.ahead_s = ahead_s
+
+
 class TokenExpired(Exception):
-    """The token was valid until some time ago."""
+    """The token was valid until some time ago.
+
+    Attributes:
+        ago_s: How many seconds ago.
+    """
+
+    def __init__(self, ago_s: int) -> None:
+        super().__init__(f"expired {ago_s} s ago")
+        self.ago_s = ago_s
 
 
 class Expiring(Protocol):
@@ -64,7 +87,8 @@ def verify(keys: KeyRing, token: str, *, now: datetime, required: Sequence[str])
         required: Claims that must be there as non-empty strings, beside `iat` and `exp`.
 
     Raises:
-        TokenInvalid: See the class; also when it was issued in the future.
+        TokenInvalid: See the class.
+        TokenFromTheFuture: See the class; differences of 30 s are let pass.
         TokenExpired: See the class.
     """
     if len(token) > _MAX_LENGTH:
@@ -94,9 +118,11 @@ def verify(keys: KeyRing, token: str, *, now: datetime, required: Sequence[str])
     if not all(isinstance(claims[name], str) and claims[name] for name in required):
         raise TokenInvalid("a claim is not a text")
     if issued > now.timestamp() + LEEWAY.total_seconds():
-        raise TokenInvalid("issued in the future")
+        ahead_s = round(issued - now.timestamp())
+        logger.warning("a clock differs: a good token is from the future", ahead_s=ahead_s)
+        raise TokenFromTheFuture(ahead_s)
     if expires <= now.timestamp() - LEEWAY.total_seconds():
-        raise TokenExpired
+        raise TokenExpired(round(now.timestamp() - expires))
     return claims
 
 

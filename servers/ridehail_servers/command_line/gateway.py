@@ -10,11 +10,12 @@ import typer
 from pydantic import ValidationError
 
 from ridehail_servers import suite
+from ridehail_servers.chassis.keys import read_secret
 from ridehail_servers.gateway.configuration import GatewaySettings, render
 from ridehail_servers.gateway.envoy import validate
 from ridehail_servers.runtime.secret_file import write_secret
 
-from .options import DEFAULT_DATA_DIR, DataDirOption, KeysDirOption, UsageError, check_services
+from .options import DEFAULT_DATA_DIR, DataDirOption, KeysDirOption, UsageError, given_addresses
 
 app = typer.Typer(name="gateway", help="The gateway: Envoy, configured from the contracts.", no_args_is_help=True)
 
@@ -45,17 +46,11 @@ def config(
     output: Annotated[Path | None, typer.Option(help="A file to write; default: standard output.")] = None,
 ) -> None:
     """Print Envoy's configuration. It holds the gateway's key: keep it as secret as that."""
-    upstreams: dict[str, str] = {}
-    for entry in address:
-        name, separator, value = entry.partition("=")
-        if not separator:
-            raise UsageError(f"--address takes NAME=HOST:PORT, not {entry!r}")
-        upstreams[check_services([name])[0]] = value
     values: dict[str, object] = {
         "public_port": public_port,
         "internal_port": internal_port,
-        "upstreams": upstreams,
-        "gateway_key": ((keys_dir or data_dir / "keys") / "gateway.key").read_text().strip(),
+        "upstreams": given_addresses(address),
+        "gateway_key": read_secret((keys_dir or data_dir / "keys") / "gateway.key").strip(),
     }
     for entry in settings or ():
         key, separator, value = entry.partition("=")
@@ -66,6 +61,9 @@ def config(
         values["admin_port"] = admin_port
     text = _rendered(values)
     if output is None:
+        typer.echo(
+            "ridehail: what follows holds the gateway's key; --output writes a file that only you can read", err=True
+        )
         sys.stdout.write(text)
     else:
         write_secret(output, text)

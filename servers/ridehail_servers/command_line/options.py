@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -165,6 +166,32 @@ def database_urls(
     return urls
 
 
+_PORT = r"(?:6553[0-5]|655[0-2]\d|65[0-4]\d\d|6[0-4]\d{3}|[1-5]\d{4}|[1-9]\d{0,3})"
+_HOST_AND_PORT = rf"(?:\[[0-9A-Fa-f:.%]+\]|[^\s:/,\[\]=]+):{_PORT}"
+# Or as gRPC spells targets: dns:[//AUTHORITY/]HOST:PORT, several after ipv4: and ipv6:, unix:PATH.
+_TARGET = re.compile(
+    rf"(?:(?:dns|ipv4|ipv6):(?://[^/\s]*/)?)?{_HOST_AND_PORT}(?:,{_HOST_AND_PORT})*|unix(?:-abstract)?:\S+"
+)
+
+
+def given_addresses(given: Sequence[str]) -> dict[str, str]:
+    """Returns the addresses of services.
+
+    Args:
+        given: The option: NAME=HOST:PORT each, or another target that gRPC understands.
+
+    Raises:
+        UsageError: An entry cannot be read, or names no service.
+    """
+    known: dict[str, str] = {}
+    for entry in given:
+        name, _, address = entry.partition("=")
+        if not _TARGET.fullmatch(address):
+            raise UsageError(f"--address takes NAME=HOST:PORT, with a port of 1 to 65535, not {entry!r}")
+        known[check_services([name])[0]] = address
+    return known
+
+
 def addresses(services: Sequence[str], given: Sequence[str] | None) -> dict[str, str]:
     """Returns where the neighbours of the services answer.
 
@@ -175,12 +202,7 @@ def addresses(services: Sequence[str], given: Sequence[str] | None) -> dict[str,
     Raises:
         UsageError: An entry cannot be read, or a neighbour has no address.
     """
-    known: dict[str, str] = {}
-    for entry in given or ():
-        name, separator, address = entry.partition("=")
-        if not separator or not address:
-            raise UsageError(f"--address takes NAME=HOST:PORT, not {entry!r}")
-        known[check_services([name])[0]] = address
+    known = given_addresses(given or ())
     for name in services:
         for neighbour in suite.SERVICES[name].neighbours:
             if neighbour not in known:

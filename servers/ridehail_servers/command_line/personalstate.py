@@ -27,7 +27,7 @@ from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.user_state.copying import BackEndUnavailable, Copied, Copying, PageTooLarge
 
 from .job_progress import JobProgress
-from .options import DEFAULT_DATA_DIR, AddressOption, DataDirOption, KeysDirOption, UsageError, check_services
+from .options import DEFAULT_DATA_DIR, AddressOption, DataDirOption, KeysDirOption, UsageError, given_addresses
 
 _CALLER = "admin"
 _LOCAL_ADDRESS = "127.0.0.1:50051"
@@ -147,9 +147,8 @@ def _client(name: BackEndName, address: str, tickets: TicketIssuer) -> AsyncUser
 def _address(name: BackEndName, given: Sequence[str] | None) -> str:
     if not given:
         return _LOCAL_ADDRESS
-    known = dict(entry.partition("=")[::2] for entry in given)
-    check_services(list(known))
-    if not known.get(name):
+    known = given_addresses(given)
+    if name not in known:
         raise UsageError(f"give --address {name}=HOST:PORT")
     return known[name]
 

@@ -16,6 +16,7 @@ from ridehail_servers import suite
 from ridehail_servers.chassis import logs
 from ridehail_servers.chassis.settings import ProcessSettings
 from ridehail_servers.runtime import serve as serving
+from ridehail_servers.runtime.metrics_port import MetricsAddress
 from ridehail_servers.runtime.up import UpOptions
 from ridehail_servers.runtime.up import up as run_up
 
@@ -42,6 +43,12 @@ from .options import (
 _GrpcPortOption = Annotated[int, typer.Option("--grpc-port", min=0, max=65535, help="0: any free port.")]
 _MetricsPortOption = Annotated[int, typer.Option("--metrics-port", min=0, max=65535, help="0: any free port.")]
 _HostOption = Annotated[str, typer.Option("--host", envvar="RIDEHAIL_HOST", help="The address to listen on.")]
+_MetricsHostOption = Annotated[
+    str,
+    typer.Option(
+        "--metrics-host", envvar="RIDEHAIL_METRICS_HOST", help="The address that the metrics' port listens on."
+    ),
+]
 
 
 def up(
@@ -84,6 +91,7 @@ def serve(
     services: ServicesArgument,
     host: _HostOption = "127.0.0.1",
     grpc_port: _GrpcPortOption = 50051,
+    metrics_host: _MetricsHostOption = "127.0.0.1",
     metrics_port: _MetricsPortOption = 9464,
     workers: WorkersOption = 1,
     database_url: DatabaseUrlOption = None,
@@ -92,7 +100,7 @@ def serve(
     keys_dir: KeysDirOption = None,
     cache_url_option: CacheUrlOption = None,
     config_dir_option: ConfigDirOption = None,
-    reflection: Annotated[bool, typer.Option(help="Let grpcurl list what is served.")] = True,
+    reflection: Annotated[bool, typer.Option(help="Let anybody, as grpcurl, list what is served.")] = False,
     log_level: LogLevelOption = "INFO",
 ) -> None:
     """Serve some services by gRPC, against a Postgres that is run elsewhere.
@@ -117,12 +125,13 @@ def serve(
         reflection=reflection,
         log_level=log_level,
     )
-    asyncio.run(serving.serve(settings, workers=workers, metrics=metrics_port, report=_report))
+    metrics = MetricsAddress(metrics_host, metrics_port)
+    asyncio.run(serving.serve(settings, workers=workers, metrics=metrics, report=_report))
 
 
 def worker(
     services: ServicesArgument,
-    host: _HostOption = "127.0.0.1",
+    metrics_host: _MetricsHostOption = "127.0.0.1",
     metrics_port: _MetricsPortOption = 9465,
     workers: WorkersOption = 1,
     database_url: DatabaseUrlOption = None,
@@ -145,7 +154,6 @@ def worker(
         logs.get_logger(__name__).warning("nothing is archived: there is neither --archive-url nor a data directory")
     settings = ProcessSettings(
         services=names,
-        host=host,
         config_dir=config_dir(config_dir_option),
         keys_dir=_keys_dir(keys_dir, data_dir),
         database_urls=database_urls(names, database_url),
@@ -153,7 +161,8 @@ def worker(
         archive_url=archive,
         log_level=log_level,
     )
-    asyncio.run(serving.work(settings, workers=workers, metrics=metrics_port, report=_report))
+    metrics = MetricsAddress(metrics_host, metrics_port)
+    asyncio.run(serving.work(settings, workers=workers, metrics=metrics, report=_report))
 
 
 def _own_command() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ridehail_servers.chassis.keys import KeysMissing
+from ridehail_servers.chassis.keys import KeysMissing, read_secret
 
 TAG_KEYS_FILE = "order-state-tags.key"
 """In the folder of keys: one secret a line. The last one signs, all of them verify."""
@@ -19,13 +19,10 @@ def read_tag_keys(keys_dir: Path) -> list[str]:
         keys_dir: The folder of keys.
 
     Raises:
-        KeysMissing: The file cannot be read, or a secret is too short.
+        KeysMissing: The file cannot be read, others can read it, or a secret is too short.
     """
     file = keys_dir / TAG_KEYS_FILE
-    try:
-        secrets = file.read_text(encoding="ascii").split()
-    except (OSError, ValueError) as error:
-        raise KeysMissing(f"{file} cannot be read: {type(error).__name__}") from error
+    secrets = read_secret(file).split()
     if not secrets or min(map(len, secrets)) < _SHORTEST:
         raise KeysMissing(f"{file} must hold one secret a line, each of {_SHORTEST} characters or more")
     return secrets

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -30,6 +31,19 @@ logger = get_logger(__name__)
 _LENGTH = struct.Struct("i")
 _FIRST_ENTRY = 8
 _VALUES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsAddress:
+    """Where the metrics are served.
+
+    Attributes:
+        host: The address to bind.
+        port: 0: any free one.
+    """
+
+    host: str
+    port: int
 
 
 class SummedMetrics(Collector):
@@ -141,12 +155,11 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def metrics_port(host: str, port: int, folder: Path) -> Iterator[int]:
+def metrics_port(address: MetricsAddress, folder: Path) -> Iterator[int]:
     """Serves `/metrics` for the length of the block.
 
     Args:
-        host: The address to bind.
-        port: The port; 0: any free one.
+        address: Where to listen.
         folder: Where the processes write their figures.
 
     Returns:
@@ -159,9 +172,9 @@ def metrics_port(host: str, port: int, folder: Path) -> Iterator[int]:
     registry.register(SummedMetrics(folder))
     handler = type("Handler", (_Handler,), {"registry": registry})
     try:
-        server = _Server((host, port), handler)
+        server = _Server((address.host, address.port), handler)
     except OSError as error:
-        raise PortTaken(f"port {port} on {host}: {error.strerror}") from error
+        raise PortTaken(f"port {address.port} on {address.host}: {error.strerror or error}") from error
     thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
     thread.start()
     try:

@@ -12,18 +12,20 @@ from pathlib import Path
 from ridehail_servers.chassis.settings import ProcessSettings
 
 from .child import ChildOrder
-from .metrics_port import metrics_port
+from .metrics_port import MetricsAddress, metrics_port
 from .ports import reserve
 from .supervisor import METRICS_VARIABLE, Supervisor, child
 
 
-async def serve(settings: ProcessSettings, *, workers: int, metrics: int, report: Callable[[str], None]) -> None:
+async def serve(
+    settings: ProcessSettings, *, workers: int, metrics: MetricsAddress, report: Callable[[str], None]
+) -> None:
     """Serves until SIGINT or SIGTERM, then drains.
 
     Args:
         settings: Of each process; its port 0 means any free one.
         workers: How many processes share the port.
-        metrics: The metrics' port; 0: any free one.
+        metrics: Where the metrics are served.
         report: Gets the ready line.
 
     Raises:
@@ -43,13 +45,15 @@ async def serve(settings: ProcessSettings, *, workers: int, metrics: int, report
         )
 
 
-async def work(settings: ProcessSettings, *, workers: int, metrics: int, report: Callable[[str], None]) -> None:
+async def work(
+    settings: ProcessSettings, *, workers: int, metrics: MetricsAddress, report: Callable[[str], None]
+) -> None:
     """Runs background tasks until SIGINT or SIGTERM, then finishes those under way.
 
     Args:
         settings: Of each process.
         workers: How many processes.
-        metrics: The metrics' port; 0: any free one.
+        metrics: Where the metrics are served.
         report: Gets the ready line.
 
     Raises:
@@ -66,11 +70,11 @@ async def _run(
     settings: ProcessSettings,
     *,
     workers: int,
-    metrics: int,
+    metrics: MetricsAddress,
     report: Callable[[str], None],
 ) -> None:
     folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ridehail-metrics-"))
-    at = stack.enter_context(metrics_port(settings.host, metrics, Path(folder)))
+    at = stack.enter_context(metrics_port(metrics, Path(folder)))
     stop = stop_on_signals()
     supervisor = Supervisor()
     order = ChildOrder.model_validate({"role": role, "settings": settings})
@@ -78,7 +82,7 @@ async def _run(
         for number in range(1, workers + 1):
             name = f"{role}-{number}"
             await supervisor.start(child(name, order, log=None, environment={METRICS_VARIABLE: folder}))
-        report(f"metrics={settings.host}:{at}")
+        report(f"metrics={metrics.host}:{at}")
         await stop.wait()
     finally:
         await supervisor.stop()

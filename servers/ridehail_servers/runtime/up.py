@@ -28,7 +28,7 @@ from .child import ChildOrder
 from .data_dir import DataDir
 from .envoy import NAME as ENVOY
 from .envoy import Gateway
-from .metrics_port import metrics_port
+from .metrics_port import MetricsAddress, metrics_port
 from .ports import free_port, reserve
 from .postgres import EmbeddedPostgres, PostgresNotStarted
 from .serve import stop_on_signals
@@ -87,7 +87,7 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
         grpc_port = stack.enter_context(reserve(HOST, options.grpc_port)).getsockname()[1]
         http_port = free_port(HOST, options.http_port)
         internal_port = free_port(HOST, options.internal_http_port)
-        metrics = stack.enter_context(metrics_port(HOST, options.metrics_port, data.metrics))
+        metrics = stack.enter_context(metrics_port(MetricsAddress(HOST, options.metrics_port), data.metrics))
 
         progress("starting Postgres")
         postgres = EmbeddedPostgres(data.postgres)
@@ -110,6 +110,7 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
             archive_url=data.archive.as_uri(),
             cache_url=options.cache_url,
             log_level=options.log_level,
+            reflection=True,
             drain_notice_s=_DRAIN_NOTICE_S,
         )
         supervisor = Supervisor(started=data.remember_process)
