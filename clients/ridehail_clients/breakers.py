@@ -27,7 +27,7 @@ Ping = Callable[[], Awaitable[bool]]
 
 
 class BreakerObserver(Protocol):
-    """Is called when a breaker opens or closes."""
+    """Called when a breaker opens or closes."""
 
     def __call__(self, path: str, /, *, is_open: bool) -> None:
         """Takes the path of the method, and whether its breaker is now open."""
@@ -147,7 +147,7 @@ class Breaker:
 
 
 class Attempt:
-    """The context in which an attempt is made: tells the breaker what came of it.
+    """The context in which an attempt is made. Reports the result to the breaker.
 
     Args:
         breaker: Of the method.
