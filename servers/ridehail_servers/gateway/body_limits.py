@@ -89,6 +89,6 @@ def _max_characters(rules: validate_pb2.FieldRules) -> int | None:
     """Returns the most characters of a text, or None if its rules state none."""
     text = rules.string
     stated = [text.max_len, text.max_bytes, text.len, text.len_bytes, rules.bytes.max_len, rules.bytes.len]
-    stated += [max(map(len, text))] if (text := getattr(rules.string, "in")) else []
-    stated += [size for rule, size in _PREDEFINED.items() if rules.string.Extensions[rule]]
+    stated += [max(map(len, choices))] if (choices := getattr(text, "in")) else []
+    stated += [size for rule, size in _PREDEFINED.items() if text.Extensions[rule]]
     return min(filter(None, stated), default=None)
