@@ -23,11 +23,13 @@ from .config import RELOAD, LiveConfig, Reloadable, load, watch
 from .database import Database
 from .experiments import Experiments
 from .interceptors import (
+    Admission,
     Authentication,
     Deadline,
     Errors,
     LayeredHandlers,
     OverloadLimit,
+    ProcessCalls,
     Registrations,
     Telemetry,
     Validation,
@@ -44,8 +46,6 @@ _POOL_REPORT_S = 5.0
 _KEEPALIVE_S = 60
 # The client library pings every second.
 _LEAST_PING_INTERVAL_MS = 500
-# More than the gateway lets through; gRPC would refuse calls at random from 8 KiB on.
-_MAX_METADATA_BYTES = 32 * 1024
 # Calls that had arrived when the server stopped to accept more reach their handlers within this time.
 _QUIET_S = 0.1
 _POLL_S = 0.01
@@ -143,7 +143,8 @@ class Server:
         self._tuning = built.tuning
         self._notice_s = built.tuning.drain_notice_s if settings.drain_notice_s is None else settings.drain_notice_s
         self._registrations = [_registered(*service) for service in built.services]
-        self._overload = OverloadLimit(built.tuning.max_calls_under_way)
+        self._admissions = _admissions(built)
+        self._overload = OverloadLimit(self._admissions)
         verifier = TicketVerifier(KeyRing(settings.keys_dir / "tickets"), clock=clock)
         gateway_key = _gateway_key(settings.keys_dir / "gateway.key")
         self._layers = (
@@ -176,9 +177,10 @@ class Server:
             RuntimeError: The port cannot be had.
         """
         port = self._server.add_insecure_port(self._address)
-        handlers = await LayeredHandlers.made(self._layers, self._registrations)
+        handlers = await LayeredHandlers.made(self._layers, self._registrations, self._admissions)
         self._server.add_generic_rpc_handlers((handlers,))
         await self._server.start()
+        self._reporting = asyncio.create_task(keep_running("report of admission", self._report_admission))
         for name in self._names:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         return port
@@ -199,6 +201,13 @@ class Server:
         # `stop` can return before the handlers that it cancelled have run their `finally`.
         while self._overload.in_flight:
             await asyncio.sleep(_POLL_S)
+        await cancelled(self._reporting)
+
+    async def _report_admission(self) -> None:
+        while True:
+            for admission in self._admissions.values():
+                admission.report()
+            await asyncio.sleep(_POOL_REPORT_S)
 
     async def _busy_within(self, seconds: float) -> bool:
         """Tells whether a call is under way at any moment of the next `seconds`."""
@@ -209,6 +218,15 @@ class Server:
                 return True
             await asyncio.sleep(_POLL_S)
         return False
+
+
+def _admissions(built: Built) -> dict[str, Admission]:
+    process = ProcessCalls(built.tuning.max_calls_under_way, len(built.services))
+    queues = {name: storage.database.queue for name, storage in built.storages.items()}
+    return {
+        definition.name: Admission(definition.name, process, queues.get(definition.name), built.tuning.admission)
+        for definition, _service in built.services
+    }
 
 
 def _registered(definition: ServiceDefinition, service: RunningService) -> Registrations:
@@ -277,9 +295,6 @@ def _options(tuning: ServerTuning) -> list[tuple[str, int]]:
         ("grpc.enable_channelz", 0),
         ("grpc.max_receive_message_length", tuning.max_message_bytes),
         ("grpc.max_send_message_length", tuning.max_message_bytes),
-        # From the first number on gRPC refuses a part of the calls, above the second all.
-        ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
-        ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
         ("grpc.keepalive_time_ms", _KEEPALIVE_S * 1000),
         ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", _LEAST_PING_INTERVAL_MS),

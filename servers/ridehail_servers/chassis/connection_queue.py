@@ -8,25 +8,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 # Each use moves the mean by this share, so it follows a change within a dozen uses.
 _MEAN_SHARE = 1 / 8
+# Waits and holds are longer than foreseen as often as shorter; of a call that is just in time half are late.
+_MARGIN = 1.25
 
 
 @dataclass(frozen=True, slots=True)
 class QueueTargets:
-    """How long callers may wait for a connection.
+    """How long callers may wait for a connection; always as long as connections are held.
 
     Attributes:
-        standing_s: Seconds, while the queue has not been empty for `burst_s`.
+        standing_s: Seconds, while no connection has been free for `burst_s`.
         burst_s: Seconds, otherwise: a burst that the pool soon works off is no overload.
-        stall_s: Seconds that the first in the queue may have waited, however short the waits were before.
     """
 
-    standing_s: float = 0.02
-    burst_s: float = 0.1
-    stall_s: float = 0.25
+    standing_s: float
+    burst_s: float
 
 
 class ConnectionQueue:
@@ -36,14 +37,11 @@ class ConnectionQueue:
     and then may grow for a while, one that stands is kept short.
     """
 
-    def __init__(
-        self, size: int, targets: QueueTargets = QueueTargets(), *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, size: int, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Prepares an idle queue.
 
         Args:
             size: Connections of the pool at most.
-            targets: How long callers may wait.
             clock: Returns seconds.
         """
         self.size = size
@@ -52,11 +50,10 @@ class ConnectionQueue:
         # Mean seconds that a connection is held.
         self.hold_s = 0.0
         self.held = 0
-        self._targets = targets
         self._clock = clock
         # When each began to wait, the oldest first.
         self._waiting: dict[ConnectionUse, float] = {}
-        self._last_empty = clock()
+        self._last_idle = clock()
 
     @property
     def waiting(self) -> int:
@@ -66,33 +63,54 @@ class ConnectionQueue:
     def enter(self) -> ConnectionUse:
         """Notes that a caller wants a connection."""
         use, now = ConnectionUse(), self._clock()
-        if not self._waiting:
-            self._last_empty = now
+        if self.expected_wait_s() == 0:
+            self._last_idle = now
         self._waiting[use] = now
         return use
 
     def expected_wait_s(self) -> float:
-        """Returns how many seconds the next caller would wait; 0 while a connection is free."""
-        if not self._waiting and self.held < self.size:
+        """Returns how many seconds the next caller would wait until others are done with their connections.
+
+        0 while not all are in use: those that wait then wait for a new connection, or for a database that is away.
+        """
+        if self.held < self.size:
             return 0.0
         return (len(self._waiting) + 1) * self.hold_s / self.size
 
-    def has_room(self) -> bool:
-        """Tells whether the next caller would get a connection within the target."""
+    def has_room(self, targets: QueueTargets) -> bool:
+        """Tells whether the next caller would get a connection soon.
+
+        Args:
+            targets: What soon is.
+        """
         expected = self.expected_wait_s()
         if not expected:
             return True
-        now, targets = self._clock(), self._targets
-        stands = bool(self._waiting) and now - self._last_empty > targets.burst_s
-        if expected > (targets.standing_s if stands else targets.burst_s):
-            return False
-        return now - next(iter(self._waiting.values()), now) <= targets.stall_s
+        stands = bool(self._waiting) and self._clock() - self._last_idle > targets.burst_s
+        # To wait for as long as one's own query takes is no sign of overload.
+        return expected <= max(targets.standing_s if stands else targets.burst_s, self.hold_s)
 
-    def limit(self) -> int:
-        """Returns how many callers the targets let hold or wait for connections at once, in a queue that stands."""
+    def can_serve_within(self, seconds: float, *, uses: float) -> bool:
+        """Tells whether the next caller would probably be done with its connections after `seconds`.
+
+        While a connection is free the answer is yes: a mean that no call renews must not keep all calls out.
+
+        Args:
+            seconds: What is left of the caller's deadline.
+            uses: How many connections it needs, one after the other.
+        """
+        expected = self.expected_wait_s()
+        return not expected or _MARGIN * uses * (expected + self.hold_s) <= seconds
+
+    def limit(self, targets: QueueTargets) -> int:
+        """Returns how many callers may hold or wait for connections at once in a queue that stands.
+
+        Args:
+            targets: How long they may wait.
+        """
         if not self.hold_s:
             return self.size
-        return self.size + int(self._targets.standing_s * self.size / self.hold_s)
+        return self.size + int(max(targets.standing_s, self.hold_s) * self.size / self.hold_s)
 
     def lent(self, use: ConnectionUse) -> None:
         """Notes that a caller has its connection.
@@ -103,22 +121,22 @@ class ConnectionQueue:
         del self._waiting[use]
         use.lent_at = self._clock()
         self.held += 1
+        if (uses := _uses.get()) is not None:
+            uses.number += 1
         self.on_progress()
 
-    def ended(self, use: ConnectionUse, *, counts: bool = True) -> None:
+    def ended(self, use: ConnectionUse, *, completed: bool = True) -> None:
         """Notes that a caller has given its connection back, or waits no longer.
 
         Args:
             use: The caller's.
-            counts: Whether the time for which it was held tells of the next ones; False after a lost connection.
+            completed: Whether the caller was done with it; otherwise it would have been held for longer.
         """
         if use.lent_at is None:
             del self._waiting[use]
         else:
             self.held -= 1
-            if counts:
-                held_s = self._clock() - use.lent_at
-                self.hold_s += (held_s - self.hold_s) * (_MEAN_SHARE if self.hold_s else 1)
+            self.hold_s = mean_with(self.hold_s, self._clock() - use.lent_at, _MEAN_SHARE, completed=completed)
         self.on_progress()
 
 
@@ -134,6 +152,44 @@ class ConnectionUse:
     def __init__(self) -> None:
         """Begins to wait; `ConnectionQueue.enter` makes it."""
         self.lent_at: float | None = None
+
+
+class Uses:
+    """Counts the connections that one call is lent.
+
+    Attributes:
+        number: How many so far.
+    """
+
+    __slots__ = ("number",)
+
+    def __init__(self) -> None:
+        """Starts at 0; `counted_uses` makes it."""
+        self.number = 0
+
+
+_uses: ContextVar[Uses | None] = ContextVar("connection_uses", default=None)
+
+
+def counted_uses() -> Uses:
+    """Counts the connections that the present task is lent from now on."""
+    uses = Uses()
+    _uses.set(uses)
+    return uses
+
+
+def mean_with(mean: float, sample: float, share: float, *, completed: bool) -> float:
+    """Returns a moving mean with one more sample in it.
+
+    Args:
+        mean: So far; 0: there was no sample yet.
+        sample: The new one.
+        share: Of the new sample in the mean.
+        completed: Whether the sample is whole; otherwise it is a lower bound, and moves the mean upwards only.
+    """
+    if not mean:
+        return sample
+    return mean + (sample - mean) * share if completed or sample > mean else mean
 
 
 def _do_nothing() -> None:

@@ -158,7 +158,7 @@ class Database:
             DatabaseUnavailable: No connection can be made, or the database failed.
             Overloaded: All connections are in use, and too many calls wait, or none became free in time.
         """
-        use, counts = self.queue.enter(), True
+        use, completed = self.queue.enter(), False
         try:
             connection = await self._pool.lend(self._timeout())
         except BaseException:
@@ -167,25 +167,23 @@ class Database:
         self.queue.lent(use)
         try:
             yield connection
+            completed = True
         except psycopg.errors.ReadOnlySqlTransaction as error:
             # The server has become a standby, or somebody has taken it out of use.
-            counts = False
             connection.discard()
             self._check_others(error)
             raise DatabaseUnavailable from error
         except psycopg.OperationalError as error:
-            counts = not _is_lost_connection(error)
             _leave_if_cancelled(error)
-            if not counts:
+            if _is_lost_connection(error):
                 self._check_others(error)
                 raise _ConnectionLost from error
             raise DatabaseUnavailable from error
         except psycopg.InterfaceError as error:
-            counts = False
             raise DatabaseUnavailable from error
         finally:
             self._pool.give_back(connection)
-            self.queue.ended(use, counts=counts)
+            self.queue.ended(use, completed=completed)
 
     @asynccontextmanager
     async def transaction(self, *, undone: bool = False) -> AsyncIterator[Connection]:

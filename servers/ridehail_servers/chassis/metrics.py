@@ -19,6 +19,19 @@ RPC_ERRORS = Counter(
     "ridehail_rpc_errors", "Calls that were answered with an error, by its reason.", ("grpc_method", "reason")
 )
 RPC_IN_FLIGHT = Gauge("ridehail_rpc_in_flight", "Calls under way.", multiprocess_mode="livesum")
+ADMISSION_CALLS = Gauge(
+    "ridehail_admission_calls",
+    "Calls that go on (running) and that wait until there is room (waiting).",
+    ("service", "state"),
+    multiprocess_mode="livesum",
+)
+ADMISSION_LIMIT = Gauge(
+    "ridehail_admission_limit",
+    "Calls that may hold or wait for a database connection at once, by how long connections are held now.",
+    ("service",),
+    multiprocess_mode="livesum",
+)
+CALLS_REFUSED = Counter("ridehail_calls_refused", "Calls that were refused as OVERLOADED.", ("service", "cause"))
 TASK_DURATION = Histogram(
     "ridehail_task_duration_seconds",
     "Time from the start of a background task to its end.",

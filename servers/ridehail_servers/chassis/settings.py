@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from .cache import CacheSettings
+from .connection_queue import QueueTargets
 from .database import PoolSettings
 
 
@@ -27,13 +28,35 @@ class TaskSettings(BaseModel):
     drain_s: float = Field(default=20, ge=0)
 
 
+class AdmissionSettings(BaseModel):
+    """When calls that need a service's database are refused, so that those that go on are answered in time."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # Calls go on while the wait for a connection is no longer than this, in a queue that stands ...
+    standing_wait_ms: float = Field(default=50, gt=0)
+    # ... or than this, in one that was empty that long ago or less.
+    burst_wait_ms: float = Field(default=250, gt=0)
+    # So many more of each service wait, the newest of them goes on first ...
+    max_waiting: int = Field(default=32, ge=0)
+    # ... and each is refused after this long.
+    max_wait_ms: float = Field(default=40, gt=0)
+
+    @property
+    def targets(self) -> QueueTargets:
+        """For the queue of each pool."""
+        return QueueTargets(standing_s=self.standing_wait_ms / 1000, burst_s=self.burst_wait_ms / 1000)
+
+
 class ServerTuning(BaseModel):
     """The content of `server.yaml`. Read at the start only."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    # Calls that one process has under way at most; one more is refused with RESOURCE_EXHAUSTED.
+    # Calls that one process has under way at most; one more is refused, unless its service has less than its equal
+    # share.
     max_calls_under_way: int = Field(default=500, ge=1)
+    admission: AdmissionSettings = AdmissionSettings()
     # True: one log line a call. False: only for calls that failed.
     log_successful_calls: bool = True
     # Messages larger than this are refused, in both directions.

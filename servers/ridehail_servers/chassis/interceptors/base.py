@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 
@@ -15,6 +15,7 @@ from ridehail_servers.chassis.methods import ServedMethod
 Request = Any
 Response = Any
 Context = grpc.aio.ServicerContext[Any, Any]
+RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Method = Callable[[Request, Context], Awaitable[Response]]
 
 

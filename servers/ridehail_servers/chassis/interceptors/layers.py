@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
 import grpc
 from grpc_interceptor.server import AsyncServerInterceptor
@@ -12,9 +12,9 @@ from grpc_interceptor.server import AsyncServerInterceptor
 from ridehail_servers.chassis import tickets
 from ridehail_servers.chassis.methods import MethodTable, ServedMethod
 
-from .base import Call, Context, Handler, Layer, Method, Request, Response, layered
-
-RpcHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # of requests and answers of any type
+from .base import Call, Context, Handler, Layer, Method, Request, Response, RpcHandler, layered
+from .overload import Admission
+from .refusal import refusing_handler
 
 
 class LayeredInterceptor(AsyncServerInterceptor):
@@ -69,6 +69,20 @@ class Registrations:
         return grpc.unary_unary_rpc_method_handler(handler.unary_unary, response_serializer=handler.response_serializer)
 
 
+class GuardedHandler(NamedTuple):
+    """The handlers of one method of one service.
+
+    Attributes:
+        handler: Takes a call through the layers.
+        refusing: Refuses a call as overloaded.
+        admission: Decides between them.
+    """
+
+    handler: RpcHandler
+    refusing: RpcHandler
+    admission: Admission
+
+
 class LayeredHandlers(grpc.GenericRpcHandler):
     """Handlers that have been intercepted once and for all.
 
@@ -78,9 +92,11 @@ class LayeredHandlers(grpc.GenericRpcHandler):
     Services of the suite that serve the same contract are told apart by the destination that the call's ticket claims.
     Nothing is verified here: the claim only chooses the service, whose own layers then judge the ticket. A call that
     claims none of them is for the first one to refuse.
+
+    A call that is refused whatever it is gets a handler that does nothing else, and does not even read the request.
     """
 
-    def __init__(self, handlers: Mapping[str, Mapping[str, RpcHandler]]) -> None:
+    def __init__(self, handlers: Mapping[str, Mapping[str, GuardedHandler]]) -> None:
         """Takes the handlers.
 
         Args:
@@ -91,29 +107,42 @@ class LayeredHandlers(grpc.GenericRpcHandler):
         self._shared = {path: services for path, services in handlers.items() if len(services) > 1}
 
     @classmethod
-    async def made(cls, layers: tuple[Layer, ...], registrations: Sequence[Registrations]) -> LayeredHandlers:
+    async def made(
+        cls,
+        layers: tuple[Layer, ...],
+        registrations: Sequence[Registrations],
+        admissions: Mapping[str, Admission],
+    ) -> LayeredHandlers:
         """Intercepts every method.
 
         Args:
             layers: Outermost first.
             registrations: One for each service of the suite.
+            admissions: By service of the suite.
         """
         around = layered(layers)
-        handlers: dict[str, dict[str, RpcHandler]] = {}
+        handlers: dict[str, dict[str, GuardedHandler]] = {}
         for registered in registrations:
             for path, served in registered.methods.items():
                 intercepted = await _intercepted(LayeredInterceptor(served, around), path, registered.handler(path))
-                handlers.setdefault(path, {})[served.service] = intercepted
+                guarded = GuardedHandler(intercepted, refusing_handler(served), admissions[served.service])
+                handlers.setdefault(path, {})[served.service] = guarded
         return cls(handlers)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> RpcHandler | None:
         """See grpc.GenericRpcHandler."""
         path: str = handler_call_details.method
-        handler = self._only.get(path)
-        if handler is None and (services := self._shared.get(path)) is not None:
+        guarded = self._only.get(path)
+        if guarded is None:
+            if (services := self._shared.get(path)) is None:
+                return None
             ticket = _texts(handler_call_details.invocation_metadata).get(tickets.METADATA_KEY)
-            handler = services.get(tickets.claimed_destination(ticket)) or next(iter(services.values()))
-        return handler
+            guarded = services.get(tickets.claimed_destination(ticket)) or next(iter(services.values()))
+        cause = guarded.admission.refusal()
+        if cause is None:
+            return guarded.handler
+        guarded.admission.count(cause)
+        return guarded.refusing
 
 
 async def _intercepted(interceptor: LayeredInterceptor, path: str, handler: RpcHandler) -> RpcHandler:

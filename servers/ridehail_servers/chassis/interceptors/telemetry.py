@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 import time
+from collections import Counter
 from functools import cache
 
 from prometheus_client import Histogram
 
 from ridehail_clients import call_context
-from ridehail_servers.chassis.logs import log_call
+from ridehail_servers.chassis.logs import get_logger, log_call
 from ridehail_servers.chassis.metrics import RPC_DURATION, RPC_ERRORS, RPC_IN_FLIGHT
 
 from .base import Call, Handler, Layer, Response
 
+logger = get_logger(__name__)
+
 REQUEST_ID_KEY = "x-request-id"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_OVERLOADED = "OVERLOADED"
+_REFUSALS_S = 1.0
 
 
 class Telemetry(Layer):
@@ -35,8 +41,7 @@ class Telemetry(Layer):
 
     async def around(self, call: Call, inner: Handler) -> Response:
         """See Layer."""
-        given = call.metadata.get(REQUEST_ID_KEY)
-        request_id = given if given and _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
+        request_id = request_id_from(call.metadata.get(REQUEST_ID_KEY))
         call.context.set_trailing_metadata(((REQUEST_ID_KEY, request_id),))
         RPC_IN_FLIGHT.inc()
         started = time.monotonic()
@@ -54,10 +59,8 @@ class Telemetry(Layer):
 
     def _report(self, call: Call, request_id: str, seconds: float) -> None:
         name = call.served.name
-        _duration(name, call.status).observe(seconds)
-        if call.reason:
-            RPC_ERRORS.labels(name, call.reason).inc()
-        if call.status == "OK" and not self._log_successes:
+        report_call(name, call.status, call.reason, seconds)
+        if (call.status == "OK" and not self._log_successes) or call.reason == _OVERLOADED:
             return
         log_call(
             module=__name__,
@@ -68,6 +71,50 @@ class Telemetry(Layer):
             request_id=request_id,
             duration_ms=round(seconds * 1000, 3),
         )
+
+
+def request_id_from(given: str | bytes | None) -> str:
+    """Returns the id of a call: its caller's own, if that is a proper one.
+
+    Args:
+        given: The caller's; None: it gave none.
+    """
+    return given if isinstance(given, str) and _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
+
+
+def report_call(method: str, status: str, reason: str, seconds: float) -> None:
+    """Measures a call. A refusal for overload is counted for the log as well, instead of a line for each.
+
+    Args:
+        method: The method's name.
+        status: The name of the answered code.
+        reason: Of the answered error, or empty.
+        seconds: From its arrival to its answer.
+    """
+    _duration(method, status).observe(seconds)
+    if reason:
+        RPC_ERRORS.labels(method, reason).inc()
+    if reason == _OVERLOADED:
+        _refusals.note(method)
+
+
+class _Refusals:
+    """Logs once a second how many calls were refused."""
+
+    def __init__(self) -> None:
+        self._calls: Counter[str] = Counter()
+
+    def note(self, method: str) -> None:
+        if not self._calls:
+            asyncio.get_running_loop().call_later(_REFUSALS_S, self._log)
+        self._calls[method] += 1
+
+    def _log(self) -> None:
+        logger.warning("calls refused", reason=_OVERLOADED, calls=dict(self._calls))
+        self._calls.clear()
+
+
+_refusals = _Refusals()
 
 
 @cache

@@ -1,0 +1,40 @@
+"""Refuses calls as overloaded for next to nothing: when there are too many, refusals must not be what keeps busy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+
+import grpc
+
+from ridehail_servers.chassis.errors import Overloaded
+from ridehail_servers.chassis.methods import ServedMethod
+from ridehail_servers.chassis.status import trailing_metadata_of
+
+from .base import Context, Response, RpcHandler
+from .telemetry import REQUEST_ID_KEY, report_call, request_id_from
+
+_ERROR = Overloaded()
+_DETAILS = trailing_metadata_of(_ERROR)
+
+
+def refusing_handler(served: ServedMethod) -> RpcHandler:
+    """Returns a handler that refuses every call of a method.
+
+    gRPC hands it the request as a stream, which it does not read: so a call is refused before its request has arrived.
+
+    Args:
+        served: The method.
+    """
+
+    async def refuse(_requests: AsyncIterator[bytes], context: Context) -> Response:
+        began = time.monotonic()
+        request_id = request_id_from(dict(context.invocation_metadata() or ()).get(REQUEST_ID_KEY))
+        # Not `abort`: that raises, which costs as much as all the rest.
+        context.set_code(grpc.StatusCode.RESOURCE_EXHAUSTED)
+        context.set_details(_ERROR.message)
+        context.set_trailing_metadata(((REQUEST_ID_KEY, request_id), *_DETAILS))
+        report_call(served.name, "RESOURCE_EXHAUSTED", _ERROR.reason, time.monotonic() - began)
+        return None
+
+    return grpc.stream_unary_rpc_method_handler(refuse)
