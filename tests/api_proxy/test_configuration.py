@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 import yaml
 from prometheus_client import REGISTRY
@@ -25,7 +26,7 @@ from tests.api_proxy.proxy import (
     serving,
     set_experiment,
 )
-from tests.api_proxy.scripted_eulas import ScriptedEulas, hanging, knowing
+from tests.api_proxy.scripted_eulas import ScriptedEulas, failing, hanging, knowing
 from tests.support.log_capture import LogCapture
 from tests.support.suite_in_process import suite_in_process, until
 
@@ -266,7 +267,9 @@ async def test_each_edit_takes_effect_without_a_restart(eulas: ScriptedEulas, ke
 async def test_timeout_and_retries_take_effect_without_a_restart(
     eulas: ScriptedEulas, keys_dir: Path, config_dir: Path
 ) -> None:
-    eulas.on_check = hanging
+    # Answers of any kind, so that no breaker ends the attempts.
+    refusing = failing(grpc.StatusCode.UNAVAILABLE)
+    eulas.on_check = refusing
     configure(config_dir, STRICT, timeout_ms=100, retries=0)
     async with serving(keys_dir=keys_dir, config_dir=config_dir, eulas=eulas.address) as proxy:
 
@@ -281,9 +284,12 @@ async def test_timeout_and_retries_take_effect_without_a_restart(
         assert await attempts() == 1
         configure(config_dir, STRICT, timeout_ms=100, retries=2)
         await until(lambda: attempts_are(3))
+        eulas.on_check = hanging
         assert (await proxy.route_stats("econom_surge")).seconds > 0.28
+        eulas.on_check = refusing
         configure(config_dir, STRICT, timeout_ms=600, retries=0)
         await until(lambda: attempts_are(1))
+        eulas.on_check = hanging
         assert (await proxy.route_stats("econom_surge")).seconds > 0.57
 
 

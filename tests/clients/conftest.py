@@ -13,10 +13,16 @@ from tests.clients.flavours import ASYNCIO, BLOCKING, Flavour
 from tests.clients.scripted_server import ScriptedServer, running_server
 
 
-@pytest.fixture
-def server() -> Iterator[ScriptedServer]:
+@pytest.fixture(scope="module")
+def module_server() -> Iterator[ScriptedServer]:
     with running_server() as running:
         yield running
+
+
+@pytest.fixture
+def server(module_server: ScriptedServer) -> ScriptedServer:
+    module_server.reset()
+    return module_server
 
 
 @pytest.fixture(params=[ASYNCIO, BLOCKING], ids=lambda flavour: flavour.name)

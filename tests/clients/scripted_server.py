@@ -21,19 +21,15 @@ from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api_proxy
-from ridehail.apiproxy.v1 import api_proxy_api_pb2_grpc as api_proxy_grpc
 from ridehail.eulas.v1 import eulas_api_pb2 as eulas
-from ridehail.eulas.v1 import eulas_api_pb2_grpc as eulas_grpc
 from ridehail.family.v1 import family_api_pb2 as family
 from ridehail.inapp.v1 import inapp_api_pb2 as inapp
 from ridehail.ordercore.v1 import order_core_api_pb2 as order_core
-from ridehail.ordercore.v1 import order_core_api_pb2_grpc as order_core_grpc
 from ridehail.orderprovider.v1 import order_provider_api_pb2 as order_provider
 from ridehail.orderstate.v1 import order_state_api_pb2 as order_state
 from ridehail.protocol.v1 import protocol_api_pb2 as protocol
 from ridehail.routesharing.v1 import route_sharing_api_pb2 as route_sharing
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
-from ridehail.tollroads.v1 import toll_roads_api_pb2_grpc as toll_roads_grpc
 from ridehail.userstate.v1 import user_state_api_pb2 as user_state
 
 Response = TypeVar("Response", bound=Message)
@@ -65,6 +61,12 @@ class ScriptedServer:
     first_received: threading.Event = field(default_factory=threading.Event)
     hanging_ended: threading.Event = field(default_factory=threading.Event)
     health: health.HealthServicer = field(default_factory=health.HealthServicer)
+
+    def reset(self) -> None:
+        """Forgets scripts and calls; health stays."""
+        self.answers, self.behaviour = [reply()], None
+        self.received = []
+        self.first_received, self.hanging_ended = threading.Event(), threading.Event()
 
     def script(self, *answers: Answer) -> None:
         """Sets the answers."""
@@ -142,152 +144,22 @@ def violation(field: str, description: str, reason: str) -> BadRequest:
     return BadRequest(field_violations=[BadRequest.FieldViolation(field=field, description=description, reason=reason)])
 
 
-class TollRoads(toll_roads_grpc.TollRoadsServiceServicer):
-    """Toll roads by script."""
-
-    def __init__(self, server: ScriptedServer) -> None:
-        self._server = server
-
-    def SaveOffer(
-        self, request: toll_roads.SaveOfferRequest, context: grpc.ServicerContext
-    ) -> toll_roads.SaveOfferResponse:
-        return self._server.play(request, context, toll_roads.SaveOfferResponse())
-
-    def RetrieveOrder(
-        self, request: toll_roads.RetrieveOrderRequest, context: grpc.ServicerContext
-    ) -> toll_roads.RetrieveOrderResponse:
-        return self._server.play(request, context, toll_roads.RetrieveOrderResponse())
-
-    def BatchRetrieveOrders(
-        self, request: toll_roads.BatchRetrieveOrdersRequest, context: grpc.ServicerContext
-    ) -> toll_roads.BatchRetrieveOrdersResponse:
-        return self._server.play(request, context, toll_roads.BatchRetrieveOrdersResponse())
-
-    def EnqueueOrderSave(
-        self, request: toll_roads.EnqueueOrderSaveRequest, context: grpc.ServicerContext
-    ) -> toll_roads.EnqueueOrderSaveResponse:
-        return self._server.play(request, context, toll_roads.EnqueueOrderSaveResponse())
-
-
-class PassengerTollRoads(toll_roads_grpc.PassengerTollRoadsServiceServicer):
-    """Passengers' toll roads by script."""
-
-    def __init__(self, server: ScriptedServer) -> None:
-        self._server = server
-
-    def SwitchRoad(
-        self, request: toll_roads.SwitchRoadRequest, context: grpc.ServicerContext
-    ) -> toll_roads.SwitchRoadResponse:
-        return self._server.play(request, context, toll_roads.SwitchRoadResponse())
-
-
-class OrderCore(order_core_grpc.OrderCoreServiceServicer):
-    """Order core by script."""
-
-    def __init__(self, server: ScriptedServer) -> None:
-        self._server = server
-
-    def PutOrder(
-        self, request: order_core.PutOrderRequest, context: grpc.ServicerContext
-    ) -> order_core.PutOrderResponse:
-        return self._server.play(request, context, order_core.PutOrderResponse())
-
-    def GetOrderFields(
-        self, request: order_core.GetOrderFieldsRequest, context: grpc.ServicerContext
-    ) -> order_core.GetOrderFieldsResponse:
-        return self._server.play(request, context, order_core.GetOrderFieldsResponse())
-
-    def SetOrderFields(
-        self, request: order_core.SetOrderFieldsRequest, context: grpc.ServicerContext
-    ) -> order_core.SetOrderFieldsResponse:
-        return self._server.play(request, context, order_core.SetOrderFieldsResponse())
-
-    def GetOrderInfo(
-        self, request: order_core.GetOrderInfoRequest, context: grpc.ServicerContext
-    ) -> order_core.GetOrderInfoResponse:
-        return self._server.play(request, context, order_core.GetOrderInfoResponse())
-
-    def ListActiveOrders(
-        self, request: order_core.ListActiveOrdersRequest, context: grpc.ServicerContext
-    ) -> order_core.ListActiveOrdersResponse:
-        return self._server.play(request, context, order_core.ListActiveOrdersResponse())
-
-
-class Eulas(eulas_grpc.EulasServiceServicer):
-    """Eulas by script."""
-
-    def __init__(self, server: ScriptedServer) -> None:
-        self._server = server
-
-    def ListEulas(self, request: eulas.ListEulasRequest, context: grpc.ServicerContext) -> eulas.ListEulasResponse:
-        return self._server.play(request, context, eulas.ListEulasResponse())
-
-    def SaveEulas(self, request: eulas.SaveEulasRequest, context: grpc.ServicerContext) -> eulas.SaveEulasResponse:
-        return self._server.play(request, context, eulas.SaveEulasResponse())
-
-    def CheckEulas(self, request: eulas.CheckEulasRequest, context: grpc.ServicerContext) -> eulas.CheckEulasResponse:
-        return self._server.play(request, context, eulas.CheckEulasResponse())
-
-
-class PassengerEulas(eulas_grpc.PassengerEulasServiceServicer):
-    """Passengers' eulas by script."""
-
-    def __init__(self, server: ScriptedServer) -> None:
-        self._server = server
-
-    def ListEulas(
-        self, request: eulas.PassengerEulasServiceListEulasRequest, context: grpc.ServicerContext
-    ) -> eulas.PassengerEulasServiceListEulasResponse:
-        return self._server.play(request, context, eulas.PassengerEulasServiceListEulasResponse())
-
-    def SaveEulas(
-        self, request: eulas.PassengerEulasServiceSaveEulasRequest, context: grpc.ServicerContext
-    ) -> eulas.PassengerEulasServiceSaveEulasResponse:
-        return self._server.play(request, context, eulas.PassengerEulasServiceSaveEulasResponse())
-
-
-class Routestats(api_proxy_grpc.RoutestatsServiceServicer):
-    """Routestats by script."""
-
-    def __init__(self, server: ScriptedServer) -> None:
-        self._server = server
-
-    def GetRouteStats(
-        self, request: api_proxy.GetRouteStatsRequest, context: grpc.ServicerContext
-    ) -> api_proxy.GetRouteStatsResponse:
-        return self._server.play(request, context, api_proxy.GetRouteStatsResponse())
-
-
-class ZoneInfo(api_proxy_grpc.ZoneInfoServiceServicer):
-    """Zone info by script."""
-
-    def __init__(self, server: ScriptedServer) -> None:
-        self._server = server
-
-    def GetZoneInfo(
-        self, request: api_proxy.GetZoneInfoRequest, context: grpc.ServicerContext
-    ) -> api_proxy.GetZoneInfoResponse:
-        return self._server.play(request, context, api_proxy.GetZoneInfoResponse())
-
-
-# Services whose methods all do the same: what comes is recorded, and the script answers.
-_PLAIN_SERVICES = (
-    family.DESCRIPTOR.services_by_name["FamilyService"],
-    route_sharing.DESCRIPTOR.services_by_name["RouteSharingService"],
-    route_sharing.DESCRIPTOR.services_by_name["PassengerRouteSharingService"],
-    inapp.DESCRIPTOR.services_by_name["InappCommunicationsService"],
-    api_proxy.DESCRIPTOR.services_by_name["LaunchService"],
-    api_proxy.DESCRIPTOR.services_by_name["PersonalStateService"],
-    api_proxy.DESCRIPTOR.services_by_name["TaxiOnTheWayService"],
-    order_provider.DESCRIPTOR.services_by_name["OrderProviderService"],
-    order_state.DESCRIPTOR.services_by_name["OrderStateService"],
-    order_state.DESCRIPTOR.services_by_name["PassengerOrderStateService"],
-    protocol.DESCRIPTOR.services_by_name["ProtocolService"],
-    user_state.DESCRIPTOR.services_by_name["UserStateService"],
+_FILES = (
+    api_proxy,
+    eulas,
+    family,
+    inapp,
+    order_core,
+    order_provider,
+    order_state,
+    protocol,
+    route_sharing,
+    toll_roads,
+    user_state,
 )
 
 
-def _plain_handlers(scripted: ScriptedServer, service: ServiceDescriptor) -> grpc.GenericRpcHandler:
+def _handlers(scripted: ScriptedServer, service: ServiceDescriptor) -> grpc.GenericRpcHandler:
     def handler(method: MethodDescriptor) -> grpc.RpcMethodHandler[Message, Message]:
         request, answer = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
         return grpc.unary_unary_rpc_method_handler(
@@ -306,14 +178,8 @@ def running_server(*, with_health: bool = True) -> Iterator[ScriptedServer]:
     """Runs a server on a free port."""
     scripted = ScriptedServer()
     server = grpc.server(futures.ThreadPoolExecutor(16))
-    toll_roads_grpc.add_TollRoadsServiceServicer_to_server(TollRoads(scripted), server)
-    toll_roads_grpc.add_PassengerTollRoadsServiceServicer_to_server(PassengerTollRoads(scripted), server)
-    order_core_grpc.add_OrderCoreServiceServicer_to_server(OrderCore(scripted), server)
-    eulas_grpc.add_EulasServiceServicer_to_server(Eulas(scripted), server)
-    eulas_grpc.add_PassengerEulasServiceServicer_to_server(PassengerEulas(scripted), server)
-    api_proxy_grpc.add_RoutestatsServiceServicer_to_server(Routestats(scripted), server)
-    api_proxy_grpc.add_ZoneInfoServiceServicer_to_server(ZoneInfo(scripted), server)
-    server.add_generic_rpc_handlers(tuple(_plain_handlers(scripted, service) for service in _PLAIN_SERVICES))
+    services = [service for file in _FILES for service in file.DESCRIPTOR.services_by_name.values()]
+    server.add_generic_rpc_handlers(tuple(_handlers(scripted, service) for service in services))
     if with_health:
         health_pb2_grpc.add_HealthServicer_to_server(scripted.health, server)
         scripted.health.set("", health_pb2.HealthCheckResponse.SERVING)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
+from collections.abc import Iterator
 
 import grpc
 import pytest
@@ -27,6 +28,13 @@ from tests.clients.scripted_server import ScriptedServer, fail, info, reply, ret
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 RETRIEVE = ("TollRoadsClient", "retrieve_order", {"order_id": "order"})
 SWITCH_ROAD = "PassengerTollRoadsClient", "switch_road"
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    """A server for one test alone, which may change its health."""
+    with running_server() as running:
+        yield running
 
 
 async def test_calls_name_the_library_and_its_version(server: ScriptedServer, flavour: Flavour) -> None:
