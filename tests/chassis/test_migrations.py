@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -155,3 +157,49 @@ def test_a_role_changes_no_schema_not_even_its_own(url: str, role_urls: dict[str
 
 def test_a_role_is_made_once(url: str, role_urls: dict[str, str]) -> None:
     assert {schema: migrations.create_role(url, schema) for schema in SCHEMAS} == role_urls
+
+
+def short_urls(parameters: dict[str, str], folder: Path) -> list[tuple[str, dict[str, str]]]:
+    """Returns ways to name one database that leave something to libpq, each with the environment it needs."""
+    host, port, user, name = (parameters[key] for key in ("host", "port", "user", "dbname"))
+    service = folder / "pg_service.conf"
+    service.write_text(f"[ours]\nhost={host}\nport={port}\nuser={user}\ndbname={name}\n")
+    quoted = quote(host, safe="")
+    by_service = {"PGSERVICEFILE": str(service)}
+    return [
+        (f"postgresql:///{name}?host={quoted}&port={port}", {"PGUSER": user}),
+        (f"postgresql:///?host={quoted}&port={port}", {"PGUSER": user, "PGDATABASE": name}),
+        ("postgresql://", {"PGUSER": user, "PGDATABASE": name, "PGHOST": host, "PGPORT": port}),
+        (f"postgresql://{user}@/{name}", {"PGHOST": host, "PGPORT": port}),
+        (f"postgresql://{user}@{quoted}:{port}/{name}?application_name=a%20b%26c", {}),
+        (f"dbname={name} host='{host}'", {"PGUSER": user, "PGPORT": port}),
+        ("service=ours", by_service),
+        ("postgresql:///?service=ours", by_service),
+    ]
+
+
+@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("name", ["xridehail", "my rides", "it's"])
+def test_a_url_that_leaves_something_to_libpq_means_one_database_to_every_step(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, number: int
+) -> None:
+    if name != "xridehail" and number in (5, 6, 7):
+        pytest.skip("quoting is the caller's there")
+    with empty_database(postgres_url) as url, psycopg.connect(postgres_url, autocommit=True) as admin:
+        old = sql.Identifier(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
+        mine = f"{name} {uuid4().hex}" if " " in name else f"{name}{uuid4().hex}"
+        admin.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(old, sql.Identifier(mine)))
+        try:
+            parameters = {"port": "5432", **psycopg.conninfo.conninfo_to_dict(url), "dbname": mine}
+            short, environment = short_urls({key: str(value) for key, value in parameters.items()}, tmp_path)[number]
+            short = short.replace(mine, quote(mine, safe="")) if short.startswith("postgresql:") else short
+            for key, value in environment.items():
+                monkeypatch.setenv(key, value)
+            assert migrations.migrate(short, "family", migrations_of("family"))
+            migrations.create_role(short, "family")
+            monkeypatch.undo()
+            long = psycopg.conninfo.make_conninfo(url, dbname=mine)
+            assert dump(long, "family")
+            assert migrations.migrate(long, "family", migrations_of("family")) == []
+        finally:
+            admin.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(mine), old))

@@ -42,6 +42,21 @@ def test_a_fresh_suite_is_ready_within_30_s_and_ctrl_c_leaves_no_process_but_the
     assert processes_of(data_dir) == []
 
 
+def test_a_data_directory_may_have_a_name_that_a_shell_would_split(data_dir: Path) -> None:
+    odd = data_dir.with_name("my ride's (1) & more; #2")
+    for _ in range(2):
+        running = up(odd, "--demo")
+        assert is_demo_order_there(running, odd)
+        assert running.stop() == 0
+
+
+@pytest.mark.parametrize("name", ["$HOME", "`id`", 'a"b', "a\\b"])
+def test_a_data_directory_that_a_shell_would_expand_is_refused_in_one_line(data_dir: Path, name: str) -> None:
+    ended = cli("up", "--data-dir", str(data_dir.with_name(name)), "--metrics-port", "0", "--grpc-port", "0")
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].startswith("ridehail: the path of a data directory cannot hold")
+
+
 def test_after_kill_9_of_the_parent_a_new_up_takes_over(data_dir: Path) -> None:
     killed = up(data_dir, "--demo", "--workers", "2", "--cache-url", "none")
     eventually(lambda: is_demo_order_there(killed, data_dir))

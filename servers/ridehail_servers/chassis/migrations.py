@@ -98,18 +98,11 @@ def _locked(url: str) -> Iterator[psycopg.Connection]:
 
 @contextmanager
 def _backend(url: str, schema: str) -> Iterator[yoyo.backends.base.DatabaseBackend]:
-    # yoyo takes SQLAlchemy-like URLs; everything libpq knows fits into the query part of one.
-    parameters = conninfo.conninfo_to_dict(url)
-    uri = yoyo.connections.DatabaseURI(
-        scheme="postgresql+psycopg",
-        username=parameters.pop("user", None),
-        password=parameters.pop("password", None),
-        hostname=None,
-        port=None,
-        database=parameters.pop("dbname", None),
-        args={**parameters, "schema": schema},
-    )
-    backend = yoyo.get_backend(str(uri))
+    # Not by yoyo's own URLs: they lose what libpq finds out by itself, such as the database by PGDATABASE or `service`.
+    parameters = {**conninfo.conninfo_to_dict(url), "schema": schema}
+    uri = yoyo.connections.DatabaseURI("postgresql+psycopg", None, None, None, None, None, parameters)
+    backend = yoyo.backends.get_backend_class(uri.scheme)(uri, yoyo.migrations.default_migration_table)
+    backend.init_database()
     try:
         # yoyo's own lock is a row that outlives a killed migrator; ours ends with its connection, and we hold it.
         backend.break_lock()

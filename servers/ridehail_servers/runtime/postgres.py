@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import warnings
 from pathlib import Path
@@ -31,6 +32,11 @@ log_error_verbosity = terse
 """
 
 
+# Names of folders go through a shell: these it would expand between double quotes, all but the plain ones elsewhere.
+_SHELL_EXPANDS = '$`"\\\n'
+_PLAIN = re.compile(r"[A-Za-z0-9_./+:@%,=-]*")
+
+
 class PostgresNotStarted(Exception):
     """Postgres did not come up; the message says why, or where it is told."""
 
@@ -47,6 +53,8 @@ class EmbeddedPostgres:
         Raises:
             PostgresNotStarted: The files cannot be made.
         """
+        if bad := set(str(folder)) & set(_SHELL_EXPANDS):
+            raise PostgresNotStarted(f"the path of a data directory cannot hold {' '.join(sorted(bad))}: {folder}")
         self._folder = folder
         self._server = get_server(folder, cleanup_mode=None, start=False)
         fresh = not (folder / "PG_VERSION").exists()
@@ -57,6 +65,18 @@ class EmbeddedPostgres:
         if fresh:
             with (folder / "postgresql.auto.conf").open("a") as file:
                 file.write(_SETTINGS)
+        if not _PLAIN.fullmatch(str(folder)):
+            self._keep_socket_elsewhere()
+
+    def _keep_socket_elsewhere(self) -> None:
+        """Keeps the socket out of the folder: its name is passed through a shell, unquoted.
+
+        The package takes the user's runtime folder instead where a file that is no socket is in the socket's place.
+        """
+        place = self._folder / ".s.PGSQL.5432"
+        if place.is_socket():
+            place.unlink()
+        place.touch()
 
     def start(self) -> str:
         """Starts the server, or takes over one that a killed run left, and makes the suite's database.
