@@ -186,7 +186,7 @@ def test_a_url_that_leaves_something_to_libpq_means_one_database_to_every_step(
     if name != "xridehail" and number in (5, 6, 7):
         pytest.skip("quoting is the caller's there")
     with empty_database(postgres_url) as url, psycopg.connect(postgres_url, autocommit=True) as admin:
-        old = sql.Identifier(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
+        old = sql.Identifier(str(psycopg.conninfo.conninfo_to_dict(url)["dbname"]))
         mine = f"{name} {uuid4().hex}" if " " in name else f"{name}{uuid4().hex}"
         admin.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(old, sql.Identifier(mine)))
         try:
