@@ -17,7 +17,7 @@ import grpc
 
 from ridehail_clients.errors import BreakerOpen, ServiceError, TransportUnavailable
 
-_TIMEOUTS_TO_OPEN: Final = 5
+_FAILURES_TO_OPEN: Final = 5
 # From the opening, or from a trial that failed, to the next trial.
 _PAUSE_S: Final = 0.5
 _PING_PAUSE_S: Final = 0.25
@@ -27,7 +27,7 @@ Ping = Callable[[], Awaitable[bool]]
 
 
 class BreakerObserver(Protocol):
-    """Is called when a breaker opens or closes."""
+    """Called when a breaker opens or closes."""
 
     def __call__(self, path: str, /, *, is_open: bool) -> None:
         """Takes the path of the method, and whether its breaker is now open."""
@@ -37,8 +37,8 @@ class Breakers:
     """The breakers of the methods of one channel, for the callers of one event loop.
 
     Each method has a breaker of its own, so that one that hangs does not shut off the others. A breaker opens after
-    five attempts in a row that timed out. While one is open the server is pinged, which delays no caller. Once it
-    answers, one call is let through as a trial; any answer to that closes the breaker.
+    five attempts in a row that got no answer in a fair time. While one is open the server is pinged, which delays no
+    caller. Once it answers, one call is let through as a trial; any answer to that closes the breaker.
 
     Args:
         ping: Asks the server for a sign of life.
@@ -97,17 +97,17 @@ class Breaker:
     def __init__(self, path: str, observer: BreakerObserver) -> None:
         self._path = path
         self._observer = observer
-        self._timeouts = 0
+        self._failures = 0
         self._opened_at = 0.0
         self._trial_at = math.inf
         self.is_open = False
 
-    def attempt(self, *, timeout_counts: bool) -> Attempt:
+    def attempt(self, *, fair_s: float) -> Attempt:
         """Lets an attempt through; it is made inside the returned context.
 
         Args:
-            timeout_counts: Whether the attempt has as much time as the server may take. If it has not, its timeout is
-                no failure of the server.
+            fair_s: Seconds in which the server can be expected to answer. An attempt that is given up earlier counts
+                for nothing.
 
         Raises:
             BreakerOpen: The method gets no answers at present.
@@ -117,19 +117,19 @@ class Breaker:
                 raise BreakerOpen(grpc.StatusCode.UNAVAILABLE, message=f"{self._path} gets no answers")
             # The next trial, should this one end without a result.
             self._trial_at = time.monotonic() + _PAUSE_S
-        return Attempt(self, timeout_counts=timeout_counts)
+        return Attempt(self, fair_s)
 
     def answered(self) -> None:
         """Takes note of an attempt that got an answer, whatever it was."""
-        self._timeouts = 0
+        self._failures = 0
         if self.is_open:
             self.is_open = False
             self._observer(self._path, is_open=False)
 
-    def timed_out(self) -> None:
-        """Takes note of an attempt that timed out."""
-        self._timeouts += 1
-        if self._timeouts >= _TIMEOUTS_TO_OPEN:
+    def given_up(self) -> None:
+        """Takes note of an attempt that got no answer in a fair time."""
+        self._failures += 1
+        if self._failures >= _FAILURES_TO_OPEN:
             self._opened_at = time.monotonic()
             self._trial_at = math.inf
             if not self.is_open:
@@ -147,21 +147,22 @@ class Breaker:
 
 
 class Attempt:
-    """The context in which an attempt is made: tells the breaker what came of it.
+    """The context in which an attempt is made. Reports the result to the breaker.
 
     Args:
         breaker: Of the method.
-        timeout_counts: See `Breaker.attempt`.
+        fair_s: See `Breaker.attempt`.
     """
 
-    __slots__ = ("_breaker", "_timeout_counts")
+    __slots__ = ("_breaker", "_fair_at", "_fair_s")
 
-    def __init__(self, breaker: Breaker, *, timeout_counts: bool) -> None:
+    def __init__(self, breaker: Breaker, fair_s: float) -> None:
         self._breaker = breaker
-        self._timeout_counts = timeout_counts
+        self._fair_s = fair_s
+        self._fair_at = math.inf
 
     def __enter__(self) -> None:
-        """Does nothing: `Breaker.attempt` has decided."""
+        self._fair_at = time.monotonic() + self._fair_s
 
     def __exit__(
         self,
@@ -169,13 +170,23 @@ class Attempt:
         exception: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if exception is None:
+        if exception is None or _is_answer(exception):
             self._breaker.answered()
-        elif not isinstance(exception, ServiceError) or isinstance(exception, TransportUnavailable):
-            pass  # the caller left, or there is no server: that shows at once, and costs nobody time
-        elif exception.code is grpc.StatusCode.CANCELLED:
-            pass  # one of the two sides is shutting down
-        elif exception.code is not grpc.StatusCode.DEADLINE_EXCEEDED:
-            self._breaker.answered()
-        elif self._timeout_counts:
-            self._breaker.timed_out()
+        elif _is_given_up(exception) and time.monotonic() >= self._fair_at:
+            self._breaker.given_up()
+
+
+def _is_answer(exception: BaseException) -> bool:
+    # A server that is away costs nobody time, and both sides' shutting down gives CANCELLED.
+    return (
+        isinstance(exception, ServiceError)
+        and not isinstance(exception, TransportUnavailable)
+        and exception.code not in {grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED}
+    )
+
+
+def _is_given_up(exception: BaseException) -> bool:
+    # A caller that leaves may have a timeout of its own.
+    return isinstance(exception, asyncio.CancelledError) or (
+        isinstance(exception, ServiceError) and exception.code is grpc.StatusCode.DEADLINE_EXCEEDED
+    )

@@ -12,7 +12,7 @@ from ridehail_clients.call_context import remaining
 from ridehail_clients.contract import MethodContract
 from ridehail_clients.errors import CallTimedOut
 
-# Of the time that the contract gives an attempt.
+# Of the time that an attempt is given.
 _FAIR_SHARE: Final = 0.5
 
 
@@ -23,7 +23,7 @@ class CallTime:
     Attributes:
         deadline: The moment by which the call ends, on the clock of `time.monotonic`, in seconds.
         attempt_limit: The longest that one attempt may take, in seconds; None: as long as there is time.
-        fair_attempt: The least time, in seconds, in which a server can be expected to answer an attempt.
+        fair_attempt: The time, in seconds, in which a server can be expected to answer an attempt.
     """
 
     deadline: float
@@ -50,7 +50,7 @@ class CallTime:
         return cls(
             deadline=time.monotonic() + whole,
             attempt_limit=limit if contract.idempotent else None,
-            fair_attempt=min(limit, contract.attempt_timeout * _FAIR_SHARE),
+            fair_attempt=min(limit, contract.attempt_timeout) * _FAIR_SHARE,
         )
 
     def left(self) -> float:

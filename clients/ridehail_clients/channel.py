@@ -28,7 +28,8 @@ _GATEWAY_PING_TIMEOUT_MS: Final = 10_000
 # pause for longer than that.
 _SERVER_PING_MS: Final = 1_000
 _SERVER_PING_TIMEOUT_MS: Final = 1_500
-_CONNECT_TIMEOUT_MS: Final = 3_000
+# Shorter than the kernel's pause before its third attempt: where packets were dropped, it would be waited for.
+_CONNECT_TIMEOUT_MS: Final = 2_500
 _FIRST_RECONNECT_MS: Final = 100
 _LAST_RECONNECT_MS: Final = 300
 _PING_TIMEOUT_S: Final = 0.5
@@ -91,8 +92,7 @@ def open_async_channel(
         credentials: For TLS; None: plain text.
         health_check: See `channel_options`.
         use_http_proxy: See `channel_options`.
-        breaker_observer: Is told of every breaker that opens or closes; None: there are no breakers. Only with health
-            checks.
+        breaker_observer: Called for every breaker that opens or closes, or None for no breakers. Needs health checks.
     """
     options = channel_options(health_check=health_check, use_http_proxy=use_http_proxy)
 

@@ -60,7 +60,7 @@ HTTP_STATUS = {
 OWN_HTTP_STATUS = {"ROAD_SWITCH_NOT_ALLOWED": 406}
 FAMILY = "/ridehail.family.v1.FamilyService"
 ROUTE_SHARING = "/ridehail.routesharing.v1.RouteSharingService"
-RETRYABLE = {"OVERLOADED", "DATABASE_UNAVAILABLE", "NEIGHBOUR_UNAVAILABLE"}
+RETRYABLE = {"OVERLOADED", "RATE_LIMITED", "DATABASE_UNAVAILABLE", "NEIGHBOUR_UNAVAILABLE"}
 # The gateway names a passenger in every passenger's call, and routes nobody to the authorizer.
 NEVER_THROUGH_THE_GATEWAY = {"PASSENGER_MISSING", "GATEWAY_KEY_INVALID"}
 
@@ -112,6 +112,24 @@ async def passenger_missing(world: World) -> tuple[Seen, None]:
 async def gateway_key_invalid(world: World) -> tuple[Seen, None]:
     check = external_auth_pb2.CheckRequest()
     return await world.grpc("/envoy.service.auth.v3.Authorization/Check", check, world.ticket("gateway")), None
+
+
+async def rate_limited(world: World) -> tuple[Seen, Seen]:
+    """A passenger floods the gateway; each answer but the last two is another error, for want of an order."""
+
+    async def flood(call: Callable[[], Awaitable[Seen]]) -> Seen:
+        for _ in range(100):
+            for seen in await asyncio.gather(*(call() for _ in range(20))):
+                if seen.reason == "RATE_LIMITED":
+                    return seen
+        raise AssertionError("nobody was limited")
+
+    headers, port = world.session(uid="500"), world.gateway.public_port
+    request = toll_roads.SwitchRoadRequest(order_id="order")
+    return (
+        await flood(lambda: world.grpc(f"{PASSENGER}/SwitchRoad", request, headers, address=f"127.0.0.1:{port}")),
+        await flood(lambda: world.http(port, "/4.0/toll-roads/v1/order", {"order_id": "order"}, headers)),
+    )
 
 
 async def overloaded(world: World) -> tuple[Seen, Seen]:
@@ -308,6 +326,7 @@ SCENARIOS: dict[str, Callable[[World], Awaitable[tuple[Seen, Seen | None]]]] = {
     "SESSION_INVALID": lambda world: world.switch({"authorization": "Bearer garbage"}),
     "SESSION_EXPIRED": lambda world: world.switch(world.session(now=datetime.now(UTC) - timedelta(hours=2))),
     "GATEWAY_KEY_INVALID": gateway_key_invalid,
+    "RATE_LIMITED": rate_limited,
     "ORDER_NOT_FOUND": lambda world: world.retrieve(world.ticket()),
     "ORDER_OWNER_MISMATCH": order_owner_mismatch,
     "SERVICE_NOT_FOUND": service_not_found,

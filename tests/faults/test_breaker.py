@@ -180,11 +180,12 @@ async def test_callers_without_time_shut_off_nobody(server: ScriptedServer) -> N
 
 async def test_callers_who_leave_open_no_breaker_and_block_no_trial(server: ScriptedServer) -> None:
     server.script(server.hang)
-    async with caller(server, attempt_timeout=20) as patient:
+    async with caller(server, attempt_timeout=20) as calls:
         for _ in range(10):
+            # The contract gives an attempt three seconds.
             with pytest.raises(TimeoutError):
-                await asyncio.wait_for(patient.client.retrieve_order(order_id="order", timeout=20), 0.05)
-        assert patient.open == set()
+                await asyncio.wait_for(calls.client.batch_retrieve_orders(order_ids=["order"], timeout=20), 0.05)
+        assert calls.open == set()
 
     async with caller(server) as calls:
         await calls.until_open()
@@ -198,6 +199,16 @@ async def test_callers_who_leave_open_no_breaker_and_block_no_trial(server: Scri
         server.script(reply())
         await until(lambda: _succeeds(calls.client))
         assert calls.open == set()
+
+
+async def test_callers_who_waited_long_enough_count_when_they_leave(server: ScriptedServer) -> None:
+    server.script(server.hang)
+    async with caller(server, attempt_timeout=20) as calls, asyncio.timeout(30):
+        while not calls.open:
+            leaving = asyncio.wait_for(calls.client.retrieve_order(order_id="order", timeout=20), 0.1)
+            await asyncio.gather(leaving, return_exceptions=True)
+
+        assert calls.open == {RETRIEVE}
 
 
 async def _succeeds(client: AsyncTollRoadsClient) -> bool:

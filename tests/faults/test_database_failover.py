@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import psutil
+import psycopg
 import pytest
 from psycopg import conninfo
 
-from ridehail_servers.chassis import connection_pool
+from ridehail_servers.chassis import connection_pool, tasks
 from ridehail_servers.chassis.database import Connection, Database
 from ridehail_servers.chassis.errors import DatabaseUnavailable
+from ridehail_servers.chassis.settings import TaskSettings
+from ridehail_servers.chassis.tasks import Task, TaskQueue
 from tests.support.databases import opened
 from tests.support.suite_in_process import until
 from tests.support.tcp_proxy import Mode, TcpProxy, postgres_target, tcp_proxy
@@ -58,6 +64,54 @@ async def test_idle_connections_move_without_any_call(database_url: str, monkeyp
         old.set(Mode.HANG)
         await until(lambda: new.connections == 2)
         assert database.reachable
+
+
+@pytest.mark.parametrize("mode", [Mode.HANG, Mode.BLACKHOLE])
+async def test_a_task_worker_moves_with_all_its_connections(
+    database_url: str, mode: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "_RECONNECT_S", 0.1)
+    done: list[int] = []
+
+    async def run(subject: int) -> None:
+        async with database.connection() as connection:
+            await connection.execute("SELECT 1")
+        done.append(subject)
+
+    async with two_servers(database_url) as (old, _new, url), opened(url, **HASTY) as database:
+        queue = TaskQueue("toll-roads", database)
+        stop = asyncio.Event()
+        settings = TaskSettings(heartbeat_s=0.3, stalled_after_s=1.5, rescue_interval_s=0.3, drain_s=5)
+        worker = asyncio.create_task(queue.run_worker([Task(NAME, run)], settings, stop=stop))
+        # given: a worker that works
+        await enqueue(queue, database_url, 0)
+        await until(lambda: done == [0])
+        # when: its server hangs, and tasks are enqueued on the new one
+        old.set(mode)
+        for subject in range(1, 20):
+            await enqueue(queue, database_url, subject)
+        # then: it does them, and nothing of it is left on the old one
+        await until(lambda: set(done) == set(range(20)), within=60)
+        await until(lambda: not connected_to(old))
+        stop.set()
+        await asyncio.wait_for(worker, 20)
+    # Of jobs that were lost procrastinate leaves exceptions behind, which are reported when they are collected. Within
+    # `ast.parse`, as pytest calls it, that is more than Python 3.11 survives (python/cpython#106905).
+    gc.collect()
+
+
+def connected_to(proxy: TcpProxy) -> int:
+    """Returns how many connections this process has to a proxy; attempts to connect are none."""
+    of_proxy = {its.fileno() for its in proxy._deaf}
+    connections = psutil.Process().net_connections("tcp4")
+    established = [it for it in connections if it.status == "ESTABLISHED" and it.fd not in of_proxy]
+    return sum(1 for it in established if it.raddr and it.raddr.port == proxy.port)
+
+
+async def enqueue(queue: TaskQueue, database_url: str, subject: int) -> None:
+    parameters = conninfo.make_conninfo(database_url, options="-c search_path=toll_roads")
+    async with await psycopg.AsyncConnection.connect(parameters) as connection:
+        await queue.enqueue(connection, NAME, subject)
 
 
 async def take_out_of_use(connection: Connection) -> None:

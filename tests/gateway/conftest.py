@@ -175,6 +175,11 @@ def settings(folder: Path, descriptor_set: Path, servers: Servers) -> GatewaySet
         descriptor_set=descriptor_set,
         access_log=folder / "access.log",
         health_check_interval_s=0.2,
+        # Tests of other things must not meet it.
+        passenger_rate=1_000_000,
+        passenger_burst=1_000_000,
+        address_rate=1_000_000,
+        address_burst=1_000_000,
     )
 
 

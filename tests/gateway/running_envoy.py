@@ -107,6 +107,11 @@ class RunningEnvoy:
     internal: Listener
     access_log: Path
     log: Path
+    admin_socket: Path
+
+    def admin(self, what: str) -> bytes:
+        """Asks Envoy's administration."""
+        return _admin(self.admin_socket, what)
 
 
 @contextmanager
@@ -125,7 +130,11 @@ def running_envoy(config: str, folder: Path) -> Iterator[RunningEnvoy]:
     try:
         ports = _wait_for_ports(process, folder / "admin", log)
         yield RunningEnvoy(
-            Listener(ports["public"]), Listener(ports["internal"]), access_log=folder / "access.log", log=log
+            Listener(ports["public"]),
+            Listener(ports["internal"]),
+            access_log=folder / "access.log",
+            log=log,
+            admin_socket=folder / "admin",
         )
     finally:
         process.terminate()

@@ -15,6 +15,7 @@ from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from tests.gateway import native
 from tests.gateway.running_envoy import Reply, RunningEnvoy
 from tests.gateway.upstream import Upstream, fails
+from tests.support.waiting import eventually
 
 SWITCH = "/4.0/toll-roads/v1/order"
 SWITCH_METHOD = "ridehail.tollroads.v1.PassengerTollRoadsService/SwitchRoad"
@@ -99,3 +100,38 @@ def test_nothing_personal_is_logged(
         text = written.read_text()
         for secret in (canary, token, "4000000001999", "user-1", "phone-1"):
             assert secret not in text
+
+
+def early_line_of(gateway: RunningEnvoy, path: str) -> dict[str, Any]:
+    """Returns the line of a request that was refused before it had an id, once it is written."""
+
+    def found() -> dict[str, Any] | None:
+        entries = map(json.loads, gateway.access_log.read_text().splitlines())
+        return next((entry for entry in entries if (entry["path"] or "").startswith(path)), None)
+
+    return eventually(found, within=WAIT_S)
+
+
+LIES = {"x-request-id": "lie", "x-envoy-original-path": "/lie", "x-envoy-original-method": "LIE"}
+
+
+def test_a_request_that_is_refused_early_is_logged_as_it_came_and_not_as_it_says(gateway: RunningEnvoy) -> None:
+    reply = gateway.public.post("/early-1%2F?secret=1", {}, LIES)
+    assert reply.error == (400, 3)
+    entry = early_line_of(gateway, "/early-1")
+    assert "request_id" not in entry
+    assert (entry["http_method"], entry["path"], entry["status"]) == ("POST", "/early-1/", 400)
+    assert "lie" not in str(entry).lower()
+
+
+def test_a_client_cannot_make_its_native_call_look_like_json(gateway: RunningEnvoy) -> None:
+    reply = gateway.public.post("/early-2%2F", b"", {**LIES, "content-type": "application/grpc"})
+    assert reply.headers["grpc-status"] == "3"
+
+
+@pytest.mark.parametrize("path", ["/late-1", SWITCH])
+def test_what_a_client_says_of_its_path_and_id_is_not_believed_later_either(gateway: RunningEnvoy, path: str) -> None:
+    reply = gateway.public.post(path, {}, LIES)
+    entry = line_of(gateway, reply.headers["x-request-id"])
+    assert (entry["http_method"], entry["path"]) == ("POST", path)
+    assert "lie" not in str(entry).lower()

@@ -15,6 +15,8 @@ from pydantic import ValidationError
 
 from ridehail.common.v1 import options_pb2
 from ridehail_servers import suite
+from ridehail_servers.chassis import app
+from ridehail_servers.chassis.settings import ServerTuning
 from ridehail_servers.gateway.configuration import (
     GatewaySettings,
     UpstreamMissing,
@@ -54,7 +56,7 @@ def connection_manager(config: dict[str, Any], listener: str) -> dict[str, Any]:
     """Returns the HTTP connection manager of a listener."""
     (found,) = (it for it in config["static_resources"]["listeners"] if it["name"] == listener)
     (chain,) = found["filter_chains"]
-    (network_filter,) = chain["filters"]
+    network_filter = chain["filters"][-1]
     manager: dict[str, Any] = network_filter["typed_config"]
     return manager
 
@@ -126,8 +128,47 @@ def test_the_filters_are_in_the_order_that_makes_them_safe(config: dict[str, Any
         filters = connection_manager(config, listener)["http_filters"]
         return [it["typed_config"]["@type"].rsplit(".", 1)[1] for it in filters]
 
-    assert kinds("public") == ["HeaderMutation", "Buffer", "Lua", "GrpcJsonTranscoder", "ExtAuthz", "Router"]
-    assert kinds("internal") == ["HeaderMutation", "Buffer", "Lua", "GrpcJsonTranscoder", "Router"]
+    first, bodies = ["HeaderMutation", "Lua", "LocalRateLimit"], ["Buffer", "JsonToMetadata", "Lua"]
+    last = ["GrpcJsonTranscoder", "Router"]
+    assert kinds("public") == [*first, "ExtAuthz", "LocalRateLimit", *bodies, *last]
+    assert kinds("internal") == [*first, *bodies, *last]
+
+
+@pytest.mark.parametrize("listener", AUDIENCES)
+def test_only_known_methods_have_the_filters_that_wait_for_a_body(config: dict[str, Any], listener: str) -> None:
+    manager = connection_manager(config, listener)
+    waiting = {it["name"] for it in manager["http_filters"] if it.get("disabled")}
+    assert waiting == {"await_body", "read_json"}
+    (host,) = manager["route_config"]["virtual_hosts"]
+    for route in host["routes"]:
+        by_grpc = "grpc" in route["match"]
+        assert waiting & route["typed_per_filter_config"].keys() == ({"await_body"} if by_grpc else waiting)
+
+
+def test_the_authorizer_is_told_the_method_of_every_route(config: dict[str, Any]) -> None:
+    (host,) = connection_manager(config, "public")["route_config"]["virtual_hosts"]
+    for route in host["routes"]:
+        judged = route["typed_per_filter_config"]["envoy.filters.http.ext_authz"]
+        assert judged["check_settings"] == {"context_extensions": {"method": route["name"]}}
+
+
+def test_strangers_leave_a_tenth_of_the_connections_to_the_services() -> None:
+    rendered = yaml.safe_load(render(settings_with(max_connections=50), suite.SERVICES.values()))
+    public, internal = rendered["static_resources"]["listeners"]
+    (limit, _manager) = public["filter_chains"][0]["filters"]
+    assert limit["typed_config"]["max_connections"] == 45
+    assert len(internal["filter_chains"][0]["filters"]) == 1
+
+
+def test_the_servers_take_larger_headers_than_the_gateway_lets_through(config: dict[str, Any]) -> None:
+    added_by_envoy, grpc_counts_beside_each = 4096, 32
+    limits = {key: value for key, value in app._options(ServerTuning()) if key.endswith("max_metadata_size")}
+    assert len(limits) == 2
+    for listener in AUDIENCES:
+        manager = connection_manager(config, listener)
+        count = manager["common_http_protocol_options"]["max_headers_count"]
+        largest = manager["max_request_headers_kb"] * 1024 + added_by_envoy + count * grpc_counts_beside_each
+        assert all(limit >= largest for limit in limits.values())
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,4 @@ def test_a_client_cannot_tell_envoy_how_to_work(
     tricks = {"x-envoy-upstream-rq-timeout-ms": "1", "x-envoy-max-retries": "9", "x-envoy-original-path": "/lie"}
     assert public.post(SWITCH, {}, {**signed_in, **tricks}).status == 200
     arrived = upstream.only_call
-    assert arrived.header("x-envoy-original-path") == SWITCH
-    assert arrived.header("x-envoy-max-retries") is None
-    assert arrived.header("x-envoy-upstream-rq-timeout-ms") is None
+    assert [name for name, _value in arrived.metadata if name.startswith("x-envoy")] == []

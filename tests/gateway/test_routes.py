@@ -56,7 +56,7 @@ def test_every_binding_of_a_method_is_a_route(definitions: list[ServiceDefinitio
     routes = gateway_routes(definitions)
     bindings = {method.name.rsplit("/", 1)[1]: method.bindings for method in routes.public.methods}
     assert bindings["GetThing"] == (
-        HttpBinding("GET", None, "/sample/v1/things/[^/]+"),
+        HttpBinding("GET", None, "/sample/v1/things/[^/]+", has_body=False),
         HttpBinding("POST", "/sample/v1/things:get", None),
     )
     assert bindings["SwitchRoad"] == (HttpBinding("POST", "/4.0/toll-roads/v1/order", None),)

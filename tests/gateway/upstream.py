@@ -14,6 +14,9 @@ from google.protobuf.message import Message
 from google.rpc import status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from ridehail_servers.chassis import app
+from ridehail_servers.chassis.settings import ServerTuning
+
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -133,7 +136,10 @@ class Upstream:
 @asynccontextmanager
 async def serving(upstream: Upstream, services: Iterable[ServiceDescriptor]) -> AsyncIterator[None]:
     """Serves the services, and health, for the length of the block."""
-    server = grpc.aio.server(options=[("grpc.max_send_message_length", 16 * 1024**2), ("grpc.so_reuseport", 0)])
+    as_servers_have_it = [option for option in app._options(ServerTuning()) if "metadata" in option[0]]
+    server = grpc.aio.server(
+        options=[*as_servers_have_it, ("grpc.max_send_message_length", 16 * 1024**2), ("grpc.so_reuseport", 0)]
+    )
     server.add_generic_rpc_handlers(tuple(upstream.handlers(service) for service in services))
     health_pb2_grpc.add_HealthServicer_to_server(upstream.health, server)
     await upstream.health.set("", health_pb2.HealthCheckResponse.SERVING)

@@ -87,7 +87,7 @@ def _toll_roads(*, has_toll_road: bool) -> grpc.GenericRpcHandler:
     return grpc.method_handlers_generic_handler("ridehail.tollroads.v1.TollRoadsService", {"RetrieveOrder": handler})
 
 
-def _tell(line: str) -> None:
+def _write(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
@@ -101,10 +101,10 @@ async def _serve(address: str, *, has_toll_road: bool) -> None:
     server.add_generic_rpc_handlers((_toll_roads(has_toll_road=has_toll_road),))
     port = server.add_insecure_port(address)
     await server.start()
-    _tell(f"127.0.0.1:{port}")
+    _write(f"127.0.0.1:{port}")
     await drain.wait()
     await healths.enter_graceful_shutdown()
-    _tell("draining")
+    _write("draining")
     await end.wait()
     await server.stop(1)
 

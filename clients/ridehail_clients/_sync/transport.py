@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final, TypeVar
@@ -91,7 +92,8 @@ class Transport:
             nonlocal chosen
             seconds = time.for_attempt()
             try:
-                with self._guard(contract.path, timeout_counts=seconds >= time.fair_attempt):
+                # An attempt that has less time than the server may take shows nothing about the server.
+                with self._guard(contract.path, time.fair_attempt if seconds >= time.fair_attempt else math.inf):
                     answer = make_sync_attempt(
                         chosen, request, timeout=seconds, metadata=outgoing, is_open=self.is_open
                     )
@@ -122,9 +124,9 @@ class Transport:
         rules = retry_rules(self._retry, idempotent=contract.idempotent, time_left=time.left(), is_open=self.is_open)
         return Retrying(**rules)(attempt_again)
 
-    def _guard(self, path: str, *, timeout_counts: bool) -> AbstractContextManager[None]:
+    def _guard(self, path: str, fair_s: float) -> AbstractContextManager[None]:
         breakers = None if self._failover is None else self._failover.breakers
-        return _UNGUARDED if breakers is None else breakers.of(path).attempt(timeout_counts=timeout_counts)
+        return _UNGUARDED if breakers is None else breakers.of(path).attempt(fair_s=fair_s)
 
     def _last_resort(
         self, path: str, method: SyncUnaryMethod[Request, Response]

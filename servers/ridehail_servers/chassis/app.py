@@ -46,6 +46,8 @@ _POOL_REPORT_S = 5.0
 _KEEPALIVE_S = 60
 # The client library pings every second.
 _LEAST_PING_INTERVAL_MS = 500
+# More than the gateway lets through; gRPC would refuse calls at random from 8 KiB on.
+_MAX_METADATA_BYTES = 32 * 1024
 # Calls that had arrived when the server stopped to accept more reach their handlers within this time.
 _QUIET_S = 0.1
 _POLL_S = 0.01
@@ -295,6 +297,9 @@ def _options(tuning: ServerTuning) -> list[tuple[str, int]]:
         ("grpc.enable_channelz", 0),
         ("grpc.max_receive_message_length", tuning.max_message_bytes),
         ("grpc.max_send_message_length", tuning.max_message_bytes),
+        # From the first number on gRPC refuses a part of the calls, above the second all.
+        ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
+        ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
         ("grpc.keepalive_time_ms", _KEEPALIVE_S * 1000),
         ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", _LEAST_PING_INTERVAL_MS),

@@ -16,10 +16,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-import psycopg
 from psycopg.pq import TransactionStatus
 
 from .background import cancelled, keep_running
+from .connection_waiters import ConnectionWaiters
 from .database_connection import BoundedConnection
 from .errors import DatabaseUnavailable, Overloaded
 from .logs import get_logger
@@ -73,9 +73,9 @@ class ConnectionPool:
         self._min_size, self._max_size, self._max_waiting = min_size, max_size, max_waiting
         self._idle: deque[BoundedConnection] = deque()  # the one used last is at the right
         # Lent connections, each with the task that uses it.
-        self._busy: dict[BoundedConnection, asyncio.Task[Any] | None] = {}
+        self._busy: dict[BoundedConnection, asyncio.Task[Any]] = {}
         self._connecting = 0
-        self._waiters: dict[asyncio.Future[BoundedConnection], asyncio.Task[Any] | None] = {}
+        self._waiters = ConnectionWaiters(timed_out=self._timed_out, take_back=self.give_back)
         self._failure: Exception | None = None  # why the last attempt failed, until a connection proves to work
         self._grow_not_before = 0.0
         self._reached = asyncio.Event()
@@ -119,7 +119,7 @@ class ConnectionPool:
         self._closed = True
         for task in tuple(self._tasks):
             await cancelled(task)
-        self._fail_waiters()
+        self._waiters.fail(self._unavailable)
         while self._idle:
             self._idle.pop().discard()
 
@@ -134,6 +134,7 @@ class ConnectionPool:
             Overloaded: All connections are in use, and too many calls wait, or none was given back in time.
         """
         task = asyncio.current_task()
+        assert task is not None
         while self._idle:
             connection = self._idle.pop()
             if connection.seems_alive():
@@ -144,19 +145,9 @@ class ConnectionPool:
             raise DatabaseUnavailable from self._failure
         if len(self._waiters) >= self._max_waiting:
             raise Overloaded("too many calls wait for the database")
-        waiter: asyncio.Future[BoundedConnection] = asyncio.get_running_loop().create_future()
-        self._waiters[waiter] = task
-        timer = asyncio.get_running_loop().call_later(timeout, self._expire, waiter)
-        self._grow()
-        try:
-            return await waiter
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                self.give_back(waiter.result())
-            raise
-        finally:
-            timer.cancel()
-            self._waiters.pop(waiter, None)
+        waiting = self._waiters.wait(task, timeout)
+        asyncio.get_running_loop().call_soon(self._grow)  # once it waits
+        return await waiting
 
     def give_back(self, connection: BoundedConnection) -> None:
         """Takes a lent connection back, in any state. Never waits, so nothing can interrupt it.
@@ -173,7 +164,7 @@ class ConnectionPool:
             self._failure = None
             self._offer(connection)
         else:
-            self._use(connection, _roll_back(connection))
+            self._use(connection, connection.make_idle(_ROLLBACK_S))
 
     def check_idle(self, *, unused_s: float = 0.0) -> None:
         """Starts to check idle connections: whether the server responds and accepts writes.
@@ -184,27 +175,21 @@ class ConnectionPool:
         used_before = time.monotonic() - unused_s
         for connection in [it for it in self._idle if it.used_at <= used_before]:
             self._idle.remove(connection)
-            self._use(connection, _check(connection))
+            self._use(connection, connection.check(_CHECK_S))
 
-    def _expire(self, waiter: asyncio.Future[BoundedConnection]) -> None:
-        if waiter.done():
-            return
+    def _timed_out(self) -> Exception:
         if self._failure is not None or not (self._idle or self._busy):
-            waiter.set_exception(self._unavailable())
-        else:
-            waiter.set_exception(Overloaded("no connection to the database became free in time"))
+            return self._unavailable()
+        return Overloaded("no connection to the database became free in time")
 
     def _offer(self, connection: BoundedConnection) -> None:
         """Hands a connection to the call that has waited longest, or keeps it for the next one."""
-        self._busy.pop(connection, None)
-        while self._waiters:
-            waiter = next(iter(self._waiters))
-            task = self._waiters.pop(waiter)
-            if not waiter.done():
-                self._busy[connection] = task
-                waiter.set_result(connection)
-                return
-        self._idle.append(connection)
+        task = self._waiters.hand(connection)
+        if task is not None:
+            self._busy[connection] = task
+        else:
+            self._busy.pop(connection, None)
+            self._idle.append(connection)
 
     def _drop(self, connection: BoundedConnection) -> None:
         """Closes a connection, and makes another one where one is needed."""
@@ -267,13 +252,7 @@ class ConnectionPool:
         if self.unreachable_since is None:
             self.unreachable_since = time.monotonic()
             logger.warning("database unreachable", pool=self._service, error=type(self._failure).__name__)
-        self._fail_waiters()
-
-    def _fail_waiters(self) -> None:
-        for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_exception(self._unavailable())
-        self._waiters.clear()
+        self._waiters.fail(self._unavailable)
 
     def _unavailable(self) -> DatabaseUnavailable:
         error = DatabaseUnavailable()
@@ -310,7 +289,7 @@ class ConnectionPool:
 
     def _reclaim(self) -> None:
         """Takes connections back from tasks that have ended without giving them back, which is a defect."""
-        for connection in [it for it, task in self._busy.items() if task is not None and task.done()]:
+        for connection in [it for it, task in self._busy.items() if task.done()]:
             logger.error("connection reclaimed from a task that has ended", pool=self._service)
             CONNECTIONS_RECLAIMED.labels(self._service).inc()
             self._drop(connection)
@@ -319,23 +298,3 @@ class ConnectionPool:
         unused_since = time.monotonic() - _MAX_IDLE_S
         while self._idle and self.size > self._min_size and self._idle[0].used_at < unused_since:
             self._drop(self._idle.popleft())
-
-
-async def _roll_back(connection: BoundedConnection) -> None:
-    """Ends what its user has left open; closes it where that fails."""
-    try:
-        await connection.settled()
-        async with asyncio.timeout(_ROLLBACK_S):
-            await connection.rollback()
-    except (psycopg.Error, TimeoutError):
-        connection.discard()
-    if connection.pgconn.transaction_status != TransactionStatus.IDLE:
-        connection.discard()
-
-
-async def _check(connection: BoundedConnection) -> None:
-    try:
-        async with asyncio.timeout(_CHECK_S):
-            await connection.execute("")  # with the response the server reports whether it has become read-only
-    except (psycopg.Error, TimeoutError):
-        connection.discard()

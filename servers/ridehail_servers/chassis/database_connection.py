@@ -22,6 +22,8 @@ _WAIT_INTERVAL_S = 0.1
 _PROMPT_S = 0.1
 # ... and after this long the connection is given up. The server ends the statement when it notices that.
 _CANCEL_S = 1.0
+# A connection that only listens is checked this often.
+_LISTEN_S = 3.0
 _READ_ONLY_PARAMETERS = (b"in_hot_standby", b"default_transaction_read_only")
 
 
@@ -41,7 +43,6 @@ class BoundedConnection(psycopg.AsyncConnection[TupleRow]):
     max_statement_s: float | None = None
     used_at = 0.0
     expires_at = 0.0
-    _listening = False
     _ending: asyncio.Task[None] | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # as AsyncConnection takes them
@@ -61,7 +62,7 @@ class BoundedConnection(psycopg.AsyncConnection[TupleRow]):
                 self._left.append(gen)
                 raise asyncio.CancelledError
             await self.settled()
-        limit = self.max_statement_s if timeout is None and not self._listening else timeout
+        limit = self.max_statement_s if timeout is None else timeout
         try:
             return await waiting.wait_async(gen, self.pgconn.socket, interval=interval, timeout=limit)
         except asyncio.CancelledError:
@@ -87,13 +88,17 @@ class BoundedConnection(psycopg.AsyncConnection[TupleRow]):
     async def notifies(
         self, *, timeout: float | None = None, stop_after: int | None = None
     ) -> AsyncGenerator[psycopg.Notify]:
-        """See AsyncConnection. Waiting for a notification is not limited."""
-        self._listening = True
-        try:
-            async for notification in super().notifies(timeout=timeout, stop_after=stop_after):
+        """See AsyncConnection. Without a timeout, it checks now and then whether the server still responds.
+
+        Raises:
+            psycopg.OperationalError: It does not.
+        """
+        while True:
+            async for notification in super().notifies(timeout=timeout or _LISTEN_S, stop_after=stop_after):
                 yield notification
-        finally:
-            self._listening = False
+            if timeout is not None or stop_after is not None:
+                return
+            await self.execute("")  # within the time for a statement
 
     def seems_alive(self) -> bool:
         """Tells whether an idle connection can be used, without asking the server.
@@ -118,6 +123,35 @@ class BoundedConnection(psycopg.AsyncConnection[TupleRow]):
             return
         self._closed = True
         self.pgconn.finish()
+
+    async def make_idle(self, timeout: float) -> None:
+        """Ends what the last user has left open; closes the connection where that fails.
+
+        Args:
+            timeout: Seconds for a rollback.
+        """
+        await self.settled()
+        try:
+            async with asyncio.timeout(timeout):
+                await self.rollback()
+        except (psycopg.Error, TimeoutError):
+            self.discard()
+        if self.pgconn.transaction_status != TransactionStatus.IDLE:
+            self.discard()
+
+    async def check(self, timeout: float) -> None:
+        """Asks the server whether it responds; with the response it reports what has changed, see `is_read_only`.
+
+        Closes the connection where it does not.
+
+        Args:
+            timeout: Seconds for the response.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                await self.execute("")
+        except (psycopg.Error, TimeoutError):
+            self.discard()
 
     def abandon(self) -> None:
         """Makes the statement under way fail at once; whoever waits for it closes the connection.

@@ -12,6 +12,7 @@ UID_KEY = "x-yandex-uid"
 USER_ID_KEY = "x-yataxi-userid"
 FAMILY_ROLE_KEY = "x-ya-family-role"
 PHONE_ID_KEY = "x-yataxi-phone-id"
+LANGUAGE_KEY = "accept-language"
 # The gateway sets or removes each of these itself, so that no client can smuggle one in.
 TRUSTED_KEYS = (UID_KEY, USER_ID_KEY, FAMILY_ROLE_KEY, PHONE_ID_KEY)
 
@@ -76,6 +77,6 @@ def set_passenger(metadata: Mapping[str, str], *, bound_to: str | None) -> None:
             user_id=metadata.get(USER_ID_KEY, ""),
             family_role=metadata.get(FAMILY_ROLE_KEY, ""),
             phone_id=metadata.get(PHONE_ID_KEY, ""),
-            accept_language=metadata.get("accept-language", ""),
+            accept_language=metadata.get(LANGUAGE_KEY, ""),
         )
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,22 +13,24 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator, model_validator
 
 from ridehail_servers import resources
-from ridehail_servers.chassis import passenger, tickets
+from ridehail_servers.chassis import passenger
 from ridehail_servers.chassis.interceptors.auth import GATEWAY_KEY
 from ridehail_servers.chassis.service_definition import ServiceDefinition
 from ridehail_servers.chassis.status import DOMAIN, HTTP_STATUS_KEY, STATUS_DETAILS_KEY
 
+from . import body_limits, headers, rate_limits
 from .envoy import EnvoyError
 from .routes import GatewayRoutes, gateway_routes
 
 TEMPLATE: Final = "envoy.yaml.j2"
-MAX_REQUEST_BYTES: Final = 256 * 1024
+# The servers take twice as much metadata: Envoy adds its own, and gRPC counts 32 bytes more for each entry.
+MAX_HEADERS_KIB: Final = 16
 # Of protobuf, to become JSON; the servers' own limit is 4 MiB by default.
 MAX_RESPONSE_BYTES: Final = 8 * 1024 * 1024
+# Strangers must not take the last connections from the services.
+_PUBLIC_SHARE: Final = 0.9
 # To ask the authorizer and to send the answer, beside what the request and the method take.
 _STREAM_OVERHEAD_S: Final = 10.0
-# Envoy tells by these what a request was before the transcoder changed it; from a client they would be lies.
-_ORIGINAL_REQUEST: Final = ("x-envoy-original-path", "x-envoy-original-method")
 # The authorizer's word to the gateway: it goes into the error's body.
 _ERROR_REASON: Final = "x-error-reason"
 
@@ -69,7 +72,13 @@ class GatewaySettings(BaseModel):
         trusted_proxies: How many proxies in front of the gateway add to `x-forwarded-for`.
         request_timeout_s: How long a client may take to send a request.
         health_check_interval_s: How often each upstream is asked for its health.
-        max_connections: Clients' connections, of both listeners together.
+        max_connections: Clients' connections, of both listeners together; a tenth is kept for the internal listener.
+        passenger_rate: Requests a second that one passenger may make in the long run ...
+        passenger_burst: ... and at once.
+        address_rate: Requests a second from one client address (of IPv6 from one /64), good sessions or not ...
+        address_burst: ... and at once.
+        connection_rate: Requests a second on one connection of the internal listener ...
+        connection_burst: ... and at once.
         max_heap_bytes: Near this much memory the gateway first sends clients away, then refuses requests.
     """
 
@@ -89,6 +98,12 @@ class GatewaySettings(BaseModel):
     request_timeout_s: float = Field(default=10.0, gt=0)
     health_check_interval_s: float = Field(default=2.0, gt=0)
     max_connections: int = Field(default=10_000, ge=1)
+    passenger_rate: int = Field(default=20, ge=1)
+    passenger_burst: int = Field(default=200, ge=1)
+    address_rate: int = Field(default=1000, ge=1)
+    address_burst: int = Field(default=2000, ge=1)
+    connection_rate: int = Field(default=2000, ge=1)
+    connection_burst: int = Field(default=4000, ge=1)
     max_heap_bytes: int = Field(default=1024**3, ge=64 * 1024**2)
 
     @model_validator(mode="after")
@@ -131,23 +146,25 @@ def render(settings: GatewaySettings, definitions: Iterable[ServiceDefinition]) 
         settings=settings,
         routes=routes,
         upstreams=_upstreams(settings, routes),
-        stripped=_stripped_headers(),
+        stripped=headers.STRIPPED,
+        known_headers={listener: headers.known_headers(listener) for listener in headers.STRIPPED},
+        removed_by_routes=headers.REMOVED_BY_ROUTES,
         helper_headers=(HTTP_STATUS_KEY, _ERROR_REASON),
         http_status_header=HTTP_STATUS_KEY,
         status_details_header=STATUS_DETAILS_KEY,
         error_domain=DOMAIN,
         error_reason_header=_ERROR_REASON,
         gateway_key_header=GATEWAY_KEY,
-        max_request_bytes=MAX_REQUEST_BYTES,
+        passenger_header=passenger.UID_KEY,
+        rate_limited=rate_limits.RATE_LIMITED,
+        tracked_callers=rate_limits.TRACKED_CALLERS,
+        max_public_connections=math.ceil(settings.max_connections * _PUBLIC_SHARE),
+        max_headers_kib=MAX_HEADERS_KIB,
+        ignored_body_bytes=body_limits.IGNORED_BODY_BYTES,
+        max_body_bytes=body_limits.MAX_BODY_BYTES,
         max_response_bytes=MAX_RESPONSE_BYTES,
         max_stream_duration_s=settings.request_timeout_s + routes.longest_timeout_s + _STREAM_OVERHEAD_S,
     )
-
-
-def _stripped_headers() -> dict[str, tuple[str, ...]]:
-    """Returns, by listener, the request headers that mean something to servers, so that no client may send them."""
-    always = (*passenger.TRUSTED_KEYS, GATEWAY_KEY, HTTP_STATUS_KEY, *_ORIGINAL_REQUEST)
-    return {"public": (*always, tickets.METADATA_KEY), "internal": always}
 
 
 def _upstreams(settings: GatewaySettings, routes: GatewayRoutes) -> list[tuple[str, str, int]]:

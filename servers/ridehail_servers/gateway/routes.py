@@ -20,6 +20,8 @@ from ridehail.common.v1 import options_pb2
 from ridehail_clients.contract import method_contract, service_audience
 from ridehail_servers.chassis.service_definition import ServiceDefinition
 
+from .body_limits import body_limit
+
 # A server that runs into a deadline answers so itself; the gateway waits this many seconds longer for that answer.
 TIMEOUT_SLACK_S: Final = 0.5
 _AUTHORIZATION: Final = "envoy.service.auth.v3.Authorization"
@@ -47,11 +49,13 @@ class HttpBinding:
         verb: "GET", "POST", ...
         path: The exact path; None when the template has variables.
         path_regex: Matches whole paths, in RE2 syntax; None when the path is exact.
+        has_body: Whether anything of the request is in its body.
     """
 
     verb: str
     path: str | None
     path_regex: str | None
+    has_body: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class MethodRoute:
         cluster: The service of the suite that serves it.
         timeout_s: Seconds after which the gateway gives up, retries included.
         retriable: Whether the gateway may repeat a call that failed on the way.
+        max_request_bytes: Of a body, as JSON or as protobuf.
         bindings: None of them: the method can be called by native gRPC only.
     """
 
@@ -70,6 +75,7 @@ class MethodRoute:
     cluster: str
     timeout_s: float
     retriable: bool
+    max_request_bytes: int
     bindings: tuple[HttpBinding, ...]
 
 
@@ -204,6 +210,7 @@ def _method_route(method: MethodDescriptor, cluster: str) -> MethodRoute:
         cluster=cluster,
         timeout_s=contract.deadline + TIMEOUT_SLACK_S,
         retriable=options.idempotency_level == MethodOptions.NO_SIDE_EFFECTS,
+        max_request_bytes=body_limit(method.input_type),
         bindings=tuple(_bindings(options)),
     )
 
@@ -223,8 +230,8 @@ def _binding(rule: http_pb2.HttpRule) -> HttpBinding:
     else:
         verb, template = rule.custom.kind, rule.custom.path
     if "{" not in template and "*" not in template:
-        return HttpBinding(verb, template, None)
-    return HttpBinding(verb, None, path_template_regex(template))
+        return HttpBinding(verb, template, None, bool(rule.body))
+    return HttpBinding(verb, None, path_template_regex(template), bool(rule.body))
 
 
 def path_template_regex(template: str) -> str:

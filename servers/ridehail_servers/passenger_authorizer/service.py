@@ -19,6 +19,8 @@ from .authorizer import Allowed, Authorizer, Denied
 from .session_tokens import Session
 
 AUTHORIZATION: Final = "authorization"
+# Under this name the gateway says which method a request is routed to, as in package.Service/Method.
+METHOD_EXTENSION: Final = "method"
 # Read by the gateway, which puts it into the JSON error and does not pass it on.
 REASON_HEADER: Final = "x-error-reason"
 
@@ -43,7 +45,12 @@ class AuthorizationServicer(external_auth_pb2_grpc.AuthorizationServicer):  # ty
     async def Check(self, request: external_auth_pb2.CheckRequest, context: Context) -> external_auth_pb2.CheckResponse:
         """See the contract."""
         http = request.attributes.request.http
-        decision = self._authorizer.decide(authorization=http.headers.get(AUTHORIZATION), path=http.path)
+        # The gateway asks before JSON becomes gRPC, so it names the method beside the request. One of an older
+        # configuration asks afterwards, when the path is the method's.
+        method = request.attributes.context_extensions.get(METHOD_EXTENSION)
+        decision = self._authorizer.decide(
+            authorization=http.headers.get(AUTHORIZATION), path=http.path if method is None else f"/{method}"
+        )
         return _allowed(decision) if isinstance(decision, Allowed) else _denied(decision)
 
 

@@ -223,6 +223,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "PERSONAL_STATE_TOO_LARGE", "domain": "ridehail",
          "metadata": {"max_bytes": "65536", "max_tariffs": "200"}}
     """
+    ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 37
+    """RESOURCE_EXHAUSTED, with RetryInfo, by the gateway. The passenger, the client's address or the connection makes more
+    requests than one may; others are served meanwhile.
+
+        {"reason": "RATE_LIMITED", "domain": "ridehail", "metadata": {}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. Each comment gives the code (and the HTTP status, where it is not the code's usual one), then a
@@ -423,5 +429,11 @@ ERROR_REASON_PERSONAL_STATE_TOO_LARGE: ErrorReason.ValueType  # 36
 
     {"reason": "PERSONAL_STATE_TOO_LARGE", "domain": "ridehail",
      "metadata": {"max_bytes": "65536", "max_tariffs": "200"}}
+"""
+ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 37
+"""RESOURCE_EXHAUSTED, with RetryInfo, by the gateway. The passenger, the client's address or the connection makes more
+requests than one may; others are served meanwhile.
+
+    {"reason": "RATE_LIMITED", "domain": "ridehail", "metadata": {}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

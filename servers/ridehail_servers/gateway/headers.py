@@ -1,0 +1,41 @@
+"""Which headers of a request pass the gateway, and which never do."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ridehail_clients.call_metadata import AUTHORIZATION_KEY, MOCK_WRITE_KEY
+from ridehail_servers.chassis import passenger, tickets
+from ridehail_servers.chassis.interceptors.auth import GATEWAY_KEY
+from ridehail_servers.chassis.interceptors.telemetry import REQUEST_ID_KEY
+from ridehail_servers.chassis.status import HTTP_STATUS_KEY
+
+# The transcoder notes by these what a request was. Servers need neither, and from a client they would be lies.
+ORIGINAL_REQUEST: Final = ("x-envoy-original-path", "x-envoy-original-method")
+# Servers believe these: only the gateway may set them.
+_ALWAYS_STRIPPED: Final = (*passenger.TRUSTED_KEYS, GATEWAY_KEY, HTTP_STATUS_KEY, *ORIGINAL_REQUEST)
+STRIPPED: Final = {"public": (*_ALWAYS_STRIPPED, tickets.METADATA_KEY), "internal": _ALWAYS_STRIPPED}
+
+# Envoy sets this one itself, whatever the client says, and finds no route without it.
+_FORWARDED_PROTO: Final = "x-forwarded-proto"
+# Taken away last.
+REMOVED_BY_ROUTES: Final = (*ORIGINAL_REQUEST, _FORWARDED_PROTO)
+_PSEUDO: Final = (":authority", ":method", ":path", ":scheme")
+_HTTP: Final = (*_PSEUDO, "content-length", "content-type", "transfer-encoding", _FORWARDED_PROTO)
+_GRPC: Final = ("grpc-accept-encoding", "grpc-encoding", "grpc-timeout", "te")
+_EVERYWHERE: Final = (*_HTTP, REQUEST_ID_KEY, passenger.LANGUAGE_KEY)
+_BY_LISTENER: Final = {
+    # For the authorizer, which takes it away.
+    "public": (AUTHORIZATION_KEY,),
+    "internal": (tickets.METADATA_KEY, MOCK_WRITE_KEY),
+}
+
+
+def known_headers(listener: str) -> dict[str, tuple[str, ...]]:
+    """Returns the headers of a client that pass: of requests with JSON (`json`) and of native gRPC (`grpc`).
+
+    Args:
+        listener: "public" or "internal".
+    """
+    json = (*_EVERYWHERE, *_BY_LISTENER[listener])
+    return {"json": json, "grpc": (*json, *_GRPC)}

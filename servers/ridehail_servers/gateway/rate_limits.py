@@ -1,0 +1,59 @@
+"""What a caller gets who makes more requests than the gateway lets one caller make."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from typing import Any, Final
+
+from google.protobuf import json_format
+from google.rpc import error_details_pb2  # noqa: F401 - its messages become JSON below
+
+from ridehail_servers.chassis.errors import Code, DomainError
+from ridehail_servers.chassis.status import status_of
+
+# Buckets are filled every second, so a token is there after one.
+_RETRY_AFTER_S: Final = 1
+# Callers whose buckets are kept, the latest ones; whoever comes back after being forgotten starts with a full one.
+TRACKED_CALLERS: Final = 20_000
+
+
+class RateLimited(DomainError):
+    """The caller makes too many requests."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            Code.RESOURCE_EXHAUSTED, "RATE_LIMITED", "too many requests, try again later", retry_after=_RETRY_AFTER_S
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalText:
+    """An error as the gateway writes it.
+
+    Attributes:
+        message: For people.
+        retry_after_s: Whole seconds.
+        json: The body for callers with JSON.
+        details: For native gRPC callers: the value of `grpc-status-details-bin`.
+    """
+
+    message: str
+    retry_after_s: int
+    json: dict[str, Any]  # JSON
+    details: str
+
+
+def _refusal_text(error: DomainError) -> RefusalText:
+    status = status_of(error)
+    return RefusalText(
+        message=error.message,
+        retry_after_s=_RETRY_AFTER_S,
+        json=json_format.MessageToDict(
+            status, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+        ),
+        details=base64.b64encode(status.SerializeToString()).decode(),
+    )
+
+
+RATE_LIMITED: Final = _refusal_text(RateLimited())

@@ -1,0 +1,186 @@
+"""Who may not pass is told so before a body is read, so strangers cannot fill the gateway's memory."""
+
+# ruff: noqa: F401, F811 - the fixtures are the gateway's tests' own
+from __future__ import annotations
+
+import http.client
+import json
+import re
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from tests.gateway.conftest import (
+    config_dir,
+    definitions,
+    descriptor_set,
+    folder,
+    gateway,
+    keys_dir,
+    loop,
+    sample,
+    servers,
+    session_keys,
+    settings,
+    signed_in,
+    token,
+    upstream,
+)
+from tests.gateway.running_envoy import Listener, RunningEnvoy
+from tests.gateway.upstream import Upstream
+from tests.support.waiting import eventually
+
+SWITCH = "/4.0/toll-roads/v1/order"
+THINGS = "/sample/v1/things"
+SWITCH_METHOD = "/ridehail.tollroads.v1.PassengerTollRoadsService/SwitchRoad"
+REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+# Sooner than the gateway waits for bodies.
+PROMPT_S = 5
+HELD_BYTES = 200 * 1024
+
+
+@contextmanager
+def held_request(
+    listener: Listener, path: str, headers: str, sent: bytes, method: str = "POST"
+) -> Iterator[socket.socket]:
+    """Sends the start of a request whose body never ends."""
+    with socket.create_connection(("127.0.0.1", listener.port), timeout=PROMPT_S) as connection:
+        head = f"{method} {path} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n{headers}\r\n"
+        connection.sendall(head.encode())
+        try:
+            if sent:
+                connection.sendall(f"{len(sent):x}\r\n".encode() + sent + b"\r\n")
+        except ConnectionError:
+            pass  # refused already
+        yield connection
+
+
+def status_of(connection: socket.socket) -> int:
+    """Returns the answer's status; times out if there is none."""
+    response = http.client.HTTPResponse(connection)
+    response.begin()
+    return response.status
+
+
+def allocated(gateway: RunningEnvoy) -> int:
+    """Returns how many bytes Envoy holds."""
+    memory = json.loads(gateway.admin("/memory"))
+    return int(memory["allocated"])
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        (SWITCH, "", 401),
+        (SWITCH, "authorization: Bearer x\r\n", 401),
+        (SWITCH, "authorization: Basic x\r\n", 401),
+        ("/nowhere", "", 404),
+        ("/", "content-type: application/json\r\n", 404),
+        ("/toll-roads/v1/offer", "", 404),
+        ("/config_dump", "", 404),
+        (SWITCH_METHOD, "content-type: application/json\r\n", 404),
+    ],
+)
+@pytest.mark.parametrize("sent", [b"", b"{", b"x" * HELD_BYTES], ids=["nothing", "a byte", "200 KiB"])
+def test_a_stranger_is_answered_though_the_body_never_ends(
+    gateway: RunningEnvoy, upstream: Upstream, *, path: str, headers: str, status: int, sent: bytes
+) -> None:
+    with held_request(gateway.public, path, headers, sent) as connection:
+        assert status_of(connection) == status
+    assert upstream.calls == []
+
+
+@pytest.mark.parametrize("path", ["/nowhere", SWITCH, THINGS])
+def test_with_a_session_too_an_unknown_path_is_answered_at_once(gateway: RunningEnvoy, token: str, path: str) -> None:
+    headers = f"authorization: Bearer {token}\r\n"
+    with held_request(gateway.public, path, headers, b"", method="PUT") as connection:
+        assert status_of(connection) == 404
+
+
+def test_the_internal_listener_answers_unknown_paths_at_once(gateway: RunningEnvoy) -> None:
+    for path in ("/nowhere", SWITCH, "/"):
+        with held_request(gateway.internal, path, "", b"x" * HELD_BYTES) as connection:
+            assert status_of(connection) == 404
+
+
+def test_strangers_bodies_are_not_kept(gateway: RunningEnvoy, token: str) -> None:
+    enough = 5 * HELD_BYTES
+
+    def hold(stack: ExitStack, path: str, headers: str) -> list[socket.socket]:
+        return [stack.enter_context(held_request(gateway.public, path, headers, b"x" * HELD_BYTES)) for _ in range(10)]
+
+    # A passenger's bodies are kept until they are whole, so this would show.
+    before = allocated(gateway)
+    with ExitStack() as stack:
+        hold(stack, THINGS, f"authorization: Bearer {token}\r\n")
+        eventually(lambda: allocated(gateway) - before > enough)
+    for path, headers, answer in (
+        ("/nowhere", "", 404),
+        (SWITCH, "", 401),
+        (THINGS, "authorization: Bearer x\r\n", 401),
+    ):
+        before = allocated(gateway)
+        with ExitStack() as stack:
+            for held in hold(stack, path, headers):
+                assert status_of(held) == answer
+            assert allocated(gateway) - before < enough / 2
+
+
+UPGRADE = {
+    "a websocket": "connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-key: x\r\nsec-websocket-version: 13\r\n",
+    "HTTP/2": "connection: upgrade, http2-settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__\r\n",
+}
+
+
+@pytest.mark.parametrize("upgrade", UPGRADE)
+@pytest.mark.parametrize("path", [SWITCH, "/nowhere", f"{THINGS}/a"])
+@pytest.mark.parametrize("listener", ["public", "internal"])
+@pytest.mark.parametrize("with_session", [True, False])
+def test_an_upgrade_is_refused_at_once(
+    gateway: RunningEnvoy, token: str, *, upgrade: str, path: str, listener: str, with_session: bool
+) -> None:
+    session = f"authorization: Bearer {token}\r\n" if with_session else ""
+    port = {"public": gateway.public, "internal": gateway.internal}[listener].port
+    with socket.create_connection(("127.0.0.1", port), timeout=PROMPT_S) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nhost: x\r\n{session}{UPGRADE[upgrade]}\r\n".encode())
+        assert status_of(connection) in {200, 400, 401, 403, 404}
+
+
+def test_a_connect_request_is_refused_at_once(gateway: RunningEnvoy) -> None:
+    with socket.create_connection(("127.0.0.1", gateway.public.port), timeout=PROMPT_S) as connection:
+        connection.sendall(b"CONNECT example.org:443 HTTP/1.1\r\nhost: example.org:443\r\n\r\n")
+        assert status_of(connection) in {400, 403, 404}
+
+
+@pytest.mark.skipif(shutil.which("grpcurl") is None, reason="there is no grpcurl")
+@pytest.mark.parametrize("listener", ["public", "internal"])
+def test_reflection_is_refused_at_once(gateway: RunningEnvoy, listener: str) -> None:
+    address = {"public": gateway.public, "internal": gateway.internal}[listener].address
+    ended = subprocess.run(
+        ("grpcurl", "-plaintext", address, "list"), capture_output=True, text=True, timeout=PROMPT_S, check=False
+    )
+    assert ended.returncode != 0
+    assert re.search("does not support the reflection API", ended.stderr)
+
+
+def test_an_open_stream_to_an_unknown_method_is_refused_at_once(gateway: RunningEnvoy) -> None:
+    never = threading.Event()
+
+    def silence() -> Iterator[bytes]:
+        never.wait()
+        yield b""
+
+    with grpc.insecure_channel(gateway.public.address) as channel:
+        answers: Any = channel.stream_stream(REFLECTION, bytes, bytes)(silence(), timeout=PROMPT_S)
+        with pytest.raises(grpc.RpcError) as refused:
+            next(answers)
+        assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        never.set()
