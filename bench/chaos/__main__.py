@@ -30,6 +30,7 @@ PARTS = {
     "disk_full": "the disk of `ridehail up` is full",
     "kill_loop": "`ridehail up` is killed and started again and again",
     "migrating": "migrations are killed at each step",
+    "pgbouncer": "every service behind PgBouncer with transaction pooling",
 }
 
 

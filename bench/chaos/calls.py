@@ -149,7 +149,7 @@ def _provider(service: str, schema: str) -> Workload:
     )
 
 
-def _states(service: str, package: str, api: object, schema: str) -> Workload:
+def _states(service: str, package: str, api: object, table: str) -> Workload:
     path = f"/ridehail.{package}.v1.{'UserStateService' if package == 'userstate' else 'ProtocolService'}"
     update: Callable[..., Message] = api.UpdatePersonalStateRequest  # type: ignore[attr-defined]  # two contracts alike
     get: Callable[..., Message] = api.GetPersonalStateRequest  # type: ignore[attr-defined]
@@ -162,7 +162,7 @@ def _states(service: str, package: str, api: object, schema: str) -> Workload:
             max_rate=60,
         ),
         read=Calls(service, "api-proxy", f"{path}/GetPersonalState", lambda number: get(yandex_uid=number)),
-        written=f"SELECT yandex_uid FROM {schema}.users",
+        written=f"SELECT yandex_uid FROM {table}",
     )
 
 
@@ -256,8 +256,8 @@ WORKLOADS: Mapping[str, Workload] = {
         ),
         written="SELECT substr(sharing_key, 7) FROM order_route_sharing.sharing_keys",
     ),
-    "user-state": _states("user-state", "userstate", user_state, "user_state"),
-    "protocol": _states("protocol", "protocol", protocol, "protocol"),
+    "user-state": _states("user-state", "userstate", user_state, "user_state.personal_states"),
+    "protocol": _states("protocol", "protocol", protocol, "protocol.users"),
 }
 """Every service with a database."""
 

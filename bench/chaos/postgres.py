@@ -117,8 +117,8 @@ class Postgres:
             folder: For its data; must not exist.
         """
         folder.mkdir(mode=0o700)
-        if self._package.system_user is not None:
-            shutil.chown(folder, self._package.system_user)
+        if self.system_user is not None:
+            shutil.chown(folder, self.system_user)
         source = f"host={HOST} port={self.port} user=postgres"
         self._run(
             [str(self._bin / "pg_basebackup"), "-D", str(folder), "-R", "-X", "stream", "-c", "fast", "-d", source]
@@ -138,6 +138,13 @@ class Postgres:
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=_COMMAND_S).stdout
 
     @property
+    def system_user(self) -> str | None:
+        """As whom Postgres runs where we are root; None: as we do."""
+        user = self._package.system_user
+        assert user is None or isinstance(user, str)
+        return user
+
+    @property
     def _bin(self) -> Path:
         path = self._package.bin_path
         assert isinstance(path, Path)
@@ -154,7 +161,7 @@ class Postgres:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             timeout=_COMMAND_S,
-            user=self._package.system_user,
+            user=self.system_user,
             cwd="/",
         )
 

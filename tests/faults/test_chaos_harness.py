@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from pathlib import Path
@@ -10,13 +11,14 @@ import pytest
 
 from bench import load
 from bench.chaos import generator
-from bench.chaos.calls import WORKLOADS, Journal, Keys
-from bench.chaos.generator import Event, Stream
+from bench.chaos.calls import WORKLOADS, Journal, Keys, Workload, found_in
+from bench.chaos.generator import Event
 from bench.chaos.outage_cases import case_of, recovered
 from bench.chaos.outages import groups
+from bench.chaos.postgres import put_shared_orders
 from bench.chaos.report import Report
 from ridehail_servers import suite
-from tests.support.suite_in_process import SuiteInProcess
+from tests.support.suite_in_process import SuiteInProcess, until
 
 
 def event(sent: float, code: str = "OK", index: int = 0) -> Event:
@@ -71,19 +73,32 @@ def test_a_broken_promise_fails_the_campaign_and_stands_in_its_files(tmp_path: P
     assert [it["kept"] for it in json.loads((tmp_path / "chaos.json").read_text())["findings"]] == [True, False]
 
 
-async def test_every_call_of_a_plan_becomes_an_event(running_suite: SuiteInProcess, tmp_path: Path) -> None:
+async def test_the_writes_of_every_service_are_found_in_its_database(
+    running_suite: SuiteInProcess, tmp_path: Path
+) -> None:
     try:
         load.built()
     except load.ToolMissing as error:
         pytest.skip(str(error))
-    numbers = Keys().take(20)
-    streams: list[Stream] = []
-    for service in ("family", "eulas"):
-        calls = WORKLOADS[service].write
-        streams.append(calls.stream(running_suite.address, running_suite.keys, numbers, 50.0))
+    put_shared_orders(running_suite.database_url)
+    keys = Keys()
+    numbers = {service: keys.take(2) for service in WORKLOADS}
+    streams = {
+        service: workload.write.stream(running_suite.address, running_suite.keys, numbers[service], 5.0)
+        for service, workload in WORKLOADS.items()
+    }
 
-    events = await generator.run(streams, 0.4, tmp_path)
+    events = await generator.run(list(streams.values()), 0.4, tmp_path)
 
-    for stream in streams:
-        assert [it.index for it in events[stream.name]] == list(range(20))
-        assert all(it.is_acknowledged for it in events[stream.name]), events[stream.name]
+    for stream in streams.values():
+        assert [(it.index, it.code) for it in events[stream.name]] == [(0, "OK"), (1, "OK")], stream.name
+    async with running_suite.worker():
+        for service, workload in WORKLOADS.items():
+            journal = Journal()
+            journal.note(numbers[service], events[streams[service].name])
+            await until(lambda workload=workload, journal=journal: found(running_suite, workload, journal))
+
+
+async def found(running_suite: SuiteInProcess, workload: Workload, journal: Journal) -> bool:
+    judged = journal.judge(await asyncio.to_thread(found_in, running_suite.database_url, workload.written))
+    return judged == {"acknowledged": 2, "lost": 0, "doubled": 0}

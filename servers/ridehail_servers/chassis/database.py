@@ -36,6 +36,8 @@ _WAIT_SHARE = 0.8
 # What was sent to a server that vanished without a word is given up after this long instead of a quarter of an hour.
 _VANISHED_MS = 6_000
 _HANGS_S = 1.0
+# psycopg's own default.
+_PREPARED_AFTER = 5
 
 
 class PoolSettings(BaseModel):
@@ -51,6 +53,26 @@ class PoolSettings(BaseModel):
     max_waiting: int = Field(default=200, ge=1)
     statement_timeout_ms: int = Field(default=5_000, ge=1)
     lock_timeout_ms: int = Field(default=2_000, ge=1)
+    # Whether frequent statements are prepared. A pooler that changes the server between transactions may not bear it.
+    prepared_statements: bool = True
+
+
+def session_settings(schema: str, settings: PoolSettings) -> dict[str, str]:
+    """Returns the Postgres settings that every session of a service has.
+
+    Args:
+        schema: The service's schema; its sessions see no other by default.
+        settings: Statement and lock timeouts.
+    """
+    return {
+        "search_path": schema,
+        "statement_timeout": str(settings.statement_timeout_ms),
+        "lock_timeout": str(settings.lock_timeout_ms),
+        "idle_in_transaction_session_timeout": "30000",
+        "timezone": "UTC",
+        # A statement whose client has closed the connection, or was killed, ends soon after.
+        "client_connection_check_interval": "250",
+    }
 
 
 def connection_string(url: str, *, schema: str, settings: PoolSettings, application: str) -> str:
@@ -65,12 +87,7 @@ def connection_string(url: str, *, schema: str, settings: PoolSettings, applicat
     Raises:
         psycopg.ProgrammingError: The URL cannot be read.
     """
-    options = (
-        f"-c search_path={schema} -c statement_timeout={settings.statement_timeout_ms}"
-        f" -c lock_timeout={settings.lock_timeout_ms} -c idle_in_transaction_session_timeout=30000 -c timezone=UTC"
-        # A statement whose client has closed the connection, or was killed, ends soon after.
-        " -c client_connection_check_interval=250"
-    )
+    options = " ".join(f"-c {name}={value}" for name, value in session_settings(schema, settings).items())
     return conninfo.make_conninfo(
         url,
         options=options,
@@ -142,7 +159,11 @@ class Database:
         Raises:
             psycopg.OperationalError: No server can be reached, or none that accepts writes.
         """
-        connection = await BoundedConnection.connect(self.conninfo, autocommit=True)
+        connection = await BoundedConnection.connect(
+            self.conninfo,
+            autocommit=True,
+            prepare_threshold=_PREPARED_AFTER if self._settings.prepared_statements else None,
+        )
         connection.max_statement_s = self.max_statement_s
         return connection
 

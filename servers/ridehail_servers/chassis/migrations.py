@@ -14,6 +14,8 @@ import psycopg
 import yoyo
 from psycopg import conninfo, sql
 
+from .database import PoolSettings, session_settings
+
 # Held while a database is migrated, so that two migrators take turns. The number only has to be ours.
 _ADVISORY_LOCK = 7_233_900_401
 
@@ -67,6 +69,8 @@ def roll_back(url: str, schema: str, folder: Path) -> list[str]:
 def create_role(url: str, schema: str) -> str:
     """Makes the role that a service connects as, with rights to its own schema's rows and to nothing else.
 
+    In this database its sessions have the settings that services ask for, with the defaults of `PoolSettings`.
+
     Args:
         url: A Postgres URL whose user may create roles.
         schema: The service's schema.
@@ -86,6 +90,16 @@ def create_role(url: str, schema: str) -> str:
             "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {role}",
         ):
             connection.execute(sql.SQL(statement).format(**names))
+        # Connections state these themselves, but a pooler between may not pass them on.
+        for name, value in session_settings(schema, PoolSettings()).items():
+            connection.execute(
+                sql.SQL("ALTER ROLE {role} IN DATABASE {database} SET {name} = {value}").format(
+                    role=names["role"],
+                    database=sql.Identifier(connection.info.dbname),
+                    name=sql.Identifier(name),
+                    value=sql.Literal(value),
+                )
+            )
     return conninfo.make_conninfo(url, user=role)
 
 
