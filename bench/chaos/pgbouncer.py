@@ -27,7 +27,7 @@ from .stack import Place
 PART = "pgbouncer"
 
 _SECONDS = 10.0
-_RATE = 25.0
+_RATE = 8.0
 _POOL = 3
 _WITHIN_S = 30.0
 _SINCE_PREPARED = (1, 21)

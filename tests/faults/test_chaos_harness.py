@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -96,7 +97,7 @@ async def test_the_writes_of_every_service_are_found_in_its_database(
         for service, workload in WORKLOADS.items():
             journal = Journal()
             journal.note(numbers[service], events[streams[service].name])
-            await until(lambda workload=workload, journal=journal: found(running_suite, workload, journal))
+            await until(partial(found, running_suite, workload, journal))
 
 
 async def found(running_suite: SuiteInProcess, workload: Workload, journal: Journal) -> bool:
