@@ -13,6 +13,7 @@ import pytest
 from psycopg import sql
 
 from ridehail_servers.chassis import migrations
+from ridehail_servers.chassis.database import PoolSettings, session_settings
 from tests.support.databases import SCHEMAS, empty_database, migrations_of
 
 # Everything that a schema may hold, in words. yoyo's own record is no part of a service's schema.
@@ -153,6 +154,16 @@ def test_a_role_changes_no_schema_not_even_its_own(url: str, role_urls: dict[str
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(statement)
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_a_role_has_its_sessions_settings_also_where_a_pooler_drops_what_connections_ask_for(
+    role_urls: dict[str, str], schema: str
+) -> None:
+    with psycopg.connect(role_urls[schema]) as connection:
+        for name, value in session_settings(schema, PoolSettings()).items():
+            row = connection.execute("SELECT setting FROM pg_settings WHERE lower(name) = %s", (name,)).fetchone()
+            assert row == (value,), name
 
 
 def test_a_role_is_made_once(url: str, role_urls: dict[str, str]) -> None:
