@@ -156,6 +156,12 @@ class Overloaded(ServiceError):
     REASON = "OVERLOADED"
 
 
+class RateLimited(ServiceError):
+    """The gateway lets no more calls of this passenger or address pass. RESOURCE_EXHAUSTED, with `retry_after`."""
+
+    REASON = "RATE_LIMITED"
+
+
 class DatabaseUnavailable(ServiceError):
     """The service's database does not answer. UNAVAILABLE, with `retry_after`."""
 
@@ -331,6 +337,7 @@ ERRORS_BY_REASON: Mapping[str, type[ServiceError]] = MappingProxyType(
             SessionInvalid,
             SessionExpired,
             Overloaded,
+            RateLimited,
             DatabaseUnavailable,
             NeighbourUnavailable,
             DeadlineExceeded,
