@@ -105,6 +105,12 @@ def actual(uid: str, service: str, orderid: str, order: Mapping[str, Any]) -> di
     }
 
 
+def stored(uid: str, service: str, orderid: str) -> dict[str, Any]:
+    """Returns a reported order that the app does not know, of a service that cannot be asked."""
+    order = {"orderid": f"{uid}-{orderid}", "service": service, "status": "", "tags": {}}
+    return stale(uid, order, reported=True)
+
+
 def expected_orders(uid: str, failed: set[str], *, reported: bool = True) -> list[dict[str, Any]]:
     """Returns the orders where some services cannot be asked."""
     orders = []
@@ -116,16 +122,20 @@ def expected_orders(uid: str, failed: set[str], *, reported: bool = True) -> lis
             orders.append(actual(uid, service, orderid, order))
     known = {(order["service"], order["orderid"]) for order in own(uid)}
     for service in KEEPERS:
+        new = [one for one in TRUTH[service] if (service, f"{uid}-{one}") not in known]
         if service not in failed:
-            new = (one for one in TRUTH[service] if (service, f"{uid}-{one}") not in known)
             orders.extend(actual(uid, service, one, {}) for one in new)
+        elif reported:
+            orders.extend(stored(uid, service, one) for one in sorted(new))
     return orders
 
 
-def expected_changes(orders: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def expected_changes(orders: list[dict[str, Any]], *, reported: bool) -> list[dict[str, Any]]:
+    """Returns whether more orders may be made; the end of one was reported, which a local answer does not know."""
     changes: list[dict[str, Any]] = []
     for service, limit in LIMITS.items():
-        may = sum(order["service"] == service for order in orders) < limit
+        own_orders = [order["orderid"] for order in orders if order["service"] == service]
+        may = sum(not (reported and one.endswith(f"-{GONE}")) for one in own_orders) < limit
         reason = {} if may else {"no_more_orders_reason": "too_many_orders"}
         changes.append({"service": service, "can_make_more_orders": may} | reason)
     return changes
@@ -142,7 +152,7 @@ def expected(cell: Cell, policy: list[dict[str, Any]]) -> dict[str, Any]:
     answer["mlutp_orders_state"] = {
         "tags": dict.fromkeys(failed, ASK_NOW if is_local else "opaque"),
         "orders": orders,
-        "allowed_changes": expected_changes(orders),
+        "allowed_changes": expected_changes(orders, reported=not is_local),
         "polling_policy": sorted(policy, key=lambda part: part["priority"]),
     }
     return answer

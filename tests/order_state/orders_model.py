@@ -77,6 +77,9 @@ class Model:
     def is_reported(self, key: Key) -> bool:
         return any(one.is_report for one in self.told.get(key, []))
 
+    def goes_on(self, key: Key) -> bool:
+        return self.is_reported(key) and not self.end(key)[1]
+
     def poll(self, app: dict[Key, AppOrder], tags: dict[str, object]) -> Expected:
         """Answers an app; a tag is the moment when the service was asked, or `now` for anything else."""
         expected = Expected()
@@ -90,12 +93,12 @@ class Model:
                 self._as_reported(service, app, known, states, expected)
             elif is_young:
                 expected.tags[service] = "same"
-                states.update({key: self._state(key, app, None, "stale") for key in known})
+                self._as_stored(service, app, known, states)
             else:
                 expected.asked.append(service)
                 if listed is None:
                     expected.tags[service] = self.now
-                    states.update({key: self._state(key, app, None, "stale") for key in known})
+                    self._as_stored(service, app, known, states)
                 else:
                     self._as_listed(service, listed, app, states, expected)
         untouched: dict[Key, tuple[object, ...]] = {
@@ -108,9 +111,19 @@ class Model:
         expected.orders += [state for key, state in states.items() if key not in app]
         for service in self.services:
             number = sum(key[0] == service for key in states)
+            if service not in expected.asked or self.lists[service] is None:
+                ended = {key for key in self.told if self.is_reported(key) and self.end(key)[1]}
+                counted = {*app, *(key for key in self.told if self.goes_on(key))} - ended
+                number = sum(key[0] == service for key in counted)
             is_full = number >= self.limits.get(service, 1_000)
             expected.allowed[service] = "too_many_orders" if is_full else True
         return expected
+
+    def _as_stored(
+        self, service: str, app: dict[Key, AppOrder], known: list[Key], states: dict[Key, tuple[object, ...]]
+    ) -> None:
+        stored = sorted(key for key in self.told if key[0] == service and self.goes_on(key))
+        states.update({key: self._state(key, app, None, "stale") for key in dict.fromkeys([*known, *stored])})
 
     def _as_reported(
         self,

@@ -133,7 +133,12 @@ def test_an_order_is_actual_if_its_service_told_of_it_and_what_is_not_can_be_ask
             assert {state.key.orderid for state in of_service} == {one.orderid for one in service.orders}
             assert {state.status for state in of_service} <= {"told"}
         else:
-            assert {state.key for state in of_service} == {key for key in known if key.service == service_name}
+            under_way = {
+                one.key for one in recorded if one.key.service == service_name and one.reported and not one.finished
+            }
+            own_keys = {key for key in known if key.service == service_name}
+            # What is stored takes the place of what a service does not tell.
+            assert {state.key for state in of_service} == own_keys | (set() if service == NotAsked() else under_way)
             stale = any(state.update_status == "stale" for state in of_service)
             assert not stale or service_name in answer.next_tags
         if isinstance(service, NotAsked):
@@ -148,6 +153,32 @@ def test_an_order_is_actual_if_its_service_told_of_it_and_what_is_not_can_be_ask
                 if one.key.service == service_name
             )
             assert (answer.next_tags.get(service_name) is NewTag.ASK_NOW) == (news or ended)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    known=known_orders(SERVICES),
+    recorded=RECORDED,
+    heard=st.fixed_dictionaries(dict.fromkeys(SERVICES, HEARD)),
+    limit=st.integers(0, 4),
+)
+def test_without_a_services_own_word_the_limit_is_held_against_all_orders_that_are_under_way(
+    known: dict[OrderKey, KnownOrder], recorded: list[RecordedOrder], heard: Mapping[str, Heard], limit: int
+) -> None:
+    """What was reported counts though the app does not name it, and what has ended does not though it does."""
+    answer = decide_answer(known, recorded, heard, policy=POLICY, limits=dict.fromkeys(SERVICES, limit))
+    for changes in answer.allowed_changes:
+        service = heard[changes.service]
+        reported = {one.key: one.finished for one in recorded if one.reported and one.key.service == changes.service}
+        under_way = {key for key, finished in reported.items() if not finished}
+        under_way |= {key for key in known if key.service == changes.service and key not in reported}
+        if isinstance(service, ProviderAnswer):
+            if service.can_make_more_orders is not None:
+                assert changes.can_make_more_orders == service.can_make_more_orders
+                continue
+            under_way = {OrderKey(changes.service, one.orderid) for one in service.orders}
+        assert changes.can_make_more_orders == (len(under_way) < limit)
+        assert changes.no_more_orders_reason == (None if len(under_way) < limit else "too_many_orders")
 
 
 # --- a history of one order

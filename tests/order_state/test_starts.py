@@ -124,3 +124,45 @@ async def test_a_service_that_does_not_answer_is_unavailable(world: World, rider
         {"neighbour": SERVERS[service]},
     )
     assert error.retry_after is not None
+
+
+# --- what is stored counts, whatever the app names
+
+
+async def test_a_reported_order_counts_towards_the_limit_though_the_app_does_not_name_it(
+    world: World, rider: Rider
+) -> None:
+    await rider.report("1", 1, service="eats", full_info="a")
+    polled = await rider.poll()
+    assert (shown(polled), allowed(polled)["eats"], list(polled.tags)) == ([], "too_many_orders", ["eats"])
+    assert sum(world.asked().values()) == 0
+
+
+async def test_while_a_service_is_down_its_reported_orders_are_listed_stale_and_count(
+    world: World, rider: Rider
+) -> None:
+    await rider.report("1", 1, service="eats", full_info="a")
+    world.providers["eats"].failure = grpc.StatusCode.UNAVAILABLE
+    started = await rider.start(supported=["eats"])
+    assert shown(started) == [("eats", "1", "", {"full_info": "a"}, ["full_info"], "stale")]
+    assert not started.orders[0].HasField("details")
+    assert (allowed(started), list(started.tags)) == ({"eats": "too_many_orders"}, ["eats"])
+    polled = await rider.poll(tags={"eats": "ask now"})
+    assert shown(polled) == shown(started)
+    assert allowed(polled)["eats"] == "too_many_orders"
+
+
+async def test_an_order_whose_end_was_reported_does_not_count_though_the_app_names_it(
+    world: World, rider: Rider
+) -> None:
+    await rider.report("1", 1, service="eats", finished=True)
+    world.providers["eats"].failure = grpc.StatusCode.UNAVAILABLE
+    for answer in (await rider.poll(known("1", "eats")), await rider.start(known("1", "eats"), supported=["eats"])):
+        assert allowed(answer)["eats"] is True
+
+
+async def test_another_riders_reported_order_neither_counts_nor_is_listed(world: World, rider: Rider) -> None:
+    await world.rider("another").report("1", 1, service="eats", full_info="a")
+    world.providers["eats"].failure = grpc.StatusCode.UNAVAILABLE
+    started = await rider.start(supported=["eats"])
+    assert (shown(started), allowed(started)) == ([], {"eats": True})

@@ -63,7 +63,7 @@ def decide_answer(
             allowed_changes(
                 service,
                 one if isinstance(one, ProviderAnswer) else None,
-                orders=len(of_services[service].known) + len(of_services[service].added),
+                orders=of_services[service].count,
                 limit=limits.get(service),
             )
             for service, one in heard.items()

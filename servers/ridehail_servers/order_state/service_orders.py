@@ -55,11 +55,13 @@ class ServiceOrders:
     Attributes:
         known: Those that the app knew; one that is missing here has gone.
         added: The others.
+        count: How many orders of the service the rider has, as far as known.
         next_tag: What the app polls with to hear more.
     """
 
     known: Mapping[OrderKey, OrderState]
     added: Sequence[OrderState]
+    count: int
     next_tag: NextTag
 
 
@@ -83,22 +85,34 @@ class Beliefs:
         """Returns an order as it is answered.
 
         Args:
-            key: The order: one that the app knows, or one that is told.
-            told: What the service tells of it; None: it is not heard, and the app's own word stands.
+            key: The order: one that the app knows, one that is told, or one that is stored.
+            told: What the service tells of it; None: it is not heard, and the app's own word stands. An order that is
+                only stored has no status and no details.
             status: How far that can be trusted.
         """
         known = self.known.get(key)
         shown = told or known
-        assert shown is not None
         versions = current_versions(told, self.recorded.get(key), self.policy_parts)
         return OrderState(
             key=key,
-            status=shown.status,
+            status="" if shown is None else shown.status,
             tags=answered_tags(known, versions),
             need_request=parts_to_request(known, versions, self.policy_parts),
             update_status=status,
-            details=shown.details,
+            details=None if shown is None else shown.details,
         )
+
+    def under_way(self) -> set[OrderKey]:
+        """Returns the orders that the service reported and did not report the end of."""
+        return {key for key, one in self.recorded.items() if one.reported and not one.finished}
+
+    def count(self) -> int:
+        """Returns how many orders the rider has without the service's word: what is under way, and what the app knows.
+
+        The end of an order that the app still knows may have been reported.
+        """
+        ended = {key for key, one in self.recorded.items() if one.reported and one.finished}
+        return len(self.under_way() | (self.known.keys() - ended))
 
 
 def service_orders(beliefs: Beliefs, heard: Heard) -> ServiceOrders:
@@ -112,9 +126,11 @@ def service_orders(beliefs: Beliefs, heard: Heard) -> ServiceOrders:
         return _as_told(beliefs, heard)
     if isinstance(heard, NotAsked):
         return _as_reported(beliefs)
+    unknown = sorted(beliefs.under_way() - beliefs.known.keys(), key=lambda key: key.orderid)
     return ServiceOrders(
         known={key: beliefs.state(key, told=None, status=UpdateStatus.STALE) for key in beliefs.known},
-        added=(),
+        added=[beliefs.state(key, told=None, status=UpdateStatus.STALE) for key in unknown],
+        count=beliefs.count(),
         next_tag=heard.tag if isinstance(heard, TooEarly) else NewTag.JUST_ASKED,
     )
 
@@ -127,6 +143,7 @@ def _as_told(beliefs: Beliefs, answer: ProviderAnswer) -> ServiceOrders:
     return ServiceOrders(
         known={key: state for key, state in states.items() if key in beliefs.known},
         added=[state for key, state in states.items() if key not in beliefs.known],
+        count=len(states),
         next_tag=NewTag.JUST_ASKED if contradicted else None,
     )
 
@@ -149,13 +166,9 @@ def _as_reported(beliefs: Beliefs) -> ServiceOrders:
         if not is_actual:
             has_ended = recorded is not None and recorded.reported
             tags.append(NewTag.ASK_NOW if has_ended else NewTag.JUST_ASKED)
-    if any(_is_new(one, beliefs.known) for one in beliefs.recorded.values()):
+    if not beliefs.under_way() <= beliefs.known.keys():
         tags.append(NewTag.ASK_NOW)
-    return ServiceOrders(known=states, added=(), next_tag=_most_urgent(tags))
-
-
-def _is_new(recorded: RecordedOrder, known: Mapping[OrderKey, KnownOrder]) -> bool:
-    return recorded.reported and not recorded.finished and recorded.key not in known
+    return ServiceOrders(known=states, added=(), count=beliefs.count(), next_tag=_most_urgent(tags))
 
 
 def _most_urgent(tags: Iterable[NewTag]) -> NewTag | None:

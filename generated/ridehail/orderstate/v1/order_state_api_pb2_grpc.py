@@ -55,8 +55,8 @@ class PassengerOrderStateServiceServicer:
         are left out, all are `actual`, and the service has no entry in the answer's `tags`. (It keeps one while its list
         contradicts what it has reported, since then one of the two is late: an order that it reported and does not list,
         or one that it lists and reported the end of.)
-        - It did not, or was not asked yet again: the app's own orders of that service come back, `stale`, and the service
-        stays in `tags`.
+        - It did not, or was not asked yet again: the app's own orders of that service come back, `stale`, with those that it
+        has reported and not reported the end of, and the service stays in `tags`.
         All other services are not asked. Their orders are `actual` as far as their parts were reported. An order that nothing
         was reported of is `stale`, and its service gets an entry in `tags`. So does a service that has reported an order
         which the app does not know, or the end of one that it does: the next poll, with that tag, shows it.

@@ -56,8 +56,8 @@ class PassengerOrderStateServiceStub:
       are left out, all are `actual`, and the service has no entry in the answer's `tags`. (It keeps one while its list
       contradicts what it has reported, since then one of the two is late: an order that it reported and does not list,
       or one that it lists and reported the end of.)
-    - It did not, or was not asked yet again: the app's own orders of that service come back, `stale`, and the service
-      stays in `tags`.
+    - It did not, or was not asked yet again: the app's own orders of that service come back, `stale`, with those that it
+      has reported and not reported the end of, and the service stays in `tags`.
     All other services are not asked. Their orders are `actual` as far as their parts were reported. An order that nothing
     was reported of is `stale`, and its service gets an entry in `tags`. So does a service that has reported an order
     which the app does not know, or the end of one that it does: the next poll, with that tag, shows it.
@@ -83,8 +83,8 @@ class PassengerOrderStateServiceAsyncStub(PassengerOrderStateServiceStub):
       are left out, all are `actual`, and the service has no entry in the answer's `tags`. (It keeps one while its list
       contradicts what it has reported, since then one of the two is late: an order that it reported and does not list,
       or one that it lists and reported the end of.)
-    - It did not, or was not asked yet again: the app's own orders of that service come back, `stale`, and the service
-      stays in `tags`.
+    - It did not, or was not asked yet again: the app's own orders of that service come back, `stale`, with those that it
+      has reported and not reported the end of, and the service stays in `tags`.
     All other services are not asked. Their orders are `actual` as far as their parts were reported. An order that nothing
     was reported of is `stale`, and its service gets an entry in `tags`. So does a service that has reported an order
     which the app does not know, or the end of one that it does: the next poll, with that tag, shows it.
@@ -113,8 +113,8 @@ class PassengerOrderStateServiceServicer(metaclass=_abc_1.ABCMeta):
           are left out, all are `actual`, and the service has no entry in the answer's `tags`. (It keeps one while its list
           contradicts what it has reported, since then one of the two is late: an order that it reported and does not list,
           or one that it lists and reported the end of.)
-        - It did not, or was not asked yet again: the app's own orders of that service come back, `stale`, and the service
-          stays in `tags`.
+        - It did not, or was not asked yet again: the app's own orders of that service come back, `stale`, with those that it
+          has reported and not reported the end of, and the service stays in `tags`.
         All other services are not asked. Their orders are `actual` as far as their parts were reported. An order that nothing
         was reported of is `stale`, and its service gets an entry in `tags`. So does a service that has reported an order
         which the app does not know, or the end of one that it does: the next poll, with that tag, shows it.

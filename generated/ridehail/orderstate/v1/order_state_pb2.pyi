@@ -126,7 +126,9 @@ class OrderState(_message.Message):
     service: _builtins.str
     """The service that keeps it."""
     status: _builtins.str
-    """Where the order stands, in the service's own words: as the service says if it was asked, else as the app said."""
+    """Where the order stands, in the service's own words: as the service says if it was asked, else as the app said.
+    Empty where neither did: the order is only known from reports.
+    """
     update_status: _builtins.str
     """How far this can be trusted: `actual`, or `stale` where the service could not be asked and has reported nothing
     either: what is shown of the order may be out of date.
@@ -176,7 +178,10 @@ class AllowedChanges(_message.Message):
     service: _builtins.str
     """The service."""
     can_make_more_orders: _builtins.bool
-    """Whether one more order may be made."""
+    """Whether one more order may be made: the service's own word if it was asked and has one, else whether the orders under
+    way are fewer than `max_active_orders` of the configuration. Under way are those that the service lists if it was
+    asked; else those that it has reported and not reported the end of, and those that the app knows.
+    """
     no_more_orders_reason: _builtins.str
     """Why not, as the service says, or `too_many_orders`. Absent where one more may be made."""
     def __init__(
