@@ -5,18 +5,23 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
+import grpc
 import psycopg
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from prometheus_client import REGISTRY
 
+from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from ridehail_clients import call_context
 from ridehail_servers.chassis import connection_pool
 from ridehail_servers.chassis.database import Connection, Database
 from ridehail_servers.chassis.errors import DatabaseUnavailable, DomainError, Overloaded
+from tests.support.calls import failure_of
 from tests.support.databases import opened
 from tests.support.log_capture import LogCapture
-from tests.support.suite_in_process import until
+from tests.support.suite_in_process import suite_in_process, until
 from tests.support.tcp_proxy import Mode, TcpProxy, postgres_target, tcp_proxy, through
 
 OUTAGES = [Mode.REFUSE, Mode.RESET, Mode.HANG, Mode.BLACKHOLE]
@@ -214,3 +219,27 @@ async def test_a_connection_that_is_not_given_back_is_reclaimed(url: str, log: L
         await until(lambda: reclaimed() == before + 1)
         assert await is_well(database)
     assert log.events("connection reclaimed from a task that has ended")
+
+
+SERVICE = "/ridehail.tollroads.v1.TollRoadsService"
+REQUESTS = {
+    "RetrieveOrder": ("api-proxy", api.RetrieveOrderRequest(order_id="order")),
+    "BatchRetrieveOrders": ("api-proxy", api.BatchRetrieveOrdersRequest(order_ids=["order"])),
+    "SaveOffer": ("routestats", api.SaveOfferRequest(offer_id="offer")),
+    "EnqueueOrderSave": ("processing", api.EnqueueOrderSaveRequest(order_id="order", created=Timestamp(seconds=1))),
+}
+
+
+async def test_callers_of_a_service_are_told_why_before_their_time_is_up(
+    proxy: TcpProxy, url: str, keys_dir: Path, config_dir: Path
+) -> None:
+    async with (
+        suite_in_process(database_url=url, keys_dir=keys_dir, config_dir=config_dir, services=["toll-roads"]) as suite,
+        suite.channel() as channel,
+    ):
+        proxy.set(Mode.REFUSE)
+        for method, (source, request) in REQUESTS.items():
+            metadata = suite.metadata(source, "toll-roads")
+            error = await failure_of(channel, f"{SERVICE}/{method}", request, metadata=metadata)
+            assert (error.code, error.reason) == (grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE"), method
+            assert error.retry_after
