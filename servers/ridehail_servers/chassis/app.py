@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from ridehail_clients import channel
@@ -22,6 +21,8 @@ from .clock import Clock, system_clock
 from .config import RELOAD, LiveConfig, Reloadable, load, watch
 from .database import Database
 from .experiments import Experiments
+from .health import SERVICE_NAME as HEALTH_SERVICE
+from .health import Health
 from .interceptors import (
     Admission,
     Authentication,
@@ -158,15 +159,16 @@ class Server:
             Validation(served.request for one in self._registrations for served in one.methods.values()),
         )
         self._server = grpc.aio.server(options=_options(built.tuning))
-        self._health = health.aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         # A contract that several services serve is named once.
-        contracts = {served.descriptor.full_name: None for it, _service in built.services for served in it.contracts}
-        self._names = ("", *contracts)
+        contracts: dict[str, list[Database]] = {}
+        for definition, _service in built.services:
+            databases = [built.storages[definition.name].database] if definition.name in built.storages else []
+            for served in definition.contracts:
+                contracts.setdefault(served.descriptor.full_name, []).extend(databases)
+        self._health = Health(contracts, away_s=built.tuning.database_away_s)
+        self._health.register(self._server)
         if settings.reflection:
-            reflection.enable_server_reflection(
-                (*contracts, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
-            )
+            reflection.enable_server_reflection((*contracts, HEALTH_SERVICE, reflection.SERVICE_NAME), self._server)
         self._address = f"{settings.host}:{settings.grpc_port}"
 
     async def start(self) -> int:
@@ -182,9 +184,9 @@ class Server:
         handlers = await LayeredHandlers.made(self._layers, self._registrations, self._admissions)
         self._server.add_generic_rpc_handlers((handlers,))
         await self._server.start()
-        self._reporting = asyncio.create_task(keep_running("report of admission", self._report_admission))
-        for name in self._names:
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        loops = {"report of admission": self._report_admission, "health": self._health.watch}
+        self._loops = [asyncio.create_task(keep_running(name, loop)) for name, loop in loops.items()]
+        await self._health.start()
         return port
 
     async def drain(self) -> None:
@@ -193,7 +195,7 @@ class Server:
         First the balancers are told and given the time to notice, then no call is accepted any more, then those under
         way end. Balancers' health watches never end by themselves, so they are cut once the calls are done.
         """
-        await self._health.enter_graceful_shutdown()
+        await self._health.drain()
         await asyncio.sleep(self._notice_s)
         stopping = asyncio.create_task(self._server.stop(self._tuning.drain_grace_s))
         while not stopping.done() and await self._busy_within(_QUIET_S):
@@ -203,7 +205,8 @@ class Server:
         # `stop` can return before the handlers that it cancelled have run their `finally`.
         while self._overload.in_flight:
             await asyncio.sleep(_POLL_S)
-        await cancelled(self._reporting)
+        for loop in self._loops:
+            await cancelled(loop)
 
     async def _report_admission(self) -> None:
         while True:

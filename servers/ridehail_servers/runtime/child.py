@@ -20,6 +20,7 @@ from ridehail_servers import suite
 from ridehail_servers.chassis import app, logs
 from ridehail_servers.chassis.config import ConfigError
 from ridehail_servers.chassis.errors import DomainError
+from ridehail_servers.chassis.health import ends_when_stuck
 from ridehail_servers.chassis.keys import KeysMissing
 from ridehail_servers.chassis.settings import ProcessSettings
 
@@ -52,19 +53,25 @@ async def run(order: ChildOrder, stop: asyncio.Event) -> None:
     """
     definitions = [suite.SERVICES[name] for name in order.settings.services]
     async with app.build(definitions, order.settings) as built:
-        if order.role == "serve":
-            server = app.Server(built, order.settings)
-            _say(f"ready {await server.start()}")
-            await stop.wait()
-            await server.drain()
-        else:
-            workers = [
-                built.storages[definition.name].queue.run_worker(service.tasks, built.tuning.tasks, stop=stop)
-                for definition, service in built.services
-                if service.tasks
-            ]
-            _say("ready 0")
-            await asyncio.gather(stop.wait(), *workers)
+        with ends_when_stuck(built.tuning.loop_stuck_s):
+            await (_serve(built, order.settings, stop) if order.role == "serve" else _work(built, stop))
+
+
+async def _serve(built: app.Built, settings: ProcessSettings, stop: asyncio.Event) -> None:
+    server = app.Server(built, settings)
+    _say(f"ready {await server.start()}")
+    await stop.wait()
+    await server.drain()
+
+
+async def _work(built: app.Built, stop: asyncio.Event) -> None:
+    workers = [
+        built.storages[definition.name].queue.run_worker(service.tasks, built.tuning.tasks, stop=stop)
+        for definition, service in built.services
+        if service.tasks
+    ]
+    _say("ready 0")
+    await asyncio.gather(stop.wait(), *workers)
 
 
 def main() -> int:

@@ -1,0 +1,158 @@
+"""What a process reports of itself (`grpc.health.v1`), and its end when its event loop is stuck.
+
+Three kinds of names: `liveness`, SERVING whenever the event loop is there to answer; the empty one, for balancers,
+SERVING until the process drains; and each contract, SERVING while its service can also do its work. Why balancers do
+not use the last ones: docs/operations.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from .background import failing_loops
+from .database import Database
+from .logs import get_logger
+
+logger = get_logger(__name__)
+
+LIVENESS = "liveness"
+SERVICE_NAME: str = health.SERVICE_NAME
+_LOOK_S = 0.25
+_BEAT_S = 0.5
+_STUCK_EXIT_CODE = 70
+_Status = health_pb2.HealthCheckResponse
+
+
+class Health:
+    """The health service of a process."""
+
+    def __init__(
+        self, contracts: Mapping[str, Sequence[Database]], *, away_s: float, loops_failing_s: float = 60.0
+    ) -> None:
+        """Prepares it.
+
+        Args:
+            contracts: The databases of the services that serve each contract, by its name.
+            away_s: A contract is not served once one of its databases has been unreachable for so many seconds ...
+            loops_failing_s: ... or a background loop of the process has not stopped failing for so many.
+        """
+        self._contracts = contracts
+        self._away_s = away_s
+        self._loops_failing_s = loops_failing_s
+        self._failing_since: float | None = None
+        self._draining = False
+        self._servicer = health.aio.HealthServicer()
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Adds the health service to a server.
+
+        Args:
+            server: Not yet started.
+        """
+        health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
+
+    async def start(self) -> None:
+        """Reports that the process takes calls."""
+        await self._servicer.set(LIVENESS, _Status.SERVING)
+        await self._servicer.set("", _Status.SERVING)
+        await self._look()
+
+    async def watch(self) -> None:
+        """Reports for ever whether contracts are served."""
+        while True:
+            await self._look()
+            await asyncio.sleep(_LOOK_S)
+
+    async def drain(self) -> None:
+        """Reports from now on that the process takes no calls, though it lives."""
+        self._draining = True
+        for name in ("", *self._contracts):
+            await self._servicer.set(name, _Status.NOT_SERVING)
+
+    async def _look(self) -> None:
+        if self._draining:
+            return
+        now = time.monotonic()
+        if not failing_loops():
+            self._failing_since = None
+        elif self._failing_since is None:
+            self._failing_since = now
+        loops_fail = self._failing_since is not None and now - self._failing_since >= self._loops_failing_s
+        for name, databases in self._contracts.items():
+            away = any(database.unreachable_s > self._away_s for database in databases)
+            await self._servicer.set(name, _Status.NOT_SERVING if away or loops_fail else _Status.SERVING)
+
+
+class Watchdog:
+    """Notices an event loop that does nothing any more.
+
+    It counts its own looks rather than seconds: a process that was stopped as a whole (SIGSTOP, a paused virtual
+    machine) is not stuck.
+    """
+
+    def __init__(self, stuck_s: float, on_stuck: Callable[[], None]) -> None:
+        """Prepares the watchdog.
+
+        Args:
+            stuck_s: Seconds without a sign of life.
+            on_stuck: Called when they are over.
+        """
+        self._looks = max(1, round(stuck_s / _BEAT_S))
+        self._on_stuck = on_stuck
+        self._silent = 0
+
+    def beat(self) -> None:
+        """Notes a sign of life."""
+        self._silent = 0
+
+    def look(self) -> None:
+        """Notes that another half second has passed."""
+        self._silent += 1
+        if self._silent == self._looks:
+            self._on_stuck()
+
+
+@contextmanager
+def ends_when_stuck(stuck_s: float) -> Iterator[None]:
+    """Ends the process, during the block, when the running event loop is stuck: whoever runs it starts another.
+
+    Args:
+        stuck_s: For so many seconds.
+    """
+    loop, thread = asyncio.get_running_loop(), threading.get_ident()
+    watchdog = Watchdog(stuck_s, lambda: _end_process(thread))
+    over = threading.Event()
+
+    def beat() -> None:
+        watchdog.beat()
+        if not over.is_set():
+            loop.call_later(_BEAT_S / 2, beat)
+
+    def look() -> None:
+        while not over.wait(_BEAT_S):
+            watchdog.look()
+
+    beat()
+    threading.Thread(target=look, name="watchdog", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _end_process(thread: int) -> None:
+    frame = sys._current_frames().get(thread)  # noqa: SLF001  # the documented way to the stack of another thread
+    stack = [f"{it.filename}:{it.lineno} {it.name}" for it in traceback.extract_stack(frame)] if frame else []
+    logger.critical("event loop stuck: the process ends", stack=stack)
+    sys.stderr.flush()
+    os._exit(_STUCK_EXIT_CODE)
