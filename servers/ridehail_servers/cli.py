@@ -58,8 +58,10 @@ app.add_typer(toll_roads.app, name="toll-roads")
 def main() -> None:
     """Runs the command line; exits with 0, or with one line on standard error and 1 (2: a wrong call, 130: Ctrl-C)."""
     # gRPC's own log tells users of things that they can do nothing about, such as forks beside its threads.
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # no child goes on with its parent's gRPC
+    # Logs, data, the archive: nobody else's business.
+    os.umask(0o077)
     try:
         app()
     except _EXPECTED as error:

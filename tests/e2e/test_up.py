@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import socket
@@ -26,13 +27,44 @@ def is_demo_order_there(running: RunningCommand, data_dir: Path) -> bool:
         return bool(client.batch_retrieve_orders(order_ids=["demo-order-toll"]).orders)
 
 
+CANARY = "canary-4815162342"
+# None is for the log: a token, a cookie, and headers that nobody knows.
+HEADERS = ("authorization: Bearer ", "cookie: ", "x-odd: ", "x-ya-service-ticket: ", "x-yandex-uid: ", "user-agent: ")
+
+
+def send_bytes_that_are_no_text(running: RunningCommand) -> None:
+    """Sends what the servers cannot decode, each header by itself."""
+    for listener in ("http", "internal_http"):
+        host, _, port = running.ready[listener].rpartition(":")
+        for header in HEADERS:
+            for tail in (b"\xff", "é".encode(), b""):
+                with socket.create_connection((host, int(port)), timeout=20) as connection:
+                    connection.sendall(
+                        b"POST /toll-roads/v1/order/retrieve HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
+                        + header.encode()
+                        + CANARY.encode()
+                        + tail
+                        + b"\r\ncontent-length: 2\r\n\r\n{}"
+                    )
+                    while connection.recv(65536):
+                        pass
+
+
 def test_a_fresh_suite_is_ready_within_30_s_and_ctrl_c_leaves_no_process_but_the_data(data_dir: Path) -> None:
     running = up(data_dir, "--demo")
     assert running.started_in_s < 30
     eventually(lambda: is_demo_order_there(running, data_dir))
     descendants = running.descendants()
     assert len(descendants) == 3  # server, worker, gateway; Postgres detaches itself
+    send_bytes_that_are_no_text(running)
     assert running.stop(signal.SIGINT) == 0
+    for file in (data_dir / "logs").iterdir():
+        assert file.stat().st_mode & 0o777 == 0o600, file
+        assert CANARY not in file.read_text(), file
+        for line in file.read_text().splitlines():
+            assert isinstance(json.loads(line), dict), (file, line)
+    for folder in ("logs", "keys", "run", "archive"):
+        assert (data_dir / folder).stat().st_mode & 0o777 == 0o700, folder
     assert not [process for process in descendants if process.is_running()]
     assert processes_of(data_dir) == []
 

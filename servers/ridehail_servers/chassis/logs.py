@@ -7,9 +7,12 @@ database are logged without the values that Postgres puts into its details.
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
+import os
 import sys
+import threading
 import traceback
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
@@ -52,7 +55,95 @@ class _Process:
 _process = _Process("", logging.INFO, sys.stderr)
 
 
-def configure(*, service: str, level: str = "INFO", stream: TextIO | None = None) -> None:
+class LogFile(io.TextIOBase):
+    """Writes lines to a file descriptor, and never fails: a disk that is full must not fail calls.
+
+    Lines that could not be written are counted; the first line that can be is preceded by one that says how many were
+    lost, and why.
+
+    Args:
+        descriptor: Of a file, a pipe or a terminal.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+        self._lost = 0
+        self._reason = ""
+
+    def write(self, text: str) -> int:
+        """Writes whole lines.
+
+        Args:
+            text: Ends with a line end.
+        """
+        with self._lock:
+            try:
+                if self._lost:
+                    self._write_whole(_lost_lines(self._lost, self._reason))
+                    self._lost = 0
+                self._write_whole(text)
+            except OSError as error:
+                self._lost += text.count("\n")
+                self._reason = error.strerror or type(error).__name__
+        return len(text)
+
+    def flush(self) -> None:
+        """Does nothing: every write is written at once."""
+
+    def _write_whole(self, text: str) -> None:
+        rest = memoryview(text.encode("utf-8", "backslashreplace"))
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+
+
+def _lost_lines(lines: int, reason: str) -> str:
+    line = {
+        "event": "log lines lost",
+        "level": "error",
+        "lines": lines,
+        "reason": reason,
+        "timestamp": datetime.now(UTC).isoformat(),
+        "service": _process.service,
+    }
+    return json.dumps(line) + "\n"
+
+
+class _WithoutValues(logging.Filter):
+    """Keeps what gRPC and asyncio quote out of the log.
+
+    gRPC logs a whole header that it cannot decode, a token for instance, and asyncio the arguments of a callback.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """See logging.Filter."""
+        if record.name.partition(".")[0] == "grpc":
+            record.msg, record.args = f"gRPC reports a failure in {record.funcName or record.module}", ()
+            record.exc_info = record.exc_text = record.stack_info = None
+        elif record.name == "asyncio":
+            record.msg, record.args = record.getMessage().partition("\n")[0].partition(" <")[0], ()
+            record.msg = record.msg.partition(" in callback ")[0]
+        return True
+
+
+def take_over_process() -> None:
+    """Sends to the log what Python would print: warnings, and what nobody has caught."""
+    logger = get_logger(__name__)
+    logging.captureWarnings(capture=True)
+    logging.raiseExceptions = False
+
+    def uncaught(_type: type[BaseException], error: BaseException, _traceback: object) -> None:
+        logger.critical("uncaught exception", exc_info=error)
+
+    def unraisable(found: sys.UnraisableHookArgs) -> None:
+        logger.error("exception ignored", exc_info=found.exc_value)
+
+    sys.excepthook = uncaught
+    sys.unraisablehook = unraisable
+    threading.excepthook = lambda found: logger.error("uncaught exception in a thread", exc_info=found.exc_value)
+
+
+def configure(*, service: str, level: str = "INFO", stream: TextIO | LogFile | None = None) -> None:
     """Sets up structlog and, through it, the standard library's logging, for this process.
 
     Args:
@@ -60,7 +151,7 @@ def configure(*, service: str, level: str = "INFO", stream: TextIO | None = None
         level: The least level that is logged ("DEBUG", "INFO", ...).
         stream: Where the lines go; None: standard error.
     """
-    stream = stream or sys.stderr
+    stream = cast("TextIO", stream or sys.stderr)
     _process.service, _process.level, _process.stream = service, logging.getLevelNamesMapping()[level], stream
     shared: list[structlog.typing.Processor] = [
         structlog.stdlib.add_log_level,
@@ -83,6 +174,7 @@ def configure(*, service: str, level: str = "INFO", stream: TextIO | None = None
             ],
         )
     )
+    handler.addFilter(_WithoutValues())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
@@ -166,6 +258,9 @@ def _describe(error: BaseException) -> str:
         message = "(message withheld: it quotes values)" if quotes_values else diagnosis.message_primary
         where = f"table={diagnosis.table_name} constraint={diagnosis.constraint_name}"
         return f"{name}: {diagnosis.sqlstate} {message} {where}"
+    if isinstance(error, ValueError | LookupError) and not name.startswith("ridehail"):
+        # "invalid literal for int() with base 10: '...'", a missing key, what a parser has found.
+        return f"{name}: (message withheld: it quotes values)"
     return f"{name}: {error}"
 
 

@@ -110,6 +110,7 @@ def serve(
     """
     names = check_services(services)
     logs.configure(service="serve", level=log_level)
+    logs.take_over_process()
     shared_cache = cache_url(cache_url_option, names, workers)
     if shared_cache is None and any(suite.SERVICES[name].needs_cache for name in names):
         logs.get_logger(__name__).warning("the cache is in memory: let no other process serve the same services")
@@ -148,6 +149,7 @@ def worker(
     """
     names = check_services(services)
     logs.configure(service="worker", level=log_level)
+    logs.take_over_process()
     # A machine that merely has no other place would keep the archive for as long as it lives, and nobody would know.
     archive = archive_url(archive_url_option, data_dir) if archive_url_option or data_dir.is_dir() else None
     if archive is None:

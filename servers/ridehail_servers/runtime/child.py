@@ -7,6 +7,7 @@ process outlives it. On standard output the child says `ready PORT` once it work
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import threading
@@ -23,6 +24,9 @@ from ridehail_servers.chassis.errors import DomainError
 from ridehail_servers.chassis.health import ends_when_stuck
 from ridehail_servers.chassis.keys import KeysMissing
 from ridehail_servers.chassis.settings import ProcessSettings
+
+# The descriptor that the log goes to; standard error is for what others in the process print.
+LOG_VARIABLE = "RIDEHAIL_LOG_DESCRIPTOR"
 
 EXPECTED_FAILURES = (
     ConfigError,
@@ -81,7 +85,9 @@ def main() -> int:
         The exit code: 0 after an orderly end, 1 when the process could not start.
     """
     order = ChildOrder.model_validate_json(sys.stdin.readline())
-    logs.configure(service=sys.argv[1], level=order.settings.log_level)
+    descriptor = int(os.environ.get(LOG_VARIABLE, sys.stderr.fileno()))
+    logs.configure(service=sys.argv[1], level=order.settings.log_level, stream=logs.LogFile(descriptor))
+    logs.take_over_process()
     logger = logs.get_logger(__name__)
 
     async def supervised() -> None:

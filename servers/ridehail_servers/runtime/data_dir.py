@@ -52,8 +52,10 @@ class DataDir:
         Raises:
             DataDirInUse: Somebody else is in.
         """
-        for folder in (self.path, self.logs, self.run):
-            folder.mkdir(parents=True, exist_ok=True)
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self.logs, self.run, self.archive):
+            folder.mkdir(exist_ok=True)
+            folder.chmod(0o700)
         with (self.path / "lock").open("a+") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

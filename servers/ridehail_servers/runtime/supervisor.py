@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import shutil
+import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from prometheus_client import multiprocess
 
 from ridehail_servers.chassis.background import keep_running
-from ridehail_servers.chassis.logs import get_logger
+from ridehail_servers.chassis.logs import LogFile, get_logger
 
-from .child import ChildOrder
+from .child import LOG_VARIABLE, ChildOrder
 
 logger = get_logger(__name__)
 
@@ -115,7 +120,7 @@ class Supervisor:
             assert process.running is not None
             began = loop.time()
             code = await process.running.wait()
-            logger.error("process died", process=process.name, exit_code=code)
+            logger.error("process died", process=process.name, exit_code=code, **_cause(code, process))
             if metrics := process.environment.get(METRICS_VARIABLE):
                 with suppress(OSError):
                     multiprocess.mark_process_dead(process.running.pid, metrics)  # type: ignore[no-untyped-call]
@@ -150,20 +155,65 @@ class Supervisor:
 
 
 async def _spawned(process: Process) -> asyncio.subprocess.Process:
-    log = process.log.open("ab") if process.log else None
+    log = _opened_log(process)
+    printed, print_to = os.pipe()
     try:
-        return await asyncio.create_subprocess_exec(
+        running = await asyncio.create_subprocess_exec(
             *process.command,
             stdin=asyncio.subprocess.PIPE if process.order else asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE if process.order else log,
-            stderr=log,
-            env={**os.environ, **process.environment},
+            stdout=asyncio.subprocess.PIPE if process.order else print_to,
+            stderr=print_to,
+            pass_fds=(log,),
+            env={**os.environ, **process.environment, LOG_VARIABLE: str(log)},
             # Ctrl-C on the terminal is for us alone; we stop the others in order.
             start_new_session=True,
         )
+    except BaseException:
+        os.close(log)
+        os.close(printed)
+        raise
     finally:
-        if log:
-            log.close()
+        os.close(print_to)
+    # In a thread, so that nothing that a dying process prints is lost while the event loop is busy.
+    threading.Thread(target=log_printed, args=(process.name, printed, log), daemon=True).start()
+    return running
+
+
+def _opened_log(process: Process) -> int:
+    if process.log is None:
+        return os.dup(sys.stderr.fileno())
+    return os.open(process.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+
+def log_printed(name: str, printed: int, log: int) -> None:
+    """Makes lines of the log of what a process prints beside its log: native libraries and foreign programs do.
+
+    Args:
+        name: Of the process.
+        printed: The descriptor to read from; closed at its end.
+        log: The descriptor to write to; closed as well.
+    """
+    file = LogFile(log)
+    with os.fdopen(printed, "rb") as lines:
+        for line in lines:
+            text = line.decode("utf-8", "backslashreplace").strip()
+            if text:
+                told = {"event": text, "level": "info", "logger": "printed", "service": name}
+                file.write(json.dumps({**told, "timestamp": datetime.now(UTC).isoformat()}) + "\n")
+    os.close(log)
+
+
+def _cause(code: int, process: Process) -> dict[str, object]:
+    """Returns what may have ended a process, as far as it can be seen from outside."""
+    cause: dict[str, object] = {}
+    if code < 0:
+        cause["signal"] = signal.Signals(-code).name
+    folders = {str(process.log.parent)} if process.log else set()
+    folders |= {folder for folder in (process.environment.get(METRICS_VARIABLE),) if folder}
+    # Whoever writes to a file in memory on a full disk gets SIGBUS, which tells nothing by itself.
+    if full := sorted(folder for folder in folders if Path(folder).is_dir() and not shutil.disk_usage(folder).free):
+        cause["disk_full"] = full
+    return cause
 
 
 async def _hand_over(running: asyncio.subprocess.Process, order: ChildOrder) -> None:
