@@ -107,7 +107,7 @@ class Overloaded(DomainError):
 
 
 class DatabaseUnavailable(DomainError):
-    """The service's database does not answer, or gives no connection in time."""
+    """The service's database does not answer, or no connection to it can be made."""
 
     def __init__(self, *, retry_after: float = 0.2) -> None:
         super().__init__(

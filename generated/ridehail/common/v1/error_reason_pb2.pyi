@@ -88,7 +88,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "OVERLOADED", "domain": "ridehail", "metadata": {}}
     """
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 12
-    """UNAVAILABLE, with RetryInfo. The service's database does not answer, or gives no connection in time.
+    """UNAVAILABLE, with RetryInfo. The service's database does not answer, or no connection to it can be made.
 
         {"reason": "DATABASE_UNAVAILABLE", "domain": "ridehail", "metadata": {}}
     """
@@ -295,7 +295,7 @@ ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 11
     {"reason": "OVERLOADED", "domain": "ridehail", "metadata": {}}
 """
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 12
-"""UNAVAILABLE, with RetryInfo. The service's database does not answer, or gives no connection in time.
+"""UNAVAILABLE, with RetryInfo. The service's database does not answer, or no connection to it can be made.
 
     {"reason": "DATABASE_UNAVAILABLE", "domain": "ridehail", "metadata": {}}
 """
