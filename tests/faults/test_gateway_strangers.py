@@ -18,6 +18,8 @@ from typing import Any
 import grpc
 import pytest
 
+from ridehail_servers.chassis.service_definition import ServiceDefinition
+from ridehail_servers.gateway.configuration import GatewaySettings, render
 from tests.gateway.conftest import (
     config_dir,
     definitions,
@@ -34,7 +36,7 @@ from tests.gateway.conftest import (
     token,
     upstream,
 )
-from tests.gateway.running_envoy import Listener, RunningEnvoy
+from tests.gateway.running_envoy import Listener, RunningEnvoy, running_envoy
 from tests.gateway.upstream import Upstream
 from tests.support.waiting import eventually
 
@@ -132,6 +134,28 @@ def test_strangers_bodies_are_not_kept(gateway: RunningEnvoy, token: str) -> Non
             for held in hold(stack, path, headers):
                 assert status_of(held) == answer
             assert allocated(gateway) - before < enough / 2
+
+
+@pytest.fixture(scope="module")
+def small(settings: GatewaySettings, definitions: list[ServiceDefinition], folder: Path) -> Iterator[RunningEnvoy]:
+    """A gateway with little memory."""
+    here = folder / "small"
+    here.mkdir()
+    changed = {"admin_socket": here / "admin", "access_log": here / "access.log", "max_heap_bytes": 64 * 1024**2}
+    with running_envoy(render(settings.model_copy(update=changed), definitions), here) as envoy:
+        yield envoy
+
+
+def test_however_much_strangers_send_passengers_and_services_are_served(
+    small: RunningEnvoy, upstream: Upstream, signed_in: dict[str, str]
+) -> None:
+    paths = (SWITCH, "/nowhere")
+    with ExitStack() as stack:
+        for turn in range(400):  # 80 MB
+            stack.enter_context(held_request(small.public, paths[turn % 2], "", b"x" * HELD_BYTES))
+            if turn % 20 == 0:
+                assert small.public.post(SWITCH, {}, signed_in).status == 200
+                assert small.internal.post("/toll-roads/v1/offer", {}).status == 200
 
 
 UPGRADE = {
