@@ -317,9 +317,15 @@ class JsonMismatch(ServiceError):
 
 
 class PersonalStateTooLarge(ServiceError):
-    """The personal state would exceed `metadata["max_bytes"]` or `metadata["max_tariffs"]`. FAILED_PRECONDITION."""
+    """The personal state would exceed `max_bytes`, `max_tariffs` or `max_values` of `metadata`. FAILED_PRECONDITION."""
 
     REASON = "PERSONAL_STATE_TOO_LARGE"
+
+
+class ResponseTooLarge(ServiceError):
+    """The response would be larger than `metadata["max_bytes"]`: ask for less. OUT_OF_RANGE."""
+
+    REASON = "RESPONSE_TOO_LARGE"
 
 
 ERRORS_BY_REASON: Mapping[str, type[ServiceError]] = MappingProxyType(
@@ -363,6 +369,7 @@ ERRORS_BY_REASON: Mapping[str, type[ServiceError]] = MappingProxyType(
             RevisionConflict,
             JsonMismatch,
             PersonalStateTooLarge,
+            ResponseTooLarge,
         )
     }
 )

@@ -15,18 +15,34 @@ JsonObject: TypeAlias = "dict[str, JsonValue]"
 JsonInput: TypeAlias = "bool | int | float | str | Sequence[JsonInput] | Mapping[str, JsonInput] | None"
 """A value as the clients take it."""
 
-LARGEST_WHOLE: Final = 2**53
-"""Up to here, either way, whole numbers stay whole: protobuf keeps every number as a double."""
+LARGEST_WHOLE: Final = 2**53 - 1
+"""Up to here, either way, whole numbers stay what they are: protobuf keeps every number as a double, and a larger one
+may stand for several."""
+
+
+class UnfitNumber(ValueError):
+    """A number that would not arrive as it is.
+
+    Attributes:
+        path: Where it is, as in `["card"][0]`.
+    """
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(rule)
+        self.path = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.args[0]}" if self.path else str(self.args[0])
 
 
 def to_struct(document: Mapping[str, JsonInput]) -> Struct:
     """Returns a document as protobuf holds it.
 
     Args:
-        document: Names and JSON values; whole numbers from -2^53 to 2^53.
+        document: Names and JSON values; whole numbers from -(2^53 - 1) to 2^53 - 1.
 
     Raises:
-        ValueError: A whole number is larger than that, or a number is not finite.
+        UnfitNumber: A whole number is larger than that, or a number is not finite.
         TypeError: Something in it is no JSON value.
     """
     struct = Struct()
@@ -41,7 +57,7 @@ def to_list(values: Sequence[JsonInput]) -> ListValue:
         values: JSON values, not a string.
 
     Raises:
-        ValueError: As of `to_struct`.
+        UnfitNumber: As of `to_struct`.
         TypeError: As of `to_struct`.
     """
     array = ListValue()
@@ -56,7 +72,7 @@ def to_value(value: JsonInput) -> Value:
         value: The value.
 
     Raises:
-        ValueError: As of `to_struct`.
+        UnfitNumber: As of `to_struct`.
         TypeError: As of `to_struct`.
     """
     made = Value()
@@ -72,14 +88,22 @@ def _fill_struct(struct: Struct, document: Mapping[str, JsonInput]) -> None:
     for name, value in document.items():
         if not isinstance(name, str):
             raise TypeError(f"names in a JSON object must be strings, not {type(name).__name__}")
-        _fill_value(struct.fields[name], value)
+        try:
+            _fill_value(struct.fields[name], value)
+        except UnfitNumber as error:
+            error.path = f'["{name}"]{error.path}'
+            raise
 
 
 def _fill_list(array: ListValue, values: Sequence[JsonInput]) -> None:
     if isinstance(values, str | bytes) or not isinstance(values, Sequence):
         raise TypeError(f"a JSON array must be a sequence of values, not {type(values).__name__}")
-    for value in values:
-        _fill_value(array.values.add(), value)
+    for index, value in enumerate(values):
+        try:
+            _fill_value(array.values.add(), value)
+        except UnfitNumber as error:
+            error.path = f"[{index}]{error.path}"
+            raise
 
 
 def _fill_value(target: Value, value: JsonInput) -> None:
@@ -102,14 +126,14 @@ def _fill_value(target: Value, value: JsonInput) -> None:
 
 def _number(value: float) -> float:
     if isinstance(value, int) and abs(value) > LARGEST_WHOLE:
-        raise ValueError("a whole number in a document must be from -2^53 to 2^53")
+        raise UnfitNumber("a whole number in JSON must be from -(2^53 - 1) to 2^53 - 1")
     if not math.isfinite(value):
-        raise ValueError("a number in a document must be finite")
+        raise UnfitNumber("a number in JSON must be finite")
     return float(value)
 
 
 def from_struct(struct: Struct) -> JsonObject:
-    """Returns a document as plain Python values; numbers that are whole, up to 2^53, as int.
+    """Returns a document as plain Python values; numbers that are whole, up to 2^53 - 1, as int.
 
     Args:
         struct: As protobuf holds it.
@@ -117,8 +141,17 @@ def from_struct(struct: Struct) -> JsonObject:
     return {name: from_value(value) for name, value in struct.fields.items()}
 
 
+def from_list(array: ListValue) -> JsonValue:
+    """Returns an array as a plain Python list; numbers as of `from_struct`.
+
+    Args:
+        array: As protobuf holds it.
+    """
+    return [from_value(one) for one in array.values]
+
+
 def from_value(value: Value) -> JsonValue:
-    """Returns any JSON value as a plain Python value; a number that is whole, up to 2^53, as int.
+    """Returns any JSON value as a plain Python value; a number that is whole, up to 2^53 - 1, as int.
 
     Args:
         value: As protobuf holds it.
@@ -134,6 +167,6 @@ def from_value(value: Value) -> JsonValue:
         case "struct_value":
             return from_struct(value.struct_value)
         case "list_value":
-            return [from_value(one) for one in value.list_value.values]
+            return from_list(value.list_value)
         case _:
             return None

@@ -20,7 +20,10 @@ _NOT_WRITTEN: Final = re.compile(
 
 def is_id(value: str) -> bool:
     """Returns whether the text is an id: 1 to 128 printable characters, of all separators the space alone."""
-    return 1 <= len(value) <= MAX_LENGTH and all(character == " " or _is_printable(character) for character in value)
+    if not 1 <= len(value) <= MAX_LENGTH:
+        return False
+    # Nearly all ids are printable to Python, which tells so a hundred times faster: lists have thousands of them.
+    return value.isprintable() or all(character == " " or _is_printable(character) for character in value)
 
 
 def is_written_text(value: str) -> bool:

@@ -48,7 +48,11 @@ def _passenger_services(definitions: Iterable[ServiceDefinition]) -> dict[str, s
     }
 
 
-SERVICES: dict[str, ServiceDefinition] = {
-    definition.name: definition for definition in (*_SERVICES, passenger_authorizer(_passenger_services(_SERVICES)))
-}
+_AUTHORIZER = passenger_authorizer(_passenger_services(_SERVICES))
+
+SERVICES: dict[str, ServiceDefinition] = {definition.name: definition for definition in (*_SERVICES, _AUTHORIZER)}
 """Every service, by name."""
+
+AUTHORIZER: str = _AUTHORIZER.name
+"""The service that the gateway asks about every passenger's request. It has a process of its own: what passengers send
+to other services must not make all passengers wait."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 from google.protobuf.json_format import MessageToDict
-from google.protobuf.struct_pb2 import ListValue, Struct, Value
+from google.protobuf.struct_pb2 import Struct
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -96,35 +95,6 @@ def test_the_rules_of_the_contract_hold_for_the_object(
     order: Mapping[str, Any], field: str, rule: str, must_be: str
 ) -> None:
     assert violations(order) == [(f"known_orders[0].{field}", rule, must_be)]
-
-
-@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("nested", [False, True])
-def test_details_that_json_cannot_write_are_refused(number: float, nested: bool) -> None:
-    value = Value(number_value=number)
-    if nested:
-        value = Value(list_value=ListValue(values=[Value(struct_value=Struct(fields={"deep": value}))]))
-    order = to_struct(GOOD)
-    order.fields["details"].struct_value.fields["price"].CopyFrom(value)
-    assert violations(order) == [
-        ("known_orders[0].details", "known_order.finite", "must not have numbers that JSON cannot write")
-    ]
-
-
-def nested(levels: int) -> Any:
-    """Returns objects and lists in turn; an object outside, for an even number."""
-    if not levels:
-        return "leaf"
-    inner = nested(levels - 1)
-    return [inner] if levels % 2 else {"a": inner}
-
-
-@pytest.mark.parametrize("name", ["details", "card"])
-def test_members_that_nest_deeper_than_can_be_answered_are_refused(name: str) -> None:
-    read_known_orders([to_struct(GOOD | {name: nested(30)})])
-    too_deep = f"known_orders[0].{name}", "known_order.depth", "must not nest deeper than 30 levels"
-    assert violations(GOOD | {name: nested(32)}) == [too_deep]
-    assert violations(GOOD | {name: {"a": nested(30)}}) == [too_deep]
 
 
 def test_all_that_is_wrong_is_told() -> None:
@@ -228,7 +198,7 @@ def test_an_order_without_parts_says_so() -> None:
 JSON = st.recursive(
     st.none()
     | st.booleans()
-    | st.integers(-(2**53), 2**53)
+    | st.integers(1 - 2**53, 2**53 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),

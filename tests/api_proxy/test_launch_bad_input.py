@@ -28,6 +28,8 @@ from tests.support.world import World, behind_a_gateway
 
 ORDER: dict[str, Any] = {"orderid": "order", "service": "taxi"}
 KIND = "known_order.kind"
+# No JSON holds a NUL character, whatever it stands for.
+BAD_IN_JSON = {what: bad for what, bad in BAD_IDS.items() if "\0" not in bad}
 
 
 def orders(*known: object) -> dict[str, Any]:
@@ -63,17 +65,18 @@ BAD: dict[str, tuple[dict[str, Any], list[tuple[str, str]]]] = {
     },
     **{
         f"an order: {what}": (changed(orderid=bad), [("known_orders[1].orderid", "string.id")])
-        for what, bad in BAD_IDS.items()
+        for what, bad in BAD_IN_JSON.items()
     },
     **{
         f"an order's service: {what}": (changed(service=bad), [("known_orders[1].service", "string.id")])
-        for what, bad in BAD_IDS.items()
+        for what, bad in BAD_IN_JSON.items()
     },
     **{
         f"a part: {what}": (changed(tags={bad: "tag"}), [(f'known_orders[1].tags["{bad}"]', "string.id")])
-        for what, bad in BAD_IDS.items()
+        for what, bad in BAD_IN_JSON.items()
         if len(bad.encode()) < 150
     },
+    "an order with NUL": (changed(orderid="a\0"), [('known_orders[1]["orderid"]', "json.no_nul")]),
     "too many services": (
         {"supported_services": [str(number) for number in range(21)]},
         [("supported_services", "repeated.max_items")],
@@ -113,8 +116,14 @@ BAD: dict[str, tuple[dict[str, Any], list[tuple[str, str]]]] = {
         )
     },
     **{f"a tag is {bad!r}": (changed(tags={"x": bad}), [('known_orders[1].tags["x"]', KIND)]) for bad in NO_STRINGS},
-    "details that nest too deep": (changed(details=DEEP), [("known_orders[1].details", "known_order.depth")]),
-    "a member of its own that nests too deep": (changed(card=[DEEP]), [("known_orders[1].card", "known_order.depth")]),
+    "details that nest too deep": (
+        changed(details=DEEP),
+        [('known_orders[1]["details"]' + '["a"]' * 30, "json.depth")],
+    ),
+    "a member of its own that nests too deep": (
+        changed(card=[DEEP]),
+        [('known_orders[1]["card"][0]' + '["a"]' * 29, "json.depth")],
+    ),
     "all of that at once": (
         orders({"orderid": 7, "status": "x" * 129}, ORDER | {"tags": {"a": 1, "b": "x" * 257}}),
         [
@@ -215,9 +224,9 @@ async def test_the_limits_themselves_are_fine(doors: Doors) -> None:
     tags = {f"{number:0128}": "x" * 256 for number in range(20)}
     largest = [ORDER | {"orderid": f"{number:0128}", "status": "x" * 128, "tags": tags} for number in range(50)]
     body = {"supported_services": [f"{number:0128}" for number in range(20)], "known_orders": largest}
-    assert "eulas" in await doors.proxy.launch(body)
+    # A request has 256 KiB, so not all of the limits at once.
+    assert "eulas" in await doors.proxy.launch(body | {"known_orders": [one | {"tags": {}} for one in largest]})
     assert len(doors.orders.whole.known_orders) == 50
-    # The gateway takes bodies of 256 KiB, so not all of the limits at once.
     status, answer = await doors.post(json.dumps(body | {"known_orders": largest[:25]}))
     assert (status, answer["eulas"]) == (200, {"accepted": []})
     for fine in ({}, {"unknown": 1, "known_orders": []}, {"supported_services": None, "known_orders": None}):

@@ -237,7 +237,7 @@ async def test_what_the_old_back_end_refuses_the_rider_is_told_as_it_is(
             assert got.error.code is grpc.StatusCode.ABORTED
         world.old.faults[READ] = answering(CONFLICT)
         assert told(await world.read("out-1")) == "409"
-        refused = errors.PersonalStateTooLarge(max_bytes=1, max_tariffs=2)
+        refused = errors.PersonalStateTooLarge(max_bytes=1, max_tariffs=2, max_values=3)
         world.old.faults[READ] = answering(refused)
         got = await world.read("in-1")
         assert got.error is not None

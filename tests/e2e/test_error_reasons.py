@@ -52,6 +52,7 @@ HTTP_STATUS = {
     "RESOURCE_EXHAUSTED": 429,
     "FAILED_PRECONDITION": 400,
     "ABORTED": 409,
+    "OUT_OF_RANGE": 400,
     "ALREADY_EXISTS": 409,
     "INTERNAL": 500,
     "UNAVAILABLE": 503,
@@ -291,6 +292,21 @@ async def sharing_key_not_found(world: World) -> tuple[Seen, Seen]:
     )
 
 
+async def too_many_states(world: World) -> tuple[Seen, Seen]:
+    await world.suite.execute(
+        """
+        INSERT INTO user_state.personal_states (yandex_uid, revision, selected_category, tariffs, updated_at)
+        SELECT 'large-' || number, 1, '', jsonb_build_object('a', jsonb_build_object('b', repeat('x', 60000))), now()
+        FROM generate_series(1, 5) AS number
+        """
+    )
+    return await world.native(
+        "/ridehail.userstate.v1.UserStateService/ListPersonalStates",
+        user_state.ListPersonalStatesRequest(page_size=5, after_yandex_uid="large"),
+        world.ticket("admin", "user-state"),
+    )
+
+
 async def update_refused(world: World, revision_id: str, **requirements: str) -> tuple[Seen, Seen]:
     request = user_state.UpdatePersonalStateRequest(
         yandex_uid="400",
@@ -357,6 +373,7 @@ SCENARIOS: dict[str, Callable[[World], Awaitable[tuple[Seen, Seen | None]]]] = {
     "REVISION_CONFLICT": lambda world: update_refused(world, "7"),
     "JSON_MISMATCH": answers_differ,
     "PERSONAL_STATE_TOO_LARGE": lambda world: update_refused(world, "0", long="x" * 65_536),
+    "RESPONSE_TOO_LARGE": too_many_states,
     "OVERLOADED": overloaded,
     "DEADLINE_EXCEEDED": deadline_exceeded,
     "NEIGHBOUR_UNAVAILABLE": neighbour_unavailable,

@@ -6,6 +6,8 @@ import json
 import shutil
 import signal
 import socket
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import psutil
@@ -55,7 +57,7 @@ def test_a_fresh_suite_is_ready_within_30_s_and_ctrl_c_leaves_no_process_but_the
     assert running.started_in_s < 30
     eventually(lambda: is_demo_order_there(running, data_dir))
     descendants = running.descendants()
-    assert len(descendants) == 3  # server, worker, gateway; Postgres detaches itself
+    assert len(descendants) == 4  # server, authorizer, worker, gateway; Postgres detaches itself
     send_bytes_that_are_no_text(running)
     assert running.stop(signal.SIGINT) == 0
     for file in (data_dir / "logs").iterdir():
@@ -111,6 +113,23 @@ def test_a_server_that_dies_is_started_again(data_dir: Path) -> None:
     (server,) = [process for process in running.descendants() if "serve-1" in process.cmdline()]
     server.kill()
     assert eventually(lambda: is_demo_order_there(running, data_dir), unless=Exception)
+    assert running.stop() == 0
+
+
+def test_the_authorizer_judges_while_the_servers_do_nothing(data_dir: Path) -> None:
+    running = up(data_dir)
+    (server,) = [process for process in running.descendants() if "serve-1" in process.cmdline()]
+    request = urllib.request.Request(
+        f"http://{running.ready['http']}/3.0/zoneinfo", b"{}", {"authorization": "Bearer no-token"}
+    )
+    server.suspend()
+    try:
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=10)
+    finally:
+        server.resume()
+    assert refused.value.code == 401
+    assert b"SESSION_INVALID" in refused.value.read()
     assert running.stop() == 0
 
 

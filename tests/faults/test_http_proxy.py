@@ -73,7 +73,7 @@ async def test_up_finds_its_servers_beside_it(server: ScriptedServer) -> None:
         for contract in definition.contracts:
             server.health.set(contract.descriptor.full_name, health_pb2.HealthCheckResponse.SERVING)
 
-    await asyncio.wait_for(_await_health(server.target), 20)
+    await asyncio.wait_for(_await_health(server.target, tuple(suite.SERVICES)), 20)
 
 
 def test_nothing_opens_channels_in_another_way() -> None:

@@ -13,8 +13,8 @@ from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 
 from ridehail_clients.json_values import LARGEST_WHOLE, JsonObject, JsonValue, from_struct, to_struct
-from ridehail_servers.chassis.documents import DEEPEST
 from ridehail_servers.chassis.errors import DomainError, InvalidRequest
+from ridehail_servers.chassis.json_limits import MAX_DEPTH
 from ridehail_servers.reference.order_core.document import (
     ABSENT,
     Absence,
@@ -88,7 +88,7 @@ def test_selected_fields_are_nested_as_in_the_document(paths: list[str], selecte
 
 @pytest.mark.parametrize(
     ("given_document", "version"),
-    [({}, 1), ({"order": {}}, 1), ({"order": {"version": 0}}, 0), ({"order": {"version": 2**53}}, 2**53)],
+    [({}, 1), ({"order": {}}, 1), ({"order": {"version": 0}}, 0), ({"order": {"version": 2**53 - 1}}, 2**53 - 1)],
 )
 def test_a_new_document_is_at_its_own_version_or_at_the_first(given_document: JsonObject, version: int) -> None:
     assert version_of(new_document(given_document)) == version
@@ -105,12 +105,6 @@ def test_a_new_document_is_at_its_own_version_or_at_the_first(given_document: Js
         ({"order": {"version": 1.5}}, ('document["order"]["version"]', "put_order.version")),
         ({"order": {"version": 1e17}}, ('document["order"]["version"]', "put_order.version")),
         ({"order": {"version": -1}}, ('document["order"]["version"]', "put_order.version")),
-        ({"a": [1, {"b": math.nan}]}, ('document["a"][1]["b"]', "document.finite")),
-        ({"a": math.inf}, ('document["a"]', "document.finite")),
-        ({"a": "x\0"}, ('document["a"]', "document.no_nul")),
-        ({"a": {"x\0y": 1}}, ('document["a"]', "document.no_nul")),
-        ({"a": {"n" * 100: -math.inf}}, (f'document["a"]["{"n" * 64}"]', "document.finite")),
-        ({"a": nested(DEEPEST)}, ("document" + '["a"]' * DEEPEST, "document.depth")),
     ],
 )
 def test_a_document_that_cannot_be_kept_is_refused(given_document: JsonObject, violation: tuple[str, str]) -> None:
@@ -118,7 +112,7 @@ def test_a_document_that_cannot_be_kept_is_refused(given_document: JsonObject, v
 
 
 def test_the_deepest_document_can_be_answered() -> None:
-    document = new_document({"a": nested(DEEPEST - 1)})
+    document = new_document({"a": nested(MAX_DEPTH - 1)})
 
     answered = to_struct(document).SerializeToString()
 
@@ -228,12 +222,12 @@ def test_a_version_that_cannot_rise_any_more_is_a_mismatch() -> None:
         ({"push": {"order": [1]}}, [('push["order"]', "set_order_fields.version")]),
         ({"increment": {"order.version": 0}}, [('increment["order.version"]', "set_order_fields.version")]),
         ({"increment": {"order.version": -1}}, [('increment["order.version"]', "set_order_fields.version")]),
-        ({"set": {"a.b": [math.nan, 1]}}, [('set["a.b"][0]', "document.finite")]),
-        ({"push": {"a": [1, {"b": "\0"}]}}, [('push["a"][1]["b"]', "document.no_nul")]),
-        ({"set": {"a.b": nested(DEEPEST - 2)}}, None),
-        ({"set": {"a.b": nested(DEEPEST - 1)}}, [('set["a.b"]' + '["a"]' * (DEEPEST - 2), "document.depth")]),
-        ({"push": {"a": [nested(DEEPEST - 2)]}}, None),
-        ({"push": {"a": [nested(DEEPEST - 1)]}}, [('push["a"][0]' + '["a"]' * (DEEPEST - 2), "document.depth")]),
+        ({"set": {"a.b": [math.nan, 1]}}, [('set["a.b"][0]', "json.number")]),
+        ({"push": {"a": [1, {"b": "\0"}]}}, [('push["a"][1]["b"]', "json.no_nul")]),
+        ({"set": {"a.b": nested(MAX_DEPTH - 2)}}, None),
+        ({"set": {"a.b": nested(MAX_DEPTH - 1)}}, [('set["a.b"]' + '["a"]' * (MAX_DEPTH - 2), "json.depth")]),
+        ({"push": {"a": [nested(MAX_DEPTH - 2)]}}, None),
+        ({"push": {"a": [nested(MAX_DEPTH - 1)]}}, [('push["a"][0]' + '["a"]' * (MAX_DEPTH - 2), "json.depth")]),
     ],
 )
 def test_changes_that_break_a_rule_make_no_update(
@@ -256,7 +250,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 names = st.sampled_from(["a", "b", "c", "a-b"])
 paths = st.lists(names, min_size=1, max_size=4).map(".".join)
 values: st.SearchStrategy[JsonValue] = st.recursive(
-    st.none() | st.booleans() | whole_numbers | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    st.none() | st.booleans() | whole_numbers | st.floats(-LARGEST_WHOLE, LARGEST_WHOLE) | texts,
     lambda parts: st.lists(parts, max_size=3) | st.dictionaries(names | texts, parts, max_size=3),
     max_leaves=8,
 )

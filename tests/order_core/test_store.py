@@ -37,7 +37,7 @@ async def test_a_document_is_read_as_it_was_stored(database_url: str, document: 
     assert found == order
 
 
-@pytest.mark.parametrize("number", [1e300, -1e22, 5e-324, 1.7976931348623157e308, 0.1, 2**53, -(2**53), 2.0**54])
+@pytest.mark.parametrize("number", [1e300, -1e22, 5e-324, 1.7976931348623157e308, 0.1, 2**53 - 1, 1 - 2**53, 2.0**54])
 async def test_a_number_keeps_its_value_and_its_kind(running: SuiteInProcess, number: float) -> None:
     order = OrderRow("order", "uid", new_document({"number": number}))
     async with running.database("order-core").connection() as connection:

@@ -11,7 +11,7 @@ from google.protobuf.struct_pb2 import Struct, Value
 from ridehail.orderprovider.v1 import order_provider_api_pb2 as api
 from ridehail_clients import JsonInput
 from ridehail_clients.json_values import to_struct
-from ridehail_servers.chassis.documents import DEEPEST
+from ridehail_servers.chassis.json_limits import MAX_DEPTH
 from tests.support.calls import failure_of
 from tests.support.suite_in_process import SuiteInProcess
 
@@ -59,11 +59,11 @@ CASES: dict[str, tuple[Message, Violation]] = {
         for number, (request, violation) in enumerate(requests_with_id(value))
     },
     "too many parts": (a_put(parts={f"p{n}": "1" for n in range(21)}), ("parts", "map.max_pairs")),
-    "no number": (a_put(details=details(math.nan)), ('details["a"]', "document.finite")),
-    "infinite": (a_put(details=details(-math.inf)), ('details["a"]', "document.finite")),
-    "a NUL": (a_put(details=details(["x\0"])), ('details["a"][0]', "document.no_nul")),
-    "a NUL in a name": (a_put(details=details({"x\0": 1})), ('details["a"]', "document.no_nul")),
-    "too deep": (a_put(details=details(nested(DEEPEST))), ('details["a"]' + "[0]" * (DEEPEST - 1), "document.depth")),
+    "no number": (a_put(details=details(math.nan)), ('details["a"]', "json.number")),
+    "infinite": (a_put(details=details(-math.inf)), ('details["a"]', "json.number")),
+    "a NUL": (a_put(details=details(["x\0"])), ('details["a"][0]', "json.no_nul")),
+    "a NUL in a name": (a_put(details=details({"x\0": 1})), ('details["a"]', "json.no_nul")),
+    "too deep": (a_put(details=details(nested(MAX_DEPTH))), ('details["a"]' + "[0]" * (MAX_DEPTH - 1), "json.depth")),
     "too large": (
         a_put(details=details("x" * (64 * 1024 - len('{"a":""}') + 1))),
         ("details", "put_order.details_size"),

@@ -18,7 +18,7 @@ from ridehail_clients import (
 )
 from ridehail_clients.json_values import JsonValue
 from ridehail_servers.chassis.database import Connection
-from ridehail_servers.chassis.documents import DEEPEST
+from ridehail_servers.chassis.json_limits import MAX_DEPTH
 from ridehail_servers.reference.order_provider.store import OrderStore
 from tests.order_core.test_document import documents
 from tests.support.suite_in_process import SuiteInProcess
@@ -70,7 +70,7 @@ async def test_details_come_back_as_they_were_put(
 
 async def test_the_largest_and_the_deepest_order_comes_back(eats: AsyncOrderProviderClient) -> None:
     deepest: dict[str, JsonInput] = {}
-    for _ in range(DEEPEST - 1):
+    for _ in range(MAX_DEPTH - 1):
         deepest = {"a": deepest}
     largest = {"text": "x" * (64 * 1024 - len('{"text":""}'))}
     parts = {f"{n:02}{'n' * 126}": "v" * 128 for n in range(20)}

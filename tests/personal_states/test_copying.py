@@ -136,14 +136,14 @@ async def test_states_that_do_not_fit_into_one_message_are_copied_in_several(
 ) -> None:
     source, destination = direction
     large = {"a": {"b": "x" * 65_000}}
-    for number in range(0, 100, 25):
-        await source.take(*(copy_of(f"user-{n:03}", 1, "", large) for n in range(number, number + 25)))
+    for number in range(0, 100, 10):
+        await source.take(*(copy_of(f"user-{n:03}", 1, "", large) for n in range(number, number + 10)))
     with pytest.raises(PageTooLarge):
         async with source.client("admin") as client:
             await _BackEnd(BackEndName(source.name), client).list_states("", None, 100)
     async with copying(source, destination) as job:
         assert await job.run(nothing) == Copied(100, 100)
-    ours, theirs = await states(source, page_size=25), await states(destination, page_size=25)
+    ours, theirs = await states(source, page_size=1), await states(destination, page_size=1)
     assert comparable(theirs) == comparable(ours)
 
 
@@ -230,8 +230,8 @@ async def test_killed_repeated_two_at_once_and_with_states_changing_it_copies_al
 ) -> None:
     source, destination = direction
     users = 3000
-    for first in range(0, users, 1000):
-        await source.take(*(copy_of(f"user-{n}", 3, "copied", {"a": {"n": n}}) for n in range(first, first + 1000)))
+    for first in range(0, users, 500):
+        await source.take(*(copy_of(f"user-{n}", 3, "copied", {"a": {"n": n}}) for n in range(first, first + 500)))
     ends = asyncio.Event()
     changed: dict[str, set[str]] = {source.name: set(), destination.name: set()}
 

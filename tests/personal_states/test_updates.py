@@ -6,11 +6,11 @@ from typing import Any
 
 import grpc
 
-from ridehail_servers.personal_states.state import DEEPEST, MAX_BYTES, MAX_TARIFFS
+from ridehail_servers.personal_states.state import MAX_BYTES, MAX_TARIFFS
 from tests.personal_states.back_ends import BackEnd, by_category
 
 VALUES: list[Any] = [
-    *(0, 1, 1.5, -7, 1e300, -1e-300, 2**53, 5e-324, 1.7976931348623157e308),
+    *(0, 1, 1.5, -7, 0.1, -1e-300, 2**53 - 1, 1 - 2**53, 5e-324),
     *(True, False, None, "", "\u2028", "\U0001f695", {}, []),
 ]
 NO_REVISIONS = ["0", "2", "-1", "00", "01", "0 ", "0x1", "1e0", "\u0660", "abc", "9" * 18, "9" * 100]
@@ -86,7 +86,15 @@ async def test_a_state_has_at_most_200_tariffs(back_end: BackEnd) -> None:
     before = await back_end.everything()
     error = await back_end.refused("3", None, {"one-more": {}})
     assert (error.code, error.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "PERSONAL_STATE_TOO_LARGE")
-    assert dict(error.metadata) == {"max_bytes": "65536", "max_tariffs": "200"}
+    assert dict(error.metadata) == {"max_bytes": "65536", "max_tariffs": "200", "max_values": "1500"}
+    assert await back_end.everything() == before
+
+
+async def test_a_state_has_at_most_1500_values(back_end: BackEnd) -> None:
+    await back_end.update("0", None, {"a": {"b": [0] * 1498}})
+    before = await back_end.everything()
+    error = await back_end.refused("1", None, {"c": {}})
+    assert (error.reason, error.metadata["max_values"]) == ("PERSONAL_STATE_TOO_LARGE", "1500")
     assert await back_end.everything() == before
 
 
@@ -104,10 +112,10 @@ async def test_a_state_has_at_most_64_kib_of_json_whatever_its_letters(back_end:
 
 
 async def test_requirements_nest_25_levels_deep(back_end: BackEnd) -> None:
-    assert by_category((await back_end.update("0", None, {"a": deep(DEEPEST)})).tariffs) == {"a": deep(DEEPEST)}
-    error = await back_end.refused("1", None, {"a": {}, "b": deep(DEEPEST + 1)})
-    assert [(one.field, one.reason) for one in error.violations] == [
-        ("tariffs[1].requirements", "personal_state.depth")
-    ]
+    assert by_category((await back_end.update("0", None, {"a": deep(25)})).tariffs) == {"a": deep(25)}
+    error = await back_end.refused("1", None, {"a": {}, "b": deep(26)})
+    (violation,) = error.violations
+    assert violation.reason == "json.depth"
+    assert violation.field.startswith('tariffs[1].requirements["a"][0]["a"]')
     # As deep as it is, it can be copied.
     assert await back_end.take(*await back_end.copies(page_size=1)) == 0

@@ -234,6 +234,6 @@ def varint(number: int) -> bytes:
     return written + bytes([number])
 
 
-async def test_a_number_that_is_none_is_compared_like_any_other(comparing: Comparing) -> None:
+async def test_a_number_that_is_none_is_refused(comparing: Comparing) -> None:
     nan = Value(number_value=float("nan"))
-    assert (await comparing.failure(request_of(old=nan, new=to_value(1)))).reason == "JSON_MISMATCH"
+    assert (await comparing.failure(request_of(old=nan, new=to_value(1)))).reason == "INVALID_REQUEST"

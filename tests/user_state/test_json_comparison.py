@@ -31,7 +31,7 @@ _names = st.text("ab/~01\u044b", max_size=4)
 _scalars = (
     st.none()
     | st.booleans()
-    | st.integers(-(2**53), 2**53)
+    | st.integers(1 - 2**53, 2**53 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=5)
 )
@@ -137,7 +137,7 @@ def test_one_duplicate_does_not_stand_for_another() -> None:
     [
         (1, 1.0, True),
         (0, -0.0, True),
-        (2**53, float(2**53), True),
+        (2**53 - 1, float(2**53 - 1), True),
         (1e300, int(1e300), True),
         (0.1, 0.1, True),
         (1, True, False),
@@ -158,7 +158,7 @@ def test_numbers_are_equal_by_value_and_types_never_mix(old: Any, new: Any, equa
         lambda value: {"tariffs": [{"category": "a", "requirements": value}]},
     ):
         assert (differences(place(old), place(new)) == []) is equal
-    if abs(old if isinstance(old, float | int) else 0) <= 2**53:
+    if abs(old if isinstance(old, float | int) else 0) < 2**53:
         assert (canonical(old) == canonical(new)) is equal
 
 

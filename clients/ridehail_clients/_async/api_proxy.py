@@ -121,7 +121,7 @@ class AsyncLaunchClient(AsyncPassengerClient):
         Raises:
             InvalidRequest: An order breaks a rule of the contract, or is there twice.
             ValueError: A further member of an order has the name of one that the contract knows, or a number in an
-                order is not finite, or whole and beyond 2^53.
+                order is not finite, or whole and beyond 2^53 - 1.
             TypeError: Something in an order is no JSON value.
         """
         request = launch_messages.launch_request(supported_services=supported_services, known_orders=known_orders)

@@ -91,7 +91,7 @@ class AsyncOrderProviderClient(AsyncInternalClient):
 
         Raises:
             OrderOwnerMismatch: The order is another passenger's.
-            ValueError: A number in the details is not finite, or whole and beyond 2^53.
+            ValueError: A number in the details is not finite, or whole and beyond 2^53 - 1.
             TypeError: Something in the details is no JSON value.
         """
         request = messages.put_order_request(

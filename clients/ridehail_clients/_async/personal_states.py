@@ -62,7 +62,7 @@ class AsyncPersonalStatesClient(AsyncInternalClient):
             RevisionConflict: The state is of another revision: read it again and decide again.
             PersonalStateTooLarge: The state would become too large.
             InvalidRequest: A category is given twice.
-            ValueError: A number in the settings is not finite, or whole and beyond 2^53.
+            ValueError: A number in the settings is not finite, or whole and beyond 2^53 - 1.
             TypeError: Something in the settings is no JSON value.
         """
         request = self._api.UpdatePersonalStateRequest(

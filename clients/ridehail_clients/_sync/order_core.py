@@ -20,7 +20,7 @@ class OrderCoreClient(InternalClient):
     """Reads and writes order documents: `ridehail.ordercore.v1.OrderCoreService`.
 
     A field of a document is named by its path, as in `order.fixed_price.price`. Documents are plain JSON values; whole
-    numbers from -2^53 to 2^53.
+    numbers from -(2^53 - 1) to 2^53 - 1.
 
     Every method takes `timeout`, the seconds for the whole call, repeats included (default: the contract's deadline;
     never beyond the deadline of the incoming call, see `call_context`), and `metadata` to send along. Every method
@@ -57,7 +57,7 @@ class OrderCoreClient(InternalClient):
             `order.version` of the stored document; 1 when the document had none.
 
         Raises:
-            ValueError: A number in the document is not finite, or whole and beyond 2^53.
+            ValueError: A number in the document is not finite, or whole and beyond 2^53 - 1.
             TypeError: Something in the document is no JSON value.
         """
         request = messages.put_order_request(order_id=order_id, yandex_uid=yandex_uid, document=document)
@@ -118,7 +118,7 @@ class OrderCoreClient(InternalClient):
             OrderNotFound: No such order.
             OrderVersionConflict: The document is at another version: read again and decide again.
             OrderFieldTypeMismatch: The document holds a value of another kind than the update needs.
-            ValueError: A number to store is not finite, or whole and beyond 2^53.
+            ValueError: A number to store is not finite, or whole and beyond 2^53 - 1.
             TypeError: Something to store is no JSON value.
         """
         request = messages.set_order_fields_request(

@@ -57,7 +57,7 @@ class OrderStateClient(InternalClient):
 
         Raises:
             InvalidRequest: An order is there twice.
-            ValueError: A number in an order's details is not finite, or whole and beyond 2^53.
+            ValueError: A number in an order's details is not finite, or whole and beyond 2^53 - 1.
             TypeError: Something in an order's details is no JSON value.
         """
         request = messages.get_orders_state_request(
@@ -177,7 +177,7 @@ class PassengerOrderStateClient(PassengerClient):
 
         Raises:
             InvalidRequest: An order is there twice.
-            ValueError: A number in an order's details is not finite, or whole and beyond 2^53.
+            ValueError: A number in an order's details is not finite, or whole and beyond 2^53 - 1.
             TypeError: Something in an order's details is no JSON value.
         """
         request = messages.poll_orders_state_request(known_orders=known_orders, tags=tags)

@@ -55,7 +55,7 @@ class PersonalStateClient(PassengerClient):
             PersonalStateTooLarge: The state would become too large.
             InvalidRequest: A category is given twice, or settings without a revision.
             NeighbourUnavailable: No back end that may answer does. What became of a change is unknown: read the state.
-            ValueError: A number in the settings is not finite, or whole and beyond 2^53.
+            ValueError: A number in the settings is not finite, or whole and beyond 2^53 - 1.
             TypeError: Something in the settings is no JSON value.
         """
         request = api.PersonalStateRequest(

@@ -55,7 +55,7 @@ class UserStateClient(PersonalStatesClient):
 
         Raises:
             JsonMismatch: The answers differ.
-            ValueError: A number in a body is not finite, or whole and beyond 2^53.
+            ValueError: A number in a body is not finite, or whole and beyond 2^53 - 1.
             TypeError: Something in a body is no JSON value.
         """
         request = messages.compare_jsons_request(

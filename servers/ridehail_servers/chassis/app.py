@@ -156,7 +156,10 @@ class Server:
             self._overload,
             Authentication(access=built.access, tickets=verifier, gateway_key=gateway_key),
             Deadline(),
-            Validation(served.request for one in self._registrations for served in one.methods.values()),
+            Validation(
+                (served.request for one in self._registrations for served in one.methods.values()),
+                max_response_bytes=built.tuning.max_message_bytes,
+            ),
         )
         self._server = grpc.aio.server(options=_options(built.tuning))
         # A contract that several services serve is named once.

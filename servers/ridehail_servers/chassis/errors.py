@@ -22,6 +22,7 @@ class Code(IntEnum):
     RESOURCE_EXHAUSTED = 8
     FAILED_PRECONDITION = 9
     ABORTED = 10
+    OUT_OF_RANGE = 11
     INTERNAL = 13
     UNAVAILABLE = 14
     UNAUTHENTICATED = 16
@@ -125,6 +126,18 @@ class NeighbourUnavailable(DomainError):
             f"{neighbour} is unavailable",
             {"neighbour": neighbour},
             retry_after=retry_after,
+        )
+
+
+class ResponseTooLarge(DomainError):
+    """The response does not fit into a message."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(
+            Code.OUT_OF_RANGE,
+            "RESPONSE_TOO_LARGE",
+            f"the response would be larger than {max_bytes} bytes",
+            {"max_bytes": str(max_bytes)},
         )
 
 

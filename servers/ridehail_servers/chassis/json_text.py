@@ -17,6 +17,15 @@ def encode(value: JsonInput) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
+def size_bytes(value: JsonInput) -> int:
+    """Returns how many bytes a value takes as compact JSON.
+
+    Args:
+        value: Its numbers are finite.
+    """
+    return len(encode(value).encode())
+
+
 def decode(text: str) -> JsonValue:
     """Reads JSON that Postgres gives.
 

@@ -11,6 +11,7 @@ from google.protobuf.message_factory import GetMessageClass
 from ridehail.common.v1 import options_pb2
 from ridehail_clients.contract import method_contract, service_audience
 
+from .request_limits import RequestLimits
 from .service_definition import ServiceDefinition
 
 
@@ -25,6 +26,7 @@ class ServedMethod:
         by_gateway_key: Whether only the gateway calls it, with its key instead of a ticket.
         deadline: Seconds that a call may take at most.
         request: The type of its request.
+        limits: How large a request may be.
     """
 
     name: str
@@ -33,6 +35,7 @@ class ServedMethod:
     by_gateway_key: bool
     deadline: float
     request: type[Message]
+    limits: RequestLimits
 
 
 MethodTable = Mapping[str, ServedMethod]
@@ -62,5 +65,6 @@ def method_table(definition: ServiceDefinition) -> MethodTable:
                 by_gateway_key=not ours,
                 deadline=served.gateway_deadline or method_contract(method).deadline,
                 request=GetMessageClass(method.input_type),
+                limits=RequestLimits.of(method),
             )
     return table

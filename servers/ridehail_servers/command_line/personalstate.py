@@ -18,6 +18,7 @@ from ridehail_clients import (
     AsyncUserStateClient,
     CallTimedOut,
     PersonalStateCopy,
+    ResponseTooLarge,
     ServiceError,
 )
 from ridehail_servers.chassis import logs
@@ -122,8 +123,7 @@ class _BackEnd:
                 after_yandex_uid=after_yandex_uid, changed_since=changed_since, page_size=page_size
             )
         except ServiceError as error:
-            # Without a reason it is gRPC itself that refuses: for the size of the message.
-            if error.code is grpc.StatusCode.RESOURCE_EXHAUSTED and not error.reason:
+            if isinstance(error, ResponseTooLarge):
                 raise PageTooLarge from error
             raise self._translated(error) from error
 

@@ -160,7 +160,10 @@ class Polling:
         recorded = await self._records.of_rider(yandex_uid)
         asked = await self._asked([service for service, one in heard.items() if one is None], yandex_uid)
         complete = {service: asked[service] if one is None else one for service, one in heard.items()}
+        # Each of these steps walks through all orders of the rider: other calls run in between.
+        await asyncio.sleep(0)
         await self._record_news(yandex_uid, complete, recorded)
+        await asyncio.sleep(0)
         answer = decide_answer(by_key, recorded, complete, policy=config.policy, limits=config.max_active_orders)
         tags = {service: self._tag(tag, yandex_uid, service, now) for service, tag in answer.next_tags.items()}
         return Answered(answer, tags)

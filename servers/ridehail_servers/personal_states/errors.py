@@ -18,10 +18,10 @@ class RevisionConflict(DomainError):
 class PersonalStateTooLarge(DomainError):
     """The state would become too large."""
 
-    def __init__(self, *, max_bytes: int, max_tariffs: int) -> None:
+    def __init__(self, *, max_bytes: int, max_tariffs: int, max_values: int) -> None:
         super().__init__(
             Code.FAILED_PRECONDITION,
             "PERSONAL_STATE_TOO_LARGE",
-            f"a state has at most {max_bytes} bytes of JSON and settings for at most {max_tariffs} tariffs",
-            {"max_bytes": str(max_bytes), "max_tariffs": str(max_tariffs)},
+            f"a state has at most {max_bytes} bytes of JSON, {max_values} values and {max_tariffs} tariffs",
+            {"max_bytes": str(max_bytes), "max_tariffs": str(max_tariffs), "max_values": str(max_values)},
         )

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ridehail_clients.json_values import JsonObject, JsonValue
-from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest
-from ridehail_servers.chassis.json_text import encode
+from ridehail_clients.json_values import JsonObject
+from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest, ResponseTooLarge
+from ridehail_servers.chassis.json_limits import count_values
+from ridehail_servers.chassis.json_text import size_bytes
 
 from .errors import PersonalStateTooLarge, RevisionConflict
 
 MAX_BYTES: Final = 64 * 1024
 """Of a state as JSON, without its revision."""
 MAX_TARIFFS: Final = 200
-DEEPEST: Final = 25
-"""Levels of objects and arrays in a tariff's requirements, themselves included. Protobuf reads at most 100 messages
-within one another and takes three for an object, so a deeper state could be stored, but not be copied or compared."""
-
+MAX_VALUES: Final = 1500
+"""Tariffs, and members and elements of their requirements, in all."""
+MAX_PAGE_BYTES: Final = 128 * 1024
+"""Of the JSON of a page of states. A single state always fits, and what was listed always fits an import."""
+_MAX_PAGE_VALUES: Final = 1900
 _REVISION_ID: Final = re.compile(r"0|[1-9][0-9]{0,17}")
 
 
@@ -100,8 +101,31 @@ def check_size(state: PersonalState) -> None:
         "selected_category": state.selected_category,
         "tariffs": [{"category": category, "requirements": one} for category, one in state.tariffs.items()],
     }
-    if len(state.tariffs) > MAX_TARIFFS or len(encode(as_json).encode()) > MAX_BYTES:
-        raise PersonalStateTooLarge(max_bytes=MAX_BYTES, max_tariffs=MAX_TARIFFS)
+    if len(state.tariffs) > MAX_TARIFFS or size_bytes(as_json) > MAX_BYTES or _values(state) > MAX_VALUES:
+        raise PersonalStateTooLarge(max_bytes=MAX_BYTES, max_tariffs=MAX_TARIFFS, max_values=MAX_VALUES)
+
+
+def check_page(page: Sequence[StateCopy] | None) -> Sequence[StateCopy]:
+    """Returns the states of a page, if they are few enough to be answered and imported.
+
+    Args:
+        page: Of one answer; None: several states, of more than MAX_PAGE_BYTES.
+
+    Raises:
+        ResponseTooLarge: They are not. A page of one state never is.
+    """
+    if page is None:
+        raise ResponseTooLarge(MAX_PAGE_BYTES)
+    values = len(page)
+    for copy in page if len(page) > 1 else ():
+        values += _values(copy.state)
+        if values > _MAX_PAGE_VALUES:
+            raise ResponseTooLarge(MAX_PAGE_BYTES)
+    return page
+
+
+def _values(state: PersonalState) -> int:
+    return count_values(dict(state.tariffs))
 
 
 def by_category(given: Sequence[tuple[str, JsonObject]], field: str) -> dict[str, JsonObject]:
@@ -112,18 +136,11 @@ def by_category(given: Sequence[tuple[str, JsonObject]], field: str) -> dict[str
         field: Names the list in the request.
 
     Raises:
-        InvalidRequest: A category is there twice, or requirements hold what a state cannot hold.
+        InvalidRequest: A category is there twice.
     """
     settings = dict(given)
-    violations = [
-        FieldViolation(f"{field}[{index}].requirements", *broken)
-        for index, (_category, requirements) in enumerate(given)
-        if (broken := _broken_rule(requirements)) is not None
-    ]
     if len(settings) < len(given):
-        violations.insert(0, FieldViolation(field, "must have each category once", "personal_state.unique_category"))
-    if violations:
-        raise InvalidRequest(violations)
+        raise InvalidRequest([FieldViolation(field, "must have each category once", "personal_state.unique_category")])
     return settings
 
 
@@ -146,26 +163,3 @@ def check_copies(copies: Sequence[StateCopy]) -> None:
             violations.append(FieldViolation(f"states[{index}]", error.message, "personal_state.size"))
     if violations:
         raise InvalidRequest(violations)
-
-
-def _broken_rule(requirements: JsonObject) -> tuple[str, str] | None:
-    """Returns what is wrong with requirements: what JSON or Postgres has no form for, and what nests too deep."""
-    level: list[JsonValue] = [requirements]
-    for depth in range(1, DEEPEST + 2):
-        inner: list[JsonValue] = []
-        for value in level:
-            if isinstance(value, float) and not math.isfinite(value):
-                return "must hold finite numbers only", "personal_state.finite"
-            if _has_nul(value):
-                return "must not hold a NUL character", "personal_state.no_nul"
-            if isinstance(value, dict | list):
-                if depth > DEEPEST:
-                    return f"must not nest deeper than {DEEPEST} levels", "personal_state.depth"
-                inner.extend(value.values() if isinstance(value, dict) else value)
-        level = inner
-    return None
-
-
-def _has_nul(value: JsonValue) -> bool:
-    texts: Iterable[JsonValue] = value if isinstance(value, dict) else (value,)
-    return any(isinstance(text, str) and "\0" in text for text in texts)

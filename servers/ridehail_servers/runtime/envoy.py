@@ -22,7 +22,18 @@ _UNIX_SOCKET_LENGTH = 100
 
 @dataclass(frozen=True)
 class Gateway:
-    """Where the gateway of a run listens and what it needs."""
+    """Where the gateway of a run listens and what it needs.
+
+    Attributes:
+        host: The address to listen on ...
+        public_port: ... for passengers' apps ...
+        internal_port: ... and for other services.
+        upstream: `host:port` of the services.
+        gateway_key: By which the passenger authorizer knows the gateway.
+        run_dir: For its configuration and its administration's socket.
+        log_dir: For its logs.
+        authorizer: `host:port` of the passenger authorizer; None: where the services are.
+    """
 
     host: str
     public_port: int
@@ -31,6 +42,7 @@ class Gateway:
     gateway_key: str
     run_dir: Path
     log_dir: Path
+    authorizer: str | None = None
 
     @cached_property
     def admin_socket(self) -> Path:
@@ -50,7 +62,10 @@ class Gateway:
                 "internal_host": self.host,
                 "internal_port": self.internal_port,
                 "admin_socket": self.admin_socket,
-                "upstreams": dict.fromkeys(suite.SERVICES, self.upstream),
+                "upstreams": {
+                    **dict.fromkeys(suite.SERVICES, self.upstream),
+                    suite.AUTHORIZER: self.authorizer or self.upstream,
+                },
                 "gateway_key": self.gateway_key,
                 "access_log": self.log_dir / "envoy-access.log",
             }

@@ -85,6 +85,7 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
         stack.enter_context(data.taken())
         data.ensure_keys()
         grpc_port = stack.enter_context(reserve(HOST, options.grpc_port)).getsockname()[1]
+        authorizer_port = stack.enter_context(reserve(HOST, 0)).getsockname()[1]
         http_port = free_port(HOST, options.http_port)
         internal_port = free_port(HOST, options.internal_http_port)
         metrics = stack.enter_context(metrics_port(MetricsAddress(HOST, options.metrics_port), data.metrics))
@@ -98,15 +99,15 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
         urls = await asyncio.to_thread(_prepare_schemas, admin_url)
 
         progress("starting the servers")
-        address = f"{HOST}:{grpc_port}"
+        address, authorizer_address = f"{HOST}:{grpc_port}", f"{HOST}:{authorizer_port}"
         settings = ProcessSettings(
-            services=tuple(suite.SERVICES),
+            services=tuple(name for name in suite.SERVICES if name != suite.AUTHORIZER),
             host=HOST,
             grpc_port=grpc_port,
             config_dir=options.config_dir.resolve(),
             keys_dir=data.keys,
             database_urls=urls,
-            addresses=dict.fromkeys(suite.SERVICES, address),
+            addresses={**dict.fromkeys(suite.SERVICES, address), suite.AUTHORIZER: authorizer_address},
             archive_url=data.archive.as_uri(),
             cache_url=options.cache_url,
             log_level=options.log_level,
@@ -115,7 +116,8 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
         )
         supervisor = Supervisor(started=data.remember_process)
         stack.push_async_callback(supervisor.stop)
-        await _start_processes(supervisor, data, settings, options.workers)
+        authorizer = settings.model_copy(update={"services": (suite.AUTHORIZER,), "grpc_port": authorizer_port})
+        await _start_processes(supervisor, data, settings, authorizer, options.workers)
 
         progress("starting the gateway")
         gateway = Gateway(
@@ -126,11 +128,13 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
             gateway_key=(data.keys / "gateway.key").read_text(),
             run_dir=data.run,
             log_dir=data.logs,
+            authorizer=authorizer_address,
         )
         await supervisor.start(gateway.process())
         # The gateway stops first: it takes no new calls while the servers behind it drain.
         stack.push_async_callback(supervisor.stop, ENVOY)
-        await _await_health(address)
+        await _await_health(address, settings.services)
+        await _await_health(authorizer_address, authorizer.services)
         await gateway.wait_until_ready(within=_HEALTHY_WITHIN_S)
         http, internal_http = f"{HOST}:{http_port}", f"{HOST}:{internal_port}"
         examples: Sequence[Example] = ()
@@ -165,13 +169,19 @@ def _prepare_schemas(admin_url: str) -> dict[str, str]:
     return urls
 
 
-async def _start_processes(supervisor: Supervisor, data: DataDir, settings: ProcessSettings, workers: int) -> None:
+async def _start_processes(
+    supervisor: Supervisor, data: DataDir, settings: ProcessSettings, authorizer: ProcessSettings, workers: int
+) -> None:
     environment = {METRICS_VARIABLE: str(data.metrics)}
     serve = ChildOrder(role="serve", settings=settings)
-    work = ChildOrder(role="work", settings=settings)
+    orders = {
+        **{f"serve-{number}": serve for number in range(1, workers + 1)},
+        "authorize-1": ChildOrder(role="serve", settings=authorizer),
+        "work-1": ChildOrder(role="work", settings=settings),
+    }
     starts: list[Awaitable[None]] = [
         supervisor.start(child(name, order, log=data.logs / f"{name}.log", environment=environment))
-        for name, order in [(f"serve-{number}", serve) for number in range(1, workers + 1)] + [("work-1", work)]
+        for name, order in orders.items()
     ]
     results = await asyncio.gather(*starts, return_exceptions=True)
     for result in results:
@@ -179,8 +189,9 @@ async def _start_processes(supervisor: Supervisor, data: DataDir, settings: Proc
             raise result
 
 
-async def _await_health(address: str) -> None:
-    names = [contract.descriptor.full_name for it in suite.SERVICES.values() for contract in it.contracts]
+async def _await_health(address: str, services: Sequence[str]) -> None:
+    definitions = [suite.SERVICES[name] for name in services]
+    names = [contract.descriptor.full_name for it in definitions for contract in it.contracts]
     async with open_async_channel(address, health_check=False) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         try:

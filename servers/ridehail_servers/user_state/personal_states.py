@@ -8,7 +8,7 @@ from datetime import datetime
 from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Connection, Database
 from ridehail_servers.chassis.shared_reads import SharedReads
-from ridehail_servers.personal_states.state import EMPTY, Change, PersonalState, StateCopy, checked
+from ridehail_servers.personal_states.state import EMPTY, Change, PersonalState, StateCopy, check_page, checked
 
 from .store import StateStore
 
@@ -60,21 +60,26 @@ class PersonalStates:
             current = await self._store.revision_of(connection, yandex_uid) if changed is None else 0
             return checked(changed, current)
 
-    async def listed(self, after_yandex_uid: str, limit: int, changed_since: datetime | None) -> list[StateCopy]:
+    async def listed(self, after_yandex_uid: str, limit: int, changed_since: datetime | None) -> Sequence[StateCopy]:
         """Returns states by user.
 
         Args:
             after_yandex_uid: From the first user after this one.
             limit: How many at most.
             changed_since: Only states that changed at this moment or later; None: all.
+
+        Raises:
+            ResponseTooLarge: They are too large for one answer.
         """
         if changed_since is None:
-            return await self._database.read(
+            page = await self._database.read(
                 lambda connection: self._store.list_all(connection, after_yandex_uid, limit)
             )
-        return await self._database.read(
-            lambda connection: self._store.list_changed(connection, after_yandex_uid, limit, changed_since)
-        )
+        else:
+            page = await self._database.read(
+                lambda connection: self._store.list_changed(connection, after_yandex_uid, limit, changed_since)
+            )
+        return check_page(page)
 
     async def import_newer(self, copies: Sequence[StateCopy]) -> int:
         """Stores those of the copies whose revision is higher than that of what is there, all or none.

@@ -9,7 +9,7 @@ from typing import cast
 from ridehail_clients.json_values import JsonObject
 from ridehail_servers.chassis.database import Connection
 from ridehail_servers.chassis.json_text import decode, encode
-from ridehail_servers.personal_states.state import Change, PersonalState, StateCopy
+from ridehail_servers.personal_states.state import MAX_PAGE_BYTES, Change, PersonalState, StateCopy
 
 _FIRST_REVISION = 1
 
@@ -72,23 +72,35 @@ class StateStore:
         row = await cursor.fetchone()
         return None if row is None else _state(*row)
 
-    async def list_all(self, connection: Connection, after_yandex_uid: str, limit: int) -> list[StateCopy]:
-        """Returns states by user, from the first user after the given one."""
+    async def list_all(self, connection: Connection, after_yandex_uid: str, limit: int) -> list[StateCopy] | None:
+        """Returns states by user, from the first user after the given one.
+
+        None: there are several, of more than MAX_PAGE_BYTES.
+        """
         cursor = await connection.execute(
             """
-            SELECT yandex_uid, revision, selected_category, tariffs::text
-            FROM user_state.personal_states
-            WHERE yandex_uid > %s
+            WITH page AS (
+                SELECT yandex_uid, revision, selected_category, tariffs::text AS tariffs
+                FROM user_state.personal_states
+                WHERE yandex_uid > %s
+                ORDER BY yandex_uid
+                LIMIT %s
+            )
+            SELECT
+                yandex_uid,
+                revision,
+                selected_category,
+                CASE WHEN sum(octet_length(tariffs)) OVER () <= %s OR count(*) OVER () = 1 THEN tariffs END
+            FROM page
             ORDER BY yandex_uid
-            LIMIT %s
             """,
-            (after_yandex_uid, limit),
+            (after_yandex_uid, limit, MAX_PAGE_BYTES),
         )
-        return [StateCopy(uid, _state(*columns)) for uid, *columns in await cursor.fetchall()]
+        return _page(await cursor.fetchall())
 
     async def list_changed(
         self, connection: Connection, after_yandex_uid: str, limit: int, changed_since: datetime
-    ) -> list[StateCopy]:
+    ) -> list[StateCopy] | None:
         """Returns those states of the list that changed at some moment or later.
 
         They are chosen first, so that the index on the time of change is used: by user, all states would be walked
@@ -100,16 +112,25 @@ class StateStore:
                 SELECT yandex_uid, revision, selected_category, tariffs
                 FROM user_state.personal_states
                 WHERE updated_at >= %s
+            ),
+            page AS (
+                SELECT yandex_uid, revision, selected_category, tariffs::text AS tariffs
+                FROM changed
+                WHERE yandex_uid > %s
+                ORDER BY yandex_uid
+                LIMIT %s
             )
-            SELECT yandex_uid, revision, selected_category, tariffs::text
-            FROM changed
-            WHERE yandex_uid > %s
+            SELECT
+                yandex_uid,
+                revision,
+                selected_category,
+                CASE WHEN sum(octet_length(tariffs)) OVER () <= %s OR count(*) OVER () = 1 THEN tariffs END
+            FROM page
             ORDER BY yandex_uid
-            LIMIT %s
             """,
-            (changed_since, after_yandex_uid, limit),
+            (changed_since, after_yandex_uid, limit, MAX_PAGE_BYTES),
         )
-        return [StateCopy(uid, _state(*columns)) for uid, *columns in await cursor.fetchall()]
+        return _page(await cursor.fetchall())
 
     async def import_newer(self, connection: Connection, copies: Sequence[StateCopy], now: datetime) -> int:
         """Stores those of the copies whose revision is higher than that of what is there; returns how many.
@@ -144,6 +165,15 @@ class StateStore:
 
 def _as_text(tariffs: Mapping[str, JsonObject]) -> str:
     return encode(dict(tariffs))
+
+
+def _page(rows: Sequence[tuple[str, int, str, str | None]]) -> list[StateCopy] | None:
+    page = []
+    for uid, revision, selected_category, tariffs in rows:
+        if tariffs is None:
+            return None
+        page.append(StateCopy(uid, _state(revision, selected_category, tariffs)))
+    return page
 
 
 def _state(revision: int, selected_category: str, tariffs: str) -> PersonalState:

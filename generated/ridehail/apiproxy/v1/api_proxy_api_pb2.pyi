@@ -182,6 +182,7 @@ class LaunchRequest(_message.Message):
         """The orders that the app knows, at most 50, each once. Each is an object with the members of
         `ridehail.orderstate.v1.KnownOrder`, of the same kinds and limits, and with any others: those come back as they were
         sent. That is why it is a Struct. No member nests deeper than 30 levels: deeper ones would be read, but not the answer.
+        Numbers are from -(2^53 - 1) to 2^53 - 1: larger ones would come back changed.
         """
 
     def __init__(

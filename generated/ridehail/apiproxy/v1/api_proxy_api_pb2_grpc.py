@@ -380,8 +380,8 @@ class PersonalStateServiceServicer:
 
         Errors:
         - ABORTED `REVISION_CONFLICT` (HTTP 409): the state is of another revision; metadata `current_revision_id` has it.
-        - FAILED_PRECONDITION `PERSONAL_STATE_TOO_LARGE`: the state would become larger than 64 KiB of JSON, or have settings
-        for more than 200 tariffs.
+        - FAILED_PRECONDITION `PERSONAL_STATE_TOO_LARGE`: the state would become larger than 64 KiB of JSON, have settings
+        for more than 200 tariffs, or more than 1500 values: tariffs, and members and elements of their requirements.
         - INVALID_ARGUMENT `INVALID_REQUEST`, field `tariffs`: a category twice; field `revision_id`: settings without a
         revision.
         - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: no back end that may answer does. What became of a write is not known.

@@ -221,13 +221,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION. The personal state would become too large.
 
         {"reason": "PERSONAL_STATE_TOO_LARGE", "domain": "ridehail",
-         "metadata": {"max_bytes": "65536", "max_tariffs": "200"}}
+         "metadata": {"max_bytes": "65536", "max_tariffs": "200", "max_values": "1500"}}
     """
     ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 37
     """RESOURCE_EXHAUSTED, with RetryInfo, by the gateway. The passenger, the client's address or the connection makes more
     requests than one may; others are served meanwhile.
 
         {"reason": "RATE_LIMITED", "domain": "ridehail", "metadata": {}}
+    """
+    ERROR_REASON_RESPONSE_TOO_LARGE: _ErrorReason.ValueType  # 38
+    """OUT_OF_RANGE. The response would be larger than a message may be. Ask for less.
+
+        {"reason": "RESPONSE_TOO_LARGE", "domain": "ridehail", "metadata": {"max_bytes": "4194304"}}
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -428,12 +433,17 @@ ERROR_REASON_PERSONAL_STATE_TOO_LARGE: ErrorReason.ValueType  # 36
 """FAILED_PRECONDITION. The personal state would become too large.
 
     {"reason": "PERSONAL_STATE_TOO_LARGE", "domain": "ridehail",
-     "metadata": {"max_bytes": "65536", "max_tariffs": "200"}}
+     "metadata": {"max_bytes": "65536", "max_tariffs": "200", "max_values": "1500"}}
 """
 ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 37
 """RESOURCE_EXHAUSTED, with RetryInfo, by the gateway. The passenger, the client's address or the connection makes more
 requests than one may; others are served meanwhile.
 
     {"reason": "RATE_LIMITED", "domain": "ridehail", "metadata": {}}
+"""
+ERROR_REASON_RESPONSE_TOO_LARGE: ErrorReason.ValueType  # 38
+"""OUT_OF_RANGE. The response would be larger than a message may be. Ask for less.
+
+    {"reason": "RESPONSE_TOO_LARGE", "domain": "ridehail", "metadata": {"max_bytes": "4194304"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -26,15 +26,17 @@ from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n ridehail/common/v1/options.proto\x12\x12ridehail.common.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"m\n\nCallPolicy\x12+\n\x08\x64\x65\x61\x64line\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x0f\x61ttempt_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration*S\n\x08\x41udience\x12\x18\n\x14\x41UDIENCE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41UDIENCE_INTERNAL\x10\x01\x12\x16\n\x12\x41UDIENCE_PASSENGER\x10\x02:Q\n\x08\x61udience\x12\x1f.google.protobuf.ServiceOptions\x18\xb5\x87\x03 \x01(\x0e\x32\x1c.ridehail.common.v1.Audience:U\n\x0b\x63\x61ll_policy\x12\x1e.google.protobuf.MethodOptions\x18\xb6\x87\x03 \x01(\x0b\x32\x1e.ridehail.common.v1.CallPolicyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n ridehail/common/v1/options.proto\x12\x12ridehail.common.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"m\n\nCallPolicy\x12+\n\x08\x64\x65\x61\x64line\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x0f\x61ttempt_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"6\n\rRequestLimits\x12\x11\n\tmax_bytes\x18\x01 \x01(\x05\x12\x12\n\nmax_values\x18\x02 \x01(\x05*S\n\x08\x41udience\x12\x18\n\x14\x41UDIENCE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41UDIENCE_INTERNAL\x10\x01\x12\x16\n\x12\x41UDIENCE_PASSENGER\x10\x02:Q\n\x08\x61udience\x12\x1f.google.protobuf.ServiceOptions\x18\xb5\x87\x03 \x01(\x0e\x32\x1c.ridehail.common.v1.Audience:U\n\x0b\x63\x61ll_policy\x12\x1e.google.protobuf.MethodOptions\x18\xb6\x87\x03 \x01(\x0b\x32\x1e.ridehail.common.v1.CallPolicy:[\n\x0erequest_limits\x12\x1e.google.protobuf.MethodOptions\x18\xb7\x87\x03 \x01(\x0b\x32!.ridehail.common.v1.RequestLimits:7\n\x0emax_json_depth\x12\x1d.google.protobuf.FieldOptions\x18\xb8\x87\x03 \x01(\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ridehail.common.v1.options_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_AUDIENCE']._serialized_start=233
-  _globals['_AUDIENCE']._serialized_end=316
+  _globals['_AUDIENCE']._serialized_start=289
+  _globals['_AUDIENCE']._serialized_end=372
   _globals['_CALLPOLICY']._serialized_start=122
   _globals['_CALLPOLICY']._serialized_end=231
+  _globals['_REQUESTLIMITS']._serialized_start=233
+  _globals['_REQUESTLIMITS']._serialized_end=287
 # @@protoc_insertion_point(module_scope)

@@ -82,9 +82,45 @@ class CallPolicy(_message.Message):
 
 Global___CallPolicy: _TypeAlias = CallPolicy  # noqa: Y015
 
+@_typing.final
+class RequestLimits(_message.Message):
+    """How large a request may be. Servers check it before they look at anything in the request. A larger one is refused with
+    INVALID_ARGUMENT `INVALID_REQUEST` and the rule `request.bytes` or `request.values`.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAX_BYTES_FIELD_NUMBER: _builtins.int
+    MAX_VALUES_FIELD_NUMBER: _builtins.int
+    max_bytes: _builtins.int
+    """Bytes of the encoded message. 0: the default, 256 KiB."""
+    max_values: _builtins.int
+    """Values in all, at any depth: elements of lists, entries of maps, and members and elements of JSON. 0: the default, 2000."""
+    def __init__(
+        self,
+        *,
+        max_bytes: _builtins.int = ...,
+        max_values: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_bytes", b"max_bytes", "max_values", b"max_values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RequestLimits: _TypeAlias = RequestLimits  # noqa: Y015
+
 AUDIENCE_FIELD_NUMBER: _builtins.int
 CALL_POLICY_FIELD_NUMBER: _builtins.int
+REQUEST_LIMITS_FIELD_NUMBER: _builtins.int
+MAX_JSON_DEPTH_FIELD_NUMBER: _builtins.int
 audience: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.ServiceOptions, Global___Audience.ValueType]
 """Who may call the service."""
 call_policy: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___CallPolicy]
 """How long a call of this method may take."""
+request_limits: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___RequestLimits]
+"""How large a request of this method may be. Absent: the defaults."""
+max_json_depth: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.int]
+"""Levels of objects and arrays in this field's JSON (Struct, Value or ListValue), itself included. 0: the default, 30.
+Protobuf reads at most 100 messages within one another, and takes three for an object.
+"""

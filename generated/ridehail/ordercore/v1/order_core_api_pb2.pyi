@@ -7,8 +7,8 @@ A field of a document is named by its path: names joined by dots, as in `order.f
 letters, digits, `_`, `-` or `$`; a path is 512 characters at most. Arrays are read and written whole or pushed to; a
 path does not reach into them.
 
-Documents hold what JSON can hold: no NaN, no infinity, no NUL character; objects and arrays within each other at most 30
-deep. Whole numbers up to 2^53 stay whole. A document is at most 1 MiB of JSON.
+Documents hold JSON as docs/errors.md has it: numbers from -(2^53 - 1) to 2^53 - 1, no NUL character; objects and arrays
+within each other at most 30 deep. A document is at most 1 MiB of JSON and 5000 values, members and elements in all.
 
 Every RPC can also answer with the codes that are common to all services (see docs/errors.md). Each RPC's comment
 names only what is special to it.

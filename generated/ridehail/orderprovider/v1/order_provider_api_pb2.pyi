@@ -7,8 +7,8 @@ name (`eats-orders`, `grocery-orders`); the destination of a call's ticket says 
 Every RPC can also answer with the codes that are common to all services (see docs/errors.md). Each RPC's comment
 names only what is special to it.
 
-Ids, names of parts and versions are 1 to 128 printable characters. Details hold what JSON can hold: no NaN, no infinity,
-no NUL character; objects and arrays within each other at most 30 deep.
+Ids, names of parts and versions are 1 to 128 printable characters. Details hold JSON as docs/errors.md has it:
+numbers from -(2^53 - 1) to 2^53 - 1, no NUL character; objects and arrays within each other at most 30 deep.
 """
 
 from collections import abc as _abc
@@ -74,7 +74,7 @@ class PutOrderRequest(_message.Message):
 
     @_builtins.property
     def details(self) -> _struct_pb2.Struct:
-        """What else is told of the order; at most 64 KiB of JSON. Absent: nothing."""
+        """What else is told of the order; at most 64 KiB of JSON and 1000 values. Absent: nothing."""
 
     def __init__(
         self,

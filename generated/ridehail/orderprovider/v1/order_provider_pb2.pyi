@@ -65,7 +65,9 @@ class ActiveOrder(_message.Message):
 
     @_builtins.property
     def details(self) -> _struct_pb2.Struct:
-        """What else the service tells about the order; passed on as it is."""
+        """What else the service tells about the order; passed on as it is. A list has the details of its first orders only, up to
+        256 KiB of JSON and 1000 values in all: absent, those of the orders before are too large.
+        """
 
     def __init__(
         self,

@@ -80,10 +80,10 @@ class ProtocolServiceServicer:
 
         Errors:
         - ABORTED `REVISION_CONFLICT` (HTTP 409): the state is of another revision; metadata `current_revision_id` has it.
-        - FAILED_PRECONDITION `PERSONAL_STATE_TOO_LARGE`: the state would become larger than 64 KiB of JSON, or have settings
-        for more than 200 tariffs.
-        - INVALID_ARGUMENT `INVALID_REQUEST`, field `tariffs`: a category twice; field `tariffs[N].requirements`: too deep, or
-        a NUL character.
+        - FAILED_PRECONDITION `PERSONAL_STATE_TOO_LARGE`: the state would become larger than 64 KiB of JSON, have settings
+        for more than 200 tariffs, or more than 1500 values: tariffs, and members and elements of their requirements.
+        - INVALID_ARGUMENT `INVALID_REQUEST`, field `tariffs`: a category twice; field `tariffs[N].requirements...`: too
+        deep, a number that a double does not hold, or a NUL character.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,6 +92,10 @@ class ProtocolServiceServicer:
     def ListPersonalStates(self, request, context):
         """Lists states for copying, by user. Pages overlap no further than a state that changes meanwhile is listed again.
         Safe to repeat.
+
+        Errors:
+        - OUT_OF_RANGE `RESPONSE_TOO_LARGE`: several states, of more than 128 KiB of JSON or 1900 values. Ask for fewer; one
+        always fits.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -52,14 +52,18 @@ class ProtocolServiceStub:
 
     Errors:
     - ABORTED `REVISION_CONFLICT` (HTTP 409): the state is of another revision; metadata `current_revision_id` has it.
-    - FAILED_PRECONDITION `PERSONAL_STATE_TOO_LARGE`: the state would become larger than 64 KiB of JSON, or have settings
-      for more than 200 tariffs.
-    - INVALID_ARGUMENT `INVALID_REQUEST`, field `tariffs`: a category twice; field `tariffs[N].requirements`: too deep, or
-      a NUL character.
+    - FAILED_PRECONDITION `PERSONAL_STATE_TOO_LARGE`: the state would become larger than 64 KiB of JSON, have settings
+      for more than 200 tariffs, or more than 1500 values: tariffs, and members and elements of their requirements.
+    - INVALID_ARGUMENT `INVALID_REQUEST`, field `tariffs`: a category twice; field `tariffs[N].requirements...`: too
+      deep, a number that a double does not hold, or a NUL character.
     """
     ListPersonalStates: _grpc.UnaryUnaryMultiCallable[_protocol_api_pb2.ListPersonalStatesRequest, _protocol_api_pb2.ListPersonalStatesResponse]
     """Lists states for copying, by user. Pages overlap no further than a state that changes meanwhile is listed again.
     Safe to repeat.
+
+    Errors:
+    - OUT_OF_RANGE `RESPONSE_TOO_LARGE`: several states, of more than 128 KiB of JSON or 1900 values. Ask for fewer; one
+      always fits.
     """
     ImportPersonalStates: _grpc.UnaryUnaryMultiCallable[_protocol_api_pb2.ImportPersonalStatesRequest, _protocol_api_pb2.ImportPersonalStatesResponse]
     """Takes copies of states: each is stored if its revision is higher than that of the stored one. Safe to repeat.
@@ -88,14 +92,18 @@ class ProtocolServiceAsyncStub(ProtocolServiceStub):
 
     Errors:
     - ABORTED `REVISION_CONFLICT` (HTTP 409): the state is of another revision; metadata `current_revision_id` has it.
-    - FAILED_PRECONDITION `PERSONAL_STATE_TOO_LARGE`: the state would become larger than 64 KiB of JSON, or have settings
-      for more than 200 tariffs.
-    - INVALID_ARGUMENT `INVALID_REQUEST`, field `tariffs`: a category twice; field `tariffs[N].requirements`: too deep, or
-      a NUL character.
+    - FAILED_PRECONDITION `PERSONAL_STATE_TOO_LARGE`: the state would become larger than 64 KiB of JSON, have settings
+      for more than 200 tariffs, or more than 1500 values: tariffs, and members and elements of their requirements.
+    - INVALID_ARGUMENT `INVALID_REQUEST`, field `tariffs`: a category twice; field `tariffs[N].requirements...`: too
+      deep, a number that a double does not hold, or a NUL character.
     """
     ListPersonalStates: _aio.UnaryUnaryMultiCallable[_protocol_api_pb2.ListPersonalStatesRequest, _protocol_api_pb2.ListPersonalStatesResponse]  # type: ignore[assignment]
     """Lists states for copying, by user. Pages overlap no further than a state that changes meanwhile is listed again.
     Safe to repeat.
+
+    Errors:
+    - OUT_OF_RANGE `RESPONSE_TOO_LARGE`: several states, of more than 128 KiB of JSON or 1900 values. Ask for fewer; one
+      always fits.
     """
     ImportPersonalStates: _aio.UnaryUnaryMultiCallable[_protocol_api_pb2.ImportPersonalStatesRequest, _protocol_api_pb2.ImportPersonalStatesResponse]  # type: ignore[assignment]
     """Takes copies of states: each is stored if its revision is higher than that of the stored one. Safe to repeat.
@@ -133,10 +141,10 @@ class ProtocolServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - ABORTED `REVISION_CONFLICT` (HTTP 409): the state is of another revision; metadata `current_revision_id` has it.
-        - FAILED_PRECONDITION `PERSONAL_STATE_TOO_LARGE`: the state would become larger than 64 KiB of JSON, or have settings
-          for more than 200 tariffs.
-        - INVALID_ARGUMENT `INVALID_REQUEST`, field `tariffs`: a category twice; field `tariffs[N].requirements`: too deep, or
-          a NUL character.
+        - FAILED_PRECONDITION `PERSONAL_STATE_TOO_LARGE`: the state would become larger than 64 KiB of JSON, have settings
+          for more than 200 tariffs, or more than 1500 values: tariffs, and members and elements of their requirements.
+        - INVALID_ARGUMENT `INVALID_REQUEST`, field `tariffs`: a category twice; field `tariffs[N].requirements...`: too
+          deep, a number that a double does not hold, or a NUL character.
         """
 
     @_abc_1.abstractmethod
@@ -147,6 +155,10 @@ class ProtocolServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_protocol_api_pb2.ListPersonalStatesResponse, _abc.Awaitable[_protocol_api_pb2.ListPersonalStatesResponse]]:
         """Lists states for copying, by user. Pages overlap no further than a state that changes meanwhile is listed again.
         Safe to repeat.
+
+        Errors:
+        - OUT_OF_RANGE `RESPONSE_TOO_LARGE`: several states, of more than 128 KiB of JSON or 1900 values. Ask for fewer; one
+          always fits.
         """
 
     @_abc_1.abstractmethod

@@ -276,11 +276,15 @@ class CompareJsonsRequest(_message.Message):
     """The new back end's HTTP status, 100 to 599."""
     @_builtins.property
     def old(self) -> _struct_pb2.Value:
-        """The old back end's body: any JSON, as deep as protobuf reads: 33 objects or 49 arrays within one another. Required."""
+        """The old back end's body: any JSON, as deep as protobuf reads: 33 objects or 49 arrays within one another. Numbers are
+        from -(2^53 - 1) to 2^53 - 1: two larger ones can be equal as doubles and different as JSON. Required.
+        """
 
     @_builtins.property
     def new(self) -> _struct_pb2.Value:
-        """The new back end's body: any JSON, as deep as protobuf reads: 33 objects or 49 arrays within one another. Required."""
+        """The new back end's body: any JSON, as deep as protobuf reads: 33 objects or 49 arrays within one another. Numbers are
+        from -(2^53 - 1) to 2^53 - 1: two larger ones can be equal as doubles and different as JSON. Required.
+        """
 
     def __init__(
         self,

@@ -31,8 +31,8 @@ class TariffSettings(_message.Message):
     """The tariff's category, as in `econom`. Required."""
     @_builtins.property
     def requirements(self) -> _struct_pb2.Struct:
-        """The user's requirements of a ride, by name: any JSON, at most 25 levels deep, without NUL characters. Absent: none,
-        as an empty object.
+        """The user's requirements of a ride, by name: any JSON, at most 25 levels deep, without NUL characters, numbers from
+        -(2^53 - 1) to 2^53 - 1. Absent: none, as an empty object.
         """
 
     def __init__(

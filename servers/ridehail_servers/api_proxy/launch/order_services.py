@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 import grpc
@@ -12,6 +13,7 @@ from ridehail_clients import (
     ActiveOrders,
     AsyncOrderCoreClient,
     AsyncOrderStateClient,
+    JsonObject,
     KnownOrder,
     OrdersStateAndPolicy,
     OrderState,
@@ -21,9 +23,8 @@ from ridehail_clients import (
     Upstream,
 )
 from ridehail_servers.api_proxy.neighbours import AnswerUnreadable, Unanswered, answer_to
+from ridehail_servers.chassis.json_limits import unfit_values
 from ridehail_servers.chassis.logs import get_logger
-
-from .json_limits import can_be_sent
 
 # The service whose orders order_core keeps; of all others order_state knows who does.
 _TAXI = "taxi"
@@ -126,20 +127,27 @@ class OrderServices:
             upstreams=upstreams,
             timeout=timeout,
         )
+        # The client has just read the answer, which may be large.
+        await asyncio.sleep(0)
         if not _is_readable(answer.orders):
             raise AnswerUnreadable
+        await asyncio.sleep(0)
         return answer
 
 
 def _can_be_handed_on(orders: Sequence[ActiveOrder]) -> bool:
     names = [one.orderid for one in orders]
-    return len(names) <= _MOST_ORDERS and _each_once(names) and all(can_be_sent(one.details) for one in orders)
+    return len(names) <= _MOST_ORDERS and _each_once(names) and all(_can_be_sent(one.details) for one in orders)
 
 
 def _is_readable(orders: Sequence[OrderState]) -> bool:
     has_names = all(one.service and one.orderid for one in orders)
     keys = [(one.service, one.orderid) for one in orders]
-    return has_names and len(set(keys)) == len(keys) and all(can_be_sent(one.details) for one in orders)
+    return has_names and len(set(keys)) == len(keys) and all(_can_be_sent(one.details) for one in orders)
+
+
+def _can_be_sent(details: JsonObject | None) -> bool:
+    return details is None or next(unfit_values("", details), None) is None
 
 
 def _each_once(names: Sequence[str]) -> bool:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ridehail_clients import ComparedKind, TariffSettings
-from ridehail_clients.json_values import JsonValue
 from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest
 
 
@@ -60,7 +58,7 @@ def question_of(
         tariffs: See `Change`.
 
     Raises:
-        InvalidRequest: There are settings without a revision, or there is a number that JSON has no form for.
+        InvalidRequest: There are settings without a revision.
     """
     if revision_id is None:
         if selected_category is None and not tariffs:
@@ -68,21 +66,4 @@ def question_of(
         raise InvalidRequest(
             [FieldViolation("revision_id", "must be given together with settings", "personal_state.revision_id")]
         )
-    endless = [index for index, one in enumerate(tariffs) if not _is_finite(one.requirements)]
-    if endless:
-        raise InvalidRequest(
-            [
-                FieldViolation(
-                    f"tariffs[{index}].requirements", "must hold finite numbers only", "personal_state.finite"
-                )
-                for index in endless
-            ]
-        )
     return Question(yandex_uid, Change(revision_id, selected_category, tariffs))
-
-
-def _is_finite(value: JsonValue) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return all(_is_finite(one) for one in inner)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 from google.protobuf.message import DecodeError, Message
 from protovalidate import Validator, Violation
 
-from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest
+from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest, ResponseTooLarge
+from ridehail_servers.chassis.methods import ServedMethod
 from ridehail_servers.chassis.moments import malformed_moments
+from ridehail_servers.chassis.request_limits import check_bytes, check_values, rules_view
 
 from .base import Call, Handler, Layer, Response
+
+# A request that is larger is worked on in steps between which other calls run.
+_LARGE_BYTES = 8 * 1024
 
 
 class Validation(Layer):
@@ -18,34 +24,54 @@ class Validation(Layer):
 
     Left to itself gRPC decodes before any interceptor runs, and answers what cannot be decoded with UNKNOWN and the
     decoder's own words. So it hands the bytes on, and they are read here, once it is settled who calls.
+
+    What a call costs is settled before it is spent: the bytes are counted, then the values, then rules look at them.
     """
 
-    def __init__(self, requests: Iterable[type[Message]]) -> None:
+    def __init__(self, requests: Iterable[type[Message]], *, max_response_bytes: int) -> None:
         """Compiles the rules.
 
         Args:
             requests: The types that it validates.
+            max_response_bytes: The largest response that gRPC sends.
         """
+        self._max_response_bytes = max_response_bytes
         self._validator = Validator()
         # Rules are compiled when first used, which takes milliseconds that no call should pay for.
         for request in requests:
-            self._validator.collect_violations(request())
+            self._validator.collect_violations(rules_view(request)())
 
     async def around(self, call: Call, inner: Handler) -> Response:
         """See Layer."""
-        call.request = self._validated(call.served.request, call.request)
-        return await inner(call)
+        encoded: bytes = call.request
+        call.request = await self._validated(call.served, encoded)
+        if len(encoded) > _LARGE_BYTES:
+            await asyncio.sleep(0)
+        response = await inner(call)
+        if response.ByteSize() > self._max_response_bytes:
+            raise ResponseTooLarge(self._max_response_bytes)
+        return response
 
-    def _validated(self, kind: type[Message], encoded: bytes) -> Message:
+    async def _validated(self, served: ServedMethod, encoded: bytes) -> Message:
+        check_bytes(encoded, served.limits)
         try:
-            request = kind.FromString(encoded)
+            request = served.request.FromString(encoded)
+            ruled = rules_view(served.request).FromString(encoded)
         except DecodeError:
             raise InvalidRequest(
                 [FieldViolation("", "must be a message of the contract", "message.encoding")]
             ) from None
-        broken = [*malformed_moments(request), *map(field_violation, self._validator.collect_violations(request))]
-        if broken:
-            raise InvalidRequest(broken)
+        steps = check_values(request, served.limits)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                unfit: list[FieldViolation] = end.value
+                break
+            await asyncio.sleep(0)
+        broken = map(field_violation, self._validator.collect_violations(ruled))
+        if violations := [*malformed_moments(request), *unfit, *broken]:
+            raise InvalidRequest(violations)
         return request
 
 

@@ -38,6 +38,6 @@ def active_order_message(order: ActiveOrder) -> order_provider_pb2.ActiveOrder:
         orderid=order.order_id,
         status=order.status,
         parts=order.parts,
-        details=to_struct(order.details),
+        details=None if order.details is None else to_struct(order.details),
         sequence=order.sequence,
     )

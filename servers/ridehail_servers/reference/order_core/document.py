@@ -12,13 +12,16 @@ from enum import Enum, auto
 from typing import Final, Literal, TypeAlias, TypeGuard
 
 from ridehail_clients.json_values import LARGEST_WHOLE, JsonObject, JsonValue
-from ridehail_servers.chassis.documents import json_bytes, unfit_values
 from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest
+from ridehail_servers.chassis.json_limits import count_values
+from ridehail_servers.chassis.json_text import size_bytes
 
 VERSION: Final = "order.version"
 FIRST_VERSION: Final = 1
 LARGEST_BYTES: Final = 1024 * 1024
 """Of a document as JSON. Without a limit, updates could make one that is larger than an answer may be."""
+MAX_VALUES: Final = 5000
+"""Members and elements of a document in all: so many are read and written without making other calls wait."""
 
 
 class Absence(Enum):
@@ -98,9 +101,9 @@ def new_document(given: JsonObject) -> JsonObject:
         given: The request's field `document`.
 
     Raises:
-        InvalidRequest: It holds what a document cannot hold, or `order.version` is no whole number, 0 or more.
+        InvalidRequest: `order.version` is no whole number, 0 or more.
     """
-    violations = list(unfit_values("document", given, level=1))
+    violations = []
     order = given.get("order", {})
     version = order.get("version", FIRST_VERSION) if isinstance(order, dict) else None
     if not isinstance(order, dict):
@@ -121,10 +124,11 @@ def check_size(document: JsonObject) -> None:
         document: As it would be stored.
 
     Raises:
-        InvalidRequest: It is larger than LARGEST_BYTES.
+        InvalidRequest: It is larger than LARGEST_BYTES or MAX_VALUES.
     """
-    if json_bytes(document) > LARGEST_BYTES:
-        raise InvalidRequest([FieldViolation("", "must leave a document of at most 1 MiB of JSON", "document.size")])
+    if size_bytes(document) > LARGEST_BYTES or count_values(document) > MAX_VALUES:
+        description = f"must leave a document of at most 1 MiB of JSON and {MAX_VALUES} values"
+        raise InvalidRequest([FieldViolation("", description, "document.size")])
 
 
 def is_whole(value: MaybeValue) -> TypeGuard[int]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ridehail_clients.json_values import JsonObject
 from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Database
+from ridehail_servers.chassis.json_limits import DetailsBudget
 
-from .document import check_size, is_whole, new_document, select, text_at, value_at, version_of
+from .document import ABSENT, check_size, is_whole, new_document, select, text_at, value_at, version_of
 from .errors import OrderNotFound, OrderVersionConflict
 from .store import OrderRow, OrderStore
 from .update import Update, apply
@@ -57,14 +58,14 @@ class ActiveOrder:
         order_id: The order.
         status: `order.status`; empty when the document has none.
         parts: The version of each part of the order, by its name.
-        details: What else is told of the order.
+        details: What else is told of the order; None: it is left out, since those of the orders before are large.
         sequence: `order.version`, which every change raises.
     """
 
     order_id: str
     status: str
     parts: Mapping[str, str]
-    details: JsonObject
+    details: JsonObject | None
     sequence: int
 
 
@@ -167,7 +168,9 @@ class Orders:
         rows = await self._database.read(
             lambda connection: self._store.list_active(connection, yandex_uid, limit=MAX_LISTED)
         )
-        return [_active_order(row) for row in rows]
+        budget = DetailsBudget()
+        orders = map(_active_order, rows)
+        return [one if budget.take(one.details) else replace(one, details=None) for one in orders]
 
     async def _find(self, order_id: str) -> OrderRow:
         row = await self._database.read(lambda connection: self._store.find_order(connection, order_id))
@@ -182,7 +185,7 @@ def _active_order(row: OrderRow) -> ActiveOrder:
         order_id=row.order_id,
         status=text_at(row.document, "order.status"),
         parts=_part_versions(row.document),
-        details=details if isinstance(details, dict) else {},
+        details=None if details is ABSENT else details if isinstance(details, dict) else {},
         sequence=version_of(row.document),
     )
 

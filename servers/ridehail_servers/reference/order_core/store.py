@@ -11,6 +11,7 @@ from psycopg.types.json import Jsonb
 
 from ridehail_clients.json_values import JsonObject
 from ridehail_servers.chassis.database import Connection
+from ridehail_servers.chassis.json_limits import DetailsBudget
 from ridehail_servers.chassis.json_text import decode
 
 from .statuses import FINAL_STATUSES
@@ -92,8 +93,11 @@ class OrderStore:
         )
 
     async def list_active(self, connection: Connection, yandex_uid: str, *, limit: int) -> list[OrderRow]:
-        """Returns a passenger's orders whose status is not a final one, the oldest first."""
-        cursor = await connection.execute(_LIST_ACTIVE, (yandex_uid, limit))
+        """Returns a passenger's orders whose status is not a final one, the oldest first.
+
+        Of the documents they have what lists tell: status, version and parts, and the details of the first ones.
+        """
+        cursor = await connection.execute(_LIST_ACTIVE, (DetailsBudget.MAX_BYTES, yandex_uid, limit))
         return [OrderRow.from_row(row) for row in await cursor.fetchall()]
 
 
@@ -101,7 +105,18 @@ class OrderStore:
 # then does Postgres use it. So the cost does not grow with the orders that a passenger has behind them.
 _LIST_ACTIVE: Final = sql.SQL(
     """
-    SELECT order_id, yandex_uid, document::text
+    SELECT order_id, yandex_uid, (
+        jsonb_build_object(
+            'order',
+            jsonb_build_object('status', document #> '{{order,status}}', 'version', document #> '{{order,version}}'),
+            'parts', document -> 'parts'
+        ) || CASE
+            WHEN sum(octet_length((document -> 'details')::text)) OVER (ORDER BY created_at, order_id) <= %s
+            THEN jsonb_build_object('details', document -> 'details')
+            WHEN document ? 'details' THEN '{{}}'
+            ELSE '{{"details": null}}'
+        END
+    )::text
     FROM order_core.orders
     WHERE yandex_uid = %s AND coalesce(document -> 'order' ->> 'status', '') NOT IN ({final_statuses})
     ORDER BY created_at, order_id

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ridehail_clients.json_values import JsonObject, JsonValue
-from ridehail_servers.chassis.documents import unfit_values
 from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest
+from ridehail_servers.chassis.json_limits import unfit_values
 
 from .document import ABSENT, VERSION, is_whole, value_at
 from .errors import OrderFieldTypeMismatch
@@ -89,7 +89,7 @@ def apply(update: Update, document: JsonObject, *, order_id: str) -> JsonObject:
 
     Raises:
         OrderFieldTypeMismatch: There is a value of another kind on the way to a field, or where an array or a whole
-            number is needed; or an increment leads to where numbers are no longer whole, beyond 2^53 either way.
+            number is needed; or an increment leads to where numbers are no longer whole, beyond 2^53 - 1 either way.
     """
     draft = _Draft(document, order_id)
     for path, value in sorted(update.set.items(), key=_path):
@@ -125,7 +125,7 @@ class _Draft:
         parent, name = self._open(path)
         number = parent.get(name, 0)
         if not is_whole(number) or not is_whole(number + amount):
-            raise self._mismatch(path, "a whole number that stays within -2^53 and 2^53")
+            raise self._mismatch(path, "a whole number that stays within -(2^53 - 1) and 2^53 - 1")
         parent[name] = number + amount
 
     def unset(self, path: str) -> None:

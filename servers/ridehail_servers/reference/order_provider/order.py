@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from ridehail_clients.json_values import JsonObject
-from ridehail_servers.chassis.documents import json_bytes, unfit_values
 from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest
+from ridehail_servers.chassis.json_limits import DetailsBudget, count_values
+from ridehail_servers.chassis.json_text import size_bytes
 
 LARGEST_DETAILS_BYTES: Final = 64 * 1024
 """Of an order's details as JSON."""
@@ -27,7 +28,8 @@ class Order:
         finished: Whether it has ended.
 
     Raises:
-        InvalidRequest: The details hold what a document cannot hold, or are larger than LARGEST_DETAILS_BYTES.
+        InvalidRequest: The details are larger than LARGEST_DETAILS_BYTES, or of more values
+            than a list tells.
     """
 
     orderid: str
@@ -38,11 +40,10 @@ class Order:
     finished: bool
 
     def __post_init__(self) -> None:
-        violations = list(unfit_values("details", self.details, level=1))
-        if not violations and json_bytes(self.details) > LARGEST_DETAILS_BYTES:
-            violations.append(FieldViolation("details", "must be at most 64 KiB of JSON", "put_order.details_size"))
-        if violations:
-            raise InvalidRequest(violations)
+        # An order whose details fill a list by themselves is still told with them.
+        if size_bytes(self.details) > LARGEST_DETAILS_BYTES or count_values(self.details) > DetailsBudget.MAX_VALUES:
+            description = f"must be at most 64 KiB of JSON and {DetailsBudget.MAX_VALUES} values"
+            raise InvalidRequest([FieldViolation("details", description, "put_order.details_size")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +54,12 @@ class ActiveOrder:
         orderid: The order.
         status: Where it stands.
         parts: The version of each part, by part name.
-        details: What else is told of it.
+        details: What else is told of it; None: it is left out, since those of the orders before are large.
         sequence: The number of its latest change.
     """
 
     orderid: str
     status: str
     parts: Mapping[str, str]
-    details: JsonObject
+    details: JsonObject | None
     sequence: int

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Database
+from ridehail_servers.chassis.json_limits import DetailsBudget
 
 from .errors import OrderOwnerMismatch
 from .order import ActiveOrder, Order
@@ -51,6 +53,8 @@ class Orders:
         Args:
             yandex_uid: The passenger.
         """
-        return await self._database.read(
+        orders = await self._database.read(
             lambda connection: self._store.list_active(connection, yandex_uid, limit=MAX_LISTED)
         )
+        budget = DetailsBudget()
+        return [one if budget.take(one.details) else replace(one, details=None) for one in orders]

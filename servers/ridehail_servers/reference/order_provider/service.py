@@ -54,6 +54,6 @@ def _message(order: ActiveOrder) -> order_provider_pb2.ActiveOrder:
         orderid=order.orderid,
         status=order.status,
         parts=order.parts,
-        details=to_struct(order.details),
+        details=None if order.details is None else to_struct(order.details),
         sequence=order.sequence,
     )

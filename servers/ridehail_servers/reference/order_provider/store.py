@@ -7,6 +7,7 @@ from datetime import datetime
 from psycopg.types.json import Json, Jsonb
 
 from ridehail_servers.chassis.database import Connection
+from ridehail_servers.chassis.json_limits import DetailsBudget
 
 from .order import ActiveOrder, Order
 
@@ -58,15 +59,17 @@ class OrderStore:
         return None if row is None else row[0]
 
     async def list_active(self, connection: Connection, yandex_uid: str, *, limit: int) -> list[ActiveOrder]:
-        """Returns a passenger's orders that have not ended, the oldest first."""
+        """Returns a passenger's orders that have not ended, the oldest first, with the details of the first ones."""
         cursor = await connection.execute(
             """
-            SELECT orderid, status, parts, details, sequence
+            SELECT orderid, status, parts,
+                CASE WHEN sum(octet_length(details::text)) OVER (ORDER BY created_at, orderid) <= %s THEN details END,
+                sequence
             FROM orders
             WHERE yandex_uid = %s AND NOT finished
             ORDER BY created_at, orderid
             LIMIT %s
             """,
-            (yandex_uid, limit),
+            (DetailsBudget.MAX_BYTES, yandex_uid, limit),
         )
         return [ActiveOrder(*row) for row in await cursor.fetchall()]

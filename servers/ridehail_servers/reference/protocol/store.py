@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import cast
 
 from ridehail_clients.json_values import JsonValue
 from ridehail_servers.chassis.database import Connection
 from ridehail_servers.chassis.json_text import decode, encode
+from ridehail_servers.personal_states.state import MAX_PAGE_BYTES
 
 from .document import Document
 
@@ -48,28 +49,51 @@ class DocumentStore:
         )
         return cursor.rowcount == 1
 
-    async def list_all(self, connection: Connection, after_yandex_uid: str, limit: int) -> list[tuple[str, Document]]:
-        """Returns users and documents by user, from the first user after the given one."""
+    async def list_all(
+        self, connection: Connection, after_yandex_uid: str, limit: int
+    ) -> list[tuple[str, Document]] | None:
+        """Returns users and documents by user, from the first user after the given one.
+
+        None: there are several, of more than MAX_PAGE_BYTES.
+        """
         cursor = await connection.execute(
-            "SELECT yandex_uid, document::text FROM protocol.users WHERE yandex_uid > %s ORDER BY yandex_uid LIMIT %s",
-            (after_yandex_uid, limit),
+            """
+            WITH page AS (
+                SELECT yandex_uid, document::text AS document
+                FROM protocol.users WHERE yandex_uid > %s ORDER BY yandex_uid LIMIT %s
+            )
+            SELECT
+                yandex_uid,
+                CASE WHEN sum(octet_length(document)) OVER () <= %s OR count(*) OVER () = 1 THEN document END
+            FROM page
+            ORDER BY yandex_uid
+            """,
+            (after_yandex_uid, limit, MAX_PAGE_BYTES),
         )
-        return [(uid, _document(text)) for uid, text in await cursor.fetchall()]
+        return _page(await cursor.fetchall())
 
     async def list_changed(
         self, connection: Connection, after_yandex_uid: str, limit: int, changed_since: datetime
-    ) -> list[tuple[str, Document]]:
+    ) -> list[tuple[str, Document]] | None:
         """Returns those of the list that changed at some moment or later, chosen by the index on that."""
         cursor = await connection.execute(
             """
             WITH changed AS MATERIALIZED (
                 SELECT yandex_uid, document FROM protocol.users WHERE updated_at >= %s
+            ),
+            page AS (
+                SELECT yandex_uid, document::text AS document
+                FROM changed WHERE yandex_uid > %s ORDER BY yandex_uid LIMIT %s
             )
-            SELECT yandex_uid, document::text FROM changed WHERE yandex_uid > %s ORDER BY yandex_uid LIMIT %s
+            SELECT
+                yandex_uid,
+                CASE WHEN sum(octet_length(document)) OVER () <= %s OR count(*) OVER () = 1 THEN document END
+            FROM page
+            ORDER BY yandex_uid
             """,
-            (changed_since, after_yandex_uid, limit),
+            (changed_since, after_yandex_uid, limit, MAX_PAGE_BYTES),
         )
-        return [(uid, _document(text)) for uid, text in await cursor.fetchall()]
+        return _page(await cursor.fetchall())
 
     async def import_newer(self, connection: Connection, documents: Mapping[str, Document], now: datetime) -> int:
         """Stores those of the documents, by user, whose revision is higher than that of what is there.
@@ -87,6 +111,15 @@ class DocumentStore:
             (now, ordered, [_text(documents[uid]) for uid in ordered]),
         )
         return cursor.rowcount
+
+
+def _page(rows: Sequence[tuple[str, str | None]]) -> list[tuple[str, Document]] | None:
+    page = []
+    for uid, text in rows:
+        if text is None:
+            return None
+        page.append((uid, _document(text)))
+    return page
 
 
 def _text(document: Document) -> str:

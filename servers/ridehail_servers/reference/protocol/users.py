@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Connection, Database
-from ridehail_servers.personal_states.state import Change, PersonalState, StateCopy, checked
+from ridehail_servers.personal_states.state import Change, PersonalState, StateCopy, check_page, checked
 
 from .document import changed, document_of, state_of
 from .store import DocumentStore
@@ -61,13 +61,16 @@ class Users:
             # Somebody else was faster. What they have written is there to see.
             return checked(None, state_of(await self._store.find(connection, yandex_uid)).revision)
 
-    async def listed(self, after_yandex_uid: str, limit: int, changed_since: datetime | None) -> list[StateCopy]:
+    async def listed(self, after_yandex_uid: str, limit: int, changed_since: datetime | None) -> Sequence[StateCopy]:
         """Returns states by user.
 
         Args:
             after_yandex_uid: From the first user after this one.
             limit: How many at most.
             changed_since: Only states that changed at this moment or later; None: all.
+
+        Raises:
+            ResponseTooLarge: They are too large for one answer.
         """
         if changed_since is None:
             found = await self._database.read(
@@ -77,7 +80,8 @@ class Users:
             found = await self._database.read(
                 lambda connection: self._store.list_changed(connection, after_yandex_uid, limit, changed_since)
             )
-        return [StateCopy(uid, state_of(document)) for uid, document in found]
+        page = None if found is None else [StateCopy(uid, state_of(document)) for uid, document in found]
+        return check_page(page)
 
     async def import_newer(self, copies: Sequence[StateCopy]) -> int:
         """Stores those of the copies whose revision is higher than that of what is there, all or none.

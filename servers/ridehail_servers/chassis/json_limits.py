@@ -1,0 +1,90 @@
+"""What JSON may hold that services take or pass on: what a double and Postgres have a form for, and not too deep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from ridehail_clients.json_values import LARGEST_WHOLE, JsonValue
+
+from .errors import FieldViolation
+
+MAX_DEPTH: Final = 30
+"""Levels of objects and arrays, where a field's contract says nothing else. Protobuf reads at most 100 messages within
+one another, and takes three for an object: deeper JSON could be put together by updates, but never be answered."""
+
+# Names are quoted in errors up to this length; all of an error has to fit into a few KiB.
+_QUOTED_LENGTH = 64
+
+
+def is_number(value: float) -> bool:
+    """Tells whether a number arrives as it was sent.
+
+    JSON numbers travel as doubles. A larger one may be another whole number's neighbour, and nobody could tell. NaN is
+    not within the bounds either.
+
+    Args:
+        value: Any number.
+    """
+    return -LARGEST_WHOLE <= value <= LARGEST_WHOLE
+
+
+def unfit_values(
+    path: str, value: JsonValue, *, level: int = 1, max_depth: int = MAX_DEPTH
+) -> Iterator[FieldViolation]:
+    """Yields a violation for each part of a value that JSON of ours cannot hold.
+
+    Args:
+        path: Names the value in the request.
+        value: The value.
+        level: Of the value in its document, which is at level 1 itself.
+        max_depth: Levels of the document at most.
+    """
+    if isinstance(value, dict | list) and level > max_depth:
+        yield FieldViolation(path, f"must not nest deeper than {max_depth} levels", "json.depth")
+    elif isinstance(value, list):
+        for index, element in enumerate(value):
+            yield from unfit_values(f"{path}[{index}]", element, level=level + 1, max_depth=max_depth)
+    elif isinstance(value, dict):
+        if any("\0" in name for name in value):
+            yield FieldViolation(path, "must not hold a name with a NUL character", "json.no_nul")
+        for name, part in value.items():
+            inner = f'{path}["{name[:_QUOTED_LENGTH]}"]'
+            yield from unfit_values(inner, part, level=level + 1, max_depth=max_depth)
+    elif isinstance(value, str):
+        if "\0" in value:
+            yield FieldViolation(path, "must not hold a NUL character", "json.no_nul")
+    elif isinstance(value, int | float) and not is_number(value):
+        yield FieldViolation(path, "must be a number from -(2^53 - 1) to 2^53 - 1", "json.number")
+
+
+def count_values(value: JsonValue) -> int:
+    """Returns how many members and elements a value has in all, at any depth.
+
+    Args:
+        value: The value.
+    """
+    if not isinstance(value, dict | list):
+        return 0
+    inner = value.values() if isinstance(value, dict) else value
+    return len(value) + sum(count_values(part) for part in inner if isinstance(part, dict | list))
+
+
+class DetailsBudget:
+    """What one list of orders tells of their details in all: more would hold whoever reads the list."""
+
+    MAX_VALUES: Final = 1000
+    MAX_BYTES: Final = 256 * 1024
+
+    def __init__(self) -> None:
+        self._left = self.MAX_VALUES
+
+    def take(self, details: JsonValue) -> bool:
+        """Returns whether an order's details still fit; once some do not, none do any more.
+
+        Args:
+            details: Of the next order.
+        """
+        if self._left >= 0:
+            self._left -= count_values(details)
+        return self._left >= 0

@@ -1,0 +1,265 @@
+"""How large requests may be, and what their JSON may hold: judged before anything else walks through them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from typing import Any, Final
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.struct_pb2 import ListValue, Struct, Value
+
+from ridehail.common.v1 import options_pb2
+from ridehail_clients.json_values import JsonValue, from_list, from_struct, from_value
+
+from .errors import FieldViolation, InvalidRequest
+from .json_limits import MAX_DEPTH, is_number, unfit_values
+
+Json = Struct | Value | ListValue
+
+DEFAULT_MAX_BYTES: Final = 256 * 1024
+DEFAULT_MAX_VALUES: Final = 2000
+
+_STRUCT_FILE: Final = Struct.DESCRIPTOR.file.name
+_JSON_TYPES: Final = frozenset(kind.DESCRIPTOR.full_name for kind in (Struct, Value, ListValue))
+# Values that are walked through without a pause: about a millisecond's worth.
+_STRIDE: Final = 500
+_MOST_VIOLATIONS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """How large a request may be.
+
+    Attributes:
+        max_bytes: Of the encoded message.
+        max_values: Elements of lists, entries of maps, and members and elements of JSON, in all.
+    """
+
+    max_bytes: int = DEFAULT_MAX_BYTES
+    max_values: int = DEFAULT_MAX_VALUES
+
+    @classmethod
+    def of(cls, method: MethodDescriptor) -> RequestLimits:
+        """Returns the limits that a method's contract states.
+
+        Args:
+            method: The method's descriptor.
+        """
+        stated = method.GetOptions().Extensions[options_pb2.request_limits]
+        return cls(stated.max_bytes or DEFAULT_MAX_BYTES, stated.max_values or DEFAULT_MAX_VALUES)
+
+
+def check_bytes(encoded: bytes, limits: RequestLimits) -> None:
+    """Refuses a request that is too large to be decoded.
+
+    Args:
+        encoded: The request.
+        limits: Of its method.
+
+    Raises:
+        InvalidRequest: It is.
+    """
+    if len(encoded) > limits.max_bytes:
+        raise InvalidRequest([FieldViolation("", f"must be at most {limits.max_bytes} bytes", "request.bytes")])
+
+
+def check_values(request: Message, limits: RequestLimits) -> Generator[None, None, list[FieldViolation]]:
+    """Counts the values of a request and judges its JSON, in steps of about a millisecond.
+
+    Args:
+        request: Decoded.
+        limits: Of its method.
+
+    Yields:
+        After each step: the caller may let others run.
+
+    Returns:
+        What of its JSON cannot be taken.
+
+    Raises:
+        InvalidRequest: It holds too many values. Nothing beyond them was looked at.
+    """
+    budget = _Budget(limits.max_values)
+    broken: list[FieldViolation] = []
+    for number, (path, part) in enumerate(_parts(request, ""), start=1):
+        if isinstance(part, int):
+            budget.spend(part, path)
+        else:
+            fits = yield from _scan(part.value, part.max_depth, path, budget)
+            if not fits:
+                found = unfit_values(path, _plain(part.value), max_depth=part.max_depth)
+                broken.extend(islice(found, _MOST_VIOLATIONS))
+        if not number % _STRIDE:
+            yield
+    return broken
+
+
+def rules_view(kind: type[Message]) -> type[Message]:
+    """Returns a type that decodes the same bytes but leaves JSON unread: rules only look at whether it is there.
+
+    Protovalidate walks through JSON as if its values could have rules, at 2 us for each.
+
+    Args:
+        kind: Of the requests.
+    """
+    return _rules_view(kind.DESCRIPTOR) if _may_hold_json(kind.DESCRIPTOR) else kind
+
+
+@cache
+def _rules_view(descriptor: Descriptor) -> type[Message]:
+    pool = DescriptorPool()
+    _add_file(pool, descriptor.file, set())
+    return GetMessageClass(pool.FindMessageTypeByName(descriptor.full_name))
+
+
+def _add_file(pool: DescriptorPool, file: Any, added: set[str]) -> None:  # of a type that protobuf does not export
+    if file.name in added:
+        return
+    added.add(file.name)
+    for dependency in file.dependencies:
+        _add_file(pool, dependency, added)
+    copy = FileDescriptorProto()
+    file.CopyToProto(copy)
+    if file.name == _STRUCT_FILE:
+        for message in copy.message_type:
+            for part in ("field", "oneof_decl", "nested_type"):
+                message.ClearField(part)
+    pool.AddSerializedFile(copy.SerializeToString())
+
+
+class _Budget:
+    """Counts values."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._spent = 0
+
+    def spend(self, values: int, path: str) -> None:
+        self._spent += values
+        if self._spent > self._limit:
+            description = f"must leave the request with at most {self._limit} values in all"
+            raise InvalidRequest([FieldViolation(path, description, "request.values")])
+
+
+@dataclass(frozen=True, slots=True)
+class _JsonPart:
+    value: Json
+    max_depth: int
+
+
+def _parts(message: Message, path: str) -> Iterator[tuple[str, int | _JsonPart]]:
+    """Yields the sizes of a message's lists and maps, each before what is in it, and its JSON."""
+    for field in _walked_fields(message.DESCRIPTOR):
+        value = getattr(message, field.name)
+        name = f"{path}.{field.name}" if path else field.name
+        inner = field.message_type
+        items: Iterable[tuple[str, Any]]
+        if not field.is_repeated:
+            if not message.HasField(field.name):
+                continue
+            items = ((name, value),)
+        else:
+            yield name, len(value)
+            if inner is None:
+                continue
+            if inner.GetOptions().map_entry:
+                inner = inner.fields_by_name["value"].message_type
+                items = ((f'{name}["{key}"]', value[key]) for key in value)
+            else:
+                items = ((f"{name}[{index}]", part) for index, part in enumerate(value))
+        if inner is None or not _is_walked(inner):
+            continue
+        if inner.full_name in _JSON_TYPES:
+            depth = field.GetOptions().Extensions[options_pb2.max_json_depth] or MAX_DEPTH
+            yield from ((place, _JsonPart(part, depth)) for place, part in items)
+        else:
+            for place, part in items:
+                yield from _parts(part, place)
+
+
+# Values are judged in place: a call for each would cost as much as the rest.
+def _scan(json: Json, max_depth: int, path: str, budget: _Budget) -> Generator[None, None, bool]:  # noqa: C901
+    """Counts the values of a JSON, level by level, and tells whether it can be taken."""
+    fits, depth = True, 1
+    objects: list[Any] = []  # maps and lists of protobuf's own
+    arrays: list[Any] = []
+    if isinstance(json, Value):
+        arrays, depth = [[json]], 0
+    elif isinstance(json, Struct):
+        objects = [json.fields]
+    else:
+        arrays = [json.values]
+    left = _STRIDE
+    while objects or arrays:
+        fits = fits and depth <= max_depth
+        for names in objects:
+            fits = fits and not any("\0" in name for name in names)
+        containers = [*(fields.values() for fields in objects), *arrays]
+        objects, arrays = [], []
+        for values in containers:
+            budget.spend(len(values), path)
+            for value in values:
+                kind = value.WhichOneof("kind")
+                if kind == "string_value":
+                    fits = fits and "\0" not in value.string_value
+                elif kind == "number_value":
+                    fits = fits and is_number(value.number_value)
+                elif kind == "struct_value":
+                    objects.append(value.struct_value.fields)
+                elif kind == "list_value":
+                    arrays.append(value.list_value.values)
+                left -= 1
+                if not left:
+                    left = _STRIDE
+                    yield
+        depth += 1
+    return fits
+
+
+def _plain(json: Json) -> JsonValue:
+    if isinstance(json, Value):
+        return from_value(json)
+    return from_struct(json) if isinstance(json, Struct) else from_list(json)
+
+
+@cache
+def _walked_fields(descriptor: Descriptor) -> Sequence[FieldDescriptor]:
+    """Returns the fields that can hold more than one value."""
+    return [
+        field
+        for field in descriptor.fields
+        if field.is_repeated or (field.message_type is not None and _is_walked(field.message_type))
+    ]
+
+
+@cache
+def _is_walked(descriptor: Descriptor) -> bool:
+    """Tells whether a message can hold more values than it has fields."""
+    return any(
+        kind.full_name in _JSON_TYPES or any(field.is_repeated for field in kind.fields)
+        for kind in _reachable(descriptor)
+    )
+
+
+@cache
+def _may_hold_json(descriptor: Descriptor) -> bool:
+    return any(kind.full_name in _JSON_TYPES for kind in _reachable(descriptor))
+
+
+def _reachable(descriptor: Descriptor) -> Iterator[Descriptor]:
+    """Yields a message's type and those of all that can be in it."""
+    seen: set[str] = set()
+    waiting = [descriptor]
+    while waiting:
+        kind = waiting.pop()
+        if kind.full_name not in seen:
+            seen.add(kind.full_name)
+            yield kind
+            waiting.extend(field.message_type for field in kind.fields if field.message_type is not None)

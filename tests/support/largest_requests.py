@@ -1,0 +1,197 @@
+"""The largest requests that contracts allow, made from descriptors, rules and limits: new methods are covered too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import count
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.struct_pb2 import ListValue, Struct, Value
+from google.protobuf.timestamp_pb2 import Timestamp
+from protovalidate import Validator
+
+from ridehail._third_party.buf.validate import validate_pb2
+from ridehail.common.v1 import rules_pb2
+from ridehail_clients.json_values import JsonInput, to_list, to_struct, to_value
+from ridehail_servers.chassis.errors import InvalidRequest
+from ridehail_servers.chassis.request_limits import RequestLimits, check_bytes, check_values, rules_view
+
+# Of lists and maps that have no limit of their own.
+_MANY = 20
+_LONGEST = 256
+
+Shape = Callable[[int], JsonInput]
+SHAPES: dict[str, Shape] = {
+    "numbers": lambda size: [0.5] * size,
+    "names": lambda size: {f"n{number}": True for number in range(size)},
+    "objects": lambda size: [{}] * size,
+    "one text": lambda size: "\u20ac" * size * 100,
+}
+"""JSON of so many values, of each kind that costs something else."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A request.
+
+    Attributes:
+        kind: What is large in it.
+        request: The largest that the contract allows.
+    """
+
+    kind: str
+    request: Message
+
+
+def largest_requests(method: MethodDescriptor) -> Iterator[Made]:
+    """Yields requests of a method that just fit its limits: of many parts, and of few with large JSON in them."""
+    limits = RequestLimits.of(method)
+
+    def fits(maker: _Maker) -> bool:
+        return _fits(maker.message(method.input_type), limits)
+
+    @cache
+    def largest_share(letter: str) -> float:
+        return _most(lambda percent: fits(_Maker(percent / 100, 0, SHAPES["numbers"], letter)), 100) / 100
+
+    def fitting(name: str, shape: Shape, letter: str, *, share: float) -> Made:
+        size = _most(lambda size: fits(_Maker(share, size, shape, letter)), limits.max_values)
+        request = _Maker(share, size, shape, letter).message(method.input_type)
+        _check_rules(request)
+        return Made(name, request)
+
+    if holds_json(method.input_type):
+        yield fitting("many objects", SHAPES["objects"], "x", share=largest_share("x"))
+        for name, shape in SHAPES.items():
+            yield fitting(f"few {name}", shape, "x", share=0)
+    for name, letter in {"letters": "x", "signs": "\u20ac"}.items():
+        yield fitting(name, SHAPES["numbers"], letter, share=largest_share(letter))
+
+
+def _most(fits: Callable[[int], bool], limit: int) -> int:
+    """Returns, to a fiftieth, the largest number up to a limit that fits; 0 if none does."""
+    # From below: what is far too large takes long to make.
+    high = 1
+    while high < limit and fits(high):
+        high *= 2
+    low, high = high // 2, min(high, limit)
+    while low < high - low // 50:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low
+
+
+def _fits(request: Message, limits: RequestLimits) -> bool:
+    try:
+        check_bytes(request.SerializeToString(), limits)
+        for _step in check_values(request, limits):
+            pass
+    except InvalidRequest:
+        return False
+    return True
+
+
+_VALIDATOR = Validator()
+
+
+def _check_rules(request: Message) -> None:
+    broken = _VALIDATOR.collect_violations(rules_view(type(request)).FromString(request.SerializeToString()))
+    assert not broken, f"the builder breaks {broken[0].proto}"
+
+
+def request_with_json(method: MethodDescriptor, json: Struct) -> Message:
+    """Returns a request of a method that holds this object wherever it can hold JSON."""
+    request: Message = _Maker(0, 0, SHAPES["numbers"], "x", json=json).message(method.input_type)
+    return request
+
+
+def holds_json(descriptor: Descriptor) -> bool:
+    """Tells whether messages of a type can hold JSON."""
+    return rules_view(GetMessageClass(descriptor)).DESCRIPTOR is not descriptor
+
+
+class _Maker:
+    """Makes messages: of each list and map a share of what its rule allows, and so many values in each JSON."""
+
+    def __init__(self, share: float, size: int, shape: Shape, letter: str, *, json: Struct | None = None) -> None:
+        self._share = share
+        self._size = size
+        self._shape = shape
+        self._letter = letter
+        self._given = json
+        self._numbers = count(1)
+
+    def message(self, descriptor: Descriptor) -> Any:
+        if descriptor.full_name == Timestamp.DESCRIPTOR.full_name:
+            return Timestamp(seconds=1_700_000_000 + next(self._numbers))
+        if descriptor.file.name == Struct.DESCRIPTOR.file.name:
+            return self._json(descriptor)
+        return GetMessageClass(descriptor)(
+            **{
+                field.name: self._value(field)
+                for field in descriptor.fields
+                if not (field.containing_oneof and field.containing_oneof.fields[0] is not field)
+            }
+        )
+
+    def _json(self, descriptor: Descriptor) -> Message:
+        if self._given is not None:
+            inner = Value(struct_value=self._given)
+            kinds = {"Struct": self._given, "Value": inner, "ListValue": ListValue(values=[inner])}
+            return kinds[descriptor.name]
+        value = self._shape(self._size)
+        if descriptor.name == "Struct":
+            # As launch wants them; other services take any members.
+            members: dict[str, JsonInput] = {"orderid": self._text(10), "service": "taxi", "details": {"a": value}}
+            return to_struct(members)
+        return to_list([value]) if descriptor.name == "ListValue" else to_value(value)
+
+    def _value(self, field: FieldDescriptor) -> Any:  # of the field's type
+        rules: Any = field.GetOptions().Extensions[validate_pb2.field]
+        if not field.is_repeated:
+            return self._one(field, rules)
+        entry = field.message_type
+        if entry is not None and entry.GetOptions().map_entry:
+            size = self._share_of(rules.map.max_pairs, 0)
+            keys, values = entry.fields_by_name["key"], entry.fields_by_name["value"]
+            return {self._one(keys, rules.map.keys): self._one(values, rules.map.values) for _ in range(size)}
+        size = self._share_of(rules.repeated.max_items, rules.repeated.min_items)
+        return [self._one(field, rules.repeated.items) for _ in range(size)]
+
+    def _share_of(self, most: int, least: int) -> int:
+        return max(least, 1, int((most or _MANY) * self._share))
+
+    def _one(self, field: FieldDescriptor, rules: Any) -> Any:  # of the field's type
+        if field.message_type is not None:
+            return self.message(field.message_type)
+        if field.type == FieldDescriptor.TYPE_BOOL:
+            return True
+        if field.type == FieldDescriptor.TYPE_STRING:
+            return self._string(rules.string)
+        if field.type == FieldDescriptor.TYPE_ENUM:
+            assert field.enum_type is not None
+            return field.enum_type.values[-1].number
+        number = rules.int32 if field.type == FieldDescriptor.TYPE_INT32 else rules.int64
+        return number.lte if number.HasField("lte") else 1
+
+    def _string(self, rules: Any) -> str:
+        choices = getattr(rules, "in")
+        if choices:
+            return str(max(choices, key=len))
+        if rules.pattern:
+            return self._text(18, "9") if "[1-9]" in rules.pattern else self._text(rules.max_len or 128)
+        if rules.Extensions[rules_pb2.field_path]:
+            return self._text(64, "x")
+        # Ids and texts that people write.
+        is_short = any(field.is_extension for field, _value in rules.ListFields())
+        most = 128 if is_short else rules.max_len or _LONGEST
+        return self._text(most)
+
+    def _text(self, length: int, letter: str = "") -> str:
+        number = str(next(self._numbers))
+        return (letter or self._letter) * (length - len(number)) + number
