@@ -44,7 +44,7 @@ async def copying(source: BackEnd, destination: BackEnd, **options: Any) -> Asyn
         )
 
 
-async def states(back_end: BackEnd, *, page_size: int = 1000) -> dict[str, PersonalStateCopy]:
+async def states(back_end: BackEnd, *, page_size: int = 250) -> dict[str, PersonalStateCopy]:
     found: dict[str, PersonalStateCopy] = {}
     while page := await back_end.copies(after_yandex_uid=max(found, default=""), page_size=page_size):
         found |= {copy.yandex_uid: copy for copy in page}

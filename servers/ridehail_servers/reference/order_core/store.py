@@ -97,7 +97,7 @@ class OrderStore:
 
         Of the documents they have what lists tell: status, version and parts, and the details of the first ones.
         """
-        cursor = await connection.execute(_LIST_ACTIVE, (DetailsBudget.MAX_BYTES, yandex_uid, limit))
+        cursor = await connection.execute(_LIST_ACTIVE, (yandex_uid, limit, DetailsBudget.MAX_BYTES))
         return [OrderRow.from_row(row) for row in await cursor.fetchall()]
 
 
@@ -105,6 +105,13 @@ class OrderStore:
 # then does Postgres use it. So the cost does not grow with the orders that a passenger has behind them.
 _LIST_ACTIVE: Final = sql.SQL(
     """
+    WITH page AS (
+        SELECT order_id, yandex_uid, document, created_at
+        FROM order_core.orders
+        WHERE yandex_uid = %s AND coalesce(document -> 'order' ->> 'status', '') NOT IN ({final_statuses})
+        ORDER BY created_at, order_id
+        LIMIT %s
+    )
     SELECT order_id, yandex_uid, (
         jsonb_build_object(
             'order',
@@ -117,10 +124,8 @@ _LIST_ACTIVE: Final = sql.SQL(
             ELSE '{{"details": null}}'
         END
     )::text
-    FROM order_core.orders
-    WHERE yandex_uid = %s AND coalesce(document -> 'order' ->> 'status', '') NOT IN ({final_statuses})
+    FROM page
     ORDER BY created_at, order_id
-    LIMIT %s
     """
 ).format(final_statuses=sql.SQL(", ").join(map(sql.Literal, FINAL_STATUSES)))
 

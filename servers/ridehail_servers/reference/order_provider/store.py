@@ -62,14 +62,19 @@ class OrderStore:
         """Returns a passenger's orders that have not ended, the oldest first, with the details of the first ones."""
         cursor = await connection.execute(
             """
+            WITH page AS (
+                SELECT orderid, status, parts, details, sequence, created_at
+                FROM orders
+                WHERE yandex_uid = %s AND NOT finished
+                ORDER BY created_at, orderid
+                LIMIT %s
+            )
             SELECT orderid, status, parts,
                 CASE WHEN sum(octet_length(details::text)) OVER (ORDER BY created_at, orderid) <= %s THEN details END,
                 sequence
-            FROM orders
-            WHERE yandex_uid = %s AND NOT finished
+            FROM page
             ORDER BY created_at, orderid
-            LIMIT %s
             """,
-            (DetailsBudget.MAX_BYTES, yandex_uid, limit),
+            (yandex_uid, limit, DetailsBudget.MAX_BYTES),
         )
         return [ActiveOrder(*row) for row in await cursor.fetchall()]
