@@ -107,11 +107,11 @@ class _Cluster:
         else:
             self.primary.start()
 
-    def listeners(self) -> int:
-        """Returns how many connections to the new primary wait for notifications of tasks."""
+    def task_connections(self) -> int:
+        """Returns how many connections for tasks, the one that listens included, the new primary has."""
         with psycopg.connect(self.standby.url) as connection:
             row = connection.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE query ILIKE 'LISTEN%' AND application_name LIKE '%tasks%'"
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '%tasks%'"
             ).fetchone()
             return int(row[0]) if row else 0
 
@@ -153,7 +153,7 @@ class _Case:
         promoted = time.time()
         task_done = await self._first_task_after(promoted)
         retention = await asyncio.to_thread(self._cluster.runs_retention)
-        listeners = await asyncio.to_thread(self._cluster.listeners)
+        task_connections = await asyncio.to_thread(self._cluster.task_connections)
         left = self._cluster.proxies[0].connections
         await asyncio.sleep(max(0.0, promoted + _OLD_RETURNS_S - time.time()))
         if not way.fenced:
@@ -162,7 +162,7 @@ class _Case:
         figures: dict[str, object] = {"servers moved s": max(self._moved(events, promoted))}
         figures |= {
             "worker moved s": task_done,
-            "listeners": listeners,
+            "task connections": task_connections,
             "retention job": "ok" if retention else "failed",
         }
         figures |= {"connections left at the old primary": left}
@@ -235,5 +235,8 @@ async def run(report: Report, folder: Path, effort: Effort) -> None:
             f"primary {way.name}",
             figures,
             promise=f"all roles move within {MOVED_WITHIN_S:.0f} s of the promotion, 0 acknowledged writes lost",
-            kept=kept and figures["listeners"] != 0 and figures["retention job"] == "ok",
+            kept=kept
+            and figures["task connections"] != 0
+            and figures["connections left at the old primary"] == 0
+            and figures["retention job"] == "ok",
         )
