@@ -178,7 +178,8 @@ class ConnectionPool:
             self._use(connection, connection.check(_CHECK_S))
 
     def _timed_out(self) -> Exception:
-        if self._failure is not None or not (self._idle or self._busy):
+        used_by_calls = any(task not in self._tasks for task in self._busy.values())
+        if self._failure is not None or not used_by_calls:
             return self._unavailable()
         return Overloaded("no connection to the database became free in time")
 
