@@ -6,6 +6,7 @@ import json
 import shutil
 import signal
 import socket
+import struct
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -50,6 +51,34 @@ def send_bytes_that_are_no_text(running: RunningCommand) -> None:
                     )
                     while connection.recv(65536):
                         pass
+    for header in HEADERS:
+        raw_grpc_call(running.ready["grpc"], header.partition(":")[0].encode(), CANARY.encode() + b"\xff")
+
+
+def raw_grpc_call(address: str, name: bytes, value: bytes) -> None:
+    """Calls a server with a header of any bytes, which no gRPC client would send; returns once it has answered."""
+
+    def literal(name: bytes, value: bytes) -> bytes:
+        return b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value
+
+    def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+        return struct.pack("!I", len(payload))[1:] + struct.pack("!BBI", kind, flags, stream) + payload
+
+    path = b"/ridehail.tollroads.v1.TollRoadsService/RetrieveOrder"
+    pairs = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", path), (b":authority", b"x")]
+    pairs += [(b"content-type", b"application/grpc"), (b"te", b"trailers"), (name, value)]
+    headers = frame(1, 4, 1, b"".join(literal(*pair) for pair in pairs))
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"") + headers)
+        connection.sendall(frame(0, 1, 1, b"\x00" * 5))
+        stream = connection.makefile("rb")
+        while len(head := stream.read(9)) == 9:
+            stream.read(int.from_bytes(head[:3]))
+            kind, flags, number = struct.unpack("!BBI", head[3:])
+            # Trailers, a reset of the stream, or the end of the connection.
+            if (number == 1 and ((kind == 1 and flags & 1) or kind == 3)) or kind == 7:
+                break
 
 
 def test_a_fresh_suite_is_ready_within_30_s_and_ctrl_c_leaves_no_process_but_the_data(data_dir: Path) -> None:
@@ -65,6 +94,7 @@ def test_a_fresh_suite_is_ready_within_30_s_and_ctrl_c_leaves_no_process_but_the
         assert CANARY not in file.read_text(), file
         for line in file.read_text().splitlines():
             assert isinstance(json.loads(line), dict), (file, line)
+            assert "Fatal Python error" not in line, (file, line)
     for folder in ("logs", "keys", "run", "archive"):
         assert (data_dir / folder).stat().st_mode & 0o777 == 0o700, folder
     assert not [process for process in descendants if process.is_running()]

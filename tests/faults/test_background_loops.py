@@ -14,6 +14,9 @@ from ridehail_servers.api_proxy.card.promo_cache import PromoCache
 from ridehail_servers.api_proxy.personal_state.comparison_queue import ComparisonQueue
 from ridehail_servers.chassis.background import failing_loops, keep_running, running_loops
 from ridehail_servers.chassis.cache import BackendCache, CacheSettings
+from ridehail_servers.chassis.database import Database, PoolSettings
+from ridehail_servers.chassis.settings import TaskSettings
+from ridehail_servers.chassis.tasks import TaskQueue
 from ridehail_servers.runtime.supervisor import Process, Supervisor
 from tests.support.log_capture import LogCapture, captured_logs
 from tests.support.suite_in_process import until
@@ -225,3 +228,27 @@ async def test_a_process_whose_start_fails_for_now_is_started_later(tmp_path: Pa
         assert log.events("process not noted")[0]["reason"] == "No space left on device"
     finally:
         await supervisor.stop()
+
+
+class TrippingQueue(TaskQueue):
+    """A queue whose work fails once in a way that nobody thought of."""
+
+    def __init__(self, stop: asyncio.Event) -> None:
+        settings = PoolSettings()
+        super().__init__("order-state", Database("dbname=x", schema="x", settings=settings, application="x"))
+        self.stop = stop
+        self.runs = 0
+
+    async def _run_until(self, *_args: object) -> None:
+        self.runs += 1
+        if self.runs == 1:
+            raise TypeError("odd")
+        self.stop.set()
+
+
+async def test_a_worker_goes_on_after_a_failure_beside_its_tasks(log: LogCapture) -> None:
+    stop = asyncio.Event()
+    queue = TrippingQueue(stop)
+    await asyncio.wait_for(queue.run_worker([], TaskSettings(), stop=stop), 30)
+    assert queue.runs == 2
+    assert log.events("background work failed")[0]["loop"] == "tasks of order-state"

@@ -17,6 +17,7 @@ import psycopg
 from procrastinate import exceptions as procrastinate_errors
 from psycopg import conninfo
 
+from .background import report_failure
 from .database import Connection, Database
 from .database_connection import BoundedConnection
 from .errors import DatabaseUnavailable, DomainError, NeighbourUnavailable, Overloaded
@@ -129,6 +130,8 @@ class TaskQueue:
                 await self._run_until(stopping, settings, [task.name for task in tasks])
             except _DATABASE_LOST as error:
                 logger.warning("task worker lost its database", service=self._service, error=type(error).__name__)
+            except Exception as error:  # a defect in what goes on beside the tasks must not end them
+                report_failure(f"tasks of {self._service}", error)
             await asyncio.wait({stopping}, timeout=_RECONNECT_S)
 
     def _show_counters(self, tasks: Sequence[Task]) -> None:

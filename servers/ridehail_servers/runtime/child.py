@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from contextlib import suppress
 from typing import Literal
 
 import psycopg
@@ -109,9 +110,12 @@ def main() -> int:
 
 def _wait_for_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
     try:
-        sys.stdin.buffer.read()
+        # Not by `sys.stdin`: its lock, held by this thread at the end of the process, would abort it.
+        while os.read(0, 4096):
+            pass
     finally:
-        loop.call_soon_threadsafe(stop.set)
+        with suppress(RuntimeError):  # the loop is closed already
+            loop.call_soon_threadsafe(stop.set)
 
 
 def _say(line: str) -> None:
