@@ -66,6 +66,15 @@ def test_the_wait_is_foreseen_from_the_queue_and_from_how_long_connections_are_h
     assert pool.queue.expected_wait_s() == pytest.approx(4 * 0.04 / SIZE)
 
 
+def test_a_connection_on_its_way_to_who_waits_is_not_free() -> None:
+    pool = Pool()
+    pool.hold_each(0.04)
+    pool.enter(SIZE + 1)
+    pool.queue.ended(pool.holding.pop(), completed=False)  # the pool has not woken up the one that waits yet
+
+    assert pool.queue.expected_wait_s() == pytest.approx(0.04 / SIZE)
+
+
 def test_a_burst_may_wait_longer_than_a_queue_that_stands() -> None:
     pool = Pool()
     pool.hold_each(0.04)

@@ -71,11 +71,11 @@ class ConnectionQueue:
     def expected_wait_s(self) -> float:
         """Returns how many seconds the next caller would wait until others are done with their connections.
 
-        0 while not all are in use: those that wait then wait for a new connection, or for a database that is away.
+        0 while a connection is free, or free to be made, that none of those who wait will take: one that was given back
+        is on its way to the first of them.
         """
-        if self.held < self.size:
-            return 0.0
-        return (len(self._waiting) + 1) * self.hold_s / self.size
+        ahead = self.held + len(self._waiting) - self.size
+        return 0.0 if ahead < 0 else (ahead + 1) * self.hold_s / self.size
 
     def has_room(self, targets: QueueTargets) -> bool:
         """Tells whether the next caller would get a connection soon.

@@ -38,7 +38,7 @@ class AdmissionSettings(BaseModel):
     # ... or than this, in one that was empty that long ago or less.
     burst_wait_ms: float = Field(default=250, gt=0)
     # So many more of each service wait, the newest of them goes on first ...
-    max_waiting: int = Field(default=32, ge=0)
+    max_waiting: int = Field(default=8, ge=0)
     # ... and each is refused after this long.
     max_wait_ms: float = Field(default=40, gt=0)
 
