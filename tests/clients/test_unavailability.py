@@ -130,10 +130,10 @@ async def test_a_server_that_hangs_and_one_that_is_not_there_are_unavailable(
     server.script(server.hang)
     assert (await retrieve(server, flavour, cache, attempt_timeout=0.05)).stale
 
-    server.target = "127.0.0.1:1"
-    assert (await retrieve(server, flavour, cache)).stale
+    nobody = ScriptedServer(target="127.0.0.1:1")
+    assert (await retrieve(nobody, flavour, cache)).stale
     with pytest.raises((TransportUnavailable, CallTimedOut)):
-        await retrieve(server, flavour, {})
+        await retrieve(nobody, flavour, {})
 
 
 @alone_and_shared
