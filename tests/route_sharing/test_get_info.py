@@ -27,8 +27,10 @@ async def shared(world: World) -> World:
 
 async def test_it_is_shown_to_the_rider_and_to_phones_that_it_is_shared_with(shared: World) -> None:
     assert await shared.watch(uid="1") == SHOWN
-    for phone in ("phone-admin", "phone-sister", "phone-friend"):
+    for phone in ("phone-admin", "phone-sister"):
         assert await shared.watch(phone_id=phone) == SHOWN
+    # Who is no member of the family is not told whose account it is.
+    assert await shared.watch(phone_id="phone-friend") == SharedRide("order", "A ride is shared with you")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +83,11 @@ async def test_a_member_sees_it_until_it_is_not_shared_with_the_family_any_more_
 async def test_the_caption_is_in_the_passengers_language(
     shared: World, accept_language: str, family: str, default: str
 ) -> None:
-    for phone, key, expected in (("phone-friend", "key", family), ("phone-other", "other-key", default)):
+    for phone, key, expected in (
+        ("phone-sister", "key", family),
+        ("phone-friend", "key", default),
+        ("phone-other", "other-key", default),
+    ):
         shown = await shared.watch(key, phone_id=phone, accept_language=accept_language)
         assert isinstance(shown, SharedRide)
         assert shown.popup_title == expected

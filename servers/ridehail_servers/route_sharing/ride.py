@@ -62,7 +62,7 @@ class WatchedRide:
 
     Attributes:
         order_id: The order.
-        family: See `Sharing`.
+        family: See `Sharing`; None also for a passenger who is not of the family.
     """
 
     order_id: str

@@ -114,6 +114,8 @@ class RouteSharingStore:
     ) -> WatchedRide | None:
         """Returns a ride, if it is the passenger's own or is shared with the passenger's phone.
 
+        Of its family only the rider and the phones of the family know.
+
         Args:
             connection: Any.
             sharing_key: The key.
@@ -125,8 +127,17 @@ class RouteSharingStore:
             SELECT
                 family_rides.admin_uid, family_rides.admin_name, family_rides.sharing_on, sharing_keys.order_id
             FROM order_route_sharing.sharing_keys
-            LEFT JOIN order_route_sharing.family_rides USING (sharing_key)
-            WHERE sharing_key = %(sharing_key)s AND (
+            LEFT JOIN order_route_sharing.family_rides
+                ON family_rides.sharing_key = sharing_keys.sharing_key AND (
+                    sharing_keys.yandex_uid = %(yandex_uid)s
+                    OR EXISTS (
+                        SELECT FROM order_route_sharing.phone_ids
+                        WHERE phone_ids.sharing_key = %(sharing_key)s
+                            AND phone_ids.phone_id = %(phone_id)s
+                            AND phone_ids.origin = 'family'
+                    )
+                )
+            WHERE sharing_keys.sharing_key = %(sharing_key)s AND (
                 sharing_keys.yandex_uid = %(yandex_uid)s
                 OR EXISTS (
                     SELECT FROM order_route_sharing.phone_ids

@@ -222,7 +222,8 @@ class GetInfoResponse(_message.Message):
     """The order."""
     popup_title: _builtins.str
     """The caption of the card, in the language of the header `accept-language`: while the ride is shared with a family, one
-    with its admin's name.
+    with its admin's name to the rider and to the family's phones. Whoever else watches the ride, since the order itself is
+    shared with their phone, is shown the default one: who pays is not theirs to know.
     """
     def __init__(
         self,
