@@ -362,3 +362,21 @@ async def test_a_bad_edit_is_reported_also_where_eulas_reads_the_file_beside_api
         await until(is_invalid)
         replace(file, good)
         await until(lambda: not is_invalid())
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"), [("EULAS_ENABLED", "EULAS_SERVICE_ENABLED"), ("EULAS_TIMEOUT", "EULAS_TIMEOUT_MS")]
+)
+def test_the_designs_names_of_keys_work_and_a_key_by_both_names_is_refused(
+    tmp_path: Path, name: str, ours: str
+) -> None:
+    content = yaml.safe_load((resources.folder("config") / "api_proxy.yaml").read_text())
+    both = tmp_path / "both.yaml"
+    both.write_text(yaml.safe_dump(content | {name: content[ours]}))
+    with pytest.raises(ConfigError) as caught:
+        load(both, ApiProxyConfig)
+    assert caught.value.key == name
+    content[name] = content.pop(ours)
+    renamed = tmp_path / "renamed.yaml"
+    renamed.write_text(yaml.safe_dump(content))
+    assert load(renamed, ApiProxyConfig) == load(resources.folder("config") / "api_proxy.yaml", ApiProxyConfig)

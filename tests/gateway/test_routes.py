@@ -59,7 +59,10 @@ def test_every_binding_of_a_method_is_a_route(definitions: list[ServiceDefinitio
         HttpBinding("GET", None, "/sample/v1/things/[^/]+", has_body=False),
         HttpBinding("POST", "/sample/v1/things:get", None),
     )
-    assert bindings["SwitchRoad"] == (HttpBinding("POST", "/4.0/toll-roads/v1/order", None),)
+    assert bindings["SwitchRoad"] == (
+        HttpBinding("POST", "/4.0/toll-roads/v1/order", None),
+        HttpBinding("POST", "/4.0/toll_roads/v1/order", None),
+    )
 
 
 def test_exact_paths_are_tried_before_templates(definitions: list[ServiceDefinition]) -> None:

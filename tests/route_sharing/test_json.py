@@ -190,7 +190,11 @@ BAD_BODIES: list[tuple[object, tuple[str, str] | None]] = [
     *(
         (golden("share_with_family.request") | {name: value}, (name, "string.id"))
         for name in ("order_id", "sharing_key", "yandex_uid")
-        for value in ("", LONG, NUL, "a\nb", "a\u200bb", None)
+        for value in ("", LONG, NUL, "a\nb", "a\u200bb", "a\u2028b")
+    ),
+    *(
+        (golden("share_with_family.request") | {name: None}, (name, "string.id"))
+        for name in ("order_id", "sharing_key")  # without a rider it is the order's
     ),
     *(
         (golden("share_with_family.request") | {name: value}, None)

@@ -34,7 +34,7 @@ class AsyncRouteSharingClient(AsyncInternalClient):
         order_id: str,
         sharing_key: str,
         share_ride_with_family: bool,
-        yandex_uid: str,
+        yandex_uid: str | None = None,
         timeout: float | None = None,
         metadata: Metadata = (),
     ) -> None:
@@ -45,14 +45,15 @@ class AsyncRouteSharingClient(AsyncInternalClient):
             sharing_key: The key under which the ride is shared.
             share_ride_with_family: True: with the phones that the family's members, the rider excepted, have now.
                 False: not with the family; phones that the order itself was shared with stay.
-            yandex_uid: The rider.
+            yandex_uid: The rider; None: the one whose order it is.
             timeout: Seconds for the whole call.
             metadata: To send along.
 
         Raises:
             NotInFamily: On, but the rider is in no family.
             SharingKeyConflict: The key is that of another order.
-            NeighbourUnavailable: family does not answer. Nothing is changed.
+            OrderNotFound: On, the rider is not given, and there is no such order.
+            NeighbourUnavailable: family, or order_core, does not answer. Nothing is changed.
         """
         request = messages.share_with_family_request(
             order_id=order_id,

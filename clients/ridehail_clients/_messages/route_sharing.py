@@ -11,7 +11,7 @@ from ridehail_clients.models import SharedRide, SharingFamily, SharingInfo
 
 
 def share_with_family_request(
-    *, order_id: str, sharing_key: str, share_ride_with_family: bool, yandex_uid: str
+    *, order_id: str, sharing_key: str, share_ride_with_family: bool, yandex_uid: str | None
 ) -> api.ShareWithFamilyRequest:
     """Builds the request of ShareWithFamily."""
     return api.ShareWithFamilyRequest(

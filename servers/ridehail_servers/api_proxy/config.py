@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -26,6 +27,12 @@ def _with_default(kept: dict[str, KeptFor]) -> dict[str, KeptFor]:
     if _DEFAULT not in kept:
         raise ValueError(f"{_DEFAULT} is missing")
     return kept
+
+
+# The design's names of keys -> ours, which tell the unit.
+_OTHER_NAMES: Mapping[object, str] = MappingProxyType(
+    {"EULAS_ENABLED": "EULAS_SERVICE_ENABLED", "EULAS_TIMEOUT": "EULAS_TIMEOUT_MS"}
+)
 
 
 class EulaRequirement(BaseModel):
@@ -110,6 +117,17 @@ class ApiProxyConfig(BaseModel):
     taxi_on_the_way: CardPatience
     inapp_totw_stories_cache_control: Annotated[dict[Name, KeptFor], AfterValidator(_with_default)]
     personalstate: PersonalStateConfig = Field(alias="personalstate")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _other_names(cls, content: object) -> object:
+        """Takes the names that the design of agreements gives these keys; a key that is there by both is refused."""
+        if not isinstance(content, dict):
+            return content
+        return {
+            _OTHER_NAMES.get(key, key) if _OTHER_NAMES.get(key) not in content else key: value
+            for key, value in content.items()
+        }
 
     @property
     def patience(self) -> Patience:

@@ -64,7 +64,7 @@ class ZoneInfoServicer(api_grpc.ZoneInfoServiceServicer):
         )
         # A list is present even when it is empty; None leaves the field out.
         listed = None if eulas is None else struct_pb2.ListValue(values=[json_form(one) for one in eulas])
-        return api.GetZoneInfoResponse(need_acceptance=listed)
+        return api.GetZoneInfoResponse(need_acceptance=listed, need_acceptence=listed)
 
 
 class LaunchServicer(api_grpc.LaunchServiceServicer):

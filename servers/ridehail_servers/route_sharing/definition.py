@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from ridehail.routesharing.v1 import route_sharing_api_pb2, route_sharing_api_pb2_grpc
-from ridehail_clients import AsyncFamilyClient
+from ridehail_clients import AsyncFamilyClient, AsyncOrderCoreClient
 from ridehail_servers.chassis.config import LiveConfig
 from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
 
@@ -17,6 +17,7 @@ from .family import Family
 from .family_sharing import FamilySharing
 from .insert_order_store import InsertOrderStore
 from .insert_orders import InsertOrders
+from .order_core import OrderCore
 from .purge_store import PurgeStore
 from .purging import Purge
 from .service import PassengerRouteSharingServicer, RouteSharingServicer
@@ -35,12 +36,13 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     config: LiveConfig[RouteSharingConfig] = context.configs[_CONFIG]
     store = RouteSharingStore()
     family = Family(AsyncFamilyClient(context.channels["family"], ticket=context.tickets))
+    orders = OrderCore(AsyncOrderCoreClient(context.channels["order-core"], ticket=context.tickets))
     shared_rides = SharedRides(database, store)
     inserts = InsertOrders(database, store, InsertOrderStore(), queue, clock)
     purge = Purge(database, PurgeStore(), lambda: timedelta(hours=config.value.kept_h), clock)
     yield RunningService(
         servicers=(
-            RouteSharingServicer(FamilySharing(database, store, family, clock), shared_rides, inserts),
+            RouteSharingServicer(FamilySharing(database, store, family, orders, clock), shared_rides, inserts),
             PassengerRouteSharingServicer(shared_rides, lambda: config.value.captions),
         ),
         tasks=(inserts.task, purge.task),
@@ -51,7 +53,7 @@ DEFINITION = ServiceDefinition(
     name="route-sharing",
     schema="order_route_sharing",
     configs={_CONFIG: RouteSharingConfig},
-    neighbours=("family",),
+    neighbours=("family", "order-core"),
     contracts=(
         Contract(
             _SERVICES["RouteSharingService"], route_sharing_api_pb2_grpc.add_RouteSharingServiceServicer_to_server

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Database
 
 from .errors import SharingKeyConflict
 from .family import Family
+from .order_core import OrderCore
 from .ride import Origin, Ride
 from .store import RouteSharingStore
 
@@ -14,33 +17,39 @@ from .store import RouteSharingStore
 class FamilySharing:
     """The toggle of a ride. Each call is stored whole, and the last to be stored wins."""
 
-    def __init__(self, database: Database, store: RouteSharingStore, family: Family, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, store: RouteSharingStore, family: Family, orders: OrderCore, clock: Clock
+    ) -> None:
         """Takes what it works with.
 
         Args:
             database: Of the service.
             store: Its statements.
             family: Tells riders' families.
+            orders: Tells whose orders are.
             clock: Tells when the toggle was set.
         """
         self._database = database
         self._store = store
         self._family = family
+        self._orders = orders
         self._clock = clock
 
-    async def start(self, ride: Ride, rider: str) -> None:
+    async def start(self, ride: Ride) -> None:
         """Shares a ride with the family that the rider has now, in place of what it was shared with as a family ride.
 
         Args:
-            ride: The ride.
-            rider: Its rider.
+            ride: The ride; one without its rider is that of the order's.
 
         Raises:
+            OrderNotFound: The rider is not given, and there is no such order.
             NotInFamily: The rider is in no family.
             SharingKeyConflict: The key is that of another order.
-            NeighbourUnavailable: family does not answer. Nothing is changed.
+            NeighbourUnavailable: family, or order_core, does not answer. Nothing is changed.
         """
         # Asked before: a family that is slow keeps no row locked.
+        rider = ride.yandex_uid or await self._orders.rider_of(ride.order_id)
+        ride = replace(ride, yandex_uid=rider)
         share = await self._family.share_of(rider)
         async with self._database.transaction() as connection:
             now = self._clock()

@@ -42,9 +42,10 @@ class RouteSharingServicer(api_grpc.RouteSharingServiceServicer):
         self, request: api.ShareWithFamilyRequest, context: Context
     ) -> api.ShareWithFamilyResponse:
         """See the contract."""
-        ride = Ride(request.sharing_key, request.order_id, request.yandex_uid)
+        rider = request.yandex_uid if request.HasField("yandex_uid") else None
+        ride = Ride(request.sharing_key, request.order_id, rider)
         if request.share_ride_with_family.value:
-            await self._family_sharing.start(ride, rider=request.yandex_uid)
+            await self._family_sharing.start(ride)
         else:
             await self._family_sharing.stop(ride)
         return api.ShareWithFamilyResponse()

@@ -32,7 +32,7 @@ from ridehail.routesharing.v1 import route_sharing_pb2 as ridehail_dot_routeshar
 from ridehail.userstate.v1 import user_state_pb2 as ridehail_dot_userstate_dot_v1_dot_user__state__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(ridehail/apiproxy/v1/api_proxy_api.proto\x12\x14ridehail.apiproxy.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a(ridehail/orderstate/v1/order_state.proto\x1a,ridehail/routesharing/v1/route_sharing.proto\x1a&ridehail/userstate/v1/user_state.proto\"W\n\x14GetRouteStatsRequest\x12\x1c\n\tzone_name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12!\n\x07tariffs\x18\x02 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x64\"\x06r\x04\xc8\xbc\x18\x01\"\\\n\x15GetRouteStatsResponse\x12\x0f\n\x07tariffs\x18\x01 \x03(\t\x12\x32\n\x06hidden\x18\x02 \x03(\x0b\x32\".ridehail.apiproxy.v1.HiddenTariff\".\n\x0cHiddenTariff\x12\x0e\n\x06tariff\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"2\n\x12GetZoneInfoRequest\x12\x1c\n\tzone_name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"J\n\x13GetZoneInfoResponse\x12\x33\n\x0fneed_acceptance\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.ListValue\"z\n\rLaunchRequest\x12,\n\x12supported_services\x18\x01 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x14\"\x06r\x04\xc8\xbc\x18\x01\x12;\n\x0cknown_orders\x18\x02 \x03(\x0b\x32\x17.google.protobuf.StructB\x0c\xbaH\x05\x92\x01\x02\x10\x32\xc0\xbb\x18\x1f\"\xb1\x01\n\x0eLaunchResponse\x12G\n\x12mlutp_orders_state\x18\x01 \x01(\x0b\x32&.ridehail.apiproxy.v1.MlutpOrdersStateH\x00\x88\x01\x01\x12\x35\n\x05\x65ulas\x18\x02 \x01(\x0b\x32!.ridehail.apiproxy.v1.LaunchEulasH\x01\x88\x01\x01\x42\x15\n\x13_mlutp_orders_stateB\x08\n\x06_eulas\"\xa8\x02\n\x10MlutpOrdersState\x12>\n\x04tags\x18\x01 \x03(\x0b\x32\x30.ridehail.apiproxy.v1.MlutpOrdersState.TagsEntry\x12\'\n\x06orders\x18\x02 \x03(\x0b\x32\x17.google.protobuf.Struct\x12?\n\x0f\x61llowed_changes\x18\x03 \x03(\x0b\x32&.ridehail.orderstate.v1.AllowedChanges\x12=\n\x0epolling_policy\x18\x04 \x03(\x0b\x32%.ridehail.orderstate.v1.PollingPolicy\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x1f\n\x0bLaunchEulas\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x03(\t\"\x81\x01\n\x13TaxiOnTheWayRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12<\n\x0cuser_actions\x18\x02 \x01(\x0b\x32!.ridehail.apiproxy.v1.UserActionsH\x00\x88\x01\x01\x42\x0f\n\r_user_actions\"|\n\x0bUserActions\x12R\n\x16share_ride_with_family\x18\x01 \x01(\x0b\x32-.ridehail.routesharing.v1.ShareRideWithFamilyH\x00\x88\x01\x01\x42\x19\n\x17_share_ride_with_family\"\xaa\x01\n\x14TaxiOnTheWayResponse\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0e\n\x06status\x18\x02 \x01(\t\x12\x36\n\ttoll_road\x18\x03 \x01(\x0b\x32\x1e.ridehail.apiproxy.v1.TollRoadH\x00\x88\x01\x01\x12*\n\x06promos\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.ListValueB\x0c\n\n_toll_road\":\n\x08TollRoad\x12\x15\n\rhas_toll_road\x18\x01 \x01(\x08\x12\x17\n\x0f\x63\x61n_switch_road\x18\x02 \x01(\x08\"\xe3\x01\n\x14PersonalStateRequest\x12#\n\x0brevision_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01H\x00\x88\x01\x01\x12>\n\x11selected_category\x18\x02 \x01(\tB\x1e\xbaH\x1br\x19\x18\x80\x01\x32\x14^( |[^\\p{C}\\p{Z}])*$H\x01\x88\x01\x01\x12@\n\x07tariffs\x18\x03 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettingsB\x08\xbaH\x05\x92\x01\x02\x10\x64\x42\x0e\n\x0c_revision_idB\x14\n\x12_selected_category\"\x7f\n\x15PersonalStateResponse\x12\x13\n\x0brevision_id\x18\x01 \x01(\t\x12\x19\n\x11selected_category\x18\x02 \x01(\t\x12\x36\n\x07tariffs\x18\x03 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettings2\xaf\x01\n\x11RoutestatsService\x12\x93\x01\n\rGetRouteStats\x12*.ridehail.apiproxy.v1.GetRouteStatsRequest\x1a+.ridehail.apiproxy.v1.GetRouteStatsResponse\")\x90\x02\x01\xb2\xbb\x18\x08\n\x02\x08\x02\x12\x02\x08\x01\x82\xd3\xe4\x93\x02\x14\"\x0f/3.0/routestats:\x01*\x1a\x04\xa8\xbb\x18\x02\x32\xa5\x01\n\x0fZoneInfoService\x12\x8b\x01\n\x0bGetZoneInfo\x12(.ridehail.apiproxy.v1.GetZoneInfoRequest\x1a).ridehail.apiproxy.v1.GetZoneInfoResponse\"\'\x90\x02\x01\xb2\xbb\x18\x08\n\x02\x08\x02\x12\x02\x08\x01\x82\xd3\xe4\x93\x02\x12\"\r/3.0/zoneinfo:\x01*\x1a\x04\xa8\xbb\x18\x02\x32\x99\x01\n\rLaunchService\x12\x81\x01\n\x06Launch\x12#.ridehail.apiproxy.v1.LaunchRequest\x1a$.ridehail.apiproxy.v1.LaunchResponse\",\x90\x02\x01\xb2\xbb\x18\x08\n\x02\x08\x02\x12\x02\x08\x02\xba\xbb\x18\x03\x10\xb8\x17\x82\xd3\xe4\x93\x02\x10\"\x0b/3.0/launch:\x01*\x1a\x04\xa8\xbb\x18\x02\x32\xc4\x01\n\x13TaxiOnTheWayService\x12\xa6\x01\n\x0cTaxiOnTheWay\x12).ridehail.apiproxy.v1.TaxiOnTheWayRequest\x1a*.ridehail.apiproxy.v1.TaxiOnTheWayResponse\"?\x90\x02\x02\xb2\xbb\x18\x08\n\x02\x08\x03\x12\x02\x08\x03\x82\xd3\xe4\x93\x02*\"\x11/3.0/taxiontheway:\x01*Z\x12\"\r/taxiontheway:\x01*\x1a\x04\xa8\xbb\x18\x02\x32\xc7\x01\n\x14PersonalStateService\x12\xa8\x01\n\rPersonalState\x12*.ridehail.apiproxy.v1.PersonalStateRequest\x1a+.ridehail.apiproxy.v1.PersonalStateResponse\">\xb2\xbb\x18\x08\n\x02\x08\x05\x12\x02\x08\x05\x82\xd3\xe4\x93\x02,\"\x12/3.0/personalstate:\x01*Z\x13\"\x0e/personalstate:\x01*\x1a\x04\xa8\xbb\x18\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(ridehail/apiproxy/v1/api_proxy_api.proto\x12\x14ridehail.apiproxy.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a(ridehail/orderstate/v1/order_state.proto\x1a,ridehail/routesharing/v1/route_sharing.proto\x1a&ridehail/userstate/v1/user_state.proto\"W\n\x14GetRouteStatsRequest\x12\x1c\n\tzone_name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12!\n\x07tariffs\x18\x02 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x64\"\x06r\x04\xc8\xbc\x18\x01\"\\\n\x15GetRouteStatsResponse\x12\x0f\n\x07tariffs\x18\x01 \x03(\t\x12\x32\n\x06hidden\x18\x02 \x03(\x0b\x32\".ridehail.apiproxy.v1.HiddenTariff\".\n\x0cHiddenTariff\x12\x0e\n\x06tariff\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"2\n\x12GetZoneInfoRequest\x12\x1c\n\tzone_name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"\x7f\n\x13GetZoneInfoResponse\x12\x33\n\x0fneed_acceptance\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.ListValue\x12\x33\n\x0fneed_acceptence\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.ListValue\"z\n\rLaunchRequest\x12,\n\x12supported_services\x18\x01 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x14\"\x06r\x04\xc8\xbc\x18\x01\x12;\n\x0cknown_orders\x18\x02 \x03(\x0b\x32\x17.google.protobuf.StructB\x0c\xbaH\x05\x92\x01\x02\x10\x32\xc0\xbb\x18\x1f\"\xb1\x01\n\x0eLaunchResponse\x12G\n\x12mlutp_orders_state\x18\x01 \x01(\x0b\x32&.ridehail.apiproxy.v1.MlutpOrdersStateH\x00\x88\x01\x01\x12\x35\n\x05\x65ulas\x18\x02 \x01(\x0b\x32!.ridehail.apiproxy.v1.LaunchEulasH\x01\x88\x01\x01\x42\x15\n\x13_mlutp_orders_stateB\x08\n\x06_eulas\"\xa8\x02\n\x10MlutpOrdersState\x12>\n\x04tags\x18\x01 \x03(\x0b\x32\x30.ridehail.apiproxy.v1.MlutpOrdersState.TagsEntry\x12\'\n\x06orders\x18\x02 \x03(\x0b\x32\x17.google.protobuf.Struct\x12?\n\x0f\x61llowed_changes\x18\x03 \x03(\x0b\x32&.ridehail.orderstate.v1.AllowedChanges\x12=\n\x0epolling_policy\x18\x04 \x03(\x0b\x32%.ridehail.orderstate.v1.PollingPolicy\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x1f\n\x0bLaunchEulas\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x03(\t\"\x81\x01\n\x13TaxiOnTheWayRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12<\n\x0cuser_actions\x18\x02 \x01(\x0b\x32!.ridehail.apiproxy.v1.UserActionsH\x00\x88\x01\x01\x42\x0f\n\r_user_actions\"|\n\x0bUserActions\x12R\n\x16share_ride_with_family\x18\x01 \x01(\x0b\x32-.ridehail.routesharing.v1.ShareRideWithFamilyH\x00\x88\x01\x01\x42\x19\n\x17_share_ride_with_family\"\xaa\x01\n\x14TaxiOnTheWayResponse\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x0e\n\x06status\x18\x02 \x01(\t\x12\x36\n\ttoll_road\x18\x03 \x01(\x0b\x32\x1e.ridehail.apiproxy.v1.TollRoadH\x00\x88\x01\x01\x12*\n\x06promos\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.ListValueB\x0c\n\n_toll_road\":\n\x08TollRoad\x12\x15\n\rhas_toll_road\x18\x01 \x01(\x08\x12\x17\n\x0f\x63\x61n_switch_road\x18\x02 \x01(\x08\"\xe3\x01\n\x14PersonalStateRequest\x12#\n\x0brevision_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01H\x00\x88\x01\x01\x12>\n\x11selected_category\x18\x02 \x01(\tB\x1e\xbaH\x1br\x19\x18\x80\x01\x32\x14^( |[^\\p{C}\\p{Z}])*$H\x01\x88\x01\x01\x12@\n\x07tariffs\x18\x03 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettingsB\x08\xbaH\x05\x92\x01\x02\x10\x64\x42\x0e\n\x0c_revision_idB\x14\n\x12_selected_category\"\x7f\n\x15PersonalStateResponse\x12\x13\n\x0brevision_id\x18\x01 \x01(\t\x12\x19\n\x11selected_category\x18\x02 \x01(\t\x12\x36\n\x07tariffs\x18\x03 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettings2\xc1\x01\n\x11RoutestatsService\x12\xa5\x01\n\rGetRouteStats\x12*.ridehail.apiproxy.v1.GetRouteStatsRequest\x1a+.ridehail.apiproxy.v1.GetRouteStatsResponse\";\x90\x02\x01\xb2\xbb\x18\x08\n\x02\x08\x02\x12\x02\x08\x01\x82\xd3\xe4\x93\x02&\"\x0f/3.0/routestats:\x01*Z\x10\"\x0b/routestats:\x01*\x1a\x04\xa8\xbb\x18\x02\x32\xb5\x01\n\x0fZoneInfoService\x12\x9b\x01\n\x0bGetZoneInfo\x12(.ridehail.apiproxy.v1.GetZoneInfoRequest\x1a).ridehail.apiproxy.v1.GetZoneInfoResponse\"7\x90\x02\x01\xb2\xbb\x18\x08\n\x02\x08\x02\x12\x02\x08\x01\x82\xd3\xe4\x93\x02\"\"\r/3.0/zoneinfo:\x01*Z\x0e\"\t/zoneinfo:\x01*\x1a\x04\xa8\xbb\x18\x02\x32\x99\x01\n\rLaunchService\x12\x81\x01\n\x06Launch\x12#.ridehail.apiproxy.v1.LaunchRequest\x1a$.ridehail.apiproxy.v1.LaunchResponse\",\x90\x02\x01\xb2\xbb\x18\x08\n\x02\x08\x02\x12\x02\x08\x02\xba\xbb\x18\x03\x10\xb8\x17\x82\xd3\xe4\x93\x02\x10\"\x0b/3.0/launch:\x01*\x1a\x04\xa8\xbb\x18\x02\x32\xc4\x01\n\x13TaxiOnTheWayService\x12\xa6\x01\n\x0cTaxiOnTheWay\x12).ridehail.apiproxy.v1.TaxiOnTheWayRequest\x1a*.ridehail.apiproxy.v1.TaxiOnTheWayResponse\"?\x90\x02\x02\xb2\xbb\x18\x08\n\x02\x08\x03\x12\x02\x08\x03\x82\xd3\xe4\x93\x02*\"\x11/3.0/taxiontheway:\x01*Z\x12\"\r/taxiontheway:\x01*\x1a\x04\xa8\xbb\x18\x02\x32\xc7\x01\n\x14PersonalStateService\x12\xa8\x01\n\rPersonalState\x12*.ridehail.apiproxy.v1.PersonalStateRequest\x1a+.ridehail.apiproxy.v1.PersonalStateResponse\">\xb2\xbb\x18\x08\n\x02\x08\x05\x12\x02\x08\x05\x82\xd3\xe4\x93\x02,\"\x12/3.0/personalstate:\x01*Z\x13\"\x0e/personalstate:\x01*\x1a\x04\xa8\xbb\x18\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -62,11 +62,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROUTESTATSSERVICE']._loaded_options = None
   _globals['_ROUTESTATSSERVICE']._serialized_options = b'\250\273\030\002'
   _globals['_ROUTESTATSSERVICE'].methods_by_name['GetRouteStats']._loaded_options = None
-  _globals['_ROUTESTATSSERVICE'].methods_by_name['GetRouteStats']._serialized_options = b'\220\002\001\262\273\030\010\n\002\010\002\022\002\010\001\202\323\344\223\002\024\"\017/3.0/routestats:\001*'
+  _globals['_ROUTESTATSSERVICE'].methods_by_name['GetRouteStats']._serialized_options = b'\220\002\001\262\273\030\010\n\002\010\002\022\002\010\001\202\323\344\223\002&\"\017/3.0/routestats:\001*Z\020\"\013/routestats:\001*'
   _globals['_ZONEINFOSERVICE']._loaded_options = None
   _globals['_ZONEINFOSERVICE']._serialized_options = b'\250\273\030\002'
   _globals['_ZONEINFOSERVICE'].methods_by_name['GetZoneInfo']._loaded_options = None
-  _globals['_ZONEINFOSERVICE'].methods_by_name['GetZoneInfo']._serialized_options = b'\220\002\001\262\273\030\010\n\002\010\002\022\002\010\001\202\323\344\223\002\022\"\r/3.0/zoneinfo:\001*'
+  _globals['_ZONEINFOSERVICE'].methods_by_name['GetZoneInfo']._serialized_options = b'\220\002\001\262\273\030\010\n\002\010\002\022\002\010\001\202\323\344\223\002\"\"\r/3.0/zoneinfo:\001*Z\016\"\t/zoneinfo:\001*'
   _globals['_LAUNCHSERVICE']._loaded_options = None
   _globals['_LAUNCHSERVICE']._serialized_options = b'\250\273\030\002'
   _globals['_LAUNCHSERVICE'].methods_by_name['Launch']._loaded_options = None
@@ -88,37 +88,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETZONEINFOREQUEST']._serialized_start=580
   _globals['_GETZONEINFOREQUEST']._serialized_end=630
   _globals['_GETZONEINFORESPONSE']._serialized_start=632
-  _globals['_GETZONEINFORESPONSE']._serialized_end=706
-  _globals['_LAUNCHREQUEST']._serialized_start=708
-  _globals['_LAUNCHREQUEST']._serialized_end=830
-  _globals['_LAUNCHRESPONSE']._serialized_start=833
-  _globals['_LAUNCHRESPONSE']._serialized_end=1010
-  _globals['_MLUTPORDERSSTATE']._serialized_start=1013
-  _globals['_MLUTPORDERSSTATE']._serialized_end=1309
-  _globals['_MLUTPORDERSSTATE_TAGSENTRY']._serialized_start=1266
-  _globals['_MLUTPORDERSSTATE_TAGSENTRY']._serialized_end=1309
-  _globals['_LAUNCHEULAS']._serialized_start=1311
-  _globals['_LAUNCHEULAS']._serialized_end=1342
-  _globals['_TAXIONTHEWAYREQUEST']._serialized_start=1345
-  _globals['_TAXIONTHEWAYREQUEST']._serialized_end=1474
-  _globals['_USERACTIONS']._serialized_start=1476
-  _globals['_USERACTIONS']._serialized_end=1600
-  _globals['_TAXIONTHEWAYRESPONSE']._serialized_start=1603
-  _globals['_TAXIONTHEWAYRESPONSE']._serialized_end=1773
-  _globals['_TOLLROAD']._serialized_start=1775
-  _globals['_TOLLROAD']._serialized_end=1833
-  _globals['_PERSONALSTATEREQUEST']._serialized_start=1836
-  _globals['_PERSONALSTATEREQUEST']._serialized_end=2063
-  _globals['_PERSONALSTATERESPONSE']._serialized_start=2065
-  _globals['_PERSONALSTATERESPONSE']._serialized_end=2192
-  _globals['_ROUTESTATSSERVICE']._serialized_start=2195
-  _globals['_ROUTESTATSSERVICE']._serialized_end=2370
-  _globals['_ZONEINFOSERVICE']._serialized_start=2373
-  _globals['_ZONEINFOSERVICE']._serialized_end=2538
-  _globals['_LAUNCHSERVICE']._serialized_start=2541
-  _globals['_LAUNCHSERVICE']._serialized_end=2694
-  _globals['_TAXIONTHEWAYSERVICE']._serialized_start=2697
-  _globals['_TAXIONTHEWAYSERVICE']._serialized_end=2893
-  _globals['_PERSONALSTATESERVICE']._serialized_start=2896
-  _globals['_PERSONALSTATESERVICE']._serialized_end=3095
+  _globals['_GETZONEINFORESPONSE']._serialized_end=759
+  _globals['_LAUNCHREQUEST']._serialized_start=761
+  _globals['_LAUNCHREQUEST']._serialized_end=883
+  _globals['_LAUNCHRESPONSE']._serialized_start=886
+  _globals['_LAUNCHRESPONSE']._serialized_end=1063
+  _globals['_MLUTPORDERSSTATE']._serialized_start=1066
+  _globals['_MLUTPORDERSSTATE']._serialized_end=1362
+  _globals['_MLUTPORDERSSTATE_TAGSENTRY']._serialized_start=1319
+  _globals['_MLUTPORDERSSTATE_TAGSENTRY']._serialized_end=1362
+  _globals['_LAUNCHEULAS']._serialized_start=1364
+  _globals['_LAUNCHEULAS']._serialized_end=1395
+  _globals['_TAXIONTHEWAYREQUEST']._serialized_start=1398
+  _globals['_TAXIONTHEWAYREQUEST']._serialized_end=1527
+  _globals['_USERACTIONS']._serialized_start=1529
+  _globals['_USERACTIONS']._serialized_end=1653
+  _globals['_TAXIONTHEWAYRESPONSE']._serialized_start=1656
+  _globals['_TAXIONTHEWAYRESPONSE']._serialized_end=1826
+  _globals['_TOLLROAD']._serialized_start=1828
+  _globals['_TOLLROAD']._serialized_end=1886
+  _globals['_PERSONALSTATEREQUEST']._serialized_start=1889
+  _globals['_PERSONALSTATEREQUEST']._serialized_end=2116
+  _globals['_PERSONALSTATERESPONSE']._serialized_start=2118
+  _globals['_PERSONALSTATERESPONSE']._serialized_end=2245
+  _globals['_ROUTESTATSSERVICE']._serialized_start=2248
+  _globals['_ROUTESTATSSERVICE']._serialized_end=2441
+  _globals['_ZONEINFOSERVICE']._serialized_start=2444
+  _globals['_ZONEINFOSERVICE']._serialized_end=2625
+  _globals['_LAUNCHSERVICE']._serialized_start=2628
+  _globals['_LAUNCHSERVICE']._serialized_end=2781
+  _globals['_TAXIONTHEWAYSERVICE']._serialized_start=2784
+  _globals['_TAXIONTHEWAYSERVICE']._serialized_end=2980
+  _globals['_PERSONALSTATESERVICE']._serialized_start=2983
+  _globals['_PERSONALSTATESERVICE']._serialized_end=3182
 # @@protoc_insertion_point(module_scope)

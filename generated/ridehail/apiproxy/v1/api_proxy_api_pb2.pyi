@@ -144,20 +144,26 @@ class GetZoneInfoResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NEED_ACCEPTANCE_FIELD_NUMBER: _builtins.int
+    NEED_ACCEPTENCE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def need_acceptance(self) -> _struct_pb2.ListValue:
         """The agreements of the zone that the rider has yet to answer, each as `ridehail.eulas.v1.Eula` in JSON. Absent when
         they cannot be told, which is not the same as none: so it is a ListValue, since a repeated field cannot be absent.
         """
 
+    @_builtins.property
+    def need_acceptence(self) -> _struct_pb2.ListValue:
+        """The same, in the spelling of apps that are already out."""
+
     def __init__(
         self,
         *,
         need_acceptance: _struct_pb2.ListValue | None = ...,
+        need_acceptence: _struct_pb2.ListValue | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["need_acceptance", b"need_acceptance"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["need_acceptance", b"need_acceptance", "need_acceptence", b"need_acceptence"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["need_acceptance", b"need_acceptance"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["need_acceptance", b"need_acceptance", "need_acceptence", b"need_acceptence"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

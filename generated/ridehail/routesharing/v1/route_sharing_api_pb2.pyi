@@ -41,7 +41,7 @@ class ShareWithFamilyRequest(_message.Message):
     sharing_key: _builtins.str
     """The key under which the ride is shared. Required."""
     yandex_uid: _builtins.str
-    """The rider. Required."""
+    """The rider. Absent: the one whose order it is, as order_core says when the ride is to be shared."""
     @_builtins.property
     def share_ride_with_family(self) -> _route_sharing_pb2.ShareRideWithFamily:
         """On or off. Required."""
@@ -52,13 +52,15 @@ class ShareWithFamilyRequest(_message.Message):
         order_id: _builtins.str = ...,
         sharing_key: _builtins.str = ...,
         share_ride_with_family: _route_sharing_pb2.ShareRideWithFamily | None = ...,
-        yandex_uid: _builtins.str = ...,
+        yandex_uid: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["share_ride_with_family", b"share_ride_with_family"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_yandex_uid", b"_yandex_uid", "share_ride_with_family", b"share_ride_with_family", "yandex_uid", b"yandex_uid"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_id", b"order_id", "share_ride_with_family", b"share_ride_with_family", "sharing_key", b"sharing_key", "yandex_uid", b"yandex_uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_yandex_uid", b"_yandex_uid", "order_id", b"order_id", "share_ride_with_family", b"share_ride_with_family", "sharing_key", b"sharing_key", "yandex_uid", b"yandex_uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__yandex_uid: _TypeAlias = _typing.Literal["yandex_uid"]  # noqa: Y015
+    _WhichOneofArgType__yandex_uid: _TypeAlias = _typing.Literal["_yandex_uid", b"_yandex_uid"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__yandex_uid) -> _WhichOneofReturnType__yandex_uid | None: ...
 
 Global___ShareWithFamilyRequest: _TypeAlias = ShareWithFamilyRequest  # noqa: Y015
 

@@ -68,7 +68,9 @@ class RouteSharingServiceServicer:
         Errors:
         - FAILED_PRECONDITION `NOT_IN_FAMILY`: on, but the rider is in no family.
         - ALREADY_EXISTS `SHARING_KEY_CONFLICT`: the key is that of another order; metadata `order_id` names the request's.
-        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: family does not answer. Nothing is changed.
+        - NOT_FOUND `ORDER_NOT_FOUND`: on, without `yandex_uid`, and there is no such order.
+        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: family does not answer, or order_core that is asked for the rider. Nothing is
+        changed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -52,7 +52,9 @@ class RouteSharingServiceStub:
     Errors:
     - FAILED_PRECONDITION `NOT_IN_FAMILY`: on, but the rider is in no family.
     - ALREADY_EXISTS `SHARING_KEY_CONFLICT`: the key is that of another order; metadata `order_id` names the request's.
-    - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: family does not answer. Nothing is changed.
+    - NOT_FOUND `ORDER_NOT_FOUND`: on, without `yandex_uid`, and there is no such order.
+    - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: family does not answer, or order_core that is asked for the rider. Nothing is
+      changed.
     """
     GetSharingInfo: _grpc.UnaryUnaryMultiCallable[_route_sharing_api_pb2.GetSharingInfoRequest, _route_sharing_api_pb2.GetSharingInfoResponse]
     """Tells whom a ride is shared with. A key that is not known answers as a ride that is shared with nobody. Safe to repeat."""
@@ -81,7 +83,9 @@ class RouteSharingServiceAsyncStub(RouteSharingServiceStub):
     Errors:
     - FAILED_PRECONDITION `NOT_IN_FAMILY`: on, but the rider is in no family.
     - ALREADY_EXISTS `SHARING_KEY_CONFLICT`: the key is that of another order; metadata `order_id` names the request's.
-    - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: family does not answer. Nothing is changed.
+    - NOT_FOUND `ORDER_NOT_FOUND`: on, without `yandex_uid`, and there is no such order.
+    - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: family does not answer, or order_core that is asked for the rider. Nothing is
+      changed.
     """
     GetSharingInfo: _aio.UnaryUnaryMultiCallable[_route_sharing_api_pb2.GetSharingInfoRequest, _route_sharing_api_pb2.GetSharingInfoResponse]  # type: ignore[assignment]
     """Tells whom a ride is shared with. A key that is not known answers as a ride that is shared with nobody. Safe to repeat."""
@@ -113,7 +117,9 @@ class RouteSharingServiceServicer(metaclass=_abc_1.ABCMeta):
         Errors:
         - FAILED_PRECONDITION `NOT_IN_FAMILY`: on, but the rider is in no family.
         - ALREADY_EXISTS `SHARING_KEY_CONFLICT`: the key is that of another order; metadata `order_id` names the request's.
-        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: family does not answer. Nothing is changed.
+        - NOT_FOUND `ORDER_NOT_FOUND`: on, without `yandex_uid`, and there is no such order.
+        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: family does not answer, or order_core that is asked for the rider. Nothing is
+          changed.
         """
 
     @_abc_1.abstractmethod
