@@ -112,7 +112,7 @@ def _decision(number: str) -> Message:
 
 def _put_order(number: str) -> Message:
     return order_provider.PutOrderRequest(
-        orderid=f"chaos-{number}", yandex_uid=number, status="cooking", parts={"full_info": "1"}
+        orderid=f"chaos-{number}", yandex_uid=number, status="cooking", parts={"full_info": "1"}, finished=False
     )
 
 
@@ -129,7 +129,9 @@ def _insert_order(number: str) -> Message:
 
 
 def _save_order(number: str) -> Message:
-    request = toll_roads.EnqueueOrderSaveRequest(order_id=f"chaos-{number}", can_switch_road=True)
+    request = toll_roads.EnqueueOrderSaveRequest(
+        order_id=f"chaos-{number}", can_switch_road=True, user_chose_toll_road=False
+    )
     request.created.GetCurrentTime()
     return request
 

@@ -68,7 +68,9 @@ class Load:
 
     def requests(self, number: int) -> list[tuple[str, Message, Metadata]]:
         created = datetime(2026, 11, 20, tzinfo=UTC)
-        save = toll_roads.EnqueueOrderSaveRequest(order_id=f"order-{number}")
+        save = toll_roads.EnqueueOrderSaveRequest(
+            order_id=f"order-{number}", can_switch_road=False, user_chose_toll_road=False
+        )
         save.created.FromDatetime(created)
         return [
             (

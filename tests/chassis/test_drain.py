@@ -71,7 +71,7 @@ async def running(database_url: str, keys_dir: Path, config_dir: Path) -> AsyncI
 
 
 def a_save() -> api.EnqueueOrderSaveRequest:
-    request = api.EnqueueOrderSaveRequest(order_id="order")
+    request = api.EnqueueOrderSaveRequest(order_id="order", can_switch_road=False, user_chose_toll_road=False)
     request.created.FromDatetime(datetime(2026, 11, 20, tzinfo=UTC))
     return request
 

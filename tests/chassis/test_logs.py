@@ -117,7 +117,7 @@ class Town:
     @staticmethod
     def save(order_id: str, offer_id: str) -> toll_roads.EnqueueOrderSaveRequest:
         request = toll_roads.EnqueueOrderSaveRequest(
-            order_id=order_id, offer_id=offer_id, yandex_uid=UID, user_chose_toll_road=True
+            order_id=order_id, offer_id=offer_id, yandex_uid=UID, can_switch_road=False, user_chose_toll_road=True
         )
         request.created.FromDatetime(datetime(2026, 11, 20, tzinfo=UTC))
         return request

@@ -333,7 +333,9 @@ async def test_a_task_whose_worker_is_killed_has_its_effect_exactly_once(
     # given: a worker in the middle of the task, which waits for a lock that this test holds
     edit(config_dir / "server.yaml", {"tasks": HASTY, "pool": {"lock_timeout_ms": 60_000}})
     async with AsyncTollRoadsClient(own_suite.address, ticket=own_suite.ticket("processing")) as client:
-        await client.enqueue_order_save(order_id="order", created=CREATED, offer_id="offer", user_chose_toll_road=True)
+        await client.enqueue_order_save(
+            order_id="order", created=CREATED, can_switch_road=False, user_chose_toll_road=True, offer_id="offer"
+        )
     first, second = Supervisor(), Supervisor()
     victim = a_worker("work-1", own_suite, tmp_path / "work-1.log")
     async with locked_table(own_suite.database_url, "toll_roads.log_has_toll_road") as lock:

@@ -66,7 +66,8 @@ async def test_no_bytes_at_all_reach_the_handler_unless_they_keep_the_rules(
         request = toll_roads.EnqueueOrderSaveRequest.FromString(encoded)
     except Exception:
         request = toll_roads.EnqueueOrderSaveRequest()
-    if request.order_id and request.HasField("created"):
+    said = {field.name for field, _value in request.ListFields()}
+    if said >= {"order_id", "created", "can_switch_road", "user_chose_toll_road"}:
         return
     error = await refusal(recorded_suite, f"{TOLL_ROADS}/EnqueueOrderSave", encoded, source="processing")
     assert error.reason == "INVALID_REQUEST"
@@ -105,6 +106,8 @@ async def test_every_broken_rule_is_named_in_one_answer(recorded_suite: Recorded
     assert set(paths_and_rules(error)) == {
         ("order_id", "string.id"),
         ("created", "required"),
+        ("can_switch_road", "required"),
+        ("user_chose_toll_road", "required"),
         ("offer_id", "string.id"),
         ("yandex_uid", "string.id"),
     }

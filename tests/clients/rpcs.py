@@ -42,7 +42,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "TollRoadsService/SaveOffer": {"offer_id": "offer"},
     "TollRoadsService/RetrieveOrder": {"order_id": "order"},
     "TollRoadsService/BatchRetrieveOrders": {"order_ids": ["first", "second"]},
-    "TollRoadsService/EnqueueOrderSave": {"order_id": "order", "created": MOMENT},
+    "TollRoadsService/EnqueueOrderSave": {
+        "order_id": "order",
+        "created": MOMENT,
+        "can_switch_road": True,
+        "user_chose_toll_road": False,
+    },
     "PassengerTollRoadsService/SwitchRoad": {"order_id": "order", "has_toll_road": True, "created": MOMENT},
     "OrderCoreService/PutOrder": {"order_id": "order", "yandex_uid": "uid", "document": {}},
     "OrderCoreService/GetOrderFields": {"order_id": "order", "fields": ["order.status"]},

@@ -117,6 +117,7 @@ SETTINGS_JSON = [
     {"category": "vip", "requirements": {}},
 ]
 STATE_JSON: dict[str, object] = {"revision_id": "7", "selected_category": "econom", "tariffs": SETTINGS_JSON}
+BOTH_NO = {"can_switch_road": False, "user_chose_toll_road": False}
 COPY = PersonalStateCopy("uid", "7", "econom", SETTINGS)
 COPY_JSON = {"yandex_uid": "uid", **STATE_JSON}
 
@@ -210,8 +211,8 @@ CASES = [
     Case(
         "TollRoadsClient",
         "enqueue_order_save",
-        {"order_id": "order", "created": NOON},
-        ParseDict({"order_id": "order", "created": NOON_TEXT}, toll_roads.EnqueueOrderSaveRequest()),
+        {"order_id": "order", "created": NOON} | BOTH_NO,
+        ParseDict({"order_id": "order", "created": NOON_TEXT} | BOTH_NO, toll_roads.EnqueueOrderSaveRequest()),
         toll_roads.EnqueueOrderSaveResponse(),
         None,
     ),
@@ -756,7 +757,7 @@ async def test_an_answer_that_the_contract_does_not_know_is_an_error_of_the_serv
 @pytest.mark.parametrize(
     ("client", "method", "arguments"),
     [
-        ("TollRoadsClient", "enqueue_order_save", {"order_id": "order"}),
+        ("TollRoadsClient", "enqueue_order_save", {"order_id": "order"} | BOTH_NO),
         ("PassengerTollRoadsClient", "switch_road", {"order_id": "order", "has_toll_road": True}),
     ],
 )

@@ -19,6 +19,7 @@ NUL, LONG = "a\u0000b", "x" * 129
 NO_TIMES: tuple[object, ...] = ("yesterday", 7, "0000-01-01T00:00:00Z")
 ZONE_MISSING = ("zone_name", "eulas.zone_name")
 NO_FLAGS: tuple[object, ...] = ("perhaps", 7, [])
+UNSAID_TOGGLES: list[object] = [{}, {"value": None}, {"valeu": True}]
 NO_TOGGLES: tuple[object, ...] = (7, "on", [], {"value": "perhaps"})
 NO_TARIFFS: tuple[object, ...] = (7, {"a": "b"}, [7])
 
@@ -46,6 +47,8 @@ OWN_LIST = Endpoint("/4.0/eulas/v1/list", None, _UNKNOWN, "eulas")
 OWN_SAVE = Endpoint("/4.0/eulas/v1/save", None, {"eulas": [_ANSWER]}, "eulas")
 CARD = Endpoint("/3.0/taxiontheway", None, {"order_id": "order"}, "api-proxy")
 PROMOS = Endpoint("/promos-on-the-way", "api-proxy", {"order_id": "order"}, "inapp-communications")
+_RIDE = {"order_id": "order", "sharing_key": "key", "yandex_uid": "1", "share_ride_with_family": {"value": True}}
+SHARE = Endpoint("/share-with-family", "api-proxy", _RIDE, "route-sharing")
 STATE = Endpoint("/v1/personalstate/get", "api-proxy", {"yandex_uid": "400"}, "user-state")
 UPDATE = Endpoint("/v1/personalstate/update", "api-proxy", {"yandex_uid": "400", "revision_id": "0"}, "user-state")
 _ANSWERS = {"old": {"a": 1}, "new": {"a": 1}, "old_status": 200, "new_status": 200}
@@ -62,7 +65,7 @@ BAD_UPDATES: list[tuple[dict[str, Any], tuple[str, str]]] = [
     ({"tariffs": [{}]}, ("tariffs[0].category", "string.id")),
     ({"tariffs": [{"category": "a"}] * 101}, ("tariffs", "repeated.max_items")),
     *(
-        ({"tariffs": [{"category": "a", "requirements": bad}]}, ("tariffs[0].requirements", f"personal_state.{rule}"))
+        ({"tariffs": [{"category": "a", "requirements": bad}]}, ("tariffs[0].requirements", f"json.{rule}"))
         for bad, rule in (({NUL: 1}, "no_nul"), ({"a": [NUL]}, "no_nul"), (_DEEP, "depth"))
     ),
 ]
@@ -157,6 +160,19 @@ CASES = [
     ),
     *(Case(SWITCH, SWITCH.body | {"created": value}, reason=None) for value in NO_TIMES),
     *(Case(SWITCH, SWITCH.body | {"has_toll_road": value}, reason=None) for value in NO_FLAGS),
+    *(
+        Case(SWITCH, {"order_id": "order", "created": CREATED} | misspelt, violation=("has_toll_road", "required"))
+        for misspelt in ({}, {"has_tollroad": False}, {"has_toll_road": None}, {"HAS_TOLL_ROAD": True})
+    ),
+    *(
+        Case(at, at.body | {name: toggle}, violation=(f"{path}share_ride_with_family.value", "required"))
+        for at, name, path, toggles in (
+            (CARD, "user_actions", "user_actions.", [{"share_ride_with_family": one} for one in UNSAID_TOGGLES]),
+            (PROMOS, "share_ride_with_family", "", UNSAID_TOGGLES),
+            (SHARE, "share_ride_with_family", "", UNSAID_TOGGLES),
+        )
+        for toggle in toggles
+    ),
     *(case for at in (STATE, UPDATE) for case in bad_ids(at, "yandex_uid")),
     *bad_ids(UPDATE, "revision_id"),
     *bad_ids(COMPARE, "request_id"),

@@ -106,7 +106,7 @@ async def expired_ticket(world: World) -> tuple[Seen, Seen]:
 
 
 async def passenger_missing(world: World) -> tuple[Seen, None]:
-    request = toll_roads.SwitchRoadRequest(order_id="order")
+    request = toll_roads.SwitchRoadRequest(order_id="order", has_toll_road=False)
     return await world.grpc(f"{PASSENGER}/SwitchRoad", request, world.ticket("gateway")), None
 
 
@@ -126,10 +126,12 @@ async def rate_limited(world: World) -> tuple[Seen, Seen]:
         raise AssertionError("nobody was limited")
 
     headers, port = world.session(uid="500"), world.gateway.public_port
-    request = toll_roads.SwitchRoadRequest(order_id="order")
+    request = toll_roads.SwitchRoadRequest(order_id="order", has_toll_road=False)
     return (
         await flood(lambda: world.grpc(f"{PASSENGER}/SwitchRoad", request, headers, address=f"127.0.0.1:{port}")),
-        await flood(lambda: world.http(port, "/4.0/toll-roads/v1/order", {"order_id": "order"}, headers)),
+        await flood(
+            lambda: world.http(port, "/4.0/toll-roads/v1/order", {"order_id": "order", "has_toll_road": False}, headers)
+        ),
     )
 
 

@@ -222,11 +222,14 @@ async def test_a_connection_that_is_not_given_back_is_reclaimed(url: str, log: L
 
 
 SERVICE = "/ridehail.tollroads.v1.TollRoadsService"
+SAVE = api.EnqueueOrderSaveRequest(
+    order_id="order", created=Timestamp(seconds=1), can_switch_road=False, user_chose_toll_road=False
+)
 REQUESTS = {
     "RetrieveOrder": ("api-proxy", api.RetrieveOrderRequest(order_id="order")),
     "BatchRetrieveOrders": ("api-proxy", api.BatchRetrieveOrdersRequest(order_ids=["order"])),
     "SaveOffer": ("routestats", api.SaveOfferRequest(offer_id="offer")),
-    "EnqueueOrderSave": ("processing", api.EnqueueOrderSaveRequest(order_id="order", created=Timestamp(seconds=1))),
+    "EnqueueOrderSave": ("processing", SAVE),
 }
 
 

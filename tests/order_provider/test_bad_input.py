@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from google.protobuf.message import Message
@@ -23,7 +24,8 @@ Violation = tuple[str, str]
 
 def a_put(**changes: object) -> api.PutOrderRequest:
     """Returns a good request but for what is changed."""
-    return api.PutOrderRequest(**{"orderid": "order", "yandex_uid": "400", "status": "cooking", **changes})  # type: ignore[arg-type]  # mixed
+    fields: dict[str, Any] = {"orderid": "order", "yandex_uid": "400", "status": "cooking", "finished": False}
+    return api.PutOrderRequest(**fields | changes)
 
 
 def details(value: JsonInput | float) -> Struct:

@@ -58,7 +58,7 @@ def requests_with_id(bad: str) -> list[Bad]:
     found: list[tuple[str, Message, str]] = [
         (GET, get_of(yandex_uid=bad), "yandex_uid"),
         (GET, get_of(supported_services=["taxi", bad]), "supported_services[1]"),
-        (GET, get_of(upstreams={bad: order_state_pb2.Upstream()}), f'upstreams["{quoted}"]'),
+        (GET, get_of(upstreams={bad: order_state_pb2.Upstream(ok=False)}), f'upstreams["{quoted}"]'),
         (GET_SERVICE, one_of(yandex_uid=bad), "yandex_uid"),
         (GET_SERVICE, one_of(service=bad), "service"),
         (REPORT, report_of(yandex_uid=bad), "yandex_uid"),
@@ -88,7 +88,12 @@ def requests_that_are_too_much() -> list[Bad]:
         (POLL, poll_of(tags=dict.fromkeys(services, "")), "tags", "map.max_pairs"),
         (POLL, poll_of(tags={"taxi": "x" * 513}), 'tags["taxi"]', "string.max_len"),
         (GET, get_of(supported_services=services), "supported_services", "repeated.max_items"),
-        (GET, get_of(upstreams=dict.fromkeys(services, order_state_pb2.Upstream())), "upstreams", "map.max_pairs"),
+        (
+            GET,
+            get_of(upstreams=dict.fromkeys(services, order_state_pb2.Upstream(ok=False))),
+            "upstreams",
+            "map.max_pairs",
+        ),
         (
             GET,
             get_of(upstreams={"taxi": order_state_pb2.Upstream(ok=True, orders=[order(str(n)) for n in range(101)])}),

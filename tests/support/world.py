@@ -112,10 +112,10 @@ class World:
     async def switch(self, headers: Mapping[str, str]) -> tuple[Seen, Seen]:
         """A passenger's call, both ways through the public listener."""
         created = "2026-11-20T12:00:00Z"
-        request = toll_roads.SwitchRoadRequest(order_id="order")
+        request = toll_roads.SwitchRoadRequest(order_id="order", has_toll_road=False)
         request.created.FromJsonString(created)
         public = f"127.0.0.1:{self.gateway.public_port}"
-        body = {"order_id": "order", "created": created}
+        body = {"order_id": "order", "has_toll_road": False, "created": created}
         return (
             await self.grpc(f"{PASSENGER}/SwitchRoad", request, headers, address=public),
             await self.http(self.gateway.public_port, "/4.0/toll-roads/v1/order", body, headers),

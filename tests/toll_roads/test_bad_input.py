@@ -77,7 +77,8 @@ GOOD_MOMENTS = {
 
 
 def enqueue(created: Timestamp | None, **fields: object) -> api.EnqueueOrderSaveRequest:
-    return api.EnqueueOrderSaveRequest(**{"order_id": "order", "created": created, **fields})  # type: ignore[arg-type]
+    flags = {"can_switch_road": False, "user_chose_toll_road": False}
+    return api.EnqueueOrderSaveRequest(**{"order_id": "order", "created": created, **flags, **fields})  # type: ignore[arg-type]
 
 
 def requests_with_id(bad: str) -> list[tuple[str, Message, str]]:
@@ -90,14 +91,14 @@ def requests_with_id(bad: str) -> list[tuple[str, Message, str]]:
         (ENQUEUE, enqueue(now, order_id=bad), "order_id"),
         (ENQUEUE, enqueue(now, offer_id=bad), "offer_id"),
         (ENQUEUE, enqueue(now, yandex_uid=bad), "yandex_uid"),
-        (SWITCH_ROAD, api.SwitchRoadRequest(order_id=bad, created=now), "order_id"),
+        (SWITCH_ROAD, api.SwitchRoadRequest(order_id=bad, has_toll_road=False, created=now), "order_id"),
     ]
 
 
 def requests_with_moment(moment: Timestamp | None) -> list[tuple[str, Message]]:
     return [
         (ENQUEUE, enqueue(moment)),
-        (SWITCH_ROAD, api.SwitchRoadRequest(order_id="order", created=moment)),
+        (SWITCH_ROAD, api.SwitchRoadRequest(order_id="order", has_toll_road=False, created=moment)),
     ]
 
 
@@ -223,7 +224,7 @@ async def test_fields_that_the_contract_does_not_know_are_passed_over(running_su
 
 
 def switch() -> api.SwitchRoadRequest:
-    return api.SwitchRoadRequest(order_id="order", created=Timestamp(seconds=1))
+    return api.SwitchRoadRequest(order_id="order", has_toll_road=False, created=Timestamp(seconds=1))
 
 
 def bound_ticket(keys: KeyRing, passenger: str) -> Metadata:

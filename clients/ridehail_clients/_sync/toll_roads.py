@@ -196,9 +196,9 @@ class TollRoadsClient(InternalClient):
         *,
         order_id: str,
         created: datetime,
+        can_switch_road: bool,
+        user_chose_toll_road: bool,
         offer_id: str | None = None,
-        can_switch_road: bool = False,
-        user_chose_toll_road: bool = False,
         yandex_uid: str | None = None,
         timeout: float | None = None,
         metadata: Metadata = (),
@@ -208,9 +208,9 @@ class TollRoadsClient(InternalClient):
         Args:
             order_id: The order.
             created: When the order was created: aware, at most five minutes in the future.
-            offer_id: The offer that the order was made from; None: there was none.
             can_switch_road: Whether the rider may switch the road during the ride.
             user_chose_toll_road: Whether the rider chose the toll road when ordering.
+            offer_id: The offer that the order was made from; None: there was none.
             yandex_uid: The only passenger who may switch the road; None: nobody may.
             timeout: Seconds for the whole call.
             metadata: To send along.

@@ -67,7 +67,7 @@ class PutOrderRequest(_message.Message):
     status: _builtins.str
     """Where the order stands ("cooking"). Required."""
     finished: _builtins.bool
-    """True: the order has ended, and is not listed any more."""
+    """True: the order has ended, and is not listed any more. Required: false, which opens an order again, has to be said."""
     @_builtins.property
     def parts(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The version of each part, by part name. At most 20."""
@@ -84,13 +84,15 @@ class PutOrderRequest(_message.Message):
         status: _builtins.str = ...,
         parts: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         details: _struct_pb2.Struct | None = ...,
-        finished: _builtins.bool = ...,
+        finished: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["details", b"details"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_finished", b"_finished", "details", b"details", "finished", b"finished"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["details", b"details", "finished", b"finished", "orderid", b"orderid", "parts", b"parts", "status", b"status", "yandex_uid", b"yandex_uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_finished", b"_finished", "details", b"details", "finished", b"finished", "orderid", b"orderid", "parts", b"parts", "status", b"status", "yandex_uid", b"yandex_uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__finished: _TypeAlias = _typing.Literal["finished"]  # noqa: Y015
+    _WhichOneofArgType__finished: _TypeAlias = _typing.Literal["_finished", b"_finished"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__finished) -> _WhichOneofReturnType__finished | None: ...
 
 Global___PutOrderRequest: _TypeAlias = PutOrderRequest  # noqa: Y015
 

@@ -268,7 +268,7 @@ class Upstream(_message.Message):
     CAN_MAKE_MORE_ORDERS_FIELD_NUMBER: _builtins.int
     NO_MORE_ORDERS_REASON_FIELD_NUMBER: _builtins.int
     ok: _builtins.bool
-    """Whether the service answered. False: the rest is empty."""
+    """Whether the service answered. False: the rest is empty. Required: false has to be said."""
     can_make_more_orders: _builtins.bool
     """Whether the rider may make one more order. Absent: the service has no opinion."""
     no_more_orders_reason: _builtins.str
@@ -280,22 +280,26 @@ class Upstream(_message.Message):
     def __init__(
         self,
         *,
-        ok: _builtins.bool = ...,
+        ok: _builtins.bool | None = ...,
         orders: _abc.Iterable[_order_provider_pb2.ActiveOrder] | None = ...,
         can_make_more_orders: _builtins.bool | None = ...,
         no_more_orders_reason: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_can_make_more_orders", b"_can_make_more_orders", "_no_more_orders_reason", b"_no_more_orders_reason", "can_make_more_orders", b"can_make_more_orders", "no_more_orders_reason", b"no_more_orders_reason"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_can_make_more_orders", b"_can_make_more_orders", "_no_more_orders_reason", b"_no_more_orders_reason", "_ok", b"_ok", "can_make_more_orders", b"can_make_more_orders", "no_more_orders_reason", b"no_more_orders_reason", "ok", b"ok"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_can_make_more_orders", b"_can_make_more_orders", "_no_more_orders_reason", b"_no_more_orders_reason", "can_make_more_orders", b"can_make_more_orders", "no_more_orders_reason", b"no_more_orders_reason", "ok", b"ok", "orders", b"orders"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_can_make_more_orders", b"_can_make_more_orders", "_no_more_orders_reason", b"_no_more_orders_reason", "_ok", b"_ok", "can_make_more_orders", b"can_make_more_orders", "no_more_orders_reason", b"no_more_orders_reason", "ok", b"ok", "orders", b"orders"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__can_make_more_orders: _TypeAlias = _typing.Literal["can_make_more_orders"]  # noqa: Y015
     _WhichOneofArgType__can_make_more_orders: _TypeAlias = _typing.Literal["_can_make_more_orders", b"_can_make_more_orders"]  # noqa: Y015
     _WhichOneofReturnType__no_more_orders_reason: _TypeAlias = _typing.Literal["no_more_orders_reason"]  # noqa: Y015
     _WhichOneofArgType__no_more_orders_reason: _TypeAlias = _typing.Literal["_no_more_orders_reason", b"_no_more_orders_reason"]  # noqa: Y015
+    _WhichOneofReturnType__ok: _TypeAlias = _typing.Literal["ok"]  # noqa: Y015
+    _WhichOneofArgType__ok: _TypeAlias = _typing.Literal["_ok", b"_ok"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__can_make_more_orders) -> _WhichOneofReturnType__can_make_more_orders | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__no_more_orders_reason) -> _WhichOneofReturnType__no_more_orders_reason | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ok) -> _WhichOneofReturnType__ok | None: ...
 
 Global___Upstream: _TypeAlias = Upstream  # noqa: Y015

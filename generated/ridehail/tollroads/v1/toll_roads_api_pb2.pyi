@@ -193,9 +193,9 @@ class EnqueueOrderSaveRequest(_message.Message):
     offer_id: _builtins.str
     """The offer that the order was made from. Absent: the order has no offer."""
     can_switch_road: _builtins.bool
-    """True: the rider may switch the road during the ride, once it is known who the rider is."""
+    """True: the rider may switch the road during the ride, once it is known who the rider is. Required: false has to be said."""
     user_chose_toll_road: _builtins.bool
-    """True: the rider chose the toll road when ordering."""
+    """True: the rider chose the toll road when ordering. Required: false has to be said."""
     yandex_uid: _builtins.str
     """The passenger whose order it is: only this passenger may switch its road. Absent: nobody may, until a later report of
     the same `created` brings the passenger. One that is saved is never replaced.
@@ -210,20 +210,28 @@ class EnqueueOrderSaveRequest(_message.Message):
         order_id: _builtins.str = ...,
         created: _timestamp_pb2.Timestamp | None = ...,
         offer_id: _builtins.str | None = ...,
-        can_switch_road: _builtins.bool = ...,
-        user_chose_toll_road: _builtins.bool = ...,
+        can_switch_road: _builtins.bool | None = ...,
+        user_chose_toll_road: _builtins.bool | None = ...,
         yandex_uid: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_offer_id", b"_offer_id", "_yandex_uid", b"_yandex_uid", "created", b"created", "offer_id", b"offer_id", "yandex_uid", b"yandex_uid"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_can_switch_road", b"_can_switch_road", "_offer_id", b"_offer_id", "_user_chose_toll_road", b"_user_chose_toll_road", "_yandex_uid", b"_yandex_uid", "can_switch_road", b"can_switch_road", "created", b"created", "offer_id", b"offer_id", "user_chose_toll_road", b"user_chose_toll_road", "yandex_uid", b"yandex_uid"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_offer_id", b"_offer_id", "_yandex_uid", b"_yandex_uid", "can_switch_road", b"can_switch_road", "created", b"created", "offer_id", b"offer_id", "order_id", b"order_id", "user_chose_toll_road", b"user_chose_toll_road", "yandex_uid", b"yandex_uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_can_switch_road", b"_can_switch_road", "_offer_id", b"_offer_id", "_user_chose_toll_road", b"_user_chose_toll_road", "_yandex_uid", b"_yandex_uid", "can_switch_road", b"can_switch_road", "created", b"created", "offer_id", b"offer_id", "order_id", b"order_id", "user_chose_toll_road", b"user_chose_toll_road", "yandex_uid", b"yandex_uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__can_switch_road: _TypeAlias = _typing.Literal["can_switch_road"]  # noqa: Y015
+    _WhichOneofArgType__can_switch_road: _TypeAlias = _typing.Literal["_can_switch_road", b"_can_switch_road"]  # noqa: Y015
     _WhichOneofReturnType__offer_id: _TypeAlias = _typing.Literal["offer_id"]  # noqa: Y015
     _WhichOneofArgType__offer_id: _TypeAlias = _typing.Literal["_offer_id", b"_offer_id"]  # noqa: Y015
+    _WhichOneofReturnType__user_chose_toll_road: _TypeAlias = _typing.Literal["user_chose_toll_road"]  # noqa: Y015
+    _WhichOneofArgType__user_chose_toll_road: _TypeAlias = _typing.Literal["_user_chose_toll_road", b"_user_chose_toll_road"]  # noqa: Y015
     _WhichOneofReturnType__yandex_uid: _TypeAlias = _typing.Literal["yandex_uid"]  # noqa: Y015
     _WhichOneofArgType__yandex_uid: _TypeAlias = _typing.Literal["_yandex_uid", b"_yandex_uid"]  # noqa: Y015
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__can_switch_road) -> _WhichOneofReturnType__can_switch_road | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__offer_id) -> _WhichOneofReturnType__offer_id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__user_chose_toll_road) -> _WhichOneofReturnType__user_chose_toll_road | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__yandex_uid) -> _WhichOneofReturnType__yandex_uid | None: ...
 
@@ -258,7 +266,7 @@ class SwitchRoadRequest(_message.Message):
     order_id: _builtins.str
     """The order. Required."""
     has_toll_road: _builtins.bool
-    """True: to the toll road. False: to the free one."""
+    """True: to the toll road. False: to the free one. Required: false has to be said."""
     @_builtins.property
     def created(self) -> _timestamp_pb2.Timestamp:
         """When the rider made the switch, by the app's clock. Required. It identifies the change: the app repeats a failed
@@ -269,14 +277,16 @@ class SwitchRoadRequest(_message.Message):
         self,
         *,
         order_id: _builtins.str = ...,
-        has_toll_road: _builtins.bool = ...,
+        has_toll_road: _builtins.bool | None = ...,
         created: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["created", b"created"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_has_toll_road", b"_has_toll_road", "created", b"created", "has_toll_road", b"has_toll_road"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["created", b"created", "has_toll_road", b"has_toll_road", "order_id", b"order_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_has_toll_road", b"_has_toll_road", "created", b"created", "has_toll_road", b"has_toll_road", "order_id", b"order_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__has_toll_road: _TypeAlias = _typing.Literal["has_toll_road"]  # noqa: Y015
+    _WhichOneofArgType__has_toll_road: _TypeAlias = _typing.Literal["_has_toll_road", b"_has_toll_road"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__has_toll_road) -> _WhichOneofReturnType__has_toll_road | None: ...
 
 Global___SwitchRoadRequest: _TypeAlias = SwitchRoadRequest  # noqa: Y015
 

@@ -64,7 +64,7 @@ class PersonalStateCopy(_message.Message):
     revision_id: _builtins.str
     """The state's revision: a whole number in decimal. Required."""
     selected_category: _builtins.str
-    """The chosen tariff. Empty: none."""
+    """The chosen tariff. Empty: none. Required: that there is none has to be said."""
     @_builtins.property
     def tariffs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TariffSettings]:
         """What is set for tariffs, each category once, at most 200."""
@@ -74,13 +74,15 @@ class PersonalStateCopy(_message.Message):
         *,
         yandex_uid: _builtins.str = ...,
         revision_id: _builtins.str = ...,
-        selected_category: _builtins.str = ...,
+        selected_category: _builtins.str | None = ...,
         tariffs: _abc.Iterable[Global___TariffSettings] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_selected_category", b"_selected_category", "selected_category", b"selected_category"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["revision_id", b"revision_id", "selected_category", b"selected_category", "tariffs", b"tariffs", "yandex_uid", b"yandex_uid"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_selected_category", b"_selected_category", "revision_id", b"revision_id", "selected_category", b"selected_category", "tariffs", b"tariffs", "yandex_uid", b"yandex_uid"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__selected_category: _TypeAlias = _typing.Literal["selected_category"]  # noqa: Y015
+    _WhichOneofArgType__selected_category: _TypeAlias = _typing.Literal["_selected_category", b"_selected_category"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__selected_category) -> _WhichOneofReturnType__selected_category | None: ...
 
 Global___PersonalStateCopy: _TypeAlias = PersonalStateCopy  # noqa: Y015
