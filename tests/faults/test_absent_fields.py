@@ -32,6 +32,7 @@ ABSENCE_MEANS = {
     "ridehail.protocol.v1.ListPersonalStatesRequest.changed_since": "whenever changed",
     "ridehail.protocol.v1.UpdatePersonalStateRequest.selected_category": "it stays",
     "ridehail.routesharing.v1.EnqueueInsertOrderRequest.yandex_uid": "not told; never replaces one",
+    "ridehail.routesharing.v1.ShareWithFamilyRequest.yandex_uid": "the rider of the order",
     "ridehail.tollroads.v1.EnqueueOrderSaveRequest.offer_id": "the order has no offer",
     "ridehail.tollroads.v1.EnqueueOrderSaveRequest.yandex_uid": "nobody may switch; never replaces one",
     "ridehail.userstate.v1.ListPersonalStatesRequest.changed_since": "whenever changed",
