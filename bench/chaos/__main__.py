@@ -42,7 +42,7 @@ def main() -> int:
     except load.ToolMissing as error:
         print(f"chaos: {error}", file=sys.stderr)
         return 1
-    report, effort = Report(arguments.folder), Effort(arguments.quick, arguments.at_once)
+    report, effort = Report(arguments.folder), Effort(arguments.quick, arguments.at_once, arguments.outage_minutes)
     for part in arguments.parts or PARTS:
         module = importlib.import_module(f".{part}", __package__)
         with shared_folder() as folder:
@@ -64,6 +64,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("parts", nargs="*", metavar="PART", help="default: all")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter cases of each part")
     parser.add_argument("--at-once", type=int, default=8, help="services that fail at once; fewer on a busy machine")
+    parser.add_argument("--outage-minutes", type=float, default=30.0, help="begin no further outages after this long")
     parser.add_argument("--folder", type=Path, default=_BUILD, help="where the findings are written")
     arguments = parser.parse_args()
     for part in arguments.parts:

@@ -220,7 +220,12 @@ async def run(report: Report, folder: Path, effort: Effort) -> None:
         campaign = _Campaign(stack, folder, report)
         try:
             await campaign.baseline(rotation[0])
-            for rates, kind, duration_s in itertools.product(rotation, KINDS, durations):
+            episodes = list(itertools.product(rotation, KINDS, durations))
+            ends = time.monotonic() + 60 * effort.outage_minutes
+            for number, (rates, kind, duration_s) in enumerate(episodes):
+                if time.monotonic() > ends:
+                    report.add(PART, "out of time", {"episodes left out": len(episodes) - number})
+                    break
                 await campaign.episode(kind, duration_s, rates)
                 late = [case for case in campaign.cases[-len(rates) :] if case.is_late]
                 names = ", ".join(f"{case.service} at {case.rate}/s {case.recovery_s:.1f} s" for case in late)

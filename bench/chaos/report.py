@@ -19,10 +19,12 @@ class Effort:
         quick: Whether to run fewer and shorter cases.
         at_once: Services whose databases fail at the same time, at most ten. Eight are about a thousand calls a second,
             which two idle cores bear.
+        outage_minutes: After this long no further outage is begun.
     """
 
     quick: bool
     at_once: int = 8
+    outage_minutes: float = 30.0
 
 
 @dataclass(frozen=True)
