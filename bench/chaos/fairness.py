@@ -6,20 +6,15 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
-from ridehail_servers.chassis.keys import KeyRing
-from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
 
 from . import generator
 from .generator import Event, Stream, quantile
 from .report import Effort, Report
-from .suite_up import SuiteUp
+from .suite_up import LAUNCH, SuiteUp
 
 PART = "fairness"
 
-_PATH = "/3.0/launch"
 _PASSENGERS = 20
 _RATE = 1.0
 _SECONDS = 12.0
@@ -30,30 +25,17 @@ _MAX_RATIO = 3.0
 _DEADLINE_S = 5.0
 
 
-def _token(suite: SuiteUp, uid: str) -> str:
-    keys = KeyRing(suite.data_dir / "keys" / "sessions")
-    return issue_session_token(
-        keys,
-        yandex_uid=uid,
-        user_id=uid,
-        family_role=None,
-        phone_id=None,
-        now=datetime.now(UTC),
-        ttl=timedelta(hours=1),
-    )
-
-
 def _others(suite: SuiteUp) -> list[Stream]:
     body = json.dumps({"supported_services": ["taxi"], "known_orders": []}).encode()
     return [
         Stream(
             f"passenger {number}",
             suite.ready["http"],
-            _PATH,
+            LAUNCH,
             [body],
             _RATE,
             deadline_s=_DEADLINE_S,
-            headers={"authorization": f"Bearer {_token(suite, str(4_100_000_000 + number))}"},
+            headers={"authorization": f"Bearer {suite.session_token(str(4_100_000_000 + number))}"},
             protocol="http",
             source=f"127.0.1.{number + 1}",
         )
@@ -72,11 +54,11 @@ def _flood(suite: SuiteUp, values: int) -> Stream:
     return Stream(
         "flood",
         suite.ready["http"],
-        _PATH,
+        LAUNCH,
         [body],
         0.0,
         deadline_s=30.0,
-        headers={"authorization": f"Bearer {_token(suite, '4200000000')}"},
+        headers={"authorization": f"Bearer {suite.session_token('4200000000')}"},
         connections=_FLOODERS,
         protocol="http",
         source="127.0.2.1",

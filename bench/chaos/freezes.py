@@ -28,7 +28,7 @@ _BEFORE_S = 1.0
 _AFTER_S = 4.0
 _RATE = 20.0
 _TASKS_WITHIN_S = 30.0
-_PROCESSES = ("serve-1", "serve-2", "work-1", "envoy", "postgres")
+_PROCESSES = ("serve-1", "serve-2", "authorize-1", "work-1", "envoy", "postgres")
 
 
 def _found(suite: SuiteUp, name: str) -> int:

@@ -8,6 +8,7 @@ import signal
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
@@ -15,6 +16,7 @@ import psycopg
 
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.tickets import TicketIssuer
+from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
 from ridehail_servers.runtime.postgres import running_database_url
 
 from . import generator
@@ -26,6 +28,11 @@ from .stack import Process
 WRITTEN = "eulas"
 """The service whose writes are compared with the database: its log has each as often as it was applied."""
 
+LAUNCH = "/3.0/launch"
+"""What an app asks for at its start."""
+
+# More than one, since each has a share of calls of its own.
+_PASSENGERS = 5
 _PORTS = ("grpc", "http", "internal-http", "metrics")
 
 
@@ -115,7 +122,7 @@ class SuiteUp(Process):
             rate: Calls a second of each stream.
 
         Returns:
-            The events of the streams "write", "read" and "gateway".
+            The events of the streams "write", "read", "gateway" and "passengers".
         """
         numbers = self.keys.take(math.ceil(rate * seconds))
         read = WORKLOADS["order-core"].read
@@ -125,7 +132,7 @@ class SuiteUp(Process):
             "read": read.stream(self.address, self.tickets, numbers, rate),
         }
         streams = [_renamed(stream, name, rate) for name, stream in made.items()]
-        events = await generator.run([*streams, self._gateway(rate)], seconds, folder)
+        events = await generator.run([*streams, self._gateway(rate), self._passengers(rate)], seconds, folder)
         self.journal.note(numbers, events["write"])
         return events
 
@@ -134,6 +141,20 @@ class SuiteUp(Process):
         path, body = "/toll-roads/v1/order/retrieve", b'{"order_id": "unknown"}'
         address = self.ready["internal_http"]
         return Stream("gateway", address, path, [body], rate, deadline_s=2.0, headers=headers, protocol="http")
+
+    def _passengers(self, rate: float) -> Stream:
+        tokens = [f"Bearer {self.session_token(str(4_300_000_000 + number))}" for number in range(_PASSENGERS)]
+        bodies = [b'{"supported_services": ["taxi"]}'] * _PASSENGERS
+        address, each = self.ready["http"], ("authorization", tokens)
+        return Stream("passengers", address, LAUNCH, bodies, rate, deadline_s=2.0, each=each, protocol="http")
+
+    def session_token(self, uid: str) -> str:
+        """Returns the session token of a passenger."""
+        keys, hour = KeyRing(self.data_dir / "keys" / "sessions"), timedelta(hours=1)
+        now = datetime.now(UTC)
+        return issue_session_token(
+            keys, yandex_uid=uid, user_id=uid, family_role=None, phone_id=None, now=now, ttl=hour
+        )
 
     def judge(self) -> Mapping[str, int]:
         """Compares acknowledged writes with the database."""
