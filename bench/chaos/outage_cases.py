@@ -15,6 +15,9 @@ from .report import Report
 RECOVERY_S = 2.0
 """Within this time of the database's return a service has to be back."""
 
+ALL = "all kinds"
+"""Stands for the sum of all kinds."""
+
 _CONSECUTIVE = 5
 
 
@@ -75,12 +78,13 @@ def summarize(report: Report, part: str, cases: Sequence[Case], failures: Mappin
         report: Gets the findings.
         part: Of the campaign.
         cases: At least one.
-        failures: Kind -> how calls failed during its outages, and how often.
+        failures: Kind -> how calls failed during its outages, and how often; `ALL` -> how they failed when the services
+            should have been back.
     """
     by_kind: dict[str, list[Case]] = defaultdict(list)
     for case in cases:
         by_kind[case.kind].append(case)
-    for kind, those in [*by_kind.items(), ("all kinds", cases)]:
+    for kind, those in [*by_kind.items(), (ALL, cases)]:
         times = [case.recovery_s for case in those]
         late = sum(case.is_late for case in those)
         failed, calls = sum(case.failed_after for case in those), sum(case.calls_after for case in those)
@@ -95,7 +99,8 @@ def summarize(report: Report, part: str, cases: Sequence[Case], failures: Mappin
         }
         causes = ", ".join(f"{name} {count}" for name, count in failures.get(kind, Counter()).most_common(4))
         promise = f"0 dead, all back within {RECOVERY_S:.0f} s of healing"
-        note = f"failures during the outages: {causes}" if causes else ""
+        when = "when the services should have been back" if kind == ALL else "during the outages"
+        note = f"failures {when}: {causes}" if causes else ""
         report.add(part, kind, figures, promise=promise, kept=late == 0, note=note)
 
 

@@ -20,7 +20,7 @@ from tests.support.tcp_proxy import Mode
 from . import generator
 from .calls import WORKLOADS, Calls, Journal, Keys, Workload, found_in
 from .generator import Event, Events, Stream
-from .outage_cases import RECOVERY_S, Case, case_of, summarize, write_cases
+from .outage_cases import ALL, RECOVERY_S, Case, case_of, summarize, write_cases
 from .report import Effort, Report
 from .stack import Stack, running_stack
 
@@ -131,8 +131,8 @@ class _Campaign:
         healed = time.time()
         events = {service: _of_service(await running, service) for service in rates}
         for event in itertools.chain.from_iterable(events.values()):
-            if began <= event.sent < healed and not event.is_good:
-                self.failures[kind.name][event.reason or event.code] += 1
+            if event.sent >= began and not event.is_good and not healed <= event.sent < healed + RECOVERY_S:
+                self.failures[kind.name if event.sent < healed else ALL][event.reason or event.code] += 1
         first = {name: case_of(kind.name, duration_s, (name, rates[name]), healed, events[name]) for name in rates}
         missing = [name for name, case in first.items() if case.dead]
         probes = await self._run_probes(missing)
