@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc
+import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import REGISTRY
 
@@ -76,18 +77,29 @@ async def full_server(database_url: str, keys_dir: Path, config_dir: Path) -> As
     async with app.build([dataclasses.replace(served, contracts=tuple(patient))], settings) as built:
         server = app.Server(built, settings)
         port = await server.start()
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            # Until one call has ended nobody knows for how long connections are held.
-            await call(channel, f"/{METHOD}", REQUEST, metadata=metadata)
-            async with locked_table(database_url, "order_core.orders") as lock:
-                full = FullServer(channel, metadata, lock)
-                await full.make("holds the connection")
-                await until(lock.waiting)
-                await full.make("in the pool's queue")
-                await full.make("older")
-                await full.make("newer")
-                yield full
-        await server.drain()
+        try:
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+                # Until one call has ended nobody knows for how long connections are held.
+                await call(channel, f"/{METHOD}", REQUEST, metadata=metadata)
+                async with locked_table(database_url, "order_core.orders") as lock:
+                    full = FullServer(channel, metadata, lock)
+                    await full.make("holds the connection")
+                    await until(lock.waiting)
+                    await full.make("in the pool's queue")
+                    await full.make("older")
+                    await full.make("newer")
+                    yield full
+        finally:
+            await server.drain()
+
+
+async def messages_before_the_error(channel: grpc.aio.Channel) -> list[bytes]:
+    seen: list[bytes] = []
+    streaming = channel.unary_stream(f"/{METHOD}")(b"")
+    with pytest.raises(grpc.aio.AioRpcError):
+        async for message in streaming:
+            seen.append(message)
+    return seen
 
 
 def under_way() -> float:
@@ -106,6 +118,7 @@ async def test_of_those_that_wait_the_newest_goes_on_first_and_one_more_is_refus
         assert (refused.code, refused.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
         assert refused.retry_after
         assert refused.request_id == "mine"
+        assert await messages_before_the_error(full.channel) == []  # the gateway would take one for the answer
         answer = await health_pb2_grpc.HealthStub(full.channel).Check(health_pb2.HealthCheckRequest())
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
         await until(lambda: log.events("calls refused"))

@@ -11,7 +11,7 @@ from ridehail_servers.chassis.errors import Overloaded
 from ridehail_servers.chassis.methods import ServedMethod
 from ridehail_servers.chassis.status import trailing_metadata_of
 
-from .base import Context, Response, RpcHandler
+from .base import Context, RpcHandler
 from .telemetry import REQUEST_ID_KEY, report_call, request_id_from
 
 _ERROR = Overloaded()
@@ -21,13 +21,14 @@ _DETAILS = trailing_metadata_of(_ERROR)
 def refusing_handler(served: ServedMethod) -> RpcHandler:
     """Returns a handler that refuses every call of a method.
 
-    gRPC hands it the request as a stream, which it does not read: so a call is refused before its request has arrived.
+    To gRPC both sides are streams. It does not read the request, so a call is refused before that has arrived. And it
+    writes no response: of a unary response gRPC sends an empty one beside the error, which the gateway would translate.
 
     Args:
         served: The method.
     """
 
-    async def refuse(_requests: AsyncIterator[bytes], context: Context) -> Response:
+    async def refuse(_requests: AsyncIterator[bytes], context: Context) -> None:
         began = time.monotonic()
         request_id = request_id_from(dict(context.invocation_metadata() or ()).get(REQUEST_ID_KEY))
         # Not `abort`: that raises, which costs as much as all the rest.
@@ -35,6 +36,5 @@ def refusing_handler(served: ServedMethod) -> RpcHandler:
         context.set_details(_ERROR.message)
         context.set_trailing_metadata(((REQUEST_ID_KEY, request_id), *_DETAILS))
         report_call(served.name, "RESOURCE_EXHAUSTED", _ERROR.reason, time.monotonic() - began)
-        return None
 
-    return grpc.stream_unary_rpc_method_handler(refuse)
+    return grpc.stream_stream_rpc_method_handler(refuse)
