@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -93,7 +94,8 @@ async def full_server(database_url: str, keys_dir: Path, config_dir: Path) -> As
 
 
 async def messages_before_the_error(channel: grpc.aio.Channel) -> list[bytes]:
-    streaming = channel.unary_stream(f"/{METHOD}")(b"")
+    method: Any = channel.unary_stream(f"/{METHOD}")
+    streaming = method(b"")
     messages: list[bytes] = []
     with suppress(grpc.aio.AioRpcError):
         messages.extend([message async for message in streaming])
