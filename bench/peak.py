@@ -34,6 +34,7 @@ from ridehail_clients import AsyncOrderCoreClient, AsyncTollRoadsClient, JsonInp
 from ridehail_servers import resources
 from ridehail_servers.chassis import migrations
 from ridehail_servers.chassis.keys import KeyRing
+from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.chassis.timestamps import to_timestamp
 
@@ -140,8 +141,9 @@ class Consumers:
             has_toll_road=False,
             created=to_timestamp(datetime.now(UTC) + timedelta(minutes=4)),
         )
-        ticket = TicketIssuer(self._keys, "gateway").issue("toll-roads")
-        metadata = (("x-ya-service-ticket", ticket), ("x-yandex-uid", str(number)))
+        passenger = Identity(str(number))
+        ticket = TicketIssuer(self._keys, "gateway").issue("toll-roads", passenger=passenger)
+        metadata = (("x-ya-service-ticket", ticket),)
         await self._passengers.SwitchRoad(request, metadata=metadata, timeout=2)
 
 

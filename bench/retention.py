@@ -38,7 +38,7 @@ from psycopg import conninfo, sql
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from ridehail.tollroads.v1 import toll_roads_api_pb2_grpc as api_grpc
 from ridehail_clients import open_async_channel
-from ridehail_servers import resources
+from ridehail_servers import resources, suite
 from ridehail_servers.chassis import migrations
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.tickets import TicketIssuer
@@ -251,7 +251,7 @@ def two_at_once(url: str, archive: Path) -> None:
 def server(url: str, folder: Path) -> Iterator[tuple[str, str]]:
     """Serves toll-roads for the length of the block; yields its address and a ticket."""
     data = DataDir(folder)
-    data.ensure_keys()
+    data.ensure_keys(suite.ticket_sources(resources.folder("config")))
     words = ["serve", "toll-roads", "--grpc-port", "0", "--metrics-port", "0", "--database-url", url]
     words += ["--data-dir", str(folder), "--address", "order-core=127.0.0.1:1"]
     process = subprocess.Popen(

@@ -63,7 +63,7 @@ class Servers:
         self.folder = folder
         self._workers = workers
         shutil.copytree(resources.folder("config"), folder / "config")
-        DataDir(folder).ensure_keys()
+        DataDir(folder).ensure_keys(suite.ticket_sources(resources.folder("config")))
 
     @contextmanager
     def ridehail(

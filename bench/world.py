@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ridehail_servers.chassis.keys import KeyRing
-from ridehail_servers.chassis.passenger import UID_KEY
-from ridehail_servers.chassis.tickets import TicketIssuer
+from ridehail_servers.chassis.passenger import Identity
+from ridehail_servers.chassis.tickets import METADATA_KEY, TicketIssuer
 
 from .comparison import Contender
 from .load import Load, write_bodies
@@ -96,14 +96,19 @@ class World:
         uids = [random_id(chance.randint(1, riders)) for _ in range(messages)]
         file = self.servers.folder / f"{name.replace(' ', '-').replace('/', '-')}.bodies"
         bodies = write_bodies(file, map(body, uids))
-        each = (UID_KEY, write_bodies(file.with_suffix(".uids"), (uid.encode() for uid in uids)))
-        ticket = self._ticket(service, caller="gateway")
-        asked = Load(server.protocol, server.address, path, bodies, ticket, self.callers, each)
+        ticket_of = TicketIssuer(self._keys, "gateway").issue
+        tickets = (ticket_of(service, passenger=Identity(uid)).encode() for uid in uids)
+        each = (METADATA_KEY, write_bodies(file.with_suffix(".tickets"), tickets))
+        asked = Load(server.protocol, server.address, path, bodies, {}, self.callers, each)
         return Contender(name, server, asked)
 
-    def _ticket(self, service: str, *, caller: str = "api-proxy") -> Mapping[str, str]:
-        keys = KeyRing(self.servers.folder / "keys" / "tickets")
-        return {"x-ya-service-ticket": TicketIssuer(keys, caller).issue(service)}
+    @property
+    def _keys(self) -> KeyRing:
+        return KeyRing(self.servers.folder / "keys" / "tickets")
+
+    def _ticket(self, service: str) -> Mapping[str, str]:
+        return {METADATA_KEY: TicketIssuer(self._keys, "api-proxy").issue(service)}
 
     def _rider(self, service: str, rider: str) -> Mapping[str, str]:
-        return {**self._ticket(service, caller="gateway"), "x-yandex-uid": rider, "x-ya-family-role": "user"}
+        passenger = Identity(rider, family_role="user")
+        return {METADATA_KEY: TicketIssuer(self._keys, "gateway").issue(service, passenger=passenger)}

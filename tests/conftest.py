@@ -84,7 +84,7 @@ def redis(running_redis: RedisServer) -> RedisServer:
 def keys_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Key rings and the gateway's key."""
     data = DataDir(tmp_path_factory.mktemp("data"))
-    data.ensure_keys()
+    data.ensure_keys(suite.ticket_sources(resources.folder("config")))
     return data.keys
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from ridehail_servers import resources
+from ridehail_servers import resources, suite
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.runtime.data_dir import DataDir
 from ridehail_servers.runtime.ports import free_port
@@ -132,7 +132,7 @@ class Place:
         self.folder = folder
         self.config = folder / "config"
         shutil.copytree(resources.folder("config"), self.config)
-        DataDir(folder / "data").ensure_keys()
+        DataDir(folder / "data").ensure_keys(suite.ticket_sources(resources.folder("config")))
         self.keys = KeyRing(folder / "data" / "keys" / "tickets")
 
     def serve(

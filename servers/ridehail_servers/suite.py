@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from ridehail.common.v1 import options_pb2
 from ridehail_clients.contract import service_audience
 
 from .api_proxy.definition import DEFINITION as API_PROXY
+from .chassis.access import AccessPolicy
+from .chassis.config import load
 from .chassis.service_definition import ServiceDefinition
 from .eulas.definition import DEFINITION as EULAS
 from .family.definition import DEFINITION as FAMILY
@@ -56,3 +59,15 @@ SERVICES: dict[str, ServiceDefinition] = {definition.name: definition for defini
 AUTHORIZER: str = _AUTHORIZER.name
 """The service that the gateway asks about every passenger's request. It has a process of its own: what passengers send
 to other services must not make all passengers wait."""
+
+
+def ticket_sources(config_dir: Path) -> frozenset[str]:
+    """Returns everybody who may have ticket keys: the services, and the callers that `access.yaml` names.
+
+    Args:
+        config_dir: Holds `access.yaml`.
+
+    Raises:
+        ConfigError: It is bad.
+    """
+    return load(config_dir / "access.yaml", AccessPolicy).callers | set(SERVICES)

@@ -74,8 +74,7 @@ class CardWorld:
     def metadata(self, uid: str = RIDER, role: str = "user", **headers: str) -> tuple[tuple[str, str], ...]:
         """Returns what the gateway sends along with a rider's call."""
         others = tuple((name.replace("_", "-"), value) for name, value in headers.items())
-        role_header = (("x-ya-family-role", role),) if role else ()
-        return (*self.suite.metadata("gateway", "api-proxy"), ("x-yandex-uid", uid), *role_header, *others)
+        return (*self.suite.metadata("gateway", "api-proxy", uid, family_role=role or ""), *others)
 
     async def card(
         self, order_id: str, toggle: bool | None = None, *, uid: str = RIDER, role: str = "user", **headers: str

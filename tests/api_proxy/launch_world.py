@@ -100,7 +100,7 @@ class LaunchWorld:
     async def poll(self, uid: str, known: Sequence[Any], tags: Mapping[str, str]) -> dict[str, Any]:
         """Polls as the app does after its start."""
         request = ParseDict({"known_orders": known, "tags": tags}, state_api.PollOrdersStateRequest())
-        metadata = (*self.suite.metadata("gateway", "order-state"), ("x-yandex-uid", uid))
+        metadata = self.suite.metadata("gateway", "order-state", uid)
         async with self.suite.channel() as channel:
             encoded = await call(channel, POLL, request, metadata=metadata)
         return json_form(state_api.PollOrdersStateResponse.FromString(encoded))

@@ -100,7 +100,7 @@ class StateWorld:
         timeout: float | None = None,
     ) -> Got:
         """Makes a rider's call."""
-        metadata = (*self.suite.metadata("gateway", "api-proxy"), ("x-yandex-uid", uid), ("x-request-id", request_id))
+        metadata = (*self.suite.metadata("gateway", "api-proxy", uid), ("x-request-id", request_id))
         try:
             encoded = await call(self.channel, PERSONAL_STATE, request, metadata=metadata, timeout=timeout)
         except ServiceError as error:

@@ -135,7 +135,7 @@ class Proxy:
     def metadata(self, uid: str = "uid", **headers: str) -> tuple[tuple[str, str], ...]:
         """Returns what the gateway sends along with a rider's call."""
         others = tuple((name.replace("_", "-"), value) for name, value in headers.items())
-        return (*self.suite.metadata("gateway", "api-proxy"), ("x-yandex-uid", uid), *others)
+        return (*self.suite.metadata("gateway", "api-proxy", uid), *others)
 
     async def route_stats(
         self, *tariffs: str, zone: str = ZONE, uid: str = "uid", timeout: float | None = None

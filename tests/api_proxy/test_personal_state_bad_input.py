@@ -137,7 +137,7 @@ class Doors:
 
     async def refusal(self, request: api.PersonalStateRequest | bytes) -> list[tuple[str, str]]:
         """Makes a call by gRPC that must be refused for its content, and returns the broken rules by field."""
-        metadata = (*self.states.suite.metadata("gateway", "api-proxy"), ("x-yandex-uid", self.uid))
+        metadata = self.states.suite.metadata("gateway", "api-proxy", self.uid)
         error = await failure_of(self.states.channel, PERSONAL_STATE, request, metadata=metadata)
         assert (error.code, error.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"), error
         return [(violation.field, violation.reason) for violation in error.violations]

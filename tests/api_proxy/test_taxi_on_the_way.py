@@ -14,6 +14,7 @@ from google.protobuf import json_format
 
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
 from ridehail_servers.api_proxy.card.neighbours import PROMOS_LOOKED_UP, TOGGLES
+from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.tickets import TicketIssuer
 from tests.api_proxy.card_world import (
     ADMIN_NAME,
@@ -188,7 +189,7 @@ async def test_bad_input_is_refused_by_name_and_nobody_is_asked(world: CardWorld
             world.channel, TAXI_ON_THE_WAY, api.TaxiOnTheWayRequest(order_id="a"), metadata=metadata
         )
         assert error.reason == "CALLER_NOT_ALLOWED"
-    bound = (("x-ya-service-ticket", TicketIssuer(world.suite.keys, "gateway")("api-proxy", RIDER)),)
+    bound = (("x-ya-service-ticket", TicketIssuer(world.suite.keys, "gateway")("api-proxy", Identity(RIDER))),)
     error = await failure_of(
         world.channel,
         TAXI_ON_THE_WAY,

@@ -44,7 +44,7 @@ def a_caller_of(rpc: Rpc) -> str:
 
 
 def others_than_callers_of(rpc: Rpc) -> list[str]:
-    return sorted((POLICY.callers | {"nobody", "toll-roads "}) - POLICY.methods[rpc.name])
+    return sorted((POLICY.callers | set(suite.SERVICES)) - POLICY.methods[rpc.name])
 
 
 async def outcomes(
@@ -111,8 +111,8 @@ async def test_with_an_expired_ticket_no_handler_is_reached(recorded_suite: Reco
 async def test_with_a_ticket_of_a_foreign_key_no_handler_is_reached(
     recorded_suite: RecordedSuite, tmp_path: Path
 ) -> None:
-    kid, _key = recorded_suite.keys.signing_key()
-    create_key_pair(tmp_path / "foreign", kid)
+    for caller in map(a_caller_of, BY_TICKET):
+        create_key_pair(tmp_path / "foreign" / caller, recorded_suite.keys.signing_key(caller)[0])
     foreign = KeyRing(tmp_path / "foreign")
     found = await outcomes(
         recorded_suite,

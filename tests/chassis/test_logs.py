@@ -52,7 +52,7 @@ class Town:
         self.secrets = [self.gateway_key]
 
     def ticket(self, source: str, destination: str) -> Metadata:
-        metadata = self.suite.metadata(source, destination)
+        metadata = self.suite.metadata(source, destination, UID, user_id=USER, phone_id=PHONE)
         self.secrets.append(metadata[0][1])
         return metadata
 
@@ -106,6 +106,7 @@ class Town:
             (ENQUEUE, self.save("order-2", NAME), (("x-ya-service-ticket", f"{UID}.{PHONE}.{NAME}"),)),
             (ENQUEUE, self.save("order-2", NAME), self.ticket("processing", "order-core")),
             (SWITCH_ROAD, toll_roads.SwitchRoadRequest(order_id=UID), self.ticket("gateway", "toll-roads")),
+            (SWITCH_ROAD, toll_roads.SwitchRoadRequest(order_id=UID), self.suite.metadata("gateway", "toll-roads")),
             (SET_FIELDS, mismatch, admin),
             (SET_FIELDS, unknown, admin),
             (GET_FIELDS, order_core.GetOrderFieldsRequest(order_id="nobody's", fields=["order"]), admin),
@@ -147,6 +148,7 @@ async def test_nothing_personal_and_no_secret_is_logged_or_measured(
                 "ORDER_NOT_FOUND",
                 "OK",  # the authorizer answers a refusal
                 "GATEWAY_KEY_INVALID",
+                "PASSENGER_MISSING",
             }
             await until(town.no_task_is_open)
             processing = town.ticket("processing", "toll-roads")

@@ -167,8 +167,8 @@ async def test_a_claim_that_nobody_signed_lets_nobody_in(channel: grpc.aio.Chann
 
 
 async def test_the_chosen_service_verifies_the_ticket(channel: grpc.aio.Channel, keys: KeyRing, tmp_path: Path) -> None:
-    kid, _key = keys.signing_key()
-    create_key_pair(tmp_path / "foreign", kid)
+    kid, _key = keys.signing_key("order-state")
+    create_key_pair(tmp_path / "foreign" / "order-state", kid)
     foreign = TicketIssuer(KeyRing(tmp_path / "foreign"), "order-state")("grocery-orders")
     then = datetime.now(UTC) - timedelta(hours=2)
     expired = TicketIssuer(keys, "order-state", clock=lambda: then)("grocery-orders")

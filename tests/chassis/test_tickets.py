@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from hypothesis import HealthCheck, given, settings
@@ -12,7 +14,8 @@ from hypothesis import strategies as st
 
 from ridehail_servers.chassis import tokens
 from ridehail_servers.chassis.errors import Code, DomainError
-from ridehail_servers.chassis.keys import KeyRing, create_key_pair
+from ridehail_servers.chassis.keys import KeyRing, KeysMissing, create_key_pair
+from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.tickets import (
     Ticket,
     TicketExpired,
@@ -27,6 +30,7 @@ from tests.support.log_capture import captured_logs
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 SECOND = timedelta(seconds=1)
+RIDER = Identity("uid", "user", "owner", "phone")
 
 
 class Moment:
@@ -48,9 +52,9 @@ class CountingRing(KeyRing):
 
     seconds = 0.0
 
-    def public_key(self, kid: str) -> Ed25519PublicKey | None:
+    def public_key(self, kid: str, owner: str = "") -> Ed25519PublicKey | None:
         self.verified += 1
-        return super().public_key(kid)
+        return super().public_key(kid, owner)
 
 
 @pytest.fixture
@@ -60,7 +64,7 @@ def clock() -> Moment:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    create_key_pair(tmp_path, "key-1")
+    create_key_pair(tmp_path / "processing", "key-1")
     return tmp_path
 
 
@@ -94,7 +98,7 @@ def test_a_ticket_tells_source_and_destination(issuer: TicketIssuer, verifier: T
 
 
 def test_a_bound_ticket_tells_its_passenger(issuer: TicketIssuer, verifier: TicketVerifier) -> None:
-    assert verifier.verify(issuer("toll-roads", "uid"), destination="toll-roads").passenger == "uid"
+    assert verifier.verify(issuer("toll-roads", RIDER), destination="toll-roads").passenger == RIDER
 
 
 @pytest.mark.parametrize("behind_s", [31, 90, 86_400])
@@ -137,20 +141,67 @@ def test_a_ticket_for_more_than_an_hour_is_refused_although_it_is_signed(
     ring: KeyRing, verifier: TicketVerifier, clock: Moment
 ) -> None:
     claims = {"src": "processing", "dst": "toll-roads"}
-    an_hour = tokens.sign(ring, claims, now=clock.now, ttl=HOUR)
+    an_hour = tokens.sign(ring, claims, now=clock.now, ttl=HOUR, owner="processing")
     assert verifier.verify(an_hour, destination="toll-roads")
-    longer = tokens.sign(ring, claims, now=clock.now, ttl=HOUR + SECOND)
+    longer = tokens.sign(ring, claims, now=clock.now, ttl=HOUR + SECOND, owner="processing")
     with pytest.raises(TicketInvalid) as caught:
         verifier.verify(longer, destination="toll-roads")
     assert shape(caught.value) == (Code.UNAUTHENTICATED, "TICKET_INVALID", {})
 
 
-@pytest.mark.parametrize("claims", [{"src": "a"}, {"dst": "toll-roads"}, {"src": "a", "dst": "toll-roads", "uid": 1}])
+GOOD = {"src": "processing", "dst": "toll-roads"}
+BAD_CLAIMS: dict[str, dict[str, object]] = {
+    "no destination": {"dst": None},
+    "an empty destination": {"dst": ""},
+    "no source": {"src": None},
+    "an empty source": {"src": ""},
+    "a source that is a number": {"src": 1},
+    "half a character as the source": {"src": "\ud800"},
+    "a source with a path": {"src": "../tickets/processing"},
+    "a source in other letters": {"src": "Processing"},
+    "a source that no one knows": {"src": "stranger"},
+    "a passenger that is a number": {"uid": 1},
+    "an empty passenger": {"uid": ""},
+    "half a character as the passenger": {"uid": "\ud800"},
+    "a line break in the passenger": {"uid": "1\r\nx: y"},
+    "a phone without a passenger": {"phone_id": "p"},
+    "a phone that is a list": {"uid": "1", "phone_id": ["p"]},
+    "an unknown role": {"uid": "1", "family_role": "boss"},
+    "an issue before time began": {"iat": -1},
+    "an end that no clock reaches": {"iat": 10**400, "exp": 10**400},
+    "an end before all clocks": {"exp": -(10**400)},
+    "an end that is true": {"exp": True},
+    "an end that is broken": {"exp": 1e999},
+}
+
+
+@pytest.mark.parametrize("claims", BAD_CLAIMS.values(), ids=BAD_CLAIMS)
 def test_a_ticket_that_lacks_a_claim_or_misshapes_one_is_refused(
     ring: KeyRing, verifier: TicketVerifier, clock: Moment, claims: dict[str, object]
 ) -> None:
+    assert verifier.verify(signed(ring, clock, GOOD), destination="toll-roads")
     with pytest.raises(TicketInvalid):
-        verifier.verify(tokens.sign(ring, claims, now=clock.now, ttl=MINUTE), destination="toll-roads")
+        verifier.verify(signed(ring, clock, {**GOOD, **claims}), destination="toll-roads")
+
+
+def signed(ring: KeyRing, clock: Moment, claims: Mapping[str, object]) -> str:
+    """Signs claims of any kind with the key of processing; those that are None are left out."""
+    kid, key = ring.signing_key("processing")
+    now = int(clock.now.timestamp())
+    stated = {"iat": now, "exp": now + 60, **{name: value for name, value in claims.items() if value is not None}}
+    return jwt.encode(stated, key, algorithm="EdDSA", headers={"kid": kid})
+
+
+def test_keys_that_belong_to_no_source_verify_nothing(tmp_path: Path, clock: Moment) -> None:
+    """Such was the folder of older releases, in which any key spoke for everybody."""
+    create_key_pair(tmp_path, "key-1")
+    with pytest.raises(KeysMissing, match="<source>"):
+        TicketVerifier(KeyRing(tmp_path), clock=clock)
+    create_key_pair(tmp_path / "admin", "key-2")
+    verifier = TicketVerifier(KeyRing(tmp_path), clock=clock)
+    for claims in (GOOD, {**GOOD, "src": "admin"}):
+        with pytest.raises(TicketInvalid):
+            verifier.verify(tokens.sign(KeyRing(tmp_path), claims, now=clock.now, ttl=MINUTE), destination="toll-roads")
 
 
 @given(data=st.data())
@@ -158,7 +209,7 @@ def test_a_ticket_that_lacks_a_claim_or_misshapes_one_is_refused(
 def test_no_change_of_a_ticket_makes_another_one(
     issuer: TicketIssuer, verifier: TicketVerifier, data: st.DataObject
 ) -> None:
-    token = issuer("toll-roads", "uid")
+    token = issuer("toll-roads", RIDER)
     original = verifier.verify(token, destination="toll-roads")
     position = data.draw(st.integers(0, len(token) - 1))
     changed = token[:position] + data.draw(st.characters(codec="utf-8")) + token[position + 1 :]
@@ -196,11 +247,11 @@ def test_a_remembered_ticket_expires_all_the_same(
 def test_a_remembered_ticket_of_a_removed_key_is_refused(
     folder: Path, issuer: TicketIssuer, ring: CountingRing, verifier: TicketVerifier
 ) -> None:
-    create_key_pair(folder, "key-0")
+    create_key_pair(folder / "processing", "key-0")
     token = issuer("toll-roads")
     verifier.verify(token, destination="toll-roads")
 
-    (folder / "key-1.public.pem").unlink()
+    (folder / "processing" / "key-1.public.pem").unlink()
     ring.seconds += 1
 
     with pytest.raises(TicketInvalid):
@@ -225,6 +276,6 @@ def test_an_issued_ticket_is_reused_for_half_of_its_life(issuer: TicketIssuer, c
 
 
 def test_every_destination_and_passenger_has_its_own_ticket(issuer: TicketIssuer) -> None:
-    issued = [issuer("a"), issuer("b"), issuer("a", "uid-1"), issuer("a", "uid-2")]
+    issued = [issuer("a"), issuer("b"), issuer("a", RIDER), issuer("a", Identity("uid"))]
     assert len(set(issued)) == 4
-    assert [issuer("a"), issuer("b"), issuer("a", "uid-1"), issuer("a", "uid-2")] == issued
+    assert [issuer("a"), issuer("b"), issuer("a", RIDER), issuer("a", Identity("uid"))] == issued

@@ -13,6 +13,7 @@ import grpc
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
 from ridehail_clients import AsyncOrderCoreClient, AsyncTollRoadsClient, OrderNotFound, ServiceError
 from ridehail_servers.chassis.keys import KeyRing
+from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.chassis.timestamps import to_timestamp
 from tests.crash.journal import Journal, OrderJournal
@@ -95,7 +96,7 @@ class Traffic:
         order.asked[created] = to_toll
 
         async def send() -> None:
-            metadata = (("x-ya-service-ticket", self._gateway("toll-roads")), ("x-yandex-uid", UID))
+            metadata = (("x-ya-service-ticket", self._gateway("toll-roads", Identity(UID))),)
             await call(self._channel, SWITCH_ROAD, request, metadata=metadata, timeout=3)
 
         await self._insist(send)

@@ -10,7 +10,7 @@ import jwt
 import psycopg
 import pytest
 
-from ridehail_servers import suite
+from ridehail_servers import resources, suite
 from ridehail_servers.command_line.options import UsageError, given_addresses
 from ridehail_servers.runtime.data_dir import DataDir
 from tests.support.databases import OwnPostgres, empty_database
@@ -21,7 +21,7 @@ from tests.support.up import cli
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     data = DataDir(tmp_path_factory.mktemp("cli"))
-    data.ensure_keys()
+    data.ensure_keys(suite.ticket_sources(resources.folder("config")))
     return data.path
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from ridehail_clients import OrderNotFound, TollRoadsClient, static_ticket
+from ridehail_servers import resources, suite
 from ridehail_servers.gateway.envoy import envoy_command
 from ridehail_servers.runtime.data_dir import DataDir
 from ridehail_servers.runtime.ports import free_port
@@ -67,7 +68,7 @@ def deployment(request: pytest.FixtureRequest) -> Iterator[Deployment]:
 
 def split(stack: ExitStack, data_dir: Path) -> Deployment:
     """Starts every service by itself, as an operator would, against a Postgres that is not ours."""
-    DataDir(data_dir).ensure_keys()
+    DataDir(data_dir).ensure_keys(suite.ticket_sources(resources.folder("config")))
     postgres = EmbeddedPostgres(data_dir / "postgres")
     url = postgres.start()
     stack.callback(postgres.stop)

@@ -18,6 +18,7 @@ import pytest
 
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
 from ridehail_servers.chassis.keys import KeyRing
+from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.tickets import TicketIssuer
 from tests.api_proxy.card_world import TAXI_ON_THE_WAY, is_selected
 from tests.support.calls import call
@@ -114,8 +115,9 @@ async def channels_to_every_worker(app: App) -> AsyncIterator[list[grpc.aio.Chan
 
 
 def rider_metadata(app: App) -> tuple[tuple[str, str], ...]:
-    ticket = TicketIssuer(KeyRing(app.running.data_dir / "keys" / "tickets"), "gateway")("api-proxy", RIDER)
-    return (("x-ya-service-ticket", ticket), ("x-yandex-uid", RIDER), ("x-ya-family-role", "user"))
+    tickets = TicketIssuer(KeyRing(app.running.data_dir / "keys" / "tickets"), "gateway")
+    ticket = tickets("api-proxy", Identity(RIDER, family_role="user"))
+    return (("x-ya-service-ticket", ticket),)
 
 
 @pytest.mark.timeout(180)

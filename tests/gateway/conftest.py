@@ -102,9 +102,10 @@ def definitions(sample: FileDescriptor) -> list[ServiceDefinition]:
 @pytest.fixture(scope="session")
 def keys_dir(folder: Path) -> Path:
     keys = folder / "keys"
-    for ring in ("tickets", "sessions"):
-        for kid in ("1", "2"):
-            create_key_pair(keys / ring, f"{ring}-{kid}")
+    for kid in ("1", "2"):
+        create_key_pair(keys / "sessions", f"sessions-{kid}")
+        for source in ("gateway", "api-proxy", "toll-roads"):
+            create_key_pair(keys / "tickets" / source, f"{source}-{kid}")
     write_secret(keys / "gateway.key", GATEWAY_KEY)
     return keys
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ridehail_servers.chassis import tokens
 from ridehail_servers.chassis.keys import KeyRing
+from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
 
@@ -70,12 +71,14 @@ def another_key_under_a_known_id(keys: Path) -> str:
 
 def signed_with_a_ticket_key(keys: Path) -> str:
     """A session by its claims, a ticket by its key."""
-    return tokens.sign(KeyRing(keys / "tickets"), {"sub": UID}, now=datetime.now(UTC), ttl=timedelta(hours=1))
+    return tokens.sign(
+        KeyRing(keys / "tickets"), {"sub": UID}, now=datetime.now(UTC), ttl=timedelta(hours=1), owner="gateway"
+    )
 
 
 def a_service_ticket(keys: Path) -> str:
     """Good, but no session."""
-    return TicketIssuer(KeyRing(keys / "tickets"), "gateway")("toll-roads", UID)
+    return TicketIssuer(KeyRing(keys / "tickets"), "gateway")("toll-roads", Identity(UID))
 
 
 FORGED: dict[Forge, str] = {

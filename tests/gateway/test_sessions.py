@@ -12,6 +12,7 @@ from google.protobuf.empty_pb2 import Empty
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from ridehail_servers.chassis.keys import KeyRing
+from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.tickets import TicketVerifier
 from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
 from tests.gateway import native
@@ -35,7 +36,8 @@ def check_passenger(upstream: Upstream, keys_dir: Path) -> None:
     text = arrived.header("x-ya-service-ticket")
     assert isinstance(text, str)
     ticket = TicketVerifier(KeyRing(keys_dir / "tickets")).verify(text, destination="toll-roads")
-    assert (ticket.source, ticket.passenger) == ("gateway", "4000000001999")
+    assert ticket.source == "gateway"
+    assert ticket.passenger == Identity("4000000001999", "user-1", "owner", "phone-1")
 
 
 def test_a_signed_in_passengers_json_request_arrives_as_theirs(

@@ -209,7 +209,7 @@ GOOD: dict[str, Message] = {POLL: poll_of(), GET: get_of(), GET_SERVICE: one_of(
 async def test_services_that_are_not_let_in_ask_and_tell_nothing(world: World, rider: Rider) -> None:
     for path, request in GOOD.items():
         for source in {"gateway", "processing", "eats-orders", "order-state", "toll-roads"} - {CALLERS[path]}:
-            metadata = (*world.metadata(source), ("x-yandex-uid", "uid"))
+            metadata = world.metadata(source, "uid")
             error = await failure_of(world.channel, path, request, metadata=metadata)
             assert (error.code, error.reason) == (grpc.StatusCode.PERMISSION_DENIED, "CALLER_NOT_ALLOWED"), path
     await assert_nothing_happened(world)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ridehail_servers import resources
+from ridehail_servers import resources, suite
 from ridehail_servers.chassis.config import ConfigError, load
 from ridehail_servers.chassis.keys import KeysMissing
 from ridehail_servers.order_state.config import OrderStateConfig
@@ -82,11 +82,11 @@ async def test_an_edit_takes_effect_while_the_server_runs(world: World, rider: R
 
 def test_up_makes_a_secret_once_that_nobody_else_may_read(tmp_path: Path) -> None:
     data = DataDir(tmp_path)
-    data.ensure_keys()
+    data.ensure_keys(suite.ticket_sources(resources.folder("config")))
     file = data.keys / TAG_KEYS_FILE
     (secret,) = read_tag_keys(data.keys)
     assert file.stat().st_mode & 0o777 == 0o600
-    data.ensure_keys()
+    data.ensure_keys(suite.ticket_sources(resources.folder("config")))
     assert read_tag_keys(data.keys) == [secret]
 
 

@@ -17,6 +17,7 @@ import yaml
 from ridehail.orderstate.v1 import order_state_api_pb2 as api
 from ridehail.orderstate.v1 import order_state_pb2
 from ridehail_clients import DatabaseUnavailable
+from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.tickets import TicketIssuer
 from tests.order_state.provider_server import ProviderServer, provider_server
 from tests.support.calls import Metadata, call
@@ -114,7 +115,7 @@ class Rider:
         return api.ReportOrderPartsResponse.FromString(answer).changed
 
     def own_metadata(self) -> Metadata:
-        return (*self.world.metadata("gateway"), ("x-yandex-uid", self.uid))
+        return self.world.metadata("gateway", self.uid)
 
 
 @dataclass
@@ -129,8 +130,10 @@ class World:
     def rider(self, uid: str) -> Rider:
         return Rider(self, uid)
 
-    def metadata(self, source: str) -> Metadata:
-        ticket = TicketIssuer(self.suite.keys, source, clock=lambda: self.clock[0]).issue("order-state")
+    def metadata(self, source: str, uid: str | None = None) -> Metadata:
+        passenger = None if uid is None else Identity(uid)
+        issuer = TicketIssuer(self.suite.keys, source, clock=lambda: self.clock[0])
+        ticket = issuer.issue("order-state", passenger=passenger)
         return (("x-ya-service-ticket", ticket),)
 
     def pass_time(self, seconds: float) -> None:

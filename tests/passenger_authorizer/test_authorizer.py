@@ -9,6 +9,7 @@ import pytest
 
 from ridehail_servers.chassis.errors import Code
 from ridehail_servers.chassis.keys import KeyRing, create_key_pair
+from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.tickets import TicketIssuer, TicketVerifier
 from ridehail_servers.passenger_authorizer.authorizer import Allowed, Authorizer, Denied
 from ridehail_servers.passenger_authorizer.session_tokens import SessionVerifier, issue_session_token
@@ -24,6 +25,7 @@ def _now() -> datetime:
 @pytest.fixture
 def keys(tmp_path: Path) -> KeyRing:
     create_key_pair(tmp_path, "1")
+    create_key_pair(tmp_path / "gateway", "1")
     return KeyRing(tmp_path)
 
 
@@ -46,9 +48,9 @@ def test_the_ticket_is_the_gateways_for_the_called_service_and_for_this_passenge
 ) -> None:
     decision = authorizer.decide(authorization=f"Bearer {token}", path=PATH)
     assert isinstance(decision, Allowed)
-    assert decision.session.yandex_uid == "4001"
+    assert decision.session.passenger.yandex_uid == "4001"
     ticket = TicketVerifier(keys, clock=_now).verify(decision.ticket, destination="toll-roads")
-    assert (ticket.source, ticket.passenger) == ("gateway", "4001")
+    assert (ticket.source, ticket.passenger) == ("gateway", Identity("4001"))
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "  bEaReR  "])

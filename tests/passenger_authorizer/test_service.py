@@ -14,6 +14,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from ridehail_servers.chassis import app
 from ridehail_servers.chassis.keys import KeyRing, create_key_pair
+from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.settings import ProcessSettings
 from ridehail_servers.chassis.tickets import TicketVerifier
 from ridehail_servers.passenger_authorizer.definition import definition
@@ -27,8 +28,8 @@ DEFINITION = definition({"ridehail.tollroads.v1.PassengerTollRoadsService": "tol
 
 @pytest.fixture
 def keys_dir(tmp_path: Path) -> Path:
-    for ring in ("tickets", "sessions"):
-        create_key_pair(tmp_path / "keys" / ring, "1")
+    create_key_pair(tmp_path / "keys" / "tickets" / "gateway", "1")
+    create_key_pair(tmp_path / "keys" / "sessions", "1")
     write_secret(tmp_path / "keys" / "gateway.key", KEY[0][1])
     return tmp_path / "keys"
 
@@ -80,7 +81,7 @@ async def test_upstream_sees_the_passenger_and_a_ticket_but_no_token(
     ticket = TicketVerifier(KeyRing(keys_dir / "tickets")).verify(
         headers.pop("x-ya-service-ticket"), destination="toll-roads"
     )
-    assert (ticket.source, ticket.passenger) == ("gateway", "4001")
+    assert (ticket.source, ticket.passenger) == ("gateway", Identity("4001", "u", "owner", "p"))
     assert headers == {
         "x-yandex-uid": "4001",
         "x-yataxi-userid": "u",

@@ -43,7 +43,7 @@ class Town:
     world: World
     gateway: Gateway
 
-    def session(self, uid: str, phone_id: str | None = None) -> dict[str, str]:
+    def session(self, uid: str, phone_id: str = "") -> dict[str, str]:
         keys = KeyRing(self.world.suite.settings.keys_dir / "sessions")
         token = issue_session_token(keys, yandex_uid=uid, phone_id=phone_id, ttl=timedelta(hours=1), now=T0)
         return {"authorization": f"Bearer {token}"}

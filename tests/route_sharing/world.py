@@ -20,6 +20,7 @@ from ridehail_clients import (
     SharedRide,
     SharingInfo,
 )
+from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.tickets import TicketIssuer
 from tests.support.calls import Metadata, call
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process, until
@@ -41,9 +42,9 @@ class World:
     processing: AsyncRouteSharingClient
     inapp: AsyncRouteSharingClient
 
-    def ticket(self, source: str, destination: str = "route-sharing") -> Metadata:
+    def ticket(self, source: str, passenger: Identity | None = None) -> Metadata:
         issuer = TicketIssuer(self.suite.keys, source, clock=lambda: self.clock[0])
-        return (("x-ya-service-ticket", issuer.issue(destination)),)
+        return (("x-ya-service-ticket", issuer.issue("route-sharing", passenger=passenger)),)
 
     async def make_family(self, admin: FamilyAdmin, phone_id: str, *members: FamilyMember) -> str:
         family_id = await self.family.create_family(admin=admin, phone_id=phone_id)
@@ -106,9 +107,8 @@ class World:
 
     def passenger(self, uid: str, phone_id: str = "", accept_language: str = "") -> Metadata:
         """Returns the metadata of a passenger's call, as the gateway makes it."""
-        optional = (("x-yataxi-phone-id", phone_id), ("accept-language", accept_language))
-        stated = tuple((name, value) for name, value in optional if value)
-        return (*self.ticket("gateway"), ("x-yandex-uid", uid), *stated)
+        language = (("accept-language", accept_language),) if accept_language else ()
+        return (*self.ticket("gateway", Identity(uid, phone_id=phone_id)), *language)
 
     async def watch(
         self, key: str = "key", *, uid: str = "stranger", phone_id: str = "", accept_language: str = ""

@@ -34,5 +34,5 @@ class Passenger:
         request = toll_roads.SwitchRoadRequest(
             order_id=order_id, has_toll_road=has_toll_road, created=to_timestamp(created)
         )
-        metadata = (*self.suite.metadata("gateway", "toll-roads"), ("x-yandex-uid", self.uid))
+        metadata = self.suite.metadata("gateway", "toll-roads", self.uid)
         await call(self.channel, SWITCH_ROAD, request, metadata=metadata, timeout=timeout)

@@ -18,6 +18,7 @@ from ridehail_servers import suite
 from ridehail_servers.chassis import app
 from ridehail_servers.chassis.clock import Clock, system_clock
 from ridehail_servers.chassis.keys import KeyRing
+from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.service_definition import RunningService, ServiceContext, ServiceDefinition
 from ridehail_servers.chassis.settings import ProcessSettings
 from ridehail_servers.chassis.tickets import TicketIssuer
@@ -56,8 +57,9 @@ class RecordedSuite:
     reached: list[str] = field(default_factory=list)
 
     def metadata(self, source: str, destination: str, **issuer: Any) -> tuple[tuple[str, str], ...]:
-        """Returns the metadata of a call."""
-        ticket = TicketIssuer(self.keys, source, ttl=timedelta(minutes=5), **issuer).issue(destination)
+        """Returns the metadata of a call, on behalf of the passenger `uid`."""
+        issue = TicketIssuer(self.keys, source, ttl=timedelta(minutes=5), **issuer).issue
+        ticket = issue(destination, passenger=Identity("uid"))
         return (("x-ya-service-ticket", ticket),)
 
 

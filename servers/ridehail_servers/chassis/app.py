@@ -108,6 +108,8 @@ async def build(
             files.extend(configs.values())
             if definition.schema is not None:
                 storages[definition.name] = await stack.enter_async_context(_storage(definition, settings, tuning))
+            if definition.neighbours:
+                keys.signing_key(definition.name)
             context = ServiceContext(
                 storage=storages.get(definition.name),
                 configs=configs,

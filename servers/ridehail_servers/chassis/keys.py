@@ -1,8 +1,9 @@
 """Ed25519 keys for tokens, read from files.
 
 A key ring is a folder. `<kid>.private.pem` signs, `<kid>.public.pem` verifies; the private key whose id sorts last
-signs new tokens. So a rotation is: add a key pair everywhere, wait until it is read, remove the old private key, wait
-until its tokens have expired, remove its public key. No restart is needed.
+signs new tokens. The keys in a folder of it, `<owner>/<kid>.public.pem`, sign for that owner only. So a rotation is:
+add a key pair everywhere, wait until it is read, remove the old private key, wait until its tokens have expired, remove
+its public key. No restart is needed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -32,6 +33,10 @@ _PUBLIC = ".public.pem"
 _RESCAN_S = 1.0
 # A key that is added to a running process signs only after this long: by then others have read its public half.
 _SETTLE_S = 2 * _RESCAN_S
+
+
+# Whose it is, empty for the ring's own, and its id.
+_Name = tuple[str, str]
 
 
 class KeysMissing(Exception):
@@ -63,8 +68,8 @@ class KeyRing:
         self._lock = threading.Lock()
         self._running = False
         self._scanned_at = float("-inf")
-        self._private: dict[str, _Loaded[Ed25519PrivateKey]] = {}
-        self._public: dict[str, _Loaded[Ed25519PublicKey]] = {}
+        self._private: dict[_Name, _Loaded[Ed25519PrivateKey]] = {}
+        self._public: dict[_Name, _Loaded[Ed25519PublicKey]] = {}
         self._refused: set[Path] = set()
         self._withdrawals = 0
         self._rescan()
@@ -72,28 +77,38 @@ class KeyRing:
             raise KeysMissing(f"no *{_PUBLIC} in {folder}")
         self._running = True
 
-    def signing_key(self) -> tuple[str, Ed25519PrivateKey]:
+    def signing_key(self, owner: str = "") -> tuple[str, Ed25519PrivateKey]:
         """Returns the id and the key that signs new tokens.
 
+        Args:
+            owner: Whose token it will be; empty: the ring's own.
+
         Raises:
-            KeysMissing: The folder has no private key.
+            KeysMissing: The owner has no private key.
         """
         self._rescan()
-        if not self._private:
-            raise KeysMissing(f"no *{_PRIVATE} in {self._folder}")
+        keys = {kid: loaded for (whose, kid), loaded in self._private.items() if whose == owner}
+        if not keys:
+            raise KeysMissing(f"no *{_PRIVATE} in {self._folder / owner}")
         now = self._monotonic()
-        settled = {kid: loaded.key for kid, loaded in self._private.items() if loaded.signs_from <= now}
-        return max((settled or {kid: loaded.key for kid, loaded in self._private.items()}).items())
+        kid = max([kid for kid, loaded in keys.items() if loaded.signs_from <= now] or keys)
+        return kid, keys[kid].key
 
-    def public_key(self, kid: str) -> Ed25519PublicKey | None:
-        """Returns the key with this id, or None.
+    def public_key(self, kid: str, owner: str = "") -> Ed25519PublicKey | None:
+        """Returns the owner's key with this id, or None.
 
         Args:
             kid: As a token's header names it. Not trusted.
+            owner: Whose token it claims to be; empty: the ring's own. Not trusted.
         """
         self._rescan()
-        loaded = self._public.get(kid)
+        loaded = self._public.get((owner, kid))
         return None if loaded is None else loaded.key
+
+    def owners(self) -> frozenset[str]:
+        """Returns everybody who has a public key of their own."""
+        self._rescan()
+        return frozenset(owner for owner, _kid in self._public if owner)
 
     def withdrawals(self) -> int:
         """Returns how often public keys were removed or replaced: what was verified before has to be verified again."""
@@ -118,23 +133,19 @@ class KeyRing:
                 logger.error("no key to verify with: the old ones stay", folder=str(self._folder))
                 return
             self._private = private
-            if any(public.get(kid) is not loaded for kid, loaded in self._public.items()):
+            if any(public.get(name) is not loaded for name, loaded in self._public.items()):
                 self._withdrawals += 1
             self._public = public
 
     def _read(
-        self, suffix: str, known: Mapping[str, _Loaded[Key]], load: Callable[[bytes], Key]
-    ) -> dict[str, _Loaded[Key]]:
-        read: dict[str, _Loaded[Key]] = {}
-        if not self._folder.is_dir():
-            return read  # it does not exist, or is being replaced
-        for path in sorted(self._folder.iterdir()):
-            if not path.name.endswith(suffix):
-                continue
-            kid = path.name.removesuffix(suffix)
-            before = known.get(kid)
+        self, suffix: str, known: Mapping[_Name, _Loaded[Key]], load: Callable[[bytes], Key]
+    ) -> dict[_Name, _Loaded[Key]]:
+        read: dict[_Name, _Loaded[Key]] = {}
+        for owner, path in self._files(suffix):
+            name = (owner, path.name.removesuffix(suffix))
+            before = known.get(name)
             try:
-                read[kid] = self._read_key(path, before, load)
+                read[name] = self._read_key(path, before, load)
                 self._refused.discard(path)
             except FileNotFoundError:
                 continue  # removed just now
@@ -146,8 +157,19 @@ class KeyRing:
                     logger.error("key refused", file=str(path), reason=reason, error=type(error).__name__)
                 self._refused.add(path)
                 if before is not None:
-                    read[kid] = before
+                    read[name] = before
         return read
+
+    def _files(self, suffix: str) -> Iterator[tuple[str, Path]]:
+        """Yields owners and files."""
+        if not self._folder.is_dir():
+            return  # it does not exist, or is being replaced
+        for path in sorted(self._folder.iterdir()):
+            if path.name.endswith(suffix):
+                yield "", path
+            # Kubernetes keeps the files of a mounted folder once more in a hidden one.
+            elif not path.name.startswith(".") and path.is_dir():
+                yield from ((path.name, file) for file in sorted(path.iterdir()) if file.name.endswith(suffix))
 
     def _read_key(self, path: Path, before: _Loaded[Key] | None, load: Callable[[bytes], Key]) -> _Loaded[Key]:
         if path.name.endswith(_PRIVATE):

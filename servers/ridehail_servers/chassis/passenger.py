@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Final
 
 from .errors import Code, DomainError
 
@@ -15,32 +17,62 @@ PHONE_ID_KEY = "x-yataxi-phone-id"
 LANGUAGE_KEY = "accept-language"
 # The gateway sets or removes each of these itself, so that no client can smuggle one in.
 TRUSTED_KEYS = (UID_KEY, USER_ID_KEY, FAMILY_ROLE_KEY, PHONE_ID_KEY)
+FAMILY_ROLES: Final = frozenset({"user", "owner"})
+# Printable ASCII without outer spaces: HTTP would trim those, and the value would no longer be the one that was signed.
+_HEADER_VALUE: Final = re.compile(r"[!-~](?:[ -~]{0,126}[!-~])?")
 
 
 class PassengerMissing(DomainError):
-    """The gateway named no passenger, or another than its ticket is bound to."""
+    """The ticket is bound to no passenger, or the headers name another one."""
 
     def __init__(self) -> None:
         super().__init__(Code.UNAUTHENTICATED, "PASSENGER_MISSING", "the call names no passenger")
 
 
 @dataclass(frozen=True, slots=True)
-class Passenger:
-    """An authenticated passenger. Personal: never logged.
+class Identity:
+    """Who a passenger is, as sessions and the gateway's tickets state it. Personal: never logged.
 
     Attributes:
         yandex_uid: The account.
         user_id: The app's user of that account; empty when unknown.
         family_role: "user" or "owner"; empty when not in a family.
         phone_id: The account's phone; empty when unknown.
-        accept_language: As the app sent it; empty when it did not.
     """
 
     yandex_uid: str
-    user_id: str
-    family_role: str
-    phone_id: str
-    accept_language: str
+    user_id: str = ""
+    family_role: str = ""
+    phone_id: str = ""
+
+    def __post_init__(self) -> None:
+        """Checks the values.
+
+        Raises:
+            ValueError: One is not 1 to 128 printable ASCII characters without outer spaces, or there is no such role.
+        """
+        for name in ("yandex_uid", "user_id", "phone_id"):
+            value = getattr(self, name)
+            if (value or name == "yandex_uid") and not _HEADER_VALUE.fullmatch(value):
+                raise ValueError(f"{name} cannot be {value!r}")
+        if self.family_role and self.family_role not in FAMILY_ROLES:
+            raise ValueError(f"family_role cannot be {self.family_role!r}")
+
+    def headers(self) -> dict[str, str]:
+        """Returns the value of each of `TRUSTED_KEYS`; empty where nothing is known."""
+        values = (self.yandex_uid, self.user_id, self.family_role, self.phone_id)
+        return dict(zip(TRUSTED_KEYS, values, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Passenger(Identity):
+    """An authenticated passenger. Personal: never logged.
+
+    Attributes:
+        accept_language: As the app sent it; empty when it did not.
+    """
+
+    accept_language: str = ""
 
 
 _current: ContextVar[Passenger | None] = ContextVar("passenger", default=None)
@@ -58,25 +90,27 @@ def current_passenger() -> Passenger:
     return passenger
 
 
-def set_passenger(metadata: Mapping[str, str], *, bound_to: str | None) -> None:
-    """Remembers the passenger whom the gateway named, for the rest of the call.
+def set_passenger(metadata: Mapping[str, str], *, bound_to: Identity | None) -> None:
+    """Remembers the passenger of the gateway's ticket for the rest of the call.
 
     Args:
         metadata: Of the call, whose ticket has been verified as the gateway's.
         bound_to: The passenger that the ticket is bound to, if it is.
 
     Raises:
-        PassengerMissing: None is named, or another one than the ticket's.
+        PassengerMissing: It is bound to none, or a header says something else than the ticket.
     """
-    uid = metadata.get(UID_KEY, "")
-    if not uid or (bound_to is not None and uid != bound_to):
+    if bound_to is None:
+        raise PassengerMissing
+    stated = bound_to.headers()
+    if any(metadata.get(name, value) != value for name, value in stated.items()):
         raise PassengerMissing
     _current.set(
         Passenger(
-            yandex_uid=uid,
-            user_id=metadata.get(USER_ID_KEY, ""),
-            family_role=metadata.get(FAMILY_ROLE_KEY, ""),
-            phone_id=metadata.get(PHONE_ID_KEY, ""),
-            accept_language=metadata.get(LANGUAGE_KEY, ""),
+            bound_to.yandex_uid,
+            bound_to.user_id,
+            bound_to.family_role,
+            bound_to.phone_id,
+            metadata.get(LANGUAGE_KEY, ""),
         )
     )

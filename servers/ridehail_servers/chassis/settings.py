@@ -87,7 +87,7 @@ class ProcessSettings(BaseModel):
     host: str = "127.0.0.1"
     grpc_port: int = 0
     config_dir: Path
-    # Holds `tickets/` and `sessions/` (key rings) and `gateway.key`.
+    # Holds `tickets/<source>/` and `sessions/` (key rings) and `gateway.key`.
     keys_dir: Path
     # Service -> Postgres URL.
     database_urls: dict[str, str] = {}

@@ -1,7 +1,8 @@
 """Service tickets: who calls (`src`) and whom (`dst`), for an hour at most.
 
-A ticket of the gateway may also be bound to a passenger (`uid`): then it is good for calls on that passenger's behalf
-only, so one that leaks opens nobody else's orders.
+Each source signs with keys of its own, `<source>/<kid>.private.pem` of the ring: whoever has them speaks for that
+source only. A ticket of the gateway is bound to a passenger (`uid`, `user_id`, `family_role`, `phone_id`): it is good
+for calls on that passenger's behalf only, so one that leaks opens nobody else's orders.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import Any
 
 from cachetools import TLRUCache
 
 from . import tokens
 from .clock import Clock, system_clock
 from .errors import Code, DomainError
-from .keys import KeyRing
+from .keys import KeyRing, KeysMissing
+from .passenger import Identity
 
 METADATA_KEY = "x-ya-service-ticket"
 MAX_TTL = timedelta(hours=1)
@@ -24,6 +27,8 @@ MAX_TTL = timedelta(hours=1)
 _REUSE_SHARE = 0.5
 _CACHE_SIZE = 10_000
 _CLAIMS_REMEMBERED = 1_000
+# In the order of `Identity`.
+_PASSENGER_CLAIMS = ("uid", "user_id", "family_role", "phone_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ class Ticket:
 
     source: str
     destination: str
-    passenger: str | None
+    passenger: Identity | None
     expires_at: int
 
 
@@ -99,7 +104,7 @@ class TicketIssuer:
         """Prepares an issuer.
 
         Args:
-            keys: Must hold a private key.
+            keys: Hold a private key of the source, by the time of the first ticket.
             source: The calling service's name.
             clock: Tells the time.
             ttl: How long each ticket is valid; an hour at most.
@@ -114,18 +119,21 @@ class TicketIssuer:
         self._clock = clock
         self._ttl = ttl
         self._lock = threading.Lock()
-        self._issued: TLRUCache[tuple[str, str | None], tuple[str, datetime]] = TLRUCache(
+        self._issued: TLRUCache[tuple[str, Identity | None], tuple[str, datetime]] = TLRUCache(
             maxsize=_CACHE_SIZE,
             ttu=lambda _key, issued, _now: issued[1].timestamp() + ttl.total_seconds() * _REUSE_SHARE,
             timer=lambda: clock().timestamp(),
         )
 
-    def __call__(self, destination: str, passenger: str | None = None) -> str:
+    def __call__(self, destination: str, passenger: Identity | None = None) -> str:
         """Returns a ticket that is valid for at least half of the ttl.
 
         Args:
             destination: The service to call.
             passenger: Binds the ticket to this passenger.
+
+        Raises:
+            KeysMissing: The source has no private key.
         """
         key = (destination, passenger)
         with self._lock:
@@ -135,17 +143,21 @@ class TicketIssuer:
                 self._issued[key] = issued
             return issued[0]
 
-    def issue(self, destination: str, *, passenger: str | None = None) -> str:
+    def issue(self, destination: str, *, passenger: Identity | None = None) -> str:
         """Returns a new ticket.
 
         Args:
             destination: The service to call.
             passenger: Binds the ticket to this passenger.
+
+        Raises:
+            KeysMissing: The source has no private key.
         """
         claims = {"src": self._source, "dst": destination}
         if passenger is not None:
-            claims["uid"] = passenger
-        return tokens.sign(self._keys, claims, now=self._clock(), ttl=self._ttl)
+            stated = zip(_PASSENGER_CLAIMS, passenger.headers().values(), strict=True)
+            claims |= {name: value for name, value in stated if value}
+        return tokens.sign(self._keys, claims, now=self._clock(), ttl=self._ttl, owner=self._source)
 
 
 class TicketVerifier:
@@ -155,9 +167,14 @@ class TicketVerifier:
         """Prepares a verifier.
 
         Args:
-            keys: Holds the public keys.
+            keys: Holds the public keys of every source.
             clock: Tells the time.
+
+        Raises:
+            KeysMissing: No source has a key of its own.
         """
+        if not keys.owners():
+            raise KeysMissing("no source has a ticket key: they are tickets/<source>/<kid>.public.pem")
         self._keys = keys
         self._clock = clock
         self._verified = tokens.VerifiedTokens(keys, self._read, clock=clock)
@@ -171,8 +188,9 @@ class TicketVerifier:
 
         Raises:
             TicketMissing: There is none.
-            TicketInvalid: It cannot be read, has an unknown signature, was made for more than an hour, or was issued in
-                the future; then the message says that the clocks differ, and by how much.
+            TicketInvalid: It cannot be read, is not signed by a key of its source, was made for more than an hour,
+                names a passenger that cannot be, or was issued in the future; then the message says that the clocks
+                differ, and by how much.
             TicketExpired: It is too old.
             TicketWrongDestination: It is for another service.
         """
@@ -185,7 +203,7 @@ class TicketVerifier:
 
     def _read(self, token: str) -> Ticket:
         try:
-            claims = tokens.verify(self._keys, token, now=self._clock(), required=("src", "dst"))
+            claims = tokens.verify(self._keys, token, now=self._clock(), required=("src", "dst"), owned_by="src")
         except tokens.TokenExpired as error:
             raise TicketExpired(error.ago_s) from error
         except tokens.TokenFromTheFuture as error:
@@ -195,7 +213,16 @@ class TicketVerifier:
             raise TicketInvalid from error
         if claims["exp"] - claims["iat"] > MAX_TTL.total_seconds():
             raise TicketInvalid
-        passenger = claims.get("uid")
-        if passenger is not None and not isinstance(passenger, str):
-            raise TicketInvalid
-        return Ticket(claims["src"], claims["dst"], passenger, claims["exp"])
+        return Ticket(claims["src"], claims["dst"], _passenger(claims), claims["exp"])
+
+
+def _passenger(claims: dict[str, Any]) -> Identity | None:  # claims are JSON
+    stated = [claims.get(name, "") for name in _PASSENGER_CLAIMS]
+    if not claims.keys() & set(_PASSENGER_CLAIMS):
+        return None
+    if not all(isinstance(value, str) for value in stated):
+        raise TicketInvalid
+    try:
+        return Identity(*stated)
+    except ValueError as error:
+        raise TicketInvalid from error

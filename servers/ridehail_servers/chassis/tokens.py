@@ -21,6 +21,7 @@ LEEWAY = timedelta(seconds=30)
 # A longer token is not worth reading: ours have a few hundred characters.
 _MAX_LENGTH = 4096
 _REMEMBERED = 10_000
+_LAST_MOMENT = 253_402_300_799
 
 
 class TokenInvalid(Exception):
@@ -59,7 +60,7 @@ class Expiring(Protocol):
         """Unix time in seconds."""
 
 
-def sign(keys: KeyRing, claims: Mapping[str, Any], *, now: datetime, ttl: timedelta) -> str:
+def sign(keys: KeyRing, claims: Mapping[str, Any], *, now: datetime, ttl: timedelta, owner: str = "") -> str:
     """Returns a token that holds `claims`, with `iat`, `exp` and the key's id.
 
     Args:
@@ -67,17 +68,20 @@ def sign(keys: KeyRing, claims: Mapping[str, Any], *, now: datetime, ttl: timede
         claims: What the token states.
         now: The present moment.
         ttl: How long the token is valid.
+        owner: Whose key signs it; empty: the ring's own.
 
     Raises:
         KeysMissing: There is no private key.
     """
-    kid, key = keys.signing_key()
+    kid, key = keys.signing_key(owner)
     issued = int(now.timestamp())
     payload = {**claims, "iat": issued, "exp": issued + int(ttl.total_seconds())}
     return jwt.encode(payload, key, algorithm=_ALGORITHM, headers={"kid": kid})
 
 
-def verify(keys: KeyRing, token: str, *, now: datetime, required: Sequence[str]) -> dict[str, Any]:
+def verify(
+    keys: KeyRing, token: str, *, now: datetime, required: Sequence[str], owned_by: str | None = None
+) -> dict[str, Any]:
     """Returns the claims of a good token.
 
     Args:
@@ -85,6 +89,7 @@ def verify(keys: KeyRing, token: str, *, now: datetime, required: Sequence[str])
         token: As a caller sent it. Not trusted.
         now: The present moment.
         required: Claims that must be there as non-empty strings, beside `iat` and `exp`.
+        owned_by: The claim that names the owner of the key, if keys have owners.
 
     Raises:
         TokenInvalid: See the class.
@@ -95,7 +100,10 @@ def verify(keys: KeyRing, token: str, *, now: datetime, required: Sequence[str])
         raise TokenInvalid("too long")
     try:
         kid = jwt.get_unverified_header(token).get("kid")
-        key = keys.public_key(kid) if isinstance(kid, str) else None
+        owner = "" if owned_by is None else unverified_text(token, owned_by)
+        if owned_by is not None and not owner:
+            raise TokenInvalid("a key without owner signs nothing")
+        key = keys.public_key(kid, owner) if isinstance(kid, str) else None
         if key is None:
             raise TokenInvalid("unknown key")
         claims: dict[str, Any] = jwt.decode(
@@ -113,8 +121,8 @@ def verify(keys: KeyRing, token: str, *, now: datetime, required: Sequence[str])
     except jwt.PyJWTError as error:
         raise TokenInvalid(type(error).__name__) from error
     issued, expires = claims["iat"], claims["exp"]
-    if not all(isinstance(moment, int) and not isinstance(moment, bool) for moment in (issued, expires)):
-        raise TokenInvalid("iat and exp must be whole numbers")
+    if not all(type(moment) is int and 0 <= moment <= _LAST_MOMENT for moment in (issued, expires)):
+        raise TokenInvalid("iat and exp must be whole seconds of the years 1970 to 9999")
     if not all(isinstance(claims[name], str) and claims[name] for name in required):
         raise TokenInvalid("a claim is not a text")
     if issued > now.timestamp() + LEEWAY.total_seconds():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
@@ -10,10 +11,10 @@ from typing import Annotated
 import typer
 
 from ridehail_servers import suite
-from ridehail_servers.chassis.access import AccessPolicy
 from ridehail_servers.chassis.clock import system_clock
-from ridehail_servers.chassis.config import load
+from ridehail_servers.chassis.interceptors.auth import GATEWAY
 from ridehail_servers.chassis.keys import KeyRing
+from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.tickets import MAX_TTL, TicketIssuer
 from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
 
@@ -30,6 +31,10 @@ from .options import (
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
+UserIdOption = Annotated[str | None, typer.Option("--user-id", help="The app's user; default: the uid.")]
+PhoneIdOption = Annotated[str, typer.Option("--phone-id", help="The passenger's phone.")]
+
+
 class FamilyRole(StrEnum):
     """A passenger's role in a family."""
 
@@ -37,35 +42,33 @@ class FamilyRole(StrEnum):
     OWNER = "owner"
 
 
+FamilyRoleOption = Annotated[FamilyRole | None, typer.Option("--family-role", help="The passenger's family role.")]
+
+
 def token(
     uid: Annotated[str, typer.Option("--uid", help="The passenger's yandex_uid.")],
-    user_id: Annotated[str | None, typer.Option("--user-id", help="The app's user; default: the uid.")] = None,
-    family_role: Annotated[
-        FamilyRole | None, typer.Option("--family-role", help="The passenger's family role.")
-    ] = None,
-    phone_id: Annotated[str | None, typer.Option("--phone-id", help="The passenger's phone.")] = None,
+    user_id: UserIdOption = None,
+    family_role: FamilyRoleOption = None,
+    phone_id: PhoneIdOption = "",
     ttl: Annotated[str, typer.Option("--ttl", help="How long it is valid: 30s, 15m, 1h, 2d.")] = "1h",
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
     keys_dir: KeysDirOption = None,
 ) -> None:
     """Print a passenger's session token, for `Authorization: Bearer ...` on the gateway's public listener."""
     keys = KeyRing((keys_dir or data_dir / "keys") / "sessions")
-    typer.echo(
-        issue_session_token(
-            keys,
-            yandex_uid=uid,
-            user_id=user_id or uid,
-            family_role=family_role.value if family_role else None,
-            phone_id=phone_id,
-            now=system_clock(),
-            ttl=_duration(ttl),
-        )
-    )
+    stated = asdict(_passenger(uid, user_id, family_role, phone_id))
+    typer.echo(issue_session_token(keys, **stated, now=system_clock(), ttl=_duration(ttl)))
 
 
 def ticket(
     src: Annotated[str, typer.Option("--src", help="The calling service.")],
     dst: Annotated[str, typer.Option("--dst", help="The called service.")],
+    uid: Annotated[
+        str | None, typer.Option("--uid", help="Bind it to this passenger: the gateway's tickets need one.")
+    ] = None,
+    user_id: UserIdOption = None,
+    family_role: FamilyRoleOption = None,
+    phone_id: PhoneIdOption = "",
     ttl: Annotated[str, typer.Option("--ttl", help="How long it is valid: 30s, 15m; an hour at most.")] = "1h",
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
     keys_dir: KeysDirOption = None,
@@ -73,14 +76,24 @@ def ticket(
 ) -> None:
     """Print a service ticket, for metadata `x-ya-service-ticket`."""
     check_services([dst])
-    callers = load(config_dir(config_dir_option) / "access.yaml", AccessPolicy).callers | set(suite.SERVICES)
+    callers = suite.ticket_sources(config_dir(config_dir_option))
     if src not in callers:
         raise UsageError(f"no caller {src!r}; there are: {', '.join(sorted(callers))}")
     duration = _duration(ttl)
     if duration > MAX_TTL:
         raise UsageError("a ticket is valid for an hour at most")
     keys = KeyRing((keys_dir or data_dir / "keys") / "tickets")
-    typer.echo(TicketIssuer(keys, src, ttl=duration).issue(dst))
+    if uid is None and (src == GATEWAY or user_id or family_role or phone_id):
+        raise UsageError("give --uid: a ticket of the gateway is good for one passenger only")
+    passenger = None if uid is None else _passenger(uid, user_id, family_role, phone_id)
+    typer.echo(TicketIssuer(keys, src, ttl=duration).issue(dst, passenger=passenger))
+
+
+def _passenger(uid: str, user_id: str | None, family_role: FamilyRole | None, phone_id: str) -> Identity:
+    try:
+        return Identity(uid, user_id or uid, family_role.value if family_role else "", phone_id)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def _duration(text: str) -> timedelta:

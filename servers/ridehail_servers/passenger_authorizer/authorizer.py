@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ridehail_servers.chassis.errors import Code, DomainError
+from ridehail_servers.chassis.passenger import Identity
 
 from .session_tokens import Session, SessionInvalid, SessionMissing, SessionVerifier
 
@@ -55,7 +56,7 @@ class Authorizer:
     """Judges requests one by one; remembers nothing but verified tokens."""
 
     def __init__(
-        self, sessions: SessionVerifier, *, ticket: Callable[[str, str], str], destinations: Mapping[str, str]
+        self, sessions: SessionVerifier, *, ticket: Callable[[str, Identity], str], destinations: Mapping[str, str]
     ) -> None:
         """Prepares an authorizer.
 
@@ -80,7 +81,7 @@ class Authorizer:
             session = self._sessions.verify(_bearer_token(authorization))
         except DomainError as error:
             return Denied(error.code, error.reason, error.message)
-        return Allowed(session, self._ticket(destination, session.yandex_uid))
+        return Allowed(session, self._ticket(destination, session.passenger))
 
     def _destination(self, path: str) -> str:
         match path.split("/"):

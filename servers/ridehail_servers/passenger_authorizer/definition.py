@@ -36,7 +36,9 @@ def definition(destinations: Mapping[str, str]) -> ServiceDefinition:
     async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
         """Makes the service for one process."""
         # The context's own issuer makes tickets of this service; these are the gateway's.
-        tickets = TicketIssuer(KeyRing(context.keys_dir / TICKETS_RING), GATEWAY, clock=context.clock)
+        keys = KeyRing(context.keys_dir / TICKETS_RING)
+        keys.signing_key(GATEWAY)
+        tickets = TicketIssuer(keys, GATEWAY, clock=context.clock)
         sessions = SessionVerifier(KeyRing(context.keys_dir / SESSIONS_RING), clock=context.clock)
         yield RunningService((AuthorizationServicer(Authorizer(sessions, ticket=tickets, destinations=destinations)),))
 

@@ -11,12 +11,11 @@ from envoy.service.auth.v3 import external_auth_pb2, external_auth_pb2_grpc
 from envoy.type.v3 import http_status_pb2
 from google.rpc import status_pb2
 
-from ridehail_servers.chassis import passenger, tickets
+from ridehail_servers.chassis import tickets
 from ridehail_servers.chassis.errors import Code, DomainError
 from ridehail_servers.chassis.status import STATUS_DETAILS_KEY, status_of
 
 from .authorizer import Allowed, Authorizer, Denied
-from .session_tokens import Session
 
 AUTHORIZATION: Final = "authorization"
 # Under this name the gateway says which method a request is routed to, as in package.Service/Method.
@@ -59,22 +58,13 @@ def _allowed(decision: Allowed) -> external_auth_pb2.CheckResponse:
     ok = response.ok_response
     ok.headers.append(_header(tickets.METADATA_KEY, decision.ticket))
     # Each one is set or removed, whatever the client sent.
-    for name, value in _passenger_headers(decision.session).items():
-        if value is None:
-            ok.headers_to_remove.append(name)
-        else:
+    for name, value in decision.session.passenger.headers().items():
+        if value:
             ok.headers.append(_header(name, value))
+        else:
+            ok.headers_to_remove.append(name)
     ok.headers_to_remove.append(AUTHORIZATION)
     return response
-
-
-def _passenger_headers(session: Session) -> dict[str, str | None]:
-    return {
-        passenger.UID_KEY: session.yandex_uid,
-        passenger.USER_ID_KEY: session.user_id,
-        passenger.FAMILY_ROLE_KEY: session.family_role,
-        passenger.PHONE_ID_KEY: session.phone_id,
-    }
 
 
 def _denied(decision: Denied) -> external_auth_pb2.CheckResponse:

@@ -6,7 +6,6 @@ it states becomes HTTP headers, so every value must be a clean header value.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -15,10 +14,10 @@ from ridehail_servers.chassis import tokens
 from ridehail_servers.chassis.clock import Clock, system_clock
 from ridehail_servers.chassis.errors import Code, DomainError
 from ridehail_servers.chassis.keys import KeyRing
+from ridehail_servers.chassis.passenger import Identity
 
-FAMILY_ROLES: Final = frozenset({"user", "owner"})
-# Printable ASCII without outer spaces: HTTP would trim those, and the value would no longer be the one that was signed.
-_HEADER_VALUE: Final = re.compile(r"[!-~](?:[ -~]{0,126}[!-~])?")
+# In the order of `Identity`.
+_CLAIMS: Final = ("sub", "user_id", "family_role", "phone_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +25,11 @@ class Session:
     """A verified session. Personal: never logged.
 
     Attributes:
-        yandex_uid: The passenger's account.
-        user_id: The app's user of that account, if known.
-        family_role: "user" or "owner"; None when not in a family.
-        phone_id: The account's phone, if known.
+        passenger: Whose it is.
         expires_at: Unix time in seconds.
     """
 
-    yandex_uid: str
-    user_id: str | None
-    family_role: str | None
-    phone_id: str | None
+    passenger: Identity
     expires_at: int
 
 
@@ -65,9 +58,9 @@ def issue_session_token(
     keys: KeyRing,
     *,
     yandex_uid: str,
-    user_id: str | None = None,
-    family_role: str | None = None,
-    phone_id: str | None = None,
+    user_id: str = "",
+    family_role: str = "",
+    phone_id: str = "",
     ttl: timedelta,
     now: datetime,
 ) -> str:
@@ -76,23 +69,20 @@ def issue_session_token(
     Args:
         keys: The ring `sessions`; must hold a private key.
         yandex_uid: The passenger's account.
-        user_id: The app's user of that account.
-        family_role: "user" or "owner"; None: not in a family.
-        phone_id: The account's phone.
+        user_id: See `Identity`.
+        family_role: See `Identity`.
+        phone_id: See `Identity`.
         ttl: How long the token is valid; at least a second.
         now: The present moment.
 
     Raises:
-        ValueError: A value is not what a session may hold: 1 to 128 printable ASCII characters without outer spaces.
+        ValueError: The ttl is too short, or a value is not what an `Identity` may hold.
         KeysMissing: There is no private key.
     """
     if ttl < timedelta(seconds=1):
         raise ValueError("a session token is valid for a second or more")
-    claims = {"sub": yandex_uid, "user_id": user_id, "family_role": family_role, "phone_id": phone_id}
-    stated = {name: value for name, value in claims.items() if value is not None}
-    for name, value in stated.items():
-        if not _is_clean(name, value):
-            raise ValueError(f"{name} cannot be {value!r}")
+    passenger = Identity(yandex_uid, user_id, family_role, phone_id)
+    stated = {name: value for name, value in zip(_CLAIMS, passenger.headers().values(), strict=True) if value}
     return tokens.sign(keys, stated, now=now, ttl=ttl)
 
 
@@ -129,26 +119,14 @@ class SessionVerifier:
             raise SessionExpired from error
         except tokens.TokenInvalid as error:
             raise SessionInvalid from error
-        values = {name: _clean(name, claims) for name in ("sub", "user_id", "family_role", "phone_id")}
-        return Session(
-            yandex_uid=claims["sub"],
-            user_id=values["user_id"],
-            family_role=values["family_role"],
-            phone_id=values["phone_id"],
-            expires_at=claims["exp"],
-        )
+        return Session(_passenger(claims), claims["exp"])
 
 
-def _clean(name: str, claims: dict[str, Any]) -> str | None:  # claims are JSON
-    value = claims.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, str) or not _is_clean(name, value):
+def _passenger(claims: dict[str, Any]) -> Identity:  # claims are JSON
+    stated = [claims.get(name) for name in _CLAIMS]
+    if not all(value is None or (isinstance(value, str) and value) for value in stated):
         raise SessionInvalid
-    return value
-
-
-def _is_clean(name: str, value: str) -> bool:
-    if name == "family_role":
-        return value in FAMILY_ROLES
-    return _HEADER_VALUE.fullmatch(value) is not None
+    try:
+        return Identity(*(value or "" for value in stated))
+    except ValueError as error:
+        raise SessionInvalid from error

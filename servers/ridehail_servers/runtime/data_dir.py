@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -65,12 +65,17 @@ class DataDir:
             self._clear_metrics()
             yield
 
-    def ensure_keys(self) -> None:
-        """Makes development keys where there are none: two of each kind, so that rotation is exercised every day."""
-        for ring in ("tickets", "sessions"):
-            for kid in ("dev-1", "dev-2"):
-                if not (self.keys / ring / f"{kid}.public.pem").exists():
-                    create_key_pair(self.keys / ring, kid)
+    def ensure_keys(self, sources: Iterable[str]) -> None:
+        """Makes development keys where there are none: two of each kind, so that rotation is exercised every day.
+
+        Args:
+            sources: Whoever signs tickets.
+        """
+        rings = {self.keys / "tickets" / source: source for source in sources} | {self.keys / "sessions": "sessions"}
+        for folder, name in rings.items():
+            for kid in (f"{name}-1", f"{name}-2"):
+                if not (folder / f"{kid}.public.pem").exists():
+                    create_key_pair(folder, kid)
         for name in ("gateway.key", "order-state-tags.key"):
             if not (self.keys / name).exists():
                 write_secret(self.keys / name, secrets.token_urlsafe(32))

@@ -83,7 +83,7 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
     data = DataDir(options.data_dir)
     async with AsyncExitStack() as stack:
         stack.enter_context(data.taken())
-        data.ensure_keys()
+        data.ensure_keys(suite.ticket_sources(options.config_dir))
         grpc_port = stack.enter_context(reserve(HOST, options.grpc_port)).getsockname()[1]
         authorizer_port = stack.enter_context(reserve(HOST, 0)).getsockname()[1]
         http_port = free_port(HOST, options.http_port)

@@ -9,7 +9,7 @@ from ridehail_servers.chassis.caller import set_caller
 from ridehail_servers.chassis.config import LiveConfig
 from ridehail_servers.chassis.errors import Code, DomainError
 from ridehail_servers.chassis.methods import ServedMethod
-from ridehail_servers.chassis.passenger import set_passenger
+from ridehail_servers.chassis.passenger import Identity, set_passenger
 from ridehail_servers.chassis.tickets import METADATA_KEY, TicketVerifier
 
 from .base import Call, Handler, Layer, Response
@@ -74,7 +74,7 @@ class Authentication(Layer):
             set_passenger(call.metadata, bound_to=bound_to)
         return await inner(call)
 
-    def _authenticate(self, metadata: dict[str, str], served: ServedMethod) -> tuple[str, str | None]:
+    def _authenticate(self, metadata: dict[str, str], served: ServedMethod) -> tuple[str, Identity | None]:
         if served.by_gateway_key:
             if not hmac.compare_digest(metadata.get(GATEWAY_KEY, "").encode(), self._gateway_key):
                 raise GatewayKeyInvalid
