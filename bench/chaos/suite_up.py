@@ -152,9 +152,7 @@ class SuiteUp(Process):
         """Returns the session token of a passenger."""
         keys, hour = KeyRing(self.data_dir / "keys" / "sessions"), timedelta(hours=1)
         now = datetime.now(UTC)
-        return issue_session_token(
-            keys, yandex_uid=uid, user_id=uid, family_role=None, phone_id=None, now=now, ttl=hour
-        )
+        return issue_session_token(keys, yandex_uid=uid, user_id=uid, now=now, ttl=hour)
 
     def judge(self) -> Mapping[str, int]:
         """Compares acknowledged writes with the database."""
