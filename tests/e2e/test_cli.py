@@ -72,6 +72,8 @@ def test_every_command_has_help(command: str) -> None:
         (["ticket", "--src", "routestats", "--dst", "toll-roads", "--ttl", "61m"], "an hour at most"),
         (["ticket", "--src", "routestats", "--dst", "toll-roads", "--ttl", "soon"], "--ttl takes a number"),
         (["token", "--uid", "a\nb"], "cannot be"),
+        (["ticket", "--src", "gateway", "--dst", "toll-roads"], "give --uid"),
+        (["ticket", "--src", "gateway", "--dst", "toll-roads", "--uid", "1", "--phone-id", "a\nb"], "cannot be"),
         (["personalstate", "copy", "--from", "protocol", "--to", "protocol"], "must be two back ends"),
         (
             ["personalstate", "copy", "--from", "protocol", "--to", "user-state", "--follow", "--dry-run"],
