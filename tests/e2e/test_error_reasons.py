@@ -392,7 +392,7 @@ def test_the_table_of_this_test_is_whole() -> None:
     assert set(promised) == names - {"UNSPECIFIED"}
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(400)
 async def test_every_reason_looks_as_the_catalogue_says_by_grpc_and_through_the_gateway(world: World) -> None:
     promised = catalogue()
     await put_order(world, {"order": {"version": 3, "status": "driving"}})

@@ -14,8 +14,9 @@ from pathlib import Path
 import psutil
 
 RIDEHAIL = Path(sys.executable).with_name("ridehail")
-READY_WITHIN_S = 60.0
-STOPPED_WITHIN_S = 60.0
+READY_WITHIN_S = 150.0
+STOPPED_WITHIN_S = 150.0
+_COMMAND_S = 150.0
 
 
 class NotReady(Exception):
@@ -95,7 +96,7 @@ def cli(*arguments: str, environment: dict[str, str] | None = None) -> subproces
         [str(RIDEHAIL), *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=_COMMAND_S,
         check=False,
         env={**os.environ, **(environment or {})},
     )
