@@ -41,7 +41,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "TICKET_MISSING", "domain": "ridehail", "metadata": {}}
     """
     ERROR_REASON_TICKET_INVALID: _ErrorReason.ValueType  # 3
-    """UNAUTHENTICATED. The ticket cannot be read, is not signed by a known key, or was made for more than an hour.
+    """UNAUTHENTICATED. The ticket cannot be read, is not signed by a known key, was made for more than an hour, or was issued
+    over 30 s in the future: the clocks of caller and server differ, and the message says by how much.
 
         {"reason": "TICKET_INVALID", "domain": "ridehail", "metadata": {}}
     """
@@ -73,7 +74,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "SESSION_MISSING", "domain": "ridehail", "metadata": {}}
     """
     ERROR_REASON_SESSION_INVALID: _ErrorReason.ValueType  # 9
-    """UNAUTHENTICATED, by the gateway. The session token cannot be read or is not signed by a known key.
+    """UNAUTHENTICATED, by the gateway. The session token cannot be read, is not signed by a known key, or was issued over 30 s
+    in the future.
 
         {"reason": "SESSION_INVALID", "domain": "ridehail", "metadata": {}}
     """
@@ -253,7 +255,8 @@ ERROR_REASON_TICKET_MISSING: ErrorReason.ValueType  # 2
     {"reason": "TICKET_MISSING", "domain": "ridehail", "metadata": {}}
 """
 ERROR_REASON_TICKET_INVALID: ErrorReason.ValueType  # 3
-"""UNAUTHENTICATED. The ticket cannot be read, is not signed by a known key, or was made for more than an hour.
+"""UNAUTHENTICATED. The ticket cannot be read, is not signed by a known key, was made for more than an hour, or was issued
+over 30 s in the future: the clocks of caller and server differ, and the message says by how much.
 
     {"reason": "TICKET_INVALID", "domain": "ridehail", "metadata": {}}
 """
@@ -285,7 +288,8 @@ ERROR_REASON_SESSION_MISSING: ErrorReason.ValueType  # 8
     {"reason": "SESSION_MISSING", "domain": "ridehail", "metadata": {}}
 """
 ERROR_REASON_SESSION_INVALID: ErrorReason.ValueType  # 9
-"""UNAUTHENTICATED, by the gateway. The session token cannot be read or is not signed by a known key.
+"""UNAUTHENTICATED, by the gateway. The session token cannot be read, is not signed by a known key, or was issued over 30 s
+in the future.
 
     {"reason": "SESSION_INVALID", "domain": "ridehail", "metadata": {}}
 """
