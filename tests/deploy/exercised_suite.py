@@ -87,6 +87,7 @@ class _Exercise:
             self._fail(connection)
             self._retain(connection)
         self._block()
+        self._hang()
 
     def _client(self, source: str) -> TollRoadsClient:
         ticket = TicketIssuer(KeyRing(self._keys / "tickets"), source)
@@ -182,6 +183,17 @@ class _Exercise:
             connection.execute("LOCK TABLE toll_roads.offers IN ACCESS EXCLUSIVE MODE")
             self._report("retried", offer_id="third-offer", toll=True)
             self._await("outcome", "retried")
+
+    def _hang(self) -> None:
+        """Lets toll_roads give order_core up: switches ask it for the price, which is locked."""
+        with psycopg.connect(self._database) as connection:
+            connection.execute("LOCK TABLE order_core.orders IN ACCESS EXCLUSIVE MODE")
+
+            def is_given_up() -> bool:
+                self._switch()
+                return "ridehail_breakers_open" in scrape(self._running.ready["metrics"]).labels
+
+            eventually(is_given_up, within=60)
 
     def _await(self, label: str, value: str) -> None:
         eventually(lambda: scrape(self._running.ready["metrics"]).has(label, value), within=60)

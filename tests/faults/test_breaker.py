@@ -275,3 +275,9 @@ async def test_a_card_does_not_wait_for_a_dependency_that_is_known_to_hang(
 
         await until(is_whole)
         assert breakers_open("toll-roads") == 0
+        labels = {
+            "service": "api-proxy",
+            "dependency": "toll-roads",
+            "grpc_method": "ridehail.tollroads.v1.TollRoadsService/BatchRetrieveOrders",
+        }
+        assert REGISTRY.get_sample_value("ridehail_breakers_open", labels) == 0

@@ -19,12 +19,13 @@ def breaker_observer(service: str, dependency: str) -> BreakerObserver:
     """
 
     def observe(path: str, /, *, is_open: bool) -> None:
-        gauge = BREAKERS_OPEN.labels(service, dependency, path)
+        method = path.removeprefix("/")
+        gauge = BREAKERS_OPEN.labels(service, dependency, method)
         if is_open:
             gauge.inc()
-            logger.warning("dependency gets no calls", dependency=dependency, method=path)
+            logger.warning("dependency gets no calls", dependency=dependency, method=method)
         else:
             gauge.dec()
-            logger.info("dependency answers again", dependency=dependency, method=path)
+            logger.info("dependency answers again", dependency=dependency, method=method)
 
     return observe
