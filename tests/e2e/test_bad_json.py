@@ -173,6 +173,11 @@ CASES = [
         )
         for toggle in toggles
     ),
+    *(
+        Case(at, at.body | {"unknown": {"a": 1}}, violation=("unknown", "message.unknown_field"))
+        for at in (OFFER, SAVE, UPDATE, SHARE)
+    ),
+    Case(SAVE, SAVE.body | {"eulas": [_ANSWER | {"staus": 1}]}, violation=("eulas[0].staus", "message.unknown_field")),
     *(case for at in (STATE, UPDATE) for case in bad_ids(at, "yandex_uid")),
     *bad_ids(UPDATE, "revision_id"),
     *bad_ids(COMPARE, "request_id"),

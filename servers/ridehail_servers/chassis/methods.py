@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
@@ -23,6 +25,7 @@ class ServedMethod:
         name: `package.Service/Method`.
         service: The suite's service that serves it, as tickets name it ("toll-roads").
         for_passengers: Whether passengers call it, through the gateway.
+        is_internal_write: Whether services change something by it.
         by_gateway_key: Whether only the gateway calls it, with its key instead of a ticket.
         deadline: Seconds that a call may take at most.
         request: The type of its request.
@@ -32,6 +35,7 @@ class ServedMethod:
     name: str
     service: str
     for_passengers: bool
+    is_internal_write: bool
     by_gateway_key: bool
     deadline: float
     request: type[Message]
@@ -62,9 +66,15 @@ def method_table(definition: ServiceDefinition) -> MethodTable:
                 name=name,
                 service=definition.name,
                 for_passengers=audience == options_pb2.AUDIENCE_PASSENGER,
+                is_internal_write=ours and audience == options_pb2.AUDIENCE_INTERNAL and not _is_read(method),
                 by_gateway_key=not ours,
                 deadline=served.gateway_deadline or method_contract(method).deadline,
                 request=GetMessageClass(method.input_type),
                 limits=RequestLimits.of(method),
             )
     return table
+
+
+def _is_read(method: MethodDescriptor) -> bool:
+    options: MethodOptions = method.GetOptions()
+    return options.idempotency_level == MethodOptions.NO_SIDE_EFFECTS

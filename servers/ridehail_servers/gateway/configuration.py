@@ -17,8 +17,9 @@ from ridehail_servers.chassis import passenger
 from ridehail_servers.chassis.interceptors.auth import GATEWAY_KEY
 from ridehail_servers.chassis.service_definition import ServiceDefinition
 from ridehail_servers.chassis.status import DOMAIN, HTTP_STATUS_KEY, STATUS_DETAILS_KEY
+from ridehail_servers.chassis.unknown_fields import UNKNOWN_MEMBERS_KEY
 
-from . import body_limits, headers, rate_limits
+from . import body_limits, headers, json_members, rate_limits
 from .envoy import EnvoyError
 from .routes import GatewayRoutes, gateway_routes
 
@@ -151,6 +152,12 @@ def render(settings: GatewaySettings, definitions: Iterable[ServiceDefinition]) 
         removed_by_routes=headers.REMOVED_BY_ROUTES,
         helper_headers=(HTTP_STATUS_KEY, _ERROR_REASON),
         http_status_header=HTTP_STATUS_KEY,
+        json_members={
+            name: json_members.json_members(method.request for _binding, method in listener.http_routes)
+            for name, listener in (("public", routes.public), ("internal", routes.internal))
+        },
+        max_unknown_named=json_members.MAX_NAMED,
+        unknown_members_header=UNKNOWN_MEMBERS_KEY,
         status_details_header=STATUS_DETAILS_KEY,
         error_domain=DOMAIN,
         error_reason_header=_ERROR_REASON,

@@ -9,11 +9,18 @@ from ridehail_servers.chassis import passenger, tickets
 from ridehail_servers.chassis.interceptors.auth import GATEWAY_KEY
 from ridehail_servers.chassis.interceptors.telemetry import REQUEST_ID_KEY
 from ridehail_servers.chassis.status import HTTP_STATUS_KEY
+from ridehail_servers.chassis.unknown_fields import UNKNOWN_MEMBERS_KEY
 
 # The transcoder notes by these what a request was. Servers need neither, and from a client they would be lies.
 ORIGINAL_REQUEST: Final = ("x-envoy-original-path", "x-envoy-original-method")
 # Servers believe these: only the gateway may set them.
-_ALWAYS_STRIPPED: Final = (*passenger.TRUSTED_KEYS, GATEWAY_KEY, HTTP_STATUS_KEY, *ORIGINAL_REQUEST)
+_ALWAYS_STRIPPED: Final = (
+    *passenger.TRUSTED_KEYS,
+    GATEWAY_KEY,
+    HTTP_STATUS_KEY,
+    UNKNOWN_MEMBERS_KEY,
+    *ORIGINAL_REQUEST,
+)
 STRIPPED: Final = {"public": (*_ALWAYS_STRIPPED, tickets.METADATA_KEY), "internal": _ALWAYS_STRIPPED}
 
 # Envoy sets this one itself, whatever the client says, and finds no route without it.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from google.api import annotations_pb2, http_pb2
-from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
 from ridehail.common.v1 import options_pb2
@@ -35,6 +35,10 @@ class SharedContract(Exception):
 
 class AuthorizerMissing(Exception):
     """No service judges passengers' requests."""
+
+
+class BindingUnsupported(ValueError):
+    """A body would become one field of a request; the gateway takes only such that are all of it."""
 
 
 class BindingConflict(Exception):
@@ -68,6 +72,7 @@ class MethodRoute:
         timeout_s: Seconds after which the gateway gives up, retries included.
         retriable: Whether the gateway may repeat a call that failed on the way.
         max_request_bytes: Of a body, as JSON or as protobuf.
+        request: The message that a body becomes.
         bindings: None of them: the method can be called by native gRPC only.
     """
 
@@ -76,6 +81,7 @@ class MethodRoute:
     timeout_s: float
     retriable: bool
     max_request_bytes: int
+    request: Descriptor
     bindings: tuple[HttpBinding, ...]
 
 
@@ -211,6 +217,7 @@ def _method_route(method: MethodDescriptor, cluster: str) -> MethodRoute:
         timeout_s=contract.deadline + TIMEOUT_SLACK_S,
         retriable=options.idempotency_level == MethodOptions.NO_SIDE_EFFECTS,
         max_request_bytes=body_limit(method.input_type),
+        request=method.input_type,
         bindings=tuple(_bindings(options)),
     )
 
@@ -229,6 +236,8 @@ def _binding(rule: http_pb2.HttpRule) -> HttpBinding:
         verb, template = pattern.upper(), getattr(rule, pattern)
     else:
         verb, template = rule.custom.kind, rule.custom.path
+    if rule.body not in ("", "*"):
+        raise BindingUnsupported(f"the body of {verb} {template} is not the whole request")
     if "{" not in template and "*" not in template:
         return HttpBinding(verb, template, None, bool(rule.body))
     return HttpBinding(verb, None, path_template_regex(template), bool(rule.body))

@@ -9,9 +9,9 @@ from google.protobuf.message import DecodeError, Message
 from protovalidate import Validator, Violation
 
 from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest, ResponseTooLarge
-from ridehail_servers.chassis.methods import ServedMethod
 from ridehail_servers.chassis.moments import malformed_moments
 from ridehail_servers.chassis.request_limits import check_bytes, check_values, rules_view
+from ridehail_servers.chassis.unknown_fields import UNKNOWN_FIELDS, discard_unknown
 
 from .base import Call, Handler, Layer, Response
 
@@ -44,7 +44,7 @@ class Validation(Layer):
     async def around(self, call: Call, inner: Handler) -> Response:
         """See Layer."""
         encoded: bytes = call.request
-        call.request = await self._validated(call.served, encoded)
+        call.request = await self._validated(call, encoded)
         if len(encoded) > _LARGE_BYTES:
             await asyncio.sleep(0)
         response = await inner(call)
@@ -52,7 +52,8 @@ class Validation(Layer):
             raise ResponseTooLarge(self._max_response_bytes)
         return response
 
-    async def _validated(self, served: ServedMethod, encoded: bytes) -> Message:
+    async def _validated(self, call: Call, encoded: bytes) -> Message:
+        served = call.served
         check_bytes(encoded, served.limits)
         try:
             request = served.request.FromString(encoded)
@@ -70,7 +71,11 @@ class Validation(Layer):
                 break
             await asyncio.sleep(0)
         broken = map(field_violation, self._validator.collect_violations(ruled))
-        if violations := [*malformed_moments(request), *unfit, *broken]:
+        unknown = discard_unknown(request, call.metadata, encoded)
+        if unknown:
+            UNKNOWN_FIELDS.labels(served.name, "refused" if served.is_internal_write else "ignored").inc()
+        refused = unknown if served.is_internal_write else []
+        if violations := [*malformed_moments(request), *unfit, *broken, *refused]:
             raise InvalidRequest(violations)
         return request
 
