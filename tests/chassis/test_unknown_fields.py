@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import pytest
 from google.protobuf.message import Message
 from prometheus_client import REGISTRY
@@ -15,6 +17,8 @@ from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.chassis.unknown_fields import UNKNOWN_MEMBERS_KEY, discard_unknown
 from tests.support.calls import call, failure_of
 from tests.support.recorded_suite import RecordedSuite
+
+AnyMessage = TypeVar("AnyMessage", bound=Message)
 
 SAVE_OFFER = "ridehail.tollroads.v1.TollRoadsService/SaveOffer"
 RETRIEVE = "ridehail.tollroads.v1.TollRoadsService/RetrieveOrder"
@@ -82,7 +86,7 @@ async def test_what_the_contract_knows_is_not_counted(recorded_suite: RecordedSu
     assert (counted(SAVE_OFFER, "refused"), counted(SAVE_OFFER, "ignored")) == before
 
 
-def with_newer(message: Message) -> Message:
+def with_newer(message: AnyMessage) -> AnyMessage:
     """Returns the message with a field that its contract does not know."""
     return type(message).FromString(message.SerializeToString() + NEWER)
 

@@ -188,6 +188,7 @@ def test_each_listener_strips_what_servers_believe(config: dict[str, Any], liste
         "x-yataxi-phone-id",
         "x-ya-gateway-key",
         "x-http-status",
+        "x-ya-unknown-members",
         "x-envoy-original-path",
         "x-envoy-original-method",
     }
