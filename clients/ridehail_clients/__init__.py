@@ -35,7 +35,7 @@ from ridehail_clients._sync.route_sharing import PassengerRouteSharingClient, Ro
 from ridehail_clients._sync.taxi_on_the_way import TaxiOnTheWayClient
 from ridehail_clients._sync.toll_roads import PassengerTollRoadsClient, TollRoadsClient
 from ridehail_clients._sync.user_state import UserStateClient
-from ridehail_clients.card_models import CardRoad, Promo, PromosOnTheWay, RideCard, UserActions
+from ridehail_clients.card_models import CardRoad, Promo, PromosOnTheWay, RideCard, RoadStatus, UserActions
 from ridehail_clients.channel import open_async_channel, open_sync_channel
 from ridehail_clients.errors import (
     ERRORS_BY_REASON,
@@ -136,7 +136,7 @@ from ridehail_clients.orders_state import (
     Upstream,
 )
 from ridehail_clients.retry import RetryPolicy
-from ridehail_clients.road_fallback import RoadCache
+from ridehail_clients.road_fallback import CardRoadCache, RoadCache
 from ridehail_clients.tickets import TicketSource, static_ticket, ticket_from_env
 
 __all__ = [
@@ -171,6 +171,7 @@ __all__ = [
     "CallerNotAllowed",
     "CardPart",
     "CardRoad",
+    "CardRoadCache",
     "ClientClosed",
     "ComparedKind",
     "DatabaseUnavailable",
@@ -253,6 +254,7 @@ __all__ = [
     "RevisionConflict",
     "RideCard",
     "RoadCache",
+    "RoadStatus",
     "RoadSwitchConflict",
     "RoadSwitchNotAllowed",
     "RouteSharingClient",

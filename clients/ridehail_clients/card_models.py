@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,14 @@ class PromosOnTheWay:
     banner_set: str
 
 
+class RoadStatus(StrEnum):
+    """What is known of the road of a ride: it is `KNOWN`, there is `NONE`, or it is `UNKNOWN` which it is."""
+
+    KNOWN = "known"
+    NONE = "none"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class CardRoad:
     """The road of a ride, as its card shows it.
@@ -44,10 +53,12 @@ class CardRoad:
     Attributes:
         has_toll_road: True: by the toll road. False: by the free one.
         can_switch_road: Whether the rider may switch the road during the ride.
+        stale: True: the last known road, since the present one is unknown.
     """
 
     has_toll_road: bool
     can_switch_road: bool
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +79,13 @@ class RideCard:
     Attributes:
         order_id: The order.
         status: Where it stands, in order_core's words.
-        toll_road: The road; None: none is known, or it cannot be told.
+        toll_road: The road; None: there is none, or it is unknown.
         promos: The banners; None when they cannot be told, which is not the same as none.
+        toll_road_status: What is known of the road.
     """
 
     order_id: str
     status: str
     toll_road: CardRoad | None
     promos: tuple[Promo, ...] | None
+    toll_road_status: RoadStatus

@@ -8,52 +8,62 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
+from ridehail_clients.card_models import CardRoad
 from ridehail_clients.models import OrderRoad
 
+Road = TypeVar("Road", OrderRoad, CardRoad)
+"""The road of an order, as toll roads or as the card of its ride has it."""
 
-class RoadCache(Protocol):
+
+class LastRoads(Protocol[Road]):
     """Where the last known roads are kept, by order id: a dict, a cache of cachetools, any `MutableMapping`.
 
-    What it raises reaches the caller of `retrieve_order`.
+    What it raises reaches the caller of `retrieve_order` or `taxi_on_the_way`.
     """
 
-    def get(self, order_id: str, /) -> OrderRoad | None:
+    def get(self, order_id: str, /) -> Road | None:
         """Returns the road kept for the order, or None."""
 
-    def __setitem__(self, order_id: str, road: OrderRoad, /) -> None:
+    def __setitem__(self, order_id: str, road: Road, /) -> None:
         """Keeps a road."""
 
-    def pop(self, order_id: str, default: None, /) -> OrderRoad | None:
+    def pop(self, order_id: str, default: None, /) -> Road | None:
         """Drops the road of the order, if there is one."""
 
+
+RoadCache = LastRoads[OrderRoad]
+"""Where `retrieve_order` keeps the last known roads."""
+
+CardRoadCache = LastRoads[CardRoad]
+"""Where `taxi_on_the_way` keeps them."""
 
 # One lock for all caches: most are not safe for threads, and each is touched for a moment at a time. Reentrant, because
 # a cache may call a client itself.
 _LOCK = threading.RLock()
 
 
-class RoadFallback:
+class RoadFallback(Generic[Road]):
     """The last known road of one order, during one call.
 
     The service's word counts: its answer replaces whatever was kept when the call began. But calls end in any order, so
     what another call has put there in the meantime is replaced only by a change that is not older.
     """
 
-    def __init__(self, cache: RoadCache, order_id: str) -> None:
+    def __init__(self, cache: LastRoads[Road], order_id: str) -> None:
         """Sees what is kept before the service is asked.
 
         Args:
             cache: Of the caller.
             order_id: The order that is asked about.
         """
-        self._cache = cache
+        self._cache: LastRoads[Road] = cache
         self._order_id = order_id
         with _LOCK:
-            self._before = cache.get(order_id)
+            self._before: Road | None = cache.get(order_id)
 
-    def remember(self, road: OrderRoad) -> None:
+    def remember(self, road: Road) -> None:
         """Keeps the service's answer, unless a newer one came in the meantime.
 
         Args:
@@ -70,13 +80,15 @@ class RoadFallback:
             if self._cache.get(self._order_id) == self._before:
                 self._cache.pop(self._order_id, None)
 
-    def last_known(self) -> OrderRoad | None:
+    def last_known(self) -> Road | None:
         """Returns the last known state, marked as stale; None when none is known."""
         with _LOCK:
             kept = self._cache.get(self._order_id)
         return None if kept is None else dataclasses.replace(kept, stale=True)
 
 
-def _is_older(road: OrderRoad, other: OrderRoad) -> bool:
+def _is_older(road: OrderRoad | CardRoad, other: OrderRoad | CardRoad) -> bool:
     # Without both moments the two cannot be compared, and the later answer counts.
+    if not (isinstance(road, OrderRoad) and isinstance(other, OrderRoad)):
+        return False
     return road.created is not None and other.created is not None and road.created < other.created

@@ -78,6 +78,7 @@ async def test_the_card_of_a_ride_from_the_first_look_to_the_second_toggle(world
         "order_id": order,
         "status": "driving",
         "toll_road": {"has_toll_road": True, "can_switch_road": True},
+        "toll_road_status": "known",
         "promos": [toggle_banner | {"is_selected": False}, SEAT_BELT],
     }
     assert await world.card(order) == expected
@@ -139,7 +140,8 @@ async def test_a_toggle_that_is_refused_shows_what_is_the_case(world: CardWorld)
 
 async def test_a_ride_without_a_toll_road_shows_none(world: CardWorld) -> None:
     left_out = counted("ridehail_api_proxy_card_left_out")
-    assert "toll_road" not in await world.card(await world.make_order(toll_road=False))
+    card = await world.card(await world.make_order(toll_road=False))
+    assert ("toll_road" in card, card["toll_road_status"]) == (False, "none")
     assert counted("ridehail_api_proxy_card_left_out") == left_out
 
 

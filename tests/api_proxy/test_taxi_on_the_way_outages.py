@@ -64,7 +64,7 @@ async def outages(database_url: str, keys_dir: Path, config_dir: Path, redis: Re
 
 def expected_fields(neighbour: str, mode: str) -> set[str]:
     """Returns the fields of a card while one neighbour fails in this way."""
-    fields = {"order_id", "status", "toll_road", "promos"}
+    fields = {"order_id", "status", "toll_road", "toll_road_status", "promos"}
     if mode == UP:
         return fields
     return fields - {"toll-roads": {"toll_road"}, "inapp-communications": {"promos"}}.get(neighbour, set())
@@ -86,6 +86,8 @@ async def test_each_neighbour_in_each_state_leaves_out_exactly_its_part(outages:
             for card in (moved, plain):
                 assert set(card) == expected_fields(neighbour, mode), told
                 assert card["status"] == "driving", told
+                is_known = neighbour != "toll-roads" or mode == UP
+                assert card["toll_road_status"] == ("known" if is_known else "unknown"), told
                 if neighbour == "route-sharing" and mode != UP:
                     assert card["promos"] == [], told
                 elif "promos" in card:

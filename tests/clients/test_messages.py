@@ -48,6 +48,7 @@ from ridehail_clients import (
     Promo,
     PromosOnTheWay,
     RideCard,
+    RoadStatus,
     RouteStats,
     ServiceError,
     SharedRide,
@@ -97,15 +98,28 @@ TOGGLE_JSON = {"id": "share", "title": "Share", "text": "Now", "image_url": "htt
 BELT = Promo("belt", "Fasten", "", "", is_selected=None)
 TOGGLE = Promo("share", "Share", "Now", "https://example.com", is_selected=False)
 
+Road = tuple[CardRoad | None, RoadStatus]
 # What the rider did, how that is sent, what is answered, and what that means.
-CARDS: list[tuple[UserActions | None, dict[str, Any], dict[str, Any], CardRoad | None, tuple[Promo, ...] | None]] = [
-    (None, {}, {}, None, None),
-    (UserActions(), {"user_actions": {}}, {"promos": []}, None, ()),
+CARDS: list[tuple[UserActions | None, dict[str, Any], dict[str, Any], Road, tuple[Promo, ...] | None]] = [
+    (None, {}, {}, (None, RoadStatus.UNKNOWN), None),  # of a server that does not say
+    (None, {}, {"toll_road": {}}, (CardRoad(has_toll_road=False, can_switch_road=False), RoadStatus.KNOWN), None),
+    (None, {}, {"toll_road_status": "unknown"}, (None, RoadStatus.UNKNOWN), None),
+    (
+        UserActions(),
+        {"user_actions": {}},
+        {"promos": [], "toll_road_status": "none"},
+        (None, RoadStatus.NONE),
+        (),
+    ),
     (
         UserActions(share_ride_with_family=False),
         {"user_actions": {"share_ride_with_family": {"value": False}}},
-        {"toll_road": {"has_toll_road": False, "can_switch_road": True}, "promos": [BELT_JSON, TOGGLE_JSON]},
-        CardRoad(has_toll_road=False, can_switch_road=True),
+        {
+            "toll_road": {"has_toll_road": False, "can_switch_road": True},
+            "toll_road_status": "known",
+            "promos": [BELT_JSON, TOGGLE_JSON],
+        },
+        (CardRoad(has_toll_road=False, can_switch_road=True), RoadStatus.KNOWN),
         (BELT, TOGGLE),
     ),
 ]
@@ -441,7 +455,7 @@ CASES = [
             {"order_id": "order", "user_actions": actions},
             ParseDict({"order_id": "order", **sent}, api_proxy.TaxiOnTheWayRequest()),
             ParseDict({"order_id": "order", "status": "driving", **told}, api_proxy.TaxiOnTheWayResponse()),
-            RideCard("order", "driving", road, promos),
+            RideCard("order", "driving", road[0], promos, road[1]),
         )
         for actions, sent, told, road, promos in CARDS
     ),

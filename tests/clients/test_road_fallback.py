@@ -115,7 +115,7 @@ def test_threads_that_share_a_cache_touch_it_one_at_a_time_and_leave_the_newest_
     ]
     random.Random(4).shuffle(calls)
 
-    def answered(call: tuple[RoadFallback, OrderRoad]) -> None:
+    def answered(call: tuple[RoadFallback[OrderRoad], OrderRoad]) -> None:
         fallback, answer = call
         fallback.remember(answer)
         fallback.last_known()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
 from ridehail.apiproxy.v1 import api_proxy_api_pb2_grpc as api_grpc
 from ridehail_clients._async.service_client import AsyncPassengerClient
 from ridehail_clients._messages import taxi_on_the_way as messages
 from ridehail_clients.call_metadata import Metadata
-from ridehail_clients.card_models import RideCard, UserActions
+from ridehail_clients.card_models import RideCard, RoadStatus, UserActions
+from ridehail_clients.road_fallback import CardRoadCache, RoadFallback
 
 
 class AsyncTaxiOnTheWayClient(AsyncPassengerClient):
@@ -31,6 +34,7 @@ class AsyncTaxiOnTheWayClient(AsyncPassengerClient):
         *,
         order_id: str,
         user_actions: UserActions | None = None,
+        fallback: CardRoadCache | None = None,
         timeout: float | None = None,
         metadata: Metadata = (),
     ) -> RideCard:
@@ -39,17 +43,31 @@ class AsyncTaxiOnTheWayClient(AsyncPassengerClient):
         Args:
             order_id: The order.
             user_actions: What the rider has done in the card since the call before; None: nothing.
+            fallback: Where the last known road of each order is kept, by order id: any mutable mapping. Known roads are
+                put there, and a ride that has none leaves it. While the road is unknown, the last known one is taken
+                from there. None: there is no fallback.
             timeout: Seconds for the whole call.
             metadata: To send along.
 
         Returns:
-            The card. What could not be told in time is left out; an action that could not be carried out shows in the
-            banner's `is_selected`.
+            The card. While its `toll_road_status` is `UNKNOWN`, its road is the last known one, with `stale=True`, or
+            None if the fallback knows nothing of the order. What else could not be told in time is left out; an action
+            that could not be carried out shows in the banner's `is_selected`.
 
         Raises:
             OrderNotFound: No such order, or another passenger's.
             NeighbourUnavailable: order_core does not answer.
         """
+        last = None if fallback is None else RoadFallback(fallback, order_id)
         request = messages.taxi_on_the_way_request(order_id=order_id, user_actions=user_actions)
         answer = await self._transport.call(self._stub.TaxiOnTheWay, request, timeout=timeout, metadata=metadata)
-        return messages.ride_card(answer)
+        card = messages.ride_card(answer)
+        if last is None:
+            return card
+        if card.toll_road is not None:
+            last.remember(card.toll_road)
+        elif card.toll_road_status is RoadStatus.NONE:
+            last.forget()
+        else:
+            return dataclasses.replace(card, toll_road=last.last_known())
+        return card

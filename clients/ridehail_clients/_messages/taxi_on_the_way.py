@@ -9,7 +9,7 @@ from google.protobuf.struct_pb2 import Value
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
 from ridehail.inapp.v1.inapp_pb2 import Promo as PromoMessage
 from ridehail_clients._messages import inapp as inapp_messages
-from ridehail_clients.card_models import CardRoad, Promo, RideCard, UserActions
+from ridehail_clients.card_models import CardRoad, Promo, RideCard, RoadStatus, UserActions
 from ridehail_clients.errors import ServiceError
 from ridehail_clients.json_values import from_struct
 
@@ -26,13 +26,30 @@ def ride_card(answer: api.TaxiOnTheWayResponse) -> RideCard:
     """Reads the answer of TaxiOnTheWay.
 
     Raises:
-        ServiceError: An element of `promos` is no banner.
+        ServiceError: An element of `promos` is no banner, or what is known of the road is nothing of the contract.
     """
     road = None
     if answer.HasField("toll_road"):
         road = CardRoad(has_toll_road=answer.toll_road.has_toll_road, can_switch_road=answer.toll_road.can_switch_road)
     promos = tuple(map(_promo, answer.promos.values)) if answer.HasField("promos") else None
-    return RideCard(order_id=answer.order_id, status=answer.status, toll_road=road, promos=promos)
+    return RideCard(
+        order_id=answer.order_id,
+        status=answer.status,
+        toll_road=road,
+        promos=promos,
+        toll_road_status=_road_status(answer),
+    )
+
+
+def _road_status(answer: api.TaxiOnTheWayResponse) -> RoadStatus:
+    if not answer.toll_road_status:  # of a server that does not say
+        return RoadStatus.KNOWN if answer.HasField("toll_road") else RoadStatus.UNKNOWN
+    try:
+        return RoadStatus(answer.toll_road_status)
+    except ValueError:
+        raise ServiceError(
+            grpc.StatusCode.INTERNAL, message=f"the answer has an unknown toll_road_status: {answer.toll_road_status!r}"
+        ) from None
 
 
 def _promo(value: Value) -> Promo:

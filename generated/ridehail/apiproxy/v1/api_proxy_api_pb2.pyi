@@ -400,13 +400,18 @@ class TaxiOnTheWayResponse(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     TOLL_ROAD_FIELD_NUMBER: _builtins.int
     PROMOS_FIELD_NUMBER: _builtins.int
+    TOLL_ROAD_STATUS_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     """The order."""
     status: _builtins.str
     """Where the order stands, in order_core's words."""
+    toll_road_status: _builtins.str
+    """What is known of the road: `known`: it is in `toll_road`. `none`: the ride has none. `unknown`: toll_roads did not answer in
+    time; the app goes on showing the last road that it was told of this order, and an error of the network if there was none.
+    """
     @_builtins.property
     def toll_road(self) -> Global___TollRoad:
-        """The road of the ride. Absent: none is known, or it cannot be told."""
+        """The road of the ride; `toll_road_status` says why it is absent where it is."""
 
     @_builtins.property
     def promos(self) -> _struct_pb2.ListValue:
@@ -421,10 +426,11 @@ class TaxiOnTheWayResponse(_message.Message):
         status: _builtins.str = ...,
         toll_road: Global___TollRoad | None = ...,
         promos: _struct_pb2.ListValue | None = ...,
+        toll_road_status: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_toll_road", b"_toll_road", "promos", b"promos", "toll_road", b"toll_road"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_toll_road", b"_toll_road", "order_id", b"order_id", "promos", b"promos", "status", b"status", "toll_road", b"toll_road"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_toll_road", b"_toll_road", "order_id", b"order_id", "promos", b"promos", "status", b"status", "toll_road", b"toll_road", "toll_road_status", b"toll_road_status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__toll_road: _TypeAlias = _typing.Literal["toll_road"]  # noqa: Y015
     _WhichOneofArgType__toll_road: _TypeAlias = _typing.Literal["_toll_road", b"_toll_road"]  # noqa: Y015

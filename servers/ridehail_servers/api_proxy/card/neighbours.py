@@ -18,6 +18,7 @@ from ridehail_clients import (
     CardRoad,
     OrderInfo,
     PromosOnTheWay,
+    RoadStatus,
     ServiceError,
     TicketSource,
 )
@@ -99,8 +100,8 @@ class TollRoads:
         self._client = AsyncTollRoadsClient(channel, ticket=ticket, coalesce=True)
         self._patience = patience
 
-    async def road_of(self, order_id: str) -> CardRoad | None:
-        """Returns the road of an order; None when there is none, or it cannot be told in time.
+    async def road_of(self, order_id: str) -> CardRoad | RoadStatus:
+        """Returns the road of an order; `NONE` when there is none, `UNKNOWN` when it cannot be told in time.
 
         Args:
             order_id: The order.
@@ -109,9 +110,10 @@ class TollRoads:
         road = await answer_to(self._client.retrieve_order(order_id=order_id, timeout=wait_s))
         if not isinstance(road, Unanswered):
             return CardRoad(has_toll_road=road.has_toll_road, can_switch_road=road.can_switch_road)
-        if road.reason != client_errors.OrderNotFound.REASON:
-            _leave_out("toll-roads", road)
-        return None
+        if road.reason == client_errors.OrderNotFound.REASON:
+            return RoadStatus.NONE
+        _leave_out("toll-roads", road)
+        return RoadStatus.UNKNOWN
 
     async def close(self) -> None:
         """Ends the lookups under way."""

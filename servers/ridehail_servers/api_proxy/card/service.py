@@ -40,6 +40,7 @@ class TaxiOnTheWayServicer(api_grpc.TaxiOnTheWayServiceServicer):
         return api.TaxiOnTheWayResponse(
             order_id=card.order_id,
             status=card.status,
+            toll_road_status=card.toll_road_status,
             toll_road=None if card.toll_road is None else _toll_road(card.toll_road),
             # A list is present even when it is empty; None leaves the field out.
             promos=None if card.promos is None else json_list(card.promos),

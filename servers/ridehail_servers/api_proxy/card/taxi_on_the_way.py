@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ridehail_clients import CardRoad, OrderInfo, Promo, RideCard
+from ridehail_clients import CardRoad, OrderInfo, Promo, RideCard, RoadStatus
 
 from .errors import OrderNotFound
 from .promos import Question
@@ -31,8 +31,8 @@ class Orders(Protocol):
 class Roads(Protocol):
     """Knows the roads of orders."""
 
-    async def road_of(self, order_id: str) -> CardRoad | None:
-        """Returns the road of an order; None when there is none, or it cannot be told in time."""
+    async def road_of(self, order_id: str) -> CardRoad | RoadStatus:
+        """Returns the road of an order; `NONE` when there is none, `UNKNOWN` when it cannot be told in time."""
 
 
 class Promos(Protocol):
@@ -108,8 +108,9 @@ class TaxiOnTheWay:
         return RideCard(
             order_id=order_id,
             status=order.status,
-            toll_road=road,
+            toll_road=None if isinstance(road, RoadStatus) else road,
             promos=None if promos is None else tuple(promos),
+            toll_road_status=road if isinstance(road, RoadStatus) else RoadStatus.KNOWN,
         )
 
     async def _promos_of(self, rider: Rider, order: OrderInfo, *, moved_to: bool | None) -> Sequence[Promo] | None:
