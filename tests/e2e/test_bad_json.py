@@ -65,8 +65,12 @@ BAD_UPDATES: list[tuple[dict[str, Any], tuple[str, str]]] = [
     ({"tariffs": [{}]}, ("tariffs[0].category", "string.id")),
     ({"tariffs": [{"category": "a"}] * 101}, ("tariffs", "repeated.max_items")),
     *(
-        ({"tariffs": [{"category": "a", "requirements": bad}]}, ("tariffs[0].requirements", f"json.{rule}"))
-        for bad, rule in (({NUL: 1}, "no_nul"), ({"a": [NUL]}, "no_nul"), (_DEEP, "depth"))
+        ({"tariffs": [{"category": "a", "requirements": bad}]}, (f"tariffs[0].requirements{path}", f"json.{rule}"))
+        for bad, path, rule in (
+            ({NUL: 1}, "", "no_nul"),
+            ({"a": [NUL]}, '["a"][0]', "no_nul"),
+            (_DEEP, '["a"]' * 25, "depth"),
+        )
     ),
 ]
 BAD_COMPARISONS: list[tuple[dict[str, Any], tuple[str, str]]] = [
