@@ -13,7 +13,6 @@ from ridehail.eulas.v1 import eulas_pb2
 from ridehail.ordercore.v1 import order_core_api_pb2 as order_core
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
 from ridehail_clients import InvalidRequest
-from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.chassis.unknown_fields import UNKNOWN_MEMBERS_KEY, discard_unknown
 from tests.support.calls import call, failure_of
 from tests.support.recorded_suite import RecordedSuite
@@ -68,10 +67,7 @@ async def test_a_read_and_an_apps_request_are_taken_and_counted(
 ) -> None:
     source, request = CASES[method]
     before = counted(method, "ignored")
-    metadata = metadata_of(recorded_suite, source, (UNKNOWN_MEMBERS_KEY, told))
-    if method == SWITCH:
-        bound = TicketIssuer(recorded_suite.keys, "gateway")("toll-roads", "uid")
-        metadata = (("x-ya-service-ticket", bound), ("x-yandex-uid", "uid"), (UNKNOWN_MEMBERS_KEY, told))
+    metadata = metadata_of(recorded_suite, source, ("x-yandex-uid", "uid"), (UNKNOWN_MEMBERS_KEY, told))
     encoded = request.SerializeToString() + (b"" if told else NEWER)
     await call(recorded_suite.channel, f"/{method}", encoded, metadata=metadata)
     assert recorded_suite.reached == [method]
