@@ -9,11 +9,15 @@ import json
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from tests.support.up import RunningCommand, cli
+from ridehail_servers.chassis.keys import KeyRing
+from ridehail_servers.chassis.tickets import TicketIssuer
+from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
+from tests.support.up import RunningCommand
 
 SHARING_KEY, ORDER = "e1c6a56f649ac6bea97360268d18f554", "e481a19a14ffc3a8962649bd4b78fc20"
 UID = "4000000001"  # of the demo's family, with the role `user`
@@ -191,12 +195,16 @@ def test_both_spellings_of_what_is_to_be_accepted_say_the_same(texts_suite: Runn
 
 def asked(running: RunningCommand, case: Case) -> tuple[int, dict[str, Any]]:
     """Returns the status and the body of the answer."""
+    keys = running.data_dir / "keys"
     if case.caller is None:
-        token = printed(running, "token", "--uid", UID, "--family-role", "user")
+        now, ttl = datetime.now(UTC), timedelta(hours=1)
+        token = issue_session_token(
+            KeyRing(keys / "sessions"), yandex_uid=UID, user_id=UID, family_role="user", now=now, ttl=ttl
+        )
         base, header = running.ready["http"], {"authorization": f"Bearer {token}"}
     else:
         source, destination = case.caller
-        ticket = printed(running, "ticket", "--src", source, "--dst", destination)
+        ticket = TicketIssuer(KeyRing(keys / "tickets"), source)(destination)
         base, header = running.ready["internal_http"], {"x-ya-service-ticket": ticket}
     body = None if case.body is None else json.dumps(case.body).encode()
     request = urllib.request.Request(f"http://{base}{case.path}", body, {"content-type": "application/json", **header})
@@ -205,13 +213,3 @@ def asked(running: RunningCommand, case: Case) -> tuple[int, dict[str, Any]]:
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())
-
-
-_PRINTED: dict[tuple[str, ...], str] = {}
-
-
-def printed(running: RunningCommand, *words: str) -> str:
-    """Returns what a command prints for the suite's data directory; each is run once, since a process takes a while."""
-    if words not in _PRINTED:
-        _PRINTED[words] = cli(*words, "--data-dir", str(running.data_dir)).stdout.strip()
-    return _PRINTED[words]
