@@ -15,6 +15,7 @@ from psycopg import sql
 from ridehail_servers.chassis import migrations
 from ridehail_servers.chassis.database import PoolSettings, session_settings
 from tests.support.databases import SCHEMAS, empty_database, migrations_of
+from tests.support.up import cli
 
 # Everything that a schema may hold, in words. yoyo's own record is no part of a service's schema.
 DUMP = """
@@ -168,6 +169,54 @@ def test_a_role_has_its_sessions_settings_also_where_a_pooler_drops_what_connect
 
 def test_a_role_is_made_once(url: str, role_urls: dict[str, str]) -> None:
     assert {schema: migrations.create_role(url, schema) for schema in SCHEMAS} == role_urls
+
+
+@pytest.fixture
+def reader_urls(url: str) -> dict[str, str]:
+    for schema in SCHEMAS:
+        migrations.migrate(url, schema, migrations_of(schema))
+    return {schema: migrations.create_reader(url, schema) for schema in SCHEMAS}
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_a_reader_reads_its_schema_and_no_other_and_changes_nothing(
+    url: str, reader_urls: dict[str, str], schema: str
+) -> None:
+    assert {schema: migrations.create_reader(url, schema) for schema in SCHEMAS} == reader_urls
+    with psycopg.connect(reader_urls[schema], autocommit=True) as connection:
+        assert connection.info.user == f"ridehail_{schema}_reader"
+        for table in tables(url, schema):
+            connection.execute(sql.SQL("SELECT * FROM {}").format(table))
+            for statement in ("DELETE FROM {}", "INSERT INTO {} DEFAULT VALUES", "TRUNCATE {}", "DROP TABLE {}"):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    connection.execute(sql.SQL(statement).format(table))
+        for other in SCHEMAS:
+            if other != schema:
+                for table in tables(url, other):
+                    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                        connection.execute(sql.SQL("SELECT * FROM {}").format(table))
+
+
+def test_roles_reach_what_a_later_migration_adds(url: str, tmp_path: Path) -> None:
+    (tmp_path / "0001.first.sql").write_text("CREATE TABLE trial.first (id int);")
+    migrations.migrate(url, "trial", tmp_path)
+    service, reader = migrations.create_role(url, "trial"), migrations.create_reader(url, "trial")
+    (tmp_path / "0002.second.sql").write_text("CREATE TABLE trial.second (id bigserial, name text);")
+    migrations.migrate(url, "trial", tmp_path)
+    with psycopg.connect(service, autocommit=True) as writing, psycopg.connect(reader, autocommit=True) as reading:
+        writing.execute("INSERT INTO trial.second (name) VALUES ('a')")
+        assert reading.execute("SELECT * FROM trial.second").fetchall() == [(1, "a")]
+        for statement in ("INSERT INTO trial.second VALUES (2, 'b')", "UPDATE trial.second SET name = 'b'"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                reading.execute(statement)
+
+
+def test_migrate_with_roles_prints_them_and_may_be_repeated(url: str) -> None:
+    for done in ("0001", "up to date"):
+        ran = cli("migrate", "family", "--database-url", url, "--with-roles")
+        assert ran.returncode == 0, ran.stderr
+        assert ran.stdout.startswith(f"family: {done}")
+        assert ran.stdout.endswith("; roles ridehail_family, ridehail_family_reader\n")
 
 
 def short_urls(parameters: dict[str, str], folder: Path) -> list[tuple[str, dict[str, str]]]:

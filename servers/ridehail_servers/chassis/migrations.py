@@ -1,14 +1,15 @@
 """Schemas of the services: plain SQL files, forward and back, applied by yoyo.
 
 Each service has a schema, a folder of migrations, which several services may share, its own record of what was applied,
-and, where roles can be made, a role that reaches nothing else.
+and, where roles can be made, a role that reaches nothing else and one that only reads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import psycopg
 import yoyo
@@ -18,6 +19,13 @@ from .database import PoolSettings, session_settings
 
 # Held while a database is migrated, so that two migrators take turns. The number only has to be ours.
 _ADVISORY_LOCK = 7_233_900_401
+# Kind of object -> rights to it.
+_SERVICE_RIGHTS: Final = {
+    "TABLES": "SELECT, INSERT, UPDATE, DELETE",
+    "SEQUENCES": "USAGE, SELECT",
+    "FUNCTIONS": "EXECUTE",
+}
+_READER_RIGHTS: Final = {"TABLES": "SELECT"}
 
 
 def migrate(url: str, schema: str, folder: Path) -> list[str]:
@@ -79,28 +87,49 @@ def create_role(url: str, schema: str) -> str:
         The same URL for the role.
     """
     role = f"ridehail_{schema}"
-    names = {"role": sql.Identifier(role), "schema": sql.Identifier(schema)}
     with _locked(url) as connection:
-        if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
-            connection.execute(sql.SQL("CREATE ROLE {role} LOGIN").format(**names))
-        for statement in (
-            "GRANT USAGE ON SCHEMA {schema} TO {role}",
-            "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}",
-            "GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO {role}",
-            "GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA {schema} TO {role}",
-        ):
-            connection.execute(sql.SQL(statement).format(**names))
+        _grant(connection, role, schema, _SERVICE_RIGHTS)
         # Connections state these themselves, but a pooler between may not pass them on.
         for name, value in session_settings(schema, PoolSettings()).items():
             connection.execute(
                 sql.SQL("ALTER ROLE {role} IN DATABASE {database} SET {name} = {value}").format(
-                    role=names["role"],
+                    role=sql.Identifier(role),
                     database=sql.Identifier(connection.info.dbname),
                     name=sql.Identifier(name),
                     value=sql.Literal(value),
                 )
             )
     return conninfo.make_conninfo(url, user=role)
+
+
+def create_reader(url: str, schema: str) -> str:
+    """Makes the role `ridehail_<schema>_reader`, which reads the rows of the schema and does nothing else.
+
+    Args:
+        url: A Postgres URL whose user may create roles.
+        schema: The service's schema.
+
+    Returns:
+        The same URL for the role.
+    """
+    role = f"ridehail_{schema}_reader"
+    with _locked(url) as connection:
+        _grant(connection, role, schema, _READER_RIGHTS)
+    return conninfo.make_conninfo(url, user=role)
+
+
+def _grant(connection: psycopg.Connection, role: str, schema: str, rights: Mapping[str, str]) -> None:
+    """Makes a role where there is none, and gives it rights to what is in a schema and to what will be added to it."""
+    names = {"role": sql.Identifier(role), "schema": sql.Identifier(schema)}
+    if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
+        connection.execute(sql.SQL("CREATE ROLE {role} LOGIN").format(**names))
+    connection.execute(sql.SQL("GRANT USAGE ON SCHEMA {schema} TO {role}").format(**names))
+    for kind, granted in rights.items():
+        for statement in (
+            f"GRANT {granted} ON ALL {kind} IN SCHEMA {{schema}} TO {{role}}",
+            f"ALTER DEFAULT PRIVILEGES IN SCHEMA {{schema}} GRANT {granted} ON {kind} TO {{role}}",
+        ):
+            connection.execute(sql.SQL(statement).format(**names))
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from psycopg import conninfo
 
 from ridehail_servers import suite
 from ridehail_servers.chassis import migrations
@@ -21,7 +22,8 @@ def migrate(
         bool,
         typer.Option(
             "--with-roles",
-            help="Also make, for each service, the role ridehail_<schema> that reaches its own schema only.",
+            help="Also make, for each service, the role ridehail_<schema> that reaches its own schema only, and"
+            " ridehail_<schema>_reader that only reads it.",
         ),
     ] = False,
     roll_back: Annotated[
@@ -33,10 +35,10 @@ def migrate(
     for name, url in database_urls(names, database_url).items():
         schema, folder = suite.SERVICES[name].schema, suite.SERVICES[name].migrations_folder
         assert schema is not None
-        if roll_back:
-            done = migrations.roll_back(url, schema, folder)
-        else:
-            done = migrations.migrate(url, schema, folder)
-            if with_roles:
-                migrations.create_role(url, schema)
-        typer.echo(f"{name}: {', '.join(done) if done else 'up to date'}")
+        change = migrations.roll_back if roll_back else migrations.migrate
+        done = change(url, schema, folder)
+        roles = ""
+        if with_roles and not roll_back:
+            made = (migrations.create_role(url, schema), migrations.create_reader(url, schema))
+            roles = f"; roles {', '.join(str(conninfo.conninfo_to_dict(one)['user']) for one in made)}"
+        typer.echo(f"{name}: {', '.join(done) if done else 'up to date'}{roles}")
