@@ -42,10 +42,11 @@ from tests.support.suite_in_process import until
 @pytest.mark.parametrize("stage", STAGES)
 async def test_the_app_is_told_what_order_state_and_eulas_say(world: World, stage: str) -> None:
     world.eulas.on_list = accepting("surge_il", "sdc")
+    told = TOLD | {"card": KNOWN["card"]} | ({"status": KNOWN["status"]} if stage == "stage1" else {})
     async with world.served(stage=stage) as proxy:
         answer = await proxy.launch(BODY, uid="rider")
     assert answer == {
-        "mlutp_orders_state": STATE | {"orders": [TOLD | {"card": KNOWN["card"]}, NEW]},
+        "mlutp_orders_state": STATE | {"orders": [told, NEW]},
         "eulas": {"accepted": ["surge_il", "sdc"]},
     }
     assert json_form(world.orders.whole) | {"upstreams": None} == {
@@ -55,6 +56,18 @@ async def test_the_app_is_told_what_order_state_and_eulas_say(world: World, stag
         "upstreams": None,
     }
     assert world.eulas.listed == [eulas_api_pb2.ListEulasRequest(yandex_uid="rider", filter="accepted")]
+
+
+async def test_stage_1_gives_back_the_status_that_the_app_sent_if_it_sent_one(world: World) -> None:
+    known = [KNOWN, KNOWN | {"service": "eats"}, {"orderid": "new", "service": "eats"}]
+    world.orders.on[WHOLE] = telling({"orders": [TOLD, TOLD | {"service": "eats", "status": "eaten"}, NEW]})
+    for stage, statuses in (
+        ("stage1", ["driving", "driving", "transporting"]),
+        ("stage2", ["transporting", "eaten", "transporting"]),
+    ):
+        async with world.served(stage=stage) as proxy:
+            answer = await proxy.launch(BODY | {"known_orders": known})
+        assert [order["status"] for order in answer["mlutp_orders_state"]["orders"]] == statuses
 
 
 async def test_stage_1_hands_on_what_the_services_answer(world: World) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from prometheus_client import Counter
@@ -96,7 +96,7 @@ class OrdersStates:
             timeout=time.order_state_s,
         )
         if not isinstance(answer, Unanswered):
-            return answer
+            return _with_statuses_of_app(answer, known_orders) if config.orders_state == "stage1" else answer
         is_local = self._fallback(yandex_uid)
         WITHOUT_ORDER_STATE.labels("fallback" if is_local else "left_out", answer.reason).inc()
         return local_state(known_orders, supported_services=supported, rules=rules) if is_local else None
@@ -106,6 +106,13 @@ class OrdersStates:
         questions = (self._asks.orders_of(service, yandex_uid, timeout=timeout) for service in services)
         answers = await asyncio.gather(*questions)
         return {service: answer for service, answer in zip(services, answers, strict=True) if answer is not None}
+
+
+def _with_statuses_of_app(state: OrdersStateAndPolicy, known_orders: Sequence[KnownOrder]) -> OrdersStateAndPolicy:
+    """Returns the state with the statuses that the app sent, where it sent one."""
+    sent = {(order.service, order.orderid): order.status for order in known_orders if order.status}
+    orders = (replace(order, status=sent.get((order.service, order.orderid), order.status)) for order in state.orders)
+    return replace(state, orders=tuple(orders))
 
 
 def _time(config: LaunchConfig, *, with_providers: bool) -> _Time:
