@@ -287,11 +287,13 @@ class SharingInfo:
 
     Attributes:
         phone_ids: The phones, each once, sorted.
-        family: The family; None: the ride was never shared with one.
+        family: The family that it was last shared with, else the rider's; None: there is none, or it is not known.
+        family_unknown: Whether the rider's family cannot be told, since family does not answer.
     """
 
     phone_ids: tuple[str, ...]
     family: SharingFamily | None
+    family_unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,11 @@ import re
 from dataclasses import replace
 
 import pytest
+from google.api import annotations_pb2
 from google.protobuf.descriptor import FileDescriptor
 
 from ridehail.orderprovider.v1 import order_provider_api_pb2
+from ridehail_servers import suite
 from ridehail_servers.chassis.service_definition import Contract, ServiceDefinition
 from ridehail_servers.gateway.routes import (
     AuthorizerMissing,
@@ -19,6 +21,23 @@ from ridehail_servers.gateway.routes import (
     gateway_routes,
     path_template_regex,
 )
+
+WITHOUT_JSON = {
+    "ridehail.orderprovider.v1.OrderProviderService": "two services serve it, and only their tickets tell them apart",
+}
+
+
+def test_every_method_that_the_suite_serves_can_be_called_with_json_or_says_why_not() -> None:
+    contracts = {it.descriptor.full_name: it for one in suite.SERVICES.values() for it in one.contracts}
+    # What only the gateway calls has no JSON.
+    called = {name: it.descriptor for name, it in contracts.items() if it.gateway_deadline is None}
+    unbound = {
+        name
+        for name, descriptor in called.items()
+        for method in descriptor.methods
+        if not method.GetOptions().HasExtension(annotations_pb2.http)
+    }
+    assert unbound == WITHOUT_JSON.keys()
 
 
 def test_a_services_audience_decides_on_its_listener(definitions: list[ServiceDefinition]) -> None:

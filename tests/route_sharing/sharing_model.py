@@ -87,7 +87,12 @@ class Model:
         ride = self.rides.get(key)
         if ride is None:
             return [], None
-        return sorted(ride.order_phones | ride.family_phones), ride.family
+        of_rider = [
+            (f"admin of {name}", int(self.admins[name]), False)
+            for name in self.members
+            if ride.rider in self.members[name]
+        ]
+        return sorted(ride.order_phones | ride.family_phones), ride.family or next(iter(of_rider), None)
 
     def watched(self, key: str, rider: str, phone: str) -> str:
         """Returns the order that a passenger is shown."""

@@ -117,6 +117,31 @@ async def test_an_order_may_have_several_keys(world: World) -> None:
     assert (await world.info("key-2")).family == ON
 
 
+async def test_before_the_first_toggle_the_family_is_the_riders_and_sharing_is_off(world: World) -> None:
+    family_id = await smiths(world)
+    await world.insert("phone-friend", rider=RIDER.yandex_uid)
+    assert await world.info() == SharingInfo(("phone-friend",), OFF)
+    assert await world.share(True) == "OK"
+    assert (await world.info()).family == ON
+    # From then on it is the one that the ride was shared with.
+    await world.share(False)
+    await world.family.remove_member(family_id=family_id, yandex_uid=RIDER.yandex_uid)
+    assert await world.info() == SharingInfo(("phone-friend",), OFF)
+
+
+async def test_before_the_first_toggle_a_rider_in_no_family_or_not_known_has_none(world: World) -> None:
+    family_id = await smiths(world)
+    await world.insert("phone-friend", key="stranger", order="1", rider="5")
+    assert await world.info("stranger") == SharingInfo(("phone-friend",), None)
+    await world.insert("phone-friend", key="unknown", order="2")
+    assert await world.info("unknown") == SharingInfo(("phone-friend",), None)
+    # A rider who joins or leaves a family is seen at once.
+    await world.family.add_member(family_id=family_id, member=FamilyMember("5", "phone-stranger"))
+    assert (await world.info("stranger")).family == OFF
+    await world.family.remove_member(family_id=family_id, yandex_uid="5")
+    assert (await world.info("stranger")).family is None
+
+
 async def test_an_unknown_key_is_a_ride_that_is_shared_with_nobody(world: World) -> None:
     assert await world.info("nothing") == SharingInfo((), None)
 

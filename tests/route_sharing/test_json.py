@@ -100,6 +100,10 @@ async def test_the_examples_work_to_the_letter(town: Town) -> None:
     assert await town.info(f"?{urlencode(golden('sharing_info.request'))}") == (200, expected)
     # Nobody's ride: no family at all, rather than an empty one.
     assert await town.info("?sharing_key=nothing") == (200, {"phone_ids": []})
+    # Before the first toggle: the rider's family.
+    await town.world.insert("phone-friend", key="new", order="new", rider=RIDER.yandex_uid)
+    off = {"admin_name": ADMIN.name, "admin_uid": ADMIN.yandex_uid, "sharing_on": False}
+    assert await town.info("?sharing_key=new") == (200, {"phone_ids": ["phone-friend"], "family": off})
     shown = await town.watch(f"?{urlencode(golden('sharing_info.request'))}", town.session("1", ADMIN_PHONE))
     order = golden("share_with_family.request")["order_id"]
     assert shown == (200, {"order_id": order, "popup_title": "A ride on the family account of Василий"})

@@ -9,11 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from ridehail_clients import FamilyAdmin, FamilyMember, NeighbourUnavailable
+from ridehail_clients import FamilyAdmin, FamilyMember, NeighbourUnavailable, SharingFamily, SharingInfo
 from ridehail_servers.runtime.ports import reserve
 from tests.route_sharing.world import World
 from tests.route_sharing.world import world as running_world
 from tests.support.locks import locked_table
+from tests.support.suite_in_process import until
+
+# Of a ride that was never shared with a family: whether its rider is in one cannot be told.
+UNKNOWN = SharingInfo(("phone-friend",), None, family_unknown=True)
 
 
 async def share_fails(world: World) -> None:
@@ -48,11 +52,19 @@ async def test_on_fails_and_changes_nothing_while_family_does_not_answer_and_off
     await world.make_family(FamilyAdmin("7", "Ann"), "phone-admin", FamilyMember("1", "phone-rider"))
     await world.insert("phone-friend")
     await world.share(True, key="shared", order="other")
+    await world.insert("phone-friend", key="never", order="third", rider="1")
     async with fault(world):  # type: ignore[operator]  # one of the two above
         await share_fails(world)
         assert await world.phones() == ("phone-friend",)
+        assert await world.info("never") == UNKNOWN
+        assert (await world.info("shared")).family == SharingFamily("Ann", 7, sharing_on=True)
         assert await world.share(False, key="shared", order="other") == "OK"
         assert await world.phones("shared") == ()
+
+    async def family_is_told_again() -> bool:
+        return (await world.info("never")).family == SharingFamily("Ann", 7, sharing_on=False)
+
+    await until(family_is_told_again)
     assert await world.share(True) == "OK"
 
 
@@ -72,4 +84,4 @@ async def test_on_fails_and_changes_nothing_while_family_is_down(
             async with asyncio.timeout(10):
                 await share_fails(world)
             assert await world.share(False) == "OK"
-            assert await world.phones() == ("phone-friend",)
+            assert await world.info() == UNKNOWN

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from ridehail_servers.user_state.metrics import OTHER, PathLabels
 from tests.support.config_edits import edit
 from tests.support.log_capture import LogCapture
 from tests.support.suite_in_process import suite_in_process
+from tests.support.world import behind_a_gateway
 from tests.user_state.comparing import Comparing
 
 READ, WRITE = ComparedKind.READ, ComparedKind.WRITE
@@ -204,6 +207,35 @@ async def test_a_bad_request_is_refused_and_counts_nothing(comparing: Comparing)
         metadata = comparing.suite.metadata(stranger, "user-state")
         assert (await comparing.failure(request_of(), metadata)).reason == "CALLER_NOT_ALLOWED"
     assert await comparing.counts() == {}
+
+
+async def test_two_bodies_by_themselves_are_the_answers_to_a_read(comparing: Comparing, tmp_path: Path) -> None:
+    async with behind_a_gateway(comparing.suite, tmp_path) as world:
+        port = world.gateway.internal_port
+        headers = {**world.ticket("api-proxy", "user-state"), "x-request-id": "0c5ef7e6-bare"}
+
+        def send(body: dict[str, Any]) -> tuple[int, Any]:
+            url = f"http://127.0.0.1:{port}/internal/compare_jsons"
+            request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+            try:
+                with urllib.request.urlopen(request, timeout=20) as answer:
+                    return answer.status, json.loads(answer.read())
+            except urllib.error.HTTPError as error:
+                return error.code, json.loads(error.read())["details"][0]
+
+        equal = {"old": {"tariffs": [1, {"a": 2}]}, "new": {"tariffs": [{"a": 2.0}, 1]}}
+        assert await asyncio.to_thread(send, equal) == (200, {})
+        status, told = await asyncio.to_thread(send, {"old": {"a": [1, 2]}, "new": {"a": [2, 1]}})
+        assert (status, told["reason"], told["metadata"]["statuses"]) == (409, "JSON_MISMATCH", "same")
+        typed = {"request_id": "typed", "kind": "write", "old_status": 200, "new_status": 409, "old": 1, "new": 1}
+        status, told = await asyncio.to_thread(send, typed)
+        assert (status, told["metadata"]["statuses"]) == (409, "differ")
+        halves: list[dict[str, Any]] = [{"old": {}}, {"new": {}}, {}]
+        for half in halves:
+            assert (await asyncio.to_thread(send, half))[0] == 400
+    assert await comparing.counts() == {("read", "equal"): 1, ("read", "different"): 1, ("write", "different"): 1}
+    rows = await comparing.mismatches("request_id, old_status, new_status")
+    assert rows == [("0c5ef7e6-bare", 200, 200), ("typed", 200, 409)]
 
 
 async def test_what_is_deeper_than_protobuf_reads_is_refused(comparing: Comparing) -> None:

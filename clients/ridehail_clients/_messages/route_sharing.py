@@ -43,7 +43,7 @@ def sharing_info(answer: api.GetSharingInfoResponse) -> SharingInfo:
             admin_uid=answer.family.admin_uid,
             sharing_on=answer.family.sharing_on,
         )
-    return SharingInfo(phone_ids=tuple(answer.phone_ids), family=family)
+    return SharingInfo(phone_ids=tuple(answer.phone_ids), family=family, family_unknown=answer.family_unknown)
 
 
 def shared_ride(answer: api.GetInfoResponse) -> SharedRide:

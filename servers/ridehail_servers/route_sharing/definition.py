@@ -37,7 +37,7 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     store = RouteSharingStore()
     family = Family(AsyncFamilyClient(context.channels["family"], ticket=context.tickets))
     orders = OrderCore(AsyncOrderCoreClient(context.channels["order-core"], ticket=context.tickets))
-    shared_rides = SharedRides(database, store)
+    shared_rides = SharedRides(database, store, family)
     inserts = InsertOrders(database, store, InsertOrderStore(), queue, clock)
     purge = Purge(database, PurgeStore(), lambda: timedelta(hours=config.value.kept_h), clock)
     yield RunningService(

@@ -49,11 +49,28 @@ class Sharing:
 
     Attributes:
         phone_ids: The phones, each once, sorted.
-        family: The family; None: the ride was never shared with one.
+        family: The family that it was last shared with, else the rider's; None: there is none, or it is not known.
+        family_unknown: Whether the rider's family cannot be told.
     """
 
     phone_ids: tuple[str, ...]
     family: FamilyRide | None
+    family_unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSharing:
+    """What is stored of whom a ride is shared with.
+
+    Attributes:
+        phone_ids: The phones, each once, sorted.
+        family: The family that it was last shared with; None: it was never shared with one.
+        yandex_uid: The rider; None: not reported.
+    """
+
+    phone_ids: tuple[str, ...]
+    family: FamilyRide | None
+    yandex_uid: str | None
 
 
 @dataclass(frozen=True, slots=True)

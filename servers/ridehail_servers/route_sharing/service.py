@@ -53,7 +53,11 @@ class RouteSharingServicer(api_grpc.RouteSharingServiceServicer):
     async def GetSharingInfo(self, request: api.GetSharingInfoRequest, context: Context) -> api.GetSharingInfoResponse:
         """See the contract."""
         sharing = await self._shared_rides.sharing(request.sharing_key)
-        return api.GetSharingInfoResponse(phone_ids=sharing.phone_ids, family=_family_message(sharing.family))
+        return api.GetSharingInfoResponse(
+            phone_ids=sharing.phone_ids,
+            family=_family_message(sharing.family),
+            family_unknown=True if sharing.family_unknown else None,
+        )
 
     async def EnqueueInsertOrder(
         self, request: api.EnqueueInsertOrderRequest, context: Context

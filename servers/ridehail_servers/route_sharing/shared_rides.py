@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from ridehail_servers.chassis.database import Database
+from ridehail_servers.chassis.errors import NeighbourUnavailable
 
-from .errors import SharingKeyNotFound
-from .ride import Sharing, WatchedRide
+from .errors import NotInFamily, SharingKeyNotFound
+from .family import Family
+from .ride import FamilyRide, Sharing, WatchedRide
 from .store import RouteSharingStore
-
-_NOBODY = Sharing((), None)
 
 
 class SharedRides:
     """All rides that are shared."""
 
-    def __init__(self, database: Database, store: RouteSharingStore) -> None:
+    def __init__(self, database: Database, store: RouteSharingStore, family: Family) -> None:
+        """Takes what it works with.
+
+        Args:
+            database: Of the service.
+            store: Its statements.
+            family: Tells riders' families.
+        """
         self._database = database
         self._store = store
+        self._family = family
 
     async def sharing(self, sharing_key: str) -> Sharing:
         """Returns whom a ride is shared with; nobody, when there is no such key.
@@ -24,7 +32,18 @@ class SharedRides:
         Args:
             sharing_key: The key.
         """
-        return await self._database.read(lambda connection: self._store.sharing(connection, sharing_key)) or _NOBODY
+        stored = await self._database.read(lambda connection: self._store.sharing(connection, sharing_key))
+        if stored is None:
+            return Sharing((), None)
+        if stored.family is not None or stored.yandex_uid is None:
+            return Sharing(stored.phone_ids, stored.family)
+        try:
+            share = await self._family.share_of(stored.yandex_uid)
+        except NotInFamily:
+            return Sharing(stored.phone_ids, None)
+        except NeighbourUnavailable:
+            return Sharing(stored.phone_ids, None, family_unknown=True)
+        return Sharing(stored.phone_ids, FamilyRide(share.admin_uid, share.admin_name, sharing_on=False))
 
     async def watched(self, sharing_key: str, *, yandex_uid: str, phone_id: str) -> WatchedRide:
         """Returns a ride to a passenger who may watch it: the rider, and whoever has a phone that it is shared with.

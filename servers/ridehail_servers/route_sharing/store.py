@@ -10,7 +10,7 @@ from psycopg.rows import TupleRow
 from ridehail_servers.chassis.database import Connection
 
 from .family_share import FamilyShare
-from .ride import FamilyRide, Origin, Ride, Sharing, WatchedRide
+from .ride import FamilyRide, Origin, Ride, StoredSharing, WatchedRide
 
 
 class RouteSharingStore:
@@ -90,7 +90,7 @@ class RouteSharingStore:
             (updated_at, sharing_key),
         )
 
-    async def sharing(self, connection: Connection, sharing_key: str) -> Sharing | None:
+    async def sharing(self, connection: Connection, sharing_key: str) -> StoredSharing | None:
         """Returns whom a ride is shared with; None when there is no such key."""
         cursor = await connection.execute(
             """
@@ -99,7 +99,8 @@ class RouteSharingStore:
                 ARRAY(
                     SELECT DISTINCT phone_id FROM order_route_sharing.phone_ids
                     WHERE phone_ids.sharing_key = sharing_keys.sharing_key
-                )
+                ),
+                sharing_keys.yandex_uid
             FROM order_route_sharing.sharing_keys
             LEFT JOIN order_route_sharing.family_rides USING (sharing_key)
             WHERE sharing_key = %s
@@ -107,7 +108,7 @@ class RouteSharingStore:
             (sharing_key,),
         )
         row = await cursor.fetchone()
-        return None if row is None else Sharing(tuple(sorted(row[3])), _family_ride(row))
+        return None if row is None else StoredSharing(tuple(sorted(row[3])), _family_ride(row), row[4])
 
     async def watched_ride(
         self, connection: Connection, sharing_key: str, *, yandex_uid: str, phone_id: str

@@ -8,6 +8,7 @@ import grpc
 
 from ridehail.userstate.v1 import user_state_api_pb2 as api
 from ridehail.userstate.v1 import user_state_api_pb2_grpc as api_grpc
+from ridehail_clients import call_context
 from ridehail_clients.json_values import from_value
 from ridehail_servers.chassis.mock_write import is_mock_write
 from ridehail_servers.chassis.timestamps import from_timestamp
@@ -16,6 +17,9 @@ from ridehail_servers.personal_states.messages import change_from, copies_from, 
 from .comparisons import Comparisons
 from .json_comparison import Answer, Kind
 from .personal_states import PersonalStates
+
+# The HTTP status of a body that comes without one.
+_OK = 200
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -64,9 +68,13 @@ class UserStateServicer(api_grpc.UserStateServiceServicer):
 
     async def CompareJsons(self, request: api.CompareJsonsRequest, context: Context) -> api.CompareJsonsResponse:
         """See the contract."""
-        await self._comparisons.compare(request.request_id, Kind(request.kind), lambda: _answers(request))
+        request_id = request.request_id if request.HasField("request_id") else call_context.request_id() or ""
+        kind = Kind(request.kind) if request.HasField("kind") else Kind.READ
+        await self._comparisons.compare(request_id, kind, lambda: _answers(request))
         return api.CompareJsonsResponse()
 
 
 def _answers(request: api.CompareJsonsRequest) -> tuple[Answer, Answer]:
-    return Answer(request.old_status, from_value(request.old)), Answer(request.new_status, from_value(request.new))
+    old_status = request.old_status if request.HasField("old_status") else _OK
+    new_status = request.new_status if request.HasField("new_status") else _OK
+    return Answer(old_status, from_value(request.old)), Answer(new_status, from_value(request.new))

@@ -280,6 +280,7 @@ class MlutpOrdersState(_message.Message):
     def orders(self) -> _containers.RepeatedCompositeFieldContainer[_struct_pb2.Struct]:
         """The rider's orders: those that the app knew, in its order, then the others. Each is an object with the members of
         `ridehail.orderstate.v1.OrderState`, and with those of the known order that are not members of KnownOrder.
+        While launch itself asks the services (stage 1), a known order has the status that the app sent, if it sent one.
         """
 
     @_builtins.property

@@ -111,27 +111,38 @@ class GetSharingInfoResponse(_message.Message):
 
     PHONE_IDS_FIELD_NUMBER: _builtins.int
     FAMILY_FIELD_NUMBER: _builtins.int
+    FAMILY_UNKNOWN_FIELD_NUMBER: _builtins.int
+    family_unknown: _builtins.bool
+    """True: the ride was never shared with a family, and whether the rider is in one cannot be told, since family does not
+    answer. Absent: it is told.
+    """
     @_builtins.property
     def phone_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The phones that the ride is shared with, each once, sorted."""
 
     @_builtins.property
     def family(self) -> _route_sharing_pb2.SharingFamily:
-        """The family. Absent: the ride was never shared with one."""
+        """The family. Absent: the ride was never shared with one, and the rider is in none, or is not known, or `family_unknown`."""
 
     def __init__(
         self,
         *,
         phone_ids: _abc.Iterable[_builtins.str] | None = ...,
         family: _route_sharing_pb2.SharingFamily | None = ...,
+        family_unknown: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_family", b"_family", "family", b"family"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_family", b"_family", "_family_unknown", b"_family_unknown", "family", b"family", "family_unknown", b"family_unknown"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_family", b"_family", "family", b"family", "phone_ids", b"phone_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_family", b"_family", "_family_unknown", b"_family_unknown", "family", b"family", "family_unknown", b"family_unknown", "phone_ids", b"phone_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__family: _TypeAlias = _typing.Literal["family"]  # noqa: Y015
     _WhichOneofArgType__family: _TypeAlias = _typing.Literal["_family", b"_family"]  # noqa: Y015
+    _WhichOneofReturnType__family_unknown: _TypeAlias = _typing.Literal["family_unknown"]  # noqa: Y015
+    _WhichOneofArgType__family_unknown: _TypeAlias = _typing.Literal["_family_unknown", b"_family_unknown"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__family) -> _WhichOneofReturnType__family | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__family_unknown) -> _WhichOneofReturnType__family_unknown | None: ...
 
 Global___GetSharingInfoResponse: _TypeAlias = GetSharingInfoResponse  # noqa: Y015
 

@@ -78,6 +78,9 @@ class RouteSharingServiceServicer:
 
     def GetSharingInfo(self, request, context):
         """Tells whom a ride is shared with. A key that is not known answers as a ride that is shared with nobody. Safe to repeat.
+
+        The family is the one that the ride was last shared with; before the first toggle it is the rider's, with `sharing_on`
+        false. While family does not answer, that the rider's is not known is part of the answer, and no error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

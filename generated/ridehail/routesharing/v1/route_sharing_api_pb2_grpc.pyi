@@ -57,7 +57,11 @@ class RouteSharingServiceStub:
       changed.
     """
     GetSharingInfo: _grpc.UnaryUnaryMultiCallable[_route_sharing_api_pb2.GetSharingInfoRequest, _route_sharing_api_pb2.GetSharingInfoResponse]
-    """Tells whom a ride is shared with. A key that is not known answers as a ride that is shared with nobody. Safe to repeat."""
+    """Tells whom a ride is shared with. A key that is not known answers as a ride that is shared with nobody. Safe to repeat.
+
+    The family is the one that the ride was last shared with; before the first toggle it is the rider's, with `sharing_on`
+    false. While family does not answer, that the rider's is not known is part of the answer, and no error.
+    """
     EnqueueInsertOrder: _grpc.UnaryUnaryMultiCallable[_route_sharing_api_pb2.EnqueueInsertOrderRequest, _route_sharing_api_pb2.EnqueueInsertOrderResponse]
     """Takes the phones that an order is shared with, for the background task `insert_order`, and answers as soon as the
     task is safely stored. Called by processing for every order. Does not touch what is shared with the family, in
@@ -88,7 +92,11 @@ class RouteSharingServiceAsyncStub(RouteSharingServiceStub):
       changed.
     """
     GetSharingInfo: _aio.UnaryUnaryMultiCallable[_route_sharing_api_pb2.GetSharingInfoRequest, _route_sharing_api_pb2.GetSharingInfoResponse]  # type: ignore[assignment]
-    """Tells whom a ride is shared with. A key that is not known answers as a ride that is shared with nobody. Safe to repeat."""
+    """Tells whom a ride is shared with. A key that is not known answers as a ride that is shared with nobody. Safe to repeat.
+
+    The family is the one that the ride was last shared with; before the first toggle it is the rider's, with `sharing_on`
+    false. While family does not answer, that the rider's is not known is part of the answer, and no error.
+    """
     EnqueueInsertOrder: _aio.UnaryUnaryMultiCallable[_route_sharing_api_pb2.EnqueueInsertOrderRequest, _route_sharing_api_pb2.EnqueueInsertOrderResponse]  # type: ignore[assignment]
     """Takes the phones that an order is shared with, for the background task `insert_order`, and answers as soon as the
     task is safely stored. Called by processing for every order. Does not touch what is shared with the family, in
@@ -128,7 +136,11 @@ class RouteSharingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _route_sharing_api_pb2.GetSharingInfoRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_route_sharing_api_pb2.GetSharingInfoResponse, _abc.Awaitable[_route_sharing_api_pb2.GetSharingInfoResponse]]:
-        """Tells whom a ride is shared with. A key that is not known answers as a ride that is shared with nobody. Safe to repeat."""
+        """Tells whom a ride is shared with. A key that is not known answers as a ride that is shared with nobody. Safe to repeat.
+
+        The family is the one that the ride was last shared with; before the first toggle it is the rider's, with `sharing_on`
+        false. While family does not answer, that the rider's is not known is part of the answer, and no error.
+        """
 
     @_abc_1.abstractmethod
     def EnqueueInsertOrder(

@@ -267,13 +267,13 @@ class CompareJsonsRequest(_message.Message):
     OLD_STATUS_FIELD_NUMBER: _builtins.int
     NEW_STATUS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """The request that was answered twice, as logs name it. Required."""
+    """The request that was answered twice, as logs name it. Absent: this call's own id."""
     kind: _builtins.str
-    """What it was: `read` or `write`. Required."""
+    """What it was: `read` or `write`. Absent: `read`."""
     old_status: _builtins.int
-    """The old back end's HTTP status, 100 to 599."""
+    """The old back end's HTTP status, 100 to 599. Absent: 200."""
     new_status: _builtins.int
-    """The new back end's HTTP status, 100 to 599."""
+    """The new back end's HTTP status, 100 to 599. Absent: 200."""
     @_builtins.property
     def old(self) -> _struct_pb2.Value:
         """The old back end's body: any JSON, as deep as protobuf reads: 33 objects or 49 arrays within one another. Numbers are
@@ -289,18 +289,33 @@ class CompareJsonsRequest(_message.Message):
     def __init__(
         self,
         *,
-        request_id: _builtins.str = ...,
-        kind: _builtins.str = ...,
+        request_id: _builtins.str | None = ...,
+        kind: _builtins.str | None = ...,
         old: _struct_pb2.Value | None = ...,
         new: _struct_pb2.Value | None = ...,
-        old_status: _builtins.int = ...,
-        new_status: _builtins.int = ...,
+        old_status: _builtins.int | None = ...,
+        new_status: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["new", b"new", "old", b"old"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_kind", b"_kind", "_new_status", b"_new_status", "_old_status", b"_old_status", "_request_id", b"_request_id", "kind", b"kind", "new", b"new", "new_status", b"new_status", "old", b"old", "old_status", b"old_status", "request_id", b"request_id"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "new", b"new", "new_status", b"new_status", "old", b"old", "old_status", b"old_status", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_kind", b"_kind", "_new_status", b"_new_status", "_old_status", b"_old_status", "_request_id", b"_request_id", "kind", b"kind", "new", b"new", "new_status", b"new_status", "old", b"old", "old_status", b"old_status", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__kind: _TypeAlias = _typing.Literal["kind"]  # noqa: Y015
+    _WhichOneofArgType__kind: _TypeAlias = _typing.Literal["_kind", b"_kind"]  # noqa: Y015
+    _WhichOneofReturnType__new_status: _TypeAlias = _typing.Literal["new_status"]  # noqa: Y015
+    _WhichOneofArgType__new_status: _TypeAlias = _typing.Literal["_new_status", b"_new_status"]  # noqa: Y015
+    _WhichOneofReturnType__old_status: _TypeAlias = _typing.Literal["old_status"]  # noqa: Y015
+    _WhichOneofArgType__old_status: _TypeAlias = _typing.Literal["_old_status", b"_old_status"]  # noqa: Y015
+    _WhichOneofReturnType__request_id: _TypeAlias = _typing.Literal["request_id"]  # noqa: Y015
+    _WhichOneofArgType__request_id: _TypeAlias = _typing.Literal["_request_id", b"_request_id"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__kind) -> _WhichOneofReturnType__kind | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__new_status) -> _WhichOneofReturnType__new_status | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__old_status) -> _WhichOneofReturnType__old_status | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__request_id) -> _WhichOneofReturnType__request_id | None: ...
 
 Global___CompareJsonsRequest: _TypeAlias = CompareJsonsRequest  # noqa: Y015
 

@@ -126,6 +126,8 @@ class UserStateServiceServicer:
         elements still count). Bodies whose members `revision_id` differ are told to differ there and nowhere else: they are
         of different revisions of the state, and so have nothing to do with each other.
 
+        Two bodies by themselves, `{"old": ..., "new": ...}`, are a request as well: the answers to a read, both with status 200.
+
         Safe to repeat, but a repeat counts again.
 
         Errors:

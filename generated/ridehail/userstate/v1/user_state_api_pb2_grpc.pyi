@@ -83,6 +83,8 @@ class UserStateServiceStub:
     elements still count). Bodies whose members `revision_id` differ are told to differ there and nowhere else: they are
     of different revisions of the state, and so have nothing to do with each other.
 
+    Two bodies by themselves, `{"old": ..., "new": ...}`, are a request as well: the answers to a read, both with status 200.
+
     Safe to repeat, but a repeat counts again.
 
     Errors:
@@ -138,6 +140,8 @@ class UserStateServiceAsyncStub(UserStateServiceStub):
     are equal), arrays in their order, except that the order of the top-level array `tariffs` does not matter (its
     elements still count). Bodies whose members `revision_id` differ are told to differ there and nowhere else: they are
     of different revisions of the state, and so have nothing to do with each other.
+
+    Two bodies by themselves, `{"old": ..., "new": ...}`, are a request as well: the answers to a read, both with status 200.
 
     Safe to repeat, but a repeat counts again.
 
@@ -221,6 +225,8 @@ class UserStateServiceServicer(metaclass=_abc_1.ABCMeta):
         are equal), arrays in their order, except that the order of the top-level array `tariffs` does not matter (its
         elements still count). Bodies whose members `revision_id` differ are told to differ there and nowhere else: they are
         of different revisions of the state, and so have nothing to do with each other.
+
+        Two bodies by themselves, `{"old": ..., "new": ...}`, are a request as well: the answers to a read, both with status 200.
 
         Safe to repeat, but a repeat counts again.
 
