@@ -105,6 +105,36 @@ def test_the_base_install_calls_a_running_suite(wheel: Path, demo_suite: Running
         timeout=300,
         capture_output=True,
     )
+    assert called_by(python, wheel, demo_suite, tmp_path) == "['demo-order-toll', 'no-such-order']"
+
+
+def interpreters() -> list[str]:
+    """Returns this interpreter, and one of each newer minor version that can be found."""
+    found = {sys.version_info[:2]: sys.executable}
+    for minor in range(sys.version_info[1] + 1, 20):
+        on_path = shutil.which(f"python3.{minor}")
+        by_pyenv = sorted(Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python"))
+        if by_pyenv or on_path:
+            found[3, minor] = str(by_pyenv[-1]) if by_pyenv else str(on_path)
+    return list(found.values())
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("interpreter", interpreters())
+def test_the_lowest_versions_that_are_allowed_call_a_running_suite(
+    wheel: Path, demo_suite: RunningCommand, tmp_path: Path, interpreter: str
+) -> None:
+    python = tmp_path / "venv" / "bin" / "python"
+    uv = (sys.executable, "-m", "uv")
+    install = (*uv, "pip", "install", "--quiet", "--python", str(python), "--resolution", "lowest-direct", str(wheel))
+    for command in ((*uv, "venv", "--quiet", "--python", interpreter, str(python.parents[1])), install):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr
+    assert called_by(python, wheel, demo_suite, tmp_path) == "['demo-order-toll', 'no-such-order']"
+
+
+def called_by(python: Path, wheel: Path, demo_suite: RunningCommand, folder: Path) -> str:
+    """Imports all that the wheel has for clients, calls the suite, and returns what it answered."""
     words = ("--src", "api-proxy", "--dst", "toll-roads", "--data-dir", str(demo_suite.data_dir))
     ticket = cli("ticket", *words).stdout.strip()
     ended = subprocess.run(
@@ -112,12 +142,12 @@ def test_the_base_install_calls_a_running_suite(wheel: Path, demo_suite: Running
         capture_output=True,
         text=True,
         timeout=60,
-        cwd=tmp_path,
+        cwd=folder,
         env={**{name: value for name, value in os.environ.items() if name != "PYTHONPATH"}, "RIDEHAIL_TICKET": ticket},
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.strip() == "['demo-order-toll', 'no-such-order']"
+    return ended.stdout.strip()
 
 
 def test_the_installed_servers_find_their_files(wheel: Path, tmp_path: Path) -> None:
