@@ -58,6 +58,7 @@ class Town:
 
     def session(self, *, valid_for: timedelta) -> str:
         claims = {"sub": UID, "user_id": USER, "phone_id": PHONE, "family_role": "owner"}
+        claims |= {"iss": "ridehail", "aud": "ridehail-passengers", "sid": "sid"}
         token = tokens.sign(self.sessions, claims, now=datetime.now(UTC), ttl=valid_for)
         self.secrets.append(token)
         return token

@@ -114,6 +114,7 @@ def keys_dir(folder: Path) -> Path:
 def config_dir(folder: Path) -> Path:
     config = folder / "config"
     config.mkdir()
+    (config / "sessions.yaml").write_text("{}\n")
     (config / "server.yaml").write_text("log_successful_calls: false\n")
     (config / "flags.json").write_text('{"flags": {}}')
     (config / "access.yaml").write_text(

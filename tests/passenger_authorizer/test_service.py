@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -38,6 +39,7 @@ def keys_dir(tmp_path: Path) -> Path:
 def config_dir(tmp_path: Path) -> Path:
     config = tmp_path / "config"
     config.mkdir()
+    (config / "sessions.yaml").write_text("{}\n")
     (config / "server.yaml").write_text("drain_notice_s: 0\n")
     (config / "flags.json").write_text('{"flags": {}}')
     (config / "access.yaml").write_text(
@@ -64,7 +66,7 @@ def request_with(path: str = PATH, **headers: str) -> external_auth_pb2.CheckReq
     return request
 
 
-def bearer(keys_dir: Path, **claims: str) -> str:
+def bearer(keys_dir: Path, **claims: Any) -> str:
     token = issue_session_token(
         KeyRing(keys_dir / "sessions"), yandex_uid="4001", ttl=timedelta(hours=1), now=datetime.now(UTC), **claims
     )

@@ -18,9 +18,12 @@ from ridehail_servers.chassis.errors import DomainError
 from ridehail_servers.chassis.keys import KeyRing, create_key_pair
 from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.passenger_authorizer.session_tokens import (
+    AUDIENCE,
+    ISSUER,
     Session,
     SessionExpired,
     SessionInvalid,
+    SessionPolicy,
     SessionVerifier,
     issue_session_token,
 )
@@ -64,7 +67,9 @@ def verifier(keys: KeyRing, clock: MovingClock) -> SessionVerifier:
 
 def signed(keys: KeyRing, **claims: Any) -> str:
     """Returns a well signed token with any claims."""
-    return tokens.sign(keys, claims, now=NOW, ttl=HOUR)
+    about = {"iss": ISSUER, "aud": AUDIENCE, "sid": "sid-1"}
+    stated = {name: value for name, value in {**about, **claims}.items() if value is not None}
+    return tokens.sign(keys, stated, now=NOW, ttl=HOUR)
 
 
 def test_a_session_states_what_its_token_was_issued_with(keys: KeyRing, verifier: SessionVerifier) -> None:
@@ -72,7 +77,9 @@ def test_a_session_states_what_its_token_was_issued_with(keys: KeyRing, verifier
         keys, yandex_uid="4001", user_id="u 1", family_role="user", phone_id="p", ttl=HOUR, now=NOW
     )
     expires_at = int((NOW + HOUR).timestamp())
-    assert verifier.verify(token) == Session(Identity("4001", "u 1", "user", "p"), expires_at)
+    assert verifier.verify(token) == Session(
+        Identity("4001", "u 1", "user", "p"), expires_at, 3600, ISSUER, AUDIENCE, sid=verifier.verify(token).sid
+    )
 
 
 def test_what_a_token_leaves_out_the_session_lacks(keys: KeyRing, verifier: SessionVerifier) -> None:
@@ -80,10 +87,70 @@ def test_what_a_token_leaves_out_the_session_lacks(keys: KeyRing, verifier: Sess
     assert session.passenger == Identity("4001")
 
 
-def test_a_session_may_be_longer_than_any_ticket(keys: KeyRing, clock: MovingClock, verifier: SessionVerifier) -> None:
-    token = issue_session_token(keys, yandex_uid="4001", ttl=timedelta(days=365), now=NOW)
-    clock.now += timedelta(days=364)
-    assert verifier.verify(token).passenger.yandex_uid == "4001"
+def test_a_session_may_be_longer_than_any_ticket_up_to_its_own_bound(keys: KeyRing, clock: MovingClock) -> None:
+    policy = SessionPolicy(longest_life_s=7200)
+    verifier = SessionVerifier(keys, policy=lambda: policy, clock=clock)
+    assert verifier.verify(issue_session_token(keys, yandex_uid="4001", ttl=2 * HOUR, now=NOW)).life_s == 7200
+    longer = issue_session_token(keys, yandex_uid="4001", ttl=2 * HOUR + timedelta(seconds=1), now=NOW)
+    with pytest.raises(SessionInvalid):
+        verifier.verify(longer)
+
+
+def test_by_default_a_session_lasts_for_30_days_at_most(keys: KeyRing, verifier: SessionVerifier) -> None:
+    verifier.verify(issue_session_token(keys, yandex_uid="4001", ttl=timedelta(days=30), now=NOW))
+    with pytest.raises(SessionInvalid):
+        verifier.verify(issue_session_token(keys, yandex_uid="4001", ttl=timedelta(days=365), now=NOW))
+
+
+@pytest.mark.parametrize("name", ["iss", "aud", "sid"])
+@pytest.mark.parametrize("value", [None, "", "stranger", "RIDEHAIL", "\ud800"])
+def test_a_session_of_another_issuer_or_for_another_audience_is_refused(
+    keys: KeyRing, verifier: SessionVerifier, name: str, value: object
+) -> None:
+    token = signed(keys, sub="4001", **{name: value})
+    if name == "sid" and isinstance(value, str) and value:
+        assert verifier.verify(token).sid == value
+        return
+    with pytest.raises(SessionInvalid):
+        verifier.verify(token)
+
+
+def test_one_session_is_ended_and_the_passengers_others_go_on(keys: KeyRing, clock: MovingClock) -> None:
+    policy = [SessionPolicy()]
+    verifier = SessionVerifier(keys, policy=lambda: policy[0], clock=clock)
+    lost, kept = (issue_session_token(keys, yandex_uid="4001", ttl=HOUR, now=NOW) for _ in range(2))
+    ended = verifier.verify(lost).sid
+    policy[0] = SessionPolicy(ended=frozenset({ended}))
+    with pytest.raises(SessionInvalid):
+        verifier.verify(lost)
+    assert verifier.verify(kept).sid != ended
+
+
+def test_a_rotation_of_keys_ends_no_session_before_its_time(tmp_path: Path, clock: MovingClock) -> None:
+    """The drill of docs/operations.md, step by step."""
+    seconds = [0.0]
+
+    def monotonic() -> float:
+        return seconds[0]
+
+    create_key_pair(tmp_path, "2026-01")
+    ring = KeyRing(tmp_path, monotonic=monotonic)
+    verifier = SessionVerifier(ring, clock=clock)
+    before = issue_session_token(ring, yandex_uid="4001", ttl=HOUR, now=NOW)
+
+    create_key_pair(tmp_path, "2026-02")  # a new pair under a later id
+    seconds[0] += 5
+    (tmp_path / "2026-01.private.pem").unlink()  # the old one signs no more
+    seconds[0] += 5
+    after = issue_session_token(ring, yandex_uid="4001", ttl=HOUR, now=NOW)
+    assert verifier.verify(before)
+    assert verifier.verify(after)
+
+    (tmp_path / "2026-01.public.pem").unlink()  # once the longest life is over
+    seconds[0] += 5
+    with pytest.raises(SessionInvalid):
+        verifier.verify(before)
+    assert verifier.verify(after)
 
 
 @pytest.mark.parametrize("ttl", [timedelta(0), timedelta(seconds=-1), timedelta(milliseconds=999)])
@@ -111,7 +178,14 @@ def test_every_key_of_the_ring_is_believed(keys: KeyRing, folder: Path, verifier
     assert verifier.verify(signed(keys, sub="4001")).passenger.yandex_uid == "4001"
     old = (folder / "old.private.pem").read_bytes()
     token = jwt.encode(
-        {"sub": "4002", "iat": int(NOW.timestamp()), "exp": int((NOW + HOUR).timestamp())},
+        {
+            "sub": "4002",
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sid": "s",
+            "iat": int(NOW.timestamp()),
+            "exp": int((NOW + HOUR).timestamp()),
+        },
         old,
         algorithm="EdDSA",
         headers={"kid": "old"},

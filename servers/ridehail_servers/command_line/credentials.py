@@ -12,11 +12,13 @@ import typer
 
 from ridehail_servers import suite
 from ridehail_servers.chassis.clock import system_clock
+from ridehail_servers.chassis.config import load
 from ridehail_servers.chassis.interceptors.auth import GATEWAY
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.tickets import MAX_TTL, TicketIssuer
-from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
+from ridehail_servers.passenger_authorizer.definition import SESSIONS_FILE
+from ridehail_servers.passenger_authorizer.session_tokens import SessionPolicy, issue_session_token
 
 from .options import (
     DEFAULT_DATA_DIR,
@@ -53,11 +55,15 @@ def token(
     ttl: Annotated[str, typer.Option("--ttl", help="How long it is valid: 30s, 15m, 1h, 2d.")] = "1h",
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
     keys_dir: KeysDirOption = None,
+    config_dir_option: ConfigDirOption = None,
 ) -> None:
     """Print a passenger's session token, for `Authorization: Bearer ...` on the gateway's public listener."""
     keys = KeyRing((keys_dir or data_dir / "keys") / "sessions")
     stated = asdict(_passenger(uid, user_id, family_role, phone_id))
-    typer.echo(issue_session_token(keys, **stated, now=system_clock(), ttl=_duration(ttl)))
+    duration, policy = _duration(ttl), load(config_dir(config_dir_option) / SESSIONS_FILE, SessionPolicy)
+    if duration.total_seconds() > policy.longest_life_s:
+        raise UsageError(f"a session is valid for {policy.longest_life_s} s at most, says {SESSIONS_FILE}")
+    typer.echo(issue_session_token(keys, **stated, now=system_clock(), ttl=duration, policy=policy))
 
 
 def ticket(

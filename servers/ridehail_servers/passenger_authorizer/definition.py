@@ -15,12 +15,13 @@ from ridehail_servers.chassis.tickets import TicketIssuer
 
 from .authorizer import Authorizer
 from .service import AuthorizationServicer
-from .session_tokens import SessionVerifier
+from .session_tokens import SessionPolicy, SessionVerifier
 
 NAME: Final = "passenger-authorizer"
 # Key rings, in the folder of keys.
 SESSIONS_RING: Final = "sessions"
 TICKETS_RING: Final = "tickets"
+SESSIONS_FILE: Final = "sessions.yaml"
 # Seconds that the gateway waits for a verdict, and that a call may take here.
 DEADLINE_S: Final = 1.0
 
@@ -39,7 +40,11 @@ def definition(destinations: Mapping[str, str]) -> ServiceDefinition:
         keys = KeyRing(context.keys_dir / TICKETS_RING)
         keys.signing_key(GATEWAY)
         tickets = TicketIssuer(keys, GATEWAY, clock=context.clock)
-        sessions = SessionVerifier(KeyRing(context.keys_dir / SESSIONS_RING), clock=context.clock)
+        sessions = SessionVerifier(
+            KeyRing(context.keys_dir / SESSIONS_RING),
+            policy=lambda: context.configs[SESSIONS_FILE].value,
+            clock=context.clock,
+        )
         yield RunningService((AuthorizationServicer(Authorizer(sessions, ticket=tickets, destinations=destinations)),))
 
     return ServiceDefinition(
@@ -52,4 +57,5 @@ def definition(destinations: Mapping[str, str]) -> ServiceDefinition:
             ),
         ),
         build=build,
+        configs={SESSIONS_FILE: SessionPolicy},
     )

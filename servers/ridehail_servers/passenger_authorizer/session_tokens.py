@@ -6,9 +6,13 @@ it states becomes HTTP headers, so every value must be a clean header value.
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from ridehail_servers.chassis import tokens
 from ridehail_servers.chassis.clock import Clock, system_clock
@@ -16,8 +20,29 @@ from ridehail_servers.chassis.errors import Code, DomainError
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.passenger import Identity
 
+ISSUER: Final = "ridehail"
+AUDIENCE: Final = "ridehail-passengers"
 # In the order of `Identity`.
 _CLAIMS: Final = ("sub", "user_id", "family_role", "phone_id")
+
+
+class SessionPolicy(BaseModel):
+    """The content of `sessions.yaml`.
+
+    Attributes:
+        issuer: What a session's `iss` has to be.
+        audience: What a session's `aud` has to be.
+        longest_life_s: A session that was issued for more seconds is refused.
+        ended: Ids (`sid`) of sessions that are refused though they have not expired. One that is older than the longest
+            life may be left out again.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    issuer: str = Field(default=ISSUER, min_length=1)
+    audience: str = Field(default=AUDIENCE, min_length=1)
+    longest_life_s: int = Field(default=30 * 86400, ge=1, le=366 * 86400)
+    ended: frozenset[str] = Field(default=frozenset(), max_length=10_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +52,18 @@ class Session:
     Attributes:
         passenger: Whose it is.
         expires_at: Unix time in seconds.
+        life_s: For how many seconds it was issued.
+        issuer: Who issued it.
+        audience: What it is good for.
+        sid: Its id.
     """
 
     passenger: Identity
     expires_at: int
+    life_s: int
+    issuer: str
+    audience: str
+    sid: str
 
 
 class SessionMissing(DomainError):
@@ -63,6 +96,7 @@ def issue_session_token(
     phone_id: str = "",
     ttl: timedelta,
     now: datetime,
+    policy: SessionPolicy | None = None,
 ) -> str:
     """Returns a new session token.
 
@@ -74,6 +108,7 @@ def issue_session_token(
         phone_id: See `Identity`.
         ttl: How long the token is valid; at least a second.
         now: The present moment.
+        policy: Names issuer and audience; None: the defaults.
 
     Raises:
         ValueError: The ttl is too short, or a value is not what an `Identity` may hold.
@@ -83,20 +118,26 @@ def issue_session_token(
         raise ValueError("a session token is valid for a second or more")
     passenger = Identity(yandex_uid, user_id, family_role, phone_id)
     stated = {name: value for name, value in zip(_CLAIMS, passenger.headers().values(), strict=True) if value}
-    return tokens.sign(keys, stated, now=now, ttl=ttl)
+    policy = policy or SessionPolicy()
+    about = {"iss": policy.issuer, "aud": policy.audience, "sid": secrets.token_urlsafe(16)}
+    return tokens.sign(keys, {**stated, **about}, now=now, ttl=ttl)
 
 
 class SessionVerifier:
     """Verifies session tokens, each signature once."""
 
-    def __init__(self, keys: KeyRing, *, clock: Clock = system_clock) -> None:
+    def __init__(
+        self, keys: KeyRing, *, policy: Callable[[], SessionPolicy] = SessionPolicy, clock: Clock = system_clock
+    ) -> None:
         """Prepares a verifier.
 
         Args:
             keys: The ring `sessions`.
+            policy: Returns what is accepted now.
             clock: Tells the time.
         """
         self._keys = keys
+        self._policy = policy
         self._clock = clock
         self._verified = tokens.VerifiedTokens(keys, self._read, clock=clock)
 
@@ -107,19 +148,28 @@ class SessionVerifier:
             token: As the app sent it. Not trusted.
 
         Raises:
-            SessionInvalid: It cannot be read, has an unknown signature, or states what no header can carry.
+            SessionInvalid: It cannot be read, has an unknown signature, states what no header can carry, is another
+                issuer's or for another audience, was issued for too long, or was ended.
             SessionExpired: It is too old.
         """
-        return self._verified.get(token)
+        session, policy = self._verified.get(token), self._policy()
+        if (
+            (session.issuer, session.audience) != (policy.issuer, policy.audience)
+            or session.life_s > policy.longest_life_s
+            or session.sid in policy.ended
+        ):
+            raise SessionInvalid
+        return session
 
     def _read(self, token: str) -> Session:
         try:
-            claims = tokens.verify(self._keys, token, now=self._clock(), required=("sub",))
+            claims = tokens.verify(self._keys, token, now=self._clock(), required=("sub", "iss", "aud", "sid"))
         except tokens.TokenExpired as error:
             raise SessionExpired from error
         except tokens.TokenInvalid as error:
             raise SessionInvalid from error
-        return Session(_passenger(claims), claims["exp"])
+        life_s = claims["exp"] - claims["iat"]
+        return Session(_passenger(claims), claims["exp"], life_s, claims["iss"], claims["aud"], claims["sid"])
 
 
 def _passenger(claims: dict[str, Any]) -> Identity:  # claims are JSON
