@@ -35,6 +35,10 @@ ABSENCE_MEANS = {
     "ridehail.routesharing.v1.ShareWithFamilyRequest.yandex_uid": "the rider of the order",
     "ridehail.tollroads.v1.EnqueueOrderSaveRequest.offer_id": "the order has no offer",
     "ridehail.tollroads.v1.EnqueueOrderSaveRequest.yandex_uid": "nobody may switch; never replaces one",
+    "ridehail.userstate.v1.CompareJsonsRequest.kind": "a read, as the text's two bare bodies are",
+    "ridehail.userstate.v1.CompareJsonsRequest.new_status": "200, as of two bare bodies",
+    "ridehail.userstate.v1.CompareJsonsRequest.old_status": "200, as of two bare bodies",
+    "ridehail.userstate.v1.CompareJsonsRequest.request_id": "the id of the call itself",
     "ridehail.userstate.v1.ListPersonalStatesRequest.changed_since": "whenever changed",
     "ridehail.userstate.v1.UpdatePersonalStateRequest.selected_category": "it stays",
     # No presence: the zero is what is meant, and harmless.
