@@ -46,7 +46,7 @@ def suite() -> Iterator[RunningCommand]:
                 process.kill()
 
 
-@pytest.mark.timeout(120 + 10 * KILLS)
+@pytest.mark.timeout(600 + 30 * KILLS)
 async def test_nothing_acknowledged_is_lost_and_nothing_is_doubled(suite: RunningCommand) -> None:
     seed = random.randrange(2**32)
     sys.stderr.write(f"seed {seed}\n")
