@@ -248,7 +248,7 @@ async def everything_stored(world: World) -> int:
     return sum(int(str(count[0][0])) for count in counts)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 async def test_bad_bodies_are_refused_by_name_and_nothing_is_stored(world: World, tmp_path: Path) -> None:
     for case in CASES:
         status, error = await post(world, case.at, case.body, tmp_path)

@@ -110,7 +110,7 @@ async def app(database_url: str, keys_dir: Path, config_dir: Path, tmp_path: Pat
         yield App(world, clock)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 async def test_from_the_first_question_to_the_next_revision(app: App) -> None:
     # The rider is asked, in their language, the same by both doors.
     app.language = "ru-RU, en;q=0.5"

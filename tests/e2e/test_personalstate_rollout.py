@@ -245,7 +245,7 @@ async def rehearsal(
                 await asyncio.wait_for(job.wait(), 20)
 
 
-@pytest.mark.timeout(170)
+@pytest.mark.timeout(600)
 async def test_the_whole_roll_out_under_traffic_without_an_error_that_a_rider_sees(
     database_url: str, keys_dir: Path, config_dir: Path, tmp_path: Path
 ) -> None:

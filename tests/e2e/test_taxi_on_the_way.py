@@ -120,7 +120,7 @@ def rider_metadata(app: App) -> tuple[tuple[str, str], ...]:
     return (("x-ya-service-ticket", ticket),)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 async def test_after_each_toggle_the_next_plain_poll_of_every_worker_shows_it(app: App, token: str) -> None:
     stopped, metadata = asyncio.Event(), rider_metadata(app)
     request = api.TaxiOnTheWayRequest(order_id=ORDER)
