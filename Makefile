@@ -8,7 +8,7 @@ SOURCES := servers clients tests bench proto/generate.py setup.py migrations
 TEST_PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format lint types contracts generated imports gateway proto released lock bench bench-peak bench-retention bench-eulas-import chaos clean
+.PHONY: help setup run test check format lint types contracts generated imports gateway proto released lock bench bench-peak bench-retention bench-eulas-import chaos audit clean
 
 help: ## Show what each target does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +85,14 @@ bench-eulas-import: setup ## Measure the import of a million decisions, and chec
 
 chaos: setup ## Break the suite on purpose for half an hour and check its promises; CHAOS_ARGS as in docs/reliability.md.
 	$(BIN)/python -m bench.chaos $(CHAOS_ARGS)
+
+# What cannot be looked up counts as a failure: an audit that saw nothing is none.
+audit: setup ## List licences and the parts of a release (SBOM) in build/, then look for known vulnerabilities.
+	@mkdir -p build
+	$(BIN)/uv tool run pip-licenses --python $(BIN)/python --format=markdown --output-file build/licences.md
+	$(BIN)/uv tool run --from cyclonedx-bom cyclonedx-py requirements requirements.lock --output-file build/sbom.json
+	@$(BIN)/uv tool run pip-audit --strict --disable-pip --require-hashes --requirement requirements.lock || \
+		{ echo "make audit: vulnerabilities were found, or the database (pypi.org) cannot be reached: see above" >&2; exit 1; }
 
 clean: ## Remove what builds and checks leave behind; keeps .venv and .ridehail.
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
