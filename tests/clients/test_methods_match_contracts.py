@@ -7,6 +7,7 @@ import pytest
 from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health_pb2
 
+from ridehail._third_party.buf.validate import validate_pb2
 from ridehail.common.v1 import options_pb2
 from ridehail_clients.contract import contracts_by_request, method_contract
 from tests.clients.flavours import Flavour
@@ -15,6 +16,7 @@ from tests.clients.rpcs import EXAMPLES, Rpc, all_rpcs
 # What methods take beside the fields of the request: things that the client does by itself.
 BESIDE_THE_FIELDS = {
     "TollRoadsService/RetrieveOrder": ["fallback"],
+    "TaxiOnTheWayService/TaxiOnTheWay": ["fallback"],
     "UserStateService/UpdatePersonalState": ["mock"],
     "ProtocolService/UpdatePersonalState": ["mock"],
 }
@@ -39,7 +41,8 @@ def test_optional_fields_may_be_left_out(rpc: Rpc, flavour: Flavour) -> None:
     parameters = inspect.signature(getattr(flavour.client_class(rpc.client), rpc.method)).parameters
 
     for field in rpc.descriptor.input_type.fields:
-        if field.containing_oneof is not None:
+        is_required = field.GetOptions().Extensions[validate_pb2.field].required
+        if field.containing_oneof is not None and not is_required:
             assert parameters[field.name].default is None
 
 

@@ -52,7 +52,13 @@ def to_moment(name: str, moment: datetime | None) -> Timestamp | None:
 
 
 def compare_jsons_request(
-    *, request_id: str, kind: ComparedKind, old: JsonInput, new: JsonInput, old_status: int, new_status: int
+    *,
+    old: JsonInput,
+    new: JsonInput,
+    request_id: str | None,
+    kind: ComparedKind | None,
+    old_status: int | None,
+    new_status: int | None,
 ) -> user_state.CompareJsonsRequest:
     """Builds the request of CompareJsons."""
     return user_state.CompareJsonsRequest(

@@ -32,24 +32,24 @@ class UserStateClient(PersonalStatesClient):
     def compare_jsons(
         self,
         *,
-        request_id: str,
-        kind: ComparedKind,
+        request_id: str | None = None,
+        kind: ComparedKind | None = None,
         old: JsonInput,
         new: JsonInput,
-        old_status: int,
-        new_status: int,
+        old_status: int | None = None,
+        new_status: int | None = None,
         timeout: float | None = None,
         metadata: Metadata = (),
     ) -> None:
         """Compares what the two back ends answered to one request, and has the outcome counted. Never repeated.
 
         Args:
-            request_id: The request, as logs name it.
-            kind: What it was.
+            request_id: The request, as logs name it; None: this call's own id.
+            kind: What it was; None: a read.
             old: The old back end's body, any JSON.
             new: The new back end's body, any JSON.
-            old_status: The old back end's HTTP status, 100 to 599.
-            new_status: The new back end's HTTP status, 100 to 599.
+            old_status: The old back end's HTTP status, 100 to 599; None: 200.
+            new_status: The new back end's HTTP status, 100 to 599; None: 200.
             timeout: Seconds for the whole call.
             metadata: To send along.
 
