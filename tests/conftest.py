@@ -14,6 +14,7 @@ from ridehail_servers import resources, suite
 from ridehail_servers.chassis import migrations
 from ridehail_servers.runtime.data_dir import DataDir
 from ridehail_servers.runtime.postgres import EmbeddedPostgres
+from tests.support import grpcurl
 from tests.support.databases import cloned_database
 from tests.support.folders import shared_folder
 from tests.support.log_capture import LogCapture, captured_logs
@@ -78,6 +79,20 @@ def redis(running_redis: RedisServer) -> RedisServer:
     """A real Redis with nothing in it."""
     running_redis.client.flushall()
     return running_redis
+
+
+@pytest.fixture(scope="session")
+def grpcurl_if_any() -> grpcurl.Grpcurl | None:
+    """The real grpcurl, where it can be built."""
+    return grpcurl.build(Path(__file__).parents[1] / "build" / "tools")
+
+
+@pytest.fixture
+def grpcurl_program(grpcurl_if_any: grpcurl.Grpcurl | None) -> grpcurl.Grpcurl:
+    """The real grpcurl; without it the test is skipped."""
+    if grpcurl_if_any is None:
+        pytest.skip("grpcurl is built from source, and Go is not on this machine")
+    return grpcurl_if_any
 
 
 @pytest.fixture(scope="session")

@@ -7,23 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import grpcurl
 from tests.support.folders import shared_folder
 from tests.support.up import RunningCommand, processes_of, up
-
-
-@pytest.fixture(scope="session")
-def grpcurl_if_any() -> grpcurl.Grpcurl | None:
-    """The real grpcurl, where it can be built."""
-    return grpcurl.build(Path(__file__).parents[2] / "build" / "tools")
-
-
-@pytest.fixture
-def grpcurl_program(grpcurl_if_any: grpcurl.Grpcurl | None) -> grpcurl.Grpcurl:
-    """The real grpcurl; without it the test is skipped."""
-    if grpcurl_if_any is None:
-        pytest.skip("grpcurl is built from source, and Go is not on this machine")
-    return grpcurl_if_any
 
 
 @pytest.fixture(scope="session")
