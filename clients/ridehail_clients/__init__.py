@@ -138,6 +138,7 @@ from ridehail_clients.orders_state import (
 from ridehail_clients.retry import RetryPolicy
 from ridehail_clients.road_fallback import CardRoadCache, RoadCache
 from ridehail_clients.tickets import TicketSource, static_ticket, ticket_from_env
+from ridehail_clients.tls import tls_from_dir
 
 __all__ = [
     "ERRORS_BY_REASON",
@@ -290,4 +291,5 @@ __all__ = [
     "open_sync_channel",
     "static_ticket",
     "ticket_from_env",
+    "tls_from_dir",
 ]

@@ -78,6 +78,7 @@ def open_async_channel(
     target: str,
     *,
     credentials: grpc.ChannelCredentials | None = None,
+    server_name: str | None = None,
     health_check: bool = True,
     use_http_proxy: bool = False,
     breaker_observer: BreakerObserver | None = None,
@@ -90,11 +91,14 @@ def open_async_channel(
     Args:
         target: As gRPC takes it: `host:port`, `dns:///name:port`, `unix:path`.
         credentials: For TLS; None: plain text.
+        server_name: What the server's certificate has to name, such as the service; None: the target's host.
         health_check: See `channel_options`.
         use_http_proxy: See `channel_options`.
         breaker_observer: Called for every breaker that opens or closes, or None for no breakers. Needs health checks.
     """
     options = channel_options(health_check=health_check, use_http_proxy=use_http_proxy)
+    if server_name is not None:
+        options.append(("grpc.ssl_target_name_override", server_name))
 
     def open_one(*more: tuple[str, int]) -> AsyncChannel:
         if credentials is None:
@@ -112,6 +116,7 @@ def open_sync_channel(
     target: str,
     *,
     credentials: grpc.ChannelCredentials | None = None,
+    server_name: str | None = None,
     health_check: bool = True,
     use_http_proxy: bool = False,
 ) -> SyncChannel:
@@ -120,10 +125,13 @@ def open_sync_channel(
     Args:
         target: As gRPC takes it: `host:port`, `dns:///name:port`, `unix:path`.
         credentials: For TLS; None: plain text.
+        server_name: What the server's certificate has to name, such as the service; None: the target's host.
         health_check: See `channel_options`.
         use_http_proxy: See `channel_options`.
     """
     options = channel_options(health_check=health_check, use_http_proxy=use_http_proxy)
+    if server_name is not None:
+        options.append(("grpc.ssl_target_name_override", server_name))
 
     def open_one(*more: tuple[str, int]) -> SyncChannel:
         if credentials is None:

@@ -42,6 +42,7 @@ from .service_definition import RunningService, ServiceContext, ServiceDefinitio
 from .settings import ProcessSettings, ServerTuning
 from .tasks import TaskQueue
 from .tickets import TicketIssuer, TicketVerifier
+from .tls import TlsFiles
 
 _POOL_REPORT_S = 5.0
 _KEEPALIVE_S = 60
@@ -84,7 +85,7 @@ async def build(
 
     Raises:
         ConfigError: A configuration file is bad, or does not list a method that is served.
-        KeysMissing: The key folder lacks keys.
+        KeysMissing: The key folder lacks keys, or the folder for TLS cannot be used.
         DatabaseUnavailable: A database does not answer.
     """
     tuning = load(settings.config_dir / "server.yaml", ServerTuning)
@@ -143,20 +144,27 @@ class Server:
             clock: Tells the time, to judge tickets by.
 
         Raises:
-            KeysMissing: The key folder lacks keys.
+            KeysMissing: The key folder lacks keys, or the folder for TLS cannot be used.
         """
         self._tuning = built.tuning
         self._notice_s = built.tuning.drain_notice_s if settings.drain_notice_s is None else settings.drain_notice_s
         self._registrations = [_registered(*service) for service in built.services]
         self._admissions = _admissions(built)
         self._overload = OverloadLimit(self._admissions)
+        self._tls = None if settings.tls_dir is None else TlsFiles(settings.tls_dir)
+        tls = built.tuning.tls
         verifier = TicketVerifier(KeyRing(settings.keys_dir / "tickets"), clock=clock)
         gateway_key = _gateway_key(settings.keys_dir / "gateway.key")
         self._layers = (
             Telemetry(log_successes=built.tuning.log_successful_calls),
             Errors(),
             self._overload,
-            Authentication(access=built.access, tickets=verifier, gateway_key=gateway_key),
+            Authentication(
+                access=built.access,
+                tickets=verifier,
+                gateway_key=gateway_key,
+                by_certificate=self._tls is not None and tls.client_certificates and tls.source_names,
+            ),
             Deadline(),
             Validation(
                 (served.request for one in self._registrations for served in one.methods.values()),
@@ -185,7 +193,11 @@ class Server:
         Raises:
             RuntimeError: The port cannot be had.
         """
-        port = self._server.add_insecure_port(self._address)
+        if self._tls is None:
+            port = self._server.add_insecure_port(self._address)
+        else:
+            credentials = self._tls.server_credentials(client_certificates=self._tuning.tls.client_certificates)
+            port = self._server.add_secure_port(self._address, credentials)
         handlers = await LayeredHandlers.made(self._layers, self._registrations, self._admissions)
         self._server.add_generic_rpc_handlers((handlers,))
         await self._server.start()
@@ -268,9 +280,13 @@ async def _channels(
     stack: AsyncExitStack, definition: ServiceDefinition, settings: ProcessSettings
 ) -> dict[str, grpc.aio.Channel]:
     channels: dict[str, grpc.aio.Channel] = {}
+    credentials = None if settings.tls_dir is None else TlsFiles(settings.tls_dir).channel_credentials()
     for neighbour in definition.neighbours:
         channels[neighbour] = channel.open_async_channel(
-            settings.addresses[neighbour], breaker_observer=breaker_observer(definition.name, neighbour)
+            settings.addresses[neighbour],
+            credentials=credentials,
+            server_name=neighbour if credentials else None,
+            breaker_observer=breaker_observer(definition.name, neighbour),
         )
         stack.push_async_callback(channels[neighbour].close, None)
     return channels

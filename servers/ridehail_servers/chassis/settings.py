@@ -48,6 +48,17 @@ class AdmissionSettings(BaseModel):
         return QueueTargets(standing_s=self.standing_wait_ms / 1000, burst_s=self.burst_wait_ms / 1000)
 
 
+class TlsSettings(BaseModel):
+    """What certificates prove, where the process has some."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # True: who has no certificate is not let in.
+    client_certificates: bool = True
+    # True: a caller's certificate has to name the source of its ticket. Needs client_certificates.
+    source_names: bool = True
+
+
 class ServerTuning(BaseModel):
     """The content of `server.yaml`. Read at the start only."""
 
@@ -75,6 +86,7 @@ class ServerTuning(BaseModel):
     pool: PoolSettings = PoolSettings()
     tasks: TaskSettings = TaskSettings()
     cache: CacheSettings = CacheSettings()
+    tls: TlsSettings = TlsSettings()
 
 
 class ProcessSettings(BaseModel):
@@ -97,6 +109,8 @@ class ProcessSettings(BaseModel):
     archive_url: str | None = None
     # Of the cache that all processes of a service share; "none": there is none. None: each has its own, in memory.
     cache_url: str | None = None
+    # Holds `ca.pem`, `cert.pem` and `key.pem`. None: plain text.
+    tls_dir: Path | None = None
     reflection: bool = False
     log_level: str = "INFO"
     # Overrides of `server.yaml`, for `up`: a newcomer's Ctrl-C should not take seconds.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from pydantic import ValidationError
 
 from ridehail_servers import suite
 from ridehail_servers.chassis.keys import read_secret
-from ridehail_servers.gateway.configuration import GatewaySettings, render
+from ridehail_servers.gateway.configuration import GatewaySettings, render, render_tls_secrets
 from ridehail_servers.gateway.envoy import validate
 from ridehail_servers.runtime.secret_file import write_secret
 
@@ -43,6 +44,15 @@ def config(
     admin_port: Annotated[int, typer.Option(min=1, max=65535, help="Envoy's own, on the loopback address.")] = 9901,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
     keys_dir: KeysDirOption = None,
+    tls_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--tls-dir",
+            envvar="RIDEHAIL_TLS_DIR",
+            help="Folder of ca.pem, cert.pem and key.pem where Envoy runs: TLS on both listeners and to all services;"
+            " default: plain text. Needs --output, beside which a folder, ...-tls, is written.",
+        ),
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="A file to write; default: standard output.")] = None,
 ) -> None:
     """Print Envoy's configuration. It holds the gateway's key: keep it as secret as that."""
@@ -59,7 +69,16 @@ def config(
         values[key] = value
     if "admin_socket" not in values:
         values["admin_port"] = admin_port
-    text = _rendered(values)
+    secrets: Path | None = None
+    if tls_dir is not None:
+        if output is None:
+            raise UsageError("--tls-dir needs --output: there are several files to write")
+        secrets = output.with_name(f"{output.stem}-tls")
+        values = {"tls_dir": tls_dir.absolute(), "tls_secrets": secrets.absolute(), **values}
+    given = _settings(values)
+    text = render(given, suite.SERVICES.values())
+    if secrets is not None:
+        _write_tls_secrets(secrets, given)
     if output is None:
         typer.echo(
             "ridehail: what follows holds the gateway's key; --output writes a file that only you can read", err=True
@@ -80,12 +99,27 @@ def check() -> None:
         "gateway_key": "0123456789abcdef",
     }
     validate(_rendered(values))
+    with tempfile.TemporaryDirectory() as folder:
+        secrets = Path(folder, "envoy-tls")
+        encrypted = _settings({**values, "tls_dir": folder, "tls_secrets": secrets})
+        _write_tls_secrets(secrets, encrypted)
+        validate(render(encrypted, suite.SERVICES.values()))
     typer.echo("the gateway's configuration is valid")
 
 
 def _rendered(values: dict[str, object]) -> str:
+    return render(_settings(values), suite.SERVICES.values())
+
+
+def _write_tls_secrets(folder: Path, settings: GatewaySettings) -> None:
+    folder.mkdir(exist_ok=True)
+    for name, text in render_tls_secrets(settings).items():
+        write_secret(folder / name, text)
+
+
+def _settings(values: dict[str, object]) -> GatewaySettings:
     try:
-        return render(GatewaySettings.model_validate(values), suite.SERVICES.values())
+        return GatewaySettings.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise UsageError(f"{'.'.join(map(str, first['loc'])) or 'gateway'}: {first['msg']}") from error

@@ -64,6 +64,14 @@ CacheUrlOption = Annotated[
         " default: in memory, for one process only.",
     ),
 ]
+TlsDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-dir",
+        envvar="RIDEHAIL_TLS_DIR",
+        help="Folder of ca.pem, cert.pem and key.pem: TLS on every port and to every neighbour; default: plain text.",
+    ),
+]
 AddressOption = Annotated[
     list[str] | None,
     typer.Option(

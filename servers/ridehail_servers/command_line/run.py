@@ -31,6 +31,8 @@ from .options import (
     KeysDirOption,
     LogLevelOption,
     ServicesArgument,
+    TlsDirOption,
+    UsageError,
     WorkersOption,
     addresses,
     archive_url,
@@ -61,6 +63,7 @@ def up(
     cache_url_option: CacheUrlOption = None,
     config_dir_option: ConfigDirOption = None,
     demo: Annotated[bool, typer.Option("--demo", help="Load a small world and print commands to try.")] = False,
+    tls: Annotated[bool, typer.Option("--tls", help="TLS everywhere, by certificates made for this run.")] = False,
     log_level: LogLevelOption = "INFO",
 ) -> None:
     """Run the whole suite on this machine: Postgres, all services, the task worker and the gateway.
@@ -69,6 +72,8 @@ def up(
     directory; so do logs, one file a process. `ridehail up` on a directory whose last run was killed cleans up first.
     """
     logs.configure(service="up", level="WARNING")
+    if demo and tls:
+        raise UsageError("--demo shows calls in plain text: leave --tls or --demo out")
     options = UpOptions(
         data_dir=data_dir,
         config_dir=config_dir(config_dir_option),
@@ -79,6 +84,7 @@ def up(
         workers=workers,
         cache_url=cache_url(cache_url_option, tuple(suite.SERVICES), workers),
         demo=demo,
+        tls=tls,
         log_level=log_level,
         command=_own_command(),
         is_default_data_dir=data_dir == DEFAULT_DATA_DIR,
@@ -98,6 +104,7 @@ def serve(
     address: AddressOption = None,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
     keys_dir: KeysDirOption = None,
+    tls_dir: TlsDirOption = None,
     cache_url_option: CacheUrlOption = None,
     config_dir_option: ConfigDirOption = None,
     reflection: Annotated[bool, typer.Option(help="Let anybody, as grpcurl, list what is served.")] = False,
@@ -120,13 +127,14 @@ def serve(
         grpc_port=grpc_port,
         config_dir=config_dir(config_dir_option),
         keys_dir=_keys_dir(keys_dir, data_dir),
+        tls_dir=None if tls_dir is None else tls_dir.resolve(),
         database_urls=database_urls(names, database_url),
         addresses=addresses(names, address),
         cache_url=shared_cache,
         reflection=reflection,
         log_level=log_level,
     )
-    metrics = MetricsAddress(metrics_host, metrics_port)
+    metrics = MetricsAddress(metrics_host, metrics_port, settings.tls_dir)
     asyncio.run(serving.serve(settings, workers=workers, metrics=metrics, report=_report))
 
 
@@ -139,6 +147,7 @@ def worker(
     address: AddressOption = None,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
     keys_dir: KeysDirOption = None,
+    tls_dir: TlsDirOption = None,
     config_dir_option: ConfigDirOption = None,
     archive_url_option: ArchiveUrlOption = None,
     log_level: LogLevelOption = "INFO",
@@ -158,12 +167,13 @@ def worker(
         services=names,
         config_dir=config_dir(config_dir_option),
         keys_dir=_keys_dir(keys_dir, data_dir),
+        tls_dir=None if tls_dir is None else tls_dir.resolve(),
         database_urls=database_urls(names, database_url),
         addresses=addresses(names, address),
         archive_url=archive,
         log_level=log_level,
     )
-    metrics = MetricsAddress(metrics_host, metrics_port)
+    metrics = MetricsAddress(metrics_host, metrics_port, settings.tls_dir)
     asyncio.run(serving.work(settings, workers=workers, metrics=metrics, report=_report))
 
 

@@ -24,6 +24,7 @@ from .envoy import EnvoyError
 from .routes import GatewayRoutes, gateway_routes
 
 TEMPLATE: Final = "envoy.yaml.j2"
+_TLS_TEMPLATE: Final = "envoy_tls.yaml.j2"
 # The servers take twice as much metadata: Envoy adds its own, and gRPC counts 32 bytes more for each entry.
 MAX_HEADERS_KIB: Final = 16
 # Of protobuf, to become JSON; the servers' own limit is 4 MiB by default.
@@ -80,6 +81,9 @@ class GatewaySettings(BaseModel):
         address_burst: ... and at once.
         connection_rate: Requests a second on one connection of the internal listener ...
         connection_burst: ... and at once.
+        tls_dir: Holds `ca.pem`, `cert.pem` and `key.pem` where Envoy runs: TLS on both listeners and to all upstreams;
+            clients of the internal listener need certificates. None: plain text.
+        tls_secrets: The folder where Envoy finds what `render_tls_secrets` returns. Given with `tls_dir` only.
         max_heap_bytes: Near this much memory the gateway first sends clients away, then refuses requests.
     """
 
@@ -105,12 +109,20 @@ class GatewaySettings(BaseModel):
     address_burst: int = Field(default=2000, ge=1)
     connection_rate: int = Field(default=2000, ge=1)
     connection_burst: int = Field(default=4000, ge=1)
+    tls_dir: Path | None = None
+    tls_secrets: Path | None = None
     max_heap_bytes: int = Field(default=1024**3, ge=64 * 1024**2)
 
     @model_validator(mode="after")
     def _one_private_admin_address(self) -> GatewaySettings:
         if (self.admin_socket is None) == (self.admin_port is None):
             raise ValueError("give either admin_socket or admin_port")
+        return self
+
+    @model_validator(mode="after")
+    def _tls_by_files(self) -> GatewaySettings:
+        if (self.tls_dir is None) != (self.tls_secrets is None):
+            raise ValueError("give both tls_dir and tls_secrets, or neither")
         return self
 
     @field_validator("gateway_key")
@@ -136,6 +148,55 @@ def render(settings: GatewaySettings, definitions: Iterable[ServiceDefinition]) 
         ValueError: A contract leaves out its audience or a deadline.
     """
     routes = gateway_routes(definitions)
+    return (
+        _templates()
+        .get_template(TEMPLATE)
+        .render(
+            settings=settings,
+            routes=routes,
+            upstreams=_upstreams(settings, routes),
+            stripped=headers.STRIPPED,
+            known_headers={
+                listener: headers.known_headers(listener, tls=settings.tls_dir is not None)
+                for listener in headers.STRIPPED
+            },
+            removed_by_routes=headers.REMOVED_BY_ROUTES,
+            helper_headers=(HTTP_STATUS_KEY, _ERROR_REASON),
+            http_status_header=HTTP_STATUS_KEY,
+            json_members={
+                name: json_members.json_members(method.request for _binding, method in listener.http_routes)
+                for name, listener in (("public", routes.public), ("internal", routes.internal))
+            },
+            max_unknown_named=json_members.MAX_NAMED,
+            unknown_members_header=UNKNOWN_MEMBERS_KEY,
+            status_details_header=STATUS_DETAILS_KEY,
+            error_domain=DOMAIN,
+            error_reason_header=_ERROR_REASON,
+            gateway_key_header=GATEWAY_KEY,
+            passenger_header=passenger.UID_KEY,
+            rate_limited=rate_limits.RATE_LIMITED,
+            tracked_callers=rate_limits.TRACKED_CALLERS,
+            max_public_connections=math.ceil(settings.max_connections * _PUBLIC_SHARE),
+            max_headers_kib=MAX_HEADERS_KIB,
+            ignored_body_bytes=body_limits.IGNORED_BODY_BYTES,
+            max_body_bytes=body_limits.MAX_BODY_BYTES,
+            max_response_bytes=MAX_RESPONSE_BYTES,
+            max_stream_duration_s=settings.request_timeout_s + routes.longest_timeout_s + _STREAM_OVERHEAD_S,
+        )
+    )
+
+
+def render_tls_secrets(settings: GatewaySettings) -> dict[str, str]:
+    """Returns the files of `tls_secrets` by name: where Envoy finds certificates, and what it watches for new ones.
+
+    Args:
+        settings: Of this gateway, with TLS.
+    """
+    template = _templates().get_template(_TLS_TEMPLATE)
+    return {f"{secret}.yaml": template.render(settings=settings, secret=secret) for secret in ("own", "authorities")}
+
+
+def _templates() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(resources.folder("deploy")),
         undefined=StrictUndefined,
@@ -143,35 +204,7 @@ def render(settings: GatewaySettings, definitions: Iterable[ServiceDefinition]) 
         keep_trailing_newline=True,
     )
     environment.filters["seconds"] = _seconds
-    return environment.get_template(TEMPLATE).render(
-        settings=settings,
-        routes=routes,
-        upstreams=_upstreams(settings, routes),
-        stripped=headers.STRIPPED,
-        known_headers={listener: headers.known_headers(listener) for listener in headers.STRIPPED},
-        removed_by_routes=headers.REMOVED_BY_ROUTES,
-        helper_headers=(HTTP_STATUS_KEY, _ERROR_REASON),
-        http_status_header=HTTP_STATUS_KEY,
-        json_members={
-            name: json_members.json_members(method.request for _binding, method in listener.http_routes)
-            for name, listener in (("public", routes.public), ("internal", routes.internal))
-        },
-        max_unknown_named=json_members.MAX_NAMED,
-        unknown_members_header=UNKNOWN_MEMBERS_KEY,
-        status_details_header=STATUS_DETAILS_KEY,
-        error_domain=DOMAIN,
-        error_reason_header=_ERROR_REASON,
-        gateway_key_header=GATEWAY_KEY,
-        passenger_header=passenger.UID_KEY,
-        rate_limited=rate_limits.RATE_LIMITED,
-        tracked_callers=rate_limits.TRACKED_CALLERS,
-        max_public_connections=math.ceil(settings.max_connections * _PUBLIC_SHARE),
-        max_headers_kib=MAX_HEADERS_KIB,
-        ignored_body_bytes=body_limits.IGNORED_BODY_BYTES,
-        max_body_bytes=body_limits.MAX_BODY_BYTES,
-        max_response_bytes=MAX_RESPONSE_BYTES,
-        max_stream_duration_s=settings.request_timeout_s + routes.longest_timeout_s + _STREAM_OVERHEAD_S,
-    )
+    return environment
 
 
 def _upstreams(settings: GatewaySettings, routes: GatewayRoutes) -> list[tuple[str, str, int]]:

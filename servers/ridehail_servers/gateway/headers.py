@@ -9,6 +9,7 @@ from ridehail_servers.chassis import passenger, tickets
 from ridehail_servers.chassis.interceptors.auth import GATEWAY_KEY
 from ridehail_servers.chassis.interceptors.telemetry import REQUEST_ID_KEY
 from ridehail_servers.chassis.status import HTTP_STATUS_KEY
+from ridehail_servers.chassis.tls import FORWARDED_KEY
 from ridehail_servers.chassis.unknown_fields import UNKNOWN_MEMBERS_KEY
 
 # The transcoder notes by these what a request was. Servers need neither, and from a client they would be lies.
@@ -38,11 +39,15 @@ _BY_LISTENER: Final = {
 }
 
 
-def known_headers(listener: str) -> dict[str, tuple[str, ...]]:
+def known_headers(listener: str, *, tls: bool) -> dict[str, tuple[str, ...]]:
     """Returns the headers of a client that pass: of requests with JSON (`json`) and of native gRPC (`grpc`).
 
     Args:
         listener: "public" or "internal".
+        tls: Whether the internal listener tells the servers of its clients' certificates. It does so in a header that
+            it sets itself, whatever the client says.
     """
     json = (*_EVERYWHERE, *_BY_LISTENER[listener])
+    if tls and listener == "internal":
+        json = (*json, FORWARDED_KEY)
     return {"json": json, "grpc": (*json, *_GRPC)}

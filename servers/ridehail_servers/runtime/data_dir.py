@@ -2,7 +2,7 @@
 
 postgres/   the database          keys/     key rings, gateway.key, order-state-tags.key
 logs/       one file a process    run/      what is running now
-archive/    what services archive
+archive/    what services archive tls/      certificates of `up --tls`
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class DataDir:
         self.postgres = self.path / "postgres"
         self.keys = self.path / "keys"
         self.logs = self.path / "logs"
+        self.tls = self.path / "tls"
         self.archive = self.path / "archive"
         self.run = self.path / "run"
         self.metrics = self.run / "metrics"

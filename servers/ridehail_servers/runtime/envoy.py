@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ridehail_servers import suite
-from ridehail_servers.gateway.configuration import GatewaySettings, render
+from ridehail_servers.gateway.configuration import GatewaySettings, render, render_tls_secrets
 from ridehail_servers.gateway.envoy import envoy_command
 
 from .secret_file import write_secret
@@ -33,6 +33,7 @@ class Gateway:
         run_dir: For its configuration and its administration's socket.
         log_dir: For its logs.
         authorizer: `host:port` of the passenger authorizer; None: where the services are.
+        tls_dir: Holds the certificate; None: plain text.
     """
 
     host: str
@@ -43,6 +44,7 @@ class Gateway:
     run_dir: Path
     log_dir: Path
     authorizer: str | None = None
+    tls_dir: Path | None = None
 
     @cached_property
     def admin_socket(self) -> Path:
@@ -68,8 +70,13 @@ class Gateway:
                 },
                 "gateway_key": self.gateway_key,
                 "access_log": self.log_dir / "envoy-access.log",
+                "tls_dir": self.tls_dir,
+                "tls_secrets": None if self.tls_dir is None else self.run_dir,
             }
         )
+        if self.tls_dir is not None:
+            for name, text in render_tls_secrets(settings).items():
+                write_secret(self.run_dir / name, text)
         file = self.run_dir / "envoy.yaml"
         write_secret(file, render(settings, suite.SERVICES.values()))
         return Process(NAME, envoy_command(file), None, self.log_dir / "envoy.log")

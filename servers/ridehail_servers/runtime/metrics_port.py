@@ -6,6 +6,7 @@ It answers `GET /metrics` and nothing else.
 from __future__ import annotations
 
 import json
+import socket
 import struct
 import sys
 import threading
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CollectorRegistry, multiprocess
 from prometheus_client.core import CounterMetricFamily
@@ -22,6 +24,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from ridehail_servers.chassis.logs import get_logger
+from ridehail_servers.chassis.tls import TlsFiles
 
 from .ports import PortTaken
 
@@ -40,10 +43,12 @@ class MetricsAddress:
     Attributes:
         host: The address to bind.
         port: 0: any free one.
+        tls_dir: Holds the certificate; None: plain text.
     """
 
     host: str
     port: int
+    tls_dir: Path | None = None
 
 
 class SummedMetrics(Collector):
@@ -148,6 +153,17 @@ class _Server(ThreadingHTTPServer):
     """Logs what goes wrong with a connection instead of printing it."""
 
     daemon_threads = True
+    tls: TlsFiles | None = None
+
+    def finish_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: Any) -> None:
+        """See socketserver. Runs in the connection's own thread, which alone waits for the handshake."""
+        if self.tls is None:
+            super().finish_request(request, client_address)
+            return
+        assert isinstance(request, socket.socket)
+        request.settimeout(_Handler.timeout)
+        with self.tls.server_context().wrap_socket(request, server_side=True) as encrypted:
+            super().finish_request(encrypted, client_address)
 
     def handle_error(self, _request: object, _client_address: object) -> None:
         """See socketserver."""
@@ -167,7 +183,9 @@ def metrics_port(address: MetricsAddress, folder: Path) -> Iterator[int]:
 
     Raises:
         PortTaken: Somebody else has it.
+        KeysMissing: The folder for TLS cannot be used.
     """
+    tls = None if address.tls_dir is None else TlsFiles(address.tls_dir)
     registry = CollectorRegistry()
     registry.register(SummedMetrics(folder))
     handler = type("Handler", (_Handler,), {"registry": registry})
@@ -175,6 +193,7 @@ def metrics_port(address: MetricsAddress, folder: Path) -> Iterator[int]:
         server = _Server((address.host, address.port), handler)
     except OSError as error:
         raise PortTaken(f"port {address.port} on {address.host}: {error.strerror or error}") from error
+    server.tls = tls
     thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
     thread.start()
     try:

@@ -13,11 +13,13 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from ridehail_clients import open_async_channel
+from ridehail_clients import open_async_channel, tls_from_dir
+from ridehail_clients.tls import CA, CERTIFICATE, KEY
 from ridehail_servers import suite
 from ridehail_servers.chassis import migrations
 from ridehail_servers.chassis.background import cancelled, keep_running
 from ridehail_servers.chassis.clock import system_clock
+from ridehail_servers.chassis.interceptors.auth import GATEWAY
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.logs import get_logger
 from ridehail_servers.chassis.service_definition import Demo, Example
@@ -33,6 +35,7 @@ from .ports import free_port, reserve
 from .postgres import EmbeddedPostgres, PostgresNotStarted
 from .serve import stop_on_signals
 from .supervisor import METRICS_VARIABLE, StartFailed, Supervisor, child
+from .throwaway_tls import write_throwaway_tls
 
 logger = get_logger(__name__)
 
@@ -43,6 +46,7 @@ _POLL_S = 0.05
 _DRAIN_NOTICE_S = 0.0
 _POSTGRES_CHECK_S = 0.5
 _DEMO_TICKET = timedelta(minutes=1)
+_CURL_FILES = (("cacert", CA), ("cert", CERTIFICATE), ("key", KEY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class UpOptions:
     workers: int
     cache_url: str | None
     demo: bool
+    tls: bool
     log_level: str
     command: str
     is_default_data_dir: bool
@@ -83,12 +88,16 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
     data = DataDir(options.data_dir)
     async with AsyncExitStack() as stack:
         stack.enter_context(data.taken())
-        data.ensure_keys(suite.ticket_sources(options.config_dir))
+        sources = suite.ticket_sources(options.config_dir)
+        data.ensure_keys(sources)
+        tls_dir = data.tls if options.tls else None
+        if tls_dir is not None:
+            write_throwaway_tls(tls_dir, sorted({*suite.SERVICES, *sources, GATEWAY, "localhost"}), host=HOST)
         grpc_port = stack.enter_context(reserve(HOST, options.grpc_port)).getsockname()[1]
         authorizer_port = stack.enter_context(reserve(HOST, 0)).getsockname()[1]
         http_port = free_port(HOST, options.http_port)
         internal_port = free_port(HOST, options.internal_http_port)
-        metrics = stack.enter_context(metrics_port(MetricsAddress(HOST, options.metrics_port), data.metrics))
+        metrics = stack.enter_context(metrics_port(MetricsAddress(HOST, options.metrics_port, tls_dir), data.metrics))
 
         progress("starting Postgres")
         postgres = EmbeddedPostgres(data.postgres)
@@ -111,6 +120,7 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
             archive_url=data.archive.as_uri(),
             cache_url=options.cache_url,
             log_level=options.log_level,
+            tls_dir=tls_dir,
             reflection=True,
             drain_notice_s=_DRAIN_NOTICE_S,
         )
@@ -129,12 +139,13 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
             run_dir=data.run,
             log_dir=data.logs,
             authorizer=authorizer_address,
+            tls_dir=tls_dir,
         )
         await supervisor.start(gateway.process())
         # The gateway stops first: it takes no new calls while the servers behind it drain.
         stack.push_async_callback(supervisor.stop, ENVOY)
-        await _await_health(address, settings.services)
-        await _await_health(authorizer_address, authorizer.services)
+        await _await_health(address, settings.services, tls_dir)
+        await _await_health(authorizer_address, authorizer.services, tls_dir)
         await gateway.wait_until_ready(within=_HEALTHY_WITHIN_S)
         http, internal_http = f"{HOST}:{http_port}", f"{HOST}:{internal_port}"
         examples: Sequence[Example] = ()
@@ -142,6 +153,9 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
             progress("loading the demo world")
             examples = await _load_demo(options, data, address, http, internal_http)
         report(f"ready grpc={address} http={http} internal_http={internal_http} metrics={HOST}:{metrics}")
+        if tls_dir is not None:
+            files = " ".join(f"--{option} {shlex.quote(str(tls_dir / name))}" for option, name in _CURL_FILES)
+            report(f"call it with https://, by curl with {files}")
         for example in examples:
             report(f"\n# {example.title}\n{example.command}")
         await stop.wait()
@@ -189,10 +203,11 @@ async def _start_processes(
             raise result
 
 
-async def _await_health(address: str, services: Sequence[str]) -> None:
+async def _await_health(address: str, services: Sequence[str], tls_dir: Path | None = None) -> None:
     definitions = [suite.SERVICES[name] for name in services]
     names = [contract.descriptor.full_name for it in definitions for contract in it.contracts]
-    async with open_async_channel(address, health_check=False) as channel:
+    credentials = None if tls_dir is None else tls_from_dir(tls_dir)
+    async with open_async_channel(address, credentials=credentials, health_check=False) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         try:
             async with asyncio.timeout(_HEALTHY_WITHIN_S):

@@ -11,6 +11,7 @@ from ridehail_servers.chassis.errors import Code, DomainError
 from ridehail_servers.chassis.methods import ServedMethod
 from ridehail_servers.chassis.passenger import Identity, set_passenger
 from ridehail_servers.chassis.tickets import METADATA_KEY, TicketVerifier
+from ridehail_servers.chassis.tls import peer_names
 
 from .base import Call, Handler, Layer, Response
 
@@ -26,6 +27,18 @@ class CallerNotAllowed(DomainError):
             Code.PERMISSION_DENIED,
             "CALLER_NOT_ALLOWED",
             f"{caller} may not call {method}",
+            {"caller": caller, "method": method},
+        )
+
+
+class CertificateOfAnother(DomainError):
+    """The connection's certificate does not name the source of the ticket."""
+
+    def __init__(self, caller: str, method: str) -> None:
+        super().__init__(
+            Code.PERMISSION_DENIED,
+            "CALLER_NOT_ALLOWED",
+            f"the certificate of the connection does not name {caller}",
             {"caller": caller, "method": method},
         )
 
@@ -46,6 +59,7 @@ class Authentication(Layer):
         access: LiveConfig[AccessPolicy],
         tickets: TicketVerifier,
         gateway_key: str,
+        by_certificate: bool = False,
     ) -> None:
         """Prepares the layer.
 
@@ -54,10 +68,12 @@ class Authentication(Layer):
             tickets: Verifies service tickets.
             gateway_key: The secret by which the passenger authorizer knows the gateway: no ticket can be had there,
                 since tickets for the gateway are what it makes.
+            by_certificate: Whether the certificate of the connection has to name the caller.
         """
         self._access = access
         self._tickets = tickets
         self._gateway_key = gateway_key.encode()
+        self._by_certificate = by_certificate
 
     async def around(self, call: Call, inner: Handler) -> Response:
         """See Layer."""
@@ -65,6 +81,8 @@ class Authentication(Layer):
         caller, bound_to = self._authenticate(call.metadata, served)
         call.caller = caller
         set_caller(caller)
+        if self._by_certificate and caller not in peer_names(call.context, call.metadata, gateway=GATEWAY):
+            raise CertificateOfAnother(caller, served.name)
         if caller not in self._access.value.methods.get(served.name, ()):
             raise CallerNotAllowed(caller, served.name)
         if served.for_passengers:
