@@ -175,7 +175,7 @@ def _polls(world: World) -> Iterator[Sequence[Contender]]:
                 fastapi,
                 "/mlutp/v1/orders/state",
                 lambda uid: json.dumps({"known_orders": _known_orders(uid)}).encode(),
-                service="order-state",
+                service=None,
                 riders=riders,
             ),
             world.contender("null handler", bare, _RETRIEVE, _one_order),

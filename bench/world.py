@@ -77,7 +77,7 @@ class World:
         path: str,
         body: Callable[[str], bytes],
         *,
-        service: str,
+        service: str | None,
         riders: int,
         messages: int = 50_000,
     ) -> Contender:
@@ -88,7 +88,7 @@ class World:
             server: Who is asked.
             path: Of the gRPC method or the HTTP resource.
             body: Makes the message of a passenger.
-            service: Whom the ticket is for.
+            service: Whom the ticket is for. None: it verifies no ticket, and a header names the passenger.
             riders: From how many passengers to choose.
             messages: How many different ones there are.
         """
@@ -96,9 +96,12 @@ class World:
         uids = [random_id(chance.randint(1, riders)) for _ in range(messages)]
         file = self.servers.folder / f"{name.replace(' ', '-').replace('/', '-')}.bodies"
         bodies = write_bodies(file, map(body, uids))
-        ticket_of = TicketIssuer(self._keys, "gateway").issue
-        tickets = (ticket_of(service, passenger=Identity(uid)).encode() for uid in uids)
-        each = (METADATA_KEY, write_bodies(file.with_suffix(".tickets"), tickets))
+        if service is None:
+            each = ("x-yandex-uid", write_bodies(file.with_suffix(".uids"), (uid.encode() for uid in uids)))
+        else:
+            ticket_of = TicketIssuer(self._keys, "gateway").issue
+            tickets = (ticket_of(service, passenger=Identity(uid)).encode() for uid in uids)
+            each = (METADATA_KEY, write_bodies(file.with_suffix(".tickets"), tickets))
         asked = Load(server.protocol, server.address, path, bodies, {}, self.callers, each)
         return Contender(name, server, asked)
 

@@ -43,7 +43,7 @@ async def test_it_is_shown_to_the_rider_and_to_phones_that_it_is_shared_with(sha
         ("stranger", ""),
         ("phone-friend", "1"),
         ("stranger", "PHONE-FRIEND"),
-        ("stranger", "phone-friend "),
+        ("stranger", "phone-friend."),
         ("stranger", "%"),
     ],
 )

@@ -25,8 +25,10 @@ from .routes import GatewayRoutes, gateway_routes
 
 TEMPLATE: Final = "envoy.yaml.j2"
 _TLS_TEMPLATE: Final = "envoy_tls.yaml.j2"
-# The servers take twice as much metadata: Envoy adds its own, and gRPC counts 32 bytes more for each entry.
+# Of a client. The servers take twice as much metadata: Envoy adds its own, and gRPC counts 32 bytes more for each one.
 MAX_HEADERS_KIB: Final = 16
+# Room for what the gateway adds, of which a passenger's ticket is the most: Envoy's limit counts that too.
+_ADDED_HEADERS_KIB: Final = 4
 # Of protobuf, to become JSON; the servers' own limit is 4 MiB by default.
 MAX_RESPONSE_BYTES: Final = 8 * 1024 * 1024
 # Strangers must not take the last connections from the services.
@@ -178,6 +180,7 @@ def render(settings: GatewaySettings, definitions: Iterable[ServiceDefinition]) 
             tracked_callers=rate_limits.TRACKED_CALLERS,
             max_public_connections=math.ceil(settings.max_connections * _PUBLIC_SHARE),
             max_headers_kib=MAX_HEADERS_KIB,
+            added_headers_kib=_ADDED_HEADERS_KIB,
             ignored_body_bytes=body_limits.IGNORED_BODY_BYTES,
             max_body_bytes=body_limits.MAX_BODY_BYTES,
             max_response_bytes=MAX_RESPONSE_BYTES,
