@@ -70,7 +70,7 @@ async def test_a_client_is_made_for_one_service(server: ScriptedServer, flavour:
         ),
         (
             {"orderid": "order", "yandex_uid": "uid", "status": "cooking"},
-            {"orderid": "order", "yandex_uid": "uid", "status": "cooking"},
+            {"orderid": "order", "yandex_uid": "uid", "status": "cooking", "finished": False},
         ),
     ],
 )

@@ -179,9 +179,17 @@ async def test_bytes_that_are_no_message_are_refused(world: World, user: User, p
     await assert_nothing_is_stored(world)
 
 
-async def test_fields_that_the_contract_does_not_know_are_passed_over(user: User) -> None:
-    request = save_of(("rules", "accepted"), uid=user.uid).SerializeToString() + b"\xfa\x3e\x03abc"
-    await call(user.channel, SAVE, request, metadata=user.service_metadata)
+async def test_fields_that_the_contract_does_not_know_are_refused_in_internal_writes_only(
+    world: World, user: User
+) -> None:
+    unknown = b"\xfa\x3e\x03abc"
+    write = save_of(("rules", "accepted"), uid=user.uid).SerializeToString() + unknown
+    assert await refusal(user, SAVE, write) == [("1007", "message.unknown_field")]
+    await assert_nothing_is_stored(world)
+    read = list_of().SerializeToString() + unknown
+    await call(user.channel, LIST, read, metadata=user.service_metadata)
+    own = own_save_of(("rules", "accepted")).SerializeToString() + unknown
+    await call(user.channel, PASSENGER_SAVE, own, metadata=user.own_metadata())
     assert await user.listed("signed") == [("rules", "accepted")]
 
 

@@ -113,7 +113,8 @@ async def test_a_number_that_a_double_does_not_hold_is_refused_with_its_path(run
                 ['known_orders[0]["card"]["id"]'],
             ),
         ):
-            metadata = (*running.metadata(source, service), ("x-yandex-uid", "400"))
+            uid = "400" if source == "gateway" else None
+            metadata = (*running.metadata(source, service, uid), ("x-yandex-uid", "400"))
             error = await failure_of(channel, path, request, metadata=metadata)
             assert isinstance(error, InvalidRequest)
             assert [(one.field, one.reason) for one in error.violations] == [(name, "json.number") for name in fields]

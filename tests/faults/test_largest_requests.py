@@ -86,7 +86,8 @@ class Caller:
 
     def _call(self, rpc: Rpc, request: bytes) -> str:
         source = min(ACCESS.methods[rpc.name])
-        metadata = (*self._suite.metadata(source, rpc.service), ("x-yandex-uid", "400"))
+        uid = "400" if source == "gateway" else None
+        metadata = (*self._suite.metadata(source, rpc.service, uid), ("x-yandex-uid", "400"))
         method: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(rpc.path)
         try:
             method(request, metadata=metadata, timeout=20)

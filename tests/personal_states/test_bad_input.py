@@ -41,7 +41,7 @@ def update_of(**fields: Any) -> dict[str, Any]:
 
 
 def copy_of(**fields: Any) -> dict[str, Any]:
-    return {"yandex_uid": "400", "revision_id": "1", **fields}
+    return {"yandex_uid": "400", "revision_id": "1", "selected_category": "", **fields}
 
 
 def bad_requests() -> list[Bad]:
@@ -80,6 +80,7 @@ def bad_requests() -> list[Bad]:
         (UPDATE, update_of(tariffs=many[:101]), "tariffs", "repeated.max_items"),
         (UPDATE, update_of(tariffs=twice), "tariffs", unique),
         (TAKE, {"states": []}, "states", "repeated.min_items"),
+        (TAKE, {"states": [copy_of(selected_category=None)]}, "states[0].selected_category", "required"),
         (TAKE, {"states": [copy_of(yandex_uid=f"{n}") for n in range(1001)]}, "states", "repeated.max_items"),
         (TAKE, {"states": [copy_of(), copy_of(revision_id="2")]}, "states", "personal_state.unique_user"),
         (TAKE, {"states": [copy_of(tariffs=many)]}, "states[0].tariffs", "repeated.max_items"),

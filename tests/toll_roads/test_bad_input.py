@@ -107,7 +107,7 @@ def metadata_for(suite: SuiteInProcess, path: str) -> Metadata:
     return suite.metadata(CALLERS[path], "toll-roads", "uid")
 
 
-async def refusal(suite: SuiteInProcess, path: str, request: Message) -> list[tuple[str, str]]:
+async def refusal(suite: SuiteInProcess, path: str, request: Message | bytes) -> list[tuple[str, str]]:
     """Makes a call that must be refused for its content, and returns the broken rules by field."""
     async with suite.channel() as channel:
         error = await failure_of(channel, path, request, metadata=metadata_for(suite, path))
@@ -214,11 +214,20 @@ async def test_a_message_that_is_too_large_is_refused(running_suite: SuiteInProc
     await assert_nothing_is_stored(running_suite)
 
 
-async def test_fields_that_the_contract_does_not_know_are_passed_over(running_suite: SuiteInProcess) -> None:
-    request = api.SaveOfferRequest(offer_id="offer").SerializeToString() + b"\xfa\x3e\x03abc"
+async def test_fields_that_the_contract_does_not_know_are_refused_in_internal_writes_only(
+    running_suite: SuiteInProcess,
+) -> None:
+    unknown = b"\xfa\x3e\x03abc"
+    write = api.SaveOfferRequest(offer_id="offer").SerializeToString() + unknown
+    assert await refusal(running_suite, SAVE_OFFER, write) == [("1007", "message.unknown_field")]
+    await assert_nothing_is_stored(running_suite)
+    read = api.BatchRetrieveOrdersRequest(order_ids=["order"]).SerializeToString() + unknown
     async with running_suite.channel() as channel:
-        await call(channel, SAVE_OFFER, request, metadata=metadata_for(running_suite, SAVE_OFFER))
-    assert await running_suite.rows("SELECT offer_id FROM toll_roads.offers") == [("offer",)]
+        answer = await call(channel, BATCH, read, metadata=metadata_for(running_suite, BATCH))
+        assert list(api.BatchRetrieveOrdersResponse.FromString(answer).missing_order_ids) == ["order"]
+        metadata = metadata_for(running_suite, SWITCH_ROAD)
+        error = await failure_of(channel, SWITCH_ROAD, switch().SerializeToString() + unknown, metadata=metadata)
+    assert error.reason == "ORDER_NOT_FOUND"
 
 
 # --- the passenger's method
