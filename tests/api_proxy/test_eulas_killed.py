@@ -23,9 +23,9 @@ TIMEOUT_MS, RETRIES = 150, 1
 BOUND_S = TIMEOUT_MS / 1000 * (RETRIES + 1)
 # Of a busy machine: this process serves, asks as eight riders, and shares its processors.
 SLACK_S = 1.0
-TARIFFS = {"econom": requires("sdc", "unknown", "rejected"), "self_driving": requires("sdc", "accepted")}
-KNOWN = Answered(shown=["self_driving"], hidden={"econom": "eula_accepted"}, seconds=0)
-NOT_TOLD = Answered(shown=["econom"], hidden={"self_driving": "eulas_unavailable"}, seconds=0)
+TARIFFS = {"econom": requires("surge", "unknown", "rejected"), "econom_surge": requires("surge", "accepted")}
+KNOWN = Answered(shown=["econom_surge"], hidden={"econom": "eula_accepted"}, seconds=0)
+NOT_TOLD = Answered(shown=["econom"], hidden={"econom_surge": "eulas_unavailable"}, seconds=0)
 
 
 @asynccontextmanager
@@ -72,7 +72,7 @@ async def test_no_rider_sees_an_error_when_eulas_is_killed(
     eulas = await start()
     try:
         async with AsyncEulasClient(address, ticket=TicketIssuer(KeyRing(keys_dir / "tickets"), "admin")) as admin:
-            await admin.save_eulas(yandex_uid="uid", eulas=[EulaDecision("sdc", EulaState.ACCEPTED)])
+            await admin.save_eulas(yandex_uid="uid", eulas=[EulaDecision("surge_il", EulaState.ACCEPTED)])
         answers: list[Answered] = []
         async with serving(keys_dir=keys_dir, config_dir=config_dir, eulas=address) as proxy:
             await until(is_known)

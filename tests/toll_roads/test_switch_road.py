@@ -67,6 +67,15 @@ def has_price(document: JsonObject) -> bool:
     return "price" in (order.get("fixed_price") or {})  # type: ignore[operator]  # an object where there is one
 
 
+async def is_switched(at: Switching, order_id: str) -> bool:
+    """Switches to the free road; false while the breaker of a method that hung is still open."""
+    try:
+        await at.rider.switch_road(order_id, T1, has_toll_road=False)
+    except NeighbourUnavailable:
+        return False
+    return True
+
+
 # --- refused, and nothing changed anywhere
 
 
@@ -381,8 +390,9 @@ async def test_without_order_core_nothing_is_saved_and_a_repeat_succeeds(
     assert caught.value.metadata == {"neighbour": "order-core"}
     assert await at.everything(toll_order) == before
     at.between.clear()
-    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
+    await until(lambda: is_switched(at, toll_order), within=10)
     assert len(price_changes(await at.document(toll_order))) == 2
+    assert await at.processing_events(toll_order) == 1
 
 
 async def test_a_reset_whose_answer_never_came_is_found_by_the_repeat(at: Switching, toll_order: str) -> None:
@@ -427,7 +437,11 @@ async def test_an_order_core_that_hangs_holds_up_resets_only(at: Switching) -> N
         assert (await at.road("order")).created == T1 + timedelta(seconds=n)
     failures = await asyncio.gather(*stuck, return_exceptions=True)
     reasons = [getattr(failure, "reason", failure) for failure in failures]
-    assert set(reasons) == {"NEIGHBOUR_UNAVAILABLE", "OVERLOADED"}
+    assert "NEIGHBOUR_UNAVAILABLE" in reasons
+    assert set(reasons) <= {"NEIGHBOUR_UNAVAILABLE", "OVERLOADED"}
+    at.between.clear()
+    await at.put_document("stuck-0")
+    await until(lambda: is_switched(at, "stuck-0"), within=10)
 
 
 # --- two at once

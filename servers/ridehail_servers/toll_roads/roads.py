@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ridehail_servers.chassis.database import Connection, Database
+from ridehail_servers.chassis.errors import NeighbourUnavailable
 from ridehail_servers.chassis.shared_reads import SharedReads
 
 from .errors import OrderNotFound
@@ -108,18 +109,23 @@ class RoadsByOffer:
         turn = asyncio.Semaphore(_NEIGHBOUR_CALLS)
         offers: dict[str, str | None] = dict.fromkeys(order_ids)
         unknown: set[str] = set()
+        failures: list[NeighbourUnavailable] = []
 
         async def ask(order_id: str) -> None:
             async with turn:
+                if failures:
+                    return
                 try:
                     offers[order_id] = await self._offers.offer_of(order_id)
                 except OrderNotFound:
                     unknown.add(order_id)
+                except NeighbourUnavailable as failure:
+                    failures.append(failure)
 
-        try:
-            async with asyncio.TaskGroup() as group:
-                for order_id in list(offers):
-                    group.create_task(ask(order_id))
-        except ExceptionGroup as failures:  # the first failure has ended the others
-            raise failures.exceptions[0] from None
+        # Those under way are let end: one may be the trial of an open breaker, which only an answer closes.
+        async with asyncio.TaskGroup() as group:
+            for order_id in list(offers):
+                group.create_task(ask(order_id))
+        if failures:
+            raise failures[0]
         return {order_id: offer for order_id, offer in offers.items() if order_id not in unknown}
