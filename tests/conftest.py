@@ -7,6 +7,7 @@ import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 
@@ -22,6 +23,10 @@ from tests.support.redis_server import RedisServer, is_installed, redis_server
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
 TEMPLATE = "template_of_tests"
+
+# How long an example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 # Tests call this machine by many libraries, some of which would ask the environment's proxy to.
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = "localhost,127.0.0.1"
