@@ -32,6 +32,7 @@ _LONGEST_WAIT_S = 300
 # How long a worker waits before it tries a lost database again.
 _RECONNECT_S = 1.0
 _OPEN_S = 5.0
+_CANCEL_AGAIN_S = 1.0
 _OUTCOMES = ("done", "refused", "retried", "failed")
 _DATABASE_LOST = (
     procrastinate_errors.ConnectorException,
@@ -186,9 +187,8 @@ class TaskQueue:
                 # What still waits for a lost server would keep the worker from ending, and so from starting anew.
                 for connection in tuple(self._connections):
                     connection.abandon()
-            for task in (backlog, rescue, worker):
-                task.cancel()  # procrastinate's worker takes it as a request to finish what runs
-            results = await asyncio.gather(worker, rescue, backlog, return_exceptions=True)
+            worker.cancel()  # procrastinate's worker takes it as a request to finish what runs
+            results = await asyncio.gather(worker, _end(rescue), _end(backlog), return_exceptions=True)
         finally:
             # Also after a failure to open: a pool that is not closed would be taken for an open one the next time.
             await self._app.close_async()
@@ -241,6 +241,15 @@ class TaskQueue:
                 continue  # it is done: its worker was only slow
             TASKS_RESCUED.labels(self._service).inc()
             logger.warning("task rescued from a dead worker", task=job.task_name, job=job.id)
+
+
+async def _end(endless: asyncio.Task[None]) -> None:
+    """Cancels a task until it ends: a single cancellation may get lost in what the task waits for."""
+    while not endless.done():
+        endless.cancel()
+        await asyncio.wait({endless}, timeout=_CANCEL_AGAIN_S)
+    if not endless.cancelled():
+        endless.result()
 
 
 async def _keep(_connection: BoundedConnection) -> None:
