@@ -33,7 +33,7 @@ from .report import Effort, Report
 from .stack import RIDEHAIL, Place
 
 PART = "failover"
-MOVED_WITHIN_S = 15.0
+MOVED_WITHIN_S = 20.0
 """Within this time of the promotion every role works with the new primary."""
 
 _SERVICES = ("toll-roads", "order-core", "eulas", "family")
