@@ -40,7 +40,7 @@ class AdmissionSettings(BaseModel):
     # So many more of each service wait, the newest of them goes on first ...
     max_waiting: int = Field(default=8, ge=0)
     # ... and each is refused after this long.
-    max_wait_ms: float = Field(default=40, gt=0)
+    max_wait_ms: float = Field(default=30, gt=0)
 
     @property
     def targets(self) -> QueueTargets:
