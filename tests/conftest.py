@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import hypothesis
-import psycopg
 import pytest
 
 from ridehail_servers import resources, suite
-from ridehail_servers.chassis import migrations
 from ridehail_servers.runtime.data_dir import DataDir
-from ridehail_servers.runtime.postgres import EmbeddedPostgres
 from tests.support import grpcurl
+from tests.support.config_edits import patient_config
 from tests.support.databases import cloned_database
 from tests.support.folders import shared_folder
 from tests.support.log_capture import LogCapture, captured_logs
+from tests.support.recorded_suite import RecordedSuite
+from tests.support.recorded_suite import recorded_suite as serve_recorded
 from tests.support.redis_server import RedisServer, is_installed, redis_server
+from tests.support.shared_postgres import SHARED, TEMPLATE, SharedPostgres
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
-TEMPLATE = "template_of_tests"
+FOLDER = pytest.StashKey[Path]()
 
 # How long an example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("any machine", deadline=None)
@@ -39,28 +42,30 @@ def log() -> Iterator[LogCapture]:
         yield capture
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Prepares the Postgres that all processes of the run share, and stops it in the end."""
+    of_worker = getattr(config, "workerinput", None)
+    if of_worker is not None:
+        config.stash[SHARED] = SharedPostgres(Path(of_worker["shared_folder"]))
+        return
+    stack = ExitStack()
+    config.add_cleanup(stack.close)
+    config.stash[FOLDER] = stack.enter_context(shared_folder())
+    config.stash[SHARED] = SharedPostgres(config.stash[FOLDER])
+    stack.callback(config.stash[SHARED].stop)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:  # pytest-xdist's, which has no types for it
+    """Tells a process of the run which folder it shares with the others."""
+    node.workerinput["shared_folder"] = str(node.config.stash[FOLDER])
+
+
 @pytest.fixture(scope="session")
-def postgres_url() -> Iterator[str]:
-    """A real Postgres for the whole session, whose template database has every migration."""
-    with shared_folder() as folder:
-        yield from _postgres(folder / "postgres")
-
-
-def _postgres(folder: Path) -> Iterator[str]:
-    server = EmbeddedPostgres(folder)
-    with (folder / "postgresql.auto.conf").open("a") as file:
-        file.write("fsync = off\nshared_buffers = 64MB\n")  # these databases need not survive a crash of the machine
-    url = server.start()
-    try:
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {TEMPLATE}")
-        for definition in suite.SERVICES.values():
-            if definition.schema is not None:
-                target = psycopg.conninfo.make_conninfo(url, dbname=TEMPLATE)
-                migrations.migrate(target, definition.schema, definition.migrations_folder)
-        yield url
-    finally:
-        server.stop()
+def postgres_url(pytestconfig: pytest.Config) -> str:
+    """A real Postgres for the whole run, whose template database has every migration."""
+    return pytestconfig.stash[SHARED].url()
 
 
 @pytest.fixture
@@ -108,16 +113,21 @@ def keys_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return data.keys
 
 
+@pytest.fixture(scope="session")
+def patient_config_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return patient_config(tmp_path_factory.mktemp("patient") / "config")
+
+
 @pytest.fixture
-def config_dir(tmp_path: Path) -> Path:
-    """A copy of the shipped configuration, for the test to edit."""
-    return Path(shutil.copytree(resources.folder("config"), tmp_path / "config"))
+def config_dir(tmp_path: Path, patient_config_dir: Path) -> Path:
+    """A copy of the shipped configuration without the limits that a busy machine breaks, for the test to edit."""
+    return Path(shutil.copytree(patient_config_dir, tmp_path / "config"))
 
 
 @pytest.fixture(scope="module")
-def module_config_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the shipped configuration, for what the tests of a module share."""
-    return Path(shutil.copytree(resources.folder("config"), tmp_path_factory.mktemp("module") / "config"))
+def module_config_dir(tmp_path_factory: pytest.TempPathFactory, patient_config_dir: Path) -> Path:
+    """The same, for what the tests of a module share."""
+    return Path(shutil.copytree(patient_config_dir, tmp_path_factory.mktemp("module") / "config"))
 
 
 @pytest.fixture(scope="module")
@@ -128,12 +138,18 @@ def module_database_url(postgres_url: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
+def module_services() -> Sequence[str]:
+    """What `module_suite` serves: everything, unless a module or a folder has a fixture of this name that says less."""
+    return tuple(suite.SERVICES)
+
+
+@pytest.fixture(scope="module")
 async def module_suite(
-    module_database_url: str, keys_dir: Path, module_config_dir: Path
+    module_database_url: str, keys_dir: Path, module_config_dir: Path, module_services: Sequence[str]
 ) -> AsyncIterator[SuiteInProcess]:
-    """All services, served."""
+    """Services, served."""
     async with suite_in_process(
-        database_url=module_database_url, keys_dir=keys_dir, config_dir=module_config_dir
+        database_url=module_database_url, keys_dir=keys_dir, config_dir=module_config_dir, services=module_services
     ) as running:
         yield running
 
@@ -150,6 +166,20 @@ async def own_suite(database_url: str, keys_dir: Path, config_dir: Path) -> Asyn
 
 @pytest.fixture
 async def running_suite(module_suite: SuiteInProcess) -> SuiteInProcess:
-    """All services, served, with nothing stored."""
+    """The services of `module_suite`, with nothing stored."""
     await module_suite.empty_tables()
     return module_suite
+
+
+@pytest.fixture(scope="module")
+async def module_recorded_suite(keys_dir: Path, module_config_dir: Path) -> AsyncIterator[RecordedSuite]:
+    """Every service, with handlers that only note that they were reached."""
+    async with serve_recorded(keys_dir=keys_dir, config_dir=module_config_dir) as running:
+        yield running
+
+
+@pytest.fixture
+async def recorded_suite(module_recorded_suite: RecordedSuite) -> RecordedSuite:
+    """The same, of which no handler has been reached yet."""
+    module_recorded_suite.reached.clear()
+    return module_recorded_suite

@@ -28,7 +28,8 @@ from tests.api_proxy.proxy import (
 )
 from tests.api_proxy.scripted_eulas import ScriptedEulas, failing, hanging, knowing
 from tests.support.log_capture import LogCapture
-from tests.support.suite_in_process import suite_in_process, until
+from tests.support.suite_in_process import suite_in_process
+from tests.support.waiting import until
 
 STRICT = {"econom_surge": requires("surge", "accepted")}
 _CARD, KEPT = "TAXI_ON_THE_WAY", "INAPP_TOTW_STORIES_CACHE_CONTROL"

@@ -17,7 +17,7 @@ from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.runtime.ports import free_port
 from tests.api_proxy.proxy import Answered, Proxy, configure, requires, serving
 from tests.support import up
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 
 TIMEOUT_MS, RETRIES = 150, 1
 BOUND_S = TIMEOUT_MS / 1000 * (RETRIES + 1)

@@ -34,7 +34,7 @@ from tests.api_proxy.scripted_launch import (
     telling,
 )
 from tests.api_proxy.scripted_orders import SERVICE, TAXI, WHOLE
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 
 # --- while all answer
 

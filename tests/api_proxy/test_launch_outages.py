@@ -39,7 +39,7 @@ from tests.api_proxy.scripted_launch import (
 from tests.api_proxy.scripted_orders import SERVICE, TAXI, WHOLE, scripted_orders
 from tests.api_proxy.test_outages import mute, nobody
 from tests.support.log_capture import LogCapture
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 
 # --- while a service that keeps orders does not
 

@@ -23,7 +23,7 @@ from tests.api_proxy.scripted_eulas import (
     saying,
     scripted_eulas,
 )
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 
 # What a busy machine may add: all of this runs in one process, which shares two processors with other tests.
 SLACK_S = 0.6

@@ -21,7 +21,7 @@ from tests.api_proxy.personal_state_world import (
     state_world,
 )
 from tests.support.recording_between import Forward, answering, hanging
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 
 # Of a busy machine.
 SLACK_S = 2.0

@@ -24,7 +24,7 @@ from tests.api_proxy.personal_state_world import (
     state_world,
 )
 from tests.support.recording_between import Fault, answering, hanging, unavailable
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 
 BY = ("old", "new", "nobody")
 MOCK = "x-ya-mock-write-request"

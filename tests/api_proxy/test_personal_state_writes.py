@@ -26,7 +26,7 @@ from tests.api_proxy.personal_state_world import (
 )
 from tests.support import up
 from tests.support.recording_between import Fault, hanging, lost_answer, served_and_hanging, unavailable
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 
 
 def is_unknown(got: Got) -> bool:

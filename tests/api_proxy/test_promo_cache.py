@@ -10,7 +10,7 @@ from ridehail_servers.chassis.cache import Cache, CacheSettings, open_cache
 from tests.api_proxy.promo_world import World, world_on
 from tests.support.neighbours_between import DOWN, UP, redis_between
 from tests.support.redis_server import RedisServer
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 
 GARBAGE = [
     b"",

@@ -31,7 +31,7 @@ from tests.api_proxy.card_world import (
 from tests.support.calls import call, failure_of
 from tests.support.config_edits import edit
 from tests.support.log_capture import LogCapture
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 
 # As the app sends it.
 USER_ACTIONS = """

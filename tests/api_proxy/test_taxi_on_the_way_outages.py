@@ -17,7 +17,7 @@ from tests.support.calls import failure_of
 from tests.support.config_edits import edit
 from tests.support.neighbours_between import DOWN, ERRORING, MODES, SLOW, UP, RedisBetween, redis_between
 from tests.support.redis_server import RedisServer
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 
 # Of the contract. What the configuration allows for each service is less in all.
 BUDGET_S = 3.0

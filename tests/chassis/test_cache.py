@@ -20,10 +20,10 @@ from ridehail_servers.chassis.cache import (
 from tests.support.log_capture import LogCapture
 from tests.support.neighbours_between import DOWN, ERRORING, SLOW, UP, RedisBetween, redis_between
 from tests.support.redis_server import RedisServer
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 
 PATIENT = CacheSettings(timeout_ms=10_000)
-QUICK = CacheSettings(timeout_ms=100)
+QUICK = CacheSettings(timeout_ms=500)
 VALUES = [b"", b"1", b"123", b"bytes:", b"bytes:1", b"\x80\x04K\x01.", bytes(range(256)), b"x" * 100_000]
 
 

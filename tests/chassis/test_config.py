@@ -21,7 +21,7 @@ from ridehail_servers.chassis import app
 from ridehail_servers.chassis.config import ConfigError, LiveConfig, load, watch
 from ridehail_servers.chassis.settings import ProcessSettings
 from tests.support.log_capture import LogCapture
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 
 
 class Limits(BaseModel):

@@ -1,210 +1,34 @@
-"""Postgres goes away and comes back, is slow, is full: what callers see, and how soon all is well again."""
+"""Connections are killed, the pool is full, Postgres is slow: what callers see."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
 
 import grpc
 import psycopg
 import pytest
-from google.protobuf.message import Message
-from google.protobuf.struct_pb2 import Struct
 
-from ridehail.ordercore.v1 import order_core_api_pb2 as order_core
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
-from ridehail_clients import AsyncTollRoadsClient, OrderNotFound, ServiceError, call_context
+from ridehail_clients import AsyncTollRoadsClient, OrderNotFound, call_context
 from ridehail_servers.chassis.database import Connection, Database, PoolSettings
 from ridehail_servers.chassis.errors import DatabaseUnavailable, Overloaded
-from tests.support.calls import Metadata, call, failure_of
+from tests.support.calls import call, failure_of
 from tests.support.config_edits import edit
-from tests.support.databases import OwnPostgres, opened
-from tests.support.folders import shared_folder
+from tests.support.databases import opened
+from tests.support.endless import PATIENT_POOL, admit_gateway, endless, gateway_metadata
 from tests.support.locks import locked_table
-from tests.support.log_capture import LogCapture
-from tests.support.suite_in_process import SuiteInProcess, suite_in_process, until
+from tests.support.suite_in_process import SuiteInProcess, suite_in_process
+from tests.support.waiting import LIMIT_S, until
 
-TOLL_ROADS = "/ridehail.tollroads.v1.TollRoadsService"
-ORDER_CORE = "/ridehail.ordercore.v1.OrderCoreService"
-OUTAGE_S = 5.0
-HEALTHY_WITHIN_S = 2.0
+SAVE_OFFER = "/ridehail.tollroads.v1.TollRoadsService/SaveOffer"
 
 
 @pytest.fixture(scope="module")
-def own_postgres() -> Iterator[OwnPostgres]:
-    with shared_folder() as folder:
-        server = OwnPostgres(folder / "postgres")
-        yield server
-        server.close()
-
-
-# --- an outage under load
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One call, without a repeat."""
-
-    path: str
-    began: float
-    ended: float
-    error: ServiceError | None
-
-
-class Load:
-    """Several clients that call without a pause and repeat nothing."""
-
-    def __init__(self, suite: SuiteInProcess) -> None:
-        self.suite = suite
-        self.attempts: list[Attempt] = []
-        self.stopped = asyncio.Event()
-
-    def requests(self, number: int) -> list[tuple[str, Message, Metadata]]:
-        created = datetime(2026, 11, 20, tzinfo=UTC)
-        save = toll_roads.EnqueueOrderSaveRequest(
-            order_id=f"order-{number}", can_switch_road=False, user_chose_toll_road=False
-        )
-        save.created.FromDatetime(created)
-        return [
-            (
-                f"{TOLL_ROADS}/RetrieveOrder",
-                toll_roads.RetrieveOrderRequest(order_id="order"),
-                self.suite.metadata("api-proxy", "toll-roads"),
-            ),
-            (
-                f"{TOLL_ROADS}/SaveOffer",
-                toll_roads.SaveOfferRequest(offer_id=f"offer-{number}"),
-                self.suite.metadata("routestats", "toll-roads"),
-            ),
-            (f"{TOLL_ROADS}/EnqueueOrderSave", save, self.suite.metadata("processing", "toll-roads")),
-            (
-                f"{ORDER_CORE}/GetOrderFields",
-                order_core.GetOrderFieldsRequest(order_id="order", fields=["order"]),
-                self.suite.metadata("admin", "order-core"),
-            ),
-        ]
-
-    async def client(self, number: int) -> None:
-        async with self.suite.channel() as channel:
-            requests = self.requests(number)
-            path, request, metadata = requests[number % len(requests)]
-            while not self.stopped.is_set():
-                began = time.monotonic()
-                error: ServiceError | None = None
-                try:
-                    await call(channel, path, request, metadata=metadata)
-                except ServiceError as failure:
-                    error = failure
-                self.attempts.append(Attempt(path, began, time.monotonic(), error))
-                await asyncio.sleep(0.005)  # leaves this test's own processor time to the server
-
-    def since(self, moment: float) -> list[Attempt]:
-        return [attempt for attempt in self.attempts if attempt.began >= moment]
-
-    @asynccontextmanager
-    async def of(self, clients: int) -> AsyncIterator[None]:
-        running = [asyncio.create_task(self.client(number)) for number in range(clients)]
-        try:
-            yield
-        finally:
-            self.stopped.set()
-            await asyncio.gather(*running)
-
-
-async def test_an_outage_is_told_as_one_and_over_two_seconds_after_it_ends(
-    own_postgres: OwnPostgres,
-    keys_dir: Path,
-    config_dir: Path,
-    log: LogCapture,
-    record_property: Callable[[str, object], None],
-) -> None:
-    # given: clients that read and write, and all is well
-    async with suite_in_process(database_url=own_postgres.url, keys_dir=keys_dir, config_dir=config_dir) as suite:
-        await make_order(suite)
-        load = Load(suite)
-        async with load.of(12):
-            await until(lambda: len(load.attempts) > 100)
-            assert [attempt.error for attempt in load.attempts if attempt.error] == []
-
-            # when: Postgres is away for a while
-            await asyncio.to_thread(own_postgres.stop)
-            await asyncio.sleep(OUTAGE_S)
-            await asyncio.to_thread(own_postgres.start)
-            back = time.monotonic()
-            await asyncio.sleep(HEALTHY_WITHIN_S + 1)
-
-    # then: every failure says what is wrong and when to come again
-    failed = [attempt for attempt in load.attempts if attempt.error]
-    told = Counter((attempt.path, attempt.error.code, attempt.error.reason) for attempt in failed if attempt.error)
-    assert {outcome[1:] for outcome in told} == {(grpc.StatusCode.UNAVAILABLE, "DATABASE_UNAVAILABLE")}, told
-    assert all(attempt.error and attempt.error.retry_after for attempt in failed)
-    assert {path for path, _code, _reason in told} == {path for path, _request, _metadata in load.requests(0)}
-    assert log.events("unexpected error") == []
-
-    # and: the service is whole again soon
-    recovery = max(attempt.ended for attempt in failed) - back
-    record_property("seconds_from_postgres_ready_to_last_failure", round(recovery, 3))
-    sys.stdout.write(f"last failure {recovery:.3f} s after Postgres was ready; {len(failed)} failures\n")
-    assert recovery < HEALTHY_WITHIN_S
-    healthy = load.since(back + HEALTHY_WITHIN_S)
-    assert {attempt.path for attempt in healthy} == {attempt.path for attempt in load.attempts}
-    assert [attempt.error for attempt in healthy if attempt.error] == []
-
-
-async def make_order(suite: SuiteInProcess) -> None:
-    document = Struct()
-    document.update({"order": {"status": "driving"}})
-    async with suite.channel() as channel:
-        await call(
-            channel,
-            f"{ORDER_CORE}/PutOrder",
-            order_core.PutOrderRequest(order_id="order", yandex_uid="uid", document=document),
-            metadata=suite.metadata("admin", "order-core"),
-        )
-    await suite.execute(
-        """
-        INSERT INTO toll_roads.orders VALUES ('order', now(), NULL, true, NULL) ON CONFLICT DO NOTHING;
-        INSERT INTO toll_roads.log_has_toll_road VALUES ('order', '2026-11-20', true) ON CONFLICT DO NOTHING
-        """
-    )
-
-
-async def test_after_a_restart_nobody_noticed_the_first_reads_succeed(
-    own_postgres: OwnPostgres, keys_dir: Path, config_dir: Path
-) -> None:
-    async with suite_in_process(database_url=own_postgres.url, keys_dir=keys_dir, config_dir=config_dir) as suite:
-        await make_order(suite)
-        load = Load(suite)
-        async with load.of(8):
-            await until(lambda: len(load.attempts) > 100)  # several connections are open
-
-        await asyncio.to_thread(own_postgres.stop)
-        await asyncio.to_thread(own_postgres.start)
-
-        async with suite.channel() as channel:
-            path, request, metadata = load.requests(0)[0]
-            await asyncio.gather(*(call(channel, path, request, metadata=metadata) for _ in range(20)))
-
-
-async def test_a_service_that_starts_before_its_database_waits_for_it(own_postgres: OwnPostgres) -> None:
-    own_postgres.stop()
-    opening = asyncio.create_task(open_and_ask(own_postgres.url))
-    await asyncio.sleep(1.5)  # longer than the pool goes on trying by itself
-    assert not opening.done()
-    await asyncio.to_thread(own_postgres.start)
-    assert await asyncio.wait_for(opening, 3) == (1,)
-
-
-async def open_and_ask(url: str) -> tuple[object, ...] | None:
-    async with opened(url) as database, database.connection() as connection:
-        return await (await connection.execute("SELECT 1")).fetchone()
+def module_services() -> Sequence[str]:
+    return ("toll-roads", "order-core")
 
 
 async def test_a_service_whose_database_never_comes_does_not_start(tmp_path: Path) -> None:
@@ -292,21 +116,23 @@ async def test_a_caller_may_leave_at_any_moment_and_takes_no_connection_along(da
 async def test_a_full_pool_refuses_with_the_time_to_come_again(
     database_url: str, keys_dir: Path, config_dir: Path
 ) -> None:
-    edit(config_dir / "server.yaml", {"pool": {"max_size": 1, "max_waiting": 1, "timeout_s": 0.3}})
-    path = f"{TOLL_ROADS}/SaveOffer"
+    edit(config_dir / "server.yaml", {"pool": {"max_size": 1, "max_waiting": 1, "timeout_s": 2, **PATIENT_POOL}})
+    admit_gateway(config_dir, SAVE_OFFER)
     request = toll_roads.SaveOfferRequest(offer_id="offer")
     async with (
-        suite_in_process(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir) as suite,
+        suite_in_process(
+            database_url=database_url, keys_dir=keys_dir, config_dir=config_dir, services=[endless("toll-roads")]
+        ) as suite,
         suite.channel() as channel,
         locked_table(database_url, "toll_roads.offers") as lock,
     ):
-        metadata = suite.metadata("routestats", "toll-roads")
-        holder = asyncio.create_task(call(channel, path, request, metadata=metadata))
+        metadata = gateway_metadata(keys_dir)
+        holder = asyncio.create_task(call(channel, SAVE_OFFER, request, metadata=metadata))
         await until(lock.waiting)
-        waiter = asyncio.create_task(failure_of(channel, path, request, metadata=metadata))
+        waiter = asyncio.create_task(failure_of(channel, SAVE_OFFER, request, metadata=metadata))
         await until(lambda: suite.database("toll-roads").stats()["requests_waiting"])
 
-        refused = await failure_of(channel, path, request, metadata=metadata)
+        refused = await failure_of(channel, SAVE_OFFER, request, metadata=metadata)
         assert (refused.code, refused.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
         assert refused.retry_after
 
@@ -320,23 +146,24 @@ async def test_a_full_pool_refuses_with_the_time_to_come_again(
 
 async def test_a_read_does_not_wait_twice_for_a_busy_pool(database_url: str) -> None:
     async with opened(database_url, max_size=1, timeout_s=0.2) as database, database.connection():
-        began = time.monotonic()
+        ended: list[None] = []
+        database.queue.on_progress = lambda: ended.append(None)
         with pytest.raises(Overloaded):
             await database.read(Question(killed=0))
-        assert time.monotonic() - began < 0.35
+        assert len(ended) == 1
 
 
 async def test_waiting_for_a_connection_leaves_time_to_tell_the_caller(database_url: str) -> None:
     async with opened(database_url, max_size=1, timeout_s=30) as database, database.connection():
-        deadline = time.monotonic() + 0.5
+        deadline = time.monotonic() + 2
         with call_context.call_context(deadline=deadline), pytest.raises(Overloaded):
             async with database.connection():
                 pass
-        assert 0.05 < deadline - time.monotonic() < 0.2
+        assert 0 < deadline - time.monotonic() < 1
 
 
 async def test_one_call_more_than_may_wait_is_refused(database_url: str) -> None:
-    async with opened(database_url, max_size=1, max_waiting=1, timeout_s=1) as database:
+    async with opened(database_url, max_size=1, max_waiting=1, timeout_s=60) as database:
         async with database.connection():
             waiting = asyncio.create_task(database.read(Question(killed=0)))
             await until(lambda: database.stats()["requests_waiting"])
@@ -358,7 +185,7 @@ async def test_a_slow_statement_is_ended_and_asked_once(database_url: str) -> No
 
     async with opened(database_url, statement_timeout_ms=100) as database:
         with pytest.raises(DatabaseUnavailable) as caught:
-            await asyncio.wait_for(database.read(sleep), 5)
+            await asyncio.wait_for(database.read(sleep), LIMIT_S)
     assert isinstance(caught.value.__cause__, psycopg.errors.QueryCanceled)
     assert asked == 1
 
@@ -366,7 +193,7 @@ async def test_a_slow_statement_is_ended_and_asked_once(database_url: str) -> No
 async def test_a_lock_is_not_waited_for_for_ever(database_url: str) -> None:
     async with opened(database_url, lock_timeout_ms=100) as database, locked_table(database_url, "toll_roads.offers"):
         with pytest.raises(DatabaseUnavailable) as caught:
-            async with asyncio.timeout(5), database.connection() as connection:
+            async with asyncio.timeout(LIMIT_S), database.connection() as connection:
                 await connection.execute("SELECT * FROM toll_roads.offers")
     assert isinstance(caught.value.__cause__, psycopg.errors.LockNotAvailable)
 

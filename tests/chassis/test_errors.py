@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import grpc
 import pytest
@@ -18,31 +18,46 @@ from tests.support.suite_in_process import SuiteInProcess
 
 SAVE_OFFER = "/ridehail.tollroads.v1.TollRoadsService/SaveOffer"
 CANARY = "canary-5f1e"
-# Each makes the insertion of the offer fail in another way; the first three put its id into Postgres' message.
+OFFERS = "ALTER TABLE toll_roads.offers"
+# Each makes the insertion of the offer fail in another way, until it is undone; the first three put its id into
+# Postgres' message.
 DEFECTS = {
-    "a broken constraint": "ALTER TABLE toll_roads.offers ADD CONSTRAINT short CHECK (length(offer_id) < 3)",
-    "a value of another type": "ALTER TABLE toll_roads.offers ALTER COLUMN offer_id TYPE int USING 0",
-    "a trigger that speaks of the row": """
+    "a broken constraint": (
+        f"{OFFERS} ADD CONSTRAINT short CHECK (length(offer_id) < 3)",
+        f"{OFFERS} DROP CONSTRAINT short",
+    ),
+    "a value of another type": (
+        f"{OFFERS} ALTER COLUMN offer_id TYPE int USING 0",
+        f"{OFFERS} ALTER COLUMN offer_id TYPE text",
+    ),
+    "a trigger that speaks of the row": (
+        """
         CREATE FUNCTION toll_roads.shout() RETURNS trigger LANGUAGE plpgsql AS $$
             BEGIN RAISE EXCEPTION USING ERRCODE = 'P0001', MESSAGE = 'no', DETAIL = NEW.offer_id; END $$;
         CREATE TRIGGER shout BEFORE INSERT ON toll_roads.offers FOR EACH ROW EXECUTE FUNCTION toll_roads.shout()
-    """,
-    "a missing table": "DROP TABLE toll_roads.offers",
-    "a missing column": "ALTER TABLE toll_roads.offers DROP COLUMN created_at",
+        """,
+        "DROP FUNCTION toll_roads.shout CASCADE",
+    ),
+    "a missing table": (f"{OFFERS} RENAME TO gone", "ALTER TABLE toll_roads.gone RENAME TO offers"),
+    "a missing column": (f"{OFFERS} RENAME created_at TO gone", f"{OFFERS} RENAME gone TO created_at"),
 }
+
+
+@pytest.fixture(scope="module")
+def module_services() -> Sequence[str]:
+    return ("toll-roads",)
 
 
 @pytest.mark.parametrize("defect", DEFECTS)
 async def test_a_defect_is_told_by_the_request_id_and_nothing_else(
-    own_suite: SuiteInProcess, log: LogCapture, defect: str
+    running_suite: SuiteInProcess, log: LogCapture, defect: str
 ) -> None:
-    await own_suite.execute(DEFECTS[defect])
-    async with own_suite.channel() as channel:
+    async with running_suite.altered(*DEFECTS[defect]), running_suite.channel() as channel:
         error = await failure_of(
             channel,
             SAVE_OFFER,
             api.SaveOfferRequest(offer_id=CANARY),
-            metadata=own_suite.metadata("routestats", "toll-roads"),
+            metadata=running_suite.metadata("routestats", "toll-roads"),
         )
 
     assert isinstance(error, InternalError)

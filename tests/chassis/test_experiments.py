@@ -17,7 +17,7 @@ from ridehail_servers import resources
 from ridehail_servers.chassis.config import ConfigError, watch
 from ridehail_servers.chassis.experiments import Experiments
 from tests.support.log_capture import LogCapture
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 
 UIDS = [str(4_000_000_000 + number) for number in range(2000)]
 

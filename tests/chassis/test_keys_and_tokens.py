@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import hmac
 import json
@@ -162,6 +163,7 @@ def test_a_ring_of_public_keys_verifies_and_cannot_sign(folder: Path, ring: KeyR
 # --- bad files
 
 
+@functools.cache
 def bad_contents() -> dict[str, bytes]:
     foreign = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     info = serialization.PublicFormat.SubjectPublicKeyInfo

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ from ridehail_servers.chassis.keys import KeyRing
 from tests.support.calls import Metadata, call, failure_of
 from tests.support.config_edits import edit
 from tests.support.log_capture import LogCapture, captured_logs
-from tests.support.suite_in_process import SuiteInProcess, until
+from tests.support.suite_in_process import SuiteInProcess
+from tests.support.waiting import until
 
 SAVE_OFFER = "/ridehail.tollroads.v1.TollRoadsService/SaveOffer"
 RETRIEVE_ORDER = "/ridehail.tollroads.v1.TollRoadsService/RetrieveOrder"
@@ -40,6 +42,11 @@ PHONE = "phonecanary79990001122"
 USER = "usercanary0001"
 NAME = "namecanary"
 PERSONAL = (UID, PHONE, USER, NAME)
+
+
+@pytest.fixture(scope="module")
+def module_services() -> Sequence[str]:
+    return ("toll-roads", "order-core", "passenger-authorizer")
 
 
 class Town:

@@ -85,10 +85,10 @@ async def serving(*definitions: ServiceDefinition, keys_dir: Path, config_dir: P
 EATS, GROCERY = (a_service(name, PROVIDER, Named(name)) for name in ("eats-orders", "grocery-orders"))
 
 
-@pytest.fixture
-async def channel(keys_dir: Path, config_dir: Path) -> AsyncIterator[grpc.aio.Channel]:
+@pytest.fixture(scope="module")
+async def channel(keys_dir: Path, module_config_dir: Path) -> AsyncIterator[grpc.aio.Channel]:
     core = a_service("order-core", CORE, Named("order-core"))
-    async with serving(core, EATS, GROCERY, keys_dir=keys_dir, config_dir=config_dir) as channel:
+    async with serving(core, EATS, GROCERY, keys_dir=keys_dir, config_dir=module_config_dir) as channel:
         yield channel
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,82 +12,19 @@ import pytest
 from prometheus_client import REGISTRY
 
 from ridehail_clients import AsyncTollRoadsClient
-from ridehail_servers.chassis.database import Database, PoolSettings
 from ridehail_servers.chassis.errors import DatabaseUnavailable, NeighbourUnavailable, Overloaded
 from ridehail_servers.chassis.settings import ProcessSettings, TaskSettings
-from ridehail_servers.chassis.tasks import Task, TaskQueue, TaskRefused
+from ridehail_servers.chassis.tasks import Task, TaskRefused
 from ridehail_servers.runtime.child import ChildOrder
 from ridehail_servers.runtime.supervisor import Process, Supervisor, child
 from tests.support.config_edits import edit
-from tests.support.databases import OwnPostgres
-from tests.support.folders import shared_folder
 from tests.support.locks import locked_table
 from tests.support.log_capture import LogCapture
-from tests.support.suite_in_process import SuiteInProcess, until
+from tests.support.suite_in_process import SuiteInProcess
+from tests.support.task_trial import HASTY, NAME, Trial, trial_at
+from tests.support.waiting import LIMIT_S, until
 
-NAME = "trial"
-# Workers that notice soon.
-HASTY = {"heartbeat_s": 0.3, "stalled_after_s": 1.5, "rescue_interval_s": 0.3, "drain_s": 5}
 CREATED = datetime(2026, 11, 20, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def own_postgres() -> Iterator[OwnPostgres]:
-    with shared_folder() as folder:
-        server = OwnPostgres(folder / "postgres")
-        yield server
-        server.close()
-
-
-@dataclass
-class Trial:
-    """A task that does what a test says, in the queue of toll_roads."""
-
-    queue: TaskQueue
-    database: Database
-    runs: list[int] = field(default_factory=list)
-
-    async def enqueue(self, subject: int) -> None:
-        async with self.database.transaction() as connection:
-            await self.queue.enqueue(connection, NAME, subject)
-
-    async def jobs(self) -> list[tuple[object, ...]]:
-        async with self.database.connection() as connection:
-            cursor = await connection.execute("SELECT status::text, attempts FROM procrastinate_jobs ORDER BY id")
-            return await cursor.fetchall()
-
-    async def no_job_is_left(self) -> bool:
-        try:
-            return not await self.jobs()
-        except DatabaseUnavailable:  # as long as Postgres is away, and a moment longer
-            return False
-
-    @asynccontextmanager
-    async def worker(self, run: Callable[[int], Awaitable[None]], **settings: float) -> AsyncIterator[asyncio.Event]:
-        """Runs a worker for the length of the block; the event stops it earlier."""
-
-        async def noted(subject: int) -> None:
-            self.runs.append(subject)
-            await run(subject)
-
-        stop = asyncio.Event()
-        tuned = TaskSettings.model_validate(HASTY | settings)
-        worker = asyncio.create_task(self.queue.run_worker([Task(NAME, noted)], tuned, stop=stop))
-        try:
-            yield stop
-        finally:
-            stop.set()
-            await asyncio.wait_for(worker, 20)
-
-
-@asynccontextmanager
-async def trial_at(url: str) -> AsyncIterator[Trial]:
-    database = Database(url, schema="toll_roads", settings=PoolSettings(), application="toll-roads")
-    await database.open()
-    try:
-        yield Trial(TaskQueue("toll-roads", database), database)
-    finally:
-        await database.close()
 
 
 @pytest.fixture
@@ -223,7 +158,7 @@ async def test_a_scheduled_task_that_fails_is_told_and_runs_again_at_its_next_ti
     worker = asyncio.create_task(trial.queue.run_worker([task], TaskSettings.model_validate(HASTY), stop=stop))
     await until(lambda: len(runs) >= 2)
     stop.set()
-    await asyncio.wait_for(worker, 20)
+    await asyncio.wait_for(worker, LIMIT_S)
     assert len(set(runs)) == len(runs)
     assert measured("failed") == before + len(runs)
     assert len(log.events("task failed")) == len(log.events("scheduled task left to its next time")) == len(runs)
@@ -250,7 +185,7 @@ async def test_a_scheduled_task_that_fails_for_want_of_the_database_is_tried_aga
     await until(lambda: len(runs) >= 2)
     await until(trial.no_job_is_left)
     stop.set()
-    await asyncio.wait_for(worker, 20)
+    await asyncio.wait_for(worker, LIMIT_S)
     assert runs == [7, 7]
 
 
@@ -373,76 +308,3 @@ async def victim_starts(supervisor: Supervisor, victim: Process) -> None:
     await supervisor.start(victim)
     for watcher in supervisor._watchers:
         watcher.cancel()
-
-
-# --- an outage of Postgres
-
-
-@pytest.mark.parametrize("away_s", [0.0, 3.0], ids=["restarted", "away for a while"])
-async def test_a_worker_survives_the_loss_of_postgres(own_postgres: OwnPostgres, away_s: float) -> None:
-    running, go = asyncio.Event(), asyncio.Event()
-    done: list[int] = []
-
-    async with trial_at(own_postgres.url) as trial:
-
-        async def run(subject: int) -> None:
-            running.set()
-            await go.wait()
-            async with trial.database.connection() as connection:
-                await connection.execute("SELECT 1")
-            done.append(subject)
-
-        await trial.enqueue(1)
-        async with trial.worker(run):
-            # given: a task under way
-            await running.wait()
-            # when
-            await asyncio.to_thread(own_postgres.stop)
-            go.set()
-            await asyncio.sleep(away_s)
-            await asyncio.to_thread(own_postgres.start)
-            await until(lambda: enqueued(trial, 2))
-            # then: it is done after all, and so are new ones
-            await until(trial.no_job_is_left, within=15)
-    assert {1, 2} <= set(done)
-
-
-async def enqueued(trial: Trial, subject: int) -> bool:
-    try:
-        await trial.enqueue(subject)
-    except DatabaseUnavailable:
-        return False
-    return True
-
-
-async def test_a_worker_that_starts_while_postgres_is_away_works_once_it_is_back(
-    own_postgres: OwnPostgres, log: LogCapture
-) -> None:
-    async def run(_subject: int) -> None: ...
-
-    async with trial_at(own_postgres.url) as trial:
-        await trial.enqueue(1)
-        await asyncio.to_thread(own_postgres.stop)
-        try:
-            async with trial.worker(run):
-                await until(lambda: len(log.events("task worker lost its database")) >= 2)
-                await asyncio.to_thread(own_postgres.start)
-                await until(trial.no_job_is_left, within=5)
-        finally:
-            await asyncio.to_thread(own_postgres.start)
-
-
-async def test_a_worker_without_postgres_stops_when_it_is_told(own_postgres: OwnPostgres, log: LogCapture) -> None:
-    async def run(_subject: int) -> None: ...
-
-    clock = asyncio.get_running_loop().time
-    async with trial_at(own_postgres.url) as trial:
-        try:
-            async with trial.worker(run) as stop:
-                await asyncio.to_thread(own_postgres.stop)
-                await until(lambda: log.events("task worker lost its database"))
-                told = clock()
-                stop.set()
-            assert clock() - told < 3
-        finally:
-            await asyncio.to_thread(own_postgres.start)

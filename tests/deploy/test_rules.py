@@ -17,7 +17,8 @@ import yaml
 from ridehail.common.v1.error_reason_pb2 import ErrorReason
 from ridehail_servers import resources, suite
 from tests.support.calls import rpcs
-from tests.support.suite_in_process import SuiteInProcess, until
+from tests.support.suite_in_process import SuiteInProcess
+from tests.support.waiting import until
 
 from .exercised_suite import Scrape, exercised_suite
 from .queries import SYNTHETIC, TARGET_LABELS, Query, read, templates

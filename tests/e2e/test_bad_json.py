@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.suite_in_process import suite_in_process, until
+from tests.support.suite_in_process import suite_in_process
+from tests.support.waiting import until
 from tests.support.world import World, behind_a_gateway
 
 CREATED = "2026-11-20T12:00:00Z"

@@ -41,7 +41,8 @@ from ridehail_clients.json_values import to_struct, to_value
 from ridehail_servers.chassis.tickets import TicketIssuer
 from tests.support.error_catalogue import catalogue
 from tests.support.order_core_between import down, order_core_between
-from tests.support.suite_in_process import suite_in_process, until
+from tests.support.suite_in_process import suite_in_process
+from tests.support.waiting import until
 from tests.support.world import ORDER_STATE, PASSENGER, TOLL_ROADS, Seen, World, behind_a_gateway
 
 HTTP_STATUS = {

@@ -28,7 +28,7 @@ from tests.deploy.queries import TARGET_LABELS, read
 from tests.e2e.riders import SETTING, TARIFF, Rider, living
 from tests.e2e.rollout_page import Shell, blocks
 from tests.support.recording_between import Forward, Recorded, unavailable
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 from tests.support.world import behind_a_gateway
 
 PATIENCE_S = 30.0

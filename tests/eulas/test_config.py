@@ -19,7 +19,7 @@ from ridehail_servers.eulas.decision import Status
 from tests.eulas.users import User
 from tests.eulas.world import EULAS, World, agreement
 from tests.support.log_capture import LogCapture
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 
 GOOD = agreement("surge_il", "surge", zones=["tel_aviv"])
 ZONES = {"tel_aviv": "isr"}

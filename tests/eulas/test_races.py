@@ -13,17 +13,15 @@ from typing import Any
 import psycopg
 import pytest
 
-from ridehail.eulas.v1 import eulas_api_pb2 as api
 from ridehail_clients import Overloaded
 from ridehail_servers.chassis.database import Database, PoolSettings
 from ridehail_servers.eulas.decision import Decision, Status
 from ridehail_servers.eulas.store import EulasStore
 from ridehail_servers.eulas.user_decisions import UserDecisions
 from tests.eulas.racer import EULA_IDS, UID
-from tests.eulas.users import CHECK, User
+from tests.eulas.users import User
 from tests.eulas.world import DAY, T0, World
-from tests.support.calls import failure_of
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 
 PROCESSES, SAVES = 3, 200
 
@@ -215,12 +213,3 @@ async def test_what_was_saved_is_in_the_next_answer_however_many_ask_at_once(wor
             assert (await answer(partial(user.check, "surge_il")))[0][2] == status
 
     await asyncio.gather(*(use(world.user(f"user-{number}")) for number in range(60)))
-
-
-async def test_a_lookup_while_the_database_does_not_answer_is_told_so(world: World, user: User) -> None:
-    async with await psycopg.AsyncConnection.connect(world.suite.database_url) as lock:
-        await lock.execute("LOCK TABLE eulas.users IN ACCESS EXCLUSIVE MODE")
-        request = api.CheckEulasRequest(yandex_uid=user.uid, eula_ids=["rules"])
-        error = await failure_of(user.channel, CHECK, request, metadata=user.service_metadata)
-        assert error.reason == "DATABASE_UNAVAILABLE"
-    assert await user.check("rules") == [("rules", "rules", "unknown")]

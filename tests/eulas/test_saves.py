@@ -13,7 +13,7 @@ from tests.eulas.users import User
 from tests.eulas.world import DAY, EULAS, T0, World
 from tests.support.config_edits import edit
 from tests.support.log_capture import LogCapture
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 
 # --- what is stored
 

@@ -14,7 +14,8 @@ import yaml
 
 from tests.eulas.users import User
 from tests.support.config_edits import edit
-from tests.support.suite_in_process import SuiteInProcess, suite_in_process, until
+from tests.support.suite_in_process import SuiteInProcess, suite_in_process
+from tests.support.waiting import until
 
 T0 = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -19,7 +19,7 @@ from ridehail_servers.chassis.settings import TaskSettings
 from ridehail_servers.chassis.tasks import TaskQueue
 from ridehail_servers.runtime.supervisor import Process, Supervisor
 from tests.support.log_capture import LogCapture, captured_logs
-from tests.support.suite_in_process import until
+from tests.support.waiting import LIMIT_S, until
 
 
 class Panic(BaseException):
@@ -75,7 +75,7 @@ async def test_a_loop_goes_on_after_whatever_it_meets(log: LogCapture, pauses: l
     met = [ValueError("a"), TypeError("b"), RecursionError(), MemoryError(), asyncio.CancelledError(), Panic("rust")]
     work = Failing(*met)
     async with kept_running("all kinds", work, pauses):
-        await asyncio.wait_for(work.works.wait(), 10)
+        await asyncio.wait_for(work.works.wait(), LIMIT_S)
         assert failures("all kinds") == len(met)
         assert "all kinds" in running_loops()
         assert "all kinds" in failing_loops()
@@ -87,7 +87,7 @@ async def test_a_loop_goes_on_after_whatever_it_meets(log: LogCapture, pauses: l
 async def test_the_pauses_grow_and_are_bounded(log: LogCapture, pauses: list[float]) -> None:
     work = Failing(*(ValueError() for _ in range(12)))
     async with kept_running("pauses", work, pauses):
-        await asyncio.wait_for(work.works.wait(), 10)
+        await asyncio.wait_for(work.works.wait(), LIMIT_S)
     assert pauses[:4] == [0.1, 0.2, 0.4, 0.8]
     assert pauses[-1] == max(pauses) == 10
     assert log.events("background work failed")
@@ -96,7 +96,7 @@ async def test_the_pauses_grow_and_are_bounded(log: LogCapture, pauses: list[flo
 async def test_a_loop_that_does_well_is_counted_at_zero_and_not_among_the_failing(pauses: list[float]) -> None:
     work = Failing()
     async with kept_running("does well", work, pauses):
-        await asyncio.wait_for(work.works.wait(), 10)
+        await asyncio.wait_for(work.works.wait(), LIMIT_S)
         assert failures("does well") == 0
         assert "does well" in running_loops()
         assert "does well" not in failing_loops()
@@ -105,7 +105,7 @@ async def test_a_loop_that_does_well_is_counted_at_zero_and_not_among_the_failin
 async def test_a_loop_with_nothing_left_to_do_ends() -> None:
     async def work() -> None: ...
 
-    await asyncio.wait_for(keep_running("short", work), 10)
+    await asyncio.wait_for(keep_running("short", work), LIMIT_S)
     assert "short" not in running_loops()
 
 
@@ -194,7 +194,7 @@ async def test_one_comparison_that_fails_takes_the_worker_from_no_other(log: Log
     )
     for item in range(4):
         queue.offer(item)
-    await queue.close(within=10)
+    await queue.close(within=LIMIT_S)
     assert (done, dropped) == ([0, 2, 3], [1])
     assert log.events("background work failed")[0]["loop"] == "comparison queue"
 
@@ -249,6 +249,6 @@ class TrippingQueue(TaskQueue):
 async def test_a_worker_goes_on_after_a_failure_beside_its_tasks(log: LogCapture) -> None:
     stop = asyncio.Event()
     queue = TrippingQueue(stop)
-    await asyncio.wait_for(queue.run_worker([], TaskSettings(), stop=stop), 30)
+    await asyncio.wait_for(queue.run_worker([], TaskSettings(), stop=stop), LIMIT_S)
     assert queue.runs == 2
     assert log.events("background work failed")[0]["loop"] == "tasks of order-state"

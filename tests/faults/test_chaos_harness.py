@@ -19,7 +19,8 @@ from bench.chaos.outages import groups
 from bench.chaos.postgres import put_shared_orders
 from bench.chaos.report import Report
 from ridehail_servers import suite
-from tests.support.suite_in_process import SuiteInProcess, until
+from tests.support.suite_in_process import SuiteInProcess
+from tests.support.waiting import until
 
 
 def event(sent: float, code: str = "OK", index: int = 0) -> Event:

@@ -12,20 +12,23 @@ import psycopg
 import pytest
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
-from ridehail_servers.chassis.database import Connection, Database
+from ridehail_clients.contract import method_contract
+from ridehail_servers.chassis.database import Connection, Database, PoolSettings
 from ridehail_servers.chassis.errors import DatabaseUnavailable
 from ridehail_servers.chassis.shared_reads import SharedReads
-from tests.support.calls import failure_of
+from tests.support.calls import failure_of, rpcs
 from tests.support.config_edits import edit
 from tests.support.databases import opened
+from tests.support.endless import PATIENT_POOL
 from tests.support.locks import HeldLock, locked_table
-from tests.support.suite_in_process import suite_in_process, until
+from tests.support.suite_in_process import suite_in_process
 from tests.support.tcp_proxy import Mode, postgres_target, tcp_proxy, through
+from tests.support.waiting import LIMIT_S, until
 
 TABLE = "toll_roads.offers"
 INSERT = "INSERT INTO toll_roads.offers VALUES (%s, now())"
-# The server itself ends nothing within a test.
-PATIENT = {"lock_timeout_ms": 60_000, "statement_timeout_ms": 60_000}
+# Neither the server nor the sharing of reads ends anything within a test.
+PATIENT = {**PATIENT_POOL, "shared_read_timeout_ms": 3_600_000}
 CALLS = 20
 DEADLINE_S = 0.4
 
@@ -149,8 +152,27 @@ async def test_a_read_that_is_shared_ends_when_the_last_caller_has_left(database
         asked = len(await lock.waiting())
         await leave(first, again_after=0)
         assert asked == 1
-        await until(lambda: database.stats()["pool_available"] == 1, within=0.3)
+        await until(lambda: database.stats()["pool_available"] == 1)
         assert await lock.waiting() == []
+
+
+async def test_callers_of_a_read_that_is_shared_are_told_that_the_database_does_not_answer(
+    database_url: str, lock: HeldLock
+) -> None:
+    async def query(connection: Connection, _keys: object) -> dict[str, str]:
+        await connection.execute("SELECT * FROM toll_roads.offers")
+        return {}
+
+    async with opened(database_url, **PATIENT | {"shared_read_timeout_ms": 50}) as database:
+        reads = SharedReads(database, query)
+        told = await asyncio.gather(*(reads.get(key) for key in "ab"), return_exceptions=True)
+        assert [type(one) for one in told] == [DatabaseUnavailable] * 2
+
+
+def test_two_reads_that_are_shared_take_less_than_any_contract_gives_such_a_call() -> None:
+    shared = ("RetrieveOrder", "CheckEulas", "ListEulas", "GetPersonalState", "GetServiceOrdersState")
+    deadlines = [method_contract(rpc.method).deadline for rpc in rpcs() if rpc.method.name in shared]
+    assert 2 * PoolSettings().shared_read_timeout_ms / 1000 < min(deadlines)
 
 
 async def test_statements_end_with_the_deadlines_of_their_calls(
@@ -180,7 +202,7 @@ async def test_statements_end_with_the_deadlines_of_their_calls(
             assert error.code is grpc.StatusCode.DEADLINE_EXCEEDED
 
         await asyncio.gather(*(save(number) for number in range(CALLS)))
-        await until(lambda: database.stats()["pool_available"] == CALLS, within=5)
+        await until(lambda: database.stats()["pool_available"] == CALLS)
         assert await lock.waiting() == []
         assert await backends(database_url) == before
 
@@ -216,5 +238,5 @@ async def test_a_statement_without_a_deadline_does_not_wait_for_a_server_that_ha
                     await connection.execute("SELECT 1")
 
             with pytest.raises(DatabaseUnavailable):
-                await asyncio.wait_for(ask(), 10)
+                await asyncio.wait_for(ask(), LIMIT_S)
             await until(lambda: not database.reachable)

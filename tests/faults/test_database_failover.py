@@ -18,12 +18,12 @@ from ridehail_servers.chassis.errors import DatabaseUnavailable, Overloaded
 from ridehail_servers.chassis.settings import TaskSettings
 from ridehail_servers.chassis.tasks import Task, TaskQueue
 from tests.support.databases import opened
-from tests.support.suite_in_process import until
 from tests.support.tcp_proxy import Mode, TcpProxy, postgres_target, tcp_proxy
+from tests.support.waiting import LIMIT_S, until
 
 NAME = "trial"
 # A hung statement is given up after this long and a second.
-HASTY = {"statement_timeout_ms": 200, "min_size": 2}
+HASTY = {"statement_timeout_ms": 1000, "min_size": 2}
 
 
 @asynccontextmanager
@@ -81,7 +81,7 @@ async def test_a_task_worker_moves_with_all_its_connections(
     async with two_servers(database_url) as (old, _new, url), opened(url, **HASTY) as database:
         queue = TaskQueue("toll-roads", database)
         stop = asyncio.Event()
-        settings = TaskSettings(heartbeat_s=0.3, stalled_after_s=1.5, rescue_interval_s=0.3, drain_s=5)
+        settings = TaskSettings(heartbeat_s=0.3, stalled_after_s=3, rescue_interval_s=0.3, drain_s=5)
         worker = asyncio.create_task(queue.run_worker([Task(NAME, run)], settings, stop=stop))
         # given: a worker that works
         await enqueue(queue, database_url, 0)
@@ -91,10 +91,10 @@ async def test_a_task_worker_moves_with_all_its_connections(
         for subject in range(1, 20):
             await enqueue(queue, database_url, subject)
         # then: it does them, and nothing of it is left on the old one
-        await until(lambda: set(done) == set(range(20)), within=60)
+        await until(lambda: set(done) == set(range(20)))
         await until(lambda: not connected_to(old))
         stop.set()
-        await asyncio.wait_for(worker, 20)
+        await asyncio.wait_for(worker, LIMIT_S)
     # Of jobs that were lost procrastinate leaves exceptions behind, which are reported when they are collected. Within
     # `ast.parse`, as pytest calls it, that is more than Python 3.11 survives (python/cpython#106905).
     gc.collect()

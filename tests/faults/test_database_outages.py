@@ -21,8 +21,9 @@ from ridehail_servers.chassis.errors import DatabaseUnavailable, DomainError, Ov
 from tests.support.calls import failure_of
 from tests.support.databases import opened
 from tests.support.log_capture import LogCapture
-from tests.support.suite_in_process import suite_in_process, until
+from tests.support.suite_in_process import suite_in_process
 from tests.support.tcp_proxy import Mode, TcpProxy, postgres_target, tcp_proxy, through
+from tests.support.waiting import LIMIT_S, until
 
 OUTAGES = [Mode.REFUSE, Mode.RESET, Mode.HANG, Mode.BLACKHOLE]
 MAX_WAITING = 20
@@ -67,7 +68,7 @@ async def call(database: Database, deadline_s: float = 0.2) -> DomainError | Non
 
 
 async def is_well(database: Database) -> bool:
-    return await call(database, deadline_s=5.0) is None
+    return await call(database, deadline_s=LIMIT_S) is None
 
 
 def fails_at_once(database: Database) -> bool:
@@ -108,7 +109,8 @@ async def test_many_more_calls_than_may_wait_do_not_outlast_the_outage(
         await until(lambda: database.reachable)
         # then: so it is for everybody
         assert (
-            await asyncio.gather(*(call(database, deadline_s=5.0) for _ in range(MAX_WAITING))) == [None] * MAX_WAITING
+            await asyncio.gather(*(call(database, deadline_s=LIMIT_S) for _ in range(MAX_WAITING)))
+            == [None] * MAX_WAITING
         )
 
 
@@ -136,7 +138,7 @@ async def test_calls_that_wait_fail_when_the_last_connection_is_lost(proxy: TcpP
             await until(lambda: database.stats()["requests_waiting"] == 1)
             proxy.set(Mode.REFUSE)
         with pytest.raises(DatabaseUnavailable):
-            await asyncio.wait_for(waiting, 10)
+            await asyncio.wait_for(waiting, LIMIT_S)
 
 
 async def test_connections_that_the_server_has_closed_are_not_lent(proxy: TcpProxy, url: str) -> None:
@@ -161,7 +163,7 @@ async def test_calls_that_have_given_up_do_not_count_as_waiting(url: str) -> Non
     async with opened(url, max_size=1, max_waiting=MAX_WAITING, timeout_s=0.05) as database:
         async with database.connection():
             for _ in range(3):
-                refused = await asyncio.gather(*(call(database, 5.0) for _ in range(MAX_WAITING)))
+                refused = await asyncio.gather(*(call(database, LIMIT_S) for _ in range(MAX_WAITING)))
                 assert {str(error) for error in refused} == {"no connection to the database became free in time"}
         assert await is_well(database)
 

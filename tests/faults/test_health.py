@@ -17,8 +17,8 @@ from ridehail_servers.chassis import app
 from ridehail_servers.chassis.health import Watchdog
 from ridehail_servers.chassis.settings import ProcessSettings
 from tests.support.config_edits import edit
-from tests.support.suite_in_process import until
 from tests.support.tcp_proxy import Mode, postgres_target, tcp_proxy, through
+from tests.support.waiting import LIMIT_S, until
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 ORDER_CORE = "ridehail.ordercore.v1.OrderCoreService"
@@ -35,7 +35,7 @@ async def reported(stub: health_pb2_grpc.HealthStub) -> dict[str, int]:
 async def test_a_contract_whose_database_is_away_is_not_served_and_nothing_else_changes(
     database_url: str, keys_dir: Path, config_dir: Path, mode: Mode
 ) -> None:
-    edit(config_dir / "server.yaml", {"database_away_s": 0.2, "drain_notice_s": 1})
+    edit(config_dir / "server.yaml", {"database_away_s": 0.2, "drain_notice_s": 2})
     with tcp_proxy(postgres_target(database_url)) as proxy:
         proxy.set(Mode.PASS)
         settings = ProcessSettings(
@@ -95,8 +95,8 @@ from ridehail_servers.chassis import logs
 from ridehail_servers.chassis.health import ends_when_stuck
 
 async def main():
-    with ends_when_stuck(1.0):
-        await asyncio.sleep(1.5)  # a loop that waits is not stuck
+    with ends_when_stuck(2.0):
+        await asyncio.sleep(2.5)  # a loop that waits is not stuck
         print("waited", flush=True)
         this_never_returns()
 
@@ -109,7 +109,7 @@ asyncio.run(main())
 
 
 def test_a_process_whose_loop_is_stuck_ends_and_says_where() -> None:
-    ended = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=50, check=False)
+    ended = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=LIMIT_S, check=False)
 
     assert (ended.returncode, ended.stdout) == (70, "waited\n"), ended.stderr
     (line,) = [json.loads(it) for it in ended.stderr.splitlines() if "event loop stuck" in it]

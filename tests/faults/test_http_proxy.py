@@ -16,6 +16,7 @@ from ridehail_servers.runtime.up import _await_health
 from tests.clients.flavours import ASYNCIO, BLOCKING, Flavour
 from tests.clients.rpcs import EXAMPLES
 from tests.clients.scripted_server import ScriptedServer, running_server
+from tests.support.waiting import LIMIT_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,7 +64,9 @@ async def test_clients_of_the_gateway_pass_it_by(server: ScriptedServer, flavour
 async def test_a_channel_that_is_asked_to_uses_it(server: ScriptedServer) -> None:
     async with open_async_channel(server.target, use_http_proxy=True) as channel:
         with pytest.raises(TransportUnavailable):
-            await AsyncTollRoadsClient(channel, attempt_timeout=10).retrieve_order(order_id="order", timeout=10)
+            await AsyncTollRoadsClient(channel, attempt_timeout=LIMIT_S).retrieve_order(
+                order_id="order", timeout=LIMIT_S
+            )
 
     assert server.received == []
 
@@ -73,7 +76,7 @@ async def test_up_finds_its_servers_beside_it(server: ScriptedServer) -> None:
         for contract in definition.contracts:
             server.health.set(contract.descriptor.full_name, health_pb2.HealthCheckResponse.SERVING)
 
-    await asyncio.wait_for(_await_health(server.target, tuple(suite.SERVICES)), 20)
+    await asyncio.wait_for(_await_health(server.target, tuple(suite.SERVICES)), LIMIT_S)
 
 
 def test_nothing_opens_channels_in_another_way() -> None:

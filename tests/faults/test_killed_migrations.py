@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Iterator
@@ -16,10 +15,11 @@ from yoyo import migrations as yoyo_migrations
 
 from ridehail_servers.chassis import migrations
 from tests.support.databases import empty_database, migrations_of
+from tests.support.fork_server import fork_server
+from tests.support.waiting import LIMIT_S
 
 # A schema with migrations in SQL and in Python.
 SCHEMA = "toll_roads"
-_ENDS_WITHIN_S = 60
 
 
 @pytest.fixture
@@ -54,9 +54,9 @@ def _dying(url: str, step: str, call: str) -> None:
 
 def killed(url: str, step: str, call: str) -> bool:
     """Migrates in a process that dies after a step; returns whether it came to that."""
-    process = multiprocessing.get_context("spawn").Process(target=_dying, args=(url, step, call))
+    process = fork_server().Process(target=_dying, args=(url, step, call))
     process.start()
-    process.join(_ENDS_WITHIN_S)
+    process.join(LIMIT_S)
     assert process.exitcode in {0, -signal.SIGKILL}, f"exit code {process.exitcode}"
     return process.exitcode != 0
 

@@ -42,7 +42,7 @@ class Caller:
     """Calls from a thread, so that the loop does the server's work only."""
 
     def __init__(self, suite: SuiteInProcess, holds: Holds) -> None:
-        self._suite = suite
+        self.suite = suite
         self._holds = holds
         self._channel = grpc.insecure_channel(suite.address, options=[("grpc.max_receive_message_length", -1)])
 
@@ -51,7 +51,7 @@ class Caller:
         details = json.dumps({"a": [{}] * 998})
         parts = json.dumps({f"{number:02}" + "p" * 126: "v" * 128 for number in range(20)})
         for schema in ("eats_orders", "grocery_orders"):
-            await self._suite.execute(
+            await self.suite.execute(
                 f"""
                 INSERT INTO {schema}.orders (
                     orderid, yandex_uid, status, parts, details, finished, sequence, created_at, updated_at
@@ -62,14 +62,14 @@ class Caller:
                 parts,
                 details,
             )
-        await self._suite.execute(
+        await self.suite.execute(
             """
             INSERT INTO order_core.orders (order_id, yandex_uid, document, created_at, updated_at)
             SELECT number || repeat('o', 120), '400', %s, now(), now() FROM generate_series(1, 100) AS number
             """,
             f'{{"order": {{"version": 1, "status": "driving"}}, "parts": {parts}, "details": {details}}}',
         )
-        await self._suite.execute(
+        await self.suite.execute(
             """
             INSERT INTO user_state.personal_states (yandex_uid, revision, selected_category, tariffs, updated_at)
             SELECT number, 1, '', %s, now() FROM generate_series(1, 1000) AS number
@@ -87,7 +87,7 @@ class Caller:
     def _call(self, rpc: Rpc, request: bytes) -> str:
         source = min(ACCESS.methods[rpc.name])
         uid = "400" if source == "gateway" else None
-        metadata = (*self._suite.metadata(source, rpc.service, uid), ("x-yandex-uid", "400"))
+        metadata = (*self.suite.metadata(source, rpc.service, uid), ("x-yandex-uid", "400"))
         method: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._channel.unary_unary(rpc.path)
         try:
             method(request, metadata=metadata, timeout=20)
@@ -96,8 +96,8 @@ class Caller:
         return "OK"
 
 
-@pytest.fixture
-async def caller(database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[Caller]:
+@pytest.fixture(scope="module")
+async def module_caller(module_database_url: str, keys_dir: Path, module_config_dir: Path) -> AsyncIterator[Caller]:
     # Services that keep orders are waited for: it is their answers that are large.
     for name, waits in {
         "order_state.yaml": {"provider_timeout_ms: 300": "provider_timeout_ms: 1000"},
@@ -106,14 +106,22 @@ async def caller(database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIt
             "order_state_timeout_ms: 500": "order_state_timeout_ms: 5000",
         },
     }.items():
-        text = (config_dir / name).read_text()
+        text = (module_config_dir / name).read_text()
         for shipped, longer in waits.items():
             assert shipped in text
             text = text.replace(shipped, longer)
-        (config_dir / name).write_text(text)
-    async with suite_in_process(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir) as suite:
+        (module_config_dir / name).write_text(text)
+    async with suite_in_process(
+        database_url=module_database_url, keys_dir=keys_dir, config_dir=module_config_dir
+    ) as suite:
         with loop_holds() as holds:
             yield Caller(suite, holds)
+
+
+@pytest.fixture
+async def caller(module_caller: Caller) -> Caller:
+    await module_caller.suite.empty_tables()
+    return module_caller
 
 
 async def test_the_largest_legal_request_of_every_method_leaves_the_loop_to_others(caller: Caller) -> None:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+
+import pytest
 
 from tests.support.suite_in_process import SuiteInProcess
+from tests.support.waiting import LIMIT_S
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _SETTINGS, _PING, _GOAWAY = 4, 6, 7
 _HEADER_BYTES = 9
 _PINGS = 20
+
+
+@pytest.fixture(scope="module")
+def module_services() -> Sequence[str]:
+    return ("order-core",)
 
 
 def _frame(kind: int, payload: bytes = b"") -> bytes:
@@ -32,7 +41,7 @@ async def test_pings_that_arrive_at_once_are_answered(running_suite: SuiteInProc
     pings = [number.to_bytes(8, "big") for number in range(_PINGS)]
     writer.write(_PREFACE + _frame(_SETTINGS) + b"".join(_frame(_PING, ping) for ping in pings))
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LIMIT_S):
         assert [await _answer(reader) for _ in pings] == pings
         # The connection goes on.
         writer.write(_frame(_PING, b"one more"))

@@ -21,7 +21,7 @@ from ridehail_servers.chassis import logs
 from ridehail_servers.chassis.logs import LogFile, safe_exception_text
 from ridehail_servers.runtime.supervisor import METRICS_VARIABLE, Process, Supervisor, log_printed
 from tests.support.log_capture import LogCapture, captured_logs
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 
 SECRET = "eyJhbGciOiJFZERTQSJ9.canary"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -14,14 +13,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from prometheus_client import REGISTRY
 
 from ridehail.ordercore.v1 import order_core_api_pb2 as api
-from ridehail_servers import suite
 from ridehail_servers.chassis import app
 from ridehail_servers.chassis.settings import ProcessSettings
 from tests.support.calls import Metadata, call, failure_of
 from tests.support.config_edits import edit
+from tests.support.endless import PATIENT_POOL, admit_gateway, endless, gateway_metadata
 from tests.support.locks import HeldLock, locked_table
 from tests.support.log_capture import LogCapture
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 
 METHOD = "ridehail.ordercore.v1.OrderCoreService/ListActiveOrders"
 REQUEST = api.ListActiveOrdersRequest(yandex_uid="uid")
@@ -61,9 +60,9 @@ async def full_server(database_url: str, keys_dir: Path, config_dir: Path) -> As
         "max_waiting": MAX_WAITING,
         "max_wait_ms": long,
     }
-    pool = {"max_size": 1, "timeout_s": LONG_S, "lock_timeout_ms": int(long), "statement_timeout_ms": int(long)}
+    pool = {**PATIENT_POOL, "max_size": 1, "timeout_s": LONG_S}
     edit(config_dir / "server.yaml", {"admission": admission, "pool": pool})
-    edit(config_dir / "access.yaml", {"methods": {METHOD: ["gateway"]}})
+    admit_gateway(config_dir, METHOD)
     settings = ProcessSettings(
         services=("order-core",),
         config_dir=config_dir,
@@ -71,10 +70,8 @@ async def full_server(database_url: str, keys_dir: Path, config_dir: Path) -> As
         database_urls={"order-core": database_url},
         drain_notice_s=0,
     )
-    served = suite.SERVICES["order-core"]
-    patient = [dataclasses.replace(contract, gateway_deadline=LONG_S) for contract in served.contracts]
-    metadata = (("x-ya-gateway-key", (keys_dir / "gateway.key").read_text().strip()),)
-    async with app.build([dataclasses.replace(served, contracts=tuple(patient))], settings) as built:
+    metadata = gateway_metadata(keys_dir)
+    async with app.build([endless("order-core")], settings) as built:
         server = app.Server(built, settings)
         port = await server.start()
         try:

@@ -21,7 +21,7 @@ from ridehail_servers.chassis.keys import KeyRing, create_key_pair
 from tests.support.config_edits import edit
 from tests.support.log_capture import LogCapture, captured_logs
 from tests.support.recorded_suite import recorded_suite
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 
 LOOK_EVERY_S = 0.02
 

@@ -14,11 +14,10 @@ from tests.clients.flavours import ASYNCIO, BLOCKING, Flavour
 from tests.clients.scripted_server import running_server
 from tests.support.calling import Calling, Done, calling
 from tests.support.replica import Replica
+from tests.support.waiting import LIMIT_S
 
 # As long as a server may take to come back, and long enough for a client's pauses between two attempts to grow.
 _AWAY_S = 2.0
-# `drain_notice_s` of server.yaml.
-_NOTICE_S = 5.0
 
 
 @pytest.fixture(params=[ASYNCIO, BLOCKING], ids=lambda flavour: flavour.name)
@@ -43,9 +42,9 @@ def answered_by(replica: Replica, done: list[Done]) -> bool:
 
 
 async def restart(replicas: list[Replica], index: int, calls: Calling, *, away_s: float = 0.0) -> None:
-    """Drains one for as long as a server announces its end, ends it, and starts it anew."""
+    """Drains one until the other has its calls, ends it, and starts it anew."""
     await asyncio.to_thread(replicas[index].drain)
-    await calls.reaches(partial(answered_by, replicas[1 - index]), within_s=_NOTICE_S)
+    await calls.reaches(partial(answered_by, replicas[1 - index]))
     await asyncio.to_thread(replicas[index].end)
     await asyncio.sleep(away_s)
     replicas[index] = await asyncio.to_thread(replicas[index].restarted)
@@ -60,7 +59,7 @@ async def test_the_second_stops_as_soon_as_the_first_is_back(flavour: Flavour, r
         await restart(replicas, 1, calls)
 
         # The new servers, with their new health services, get calls soon.
-        await calls.reaches(lambda done: answered_by(first, done) and answered_by(second, done), within_s=10)
+        await calls.reaches(lambda done: answered_by(first, done) and answered_by(second, done))
         assert calls.failures == []
 
 
@@ -78,19 +77,21 @@ async def test_while_all_are_about_to_stop_they_still_get_calls(flavour: Flavour
 
 async def test_one_that_reports_itself_as_not_serving_gets_no_calls_while_another_serves(flavour: Flavour) -> None:
     with running_server() as sick, running_server() as well:
-        async with flavour.opened(f"ipv4:{sick.target},{well.target}", "TollRoadsClient", attempt_timeout=5) as client:
+        async with flavour.opened(
+            f"ipv4:{sick.target},{well.target}", "TollRoadsClient", attempt_timeout=LIMIT_S
+        ) as client:
             while not (sick.received and well.received):
-                await client.call("retrieve_order", order_id="order")
+                await client.call("retrieve_order", order_id="order", timeout=LIMIT_S)
             sick.health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
             # The client learns of it between two of these calls.
             streak = 0
             while streak < 20:
                 before = len(sick.received)
-                await client.call("retrieve_order", order_id="order")
+                await client.call("retrieve_order", order_id="order", timeout=LIMIT_S)
                 streak = streak + 1 if len(sick.received) == before else 0
             before = len(sick.received)
             for _ in range(20):
-                await client.call("retrieve_order", order_id="order")
+                await client.call("retrieve_order", order_id="order", timeout=LIMIT_S)
 
         assert len(sick.received) == before
 
@@ -99,9 +100,9 @@ async def test_servers_that_have_not_started_to_serve_get_no_calls(flavour: Flav
     with running_server() as server:
         server.health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
 
-        async with flavour.opened(server.target, "TollRoadsClient", attempt_timeout=5) as client:
+        async with flavour.opened(server.target, "TollRoadsClient", attempt_timeout=LIMIT_S) as client:
             for _ in range(3):
                 with pytest.raises(TransportUnavailable):
-                    await client.call("retrieve_order", order_id="order")
+                    await client.call("retrieve_order", order_id="order", timeout=LIMIT_S)
 
         assert server.received == []

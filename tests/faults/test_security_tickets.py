@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
@@ -19,7 +18,7 @@ from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.tickets import TicketInvalid, TicketIssuer, TicketVerifier
 from tests.support.calls import Metadata, call, failure_of, rpcs
-from tests.support.recorded_suite import RecordedSuite, recorded_suite
+from tests.support.recorded_suite import RecordedSuite
 
 SOURCES = sorted(suite.ticket_sources(resources.folder("config")))
 PASSENGERS = [
@@ -30,12 +29,6 @@ PASSENGERS = [
 SWITCH_ROAD = "/ridehail.tollroads.v1.PassengerTollRoadsService/SwitchRoad"
 PUT_ORDER = "/ridehail.ordercore.v1.OrderCoreService/PutOrder"
 RIDER = Identity("666", "user-666", "user", "phone-666")
-
-
-@pytest.fixture
-async def running(keys_dir: Path, config_dir: Path) -> AsyncIterator[RecordedSuite]:
-    async with recorded_suite(keys_dir=keys_dir, config_dir=config_dir) as served:
-        yield served
 
 
 def forged(keys: KeyRing, owner: str, **claims: str) -> str:
@@ -57,23 +50,25 @@ def test_a_sources_key_signs_for_that_source_only(keys_dir: Path) -> None:
 
 @pytest.mark.parametrize("claimed", ["gateway", "admin"])
 async def test_with_the_key_of_another_service_nobody_is_the_gateway_or_an_admin(
-    running: RecordedSuite, claimed: str
+    recorded_suite: RecordedSuite, claimed: str
 ) -> None:
     path, service = (SWITCH_ROAD, "toll-roads") if claimed == "gateway" else (PUT_ORDER, "order-core")
     for thief in set(SOURCES) - {claimed}:
-        token = forged(running.keys, thief, src=claimed, dst=service, uid="400")
-        error = await failure_of(running.channel, path, metadata=(("x-ya-service-ticket", token),))
+        token = forged(recorded_suite.keys, thief, src=claimed, dst=service, uid="400")
+        error = await failure_of(recorded_suite.channel, path, metadata=(("x-ya-service-ticket", token),))
         assert (error.code, error.reason) == (grpc.StatusCode.UNAUTHENTICATED, "TICKET_INVALID"), thief
-    assert running.reached == []
+    assert recorded_suite.reached == []
 
 
 STRANGE_SOURCES = ["\ud800", "gateway\ud800", "../tickets/gateway", "gateway/", "", "\0", "Gateway", "x" * 1000]
 
 
 @pytest.mark.parametrize("source", STRANGE_SOURCES, ids=ascii)
-async def test_a_source_that_nobody_knows_is_refused_as_any_bad_ticket(running: RecordedSuite, source: str) -> None:
-    token = forged(running.keys, "gateway", src=source, dst="toll-roads", uid="400")
-    error = await failure_of(running.channel, SWITCH_ROAD, metadata=(("x-ya-service-ticket", token),))
+async def test_a_source_that_nobody_knows_is_refused_as_any_bad_ticket(
+    recorded_suite: RecordedSuite, source: str
+) -> None:
+    token = forged(recorded_suite.keys, "gateway", src=source, dst="toll-roads", uid="400")
+    error = await failure_of(recorded_suite.channel, SWITCH_ROAD, metadata=(("x-ya-service-ticket", token),))
     assert (error.code, error.reason) == (grpc.StatusCode.UNAUTHENTICATED, "TICKET_INVALID")
 
 
@@ -96,39 +91,45 @@ def gateways(keys: KeyRing, service: str, passenger: Identity | None) -> Metadat
 
 
 @pytest.mark.parametrize("headers", FORGED_HEADERS.values(), ids=FORGED_HEADERS)
-async def test_headers_that_contradict_the_ticket_open_nothing(running: RecordedSuite, headers: Metadata) -> None:
+async def test_headers_that_contradict_the_ticket_open_nothing(
+    recorded_suite: RecordedSuite, headers: Metadata
+) -> None:
     for rpc in PASSENGERS:
-        ticket = gateways(running.keys, rpc.service, RIDER)
-        error = await failure_of(running.channel, rpc.path, metadata=(*ticket, *headers))
+        ticket = gateways(recorded_suite.keys, rpc.service, RIDER)
+        error = await failure_of(recorded_suite.channel, rpc.path, metadata=(*ticket, *headers))
         assert (error.code, error.reason) == (grpc.StatusCode.UNAUTHENTICATED, "PASSENGER_MISSING"), rpc.name
-    assert running.reached == []
+    assert recorded_suite.reached == []
 
 
 @pytest.mark.parametrize("name", ["x-yataxi-userid", "x-ya-family-role", "x-yataxi-phone-id"])
-async def test_headers_add_nothing_that_the_ticket_leaves_out(running: RecordedSuite, name: str) -> None:
+async def test_headers_add_nothing_that_the_ticket_leaves_out(recorded_suite: RecordedSuite, name: str) -> None:
     for rpc in PASSENGERS:
-        metadata = (*gateways(running.keys, rpc.service, Identity("666")), ("x-yandex-uid", "666"), (name, "owner"))
-        error = await failure_of(running.channel, rpc.path, metadata=metadata)
+        metadata = (
+            *gateways(recorded_suite.keys, rpc.service, Identity("666")),
+            ("x-yandex-uid", "666"),
+            (name, "owner"),
+        )
+        error = await failure_of(recorded_suite.channel, rpc.path, metadata=metadata)
         assert error.reason == "PASSENGER_MISSING", rpc.name
-    assert running.reached == []
+    assert recorded_suite.reached == []
 
 
-async def test_a_ticket_that_is_bound_to_nobody_opens_no_passengers_method(running: RecordedSuite) -> None:
+async def test_a_ticket_that_is_bound_to_nobody_opens_no_passengers_method(recorded_suite: RecordedSuite) -> None:
     whole = tuple(RIDER.headers().items())
     for rpc in PASSENGERS:
-        ticket = gateways(running.keys, rpc.service, None)
+        ticket = gateways(recorded_suite.keys, rpc.service, None)
         for headers in ((), whole):
-            error = await failure_of(running.channel, rpc.path, metadata=(*ticket, *headers))
+            error = await failure_of(recorded_suite.channel, rpc.path, metadata=(*ticket, *headers))
             assert error.reason == "PASSENGER_MISSING", rpc.name
-    assert running.reached == []
+    assert recorded_suite.reached == []
 
 
 async def test_a_bound_ticket_opens_its_passengers_with_and_without_the_gateways_headers(
-    running: RecordedSuite,
+    recorded_suite: RecordedSuite,
 ) -> None:
     request = api.SwitchRoadRequest(order_id="order", has_toll_road=True)
     request.created.GetCurrentTime()
-    ticket = gateways(running.keys, "toll-roads", RIDER)
+    ticket = gateways(recorded_suite.keys, "toll-roads", RIDER)
     for headers in ((), tuple(RIDER.headers().items())):
-        await call(running.channel, SWITCH_ROAD, request, metadata=(*ticket, *headers))
-    assert running.reached == [SWITCH_ROAD.removeprefix("/")] * 2
+        await call(recorded_suite.channel, SWITCH_ROAD, request, metadata=(*ticket, *headers))
+    assert recorded_suite.reached == [SWITCH_ROAD.removeprefix("/")] * 2

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.support.suite_in_process import until
 from tests.support.tcp_proxy import Mode, TcpProxy, tcp_proxy
+from tests.support.waiting import until
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 SOON_S = 0.3

@@ -41,8 +41,8 @@ from tests.gateway.running_envoy import RunningEnvoy, running_envoy
 from tests.support.certificates import Authority, client_context, shown
 from tests.support.config_edits import edit
 from tests.support.log_capture import LogCapture
-from tests.support.suite_in_process import until
 from tests.support.up import cli, up
+from tests.support.waiting import until
 
 RETRIEVE = "/toll-roads/v1/order/retrieve"
 SWITCH = "/4.0/toll-roads/v1/order"

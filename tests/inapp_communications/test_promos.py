@@ -15,7 +15,7 @@ from ridehail_clients import Promo
 from tests.inapp_communications.conftest import World
 from tests.support.calls import call, failure_of
 from tests.support.neighbours_between import DOWN, ERRORING, SLOW
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 
 PROMOS = "/ridehail.inapp.v1.InappCommunicationsService/PromosOnTheWay"
 ROUTE_SHARING = "ridehail.routesharing.v1.RouteSharingService"

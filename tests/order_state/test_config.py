@@ -17,7 +17,7 @@ from ridehail_servers.runtime.data_dir import DataDir
 from ridehail_servers.runtime.secret_file import write_secret
 from tests.order_state.world import CONFIG, POLICY, Rider, World, allowed, known
 from tests.support.config_edits import edit
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 
 PART = POLICY[0]
 

@@ -16,7 +16,7 @@ from ridehail_clients.json_values import from_struct, to_struct
 from tests.order_state.provider_server import order
 from tests.order_state.world import RETRY_S, TTL_S, Rider, World, allowed, known, shown
 from tests.support.log_capture import LogCapture
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 
 NOBODY = {"taxi": 0, "eats": 0, "grocery": 0}
 FAILURES = [

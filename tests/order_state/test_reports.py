@@ -22,7 +22,7 @@ from tests.order_state.provider_server import order
 from tests.order_state.world import REPORT, Rider, World
 from tests.support.calls import failure_of
 from tests.support.log_capture import LogCapture
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 
 
 async def parts(world: World) -> dict[object, tuple[object, object]]:

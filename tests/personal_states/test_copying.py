@@ -19,8 +19,9 @@ from ridehail_servers.chassis.clock import system_clock
 from ridehail_servers.command_line.personalstate import BackEndName, _BackEnd
 from ridehail_servers.user_state.copying import BackEndUnavailable, Copied, Copying, PageTooLarge
 from tests.personal_states.back_ends import STATE_TABLES, BackEnd, copy_of
-from tests.support.suite_in_process import SuiteInProcess, until
+from tests.support.suite_in_process import SuiteInProcess
 from tests.support.up import RIDEHAIL
+from tests.support.waiting import until
 
 DIRECTIONS = [("protocol", "user-state"), ("user-state", "protocol")]
 

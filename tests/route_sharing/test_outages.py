@@ -14,7 +14,7 @@ from ridehail_servers.runtime.ports import reserve
 from tests.route_sharing.world import World
 from tests.route_sharing.world import world as running_world
 from tests.support.locks import locked_table
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 
 # Of a ride that was never shared with a family: whether its rider is in one cannot be told.
 UNKNOWN = SharingInfo(("phone-friend",), None, family_unknown=True)

@@ -12,7 +12,7 @@ from ridehail_servers.chassis.tasks import Task
 from ridehail_servers.route_sharing.purge_store import PurgeStore
 from ridehail_servers.route_sharing.purging import Purge
 from tests.route_sharing.world import World
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 
 KEPT = timedelta(hours=168)
 MOMENT = timedelta(microseconds=1)

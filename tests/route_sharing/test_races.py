@@ -11,7 +11,7 @@ import pytest
 from ridehail_clients import FamilyAdmin, FamilyMember, SharingFamily, SharingInfo
 from tests.route_sharing.world import World
 from tests.support.locks import HeldLock, locked_table
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 
 ADMIN = FamilyAdmin("7", "Ann")
 ON = SharingInfo(("phone-admin", "phone-friend"), SharingFamily("Ann", 7, sharing_on=True))

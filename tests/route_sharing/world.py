@@ -23,7 +23,8 @@ from ridehail_clients import (
 from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.tickets import TicketIssuer
 from tests.support.calls import Metadata, call
-from tests.support.suite_in_process import SuiteInProcess, suite_in_process, until
+from tests.support.suite_in_process import SuiteInProcess, suite_in_process
+from tests.support.waiting import until
 
 GET_INFO = "/ridehail.routesharing.v1.PassengerRouteSharingService/GetInfo"
 T0 = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)

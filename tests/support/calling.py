@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import statistics
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -11,7 +10,10 @@ from dataclasses import dataclass, field
 
 from ridehail_clients import ServiceError
 from tests.clients.flavours import Flavour, Opened
-from tests.support.suite_in_process import until
+from tests.support.waiting import LIMIT_S, until
+
+ATTEMPT_S = 2.0
+"""How long an attempt may take: much longer than one takes that reaches a server that answers."""
 
 _PAUSE_S = 0.02
 
@@ -31,11 +33,11 @@ class Calling:
 
     done: list[Done] = field(default_factory=list)
 
-    async def reaches(self, condition: Callable[[list[Done]], bool], *, within_s: float = 30) -> None:
+    async def reaches(self, condition: Callable[[list[Done]], bool]) -> None:
         """Waits until the calls that end from now on fulfil a condition."""
         since = len(self.done)
 
-        await until(lambda: condition(self.done[since:]), within=within_s)
+        await until(lambda: condition(self.done[since:]))
 
     async def next(self, count: int) -> list[Done]:
         """Waits for the next calls; returns them."""
@@ -49,16 +51,11 @@ class Calling:
         return [one.error for one in self.done if one.error is not None]
 
 
-def median_s(done: list[Done]) -> float:
-    """Returns the median duration, in seconds."""
-    return statistics.median(one.seconds for one in done)
-
-
 @asynccontextmanager
 async def calling(flavour: Flavour, target: str, *, callers: int = 4) -> AsyncIterator[Calling]:
-    """Has callers retrieve roads, by a client as it comes, for the length of the block."""
+    """Has callers retrieve roads, by a client whose calls may be repeated, for the length of the block."""
     calls = Calling()
-    async with flavour.opened(target, "TollRoadsClient") as client:
+    async with flavour.opened(target, "TollRoadsClient", attempt_timeout=ATTEMPT_S) as client:
         tasks = [asyncio.create_task(_call(client, calls)) for _ in range(callers)]
         try:
             yield calls
@@ -72,7 +69,7 @@ async def _call(client: Opened, calls: Calling) -> None:
     while True:
         started = time.monotonic()
         try:
-            road = await client.call("retrieve_order", order_id="order")
+            road = await client.call("retrieve_order", order_id="order", timeout=LIMIT_S)
             done = Done(time.monotonic() - started, road.has_toll_road, None)
         except ServiceError as error:
             done = Done(time.monotonic() - started, None, error)

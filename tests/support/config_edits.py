@@ -1,11 +1,28 @@
-"""Edits of configuration files."""
+"""Configuration files of tests."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from ridehail_servers import resources
+
+# Nothing that these limit is refused because the machine is busy, and no server waits longer than it has to.
+_SERVER = """
+drain_quiet_s: 0.01
+admission: {standing_wait_ms: 5000, burst_wait_ms: 5000, max_wait_ms: 5000}
+pool: {timeout_s: 10, shared_read_timeout_ms: 10000}
+"""
+
+
+def patient_config(folder: Path) -> Path:
+    """Copies the shipped configuration to a folder that does not exist yet, with patient servers; returns it."""
+    shutil.copytree(resources.folder("config"), folder)
+    (folder / "server.yaml").write_text(_SERVER)
+    return folder
 
 
 def edit(file: Path, changes: dict[str, Any]) -> None:

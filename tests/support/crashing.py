@@ -7,7 +7,7 @@ commit and every call to the archive counts as a step.
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
+import multiprocessing.process
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -26,9 +26,10 @@ from ridehail_servers.toll_roads.retention.cutoffs import cutoffs
 from ridehail_servers.toll_roads.retention.pace import Pace
 from ridehail_servers.toll_roads.retention.purging import OfferPurge, OrderPurge
 from ridehail_servers.toll_roads.retention.store import PurgeStore
+from tests.support.fork_server import fork_server
+from tests.support.waiting import LIMIT_S
 
 JOBS = ("archive", "purge_offers", "purge_orders")
-_ENDS_WITHIN_S = 60
 
 
 class Countdown:
@@ -100,9 +101,7 @@ def run_job(
         batch_size: Rows of a batch.
         steps: After how many it dies, 1 or more; None: it comes to its end.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    process = context.Process(target=_main, args=(job, _Place(database_url, archive_url, now), batch_size, steps))
+    process = fork_server().Process(target=_main, args=(job, _Place(database_url, archive_url, now), batch_size, steps))
     process.start()
     return process
 
@@ -113,7 +112,7 @@ def ended_well(process: multiprocessing.process.BaseProcess) -> bool:
     Raises:
         AssertionError: It failed in another way.
     """
-    process.join(_ENDS_WITHIN_S)
+    process.join(LIMIT_S)
     assert process.exitcode in {0, -signal.SIGKILL}, f"exit code {process.exitcode}"
     return process.exitcode == 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -80,13 +80,13 @@ async def opened(url: str, **settings: float) -> AsyncIterator[Database]:
 
 
 class OwnPostgres:
-    """A Postgres that a test may stop: nobody else uses it. It has every migration.
+    """A Postgres that a test may stop: nobody else uses it. It has the migrations of some schemas.
 
     Another process looks after it: starting a program means to fork, which a process that is busy with gRPC may not
     survive.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, schemas: Sequence[str] = SCHEMAS) -> None:
         self._keeper = subprocess.Popen(
             [sys.executable, "-m", "tests.support.postgres_keeper", str(folder)],
             cwd=Path(__file__).parents[2],
@@ -95,7 +95,7 @@ class OwnPostgres:
             text=True,
         )
         self.url = self._answer()
-        for schema in SCHEMAS:
+        for schema in schemas:
             migrations.migrate(self.url, schema, migrations_of(schema))
 
     def start(self) -> None:

@@ -21,7 +21,7 @@ from ridehail_servers.toll_roads.retention.pace import Pace
 from ridehail_servers.toll_roads.retention.progress import Outcome, Progress, Step
 from ridehail_servers.toll_roads.retention.purging import OfferPurge, OrderPurge
 from ridehail_servers.toll_roads.retention.store import PurgeStore
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
 

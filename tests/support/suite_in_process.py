@@ -18,6 +18,7 @@ from ridehail_servers.chassis.clock import Clock, system_clock
 from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.passenger import Identity
+from ridehail_servers.chassis.service_definition import ServiceDefinition
 from ridehail_servers.chassis.settings import ProcessSettings
 from ridehail_servers.chassis.tasks import TaskQueue
 from ridehail_servers.chassis.tickets import TicketIssuer
@@ -115,27 +116,28 @@ async def suite_in_process(
     database_url: str,
     keys_dir: Path,
     config_dir: Path,
-    services: Sequence[str] = tuple(suite.SERVICES),
+    services: Sequence[str | ServiceDefinition] = tuple(suite.SERVICES),
     addresses: dict[str, str] | None = None,
     clock: Clock = system_clock,
     port: int = 0,
     cache_url: str | None = None,
 ) -> AsyncIterator[SuiteInProcess]:
-    """Runs services for the length of the block, at a port; 0: any free one."""
+    """Runs services, by name or as a test has changed them, for the length of the block, at a port; 0: any free one."""
     with reserve("127.0.0.1", port) as reserved:
         port = reserved.getsockname()[1]
         address = f"127.0.0.1:{port}"
+        definitions = [suite.SERVICES[it] if isinstance(it, str) else it for it in services]
+        names = tuple(definition.name for definition in definitions)
         settings = ProcessSettings(
-            services=tuple(services),
+            services=names,
             grpc_port=port,
             config_dir=config_dir,
             keys_dir=keys_dir,
-            database_urls=dict.fromkeys(services, database_url),
+            database_urls=dict.fromkeys(names, database_url),
             addresses={**dict.fromkeys(suite.SERVICES, address), **(addresses or {})},
             cache_url=cache_url,
             drain_notice_s=0,
         )
-        definitions = [suite.SERVICES[name] for name in services]
         async with app.build(definitions, settings, clock=clock) as built:
             server = app.Server(built, settings, clock=clock)
             await server.start()
@@ -143,15 +145,3 @@ async def suite_in_process(
                 yield SuiteInProcess(address, database_url, settings, built, KeyRing(keys_dir / "tickets"))
             finally:
                 await server.drain()
-
-
-async def until(condition: Callable[[], object], *, within: float = 30.0) -> object:
-    """Waits until an async condition gives something true, and returns it; fails after `within` seconds."""
-    async with asyncio.timeout(within):
-        while True:
-            result = condition()
-            if asyncio.iscoroutine(result):
-                result = await result
-            if result:
-                return result
-            await asyncio.sleep(0.02)

@@ -1,16 +1,25 @@
-"""Waiting for a state, in blocking tests."""
+"""Waiting for a state, for as long as any machine may take to reach it."""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 Result = TypeVar("Result")
 
+PATIENCE = float(os.environ.get("RIDEHAIL_TEST_PATIENCE", "1"))
+"""How many times longer than usual tests wait."""
+
+LIMIT_S = 60.0 * PATIENCE
+"""Seconds after which a state that has not come is taken not to come at all. Nobody is judged by it: whatever a test
+waits for comes within a second or two on a quiet machine."""
+
 
 def eventually(
-    condition: Callable[[], Result | None], *, unless: type[Exception] | tuple[()] = (), within: float = 20.0
+    condition: Callable[[], Result | None], *, unless: type[Exception] | tuple[()] = (), within: float = LIMIT_S
 ) -> Result:
     """Calls `condition` until it gives something true, and returns that.
 
@@ -33,3 +42,23 @@ def eventually(
             last = error
         time.sleep(0.05)
     raise AssertionError(f"not within {within} s; last: {last!r}")
+
+
+async def until(condition: Callable[[], object], *, within: float = LIMIT_S) -> object:
+    """Calls `condition`, which may be asynchronous, until it gives something true, and returns that.
+
+    Args:
+        condition: What to wait for.
+        within: Seconds to wait.
+
+    Raises:
+        TimeoutError: The time ran out.
+    """
+    async with asyncio.timeout(within):
+        while True:
+            result = condition()
+            if asyncio.iscoroutine(result):
+                result = await result
+            if result:
+                return result
+            await asyncio.sleep(0.02)

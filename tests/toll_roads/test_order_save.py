@@ -9,7 +9,8 @@ import pytest
 
 from ridehail_clients import AsyncTollRoadsClient
 from ridehail_servers.toll_roads.order_save import OrderSave, Refusal, check_offer
-from tests.support.suite_in_process import SuiteInProcess, until
+from tests.support.suite_in_process import SuiteInProcess
+from tests.support.waiting import until
 
 CREATED = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
 

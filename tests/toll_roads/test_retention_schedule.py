@@ -21,7 +21,7 @@ from ridehail_servers.toll_roads.retention.archive import ArchiveFailed
 from ridehail_servers.toll_roads.retention.jobs import RetentionJobs
 from tests.support.log_capture import LogCapture
 from tests.support.retention import NOW, Retention, ago
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 
 
 def jobs_of(retention: Retention, *, archive_url: str | None) -> dict[str, Task]:

@@ -26,8 +26,9 @@ from ridehail_clients import (
 )
 from tests.support.config_edits import edit
 from tests.support.log_capture import LogCapture
-from tests.support.suite_in_process import SuiteInProcess, suite_in_process, until
+from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 from tests.support.toll_roads import put_order
+from tests.support.waiting import until
 
 T0 = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 

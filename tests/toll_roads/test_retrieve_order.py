@@ -18,8 +18,9 @@ from ridehail_servers.toll_roads.road import Road
 from ridehail_servers.toll_roads.roads import RoadsByOrder
 from ridehail_servers.toll_roads.store import TollRoadsStore
 from tests.support.locks import locked_table
-from tests.support.suite_in_process import SuiteInProcess, until
+from tests.support.suite_in_process import SuiteInProcess
 from tests.support.toll_roads import put_order, put_orders
+from tests.support.waiting import until
 
 T0 = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)

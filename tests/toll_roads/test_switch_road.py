@@ -22,7 +22,7 @@ from ridehail_clients import (
 )
 from tests.support.log_capture import LogCapture
 from tests.support.order_core_between import Forward, down, hanging, late, lost_answer
-from tests.support.suite_in_process import until
+from tests.support.waiting import until
 from tests.toll_roads.switching import ANOTHER_UID, PRICE, T0, UID, Switching, switching
 
 T1, T2, T3 = (T0 + timedelta(minutes=n) for n in (1, 2, 3))

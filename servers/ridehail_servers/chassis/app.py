@@ -50,8 +50,6 @@ _KEEPALIVE_S = 60
 _LEAST_PING_INTERVAL_MS = 500
 # More than the gateway lets through; gRPC would refuse calls at random from 8 KiB on.
 _MAX_METADATA_BYTES = 32 * 1024
-# Calls that had arrived when the server stopped to accept more reach their handlers within this time.
-_QUIET_S = 0.1
 _POLL_S = 0.01
 
 
@@ -215,7 +213,7 @@ class Server:
         await self._health.drain()
         await asyncio.sleep(self._notice_s)
         stopping = asyncio.create_task(self._server.stop(self._tuning.drain_grace_s))
-        while not stopping.done() and await self._busy_within(_QUIET_S):
+        while not stopping.done() and await self._busy_within(self._tuning.drain_quiet_s):
             pass
         await self._server.stop(None)
         await stopping

@@ -51,6 +51,10 @@ class PoolSettings(BaseModel):
     timeout_s: float = Field(default=1.0, gt=0, le=60)
     # Calls that may wait for a connection at once; one more is refused.
     max_waiting: int = Field(default=200, ge=1)
+    # The longest that a query which calls share may take. No caller's deadline bounds it. To wait for one and for one's
+    # own has to take less than the second that contracts give such calls: so callers learn that the database does not
+    # answer, rather than that their time is up.
+    shared_read_timeout_ms: int = Field(default=400, ge=1)
     statement_timeout_ms: int = Field(default=5_000, ge=1)
     lock_timeout_ms: int = Field(default=2_000, ge=1)
     # Whether frequent statements are prepared. A pooler that changes the server between transactions may not bear it.
@@ -118,6 +122,7 @@ class Database:
         self.conninfo = connection_string(url, schema=schema, settings=settings, application=application)
         # The server ends a statement after its timeout. One that has not done so this much later hangs.
         self.max_statement_s = settings.statement_timeout_ms / 1000 + _HANGS_S
+        self.shared_read_s = settings.shared_read_timeout_ms / 1000
         self._settings = settings
         self._pool = ConnectionPool(
             self.connect,

@@ -79,6 +79,8 @@ class ServerTuning(BaseModel):
     drain_notice_s: float = Field(default=5, ge=0)
     # ... and then waits this long for the calls under way.
     drain_grace_s: float = Field(default=20, ge=0)
+    # Calls that had arrived when the server stopped to accept more reach their handlers within this time.
+    drain_quiet_s: float = Field(default=0.1, ge=0)
     # A contract's health is NOT_SERVING once its service's database has been unreachable for this long.
     database_away_s: float = Field(default=10, gt=0)
     # A process whose event loop does nothing for this long ends; whoever runs it starts another.

@@ -20,10 +20,6 @@ Found = TypeVar("Found")
 Query = Callable[[Connection, Sequence[str]], Awaitable[dict[str, Found]]]
 """Reads what there is of some keys."""
 
-# No caller's deadline bounds a shared query. Waiting for one query and for one's own takes less than the second that
-# contracts give such calls, so callers learn that the database does not answer rather than that their time is up.
-_QUERY_S = 0.4
-
 
 class SharedReads(Generic[Found]):
     """Reads one key each; those that come while a query runs share the next one.
@@ -63,9 +59,10 @@ class SharedReads(Generic[Found]):
         return await self._database.read(lambda connection: self._query(connection, keys))
 
     async def _in_time(self, keys: Sequence[str]) -> dict[str, Found]:
+        limit_s = self._database.shared_read_s
         try:
-            with call_context.call_context(deadline=time.monotonic() + _QUERY_S):
-                async with asyncio.timeout(_QUERY_S):
+            with call_context.call_context(deadline=time.monotonic() + limit_s):
+                async with asyncio.timeout(limit_s):
                     return await self.get_all(keys)
         except TimeoutError:
             raise DatabaseUnavailable from None

@@ -1,0 +1,16 @@
+"""Processes of a test that start in milliseconds: they are forked from one that has imported what they need."""
+
+from __future__ import annotations
+
+import multiprocessing
+from multiprocessing.context import ForkServerContext
+
+# Of each process of the test run there is one such server, so it imports what any test needs.
+_IMPORTED = ["pytest", "ridehail_servers.suite", "tests.support.crashing", "tests.support.databases"]
+
+
+def fork_server() -> ForkServerContext:
+    """Returns the context to make processes by."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_IMPORTED)
+    return context
