@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from functools import partial
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from tests.clients.eulas_by_script import App, FakeTime, ScriptedEulas, Start, running_app
 from tests.clients.flavours import ASYNCIO, BLOCKING, Flavour
 from tests.clients.scripted_server import ScriptedServer, running_server
 
@@ -21,6 +18,7 @@ def module_server() -> Iterator[ScriptedServer]:
 
 @pytest.fixture
 def server(module_server: ScriptedServer) -> ScriptedServer:
+    """The module's server, as if nobody had called it."""
     module_server.reset()
     return module_server
 
@@ -29,30 +27,3 @@ def server(module_server: ScriptedServer) -> ScriptedServer:
 def flavour(request: pytest.FixtureRequest) -> Flavour:
     chosen: Flavour = request.param
     return chosen
-
-
-@pytest.fixture
-def service(server: ScriptedServer) -> ScriptedEulas:
-    server.behaviour = service = ScriptedEulas()
-    return service
-
-
-@pytest.fixture
-def time() -> FakeTime:
-    return FakeTime()
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    return tmp_path / "answers.sqlite"
-
-
-@pytest.fixture
-def start(flavour: Flavour, server: ScriptedServer, file: Path, time: FakeTime) -> Start:
-    return partial(running_app, flavour, server, file=file, time=time)
-
-
-@pytest.fixture
-async def app(start: Start) -> AsyncIterator[App]:
-    async with start() as running:
-        yield running

@@ -12,6 +12,8 @@ from functools import partial
 from typing import Any
 
 import ridehail_clients
+from tests.clients.memory_channel import MemoryChannel
+from tests.clients.scripted_server import ScriptedServer
 
 # What the constructors of some clients need beside the target.
 REQUIRED: dict[str, dict[str, Any]] = {"OrderProviderClient": {"service": "eats-orders"}}
@@ -51,8 +53,12 @@ class Flavour:
         """The class of the client, by its name without `Async`."""
         return getattr(ridehail_clients, f"Async{client}" if self.name == "asyncio" else client)
 
+    def in_memory(self, server: ScriptedServer, **options: Any) -> Any:  # what a client takes in place of a target
+        """Returns a channel to the server without a wire, see `MemoryChannel`."""
+        return MemoryChannel(server, is_async=self.name == "asyncio", **options)
+
     async def call(
-        self, target: str, client: str, method: str, arguments: dict[str, Any], **options: Any
+        self, target: Any, client: str, method: str, arguments: dict[str, Any], **options: Any
     ) -> Any:  # whatever the method returns
         """Opens a client, calls one of its methods, closes the client."""
         # On a busy machine an attempt of a tenth of a second would now and then be one too many.
@@ -69,7 +75,7 @@ class Flavour:
         return await asyncio.to_thread(blocking)
 
     @asynccontextmanager
-    async def opened(self, target: str, client: str, **options: Any) -> AsyncIterator[Opened]:
+    async def opened(self, target: Any, client: str, **options: Any) -> AsyncIterator[Opened]:
         """Opens a client for the length of the block, whose calls may overlap."""
         threads = None if self.name == "asyncio" else ThreadPoolExecutor(1000)
         opened = Opened(self.client_class(client)(target, **REQUIRED.get(client, {}) | options), threads)

@@ -174,9 +174,9 @@ def _handlers(scripted: ScriptedServer, service: ServiceDescriptor) -> grpc.Gene
 
 
 @contextmanager
-def running_server(*, with_health: bool = True) -> Iterator[ScriptedServer]:
+def running_server(scripted: ScriptedServer | None = None, *, with_health: bool = True) -> Iterator[ScriptedServer]:
     """Runs a server on a free port."""
-    scripted = ScriptedServer()
+    scripted = ScriptedServer() if scripted is None else scripted
     server = grpc.server(futures.ThreadPoolExecutor(16))
     services = [service for file in _FILES for service in file.DESCRIPTOR.services_by_name.values()]
     server.add_generic_rpc_handlers(tuple(_handlers(scripted, service) for service in services))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +12,7 @@ from hypothesis import strategies as st
 
 from ridehail_clients import call_context
 from ridehail_clients.coalescing import Coalescer
+from tests.support.virtual_time import in_virtual_time, run_by_its_clock
 
 
 class LookupFailed(Exception):
@@ -62,7 +62,7 @@ callers = st.lists(
 
 
 @given(callers=callers, fail=st.frozensets(st.integers(0, 12), max_size=2), limits=st.tuples(*[st.integers(1, 4)] * 2))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_whoever_comes_and_goes_each_caller_gets_the_value_of_their_key(
     callers: list[tuple[int, int, int | None]], fail: frozenset[int], limits: tuple[int, int]
 ) -> None:
@@ -100,7 +100,7 @@ def test_whoever_comes_and_goes_each_caller_gets_the_value_of_their_key(
         assert all(0 < len(batch) <= max_batch for batch in lookups.batches)
         assert all(len(batch) == len(set(batch)) for batch in lookups.batches)
 
-    asyncio.run(scenario())
+    run_by_its_clock(scenario())
 
 
 async def gathered(coalescer: Coalescer[int, int], keys: Sequence[int]) -> list[asyncio.Task[int | None]]:
@@ -110,12 +110,14 @@ async def gathered(coalescer: Coalescer[int, int], keys: Sequence[int]) -> list[
     return tasks
 
 
+@in_virtual_time
 async def test_a_lone_lookup_waits_for_nobody() -> None:
     lookups = Lookups()
     assert await Coalescer(lookups.load).get(4) == 16
     assert lookups.batches == [[4]]
 
 
+@in_virtual_time
 async def test_keys_that_come_while_batches_are_under_way_share_the_next_one() -> None:
     lookups = Lookups(held=True)
     coalescer = Coalescer(lookups.load, max_concurrent=1)
@@ -126,18 +128,20 @@ async def test_keys_that_come_while_batches_are_under_way_share_the_next_one() -
     assert lookups.batches == [[0], list(range(1, 100))]
 
 
+@in_virtual_time
 async def test_under_load_keys_gather_for_a_while_before_the_next_batch() -> None:
     lookups = Lookups()
     coalescer = Coalescer(lookups.load, spacing=0.05)
-    began = time.monotonic()
+    began = asyncio.get_running_loop().time()
     await asyncio.gather(coalescer.get(0), coalescer.get(2))  # this batch shows that there is a load
     one = asyncio.create_task(coalescer.get(4))
     await turns(10)  # a batch takes fewer
     await asyncio.gather(one, coalescer.get(6))
     assert lookups.batches == [[0, 2], [4, 6]]
-    assert time.monotonic() - began >= 0.05
+    assert asyncio.get_running_loop().time() - began >= 0.05
 
 
+@in_virtual_time
 async def test_without_load_nobody_waits_for_company() -> None:
     lookups = Lookups()
     coalescer = Coalescer(lookups.load, spacing=60)
@@ -147,19 +151,21 @@ async def test_without_load_nobody_waits_for_company() -> None:
     assert lookups.batches == [[0], [2], [4]]
 
 
+@in_virtual_time
 async def test_a_slow_batch_does_not_hold_up_the_next_one() -> None:
     lookups = Lookups(held=True)
     coalescer = Coalescer(lookups.load, patience=0.02)
     first = await gathered(coalescer, [0])
     second = await gathered(coalescer, [2])
     assert lookups.batches == [[0]]
-    async with asyncio.timeout(10):
-        while len(lookups.batches) < 2:
-            await asyncio.sleep(0.005)
+    await asyncio.sleep(0.02)
+    await turns(2)
+    assert lookups.batches == [[0], [2]]
     lookups.go.set()
     assert await asyncio.gather(*first, *second) == [0, 4]
 
 
+@in_virtual_time
 async def test_a_question_is_not_answered_from_before_it_was_asked() -> None:
     lookups = Lookups(held=True)
     coalescer = Coalescer(lookups.load)
@@ -170,6 +176,7 @@ async def test_a_question_is_not_answered_from_before_it_was_asked() -> None:
     assert lookups.batches == [[2], [2]]
 
 
+@in_virtual_time
 async def test_a_failure_reaches_its_own_batch_only() -> None:
     lookups = Lookups(fail=frozenset({2}))
     coalescer = Coalescer(lookups.load, max_batch=2, max_concurrent=1)
@@ -178,6 +185,7 @@ async def test_a_failure_reaches_its_own_batch_only() -> None:
     assert await coalescer.get(0) == 0  # and the next batch is none the worse for it
 
 
+@in_virtual_time
 async def test_a_caller_who_gives_up_harms_no_other() -> None:
     lookups = Lookups(held=True)
     coalescer = Coalescer(lookups.load)
@@ -187,6 +195,7 @@ async def test_a_caller_who_gives_up_harms_no_other() -> None:
     assert await asyncio.gather(*waiting[1:]) == [4, 16]
 
 
+@in_virtual_time
 async def test_what_nobody_waits_for_any_more_is_not_looked_up() -> None:
     lookups = Lookups(held=True)
     coalescer = Coalescer(lookups.load, max_concurrent=1)
@@ -199,6 +208,7 @@ async def test_what_nobody_waits_for_any_more_is_not_looked_up() -> None:
     assert lookups.batches == [[0], [4]]
 
 
+@in_virtual_time
 async def test_no_callers_deadline_or_request_id_binds_a_batch() -> None:
     seen: list[tuple[float | None, str | None]] = []
 
@@ -207,11 +217,12 @@ async def test_no_callers_deadline_or_request_id_binds_a_batch() -> None:
         return {key: key for key in keys}
 
     coalescer = Coalescer(load)
-    with call_context.call_context(deadline=time.monotonic() + 0.01, request_id="hasty"):
+    with call_context.call_context(deadline=-1.0, request_id="hasty"):
         assert await coalescer.get(1) == 1
     assert seen == [(None, None)]
 
 
+@in_virtual_time
 async def test_a_lookup_that_is_cancelled_does_not_leave_its_callers_waiting() -> None:
     async def load(_keys: Sequence[int]) -> Mapping[int, int]:
         raise asyncio.CancelledError

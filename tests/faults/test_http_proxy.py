@@ -13,8 +13,8 @@ from grpc_health.v1 import health_pb2
 from ridehail_clients import AsyncTollRoadsClient, TransportUnavailable, open_async_channel
 from ridehail_servers import suite
 from ridehail_servers.runtime.up import _await_health
+from tests.clients.cases.all_cases import example_of
 from tests.clients.flavours import ASYNCIO, BLOCKING, Flavour
-from tests.clients.rpcs import EXAMPLES
 from tests.clients.scripted_server import ScriptedServer, running_server
 from tests.support.waiting import LIMIT_S
 
@@ -55,7 +55,7 @@ async def test_clients_of_services_pass_it_by(server: ScriptedServer, flavour: F
 
 
 async def test_clients_of_the_gateway_pass_it_by(server: ScriptedServer, flavour: Flavour) -> None:
-    arguments = EXAMPLES["PassengerTollRoadsService/SwitchRoad"]
+    arguments = example_of("PassengerTollRoadsService/SwitchRoad")
     await flavour.call(server.target, "PassengerTollRoadsClient", "switch_road", arguments)
 
     assert len(server.received) == 1

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import selectors
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar
+from unittest import mock
 
+Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
@@ -36,3 +40,23 @@ def run(main: Coroutine[Any, Any, Result]) -> Result:
     """Runs a coroutine that talks to nothing outside of its loop, in virtual time."""
     with asyncio.Runner(loop_factory=_VirtualTimeLoop) as runner:
         return runner.run(main)
+
+
+def run_by_its_clock(main: Coroutine[Any, Any, Result]) -> Result:
+    """Runs a coroutine in virtual time, which `time.monotonic` tells as well. It begins at 0."""
+
+    async def on_its_clock() -> Result:
+        with mock.patch.object(time, "monotonic", asyncio.get_running_loop().time):
+            return await main
+
+    return run(on_its_clock())
+
+
+def in_virtual_time(test: Callable[Arguments, Coroutine[Any, Any, Result]]) -> Callable[Arguments, Result]:
+    """Makes an asynchronous test one that `run_by_its_clock` runs."""
+
+    @functools.wraps(test)
+    def run_test(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        return run_by_its_clock(test(*args, **kwargs))
+
+    return run_test

@@ -22,6 +22,9 @@ from tests.clients.scripted_server import Answer, ScriptedServer, fail, info, vi
 OUTAGE = fail(grpc.StatusCode.UNAVAILABLE)
 EXPIRED = fail(grpc.StatusCode.UNAUTHENTICATED, info("SESSION_EXPIRED"))
 ONCE = RetryPolicy(attempts=1)
+# Where every transaction is flushed to the disk, files in memory save most of the time.
+MEMORY = Path("/dev/shm")
+FOLDERS = str(MEMORY) if MEMORY.is_dir() else None
 
 
 @dataclass
@@ -136,12 +139,19 @@ class App:
 
 @asynccontextmanager
 async def running_app(
-    flavour: Flavour, server: ScriptedServer, *, file: Path, account: str = "anna", time: FakeTime, **options: Any
+    flavour: Flavour,
+    server: ScriptedServer,
+    *,
+    file: Path,
+    account: str = "anna",
+    time: FakeTime,
+    target: Any = None,
+    **options: Any,
 ) -> AsyncIterator[App]:
-    """An app that is started, and ends with the block."""
+    """An app that is started, and ends with the block. It calls the server without a wire, or at a target."""
     is_async = flavour.name == "asyncio"
     client = flavour.client_class("PassengerEulasClient")(
-        server.target, session_token=account, retry=ONCE, attempt_timeout=30
+        target or flavour.in_memory(server), session_token=account, retry=ONCE, attempt_timeout=30
     )
     sleep = time.async_sleep if is_async else time.sleep
     flow = flavour.client_class("EulasFlow")(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections import deque
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -20,10 +19,10 @@ from ridehail_clients import (
     PassengerEulasClient,
     RetryPolicy,
     SaveReport,
-    open_sync_channel,
 )
-from tests.clients.eulas_by_script import EXPIRED, ONCE, OUTAGE, FakeTime, ScriptedEulas
-from tests.clients.scripted_server import Answer, running_server
+from tests.clients.flavours import BLOCKING
+from tests.clients.scripted_server import Answer, ScriptedServer
+from tests.eulas.flow.eulas_by_script import EXPIRED, FOLDERS, ONCE, OUTAGE, FakeTime, ScriptedEulas
 
 Result = TypeVar("Result")
 
@@ -80,11 +79,10 @@ class KeptAnswersMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stack = ExitStack()
-        self.server = self.stack.enter_context(running_server())
-        self.server.behaviour = self.service = ScriptedEulas(configured=set(IDS))
-        self.channel = self.stack.enter_context(open_sync_channel(self.server.target, health_check=False))
-        self.file = Path(self.stack.enter_context(tempfile.TemporaryDirectory()), "answers")
+        self.service = ScriptedEulas(configured=set(IDS))
+        self.channel = BLOCKING.in_memory(ScriptedServer(behaviour=self.service))
+        self.folder = tempfile.TemporaryDirectory(dir=FOLDERS)
+        self.file = Path(self.folder.name, "answers")
         self.time = FakeTime()
         self.apps: dict[tuple[str, int], tuple[EulasFlow, MortalClient]] = {}
         self.given: dict[str, dict[str, str]] = {"anna": {}, "boris": {}}
@@ -232,7 +230,7 @@ class KeptAnswersMachine(RuleBasedStateMachine):
                     assert arrived.get(eula_id) == status or self.is_refused(eula_id, status)
                 assert self.app(account, 0)[0].unsaved() == ()
         finally:
-            self.stack.close()
+            self.folder.cleanup()
 
 
 KeptAnswersMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)

@@ -12,15 +12,12 @@ from ridehail_clients import (
     CallTimedOut,
     InvalidRequest,
     OrderNotFound,
-    OrderRoad,
 )
 from ridehail_clients.call_context import call_context
 from tests.clients.flavours import Flavour
 from tests.clients.scripted_server import ScriptedServer
-from tests.clients.shared_callers import CLIENT, ORDERS, PATIENT, Gate, received, retrieve
-from tests.clients.toll_roads_answers import NOON, asked_alone, batches, numbered, roads_of
-from tests.support.suite_in_process import SuiteInProcess
-from tests.support.toll_roads import put_order
+from tests.toll_roads.client.shared_callers import CLIENT, ORDERS, PATIENT, Gate, asked, received, retrieve
+from tests.toll_roads.client.toll_roads_answers import asked_alone, batches, numbered, roads_of
 
 
 async def test_a_lone_call_waits_for_nobody_and_goes_as_a_batch_of_one(
@@ -34,7 +31,7 @@ async def test_a_lone_call_waits_for_nobody_and_goes_as_a_batch_of_one(
 
 async def test_without_the_option_calls_go_alone(server: ScriptedServer, flavour: Flavour) -> None:
     server.behaviour = roads_of(ORDERS)
-    async with flavour.opened(server.target, CLIENT, attempt_timeout=20) as opened:
+    async with flavour.opened(server.target, CLIENT, attempt_timeout=60) as opened:
         assert await retrieve(opened, ["order-1", "order-2"]) == [numbered(1), numbered(2)]
     assert (sorted(asked_alone(server)), batches(server)) == (["order-1", "order-2"], [])
 
@@ -43,11 +40,10 @@ async def test_calls_at_the_same_time_share_batches_of_a_hundred_distinct_orders
     server: ScriptedServer, flavour: Flavour
 ) -> None:
     server.behaviour = gate = Gate(roads_of(ORDERS))
-    asked = [f"order-{number % 250}" for number in range(500)]
+    ids = [f"order-{number % 250}" for number in range(500)]
     async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
-        calls = asyncio.create_task(retrieve(opened, asked))
-        await received(server, 2)
-        await asyncio.sleep(0.3)
+        calls = asyncio.create_task(retrieve(opened, ids))
+        await asked(opened, 500)
         gate.opened.set()
         assert await calls == [numbered(number % 250) for number in range(500)]
 
@@ -55,36 +51,6 @@ async def test_calls_at_the_same_time_share_batches_of_a_hundred_distinct_orders
     assert len(sent) <= 8
     assert all(len(batch) <= 100 and len(set(batch)) == len(batch) for batch in sent)
     assert asked_alone(server) == []
-
-
-async def test_a_missing_order_is_missing_for_its_caller_only_and_in_the_words_of_a_call_alone(
-    running_suite: SuiteInProcess, flavour: Flavour
-) -> None:
-    await put_order(running_suite, "known", (NOON, True))
-    ticket = running_suite.ticket("api-proxy")
-    async with flavour.opened(running_suite.address, CLIENT, ticket=ticket, attempt_timeout=20) as opened:
-        [alone] = await retrieve(opened, ["unknown"])
-    async with flavour.opened(running_suite.address, CLIENT, ticket=ticket, **PATIENT) as opened:
-        known, *unknown = await retrieve(opened, ["known", "unknown", "unknown", "another"])
-
-    assert isinstance(known, OrderRoad)
-    assert all(type(error) is type(alone) is OrderNotFound for error in unknown)
-    told = [(error.code, error.reason, error.message, dict(error.metadata)) for error in (alone, *unknown)]
-    assert told[:3] == [told[0]] * 3
-    assert told[3][3] == {"order_id": "another"}
-    assert unknown[0] is not unknown[1]
-
-
-@pytest.mark.parametrize("bad", ["", "x" * 129, "tab\t", "line\n", "\x00", "\u200b"], ids=ascii)
-async def test_a_bad_id_fails_its_caller_alone(running_suite: SuiteInProcess, flavour: Flavour, bad: str) -> None:
-    await put_order(running_suite, "known", (NOON, True))
-    async with flavour.opened(
-        running_suite.address, CLIENT, ticket=running_suite.ticket("api-proxy"), **PATIENT
-    ) as opened:
-        results = await retrieve(opened, ["known", bad, "known", bad])
-
-    assert [type(result) for result in results] == [OrderRoad, InvalidRequest, OrderRoad, InvalidRequest]
-    assert [violation.field for violation in results[1].violations] == ["order_id"]
 
 
 async def test_what_is_no_text_at_all_fails_its_caller_alone(server: ScriptedServer, flavour: Flavour) -> None:
@@ -105,8 +71,7 @@ async def test_a_batch_that_is_refused_for_one_order_is_asked_for_one_by_one(
     server.behaviour = gate = Gate(roads_of(ORDERS))
     async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
         calls = asyncio.create_task(retrieve(opened, ["order-1", "order-2", "order-3", "bad", "order-4", "gone"]))
-        await received(server, 1)
-        await asyncio.sleep(0.2)
+        await asked(opened, 6)
         gate.opened.set()
         results = await calls
 
@@ -118,8 +83,8 @@ async def test_a_batch_that_is_refused_for_one_order_is_asked_for_one_by_one(
 async def test_a_call_with_metadata_of_its_own_goes_alone(server: ScriptedServer, flavour: Flavour) -> None:
     server.behaviour = roads_of(ORDERS)
     async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
-        own = opened.call("retrieve_order", order_id="order-1", timeout=20, metadata=[("x-own", "yes")])
-        other = opened.call("retrieve_order", order_id="order-2", timeout=20)
+        own = opened.call("retrieve_order", order_id="order-1", timeout=60, metadata=[("x-own", "yes")])
+        other = opened.call("retrieve_order", order_id="order-2", timeout=60)
         results = await asyncio.gather(own, other)
 
     assert [*results] == [numbered(1), numbered(2)]
@@ -154,21 +119,18 @@ async def test_who_has_little_time_gives_up_alone(server: ScriptedServer, flavou
     async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
         patient = asyncio.create_task(retrieve(opened, ["order-1", "order-1", "order-2"]))
         await received(server, 1)
-        begun = time.monotonic()
         hasty = await retrieve(opened, ["order-1", "order-2", "order-3"], timeout=0.1)
-        took = time.monotonic() - begun
         gate.opened.set()
         assert await patient == [numbered(1), numbered(1), numbered(2)]
 
     assert [type(result) for result in hasty] == [CallTimedOut] * 3
-    assert 0.09 <= took < 0.8
 
 
 async def test_who_is_cancelled_harms_no_other(server: ScriptedServer) -> None:
     server.behaviour = gate = Gate(roads_of(ORDERS))
     async with AsyncTollRoadsClient(server.target, **PATIENT) as client:
         calls = [
-            asyncio.create_task(client.retrieve_order(order_id=f"order-{number % 5}", timeout=20))
+            asyncio.create_task(client.retrieve_order(order_id=f"order-{number % 5}", timeout=60))
             for number in range(40)
         ]
         await received(server, 1)

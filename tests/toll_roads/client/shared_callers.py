@@ -12,17 +12,17 @@ from google.protobuf.message import Message
 
 from tests.clients.flavours import Opened
 from tests.clients.scripted_server import Behaviour, ScriptedServer
-from tests.clients.toll_roads_answers import numbered
+from tests.toll_roads.client.toll_roads_answers import numbered
 
 ORDERS = [numbered(number) for number in range(1000)]
 CLIENT = "TollRoadsClient"
 # What is looked at here is not the time of attempts, and the machine may be busy.
-PATIENT: dict[str, Any] = {"coalesce": True, "attempt_timeout": 20.0}
+PATIENT: dict[str, Any] = {"coalesce": True, "attempt_timeout": 60.0}
 
 
 async def retrieve(opened: Opened, order_ids: Sequence[str], **arguments: Any) -> list[Any]:
     """Asks for all orders at once; returns roads and errors."""
-    calls = [opened.call("retrieve_order", order_id=order_id, **{"timeout": 20} | arguments) for order_id in order_ids]
+    calls = [opened.call("retrieve_order", order_id=order_id, **{"timeout": 60} | arguments) for order_id in order_ids]
     return await asyncio.gather(*calls, return_exceptions=True)
 
 
@@ -34,11 +34,24 @@ class Gate:
         self._behaviour = behaviour
 
     def __call__(self, request: Any, context: grpc.ServicerContext) -> Message | None:
-        assert self.opened.wait(20)
+        assert self.opened.wait(60)
         return self._behaviour(request, context)
 
 
 async def received(server: ScriptedServer, number: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(server.received) < number:
             await asyncio.sleep(0.01)
+
+
+async def asked(opened: Opened, number: int) -> None:
+    """Waits until so many callers wait for batches."""
+    if opened.threads is None:
+        # Each asks in the first turn of its task.
+        for _ in range(5):
+            await asyncio.sleep(0)
+        return
+    shared = opened.client._lookups._shared
+    async with asyncio.timeout(60):
+        while len(shared._unanswered) < number:
+            await asyncio.sleep(0.005)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ridehail_clients import OrderRoad
 from ridehail_clients.road_fallback import RoadFallback
-from tests.clients.toll_roads_answers import NOON
+from tests.toll_roads.client.toll_roads_answers import NOON
 
 KNOWN = OrderRoad("order", has_toll_road=True, can_switch_road=True, created=NOON)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import threading
 import time
@@ -28,12 +29,11 @@ from ridehail_clients import (
     open_async_channel,
     open_sync_channel,
 )
-from tests.clients.flavours import ASYNCIO, Flavour, Opened
+from tests.clients.flavours import ASYNCIO, Flavour
 from tests.clients.scripted_server import ScriptedServer, fail, info, retry_after, running_server
-from tests.clients.shared_callers import CLIENT, ORDERS, PATIENT, Gate, received, retrieve
-from tests.clients.toll_roads_answers import NOON, batches, message_of, numbered, roads_of
-from tests.support.suite_in_process import SuiteInProcess
-from tests.support.toll_roads import put_orders
+from tests.support.virtual_time import run_by_its_clock
+from tests.toll_roads.client.shared_callers import CLIENT, ORDERS, PATIENT, Gate, asked, received, retrieve
+from tests.toll_roads.client.toll_roads_answers import batches, message_of, numbered, roads_of
 
 
 async def test_what_nobody_waits_for_any_more_is_not_asked_for(server: ScriptedServer, flavour: Flavour) -> None:
@@ -45,7 +45,7 @@ async def test_what_nobody_waits_for_any_more_is_not_asked_for(server: ScriptedS
             await received(server, number)
         await retrieve(opened, ["order-3", "order-4"], timeout=0.05)
         patient = asyncio.create_task(retrieve(opened, ["order-4"]))
-        await asyncio.sleep(0.1)
+        await asked(opened, 3)
         gate.opened.set()
         await asyncio.gather(*under_way, patient)
 
@@ -144,29 +144,31 @@ async def test_an_unreadable_road_fails_those_who_asked_for_it(server: ScriptedS
     assert readable == numbered(2)
 
 
-async def test_batches_that_a_server_leaves_hanging_keep_later_callers_waiting_less_than_their_deadline(
+def test_batches_that_a_server_leaves_hanging_keep_later_callers_waiting_less_than_their_deadline(
     server: ScriptedServer, flavour: Flavour
 ) -> None:
-    answer = roads_of(ORDERS)
+    server.behaviour = roads_of(ORDERS)
     hung = {"order-1", "order-2"}
 
-    def behave(request: Any, context: grpc.ServicerContext) -> Message | None:
-        if hung & {*getattr(request, "order_ids", [])}:
-            server.hang(context)
-        return answer(request, context)
+    def latency(request: Any) -> float:
+        return math.inf if hung & {*request.order_ids} else 0.0
 
-    server.behaviour = behave
-    # Not by the contract's tenth, which a busy machine may need for itself.
-    async with flavour.opened(server.target, CLIENT, coalesce=True, attempt_timeout=0.3) as opened:
-        first = asyncio.create_task(opened.call("retrieve_order", order_id="order-1", timeout=20))
-        await received(server, 1)
-        second = asyncio.create_task(opened.call("retrieve_order", order_id="order-2", timeout=20))
-        await received(server, 2)
-        # Both places are taken. Whoever comes now gets one of them after a second at most.
-        assert await opened.call("retrieve_order", order_id="order-3", timeout=5) == numbered(3)
-        for call in (first, second):
-            with pytest.raises(CallTimedOut):
-                await call
+    async def scenario() -> None:
+        channel = flavour.in_memory(server, latency=latency)
+        async with flavour.opened(channel, CLIENT, coalesce=True, attempt_timeout=0.1) as opened:
+            calls = []
+            for number in (1, 2):
+                calls.append(asyncio.create_task(opened.call("retrieve_order", order_id=f"order-{number}", timeout=60)))
+                await received(server, number)
+            # Both places are taken. Whoever comes now gets one of them when the hung batches end.
+            assert await opened.call("retrieve_order", order_id="order-3", timeout=50) == numbered(3)
+            for result in await asyncio.gather(*calls, return_exceptions=True):
+                assert isinstance(result, CallTimedOut)
+
+    if flavour is ASYNCIO:
+        run_by_its_clock(scenario())
+    else:
+        asyncio.run(scenario())
 
 
 async def test_a_slow_server_slows_its_callers_and_nothing_else(server: ScriptedServer, flavour: Flavour) -> None:
@@ -178,24 +180,22 @@ async def test_a_slow_server_slows_its_callers_and_nothing_else(server: Scripted
 
     server.behaviour = behave
     chance = random.Random(1)
-    asked = [chance.randrange(300) for _ in range(600)]
+    numbers = [chance.randrange(300) for _ in range(200)]
     async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
-        assert await retrieve(opened, [f"order-{number}" for number in asked]) == [numbered(n) for n in asked]
+        assert await retrieve(opened, [f"order-{number}" for number in numbers]) == [numbered(n) for n in numbers]
 
 
-async def test_a_server_that_dies_with_batches_under_way_fails_its_callers_in_time(flavour: Flavour) -> None:
+async def test_a_server_that_dies_with_batches_under_way_fails_its_callers_before_their_time(flavour: Flavour) -> None:
     with running_server() as server:
         server.script(server.hang)
-        opening = flavour.opened(server.target, CLIENT, coalesce=True, attempt_timeout=5)
+        opening = flavour.opened(server.target, CLIENT, **PATIENT)
         opened = await opening.__aenter__()
-        calls = asyncio.create_task(retrieve(opened, [f"order-{number}" for number in range(300)], timeout=10))
+        calls = asyncio.create_task(retrieve(opened, [f"order-{number}" for number in range(300)], timeout=1000))
         await received(server, 1)
-    begun = time.monotonic()
     results = await calls
     await opening.__aexit__(None, None, None)
 
-    assert {type(result) for result in results} <= {TransportUnavailable, CallTimedOut}
-    assert time.monotonic() - begun < 5
+    assert {type(result) for result in results} == {TransportUnavailable}
 
 
 @pytest.mark.parametrize("lent", [False, True], ids=["own channel", "lent channel"])
@@ -206,14 +206,12 @@ async def test_closing_the_client_ends_the_wait_of_all_callers(
     channel = None
     if lent:
         channel = open_async_channel(server.target) if flavour is ASYNCIO else open_sync_channel(server.target)
-    async with flavour.opened(channel or server.target, CLIENT, **PATIENT) as opened:  # type: ignore[arg-type]
+    async with flavour.opened(channel or server.target, CLIENT, **PATIENT) as opened:
         calls = asyncio.create_task(retrieve(opened, [f"order-{number}" for number in range(250)]))
         await received(server, 2)
-        await asyncio.sleep(0.1)
-        begun = time.monotonic()
+        await asked(opened, 250)
         await opened.close()
-        results = await asyncio.wait_for(calls, 5)
-        took = time.monotonic() - begun
+        results = await calls
 
         [late] = await retrieve(opened, ["order-1"])
     if channel is not None:
@@ -222,24 +220,24 @@ async def test_closing_the_client_ends_the_wait_of_all_callers(
             await closing
 
     assert [type(result) for result in results] == [ClientClosed] * 250
-    assert took < 1
     assert isinstance(late, ClientClosed)
 
 
 async def test_closing_the_client_does_not_wait_for_a_pause_between_attempts(
     server: ScriptedServer, flavour: Flavour
 ) -> None:
-    server.script(fail(grpc.StatusCode.UNAVAILABLE, info("DATABASE_UNAVAILABLE"), retry_after(0.8)))
-    async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
+    # A batch in a thread of its own goes on with its pause, beside those who waited for it.
+    pause_s = 60 if flavour is ASYNCIO else 10
+    server.script(fail(grpc.StatusCode.UNAVAILABLE, info("DATABASE_UNAVAILABLE"), retry_after(pause_s)))
+    async with flavour.opened(flavour.in_memory(server), CLIENT, **PATIENT) as opened:
         calls = asyncio.create_task(retrieve(opened, ["order-1", "order-2"]))
         await received(server, 1)
-        await asyncio.sleep(0.1)
-        begun = time.monotonic()
+        paused_at = server.received[-1].at
         await opened.close()
-        results = await asyncio.wait_for(calls, 5)
+        results = await calls
 
     assert [type(result) for result in results] == [ClientClosed] * 2
-    assert time.monotonic() - begun < 0.6
+    assert time.monotonic() - paused_at < pause_s
 
 
 async def test_closing_twice_is_closing_once(server: ScriptedServer, flavour: Flavour) -> None:
@@ -253,7 +251,7 @@ def test_clients_of_several_event_loops_and_threads_share_nothing(server: Script
 
     async def ask(first: int) -> list[OrderRoad]:
         async with AsyncTollRoadsClient(server.target, **PATIENT) as client:
-            calls = [client.retrieve_order(order_id=f"order-{n}", timeout=20) for n in range(first, first + 50)]
+            calls = [client.retrieve_order(order_id=f"order-{n}", timeout=60) for n in range(first, first + 50)]
             return await asyncio.gather(*calls)
 
     with ThreadPoolExecutor(4) as threads:
@@ -273,50 +271,8 @@ def test_no_thread_is_left_behind_by_a_closed_client(server: ScriptedServer) -> 
 
     with TollRoadsClient(server.target, **PATIENT) as client:
         assert lookup_threads() == []
-        client.retrieve_order(order_id="order-1", timeout=20)
+        client.retrieve_order(order_id="order-1", timeout=60)
         assert lookup_threads()
     for thread in lookup_threads():
-        thread.join(10)
+        thread.join(60)
     assert lookup_threads() == []
-
-
-async def test_five_thousand_callers_at_once_each_get_their_own_order(running_suite: SuiteInProcess) -> None:
-    known = await put_orders(running_suite, 1000, created=NOON)
-    chance = random.Random(2)
-    asked = [f"order-{chance.randrange(1, 1500)}" for _ in range(5000)]
-    async with AsyncTollRoadsClient(
-        running_suite.address, ticket=running_suite.ticket("api-proxy"), **PATIENT
-    ) as client:
-        results = await retrieve(Opened(client, None), asked, timeout=60)
-
-    found = {*known}
-    for order_id, result in zip(asked, results, strict=True):
-        if order_id in found:
-            assert result.order_id == order_id
-        else:
-            assert isinstance(result, OrderNotFound)
-            assert result.metadata == {"order_id": order_id}
-
-
-async def test_a_storm_of_cancellations_leaves_the_others_their_answers(running_suite: SuiteInProcess) -> None:
-    await put_orders(running_suite, 1000, created=NOON)
-    chance = random.Random(3)
-    async with AsyncTollRoadsClient(
-        running_suite.address, ticket=running_suite.ticket("api-proxy"), **PATIENT
-    ) as client:
-        for _storm in range(5):
-            asked = [f"order-{chance.randrange(1, 1001)}" for _ in range(600)]
-            calls = [asyncio.create_task(client.retrieve_order(order_id=order_id, timeout=60)) for order_id in asked]
-            unlucky = {number for number in range(600) if chance.random() < 0.7}
-            for number in unlucky:
-                if chance.random() < 0.1:
-                    await asyncio.sleep(0)
-                calls[number].cancel()
-            results = await asyncio.gather(*calls, return_exceptions=True)
-            for number, (order_id, result) in enumerate(zip(asked, results, strict=True)):
-                if isinstance(result, asyncio.CancelledError):
-                    assert number in unlucky
-                else:
-                    assert isinstance(result, OrderRoad)
-                    assert result.order_id == order_id
-        assert (await client.retrieve_order(order_id="order-1", timeout=60)).order_id == "order-1"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import stat
+import threading
 import time as real_time
 from pathlib import Path
 
@@ -13,9 +14,9 @@ import pytest
 from google.protobuf.message import Message
 
 from ridehail_clients import EulaDecision, EulaState
-from tests.clients.eulas_by_script import OUTAGE, App, FakeTime, ScriptedEulas, Start, running_app
 from tests.clients.flavours import ASYNCIO, Flavour
 from tests.clients.scripted_server import ScriptedServer
+from tests.eulas.flow.eulas_by_script import OUTAGE, App, FakeTime, ScriptedEulas, Start, running_app
 
 ACCEPTED, REJECTED = EulaState.ACCEPTED, EulaState.REJECTED
 ACCEPT_SURGE, REJECT_SURGE = EulaDecision("surge", ACCEPTED), EulaDecision("surge", REJECTED)
@@ -33,23 +34,32 @@ async def test_the_files_are_private_and_name_no_account(start: Start, file: Pat
 
 
 async def test_an_answer_that_a_newer_one_replaces_while_it_is_sent_does_not_take_that_along(
-    start: Start, flavour: Flavour, server: ScriptedServer, service: ScriptedEulas
+    start: Start, flavour: Flavour, served: ScriptedServer, service: ScriptedEulas
 ) -> None:
     """The second answer waits for the first to be through, also in another instance."""
-    sleep = asyncio.sleep if flavour.name == "asyncio" else real_time.sleep
+    may_go_on = threading.Event()
 
     def hold_the_first(request: Message, context: grpc.ServicerContext) -> Message:
-        if len(server.received) == 1:
-            real_time.sleep(0.5)
+        if len(served.received) == 1:
+            may_go_on.wait(60)
         return service(request, context)
 
-    server.behaviour = hold_the_first
+    # The second one waits for its turn.
+    def sleep(_seconds: float) -> None:
+        may_go_on.set()
+        real_time.sleep(0.2)
+
+    async def async_sleep(_seconds: float) -> None:
+        may_go_on.set()
+        await asyncio.sleep(0.2)
+
+    served.behaviour = hold_the_first
     async with (
-        start(sleep=sleep) as first,
-        start(sleep=sleep) as second,
+        start(target=served.target) as first,
+        start(target=served.target, sleep=async_sleep if flavour is ASYNCIO else sleep) as second,
     ):
         sending = asyncio.create_task(first("answer", [ACCEPT_SURGE]))
-        assert await asyncio.to_thread(server.first_received.wait, 10)
+        assert await asyncio.to_thread(served.first_received.wait, 60)
         report = await second("answer", [REJECT_SURGE])
         await sending
 
@@ -113,15 +123,17 @@ async def test_an_answer_that_cannot_be_kept_is_not_sent(
 async def test_an_app_that_is_stopped_while_it_sends_lets_the_next_one_send(
     server: ScriptedServer, file: Path, time: FakeTime, service: ScriptedEulas
 ) -> None:
+    hangs = [True]
+    channel = ASYNCIO.in_memory(server, latency=lambda _request: 1000.0 if hangs[0] else 0.0)
     server.behaviour = None
-    server.script(server.hang)
-    async with running_app(ASYNCIO, server, file=file, time=time) as app:
+    async with running_app(ASYNCIO, server, target=channel, file=file, time=time) as app:
         sending = asyncio.create_task(app("answer", [ACCEPT_SURGE]))
-        assert await asyncio.to_thread(server.first_received.wait, 10)
+        while not server.received:
+            await asyncio.sleep(0.005)
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending
-        server.behaviour = service
+        hangs[0], server.behaviour = False, service
 
         assert (await app("save_kept")).saved == (ACCEPT_SURGE,)
     assert time.slept == []

@@ -13,8 +13,8 @@ from ridehail_clients import (
     SessionExpired,
     TransportUnavailable,
 )
-from tests.clients.eulas_by_script import EXPIRED, OUTAGE, App, FakeTime, ScriptedEulas, Start
 from tests.clients.scripted_server import Answer, ScriptedServer, fail, info, retry_after
+from tests.eulas.flow.eulas_by_script import EXPIRED, OUTAGE, App, FakeTime, ScriptedEulas, Start
 
 ACCEPTED, REJECTED = EulaState.ACCEPTED, EulaState.REJECTED
 ACCEPT_SURGE, REJECT_SURGE = EulaDecision("surge", ACCEPTED), EulaDecision("surge", REJECTED)

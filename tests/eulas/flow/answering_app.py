@@ -1,0 +1,79 @@
+"""An app in a process of its own: gives answer after answer, or saves those that are kept."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from ridehail_clients import EulaDecision, EulasFlow, EulaState, PassengerEulasClient, RetryPolicy
+
+_PATIENCE_S = 60
+_READY = "ready"
+
+
+@dataclass(frozen=True)
+class AppProcess:
+    """A process that may be killed at any moment."""
+
+    process: BaseProcess
+    output: Connection
+
+    def kill(self) -> None:
+        """Kills it, and waits until it is gone."""
+        self.process.kill()
+        self.process.join()
+
+    def told(self) -> list[str]:
+        """Waits for the end; returns what it has told, but for a last line that a kill cut short."""
+        lines = []
+        with suppress(EOFError, OSError):
+            while True:
+                lines.append(str(self.output.recv()))
+        return lines
+
+
+@contextmanager
+def app_process(target: str, file: Path, *, name: str, answers: int | None) -> Iterator[AppProcess]:
+    """Runs an app that is ready; killed with the block if it is still there.
+
+    Args:
+        target: Where eulas is.
+        file: Of the flow.
+        name: Of its agreements.
+        answers: How many it gives, telling each that the flow has taken; None: it saves those that are kept, and tells
+            how many are saved and unsaved.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    output, telling = context.Pipe(duplex=False)
+    process = context.Process(target=_main, args=(target, str(file), name, answers, telling))
+    process.start()
+    telling.close()
+    app = AppProcess(process, output)
+    try:
+        assert output.poll(_PATIENCE_S)
+        assert output.recv() == _READY
+        yield app
+    finally:
+        app.kill()
+
+
+def _main(target: str, file: str, name: str, answers: int | None, output: Connection) -> None:
+    with PassengerEulasClient(
+        target, session_token="anna", retry=RetryPolicy(attempts=1), attempt_timeout=_PATIENCE_S
+    ) as client:
+        quickly = RetryPolicy(attempts=100, initial_backoff_s=0.01, max_backoff_s=0.01)
+        flow = EulasFlow(client, file, account="anna", retry=quickly)
+        output.send(_READY)
+        if answers is None:
+            report = flow.save_kept()
+            output.send(f"{len(report.saved)} {len(report.unsaved)}")
+            return
+        for number in range(answers):
+            flow.answer([EulaDecision(f"{name}-{number}", EulaState.ACCEPTED)])
+            output.send(f"{name}-{number}")

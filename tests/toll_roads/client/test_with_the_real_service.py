@@ -1,0 +1,134 @@
+"""The clients of toll roads against the service itself: lookups that share batches, outages, many at once."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import replace
+
+import pytest
+
+from ridehail_clients import (
+    AsyncTollRoadsClient,
+    CallerNotAllowed,
+    InvalidRequest,
+    OrderNotFound,
+    OrderRoad,
+    ServiceError,
+)
+from tests.clients.flavours import Flavour, Opened
+from tests.support.suite_in_process import SuiteInProcess
+from tests.support.toll_roads import put_order, put_orders
+from tests.toll_roads.client.shared_callers import CLIENT, PATIENT, retrieve
+from tests.toll_roads.client.toll_roads_answers import NOON
+
+KNOWN = OrderRoad("order", has_toll_road=True, can_switch_road=True, created=NOON)
+BAD_IDS = ["", "x" * 129, "tab\t", "line\n", "\x00", "\u200b"]
+
+
+async def test_a_missing_order_is_missing_for_its_caller_only_and_in_the_words_of_a_call_alone(
+    running_suite: SuiteInProcess, flavour: Flavour
+) -> None:
+    await put_order(running_suite, "known", (NOON, True))
+    ticket = running_suite.ticket("api-proxy")
+    async with flavour.opened(running_suite.address, CLIENT, ticket=ticket, attempt_timeout=60) as opened:
+        [alone] = await retrieve(opened, ["unknown"])
+    async with flavour.opened(running_suite.address, CLIENT, ticket=ticket, **PATIENT) as opened:
+        known, *unknown = await retrieve(opened, ["known", "unknown", "unknown", "another"])
+
+    assert isinstance(known, OrderRoad)
+    assert all(type(error) is type(alone) is OrderNotFound for error in unknown)
+    told = [(error.code, error.reason, error.message, dict(error.metadata)) for error in (alone, *unknown)]
+    assert told[:3] == [told[0]] * 3
+    assert told[3][3] == {"order_id": "another"}
+    assert unknown[0] is not unknown[1]
+
+
+async def test_a_bad_id_fails_its_caller_alone(running_suite: SuiteInProcess, flavour: Flavour) -> None:
+    await put_order(running_suite, "known", (NOON, True))
+    async with flavour.opened(
+        running_suite.address, CLIENT, ticket=running_suite.ticket("api-proxy"), **PATIENT
+    ) as opened:
+        for bad in BAD_IDS:
+            results = await retrieve(opened, ["known", bad, "known", bad])
+
+            assert [type(result) for result in results] == [OrderRoad, InvalidRequest, OrderRoad, InvalidRequest], bad
+            assert [violation.field for violation in results[1].violations] == ["order_id"]
+
+
+async def test_offers_are_saved_refused_and_not_saved(running_suite: SuiteInProcess) -> None:
+    async with AsyncTollRoadsClient(
+        running_suite.address, ticket=running_suite.ticket("routestats"), attempt_timeout=60
+    ) as routestats:
+        assert await routestats.save_offer(offer_id="offer", timeout=60) is True
+        with pytest.raises(InvalidRequest):
+            await routestats.save_offer(offer_id="", timeout=60)
+        away = ("ALTER TABLE toll_roads.offers RENAME TO away", "ALTER TABLE toll_roads.away RENAME TO offers")
+        async with running_suite.altered(*away):
+            assert await routestats.save_offer(offer_id="another", timeout=60) is False
+    async with AsyncTollRoadsClient(
+        running_suite.address, ticket=running_suite.ticket("api-proxy"), attempt_timeout=60
+    ) as api_proxy:
+        with pytest.raises(CallerNotAllowed):
+            await api_proxy.save_offer(offer_id="offer", timeout=60)
+
+
+@pytest.mark.parametrize("coalesce", [False, True], ids=["alone", "shared"])
+async def test_the_last_road_is_shown_while_the_service_is_broken(
+    running_suite: SuiteInProcess, coalesce: bool
+) -> None:
+    await put_order(running_suite, "order", (NOON, True))
+    cache: dict[str, OrderRoad] = {}
+    async with AsyncTollRoadsClient(
+        running_suite.address, ticket=running_suite.ticket("api-proxy"), attempt_timeout=60, coalesce=coalesce
+    ) as client:
+        assert await client.retrieve_order(order_id="order", fallback=cache, timeout=60) == KNOWN
+        away = ("ALTER TABLE toll_roads.orders RENAME TO away", "ALTER TABLE toll_roads.away RENAME TO orders")
+        async with running_suite.altered(*away):
+            shown = await client.retrieve_order(order_id="order", fallback=cache, timeout=60)
+            assert shown == replace(KNOWN, stale=True)
+            with pytest.raises(ServiceError):
+                await client.retrieve_order(order_id="unknown", fallback=cache, timeout=60)
+        assert await client.retrieve_order(order_id="order", fallback=cache, timeout=60) == KNOWN
+
+
+async def test_two_thousand_callers_at_once_each_get_their_own_order(running_suite: SuiteInProcess) -> None:
+    known = await put_orders(running_suite, 1000, created=NOON)
+    chance = random.Random(2)
+    asked = [f"order-{chance.randrange(1, 1500)}" for _ in range(2000)]
+    async with AsyncTollRoadsClient(
+        running_suite.address, ticket=running_suite.ticket("api-proxy"), **PATIENT
+    ) as client:
+        results = await retrieve(Opened(client, None), asked)
+
+    found = {*known}
+    for order_id, result in zip(asked, results, strict=True):
+        if order_id in found:
+            assert result.order_id == order_id
+        else:
+            assert isinstance(result, OrderNotFound)
+            assert result.metadata == {"order_id": order_id}
+
+
+async def test_a_storm_of_cancellations_leaves_the_others_their_answers(running_suite: SuiteInProcess) -> None:
+    await put_orders(running_suite, 1000, created=NOON)
+    chance = random.Random(3)
+    async with AsyncTollRoadsClient(
+        running_suite.address, ticket=running_suite.ticket("api-proxy"), **PATIENT
+    ) as client:
+        for _storm in range(3):
+            asked = [f"order-{chance.randrange(1, 1001)}" for _ in range(300)]
+            calls = [asyncio.create_task(client.retrieve_order(order_id=order_id, timeout=60)) for order_id in asked]
+            unlucky = {number for number in range(300) if chance.random() < 0.7}
+            for number in unlucky:
+                if chance.random() < 0.1:
+                    await asyncio.sleep(0)
+                calls[number].cancel()
+            results = await asyncio.gather(*calls, return_exceptions=True)
+            for number, (order_id, result) in enumerate(zip(asked, results, strict=True)):
+                if isinstance(result, asyncio.CancelledError):
+                    assert number in unlucky
+                else:
+                    assert isinstance(result, OrderRoad)
+                    assert result.order_id == order_id
+        assert (await client.retrieve_order(order_id="order-1", timeout=60)).order_id == "order-1"
