@@ -59,7 +59,7 @@ class _Pair:
         return await stack.enter_async_context(AsyncOrderCoreClient("ipv4:" + ",".join(self._addresses), ticket=ticket))
 
     async def watched(self, stack: AsyncExitStack) -> tuple[ClientLoad, ClientLoad]:
-        """Returns reads, which the client may repeat, and writes, which it never repeats."""
+        """Returns reads, which the client may repeat, and writes, which it may not once a server has seen them."""
         client = await self.client(stack)
 
         async def read(number: int) -> None:

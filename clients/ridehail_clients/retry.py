@@ -11,7 +11,7 @@ import tenacity
 from tenacity.stop import stop_base
 from tenacity.wait import wait_base
 
-from ridehail_clients.errors import BreakerOpen, ClientClosed, ServiceError
+from ridehail_clients.errors import BreakerOpen, ClientClosed, ServiceError, TransportUnavailable
 
 _RETRYABLE = frozenset(
     {
@@ -22,11 +22,13 @@ _RETRYABLE = frozenset(
         grpc.StatusCode.DEADLINE_EXCEEDED,
     }
 )
+# What gRPC's load balancing says of a call for which it has no connection. No server has seen such a call.
+_NOT_SENT = ("connections to all backends failing", "failed to connect to all addresses")
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and how soon a call that is safe to repeat is repeated.
+    """How often and how soon a call that is safe to repeat, or that no server has seen, is repeated.
 
     Attributes:
         attempts: The most attempts of one call, the first included; at least 1.
@@ -62,15 +64,17 @@ def retry_rules(policy: RetryPolicy, *, idempotent: bool, time_left: float, is_o
 
     Args:
         policy: How often and how soon.
-        idempotent: Whether a repeat is safe; if not, there is one attempt.
+        idempotent: Whether a repeat is safe; if not, only attempts that no server has seen are repeated.
         time_left: Seconds until the whole call has to end. A wait that would not end before is not begun: the last
             error is raised at once.
         is_open: Tells whether the client is still open. Closing it cancels its calls, which looks as if the server had.
     """
     return RetryRules(
-        stop=tenacity.stop_after_attempt(policy.attempts if idempotent else 1) | tenacity.stop_before_delay(time_left),
+        stop=tenacity.stop_after_attempt(policy.attempts) | tenacity.stop_before_delay(time_left),
         wait=_RequestedOrBackoff(policy),
-        retry=tenacity.retry_if_exception(lambda error: is_open() and is_retryable(error)),
+        retry=tenacity.retry_if_exception(
+            lambda error: is_open() and is_retryable(error) and (idempotent or _is_not_sent(error))
+        ),
         reraise=True,
     )
 
@@ -87,6 +91,10 @@ def is_retryable(error: BaseException) -> bool:
         # Without a delay it may be a limit that stays, such as the size of a message.
         return error.retry_after is not None
     return error.code in _RETRYABLE
+
+
+def _is_not_sent(error: BaseException) -> bool:
+    return isinstance(error, TransportUnavailable) and error.message.startswith(_NOT_SENT)
 
 
 class _RequestedOrBackoff(wait_base):

@@ -106,3 +106,14 @@ async def test_servers_that_have_not_started_to_serve_get_no_calls(flavour: Flav
                     await client.call("retrieve_order", order_id="order", timeout=LIMIT_S)
 
         assert server.received == []
+
+
+async def test_a_write_that_may_not_be_repeated_goes_to_a_server_that_is_about_to_stop(flavour: Flavour) -> None:
+    with running_server() as server:
+        async with flavour.opened(server.target, "OrderCoreClient", attempt_timeout=30) as client:
+            await client.call("set_order_fields", order_id="order", push={"marks": ["before"]})
+            server.health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+
+            # The client learns of it between two of these calls.
+            for number in range(300):
+                await client.call("set_order_fields", order_id="order", push={"marks": [str(number)]})
