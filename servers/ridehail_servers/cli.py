@@ -1,39 +1,18 @@
-"""The `ridehail` command."""
+"""The `ridehail` command.
+
+What a command needs is loaded when it runs: printing a ticket must not cost what starting the servers costs.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 
-import psycopg
 import typer
 
-from .chassis.config import ConfigError
-from .chassis.errors import DomainError
-from .chassis.keys import KeysMissing
+from .chassis.failures import is_explained
 from .command_line import credentials, eulas, gateway, personalstate, run, schemas, shadow, toll_roads
-from .command_line.options import UsageError
-from .gateway.envoy import EnvoyError
-from .runtime.data_dir import DataDirInUse
-from .runtime.ports import PortTaken
-from .runtime.postgres import PostgresNotStarted
-from .runtime.supervisor import StartFailed
-
-# What a user can cause: answered with one line instead of a traceback.
-_EXPECTED = (
-    ConfigError,
-    DataDirInUse,
-    DomainError,
-    EnvoyError,
-    KeysMissing,
-    psycopg.Error,
-    PortTaken,
-    PostgresNotStarted,
-    StartFailed,
-    UsageError,
-    OSError,
-    ValueError,
-)
 
 app = typer.Typer(
     name="ridehail",
@@ -55,16 +34,22 @@ app.add_typer(shadow.app, name="shadow")
 app.add_typer(toll_roads.app, name="toll-roads")
 
 
-def main() -> None:
-    """Runs the command line; exits with 0, or with one line on standard error and 1 (2: a wrong call, 130: Ctrl-C)."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line; exits with 0, or with one line on standard error and 1 (2: a wrong call, 130: Ctrl-C).
+
+    Args:
+        arguments: The words after `ridehail`; None: those of the process.
+    """
     # gRPC's own log tells users of things that they can do nothing about, such as forks beside its threads.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # no child goes on with its parent's gRPC
     # Logs, data, the archive: nobody else's business.
     os.umask(0o077)
     try:
-        app()
-    except _EXPECTED as error:
+        app(arguments, prog_name="ridehail")
+    except Exception as error:
+        if not is_explained(error):
+            raise
         sys.stderr.write(f"ridehail: {' '.join(str(error).split())}\n")
         sys.exit(1)
 

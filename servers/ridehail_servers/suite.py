@@ -1,64 +1,60 @@
-"""The composition root: which services exist. A new service is one line in `_SERVICES`."""
+"""The composition root: which services exist. A new service is one line in `_DEFINITIONS`.
+
+Names are known without loading anything; the definition of a service is loaded when it is asked for, and what serves it
+when it is built.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from importlib import import_module
 from pathlib import Path
+from typing import Final
 
-from ridehail.common.v1 import options_pb2
-from ridehail_clients.contract import service_audience
-
-from .api_proxy.definition import DEFINITION as API_PROXY
 from .chassis.access import AccessPolicy
 from .chassis.config import load
 from .chassis.service_definition import ServiceDefinition
-from .eulas.definition import DEFINITION as EULAS
-from .family.definition import DEFINITION as FAMILY
-from .inapp_communications.definition import DEFINITION as INAPP_COMMUNICATIONS
-from .order_state.definition import DEFINITION as ORDER_STATE
-from .passenger_authorizer.definition import definition as passenger_authorizer
-from .reference.order_core.definition import DEFINITION as ORDER_CORE
-from .reference.order_provider.definition import EATS as EATS_ORDERS
-from .reference.order_provider.definition import GROCERY as GROCERY_ORDERS
-from .reference.protocol.definition import DEFINITION as PROTOCOL
-from .route_sharing.definition import DEFINITION as ROUTE_SHARING
-from .toll_roads.definition import DEFINITION as TOLL_ROADS
-from .user_state.definition import DEFINITION as USER_STATE
 
-_SERVICES = (
-    TOLL_ROADS,
-    ORDER_CORE,
-    EATS_ORDERS,
-    GROCERY_ORDERS,
-    ORDER_STATE,
-    EULAS,
-    FAMILY,
-    ROUTE_SHARING,
-    INAPP_COMMUNICATIONS,
-    USER_STATE,
-    PROTOCOL,
-    API_PROXY,
-)
+# Where each is defined.
+_DEFINITIONS: Final = {
+    "toll-roads": "toll_roads.definition:DEFINITION",
+    "order-core": "reference.order_core.definition:DEFINITION",
+    "eats-orders": "reference.order_provider.definition:EATS",
+    "grocery-orders": "reference.order_provider.definition:GROCERY",
+    "order-state": "order_state.definition:DEFINITION",
+    "eulas": "eulas.definition:DEFINITION",
+    "family": "family.definition:DEFINITION",
+    "route-sharing": "route_sharing.definition:DEFINITION",
+    "inapp-communications": "inapp_communications.definition:DEFINITION",
+    "user-state": "user_state.definition:DEFINITION",
+    "protocol": "reference.protocol.definition:DEFINITION",
+    "api-proxy": "api_proxy.definition:DEFINITION",
+}
 
-
-def _passenger_services(definitions: Iterable[ServiceDefinition]) -> dict[str, str]:
-    """Returns the full name of every gRPC service for passengers, with the service of the suite that serves it."""
-    return {
-        contract.descriptor.full_name: definition.name
-        for definition in definitions
-        for contract in definition.contracts
-        if service_audience(contract.descriptor) == options_pb2.AUDIENCE_PASSENGER
-    }
-
-
-_AUTHORIZER = passenger_authorizer(_passenger_services(_SERVICES))
-
-SERVICES: dict[str, ServiceDefinition] = {definition.name: definition for definition in (*_SERVICES, _AUTHORIZER)}
-"""Every service, by name."""
-
-AUTHORIZER: str = _AUTHORIZER.name
+AUTHORIZER: Final = "passenger-authorizer"
 """The service that the gateway asks about every passenger's request. It has a process of its own: what passengers send
 to other services must not make all passengers wait."""
+
+
+class _Services(Mapping[str, ServiceDefinition]):
+    """Loads a definition when it is asked for."""
+
+    def __getitem__(self, name: str) -> ServiceDefinition:
+        return _authorizer() if name == AUTHORIZER else _defined(_DEFINITIONS[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*_DEFINITIONS, AUTHORIZER))
+
+    def __len__(self) -> int:
+        return len(_DEFINITIONS) + 1
+
+    def __contains__(self, name: object) -> bool:
+        return name in _DEFINITIONS or name == AUTHORIZER
+
+
+SERVICES: Mapping[str, ServiceDefinition] = _Services()
+"""Every service, by name."""
 
 
 def ticket_sources(config_dir: Path) -> frozenset[str]:
@@ -71,3 +67,29 @@ def ticket_sources(config_dir: Path) -> frozenset[str]:
         ConfigError: It is bad.
     """
     return load(config_dir / "access.yaml", AccessPolicy).callers | set(SERVICES)
+
+
+def _defined(place: str) -> ServiceDefinition:
+    module, _, name = place.partition(":")
+    definition: ServiceDefinition = getattr(import_module(f".{module}", __package__), name)
+    return definition
+
+
+@cache
+def _authorizer() -> ServiceDefinition:
+    from .passenger_authorizer.definition import definition
+
+    return definition(_passenger_services(map(_defined, _DEFINITIONS.values())))
+
+
+def _passenger_services(definitions: Iterable[ServiceDefinition]) -> dict[str, str]:
+    """Returns the full name of every gRPC service for passengers, with the service of the suite that serves it."""
+    from ridehail.common.v1 import options_pb2
+    from ridehail_clients.contract import service_audience
+
+    return {
+        contract.descriptor.full_name: definition.name
+        for definition in definitions
+        for contract in definition.contracts
+        if service_audience(contract.descriptor) == options_pb2.AUDIENCE_PASSENGER
+    }

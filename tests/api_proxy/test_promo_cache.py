@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ridehail_servers.chassis.cache import Cache, CacheSettings, open_cache
+from ridehail_servers.chassis.cache import Cache, open_cache
+from ridehail_servers.chassis.settings import CacheSettings
 from tests.api_proxy.promo_world import World, world_on
 from tests.support.neighbours_between import DOWN, UP, redis_between
 from tests.support.redis_server import RedisServer

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from ridehail_servers.chassis.cache import Cache, CacheSettings, open_cache
+from ridehail_servers.chassis.cache import Cache, open_cache
+from ridehail_servers.chassis.settings import CacheSettings
 from tests.api_proxy.promo_world import LOCALES, UNKNOWN_FOR_S, World, world_on
 from tests.support.redis_server import RedisServer
 

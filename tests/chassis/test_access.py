@@ -23,7 +23,7 @@ from ridehail_servers.chassis.config import ConfigError, load
 from ridehail_servers.chassis.keys import KeyRing, create_key_pair
 from ridehail_servers.chassis.settings import ProcessSettings
 from ridehail_servers.chassis.tickets import TicketIssuer
-from ridehail_servers.runtime.child import ChildOrder
+from ridehail_servers.runtime.child_order import ChildOrder
 from ridehail_servers.runtime.secret_file import write_secret
 from ridehail_servers.runtime.supervisor import StartFailed, Supervisor, child
 from tests.support.calls import Metadata, Rpc, call, failure_of, rpcs

@@ -12,11 +12,11 @@ from prometheus_client import REGISTRY
 from ridehail_servers.chassis.cache import (
     Cache,
     CacheRefused,
-    CacheSettings,
     CacheUnavailable,
     check_url,
     open_cache,
 )
+from ridehail_servers.chassis.settings import CacheSettings
 from tests.support.log_capture import LogCapture
 from tests.support.neighbours_between import DOWN, ERRORING, SLOW, UP, RedisBetween, redis_between
 from tests.support.redis_server import RedisServer

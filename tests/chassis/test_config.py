@@ -18,7 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ridehail_servers import suite
 from ridehail_servers.chassis import app
-from ridehail_servers.chassis.config import ConfigError, LiveConfig, load, watch
+from ridehail_servers.chassis.config import ConfigError, load
+from ridehail_servers.chassis.live_config import LiveConfig, watch
 from ridehail_servers.chassis.settings import ProcessSettings
 from tests.support.log_capture import LogCapture
 from tests.support.waiting import until

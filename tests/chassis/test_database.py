@@ -13,8 +13,9 @@ import pytest
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
 from ridehail_clients import AsyncTollRoadsClient, OrderNotFound, call_context
-from ridehail_servers.chassis.database import Connection, Database, PoolSettings
+from ridehail_servers.chassis.database import Connection, Database
 from ridehail_servers.chassis.errors import DatabaseUnavailable, Overloaded
+from ridehail_servers.chassis.settings import PoolSettings
 from tests.support.calls import call, failure_of
 from tests.support.config_edits import edit
 from tests.support.databases import opened

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
 from ridehail_servers import resources
-from ridehail_servers.chassis.config import ConfigError, watch
+from ridehail_servers.chassis.config import ConfigError
 from ridehail_servers.chassis.experiments import Experiments
+from ridehail_servers.chassis.live_config import watch
 from tests.support.log_capture import LogCapture
 from tests.support.waiting import until
 

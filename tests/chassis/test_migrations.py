@@ -15,7 +15,8 @@ from psycopg.conninfo import conninfo_to_dict
 from typer.testing import CliRunner
 
 from ridehail_servers.chassis import migrations
-from ridehail_servers.chassis.database import PoolSettings, session_settings
+from ridehail_servers.chassis.database import session_settings
+from ridehail_servers.chassis.settings import PoolSettings
 from ridehail_servers.cli import app as command_line
 from tests.support.databases import SCHEMAS, cloned_database, empty_database, migrations_of
 from tests.support.shared_postgres import TEMPLATE

@@ -15,7 +15,7 @@ from ridehail_clients import AsyncTollRoadsClient
 from ridehail_servers.chassis.errors import DatabaseUnavailable, NeighbourUnavailable, Overloaded
 from ridehail_servers.chassis.settings import ProcessSettings, TaskSettings
 from ridehail_servers.chassis.tasks import Task, TaskRefused
-from ridehail_servers.runtime.child import ChildOrder
+from ridehail_servers.runtime.child_order import ChildOrder
 from ridehail_servers.runtime.supervisor import Process, Supervisor, child
 from tests.support.config_edits import edit
 from tests.support.locks import locked_table

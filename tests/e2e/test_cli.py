@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import jwt
 import psycopg
 import pytest
-from typer.testing import CliRunner
 
 from ridehail_servers import resources, suite
-from ridehail_servers.cli import app
 from ridehail_servers.command_line.options import UsageError, given_addresses
 from ridehail_servers.runtime.data_dir import DataDir
-from tests.support.databases import OwnPostgres, empty_database
-from tests.support.folders import shared_folder
+from tests.support.command_line import ridehail
+from tests.support.databases import empty_database
 from tests.support.up import cli
 
 
@@ -54,10 +51,9 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_every_command_has_help(command: str) -> None:
-    # Not by a process each: starting one takes seconds of CPU.
-    ended = CliRunner().invoke(app, [*command.split(), "--help"], prog_name="ridehail")
-    assert ended.exit_code == 0
-    assert f"Usage: ridehail {command}".strip() in ended.output
+    ended = ridehail(*command.split(), "--help")
+    assert ended.returncode == 0
+    assert f"Usage: ridehail {command}".strip() in ended.stdout
 
 
 def test_the_command_itself_has_help() -> None:
@@ -100,12 +96,21 @@ def test_the_command_itself_has_help() -> None:
 )
 def test_a_wrong_call_ends_with_one_line(keys: Path, arguments: list[str], complaint: str) -> None:
     environment = {"RIDEHAIL_DATA_DIR": str(keys)}
-    ended = cli(*arguments, environment=environment)
+    ended = ridehail(*arguments, environment=environment)
     assert ended.returncode == 1
     assert ended.stdout == ""
     (line,) = ended.stderr.splitlines()
     assert line.startswith("ridehail: ")
     assert complaint in line
+
+
+def test_a_process_prints_what_was_asked_for_alone_or_one_line_of_what_is_wrong(keys: Path) -> None:
+    words, environment = ("ticket", "--src", "routestats", "--dst"), {"RIDEHAIL_DATA_DIR": str(keys)}
+    good = cli(*words, "toll-roads", environment=environment)
+    assert (good.returncode, good.stderr, good.stdout.count("\n")) == (0, "", 1)
+    bad = cli(*words, "nobody", environment=environment)
+    assert (bad.returncode, bad.stdout, bad.stderr.count("\n")) == (1, "", 1)
+    assert bad.stderr.startswith("ridehail: no service 'nobody'; there are: ")
 
 
 ALL_ADDRESSES = [word for name in suite.SERVICES for word in ("--address", f"{name}=127.0.0.1:1")]
@@ -148,25 +153,25 @@ def test_an_address_is_host_and_port_or_another_target_of_grpc(address: str) -> 
 
 def test_the_gateways_configuration_is_printed_with_a_warning(keys: Path, tmp_path: Path) -> None:
     environment = {"RIDEHAIL_DATA_DIR": str(keys)}
-    printed = cli("gateway", "config", *ALL_ADDRESSES, environment=environment)
+    printed = ridehail("gateway", "config", *ALL_ADDRESSES, environment=environment)
     assert printed.returncode == 0
     (warning,) = printed.stderr.splitlines()
     assert "holds the gateway's key" in warning
     assert "static_resources" in printed.stdout
     file = tmp_path / "envoy.yaml"
-    written = cli("gateway", "config", *ALL_ADDRESSES, "--output", str(file), environment=environment)
+    written = ridehail("gateway", "config", *ALL_ADDRESSES, "--output", str(file), environment=environment)
     assert (written.returncode, written.stderr, written.stdout) == (0, "", "")
     assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_missing_keys_are_named(tmp_path: Path) -> None:
-    ended = cli("ticket", "--src", "routestats", "--dst", "toll-roads", "--data-dir", str(tmp_path / "nothing"))
+    ended = ridehail("ticket", "--src", "routestats", "--dst", "toll-roads", "--data-dir", str(tmp_path / "nothing"))
     assert ended.returncode == 1
     assert "no *.public.pem in" in ended.stderr
 
 
 def test_a_database_that_does_not_answer_is_named(tmp_path: Path) -> None:
-    ended = cli("migrate", "--database-url", f"postgresql:///ridehail?host={tmp_path}")
+    ended = ridehail("migrate", "--database-url", f"postgresql:///ridehail?host={tmp_path}")
     assert ended.returncode == 1
     assert len(ended.stderr.splitlines()) == 1
     assert "connection" in ended.stderr
@@ -174,11 +179,11 @@ def test_a_database_that_does_not_answer_is_named(tmp_path: Path) -> None:
 
 def test_ticket_and_token_print_nothing_but_the_token(keys: Path) -> None:
     environment = {"RIDEHAIL_DATA_DIR": str(keys)}
-    ticket = cli("ticket", "--src", "routestats", "--dst", "toll-roads", environment=environment).stdout
+    ticket = ridehail("ticket", "--src", "routestats", "--dst", "toll-roads", environment=environment).stdout
     claims = jwt.decode(ticket.strip(), options={"verify_signature": False})
     assert (claims["src"], claims["dst"], claims["exp"] - claims["iat"]) == ("routestats", "toll-roads", 3600)
     words = ["--uid", "400", "--user-id", "u", "--family-role", "owner", "--phone-id", "p", "--ttl", "2h"]
-    token = cli("token", *words, environment=environment).stdout
+    token = ridehail("token", *words, environment=environment).stdout
     claims = jwt.decode(token.strip(), options={"verify_signature": False})
     assert {name: claims[name] for name in ("sub", "user_id", "family_role", "phone_id")} == {
         "sub": "400",
@@ -192,32 +197,22 @@ def test_ticket_and_token_print_nothing_but_the_token(keys: Path) -> None:
 
 # --- toll-roads
 
-
-@pytest.fixture(scope="module")
-def migrated() -> Iterator[str]:
-    """A Postgres of its own, with the schema of toll_roads."""
-    with shared_folder() as folder:
-        postgres = OwnPostgres(folder / "postgres")
-        yield postgres.url
-        postgres.close()
-
-
 JOBS = ("purge-offers", "archive", "purge-orders")
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_a_job_without_work_says_so(migrated: str, tmp_path: Path, job: str) -> None:
-    ended = cli("toll-roads", job, "--database-url", migrated, "--data-dir", str(tmp_path))
+def test_a_job_without_work_says_so(module_database_url: str, tmp_path: Path, job: str) -> None:
+    ended = ridehail("toll-roads", job, "--database-url", module_database_url, "--data-dir", str(tmp_path))
     assert (ended.returncode, ended.stderr) == (0, "")
     (line,) = ended.stdout.splitlines()
     assert line.startswith(f"{job}: ")
     assert "=1" not in line
 
 
-def test_the_jobs_do_their_work_and_the_order_is_found_wherever_it_is(migrated: str, tmp_path: Path) -> None:
+def test_the_jobs_do_their_work_and_the_order_is_found_wherever_it_is(module_database_url: str, tmp_path: Path) -> None:
     archive = f"file:{tmp_path / 'archive'}"
-    common = ("--database-url", migrated)
-    with psycopg.connect(migrated, autocommit=True) as connection:
+    common = ("--database-url", module_database_url)
+    with psycopg.connect(module_database_url, autocommit=True) as connection:
         connection.execute(
             "INSERT INTO toll_roads.orders (order_id, created_at, can_switch_road, yandex_uid)"
             " VALUES ('ancient', '2020-02-29T23:59:59.123456Z', true, 'uid-4711')"
@@ -229,7 +224,7 @@ def test_the_jobs_do_their_work_and_the_order_is_found_wherever_it_is(migrated: 
         connection.execute("INSERT INTO toll_roads.offers VALUES ('ancient', '2020-02-29T23:59:59Z')")
 
     def run(*words: str) -> str:
-        ended = cli("toll-roads", *words, *common)
+        ended = ridehail("toll-roads", *words, *common)
         assert (ended.returncode, ended.stderr) == (0, "")
         return ended.stdout.strip()
 
@@ -241,7 +236,7 @@ def test_the_jobs_do_their_work_and_the_order_is_found_wherever_it_is(migrated: 
     assert not (tmp_path / "archive").exists()
     assert run("purge-offers", "--dry-run") == "purge-offers, dry run: purge_offers due=1"
     assert run("purge-offers", "--batch-size", "1") == "purge-offers: purge_offers deleted=1"
-    too_early = cli("toll-roads", "purge-orders", *common)
+    too_early = ridehail("toll-roads", "purge-orders", *common)
     assert "purge_log kept=1, purge_orders kept=1" in too_early.stdout
     assert [json.loads(line)["event"] for line in too_early.stderr.splitlines()] == [
         "old rows are kept: they are not in the archive"
@@ -285,10 +280,10 @@ def test_the_jobs_do_their_work_and_the_order_is_found_wherever_it_is(migrated: 
     ],
 )
 def test_a_wrong_call_of_a_job_ends_with_one_line(
-    migrated: str, tmp_path: Path, arguments: list[str], complaint: str
+    module_database_url: str, tmp_path: Path, arguments: list[str], complaint: str
 ) -> None:
-    environment = {"RIDEHAIL_DATABASE_URL": migrated, "RIDEHAIL_DATA_DIR": str(tmp_path)}
-    ended = cli("toll-roads", *arguments, environment=environment)
+    environment = {"RIDEHAIL_DATABASE_URL": module_database_url, "RIDEHAIL_DATA_DIR": str(tmp_path)}
+    ended = ridehail("toll-roads", *arguments, environment=environment)
     assert ended.returncode == 1
     assert ended.stdout == ""
     *logged, line = ended.stderr.splitlines()
@@ -302,16 +297,16 @@ def test_without_a_running_suite_a_job_asks_for_a_database(tmp_path: Path, left:
     if left is not None:
         (tmp_path / "postgres").mkdir()
         (tmp_path / "postgres" / "postmaster.pid").write_text(left)
-    ended = cli("toll-roads", "archive", "--data-dir", str(tmp_path))
+    ended = ridehail("toll-roads", "archive", "--data-dir", str(tmp_path))
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()
     assert "toll-roads needs a database: give --database-url" in line
     assert "--data-dir of a running `ridehail up`" in line
 
 
-def test_a_schema_that_is_not_migrated_is_told(migrated: str) -> None:
-    with empty_database(migrated) as url:
-        ended = cli("toll-roads", "purge-offers", "--database-url", url)
+def test_a_schema_that_is_not_migrated_is_told(module_database_url: str) -> None:
+    with empty_database(module_database_url) as url:
+        ended = ridehail("toll-roads", "purge-offers", "--database-url", url)
     assert ended.returncode == 1
     assert "toll_roads.offers" in ended.stderr
     assert len(ended.stderr.splitlines()) == 1

@@ -13,7 +13,8 @@ from typing import Any
 
 import psycopg
 
-from ridehail_servers.chassis.database import Database, PoolSettings
+from ridehail_servers.chassis.database import Database
+from ridehail_servers.chassis.settings import PoolSettings
 from ridehail_servers.eulas.config import EulasConfig
 from ridehail_servers.eulas.import_file import opened_dump, opened_rejects
 from ridehail_servers.eulas.import_store import ImportStore

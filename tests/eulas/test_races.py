@@ -14,7 +14,8 @@ import psycopg
 import pytest
 
 from ridehail_clients import Overloaded
-from ridehail_servers.chassis.database import Database, PoolSettings
+from ridehail_servers.chassis.database import Database
+from ridehail_servers.chassis.settings import PoolSettings
 from ridehail_servers.eulas.decision import Decision, Status
 from ridehail_servers.eulas.store import EulasStore
 from ridehail_servers.eulas.user_decisions import UserDecisions

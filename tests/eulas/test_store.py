@@ -11,7 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from ridehail_servers.chassis.database import Connection, Database, PoolSettings, Result
+from ridehail_servers.chassis.database import Connection, Database, Result
+from ridehail_servers.chassis.settings import PoolSettings
 from ridehail_servers.eulas.decision import Decision, Status
 from ridehail_servers.eulas.store import EulasStore
 from ridehail_servers.eulas.user_decisions import UserDecisions

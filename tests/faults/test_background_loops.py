@@ -12,10 +12,10 @@ from prometheus_client import REGISTRY
 
 from ridehail_servers.api_proxy.card.promo_cache import PromoCache
 from ridehail_servers.api_proxy.personal_state.comparison_queue import ComparisonQueue
+from ridehail_servers.chassis.backend_cache import BackendCache
 from ridehail_servers.chassis.background import failing_loops, keep_running, running_loops
-from ridehail_servers.chassis.cache import BackendCache, CacheSettings
-from ridehail_servers.chassis.database import Database, PoolSettings
-from ridehail_servers.chassis.settings import TaskSettings
+from ridehail_servers.chassis.database import Database
+from ridehail_servers.chassis.settings import CacheSettings, PoolSettings, TaskSettings
 from ridehail_servers.chassis.tasks import TaskQueue
 from ridehail_servers.runtime.supervisor import Process, Supervisor
 from tests.support.log_capture import LogCapture, captured_logs

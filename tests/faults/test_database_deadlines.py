@@ -13,8 +13,9 @@ import pytest
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from ridehail_clients.contract import method_contract
-from ridehail_servers.chassis.database import Connection, Database, PoolSettings
+from ridehail_servers.chassis.database import Connection, Database
 from ridehail_servers.chassis.errors import DatabaseUnavailable
+from ridehail_servers.chassis.settings import PoolSettings
 from ridehail_servers.chassis.shared_reads import SharedReads
 from tests.support.calls import failure_of, rpcs
 from tests.support.config_edits import edit

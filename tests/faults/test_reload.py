@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict
 
 from ridehail_servers.chassis.access import AccessPolicy
 from ridehail_servers.chassis.background import failing_loops, keep_running
-from ridehail_servers.chassis.config import LiveConfig, Reloadable, watch
 from ridehail_servers.chassis.experiments import Experiments
 from ridehail_servers.chassis.keys import KeyRing, create_key_pair
+from ridehail_servers.chassis.live_config import LiveConfig, Reloadable, watch
 from tests.support.config_edits import edit
 from tests.support.log_capture import LogCapture, captured_logs
 from tests.support.recorded_suite import recorded_suite

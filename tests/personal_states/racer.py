@@ -9,7 +9,8 @@ import asyncio
 import sys
 
 from ridehail_servers.chassis.clock import system_clock
-from ridehail_servers.chassis.database import Database, PoolSettings
+from ridehail_servers.chassis.database import Database
+from ridehail_servers.chassis.settings import PoolSettings
 from ridehail_servers.personal_states.errors import RevisionConflict
 from ridehail_servers.personal_states.state import Change
 from ridehail_servers.reference.protocol.store import DocumentStore

@@ -16,7 +16,8 @@ import pytest
 
 from ridehail_clients import PersonalStateCopy, RetryPolicy
 from ridehail_servers.chassis.clock import system_clock
-from ridehail_servers.command_line.personalstate import BackEndName, _BackEnd
+from ridehail_servers.command_line.personalstate import BackEndName
+from ridehail_servers.command_line.personalstate_copying import RemoteBackEnd
 from ridehail_servers.user_state.copying import BackEndUnavailable, Copied, Copying, PageTooLarge
 from tests.personal_states.back_ends import STATE_TABLES, BackEnd, copy_of
 from tests.support.suite_in_process import SuiteInProcess
@@ -38,8 +39,8 @@ async def copying(source: BackEnd, destination: BackEnd, **options: Any) -> Asyn
     quick = RetryPolicy(attempts=1)
     async with source.client("admin", retry=quick) as ours, destination.client("admin", retry=quick) as theirs:
         yield Copying(
-            _BackEnd(BackEndName(source.name), ours),
-            _BackEnd(BackEndName(destination.name), theirs),
+            RemoteBackEnd(BackEndName(source.name), ours),
+            RemoteBackEnd(BackEndName(destination.name), theirs),
             system_clock,
             **options,
         )
@@ -141,7 +142,7 @@ async def test_states_that_do_not_fit_into_one_message_are_copied_in_several(
         await source.take(*(copy_of(f"user-{n:03}", 1, "", large) for n in range(number, number + 10)))
     with pytest.raises(PageTooLarge):
         async with source.client("admin") as client:
-            await _BackEnd(BackEndName(source.name), client).list_states("", None, 100)
+            await RemoteBackEnd(BackEndName(source.name), client).list_states("", None, 100)
     async with copying(source, destination) as job:
         assert await job.run(nothing) == Copied(100, 100)
     ours, theirs = await states(source, page_size=1), await states(destination, page_size=1)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ridehail_servers.chassis import logs
 from ridehail_servers.chassis.clock import system_clock
-from ridehail_servers.chassis.database import PoolSettings
+from ridehail_servers.chassis.settings import PoolSettings
 from ridehail_servers.route_sharing.insert_order_store import InsertOrderStore
 from ridehail_servers.route_sharing.insert_orders import InsertOrders
 from ridehail_servers.route_sharing.store import RouteSharingStore

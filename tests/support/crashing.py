@@ -17,7 +17,8 @@ from datetime import datetime
 from typing import Any
 
 from ridehail_servers.chassis import logs
-from ridehail_servers.chassis.database import Connection, Database, PoolSettings
+from ridehail_servers.chassis.database import Connection, Database
+from ridehail_servers.chassis.settings import PoolSettings
 from ridehail_servers.toll_roads.config import RetentionConfig
 from ridehail_servers.toll_roads.retention.archive import ArchiveTable
 from ridehail_servers.toll_roads.retention.archive_store import ArchiveStore

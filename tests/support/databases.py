@@ -14,7 +14,8 @@ from psycopg import conninfo, sql
 
 from ridehail_servers import suite
 from ridehail_servers.chassis import migrations
-from ridehail_servers.chassis.database import Database, PoolSettings
+from ridehail_servers.chassis.database import Database
+from ridehail_servers.chassis.settings import PoolSettings
 
 _FOLDERS = {it.schema: it.migrations_folder for it in suite.SERVICES.values() if it.schema is not None}
 SCHEMAS = tuple(_FOLDERS)

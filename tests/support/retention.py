@@ -11,7 +11,8 @@ from pathlib import Path
 
 from deltalake import DeltaTable
 
-from ridehail_servers.chassis.database import Database, PoolSettings
+from ridehail_servers.chassis.database import Database
+from ridehail_servers.chassis.settings import PoolSettings
 from ridehail_servers.toll_roads.config import RetentionConfig
 from ridehail_servers.toll_roads.retention.archive_store import ArchiveStore
 from ridehail_servers.toll_roads.retention.archiving import Archiving

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from ridehail_servers.chassis.database import Database, PoolSettings
+from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.errors import DatabaseUnavailable
-from ridehail_servers.chassis.settings import TaskSettings
+from ridehail_servers.chassis.settings import PoolSettings, TaskSettings
 from ridehail_servers.chassis.tasks import Task, TaskQueue
 from tests.support.waiting import LIMIT_S
 

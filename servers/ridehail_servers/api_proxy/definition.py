@@ -8,20 +8,9 @@ from contextlib import asynccontextmanager
 from ridehail.apiproxy.v1 import api_proxy_api_pb2, api_proxy_api_pb2_grpc
 from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
 
-from .card.parts import built_taxi_on_the_way
-from .card.service import TaxiOnTheWayServicer
 from .config import ApiProxyConfig
 from .demo import load_demo
-from .eulas import Eulas
-from .launch.launches import Launches
-from .launch.order_services import OrderServices
-from .launch.orders_state import OrdersStates
 from .launch.polling_rules import PollingRules
-from .personal_state.assembly import personal_states
-from .personal_state.metrics import NEW, OLD
-from .route_stats import RouteStats
-from .service import LaunchServicer, PersonalStateServicer, RoutestatsServicer, ZoneInfoServicer
-from .zone_info import ZoneInfo
 
 _CONFIG = "api_proxy.yaml"
 _POLLING_RULES = "order_state.yaml"
@@ -31,6 +20,17 @@ _SERVICES = api_proxy_api_pb2.DESCRIPTOR.services_by_name
 @asynccontextmanager
 async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     """Makes the service for one process."""
+    from .card.parts import built_taxi_on_the_way
+    from .card.service import TaxiOnTheWayServicer
+    from .eulas import Eulas
+    from .launch.launches import Launches
+    from .launch.order_services import OrderServices
+    from .launch.orders_state import OrdersStates
+    from .personal_state.assembly import personal_states
+    from .route_stats import RouteStats
+    from .service import LaunchServicer, PersonalStateServicer, RoutestatsServicer, ZoneInfoServicer
+    from .zone_info import ZoneInfo
+
     live, live_rules = context.configs[_CONFIG], context.configs[_POLLING_RULES]
     eulas = Eulas(context.channels["eulas"], ticket=context.tickets)
 
@@ -73,7 +73,10 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
 DEFINITION = ServiceDefinition(
     name="api-proxy",
     configs={_CONFIG: ApiProxyConfig, _POLLING_RULES: PollingRules},
-    neighbours=("eulas", "order-core", "order-state", "toll-roads", "route-sharing", "inapp-communications", OLD, NEW),
+    neighbours=(
+        *("eulas", "order-core", "order-state", "toll-roads", "route-sharing", "inapp-communications"),
+        *("protocol", "user-state"),
+    ),
     needs_cache=True,
     contracts=(
         Contract(_SERVICES["RoutestatsService"], api_proxy_api_pb2_grpc.add_RoutestatsServiceServicer_to_server),

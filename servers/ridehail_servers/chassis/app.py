@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
 from grpc_reflection.v1alpha import reflection
@@ -18,8 +19,7 @@ from .background import cancelled, keep_running
 from .breaker_watch import breaker_observer
 from .cache import Cache, open_cache
 from .clock import Clock, system_clock
-from .config import RELOAD, LiveConfig, Reloadable, load, watch
-from .database import Database
+from .config import load
 from .experiments import Experiments
 from .health import SERVICE_NAME as HEALTH_SERVICE
 from .health import Health
@@ -36,13 +36,16 @@ from .interceptors import (
     Validation,
 )
 from .keys import KeyRing, KeysMissing, read_secret
+from .live_config import RELOAD, LiveConfig, Reloadable, watch
 from .methods import method_table
 from .metrics import CONNECTIONS_RECLAIMED, DATABASE_UNREACHABLE, POOL_CONNECTIONS, POOL_WAITING
 from .service_definition import RunningService, ServiceContext, ServiceDefinition, Storage
 from .settings import ProcessSettings, ServerTuning
-from .tasks import TaskQueue
 from .tickets import TicketIssuer, TicketVerifier
 from .tls import TlsFiles
+
+if TYPE_CHECKING:
+    from .database import Database
 
 _POOL_REPORT_S = 5.0
 _KEEPALIVE_S = 60
@@ -120,7 +123,9 @@ async def build(
                 archive_url=settings.archive_url,
                 cache=cache if definition.needs_cache else None,
             )
-            services.append((definition, await stack.enter_async_context(definition.build(context))))
+            service = await stack.enter_async_context(definition.build(context))
+            assert definition.has_tasks or not service.tasks
+            services.append((definition, service))
         loops: Mapping[str, Callable[[], Awaitable[None]]] = {
             RELOAD: lambda: watch(files),
             "report of pools": lambda: _report_pools(storages),
@@ -260,6 +265,9 @@ def _registered(definition: ServiceDefinition, service: RunningService) -> Regis
 async def _storage(
     definition: ServiceDefinition, settings: ProcessSettings, tuning: ServerTuning
 ) -> AsyncIterator[Storage]:
+    from .database import Database  # noqa: PLC0415 - the authorizer has none
+    from .tasks import TaskQueue  # noqa: PLC0415
+
     assert definition.schema is not None
     database = Database(
         settings.database_urls[definition.name],

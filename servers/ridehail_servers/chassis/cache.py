@@ -1,49 +1,19 @@
 """A cache that all processes of a service share: Redis, or this process' memory where there is only one.
 
 A cache may lose anything at any moment, and may be away: then there is nothing in it, which is never an error of the
-call. Redis and memory are reached through the backends of cashews, which have one interface; its decorators and its
-serializer, which unpickles what it finds in Redis, are not used. Nor is its circuit breaker: it copies a list of all
-recent calls on every call.
+call. What it is made of, `backend_cache`, is loaded by the processes that open one.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Protocol
 
-from cashews.backends.interface import Backend
-from cashews.backends.memory import Memory
-from cashews.backends.redis import Redis
-from cashews.exceptions import CacheBackendInteractionError
-from cashews.picklers import PicklerType
-from cashews.serialize import get_serializer
-from pydantic import BaseModel, ConfigDict, Field
-from redis.asyncio.connection import parse_url
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import ResponseError
-from redis.exceptions import TimeoutError as RedisTimeoutError
-
-from .background import cancelled, keep_running
-from .logs import get_logger
-from .metrics import CACHE_FAILURES
+from .settings import CacheSettings
 
 NO_CACHE = "none"
 """The URL of a cache that keeps nothing."""
-
-# So many failures in a row, and calls no longer wait for Redis ...
-_FAILURES_IN_A_ROW = 5
-# ... until it answers a ping. A new connection may need longer than a call waits, so a ping is given more.
-_PING_EVERY_S = 0.5
-_PING_S = 2.0
-_MEMORY_SWEEP_S = 10.0
-_CONNECTIONS = 50
-
-logger = get_logger(__name__)
 
 
 class CacheUnavailable(Exception):
@@ -52,17 +22,6 @@ class CacheUnavailable(Exception):
 
 class CacheRefused(CacheUnavailable):
     """The cache answers, but does not do this, such as to store something when it is full."""
-
-
-class CacheSettings(BaseModel):
-    """How a cache is used."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    # The longest that one operation may delay a call.
-    timeout_ms: int = Field(default=50, ge=1, le=10_000)
-    # Entries that a cache in memory holds at most; those that were used least recently go first.
-    memory_entries: int = Field(default=10_000, ge=1)
 
 
 class Cache(Protocol):
@@ -117,104 +76,6 @@ class NoCache:
         """See Cache."""
 
 
-class BackendCache:
-    """A cache in one of cashews' backends, which keep bytes as they are.
-
-    Args:
-        backend: The backend, ready to use.
-        settings: How it is used.
-    """
-
-    def __init__(self, backend: Backend, settings: CacheSettings) -> None:
-        self._backend = backend
-        self._timeout_s = settings.timeout_ms / 1000
-        self._failures = 0
-        self._pinging: asyncio.Task[None] | None = None
-
-    async def get_many(self, *keys: str) -> tuple[bytes | None, ...]:
-        """See Cache."""
-        async with self._bounded("get"):
-            values = await self._backend.get_many(*keys)
-        # What others have put there may be a number.
-        return tuple(value if isinstance(value, bytes) else None for value in values)
-
-    async def put(
-        self, key: str, value: bytes, *, ttl_s: float, only_if_absent: bool = False, insist: bool = False
-    ) -> bool:
-        """See Cache."""
-        async with self._bounded("put", insist=insist):
-            return bool(await self._backend.set(key, value, expire=ttl_s, exist=False if only_if_absent else None))
-
-    async def delete(self, key: str) -> None:
-        """See Cache."""
-        async with self._bounded("delete", insist=True):
-            await self._backend.delete(key)
-
-    async def close(self) -> None:
-        """Closes the backend."""
-        if self._pinging is not None:
-            await cancelled(self._pinging)
-        await self._backend.close()  # type: ignore[no-untyped-call]
-
-    @asynccontextmanager
-    async def _bounded(self, operation: str, *, insist: bool = False) -> AsyncIterator[None]:
-        if self._pinging is not None and not insist:
-            CACHE_FAILURES.labels(operation, "taken_to_be_away").inc()
-            raise CacheUnavailable
-        try:
-            with _failures_told():
-                async with asyncio.timeout(self._timeout_s):
-                    yield
-        except CacheUnavailable as error:
-            CACHE_FAILURES.labels(operation, str(error)).inc()
-            self._count_failure(error)
-            raise
-        self._failures = 0
-
-    def _count_failure(self, error: CacheUnavailable) -> None:
-        if isinstance(error, CacheRefused):
-            return
-        self._failures += 1
-        if self._failures >= _FAILURES_IN_A_ROW and self._pinging is None:
-            logger.warning("the cache is away", reason=str(error))
-            self._pinging = asyncio.create_task(keep_running("ping of the cache", self._ping_until_it_answers))
-
-    async def _ping_until_it_answers(self) -> None:
-        away_since = time.monotonic()
-        await asyncio.sleep(_PING_EVERY_S)
-        while not await self._answers():
-            await asyncio.sleep(_PING_EVERY_S)
-        self._failures, self._pinging = 0, None
-        logger.info("the cache is back", away_s=round(time.monotonic() - away_since, 1))
-
-    async def _answers(self) -> bool:
-        try:
-            with _failures_told():
-                async with asyncio.timeout(_PING_S):
-                    await self._backend.ping()
-        except CacheUnavailable:
-            return False
-        return True
-
-
-@contextmanager
-def _failures_told() -> Iterator[None]:
-    """Turns what cashews, redis-py and the clock raise into `CacheUnavailable` with a word for the metric."""
-    try:
-        yield
-    except TimeoutError as error:
-        raise CacheUnavailable("timeout") from error
-    except CacheBackendInteractionError as error:
-        cause = error.__cause__
-        if isinstance(cause, RedisTimeoutError):
-            raise CacheUnavailable("timeout") from error
-        if isinstance(cause, ResponseError) and not isinstance(cause, RedisConnectionError):
-            raise CacheRefused("refused") from error
-        raise CacheUnavailable("unavailable") from error
-    except Exception as error:  # whatever the bytes of something that is no Redis make redis-py do
-        raise CacheUnavailable("unexpected") from error
-
-
 def check_url(url: str) -> str:
     """Returns the URL of a cache, if it is one.
 
@@ -226,6 +87,8 @@ def check_url(url: str) -> str:
     """
     if url == NO_CACHE:
         return url
+    from redis.asyncio.connection import parse_url  # noqa: PLC0415
+
     try:
         parse_url(url)
     except ValueError as error:
@@ -244,26 +107,9 @@ async def open_cache(url: str | None, settings: CacheSettings) -> AsyncIterator[
     if url == NO_CACHE:
         yield NoCache()
         return
-    # Bytes are stored as they are, and never unpickled.
-    serializer = get_serializer(pickle_type=PicklerType.NULL)
-    backend: Backend
-    if url is None:
-        backend = Memory(settings.memory_entries, _MEMORY_SWEEP_S, serializer=serializer)
-    else:
-        backend = Redis(
-            check_url(url),
-            suppress=False,
-            serializer=serializer,
-            client_name="ridehail",
-            max_connections=_CONNECTIONS,
-            # `BackendCache` bounds each operation as a whole.
-            socket_timeout=None,
-            wait_for_connection_timeout=None,
-            # Once, at once: a connection that Redis has closed meanwhile is found out by using it.
-            retry=Retry(NoBackoff(), 1),
-        )
-    await backend.init()
-    cache = BackendCache(backend, settings)
+    from .backend_cache import BackendCache, opened_backend  # noqa: PLC0415
+
+    cache = BackendCache(await opened_backend(None if url is None else check_url(url), settings), settings)
     try:
         yield cache
     finally:

@@ -16,7 +16,6 @@ from typing import TypeVar
 import psycopg
 from psycopg import conninfo
 from psycopg.rows import TupleRow
-from pydantic import BaseModel, ConfigDict, Field
 
 from ridehail_clients import call_context
 
@@ -25,6 +24,7 @@ from .connection_queue import ConnectionQueue
 from .database_connection import BoundedConnection
 from .errors import DatabaseUnavailable
 from .logs import get_logger
+from .settings import PoolSettings
 
 Connection = psycopg.AsyncConnection[TupleRow]
 Result = TypeVar("Result")
@@ -38,27 +38,6 @@ _VANISHED_MS = 6_000
 _HANGS_S = 1.0
 # psycopg's own default.
 _PREPARED_AFTER = 5
-
-
-class PoolSettings(BaseModel):
-    """Sizes and limits of each service's pool, per process."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    min_size: int = Field(default=1, ge=0, le=100)
-    max_size: int = Field(default=8, ge=1, le=200)
-    # Seconds to wait for a connection, where the call has no shorter deadline.
-    timeout_s: float = Field(default=1.0, gt=0, le=60)
-    # Calls that may wait for a connection at once; one more is refused.
-    max_waiting: int = Field(default=200, ge=1)
-    # The longest that a query which calls share may take. No caller's deadline bounds it. To wait for one and for one's
-    # own has to take less than the second that contracts give such calls: so callers learn that the database does not
-    # answer, rather than that their time is up.
-    shared_read_timeout_ms: int = Field(default=400, ge=1)
-    statement_timeout_ms: int = Field(default=5_000, ge=1)
-    lock_timeout_ms: int = Field(default=2_000, ge=1)
-    # Whether frequent statements are prepared. A pooler that changes the server between transactions may not bear it.
-    prepared_statements: bool = True
 
 
 def session_settings(schema: str, settings: PoolSettings) -> dict[str, str]:

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from .failures import Explained
+
 
 class Code(IntEnum):
     """The canonical status codes (google/rpc/code.proto), so that domain code needs no transport library."""
@@ -43,7 +45,7 @@ class FieldViolation:
     rule: str
 
 
-class DomainError(Exception):
+class DomainError(Explained):
     """An error with a documented code and reason.
 
     Attributes:

@@ -15,13 +15,16 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from .background import failing_loops
-from .database import Database
 from .logs import get_logger
+
+if TYPE_CHECKING:
+    from .database import Database
 
 logger = get_logger(__name__)
 

@@ -21,6 +21,7 @@ from typing import Generic, TypeVar
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from .failures import Explained
 from .logs import get_logger
 
 Key = TypeVar("Key", Ed25519PrivateKey, Ed25519PublicKey)
@@ -39,7 +40,7 @@ _SETTLE_S = 2 * _RESCAN_S
 _Name = tuple[str, str]
 
 
-class KeysMissing(Exception):
+class KeysMissing(Explained):
     """A folder has no key of the needed kind, or one that cannot be read."""
 
 

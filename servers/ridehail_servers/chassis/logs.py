@@ -6,7 +6,6 @@ database are logged without the values that Postgres puts into its details.
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import logging
@@ -17,13 +16,16 @@ import traceback
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import orjson
-import psycopg
-import structlog
 
-from ridehail_clients import call_context
+from .failures import is_database_error
+
+if TYPE_CHECKING:
+    import asyncio
+
+    import structlog
 
 Event = MutableMapping[str, Any]
 
@@ -40,6 +42,8 @@ class _Process:
 
     def write_soon(self, line: str) -> None:
         """Writes a line with others of this turn of the event loop: calls that are answered together share a write."""
+        import asyncio  # noqa: PLC0415 - loaded by then, and commands that serve nothing need none of it
+
         loop = asyncio.get_running_loop()
         if not self.calls or self.loop is not loop:
             self.loop = loop
@@ -151,6 +155,8 @@ def configure(*, service: str, level: str = "INFO", stream: TextIO | LogFile | N
         level: The least level that is logged ("DEBUG", "INFO", ...).
         stream: Where the lines go; None: standard error.
     """
+    import structlog  # noqa: PLC0415 - see `_Logger`
+
     stream = cast("TextIO", stream or sys.stderr)
     _process.service, _process.level, _process.stream = service, logging.getLevelNamesMapping()[level], stream
     shared: list[structlog.typing.Processor] = [
@@ -185,9 +191,21 @@ def configure(*, service: str, level: str = "INFO", stream: TextIO | LogFile | N
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 
+class _Logger:
+    """Loads structlog with its first line: that costs more than a whole `ridehail ticket`."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, level: str) -> Any:  # as of structlog's logger
+        import structlog  # noqa: PLC0415
+
+        return getattr(structlog.get_logger(module=self._name), level)
+
+
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
     """Returns a logger whose lines say `module: name`."""
-    return cast("structlog.typing.FilteringBoundLogger", structlog.get_logger(module=name))
+    return cast("structlog.typing.FilteringBoundLogger", _Logger(name))
 
 
 def log_call(
@@ -249,7 +267,7 @@ def safe_exception_text(error: BaseException) -> str:
 
 def _describe(error: BaseException) -> str:
     name = f"{type(error).__module__}.{type(error).__qualname__}"
-    if isinstance(error, psycopg.Error):
+    if is_database_error(error):
         diagnosis = error.diag
         if diagnosis.sqlstate is None:
             return f"{name}: {error}"
@@ -265,6 +283,8 @@ def _describe(error: BaseException) -> str:
 
 
 def _add(service: str) -> structlog.typing.Processor:
+    from ridehail_clients import call_context  # noqa: PLC0415 - it comes with gRPC
+
     def add(_logger: Any, _method: str, event: Event) -> Event:  # structlog's processors take any logger
         event["service"] = service
         request_id = call_context.request_id()

@@ -15,7 +15,8 @@ import psycopg
 import yoyo
 from psycopg import conninfo, sql
 
-from .database import PoolSettings, session_settings
+from .database import session_settings
+from .settings import PoolSettings
 
 # Held while a database is migrated, so that two migrators take turns. The number only has to be ours.
 _ADVISORY_LOCK = 7_233_900_401

@@ -9,21 +9,22 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import grpc
-from google.protobuf.descriptor import ServiceDescriptor
-from pydantic import BaseModel
+from typing import TYPE_CHECKING, Any
 
 from ridehail_servers import resources
 
-from .cache import Cache
-from .clock import Clock
-from .config import LiveConfig
-from .database import Database
-from .experiments import Experiments
-from .tasks import Task, TaskQueue
-from .tickets import TicketIssuer
+if TYPE_CHECKING:
+    import grpc
+    from google.protobuf.descriptor import ServiceDescriptor
+    from pydantic import BaseModel
+
+    from .cache import Cache
+    from .clock import Clock
+    from .database import Database
+    from .experiments import Experiments
+    from .live_config import LiveConfig
+    from .tasks import Task, TaskQueue
+    from .tickets import TicketIssuer
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +217,7 @@ class ServiceDefinition:
         neighbours: The services that it calls.
         demo: Loads its part of the demo world; returns what a newcomer may try.
         needs_cache: Whether it keeps something in a cache that all of its processes have to share.
+        has_tasks: Whether it has background tasks, which only a task worker runs.
     """
 
     name: str
@@ -227,6 +229,7 @@ class ServiceDefinition:
     neighbours: Sequence[str] = ()
     demo: Callable[[Demo], Awaitable[Sequence[Example]]] | None = None
     needs_cache: bool = False
+    has_tasks: bool = False
 
     @property
     def migrations_folder(self) -> Path:

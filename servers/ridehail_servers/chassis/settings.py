@@ -6,9 +6,39 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .cache import CacheSettings
 from .connection_queue import QueueTargets
-from .database import PoolSettings
+
+
+class PoolSettings(BaseModel):
+    """Sizes and limits of each service's pool, per process."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    min_size: int = Field(default=1, ge=0, le=100)
+    max_size: int = Field(default=8, ge=1, le=200)
+    # Seconds to wait for a connection, where the call has no shorter deadline.
+    timeout_s: float = Field(default=1.0, gt=0, le=60)
+    # Calls that may wait for a connection at once; one more is refused.
+    max_waiting: int = Field(default=200, ge=1)
+    # The longest that a query which calls share may take. No caller's deadline bounds it. To wait for one and for one's
+    # own has to take less than the second that contracts give such calls: so callers learn that the database does not
+    # answer, rather than that their time is up.
+    shared_read_timeout_ms: int = Field(default=400, ge=1)
+    statement_timeout_ms: int = Field(default=5_000, ge=1)
+    lock_timeout_ms: int = Field(default=2_000, ge=1)
+    # Whether frequent statements are prepared. A pooler that changes the server between transactions may not bear it.
+    prepared_statements: bool = True
+
+
+class CacheSettings(BaseModel):
+    """How a cache is used."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # The longest that one operation may delay a call.
+    timeout_ms: int = Field(default=50, ge=1, le=10_000)
+    # Entries that a cache in memory holds at most; those that were used least recently go first.
+    memory_entries: int = Field(default=10_000, ge=1)
 
 
 class TaskSettings(BaseModel):

@@ -22,6 +22,8 @@ from .keys import KeyRing, KeysMissing
 from .passenger import Identity
 
 METADATA_KEY = "x-ya-service-ticket"
+GATEWAY = "gateway"
+"""The source of tickets that are bound to a passenger."""
 MAX_TTL = timedelta(hours=1)
 # Issued tickets are reused for this share of their life, so that a call never leaves with one about to expire.
 _REUSE_SHARE = 0.5

@@ -6,19 +6,9 @@ import re
 from dataclasses import asdict
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-
-from ridehail_servers import suite
-from ridehail_servers.chassis.clock import system_clock
-from ridehail_servers.chassis.config import load
-from ridehail_servers.chassis.interceptors.auth import GATEWAY
-from ridehail_servers.chassis.keys import KeyRing
-from ridehail_servers.chassis.passenger import Identity
-from ridehail_servers.chassis.tickets import MAX_TTL, TicketIssuer
-from ridehail_servers.passenger_authorizer.definition import SESSIONS_FILE
-from ridehail_servers.passenger_authorizer.session_tokens import SessionPolicy, issue_session_token
 
 from .options import (
     DEFAULT_DATA_DIR,
@@ -30,8 +20,10 @@ from .options import (
     config_dir,
 )
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+if TYPE_CHECKING:
+    from ridehail_servers.chassis.passenger import Identity
 
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 UserIdOption = Annotated[str | None, typer.Option("--user-id", help="The app's user; default: the uid.")]
 PhoneIdOption = Annotated[str, typer.Option("--phone-id", help="The passenger's phone.")]
@@ -58,6 +50,11 @@ def token(
     config_dir_option: ConfigDirOption = None,
 ) -> None:
     """Print a passenger's session token, for `Authorization: Bearer ...` on the gateway's public listener."""
+    from ridehail_servers.chassis.clock import system_clock
+    from ridehail_servers.chassis.config import load
+    from ridehail_servers.chassis.keys import KeyRing
+    from ridehail_servers.passenger_authorizer.session_tokens import SESSIONS_FILE, SessionPolicy, issue_session_token
+
     keys = KeyRing((keys_dir or data_dir / "keys") / "sessions")
     stated = asdict(_passenger(uid, user_id, family_role, phone_id))
     duration, policy = _duration(ttl), load(config_dir(config_dir_option) / SESSIONS_FILE, SessionPolicy)
@@ -81,6 +78,10 @@ def ticket(
     config_dir_option: ConfigDirOption = None,
 ) -> None:
     """Print a service ticket, for metadata `x-ya-service-ticket`."""
+    from ridehail_servers import suite
+    from ridehail_servers.chassis.keys import KeyRing
+    from ridehail_servers.chassis.tickets import GATEWAY, MAX_TTL, TicketIssuer
+
     check_services([dst])
     callers = suite.ticket_sources(config_dir(config_dir_option))
     if src not in callers:
@@ -96,6 +97,8 @@ def ticket(
 
 
 def _passenger(uid: str, user_id: str | None, family_role: FamilyRole | None, phone_id: str) -> Identity:
+    from ridehail_servers.chassis.passenger import Identity
+
     try:
         return Identity(uid, user_id or uid, family_role.value if family_role else "", phone_id)
     except ValueError as error:

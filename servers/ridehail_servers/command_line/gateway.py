@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import ValidationError
-
-from ridehail_servers import suite
-from ridehail_servers.chassis.keys import read_secret
-from ridehail_servers.gateway.configuration import GatewaySettings, render, render_tls_secrets
-from ridehail_servers.gateway.envoy import validate
-from ridehail_servers.runtime.secret_file import write_secret
 
 from .options import DEFAULT_DATA_DIR, DataDirOption, KeysDirOption, UsageError, given_addresses
+
+if TYPE_CHECKING:
+    from ridehail_servers.gateway.configuration import GatewaySettings
 
 app = typer.Typer(name="gateway", help="The gateway: Envoy, configured from the contracts.", no_args_is_help=True)
 
@@ -56,6 +51,11 @@ def config(
     output: Annotated[Path | None, typer.Option(help="A file to write; default: standard output.")] = None,
 ) -> None:
     """Print Envoy's configuration. It holds the gateway's key: keep it as secret as that."""
+    from ridehail_servers import suite
+    from ridehail_servers.chassis.keys import read_secret
+    from ridehail_servers.gateway.configuration import render
+    from ridehail_servers.runtime.secret_file import write_secret
+
     values: dict[str, object] = {
         "public_port": public_port,
         "internal_port": internal_port,
@@ -91,6 +91,12 @@ def config(
 @app.command()
 def check() -> None:
     """Render a configuration with stand-in values and let Envoy judge it. Part of `make check`."""
+    import tempfile
+
+    from ridehail_servers import suite
+    from ridehail_servers.gateway.configuration import render
+    from ridehail_servers.gateway.envoy import validate
+
     values = {
         "public_port": 8080,
         "internal_port": 8081,
@@ -98,7 +104,7 @@ def check() -> None:
         "upstreams": dict.fromkeys(suite.SERVICES, _CHECK_ADDRESS),
         "gateway_key": "0123456789abcdef",
     }
-    validate(_rendered(values))
+    validate(render(_settings(values), suite.SERVICES.values()))
     with tempfile.TemporaryDirectory() as folder:
         secrets = Path(folder, "envoy-tls")
         encrypted = _settings({**values, "tls_dir": folder, "tls_secrets": secrets})
@@ -107,17 +113,20 @@ def check() -> None:
     typer.echo("the gateway's configuration is valid")
 
 
-def _rendered(values: dict[str, object]) -> str:
-    return render(_settings(values), suite.SERVICES.values())
-
-
 def _write_tls_secrets(folder: Path, settings: GatewaySettings) -> None:
+    from ridehail_servers.gateway.configuration import render_tls_secrets
+    from ridehail_servers.runtime.secret_file import write_secret
+
     folder.mkdir(exist_ok=True)
     for name, text in render_tls_secrets(settings).items():
         write_secret(folder / name, text)
 
 
 def _settings(values: dict[str, object]) -> GatewaySettings:
+    from pydantic import ValidationError
+
+    from ridehail_servers.gateway.configuration import GatewaySettings
+
     try:
         return GatewaySettings.model_validate(values)
     except ValidationError as error:

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from ridehail_servers import suite
-from ridehail_servers.chassis.database import Database, PoolSettings
+from ridehail_servers.chassis.database import Database
+from ridehail_servers.chassis.settings import PoolSettings
 from ridehail_servers.runtime.data_dir import DataDir
-from ridehail_servers.runtime.postgres import running_database_url
 
 from .options import UsageError, database_urls
 
@@ -31,6 +31,8 @@ def job_database_url(service: str, given: str | None, data_dir: Path) -> str:
     try:
         return database_urls([service], given)[service]
     except UsageError as error:
+        from ridehail_servers.runtime.postgres import running_database_url
+
         running = running_database_url(DataDir(data_dir).postgres)
         if running is None:
             raise UsageError(f"{error}; or give the --data-dir of a running `ridehail up`") from error

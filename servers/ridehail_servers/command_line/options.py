@@ -10,13 +10,11 @@ from typing import Annotated
 
 import typer
 
-from ridehail_servers import resources, suite
-from ridehail_servers.chassis.cache import NO_CACHE, check_url
-from ridehail_servers.chassis.folder_url import folder_url
-from ridehail_servers.runtime.data_dir import DataDir
+from ridehail_servers import resources
+from ridehail_servers.chassis.failures import Explained
 
 
-class UsageError(Exception):
+class UsageError(Explained):
     """The command line or the environment asks for something that makes no sense."""
 
 
@@ -101,6 +99,9 @@ def archive_url(given: str | None, data_dir: Path) -> str:
     Raises:
         UsageError: The option names no folder.
     """
+    from ridehail_servers.chassis.folder_url import folder_url
+    from ridehail_servers.runtime.data_dir import DataDir
+
     if given is None:
         return DataDir(data_dir).archive.as_uri()
     try:
@@ -120,13 +121,18 @@ def cache_url(given: str | None, services: Sequence[str], workers: int) -> str |
     Raises:
         UsageError: It is no such URL, or several processes would each have a cache of their own.
     """
+    if not given and workers == 1:
+        return None
+    from ridehail_servers import suite
+    from ridehail_servers.chassis.cache import NO_CACHE, check_url
+
     if given:
         try:
             return check_url(given)
         except ValueError as error:
             raise UsageError(f"--cache-url: {error}") from error
     needing = [name for name in services if suite.SERVICES[name].needs_cache]
-    if needing and workers > 1:
+    if needing:
         raise UsageError(
             f"{needing[0]} keeps answers in a cache that its {workers} processes have to share: give --cache-url"
             f" redis://HOST:PORT/0, or --cache-url {NO_CACHE} to keep none"
@@ -143,6 +149,8 @@ def check_services(names: Sequence[str]) -> tuple[str, ...]:
     Raises:
         UsageError: There is no such service.
     """
+    from ridehail_servers import suite
+
     for name in names:
         if name not in suite.SERVICES:
             raise UsageError(f"no service {name!r}; there are: {', '.join(suite.SERVICES)}")
@@ -162,6 +170,8 @@ def database_urls(
     Raises:
         UsageError: A service that needs a database has no URL.
     """
+    from ridehail_servers import suite
+
     urls: dict[str, str] = {}
     for name in services:
         if suite.SERVICES[name].schema is None:
@@ -210,6 +220,8 @@ def addresses(services: Sequence[str], given: Sequence[str] | None) -> dict[str,
     Raises:
         UsageError: An entry cannot be read, or a neighbour has no address.
     """
+    from ridehail_servers import suite
+
     known = given_addresses(given or ())
     for name in services:
         for neighbour in suite.SERVICES[name].neighbours:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 import shutil
 import sys
@@ -10,15 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-
-from ridehail_servers import suite
-from ridehail_servers.chassis import logs
-from ridehail_servers.chassis.settings import ProcessSettings
-from ridehail_servers.runtime import serve as serving
-from ridehail_servers.runtime.metrics_port import MetricsAddress
-from ridehail_servers.runtime.up import UpOptions
-from ridehail_servers.runtime.up import up as run_up
 
 from .options import (
     DEFAULT_DATA_DIR,
@@ -71,9 +61,20 @@ def up(
     Prints one line that starts with `ready` once everything answers. Stop it with Ctrl-C. Data stays in the data
     directory; so do logs, one file a process. `ridehail up` on a directory whose last run was killed cleans up first.
     """
-    logs.configure(service="up", level="WARNING")
+    from ridehail_servers import suite
+
     if demo and tls:
         raise UsageError("--demo shows calls in plain text: leave --tls or --demo out")
+    shared_cache = cache_url(cache_url_option, tuple(suite.SERVICES), workers)
+    import asyncio
+
+    from rich.console import Console
+
+    from ridehail_servers.chassis import logs
+    from ridehail_servers.runtime.up import UpOptions
+    from ridehail_servers.runtime.up import up as run_up
+
+    logs.configure(service="up", level="WARNING")
     options = UpOptions(
         data_dir=data_dir,
         config_dir=config_dir(config_dir_option),
@@ -82,7 +83,7 @@ def up(
         internal_http_port=internal_http_port,
         metrics_port=metrics_port,
         workers=workers,
-        cache_url=cache_url(cache_url_option, tuple(suite.SERVICES), workers),
+        cache_url=shared_cache,
         demo=demo,
         tls=tls,
         log_level=log_level,
@@ -116,8 +117,15 @@ def serve(
     health says NOT_SERVING, then calls under way end.
     """
     names = check_services(services)
+    import asyncio
+
+    from ridehail_servers import suite
+    from ridehail_servers.chassis import logs
+    from ridehail_servers.chassis.settings import ProcessSettings
+    from ridehail_servers.runtime import serve as serving
+    from ridehail_servers.runtime.metrics_port import MetricsAddress
+
     logs.configure(service="serve", level=log_level)
-    logs.take_over_process()
     shared_cache = cache_url(cache_url_option, names, workers)
     if shared_cache is None and any(suite.SERVICES[name].needs_cache for name in names):
         logs.get_logger(__name__).warning("the cache is in memory: let no other process serve the same services")
@@ -135,6 +143,7 @@ def serve(
         log_level=log_level,
     )
     metrics = MetricsAddress(metrics_host, metrics_port, settings.tls_dir)
+    logs.take_over_process()
     asyncio.run(serving.serve(settings, workers=workers, metrics=metrics, report=_report))
 
 
@@ -157,8 +166,14 @@ def worker(
     Without --archive-url and without a data directory nothing is archived, and so no order is ever deleted.
     """
     names = check_services(services)
+    import asyncio
+
+    from ridehail_servers.chassis import logs
+    from ridehail_servers.chassis.settings import ProcessSettings
+    from ridehail_servers.runtime import serve as serving
+    from ridehail_servers.runtime.metrics_port import MetricsAddress
+
     logs.configure(service="worker", level=log_level)
-    logs.take_over_process()
     # A machine that merely has no other place would keep the archive for as long as it lives, and nobody would know.
     archive = archive_url(archive_url_option, data_dir) if archive_url_option or data_dir.is_dir() else None
     if archive is None:
@@ -174,6 +189,7 @@ def worker(
         log_level=log_level,
     )
     metrics = MetricsAddress(metrics_host, metrics_port, settings.tls_dir)
+    logs.take_over_process()
     asyncio.run(serving.work(settings, workers=workers, metrics=metrics, report=_report))
 
 

@@ -5,10 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from psycopg import conninfo
-
-from ridehail_servers import suite
-from ridehail_servers.chassis import migrations
 
 from .options import DatabaseUrlOption, check_services, database_urls
 
@@ -31,6 +27,11 @@ def migrate(
     ] = False,
 ) -> None:
     """Bring the schemas of services up to date. Safe to repeat, and to run on several machines at once."""
+    from psycopg import conninfo
+
+    from ridehail_servers import suite
+    from ridehail_servers.chassis import migrations
+
     names = check_services(services or list(suite.SERVICES))
     for name, url in database_urls(names, database_url).items():
         schema, folder = suite.SERVICES[name].schema, suite.SERVICES[name].migrations_folder

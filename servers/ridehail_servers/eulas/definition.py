@@ -6,15 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ridehail.eulas.v1 import eulas_api_pb2, eulas_api_pb2_grpc
-from ridehail_servers.chassis.config import LiveConfig
+from ridehail_servers.chassis.live_config import LiveConfig
 from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
 
-from .agreements import Agreements
 from .config import EulasConfig, TariffRequirements
 from .demo import load_demo
-from .service import EulasServicer, PassengerEulasServicer
-from .store import EulasStore
-from .user_decisions import UserDecisions
 
 _CONFIG = "eulas.yaml"
 _REQUIREMENTS = "api_proxy.yaml"
@@ -24,6 +20,11 @@ _SERVICES = eulas_api_pb2.DESCRIPTOR.services_by_name
 @asynccontextmanager
 async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     """Makes the service for one process."""
+    from .agreements import Agreements
+    from .service import EulasServicer, PassengerEulasServicer
+    from .store import EulasStore
+    from .user_decisions import UserDecisions
+
     assert context.storage is not None
     config: LiveConfig[EulasConfig] = context.configs[_CONFIG]
     requirements: LiveConfig[TariffRequirements] = context.configs[_REQUIREMENTS]

@@ -10,14 +10,15 @@ from ridehail.family.v1 import family_api_pb2, family_api_pb2_grpc
 from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
 
 from .demo import load_demo
-from .families import Families
-from .service import FamilyServicer
-from .store import FamilyStore
 
 
 @asynccontextmanager
 async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     """Makes the service for one process."""
+    from .families import Families
+    from .service import FamilyServicer
+    from .store import FamilyStore
+
     assert context.storage is not None
     families = Families(context.storage.database, FamilyStore(), context.clock, new_id=lambda: uuid.uuid4().hex)
     yield RunningService(servicers=(FamilyServicer(families),))

@@ -7,10 +7,12 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from ridehail_servers.chassis.failures import Explained
+
 _VALIDATION_S: Final = 60.0
 
 
-class EnvoyError(Exception):
+class EnvoyError(Explained):
     """Envoy cannot be used as it is asked to be."""
 
 

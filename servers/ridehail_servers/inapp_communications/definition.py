@@ -6,13 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ridehail.inapp.v1 import inapp_api_pb2, inapp_api_pb2_grpc
-from ridehail_servers.chassis.config import LiveConfig
+from ridehail_servers.chassis.live_config import LiveConfig
 from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
 
 from .config import InappConfig
-from .promos import Promos
-from .service import InappCommunicationsServicer
-from .sharing import RouteSharing
 
 _CONFIG = "inapp.yaml"
 
@@ -20,6 +17,10 @@ _CONFIG = "inapp.yaml"
 @asynccontextmanager
 async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     """Makes the service for one process."""
+    from .promos import Promos
+    from .service import InappCommunicationsServicer
+    from .sharing import RouteSharing
+
     config: LiveConfig[InappConfig] = context.configs[_CONFIG]
     sharing = RouteSharing(context.channels["route-sharing"], ticket=context.tickets)
     yield RunningService(servicers=(InappCommunicationsServicer(Promos(lambda: config.value.sets, sharing)),))

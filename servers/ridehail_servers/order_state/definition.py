@@ -6,21 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ridehail.orderstate.v1 import order_state_api_pb2, order_state_api_pb2_grpc
-from ridehail_servers.chassis.config import LiveConfig
+from ridehail_servers.chassis.live_config import LiveConfig
 from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
 
 from .config import OrderStateConfig
 from .demo import load_demo
-from .forgetting import Forgetting
 from .keepers import KEEPERS
-from .polling import Polling
-from .providers import OrderProviders
-from .recorded_orders import RecordedOrders
-from .reports import Reports
-from .service import OrderStateServicer, PassengerOrderStateServicer
-from .store import OrderStateStore
-from .tag import Tags
-from .tag_keys import read_tag_keys
 
 _CONFIG = "order_state.yaml"
 _SERVICES = order_state_api_pb2.DESCRIPTOR.services_by_name
@@ -29,6 +20,16 @@ _SERVICES = order_state_api_pb2.DESCRIPTOR.services_by_name
 @asynccontextmanager
 async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     """Makes the service for one process."""
+    from .forgetting import Forgetting
+    from .polling import Polling
+    from .providers import OrderProviders
+    from .recorded_orders import RecordedOrders
+    from .reports import Reports
+    from .service import OrderStateServicer, PassengerOrderStateServicer
+    from .store import OrderStateStore
+    from .tag import Tags
+    from .tag_keys import read_tag_keys
+
     assert context.storage is not None
     database, store = context.storage.database, OrderStateStore()
     live: LiveConfig[OrderStateConfig] = context.configs[_CONFIG]
@@ -65,5 +66,6 @@ DEFINITION = ServiceDefinition(
         Contract(_SERVICES["OrderStateService"], order_state_api_pb2_grpc.add_OrderStateServiceServicer_to_server),
     ),
     build=build,
+    has_tasks=True,
     demo=load_demo,
 )

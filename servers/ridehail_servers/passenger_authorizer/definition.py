@@ -8,20 +8,16 @@ from typing import Final
 
 from envoy.service.auth.v3 import external_auth_pb2, external_auth_pb2_grpc
 
-from ridehail_servers.chassis.interceptors.auth import GATEWAY
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
-from ridehail_servers.chassis.tickets import TicketIssuer
+from ridehail_servers.chassis.tickets import GATEWAY, TicketIssuer
 
-from .authorizer import Authorizer
-from .service import AuthorizationServicer
-from .session_tokens import SessionPolicy, SessionVerifier
+from .session_tokens import SESSIONS_FILE, SessionPolicy, SessionVerifier
 
 NAME: Final = "passenger-authorizer"
 # Key rings, in the folder of keys.
 SESSIONS_RING: Final = "sessions"
 TICKETS_RING: Final = "tickets"
-SESSIONS_FILE: Final = "sessions.yaml"
 # Seconds that the gateway waits for a verdict, and that a call may take here.
 DEADLINE_S: Final = 1.0
 
@@ -36,6 +32,9 @@ def definition(destinations: Mapping[str, str]) -> ServiceDefinition:
     @asynccontextmanager
     async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
         """Makes the service for one process."""
+        from .authorizer import Authorizer
+        from .service import AuthorizationServicer
+
         # The context's own issuer makes tickets of this service; these are the gateway's.
         keys = KeyRing(context.keys_dir / TICKETS_RING)
         keys.signing_key(GATEWAY)

@@ -22,6 +22,7 @@ from ridehail_servers.chassis.passenger import Identity
 
 ISSUER: Final = "ridehail"
 AUDIENCE: Final = "ridehail-passengers"
+SESSIONS_FILE: Final = "sessions.yaml"
 # In the order of `Identity`.
 _CLAIMS: Final = ("sub", "user_id", "family_role", "phone_id")
 

@@ -7,22 +7,11 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from ridehail.routesharing.v1 import route_sharing_api_pb2, route_sharing_api_pb2_grpc
-from ridehail_clients import AsyncFamilyClient, AsyncOrderCoreClient
-from ridehail_servers.chassis.config import LiveConfig
+from ridehail_servers.chassis.live_config import LiveConfig
 from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
 
 from .config import RouteSharingConfig
 from .demo import load_demo
-from .family import Family
-from .family_sharing import FamilySharing
-from .insert_order_store import InsertOrderStore
-from .insert_orders import InsertOrders
-from .order_core import OrderCore
-from .purge_store import PurgeStore
-from .purging import Purge
-from .service import PassengerRouteSharingServicer, RouteSharingServicer
-from .shared_rides import SharedRides
-from .store import RouteSharingStore
 
 _CONFIG = "route_sharing.yaml"
 _SERVICES = route_sharing_api_pb2.DESCRIPTOR.services_by_name
@@ -31,6 +20,19 @@ _SERVICES = route_sharing_api_pb2.DESCRIPTOR.services_by_name
 @asynccontextmanager
 async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     """Makes the service for one process."""
+    from ridehail_clients import AsyncFamilyClient, AsyncOrderCoreClient
+
+    from .family import Family
+    from .family_sharing import FamilySharing
+    from .insert_order_store import InsertOrderStore
+    from .insert_orders import InsertOrders
+    from .order_core import OrderCore
+    from .purge_store import PurgeStore
+    from .purging import Purge
+    from .service import PassengerRouteSharingServicer, RouteSharingServicer
+    from .shared_rides import SharedRides
+    from .store import RouteSharingStore
+
     assert context.storage is not None
     database, queue, clock = context.storage.database, context.storage.queue, context.clock
     config: LiveConfig[RouteSharingConfig] = context.configs[_CONFIG]
@@ -64,5 +66,6 @@ DEFINITION = ServiceDefinition(
         ),
     ),
     build=build,
+    has_tasks=True,
     demo=load_demo,
 )

@@ -12,41 +12,16 @@ import signal
 import sys
 import threading
 from contextlib import suppress
-from typing import Literal
 
-import psycopg
 import uvloop
-from pydantic import BaseModel, ConfigDict
 
 from ridehail_servers import suite
 from ridehail_servers.chassis import app, logs
-from ridehail_servers.chassis.config import ConfigError
-from ridehail_servers.chassis.errors import DomainError
+from ridehail_servers.chassis.failures import is_explained
 from ridehail_servers.chassis.health import ends_when_stuck
-from ridehail_servers.chassis.keys import KeysMissing
 from ridehail_servers.chassis.settings import ProcessSettings
 
-# The descriptor that the log goes to; standard error is for what others in the process print.
-LOG_VARIABLE = "RIDEHAIL_LOG_DESCRIPTOR"
-
-EXPECTED_FAILURES = (
-    ConfigError,
-    KeysMissing,
-    DomainError,
-    psycopg.Error,
-    OSError,
-    RuntimeError,
-    ValueError,
-)
-
-
-class ChildOrder(BaseModel):
-    """What a child is told to be."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    role: Literal["serve", "work"]
-    settings: ProcessSettings
+from .child_order import LOG_VARIABLE, ChildOrder
 
 
 async def run(order: ChildOrder, stop: asyncio.Event) -> None:
@@ -101,7 +76,9 @@ def main() -> int:
 
     try:
         uvloop.run(supervised())
-    except EXPECTED_FAILURES as error:
+    except Exception as error:
+        if not (is_explained(error) or isinstance(error, RuntimeError)):
+            raise
         logger.error("cannot start", error=str(error), exc_info=error)
         _say("error " + " ".join(str(error).split()))
         return 1

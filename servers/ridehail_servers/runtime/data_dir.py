@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from ridehail_servers.chassis.failures import Explained
 from ridehail_servers.chassis.keys import create_key_pair
 
 from .secret_file import write_secret
@@ -23,7 +24,7 @@ from .secret_file import write_secret
 _STOP_S = 10.0
 
 
-class DataDirInUse(Exception):
+class DataDirInUse(Explained):
     """Another `ridehail up` runs on the same data directory."""
 
 

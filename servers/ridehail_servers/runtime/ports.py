@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import socket
 
+from ridehail_servers.chassis.failures import Explained
 
-class PortTaken(Exception):
+
+class PortTaken(Explained):
     """Somebody else listens there."""
 
 

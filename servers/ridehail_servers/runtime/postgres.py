@@ -12,6 +12,8 @@ import psutil
 import psycopg
 from psycopg import conninfo
 
+from ridehail_servers.chassis.failures import Explained
+
 with warnings.catch_warnings():
     # On a machine without XDG_RUNTIME_DIR a folder under the temporary one takes its place, with a warning.
     warnings.simplefilter("ignore")
@@ -37,7 +39,7 @@ _SHELL_EXPANDS = '$`"\\\n'
 _PLAIN = re.compile(r"[A-Za-z0-9_./+:@%,=-]*")
 
 
-class PostgresNotStarted(Exception):
+class PostgresNotStarted(Explained):
     """Postgres did not come up; the message says why, or where it is told."""
 
 

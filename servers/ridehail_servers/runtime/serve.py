@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ridehail_servers.chassis.settings import ProcessSettings
 
-from .child import ChildOrder
+from .child_order import ChildOrder
 from .metrics_port import MetricsAddress, metrics_port
 from .ports import reserve
 from .supervisor import METRICS_VARIABLE, Supervisor, child

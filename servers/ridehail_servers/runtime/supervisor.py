@@ -18,16 +18,17 @@ from pathlib import Path
 from prometheus_client import multiprocess
 
 from ridehail_servers.chassis.background import keep_running
+from ridehail_servers.chassis.failures import Explained
 from ridehail_servers.chassis.logs import LogFile, get_logger
 
-from .child import LOG_VARIABLE, ChildOrder
+from .child_order import LOG_VARIABLE, ChildOrder
 
 logger = get_logger(__name__)
 
 # Where the processes leave their metrics for us to sum up; the name is prometheus_client's.
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
-_START_S = 30.0
+_START_S = 60.0
 _STOP_S = 60.0
 _FIRST_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 10.0
@@ -35,7 +36,7 @@ _LONGEST_PAUSE_S = 10.0
 _STEADY_S = 30.0
 
 
-class StartFailed(Exception):
+class StartFailed(Explained):
     """A process did not come up; the message says why."""
 
 

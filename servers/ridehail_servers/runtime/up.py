@@ -19,14 +19,13 @@ from ridehail_servers import suite
 from ridehail_servers.chassis import migrations
 from ridehail_servers.chassis.background import cancelled, keep_running
 from ridehail_servers.chassis.clock import system_clock
-from ridehail_servers.chassis.interceptors.auth import GATEWAY
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.logs import get_logger
 from ridehail_servers.chassis.service_definition import Demo, Example
 from ridehail_servers.chassis.settings import ProcessSettings
-from ridehail_servers.chassis.tickets import TicketIssuer
+from ridehail_servers.chassis.tickets import GATEWAY, TicketIssuer
 
-from .child import ChildOrder
+from .child_order import ChildOrder
 from .data_dir import DataDir
 from .envoy import NAME as ENVOY
 from .envoy import Gateway
@@ -35,12 +34,11 @@ from .ports import free_port, reserve
 from .postgres import EmbeddedPostgres, PostgresNotStarted
 from .serve import stop_on_signals
 from .supervisor import METRICS_VARIABLE, StartFailed, Supervisor, child
-from .throwaway_tls import write_throwaway_tls
 
 logger = get_logger(__name__)
 
 HOST = "127.0.0.1"
-_HEALTHY_WITHIN_S = 20.0
+_HEALTHY_WITHIN_S = 60.0
 _POLL_S = 0.05
 # A single machine has no balancer that would have to notice first.
 _DRAIN_NOTICE_S = 0.0
@@ -92,6 +90,8 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
         data.ensure_keys(sources)
         tls_dir = data.tls if options.tls else None
         if tls_dir is not None:
+            from .throwaway_tls import write_throwaway_tls  # noqa: PLC0415 - few runs need it
+
             write_throwaway_tls(tls_dir, sorted({*suite.SERVICES, *sources, GATEWAY, "localhost"}), host=HOST)
         grpc_port = stack.enter_context(reserve(HOST, options.grpc_port)).getsockname()[1]
         authorizer_port = stack.enter_context(reserve(HOST, 0)).getsockname()[1]
@@ -188,10 +188,11 @@ async def _start_processes(
 ) -> None:
     environment = {METRICS_VARIABLE: str(data.metrics)}
     serve = ChildOrder(role="serve", settings=settings)
+    with_tasks = tuple(name for name in settings.services if suite.SERVICES[name].has_tasks)
     orders = {
         **{f"serve-{number}": serve for number in range(1, workers + 1)},
         "authorize-1": ChildOrder(role="serve", settings=authorizer),
-        "work-1": ChildOrder(role="work", settings=settings),
+        "work-1": ChildOrder(role="work", settings=settings.model_copy(update={"services": with_tasks})),
     }
     starts: list[Awaitable[None]] = [
         supervisor.start(child(name, order, log=data.logs / f"{name}.log", environment=environment))

@@ -6,20 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2, toll_roads_api_pb2_grpc
-from ridehail_clients import AsyncOrderCoreClient
 from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
 
 from .config import TollRoadsConfig
 from .demo import load_demo
-from .offers import Offers
-from .order_core import OrderCore
-from .order_saves import OrderSaves
-from .price_resets import PriceResets
-from .retention.jobs import RetentionJobs
-from .road_switches import RoadSwitches
-from .roads import RoadsByOffer, RoadsByOrder
-from .service import PassengerTollRoadsServicer, Roads, TollRoadsServicer
-from .store import TollRoadsStore
 
 _CONFIG = "toll_roads.yaml"
 _SERVICES = toll_roads_api_pb2.DESCRIPTOR.services_by_name
@@ -28,6 +18,18 @@ _SERVICES = toll_roads_api_pb2.DESCRIPTOR.services_by_name
 @asynccontextmanager
 async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     """Makes the service for one process."""
+    from ridehail_clients import AsyncOrderCoreClient
+
+    from .offers import Offers
+    from .order_core import OrderCore
+    from .order_saves import OrderSaves
+    from .price_resets import PriceResets
+    from .retention.jobs import RetentionJobs
+    from .road_switches import RoadSwitches
+    from .roads import RoadsByOffer, RoadsByOrder
+    from .service import PassengerTollRoadsServicer, Roads, TollRoadsServicer
+    from .store import TollRoadsStore
+
     assert context.storage is not None
     database, queue, config = context.storage.database, context.storage.queue, context.configs[_CONFIG]
     store = TollRoadsStore()
@@ -60,5 +62,6 @@ DEFINITION = ServiceDefinition(
         ),
     ),
     build=build,
+    has_tasks=True,
     demo=load_demo,
 )

@@ -7,16 +7,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ridehail.userstate.v1 import user_state_api_pb2, user_state_api_pb2_grpc
-from ridehail_servers.chassis.config import LiveConfig
+from ridehail_servers.chassis.live_config import LiveConfig
 from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
 
-from .comparison_store import ComparisonStore
-from .comparisons import Comparisons
 from .config import UserStateConfig
 from .demo import load_demo
-from .personal_states import PersonalStates
-from .service import UserStateServicer
-from .store import StateStore
 
 _CONFIG = "user_state.yaml"
 _HASH_KEY_BYTES = 32
@@ -25,6 +20,12 @@ _HASH_KEY_BYTES = 32
 @asynccontextmanager
 async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     """Makes the service for one process."""
+    from .comparison_store import ComparisonStore
+    from .comparisons import Comparisons
+    from .personal_states import PersonalStates
+    from .service import UserStateServicer
+    from .store import StateStore
+
     assert context.storage is not None
     config: LiveConfig[UserStateConfig] = context.configs[_CONFIG]
     database = context.storage.database

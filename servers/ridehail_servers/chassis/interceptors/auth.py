@@ -6,17 +6,16 @@ import hmac
 
 from ridehail_servers.chassis.access import AccessPolicy
 from ridehail_servers.chassis.caller import set_caller
-from ridehail_servers.chassis.config import LiveConfig
 from ridehail_servers.chassis.errors import Code, DomainError
+from ridehail_servers.chassis.live_config import LiveConfig
 from ridehail_servers.chassis.methods import ServedMethod
 from ridehail_servers.chassis.passenger import Identity, set_passenger
-from ridehail_servers.chassis.tickets import METADATA_KEY, TicketVerifier
+from ridehail_servers.chassis.tickets import GATEWAY, METADATA_KEY, TicketVerifier
 from ridehail_servers.chassis.tls import peer_names
 
 from .base import Call, Handler, Layer, Response
 
 GATEWAY_KEY = "x-ya-gateway-key"
-GATEWAY = "gateway"
 
 
 class CallerNotAllowed(DomainError):

@@ -9,14 +9,15 @@ from ridehail.ordercore.v1 import order_core_api_pb2, order_core_api_pb2_grpc
 from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
 
 from .demo import load_demo
-from .orders import Orders
-from .service import OrderCoreServicer
-from .store import OrderStore
 
 
 @asynccontextmanager
 async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     """Makes the service for one process."""
+    from .orders import Orders
+    from .service import OrderCoreServicer
+    from .store import OrderStore
+
     assert context.storage is not None
     orders = Orders(database=context.storage.database, store=OrderStore(), clock=context.clock)
     yield RunningService(servicers=(OrderCoreServicer(orders),))

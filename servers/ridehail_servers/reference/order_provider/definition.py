@@ -9,14 +9,15 @@ from ridehail.orderprovider.v1 import order_provider_api_pb2, order_provider_api
 from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
 
 from .demo import EATS_ORDER, GROCERY_ORDER, DemoOrder, demo_of
-from .orders import Orders
-from .service import OrderProviderServicer
-from .store import OrderStore
 
 
 @asynccontextmanager
 async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     """Makes one of the services for one process."""
+    from .orders import Orders
+    from .service import OrderProviderServicer
+    from .store import OrderStore
+
     assert context.storage is not None
     orders = Orders(database=context.storage.database, store=OrderStore(), clock=context.clock)
     yield RunningService(servicers=(OrderProviderServicer(orders),))

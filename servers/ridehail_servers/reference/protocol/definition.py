@@ -9,14 +9,15 @@ from ridehail.protocol.v1 import protocol_api_pb2, protocol_api_pb2_grpc
 from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
 
 from .demo import load_demo
-from .service import ProtocolServicer
-from .store import DocumentStore
-from .users import Users
 
 
 @asynccontextmanager
 async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     """Makes the service for one process."""
+    from .service import ProtocolServicer
+    from .store import DocumentStore
+    from .users import Users
+
     assert context.storage is not None
     users = Users(context.storage.database, DocumentStore(), context.clock)
     yield RunningService(servicers=(ProtocolServicer(users),))
