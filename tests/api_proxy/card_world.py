@@ -15,9 +15,12 @@ from prometheus_client import REGISTRY
 
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
 from ridehail_clients import AsyncFamilyClient, AsyncOrderCoreClient, FamilyAdmin, FamilyMember
-from ridehail_servers import suite as all_services
+from ridehail_servers.api_proxy.definition import DEFINITION as API_PROXY
+from tests.api_proxy.proxy import EVER_MS
 from tests.support.calls import call
+from tests.support.config_edits import edit
 from tests.support.neighbours_between import Between, between
+from tests.support.service_controls import ServiceControls, controlled
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
 TAXI_ON_THE_WAY = "/ridehail.apiproxy.v1.TaxiOnTheWayService/TaxiOnTheWay"
@@ -41,7 +44,24 @@ class CardWorld:
     suite: SuiteInProcess
     between: Between
     channel: grpc.aio.Channel
+    controls: ServiceControls
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
+    _timeouts: dict[str, int] = field(default_factory=dict)
+
+    def set_timeouts(self, **timeouts_ms: int) -> None:
+        """Sets the timeouts of the card: these, and all others longer than a card may take."""
+        services = ("order_core", "route_sharing", "inapp", "toll_roads")
+        timeouts = {f"{one}_timeout_ms": timeouts_ms.get(one, EVER_MS) for one in services}
+        if timeouts != self._timeouts:
+            edit(self.controls.config_dir / "api_proxy.yaml", {"TAXI_ON_THE_WAY": timeouts})
+            self.controls.reload()
+            self._timeouts = timeouts
+
+    def heal(self) -> None:
+        """Nobody fails, and nobody was called."""
+        self.between.modes = {}
+        self.between.calls.clear()
+        self.controls.close_breakers()
 
     async def make_family(self) -> None:
         """Makes the family of the rider."""
@@ -118,7 +138,7 @@ def counted(metric: str) -> dict[tuple[str, ...], float]:
 
 @asynccontextmanager
 async def card_world(
-    *, database_url: str, keys_dir: Path, config_dir: Path, cache_url: str | None = None, whole: bool = False
+    *, database_url: str, keys_dir: Path, config_dir: Path, cache_url: str | None = None, watched: bool = True
 ) -> AsyncIterator[CardWorld]:
     """Runs the services for the length of the block; the neighbours of each are behind `between`.
 
@@ -127,22 +147,22 @@ async def card_world(
         keys_dir: Key rings.
         config_dir: Configuration.
         cache_url: Of the cache.
-        whole: Whether the services run that the cards do without, as a gateway needs them.
+        watched: True: api_proxy notices edits of its configuration. False: it is told of them at once.
     """
     running: list[SuiteInProcess] = []
-    services = tuple(all_services.SERVICES) if whole else SERVICES
+    own, controls = controlled(API_PROXY, config_dir)
     async with between(lambda: running[0].address) as faults:
         behind = dict.fromkeys(("toll-roads", "family", "route-sharing", "inapp-communications"), faults.address)
         async with suite_in_process(
             database_url=database_url,
             keys_dir=keys_dir,
             config_dir=config_dir,
-            services=services,
+            services=SERVICES if watched else [own if one == own.name else one for one in SERVICES],
             addresses=behind,
             cache_url=cache_url,
         ) as suite:
             running.append(suite)
             async with suite.channel() as channel:
-                world = CardWorld(suite, faults, channel)
+                world = CardWorld(suite, faults, channel, controls)
                 await world.make_family()
                 yield world

@@ -1,4 +1,4 @@
-"""api_proxy, served for real, with a scripted server in the place of eulas."""
+"""api_proxy, served for real, with scripted servers in the place of those that it calls; one for a module."""
 
 from __future__ import annotations
 
@@ -10,28 +10,56 @@ import pytest
 from tests.api_proxy.proxy import Proxy, serving
 from tests.api_proxy.scripted_eulas import ScriptedEulas, scripted_eulas
 from tests.api_proxy.scripted_launch import LISTED, STATE, World, accepting, listing, telling
-from tests.api_proxy.scripted_orders import SERVICE, TAXI, WHOLE, scripted_orders
-from tests.support.config_edits import edit
+from tests.api_proxy.scripted_orders import SERVICE, TAXI, WHOLE, ScriptedOrders, scripted_orders
 
 
-@pytest.fixture
-async def eulas() -> AsyncIterator[ScriptedEulas]:
+@pytest.fixture(scope="module")
+async def module_eulas() -> AsyncIterator[ScriptedEulas]:
     async with scripted_eulas() as scripted:
         yield scripted
 
 
-@pytest.fixture
-async def proxy(eulas: ScriptedEulas, keys_dir: Path, config_dir: Path) -> AsyncIterator[Proxy]:
-    """api_proxy as it is shipped, but with patience for a busy machine."""
-    edit(config_dir / "api_proxy.yaml", {"EULAS_TIMEOUT_MS": 900})
-    async with serving(keys_dir=keys_dir, config_dir=config_dir, eulas=eulas.address) as proxy:
+@pytest.fixture(scope="module")
+async def module_orders() -> AsyncIterator[ScriptedOrders]:
+    async with scripted_orders() as scripted:
+        yield scripted
+
+
+@pytest.fixture(scope="module")
+async def module_proxy(
+    module_eulas: ScriptedEulas, module_orders: ScriptedOrders, keys_dir: Path, module_config_dir: Path
+) -> AsyncIterator[Proxy]:
+    addresses = {"order-core": module_orders.address, "order-state": module_orders.address}
+    async with serving(
+        keys_dir=keys_dir, config_dir=module_config_dir, eulas=module_eulas.address, neighbours=addresses
+    ) as proxy:
         yield proxy
 
 
 @pytest.fixture
-async def world(eulas: ScriptedEulas, keys_dir: Path, config_dir: Path) -> AsyncIterator[World]:
+def eulas(module_eulas: ScriptedEulas) -> ScriptedEulas:
+    """Knows nothing of anybody, and has been asked nothing."""
+    module_eulas.forget()
+    return module_eulas
+
+
+@pytest.fixture
+def orders(module_orders: ScriptedOrders) -> ScriptedOrders:
+    """Answers nothing, and has been asked nothing."""
+    module_orders.forget()
+    return module_orders
+
+
+@pytest.fixture
+def proxy(module_proxy: Proxy, eulas: ScriptedEulas, orders: ScriptedOrders) -> Proxy:
+    """api_proxy as it is shipped, but with timeouts that no machine meets by accident."""
+    module_proxy.restore()
+    return module_proxy
+
+
+@pytest.fixture
+def world(proxy: Proxy, eulas: ScriptedEulas, orders: ScriptedOrders) -> World:
     """All of the neighbours answer."""
     eulas.on_list = accepting("sdc")
-    async with scripted_orders() as orders:
-        orders.on = {WHOLE: telling(STATE), TAXI: listing(LISTED), SERVICE: listing({})}
-        yield World(orders, eulas, keys_dir, config_dir)
+    orders.on = {WHOLE: telling(STATE), TAXI: listing(LISTED), SERVICE: listing({})}
+    return World(orders, eulas, proxy)

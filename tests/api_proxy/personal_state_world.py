@@ -19,10 +19,12 @@ from ridehail_clients import (
     PersonalStateCopy,
     ServiceError,
 )
+from ridehail_servers.api_proxy.definition import DEFINITION as API_PROXY
 from tests.api_proxy.proxy import NOWHERE
 from tests.support.calls import call
 from tests.support.config_edits import edit
 from tests.support.recording_between import Between, Recorded, recording_between
+from tests.support.service_controls import ServiceControls, controlled
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
 PERSONAL_STATE = "/ridehail.apiproxy.v1.PersonalStateService/PersonalState"
@@ -82,6 +84,7 @@ class StateWorld:
         channel: To api_proxy.
         old: Before protocol.
         new: Before user_state.
+        controls: Of api_proxy, unless it watches the files.
         log: Every call of the two.
     """
 
@@ -89,7 +92,26 @@ class StateWorld:
     channel: grpc.aio.Channel
     old: Between
     new: Between
+    controls: ServiceControls
     log: list[Recorded] = field(default_factory=list)
+
+    def configure(self, **personalstate: object) -> None:
+        """Changes the configuration of personal states at once; see `configure`."""
+        configure(self.controls.config_dir, **personalstate)
+        self.controls.reload()
+
+    def set_experiments(self, **targeting: object) -> None:
+        """Changes both experiments at once; see `set_experiments`."""
+        set_experiments(self.controls.config_dir, **targeting)
+        self.controls.reload()
+
+    async def empty(self) -> None:
+        """Becomes as new: nothing is stored, nobody fails, and nothing was called."""
+        await self.suite.empty_tables()
+        self.controls.close_breakers()
+        self.old.faults.clear()
+        self.new.faults.clear()
+        self.log.clear()
 
     async def send(
         self,
@@ -167,6 +189,7 @@ async def state_world(
     old_is_up: bool = True,
     new_is_up: bool = True,
     new_at: str = "",
+    watched: bool = True,
 ) -> AsyncIterator[StateWorld]:
     """Serves for the length of the block.
 
@@ -177,9 +200,11 @@ async def state_world(
         old_is_up: Whether the old back end's address takes connections.
         new_is_up: Whether the new back end's does.
         new_at: The address of a new back end of the test's own; empty: that of the recording server.
+        watched: True: api_proxy notices edits of its configuration. False: it is told of them at once.
     """
     log: list[Recorded] = []
     running: list[SuiteInProcess] = []
+    own, controls = controlled(API_PROXY, config_dir)
 
     def target() -> str:
         return running[0].address
@@ -191,7 +216,7 @@ async def state_world(
             database_url=database_url,
             keys_dir=keys_dir,
             config_dir=config_dir,
-            services=_SERVICES,
+            services=_SERVICES if watched else [own if one == own.name else one for one in _SERVICES],
             addresses={
                 "eulas": NOWHERE,
                 "protocol": old.address if old_is_up else NOWHERE,
@@ -201,4 +226,4 @@ async def state_world(
         suite.channel() as channel,
     ):
         running.append(suite)
-        yield StateWorld(suite, channel, old, new, log)
+        yield StateWorld(suite, channel, old, new, controls, log)

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,8 +19,10 @@ from google.protobuf.message import Message
 from prometheus_client import REGISTRY
 
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
+from ridehail_servers import resources
 from ridehail_servers.api_proxy.definition import DEFINITION as API_PROXY
 from tests.support.calls import call
+from tests.support.service_controls import ServiceControls, controlled
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
 ROUTESTATS = "/ridehail.apiproxy.v1.RoutestatsService/GetRouteStats"
@@ -27,6 +30,8 @@ LAUNCH = "/ridehail.apiproxy.v1.LaunchService/Launch"
 ZONE_INFO = "/ridehail.apiproxy.v1.ZoneInfoService/GetZoneInfo"
 REQUIREMENTS = "ROUTESTATS_EULA_REQUIREMENTS_FOR_CATEGORIES_IN_ZONE"
 ZONE = "tel_aviv"
+# Longer than the call itself may take: for what is not to be too late on any machine.
+EVER_MS = 10_000
 # What the configuration of the card of a ride has to have, in a form that is never in the way.
 CARD: dict[str, dict[str, Any]] = {
     "TAXI_ON_THE_WAY": {
@@ -58,7 +63,7 @@ def configure(
     tariffs: Mapping[str, object],
     *,
     enabled: object = True,
-    timeout_ms: object = 1000,
+    timeout_ms: object = EVER_MS,
     retries: object = 0,
     experiment: bool = True,
     launch: Mapping[str, object] = MappingProxyType({"orders_state": "stage1"}),
@@ -97,6 +102,17 @@ def write_flags(folder: Path, **flags: Mapping[str, object]) -> None:
     (folder / "flags.json").write_text(json.dumps({"flags": flags}))
 
 
+@cache
+def _shipped() -> Mapping[str, str]:
+    """Returns the shipped files by name, with timeouts that no machine meets by accident."""
+    folder = resources.folder("config")
+    content = yaml.safe_load((folder / "api_proxy.yaml").read_text())
+    content["EULAS_TIMEOUT_MS"] = EVER_MS
+    content["launch"] |= {"provider_timeout_ms": EVER_MS, "order_state_timeout_ms": EVER_MS}
+    others = {name: (folder / name).read_text() for name in ("order_state.yaml", "flags.json")}
+    return {"api_proxy.yaml": yaml.safe_dump(content), **others}
+
+
 def failures() -> dict[str, float]:
     """Returns the metric of eulas' failures by reason."""
     return {
@@ -118,7 +134,7 @@ def json_form(message: Message) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Answered:
-    """What a rider got, and how long it took."""
+    """What a rider got, and how long it took at least."""
 
     shown: list[str]
     hidden: dict[str, str]
@@ -127,10 +143,33 @@ class Answered:
 
 @dataclass(frozen=True)
 class Proxy:
-    """A running api_proxy, and a channel to it."""
+    """A running api_proxy, a channel to it, and its configuration."""
 
     suite: SuiteInProcess
     channel: grpc.aio.Channel
+    controls: ServiceControls
+
+    @property
+    def config_dir(self) -> Path:
+        """Where its configuration is."""
+        return self.controls.config_dir
+
+    def restore(self) -> None:
+        """Goes back to the configuration as it is shipped, with timeouts that no machine meets by accident."""
+        for name, text in _shipped().items():
+            (self.config_dir / name).write_text(text)
+        self.controls.reload()
+        self.controls.close_breakers()
+
+    def configure(self, tariffs: Mapping[str, object], **settings: Any) -> None:  # those of the function
+        """Changes the configuration and the experiment at once; see `configure`."""
+        configure(self.config_dir, tariffs, **settings)
+        self.controls.reload()
+
+    def set_experiment(self, **definition: object) -> None:
+        """Changes the experiment of the tariff filter at once; see `set_experiment`."""
+        set_experiment(self.config_dir, **definition)
+        self.controls.reload()
 
     def metadata(self, uid: str = "uid", **headers: str) -> tuple[tuple[str, str], ...]:
         """Returns what the gateway sends along with a rider's call."""
@@ -179,7 +218,12 @@ class Proxy:
 
 @asynccontextmanager
 async def serving(
-    *, keys_dir: Path, config_dir: Path, eulas: str = NOWHERE, neighbours: Mapping[str, str] = MappingProxyType({})
+    *,
+    keys_dir: Path,
+    config_dir: Path,
+    eulas: str = NOWHERE,
+    neighbours: Mapping[str, str] = MappingProxyType({}),
+    watched: bool = False,
 ) -> AsyncIterator[Proxy]:
     """Serves api_proxy alone for the length of the block.
 
@@ -188,10 +232,16 @@ async def serving(
         config_dir: Configuration.
         eulas: Where eulas is.
         neighbours: Where others are, by their names; left out: nowhere.
+        watched: True: edits of the configuration are noticed as in production. False: the controls alone reload it.
     """
     addresses = {**dict.fromkeys(API_PROXY.neighbours, NOWHERE), **neighbours, "eulas": eulas}
+    definition, controls = controlled(API_PROXY, config_dir)
     running = suite_in_process(
-        database_url="", keys_dir=keys_dir, config_dir=config_dir, services=["api-proxy"], addresses=addresses
+        database_url="",
+        keys_dir=keys_dir,
+        config_dir=config_dir,
+        services=[API_PROXY if watched else definition],
+        addresses=addresses,
     )
-    async with running as suite, suite.channel() as channel:
-        yield Proxy(suite, channel)
+    async with running as served, served.channel() as channel:
+        yield Proxy(served, channel, controls)

@@ -13,6 +13,8 @@ from ridehail.eulas.v1 import eulas_api_pb2 as api
 from ridehail.eulas.v1 import eulas_pb2
 
 SERVICE = "ridehail.eulas.v1.EulasService"
+# By so much gRPC may prolong the time of a call on its way.
+ROUNDING_S = 0.02
 Context = grpc.aio.ServicerContext[bytes, bytes]
 Behaviour = Callable[[bytes, Context], Awaitable[bytes]]
 """Takes an encoded request and returns the encoded answer."""
@@ -67,6 +69,16 @@ def later(seconds: float, then: Behaviour) -> Behaviour:
 hanging = later(60, saying(b""))
 
 
+def together(barrier: asyncio.Barrier, then: Behaviour) -> Behaviour:
+    """The same, but once so many calls have come as the barrier says."""
+
+    async def answer(request: bytes, context: Context) -> bytes:
+        await barrier.wait()
+        return await then(request, context)
+
+    return answer
+
+
 def at_first(first: Sequence[Behaviour], then: Behaviour) -> Behaviour:
     """One behaviour a call, in turn; another from then on."""
     waiting = list(first)
@@ -87,6 +99,7 @@ class ScriptedEulas:
         on_list: Answers ListEulas.
         checked: The requests of CheckEulas.
         listed: The requests of ListEulas.
+        seconds_left: How long each call might have taken when it came.
         metadata: Of the latest call.
     """
 
@@ -95,11 +108,19 @@ class ScriptedEulas:
     on_list: Behaviour = field(default_factory=lambda: saying(b""))
     checked: list[api.CheckEulasRequest] = field(default_factory=list)
     listed: list[api.ListEulasRequest] = field(default_factory=list)
+    seconds_left: list[float] = field(default_factory=list)
     metadata: dict[str, str | bytes] = field(default_factory=dict)
+
+    def forget(self) -> None:
+        """Becomes as new: knows nothing of anybody, and has been asked nothing."""
+        new = ScriptedEulas()
+        self.on_check, self.on_list = new.on_check, new.on_list
+        self.checked, self.listed, self.seconds_left, self.metadata = [], [], [], {}
 
     async def handle(self, method: str, request: bytes, context: Context) -> bytes:
         """Notes a call and answers it."""
         self.metadata = dict(context.invocation_metadata() or ())
+        self.seconds_left.append(context.time_remaining())
         if method == "CheckEulas":
             self.checked.append(api.CheckEulasRequest.FromString(request))
             return await self.on_check(request, context)

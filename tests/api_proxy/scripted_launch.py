@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from google.protobuf.json_format import ParseDict
@@ -15,13 +13,11 @@ from prometheus_client import REGISTRY
 from ridehail.eulas.v1 import eulas_api_pb2
 from ridehail.orderprovider.v1 import order_provider_api_pb2 as provider_api
 from ridehail.orderstate.v1 import order_state_api_pb2 as state_api
-from tests.api_proxy.proxy import Proxy, configure, flag, serving, write_flags
+from tests.api_proxy.proxy import EVER_MS, Proxy, configure, flag, write_flags
 from tests.api_proxy.scripted_eulas import Behaviour, ScriptedEulas, saying
 from tests.api_proxy.scripted_orders import ScriptedOrders
 
 STAGES = ("stage1", "stage2")
-# What a busy machine may add.
-SLACK_S = 0.6
 SUPPORTED = ["taxi", "eats"]
 KNOWN: dict[str, Any] = {
     "orderid": "order",
@@ -90,37 +86,31 @@ def accepting(*eula_ids: str, status: str = "accepted") -> Behaviour:
 
 @dataclass(frozen=True)
 class World:
-    """Scripted neighbours, and what it takes to serve api_proxy beside them."""
+    """Scripted neighbours, and api_proxy beside them."""
 
     orders: ScriptedOrders
     eulas: ScriptedEulas
-    keys_dir: Path
-    config_dir: Path
+    proxy: Proxy
 
-    @asynccontextmanager
-    async def served(
+    def configured(
         self,
         *,
         stage: str = "stage1",
         fallback: bool = False,
-        providers_ms: int = 1000,
-        order_state_ms: int = 1000,
+        providers_ms: int = EVER_MS,
+        order_state_ms: int = EVER_MS,
+        eulas_ms: int = EVER_MS,
         enabled: bool = True,
-    ) -> AsyncIterator[Proxy]:
-        """Serves api_proxy for the length of the block; the rider `chosen` is always in the experiment."""
-        timeouts = {"provider_timeout_ms": providers_ms, "order_state_timeout_ms": order_state_ms}
-        configure(self.config_dir, {}, enabled=enabled, launch={"orders_state": stage, **timeouts})
+    ) -> Proxy:
+        """Configures api_proxy; the rider `chosen` is always in the experiment."""
         targeting = {"if": [{"==": [{"var": "targetingKey"}, "chosen"]}, "on"]}
         experiment = flag(default="on" if fallback else "off", targeting=targeting)
-        write_flags(self.config_dir, launch_orders_state_fallback=experiment)
-        addresses = {"order-core": self.orders.address, "order-state": self.orders.address}
-        running = serving(
-            keys_dir=self.keys_dir, config_dir=self.config_dir, eulas=self.eulas.address, neighbours=addresses
-        )
-        async with running as proxy:
-            await proxy.launch()  # the first call of a server is slow
-            self.eulas.listed.clear()
-            yield proxy
+        timeouts = {"provider_timeout_ms": providers_ms, "order_state_timeout_ms": order_state_ms}
+        launch = {"orders_state": stage, **timeouts}
+        configure(self.proxy.config_dir, {}, enabled=enabled, timeout_ms=eulas_ms, launch=launch)
+        write_flags(self.proxy.config_dir, launch_orders_state_fallback=experiment)
+        self.proxy.controls.reload()
+        return self.proxy
 
 
 def counted(name: str) -> dict[tuple[str, ...], float]:

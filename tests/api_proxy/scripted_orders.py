@@ -31,11 +31,17 @@ class ScriptedOrders:
         address: Where it answers.
         on: Answers each method; without a word, with an empty message.
         asked: The requests by method, in the order of their coming.
+        seconds_left: How long each of them might have taken when it came, by method.
     """
 
     address: str = ""
     on: dict[str, Behaviour] = field(default_factory=dict)
     asked: list[tuple[str, Message]] = field(default_factory=list)
+    seconds_left: dict[str, list[float]] = field(default_factory=dict)
+
+    def forget(self) -> None:
+        """Becomes as new: answers nothing, and has been asked nothing."""
+        self.on, self.asked, self.seconds_left = {}, [], {}
 
     def requests(self, method: str) -> list[Message]:
         """Returns the requests of a method."""
@@ -64,6 +70,7 @@ async def scripted_orders(*, port: int = 0) -> AsyncIterator[ScriptedOrders]:
 
             async def behaviour(request: bytes, context: Context) -> bytes:
                 scripted.asked.append((name, request_type.FromString(request)))
+                scripted.seconds_left.setdefault(name, []).append(context.time_remaining())
                 return await scripted.on.get(name, saying(b""))(request, context)
 
             return grpc.unary_unary_rpc_method_handler(behaviour)

@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 import yaml
-from prometheus_client import REGISTRY
 
 from ridehail_servers import resources
 from ridehail_servers.api_proxy.config import ApiProxyConfig
 from ridehail_servers.chassis.config import ConfigError, load
 from ridehail_servers.inapp_communications.config import InappConfig
-from tests.api_proxy.proxy import (
-    CARD,
-    PERSONALSTATE,
-    REQUIREMENTS,
-    ZONE,
-    Proxy,
-    configure,
-    requires,
-    serving,
-    set_experiment,
-)
-from tests.api_proxy.scripted_eulas import ScriptedEulas, failing, hanging, knowing
-from tests.support.log_capture import LogCapture
-from tests.support.suite_in_process import suite_in_process
-from tests.support.waiting import until
+from tests.api_proxy.proxy import CARD, PERSONALSTATE, REQUIREMENTS, ZONE, Proxy, requires
+from tests.api_proxy.scripted_eulas import ROUNDING_S, ScriptedEulas, failing, knowing
 
 STRICT = {"econom_surge": requires("surge", "accepted")}
 _CARD, KEPT = "TAXI_ON_THE_WAY", "INAPP_TOTW_STORIES_CACHE_CONTROL"
@@ -233,136 +218,38 @@ def test_banners_that_could_not_be_told_are_never_kept() -> None:
 # --- while the server runs
 
 
-def is_invalid(file: str = "api_proxy.yaml") -> bool:
-    return REGISTRY.get_sample_value("ridehail_config_invalid", {"file": file}) == 1
-
-
-def replace(file: Path, content: str) -> None:
-    """What editors do."""
-    other = file.with_name(f".{file.name}.swp1")
-    other.write_text(content)
-    other.replace(file)
-
-
-async def test_each_edit_takes_effect_without_a_restart(eulas: ScriptedEulas, keys_dir: Path, config_dir: Path) -> None:
+async def test_each_setting_is_read_anew_by_every_call(eulas: ScriptedEulas, proxy: Proxy) -> None:
     eulas.on_check = knowing({"surge": "accepted", "sdc": "rejected"})
-    configure(config_dir, STRICT)
-    async with serving(keys_dir=keys_dir, config_dir=config_dir, eulas=eulas.address) as proxy:
 
-        async def is_hidden(expected: dict[str, str]) -> bool:
-            return (await proxy.route_stats("econom_surge")).hidden == expected
+    async def hidden() -> dict[str, str]:
+        return (await proxy.route_stats("econom_surge")).hidden
 
-        assert await is_hidden({})
-        configure(config_dir, STRICT, enabled=False)
-        await until(lambda: is_hidden(UNAVAILABLE))
-        configure(config_dir, STRICT)
-        await until(lambda: is_hidden({}))
-        set_experiment(config_dir, default="off")
-        await until(lambda: is_hidden(UNAVAILABLE))
-        set_experiment(config_dir, default="off", targeting={"if": [{"==": [{"var": "targetingKey"}, "uid"]}, "on"]})
-        await until(lambda: is_hidden({}))
-        configure(config_dir, {"econom_surge": requires("sdc", "accepted")})
-        await until(lambda: is_hidden({"econom_surge": "eula_rejected"}))
+    async def attempts() -> int:
+        eulas.checked.clear()
+        await proxy.route_stats("econom_surge")
+        return len(eulas.checked)
 
-
-async def test_timeout_and_retries_take_effect_without_a_restart(
-    eulas: ScriptedEulas, keys_dir: Path, config_dir: Path
-) -> None:
-    # Answers of any kind, so that no breaker ends the attempts.
-    refusing = failing(grpc.StatusCode.UNAVAILABLE)
-    eulas.on_check = refusing
-    configure(config_dir, STRICT, timeout_ms=100, retries=0)
-    async with serving(keys_dir=keys_dir, config_dir=config_dir, eulas=eulas.address) as proxy:
-
-        async def attempts() -> int:
-            eulas.checked.clear()
-            await proxy.route_stats("econom_surge")
-            return len(eulas.checked)
-
-        async def attempts_are(number: int) -> bool:
-            return await attempts() == number
-
-        assert await attempts() == 1
-        configure(config_dir, STRICT, timeout_ms=100, retries=2)
-        await until(lambda: attempts_are(3))
-        eulas.on_check = hanging
-        assert (await proxy.route_stats("econom_surge")).seconds > 0.28
-        eulas.on_check = refusing
-        configure(config_dir, STRICT, timeout_ms=600, retries=0)
-        await until(lambda: attempts_are(1))
-        eulas.on_check = hanging
-        assert (await proxy.route_stats("econom_surge")).seconds > 0.57
-
-
-BAD_EDITS: dict[str, tuple[Callable[[str], str], str, str]] = {
-    "no YAML": (lambda good: good + "\n  }", "", "line"),
-    "a bad timeout": (
-        lambda good: good.replace("EULAS_TIMEOUT_MS: 1000", "EULAS_TIMEOUT_MS: 0"),
-        "EULAS_TIMEOUT_MS",
-        "1",
-    ),
-    "a status of its own": (
-        lambda good: good.replace("- accepted", "- agreed"),
-        f"{REQUIREMENTS}.{ZONE}.econom_surge.eula_statuses.0",
-        "'accepted'",
-    ),
-    "a key twice": (lambda good: good + "\nEULAS_RETRIES: 3\n", "", "'EULAS_RETRIES' is given twice"),
-    "nothing": (lambda good: "", "EULAS_SERVICE_ENABLED", "Field required"),
-}
-
-
-@pytest.mark.parametrize("edit", BAD_EDITS)
-async def test_a_bad_edit_keeps_what_was_and_is_reported_and_its_repair_takes_effect(
-    eulas: ScriptedEulas, keys_dir: Path, config_dir: Path, log: LogCapture, edit: str
-) -> None:
-    broken, key, reason = BAD_EDITS[edit]
-    eulas.on_check = knowing({"surge": "accepted", "sdc": "rejected"})
-    configure(config_dir, STRICT)
-    file = config_dir / "api_proxy.yaml"
-    async with serving(keys_dir=keys_dir, config_dir=config_dir, eulas=eulas.address) as proxy:
-        assert not is_invalid()
-        replace(file, broken(file.read_text()))
-        await until(is_invalid)
-        refused = log.events("configuration refused")[-1]
-        assert (refused["level"], refused["file"], refused["key"]) == ("error", str(file), key)
-        assert reason in refused["reason"]
-        assert (await proxy.route_stats("econom_surge")).shown == ["econom_surge"]
-        configure(config_dir, {"econom_surge": requires("sdc", "accepted")})
-        await until(lambda: _is_rejected(proxy))
-        assert not is_invalid()
-
-
-async def _is_rejected(proxy: Proxy) -> bool:
-    return (await proxy.route_stats("econom_surge")).hidden == {"econom_surge": "eula_rejected"}
-
-
-async def test_a_bad_edit_of_the_experiment_keeps_what_was_and_is_reported(
-    eulas: ScriptedEulas, keys_dir: Path, config_dir: Path, log: LogCapture
-) -> None:
-    eulas.on_check = knowing({"surge": "accepted"})
-    configure(config_dir, STRICT)
-    async with serving(keys_dir=keys_dir, config_dir=config_dir, eulas=eulas.address) as proxy:
-        set_experiment(config_dir, default="of")
-        await until(lambda: is_invalid("flags.json"))
-        assert log.events("configuration refused")[-1]["key"] == "flags.plugin_eulas"
-        assert (await proxy.route_stats("econom_surge")).shown == ["econom_surge"]
-        set_experiment(config_dir, default="off")
-        await until(lambda: not is_invalid("flags.json"))
-        assert (await proxy.route_stats("econom_surge")).hidden == UNAVAILABLE
-
-
-async def test_a_bad_edit_is_reported_also_where_eulas_reads_the_file_beside_api_proxy(
-    database_url: str, keys_dir: Path, config_dir: Path
-) -> None:
-    """eulas reads less of the file and may find nothing wrong with it."""
-    file = config_dir / "api_proxy.yaml"
-    good = file.read_text()
-    services = ("api-proxy", "eulas")
-    async with suite_in_process(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir, services=services):
-        replace(file, good.replace("EULAS_RETRIES: 1", "EULAS_RETRIES: 11"))
-        await until(is_invalid)
-        replace(file, good)
-        await until(lambda: not is_invalid())
+    proxy.configure(STRICT)
+    assert await hidden() == {}
+    proxy.configure(STRICT, enabled=False)
+    assert await hidden() == UNAVAILABLE
+    proxy.configure(STRICT)
+    assert await hidden() == {}
+    proxy.set_experiment(default="off")
+    assert await hidden() == UNAVAILABLE
+    proxy.set_experiment(default="off", targeting={"if": [{"==": [{"var": "targetingKey"}, "uid"]}, "on"]})
+    assert await hidden() == {}
+    proxy.configure({"econom_surge": requires("sdc", "accepted")})
+    assert await hidden() == {"econom_surge": "eula_rejected"}
+    eulas.on_check = failing(grpc.StatusCode.UNAVAILABLE)
+    for retries in (0, 2, 0):
+        proxy.configure(STRICT, retries=retries)
+        assert await attempts() == retries + 1
+    for seconds in (1.0, 0.5):
+        proxy.configure(STRICT, timeout_ms=int(seconds * 1000))
+        eulas.seconds_left.clear()
+        await proxy.route_stats("econom_surge")
+        assert max(eulas.seconds_left) <= seconds + ROUNDING_S
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import shutil
-import time
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +20,6 @@ from tests.api_proxy.launch_world import (
     GONE,
     KEEPERS,
     NEIGHBOURS,
-    ORDER_STATE_MS,
-    PROVIDERS_MS,
     STAGES,
     TRUTH,
     LaunchWorld,
@@ -35,7 +32,6 @@ FAULTS: Mapping[str, Fault] = {"down": down, "erroring": erroring, "slow": slow}
 RIDERS = {"chosen": True, "other": False}
 LIMITS = {"taxi": 3, "eats": 1, "grocery": 1}
 AT_ONCE = 6
-SLACK_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -57,19 +53,26 @@ class Cell:
         return ".".join([self.stage, self.uid, *(f"{one}-{fault}" for one, fault in self.faults.items())])
 
 
-def fault_sets(neighbours: int) -> Iterator[dict[str, str]]:
-    """Yields every way for so many neighbours to fail at once."""
-    for names in itertools.combinations(NEIGHBOURS, neighbours):
-        yield from (dict(zip(names, faults, strict=True)) for faults in itertools.product(FAULTS, repeat=neighbours))
-
-
 def cells() -> Iterator[Cell]:
-    """Yields each fault alone, for all stages and riders, and each pair of faults, for a stage and a rider in turn."""
+    """Yields each fault alone and each pair of neighbours that fail, with every pair of faults.
+
+    Launch knows stages and, where order_state fails, riders: those are combined with each fault. Whatever makes no
+    difference to each other takes turns.
+    """
     kinds = list(itertools.product(STAGES, RIDERS))
-    for faults, (stage, uid) in itertools.product([{}, *fault_sets(1)], kinds):
-        yield Cell(stage, uid, faults)
-    for faults, (stage, uid) in zip(fault_sets(2), itertools.cycle(kinds), strict=False):
-        yield Cell(stage, uid, faults)
+    for stage, uid in kinds:
+        yield Cell(stage, uid, {})
+        for fault in FAULTS:
+            yield Cell(stage, uid, {"order-state": fault})
+    turns = itertools.cycle(RIDERS)
+    others = [one for one in NEIGHBOURS if one != "order-state"]
+    for stage, neighbour, fault in itertools.product(STAGES, others, FAULTS):
+        yield Cell(stage, next(turns), {neighbour: fault})
+    kind = itertools.cycle(kinds)
+    for turn, names in enumerate(itertools.combinations(NEIGHBOURS, 2)):
+        faults = list(FAULTS)
+        for first, second in zip(faults, faults[turn % 3 :] + faults[: turn % 3], strict=True):
+            yield Cell(*next(kind), dict(zip(names, (first, second), strict=True)))
 
 
 # --- what is expected
@@ -198,19 +201,16 @@ async def world(database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIte
         yield world
 
 
-async def launched(world: LaunchWorld, cell: Cell) -> tuple[dict[str, Any], float]:
-    """Launches with the cell's faults; returns the answer, and the seconds that it took."""
+async def launched(world: LaunchWorld, cell: Cell) -> dict[str, Any]:
+    """Launches with the cell's faults; returns the answer, which comes within the time of the contract."""
     world.fail({one: FAULTS[fault] for one, fault in cell.faults.items()}, request_id=cell.name)
-    started = time.monotonic()
-    answer = await world.launch(cell.stage, cell.uid, request_id=cell.name, known=own(cell.uid))
-    return answer, time.monotonic() - started
+    return await world.launch(cell.stage, cell.uid, request_id=cell.name, known=own(cell.uid))
 
 
 async def launched_as_expected(world: LaunchWorld, cell: Cell, policy: list[dict[str, Any]]) -> dict[str, Any]:
     """Launches with the cell's faults, and compares the answer with the one that is expected."""
-    answer, seconds = await launched(world, cell)
+    answer = await launched(world, cell)
     assert flat(without_opaque_tags(answer)) == flat(expected(cell, policy)), cell.name
-    assert seconds < (PROVIDERS_MS + ORDER_STATE_MS) / 1000 + SLACK_S, cell.name
     return answer
 
 
@@ -250,7 +250,7 @@ async def test_launch_answers_in_time_tells_what_it_can_and_the_next_poll_heals_
     async def launch(cell: Cell) -> dict[str, Any] | None:
         async with at_once:
             try:
-                answer, _seconds = await launched(world, cell)
+                answer = await launched(world, cell)
             except DeadlineExceeded:
                 return None
         return answer if flat(without_opaque_tags(answer)) == flat(expected(cell, policy)) else None

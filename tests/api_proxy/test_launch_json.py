@@ -6,55 +6,87 @@ import asyncio
 import json
 import urllib.request
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ridehail_clients import AsyncOrderCoreClient
+from ridehail_servers.api_proxy.definition import DEFINITION as API_PROXY
 from ridehail_servers.api_proxy.launch.local_state import ASK_NOW
-from tests.api_proxy.proxy import flag, write_flags
-from tests.api_proxy.test_outages import nobody
+from tests.api_proxy.proxy import EVER_MS, NOWHERE, configure, flag, write_flags
 from tests.support.config_edits import edit
-from tests.support.suite_in_process import suite_in_process
+from tests.support.neighbours_between import DOWN, Between, between
+from tests.support.service_controls import ServiceControls, controlled
+from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 from tests.support.world import World, behind_a_gateway
 
 GOLDEN = Path(__file__).parent / "golden"
 UID = "4000000077"
 VERSIONS = {"fast_info": "encoded_tag", "part2": "encoded_tag"}
 STAGES = ("stage1", "stage2")
+PATIENT = {"provider_timeout_ms": EVER_MS, "order_state_timeout_ms": EVER_MS}
 
 
 def documented(name: str) -> Any:
     return json.loads((GOLDEN / name).read_text())
 
 
-@asynccontextmanager
-async def gateway(
-    database_url: str, keys_dir: Path, config_dir: Path, folder: Path, *, down: tuple[str, ...], stage: str = "stage1"
-) -> AsyncIterator[World]:
-    """Runs the suite behind a gateway, with a taxi order of the rider and without some of the services."""
-    launch = {"orders_state": stage, "provider_timeout_ms": 700, "order_state_timeout_ms": 850}
-    edit(config_dir / "api_proxy.yaml", {"launch": launch, "EULAS_TIMEOUT_MS": 700})
-    edit(config_dir / "order_state.yaml", {"provider_timeout_ms": 600})
-    with nobody() as nowhere:
-        running = suite_in_process(
-            database_url=database_url,
+@dataclass
+class Door:
+    """A gateway, the orders of a rider behind it, and a server that fails calls of order_state.
+
+    Attributes:
+        gateway: Takes the requests.
+        faults: Before order_state.
+        controls: Of api_proxy.
+    """
+
+    gateway: World
+    faults: Between
+    controls: ServiceControls
+
+
+@pytest.fixture(scope="module")
+async def module_door(
+    module_database_url: str, keys_dir: Path, module_config_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Door]:
+    """Eats and grocery are not there."""
+    edit(module_config_dir / "order_state.yaml", {"provider_timeout_ms": 1000})
+    api_proxy, controls = controlled(API_PROXY, module_config_dir)
+    running: list[SuiteInProcess] = []
+    async with between(lambda: running[0].address) as faults:
+        served = suite_in_process(
+            database_url=module_database_url,
             keys_dir=keys_dir,
-            config_dir=config_dir,
-            addresses=dict.fromkeys(down, nowhere),
+            config_dir=module_config_dir,
+            services=(api_proxy, "eulas", "order-core", "order-state", "passenger-authorizer"),
+            addresses={"eats-orders": NOWHERE, "grocery-orders": NOWHERE, "order-state": faults.address},
         )
-        async with running as suite, behind_a_gateway(suite, folder) as world:
-            async with AsyncOrderCoreClient(suite.address, ticket=suite.ticket("admin")) as order_core:
-                document = {"order": {"status": "driving"}, "parts": VERSIONS}
-                await order_core.put_order(order_id="order1", yandex_uid=UID, document=document)
-            yield world
+        async with served as suite, behind_a_gateway(suite, tmp_path_factory.mktemp("gateway")) as gateway:
+            running.append(suite)
+            yield Door(gateway, faults, controls)
 
 
-async def post(world: World, body: bytes) -> dict[str, Any]:
-    url = f"http://127.0.0.1:{world.gateway.public_port}/3.0/launch"
-    request = urllib.request.Request(url, body, world.session(uid=UID), method="POST")
+@pytest.fixture
+async def door(module_door: Door) -> Door:
+    """The rider has a taxi order, and nobody fails."""
+    suite = module_door.gateway.suite
+    await suite.empty_tables()
+    module_door.faults.modes.clear()
+    async with AsyncOrderCoreClient(suite.address, ticket=suite.ticket("admin")) as order_core:
+        document = {"order": {"status": "driving"}, "parts": VERSIONS}
+        await order_core.put_order(order_id="order1", yandex_uid=UID, document=document)
+    return module_door
+
+
+async def post(door: Door, body: bytes, *, stage: str = "stage1") -> dict[str, Any]:
+    configure(door.controls.config_dir, {}, launch={"orders_state": stage, **PATIENT})
+    write_flags(door.controls.config_dir, launch_orders_state_fallback=flag(default="on"))
+    door.controls.reload()
+    url = f"http://127.0.0.1:{door.gateway.gateway.public_port}/3.0/launch"
+    request = urllib.request.Request(url, body, door.gateway.session(uid=UID), method="POST")
 
     def send() -> dict[str, Any]:
         with urllib.request.urlopen(request, timeout=10) as answer:
@@ -65,13 +97,9 @@ async def post(world: World, body: bytes) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-async def test_the_documented_request_is_answered_as_documented(
-    database_url: str, keys_dir: Path, config_dir: Path, tmp_path: Path, stage: str
-) -> None:
+async def test_the_documented_request_is_answered_as_documented(door: Door, stage: str) -> None:
     """The taxi order has moved on; eats and grocery do not answer."""
-    down = ("eats-orders", "grocery-orders")
-    async with gateway(database_url, keys_dir, config_dir, tmp_path, down=down, stage=stage) as world:
-        answer = await post(world, (GOLDEN / "launch_request.json").read_bytes())
+    answer = await post(door, (GOLDEN / "launch_request.json").read_bytes(), stage=stage)
     expected = documented("launch_response.json")["mlutp_orders_state"]
     # What the document shows otherwise than it can be: other orders than those of the request, ...
     for order in expected["orders"]:
@@ -88,12 +116,9 @@ async def test_the_documented_request_is_answered_as_documented(
     assert answer == {"mlutp_orders_state": expected, "eulas": {"accepted": []}}
 
 
-async def test_without_order_state_the_documented_request_is_answered_in_the_same_shape(
-    database_url: str, keys_dir: Path, config_dir: Path, tmp_path: Path
-) -> None:
-    write_flags(config_dir, launch_orders_state_fallback=flag(default="on"))
-    async with gateway(database_url, keys_dir, config_dir, tmp_path, down=("order-state",)) as world:
-        answer = await post(world, (GOLDEN / "launch_request.json").read_bytes())
+async def test_without_order_state_the_documented_request_is_answered_in_the_same_shape(door: Door) -> None:
+    door.faults.modes = {"ridehail.orderstate.v1.OrderStateService": DOWN}
+    answer = await post(door, (GOLDEN / "launch_request.json").read_bytes())
     expected = documented("launch_response.json")["mlutp_orders_state"]
     state = answer["mlutp_orders_state"]
     assert state["tags"] == dict.fromkeys(expected["tags"], ASK_NOW)

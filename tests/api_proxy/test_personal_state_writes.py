@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,8 +22,8 @@ from tests.api_proxy.personal_state_world import (
     set_experiments,
     state_world,
 )
-from tests.support import up
 from tests.support.recording_between import Fault, hanging, lost_answer, served_and_hanging, unavailable
+from tests.support.served_process import kill, serve
 from tests.support.waiting import until
 
 
@@ -33,13 +31,22 @@ def is_unknown(got: Got) -> bool:
     return isinstance(got.error, NeighbourUnavailable) and got.error.metadata == {"neighbour": "user-state"}
 
 
-@pytest.fixture
-async def world(database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[StateWorld]:
-    set_experiments(config_dir)
-    configure(config_dir, mode="new", new_timeout_ms=1000)
-    async with state_world(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir) as world:
-        await world.give("in-1")
+@pytest.fixture(scope="module")
+async def module_world(module_database_url: str, keys_dir: Path, module_config_dir: Path) -> AsyncIterator[StateWorld]:
+    async with state_world(
+        database_url=module_database_url, keys_dir=keys_dir, config_dir=module_config_dir, watched=False
+    ) as world:
         yield world
+
+
+@pytest.fixture
+async def world(module_world: StateWorld) -> StateWorld:
+    """The new back end answers a rider who has another tariff in each."""
+    await module_world.empty()
+    module_world.set_experiments()
+    module_world.configure(mode="new", new_timeout_ms=1000)
+    await module_world.give("in-1")
+    return module_world
 
 
 @pytest.mark.parametrize(
@@ -59,16 +66,11 @@ async def test_a_write_of_unknown_outcome_is_not_made_again(world: StateWorld, f
     assert (await world.write("in-1", str(state.state["revision_id"]))).by == "new"
 
 
-async def test_a_rider_whose_reads_stay_does_not_write_to_the_new_back_end(
-    database_url: str, keys_dir: Path, config_dir: Path
-) -> None:
-    set_experiments(config_dir, reads={"if": [False, "on", "off"]})
-    configure(config_dir, mode="new", new_timeout_ms=1000)
-    async with state_world(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir) as world:
-        await world.give("in-1")
-        assert (await world.write("in-1")).by == "old"
-        assert await world.revisions("in-1") == ("2", "1")
-        assert [one.to for one in world.log if one.method == WRITE] == ["new", "old"]
+async def test_a_rider_whose_reads_stay_does_not_write_to_the_new_back_end(world: StateWorld) -> None:
+    world.set_experiments(reads={"if": [False, "on", "off"]})
+    assert (await world.write("in-1")).by == "old"
+    assert await world.revisions("in-1") == ("2", "1")
+    assert [one.to for one in world.log if one.method == WRITE] == ["new", "old"]
 
 
 # --- the real thing, killed
@@ -110,41 +112,24 @@ class Writer:
             self.revision = str(state["revision_id"])
 
 
-@asynccontextmanager
-async def user_state_process(
-    address: str, database_url: str, keys_dir: Path, config_dir: Path, output: Path
-) -> AsyncIterator[up.RunningCommand]:
-    """Serves user_state in a process of its own; it is killed at the end at the latest."""
-    words = [
-        *("serve", "user-state", "--grpc-port", address.rpartition(":")[2], "--metrics-port", "0"),
-        *("--database-url", database_url, "--keys-dir", str(keys_dir), "--config-dir", str(config_dir)),
-    ]
-    running = await asyncio.to_thread(up.start, words, output)
-    try:
-        yield running
-    finally:
-        kill(running)
-
-
-def kill(command: up.RunningCommand) -> None:
-    """Kills a command and all that it has started with signal 9."""
-    if command.process.poll() is None:
-        for pid in [*(one.pid for one in command.descendants()), command.process.pid]:
-            os.kill(pid, signal.SIGKILL)
-        command.process.wait()
-
-
-@pytest.mark.timeout(120)
 async def test_no_write_is_made_twice_or_lost_when_the_new_back_end_is_killed(
-    database_url: str, keys_dir: Path, config_dir: Path, tmp_path: Path
+    database_url: str, keys_dir: Path, config_dir: Path
 ) -> None:
     set_experiments(config_dir)
     configure(config_dir, mode="new", new_timeout_ms=2000)
-    address = f"127.0.0.1:{free_port('127.0.0.1', 0)}"
-    async with (
-        user_state_process(address, database_url, keys_dir, config_dir, tmp_path / "out") as running,
-        state_world(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir, new_at=address) as world,
-    ):
+    port = free_port("127.0.0.1", 0)
+    async with AsyncExitStack() as stack:
+        running = serve("user-state", port=port, database_url=database_url, keys_dir=keys_dir, config_dir=config_dir)
+        stack.callback(kill, running)
+        world = await stack.enter_async_context(
+            state_world(
+                database_url=database_url,
+                keys_dir=keys_dir,
+                config_dir=config_dir,
+                new_at=f"127.0.0.1:{port}",
+                watched=False,
+            )
+        )
         writers = [Writer(world, f"in-{number}") for number in range(4)]
         await until(lambda: world.is_answered_by("in-probe", "new"))
         for writer in writers:

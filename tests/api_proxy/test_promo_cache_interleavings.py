@@ -21,7 +21,7 @@ from tests.api_proxy.promo_world import LOCALES, UNKNOWN_FOR_S, World, world_on
 from tests.support.redis_server import RedisServer
 
 PATIENT = CacheSettings(timeout_ms=10_000)
-IN_MEMORY_EXAMPLES, REDIS_EXAMPLES = 100, 25
+IN_MEMORY_EXAMPLES, REDIS_EXAMPLES = 50, 10
 
 
 @dataclass

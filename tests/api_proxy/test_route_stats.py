@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from pathlib import Path
 
 import grpc
 import pytest
@@ -13,8 +12,17 @@ from google.rpc.status_pb2 import Status
 
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
 from ridehail_servers.chassis.tickets import TicketVerifier
-from tests.api_proxy.proxy import ROUTESTATS, Proxy, configure, failures, requires, serving, set_experiment
-from tests.api_proxy.scripted_eulas import Behaviour, ScriptedEulas, check_answer, failing, knowing, later, saying
+from tests.api_proxy.proxy import EVER_MS, ROUTESTATS, Proxy, failures, requires
+from tests.api_proxy.scripted_eulas import (
+    Behaviour,
+    ScriptedEulas,
+    check_answer,
+    failing,
+    hanging,
+    knowing,
+    later,
+    saying,
+)
 from tests.support.calls import call
 from tests.support.log_capture import LogCapture
 
@@ -62,7 +70,7 @@ _UP = knowing(RIDER)
 EULAS: dict[str, tuple[Behaviour, str | None]] = {
     "up": (_UP, None),
     "slow, but in time": (later(0.05, _UP), None),
-    "slow past the timeout": (later(5, _UP), "DEADLINE_EXCEEDED"),
+    "slow past the timeout": (hanging, "DEADLINE_EXCEEDED"),
     "unavailable": (failing(grpc.StatusCode.UNAVAILABLE), "UNAVAILABLE"),
     "without its database": (
         failing(grpc.StatusCode.UNAVAILABLE, with_reason("DATABASE_UNAVAILABLE")),
@@ -88,26 +96,28 @@ EULAS: dict[str, tuple[Behaviour, str | None]] = {
 }
 
 
-@pytest.mark.parametrize("state", EULAS)
-@pytest.mark.parametrize("experiment", [True, False], ids=["experiment on", "experiment off"])
-@pytest.mark.parametrize("enabled", [True, False], ids=["enabled", "disabled"])
+# Where it is not asked, it makes no difference what it would do.
+SWITCHES = [
+    *((True, True, state) for state in EULAS),
+    *(
+        (*switches, state)
+        for switches in ((True, False), (False, True), (False, False))
+        for state in ("up", "erroring")
+    ),
+]
+
+
+@pytest.mark.parametrize(("enabled", "experiment", "state"), SWITCHES)
 async def test_every_cell(
-    *,
-    eulas: ScriptedEulas,
-    keys_dir: Path,
-    config_dir: Path,
-    log: LogCapture,
-    enabled: bool,
-    experiment: bool,
-    state: str,
+    *, eulas: ScriptedEulas, proxy: Proxy, log: LogCapture, enabled: bool, experiment: bool, state: str
 ) -> None:
     """{service} x {experiment} x {eulas}, and in one request {required?} x {statuses} x {the rider's status}."""
     eulas.on_check, reason = EULAS[state]
     is_asked = enabled and experiment
-    configure(config_dir, TARIFFS, enabled=enabled, experiment=experiment, timeout_ms=400, retries=1)
+    timeout_ms = 100 if eulas.on_check is hanging else EVER_MS
+    proxy.configure(TARIFFS, enabled=enabled, experiment=experiment, timeout_ms=timeout_ms, retries=1)
     before = failures()
-    async with serving(keys_dir=keys_dir, config_dir=config_dir, eulas=eulas.address) as proxy:
-        answer = await proxy.route_stats(*CELLS, "not configured", *CELLS, uid=RIDERS_UID)
+    answer = await proxy.route_stats(*CELLS, "not configured", *CELLS, uid=RIDERS_UID)
 
     shown, hidden = expected(can_be_told=is_asked and reason is None)
     assert answer.shown == shown
@@ -128,16 +138,13 @@ async def test_every_cell(
 # --- one call
 
 
-async def test_a_request_makes_one_call_of_eulas_and_a_repeat_makes_another(
-    eulas: ScriptedEulas, keys_dir: Path, config_dir: Path
-) -> None:
+async def test_a_request_makes_one_call_of_eulas_and_a_repeat_makes_another(eulas: ScriptedEulas, proxy: Proxy) -> None:
     """Nothing is remembered: the rider may have answered meanwhile."""
-    configure(config_dir, TARIFFS)
-    async with serving(keys_dir=keys_dir, config_dir=config_dir, eulas=eulas.address) as proxy:
-        for status in STATUSES:
-            eulas.on_check = knowing({"agreed": status})
-            answer = await proxy.route_stats("agreed accepted required")
-            assert answer.hidden == ({} if status == "accepted" else {"agreed accepted required": f"eula_{status}"})
+    proxy.configure(TARIFFS)
+    for status in STATUSES:
+        eulas.on_check = knowing({"agreed": status})
+        answer = await proxy.route_stats("agreed accepted required")
+        assert answer.hidden == ({} if status == "accepted" else {"agreed accepted required": f"eula_{status}"})
     assert [list(request.eula_types) for request in eulas.checked] == [["agreed"]] * 3
 
 
@@ -152,14 +159,11 @@ async def test_the_call_is_made_as_api_proxy_under_the_riders_request_id(eulas: 
     assert "x-yandex-uid" not in eulas.metadata
 
 
-async def test_a_hundred_tariffs_of_a_hundred_types_are_one_call(
-    eulas: ScriptedEulas, keys_dir: Path, config_dir: Path
-) -> None:
+async def test_a_hundred_tariffs_of_a_hundred_types_are_one_call(eulas: ScriptedEulas, proxy: Proxy) -> None:
     names = [f"tariff-{number}" for number in range(100)]
-    configure(config_dir, {name: requires(f"type of {name}", "accepted") for name in names})
+    proxy.configure({name: requires(f"type of {name}", "accepted") for name in names})
     eulas.on_check = knowing({f"type of {name}": "accepted" for name in names[::2]})
-    async with serving(keys_dir=keys_dir, config_dir=config_dir, eulas=eulas.address) as proxy:
-        answer = await proxy.route_stats(*names)
+    answer = await proxy.route_stats(*names)
     assert answer.shown == names[::2]
     assert answer.hidden == dict.fromkeys(names[1::2], "eula_unknown")
     assert len(eulas.checked) == 1
@@ -168,16 +172,13 @@ async def test_a_hundred_tariffs_of_a_hundred_types_are_one_call(
 # --- the experiment
 
 
-async def test_the_experiment_can_be_for_some_riders_only(
-    eulas: ScriptedEulas, keys_dir: Path, config_dir: Path
-) -> None:
-    configure(config_dir, {"econom_surge": requires("surge", "accepted")})
+async def test_the_experiment_can_be_for_some_riders_only(eulas: ScriptedEulas, proxy: Proxy) -> None:
+    proxy.configure({"econom_surge": requires("surge", "accepted")})
     eulas.on_check = knowing({"surge": "accepted"})
-    set_experiment(config_dir, targeting={"if": [{"in": [{"var": "targetingKey"}, ["one", "two"]]}, "on", "off"]})
-    async with serving(keys_dir=keys_dir, config_dir=config_dir, eulas=eulas.address) as proxy:
-        for uid in ("one", "two"):
-            assert (await proxy.route_stats("econom_surge", uid=uid)).shown == ["econom_surge"]
-        assert (await proxy.route_stats("econom_surge", uid="three")).hidden == {"econom_surge": UNAVAILABLE}
+    proxy.set_experiment(targeting={"if": [{"in": [{"var": "targetingKey"}, ["one", "two"]]}, "on", "off"]})
+    for uid in ("one", "two"):
+        assert (await proxy.route_stats("econom_surge", uid=uid)).shown == ["econom_surge"]
+    assert (await proxy.route_stats("econom_surge", uid="three")).hidden == {"econom_surge": UNAVAILABLE}
     assert [request.yandex_uid for request in eulas.checked] == ["one", "two"]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from ridehail_clients import AsyncEulasClient, EulaDecision, EulaState
-from tests.api_proxy.proxy import configure, requires, serving
+from tests.api_proxy.proxy import EVER_MS, configure, requires, serving
 from tests.support.config_edits import edit
 from tests.support.suite_in_process import suite_in_process
 
@@ -35,7 +35,7 @@ def write_configuration(folder: Path) -> None:
         name: requires(kind, *map(str, allowed), required=required)
         for name, (kind, allowed, required) in TARIFFS.items()
     }
-    configure(folder, tariffs, timeout_ms=900)
+    configure(folder, tariffs)
 
 
 def standing(kind: str, answers: dict[str, EulaState]) -> EulaState:
@@ -81,6 +81,7 @@ async def test_an_agreement_of_another_country_decides_nothing(
     database_url: str, keys_dir: Path, config_dir: Path
 ) -> None:
     """By the shipped configuration: a yes to the rules of one country is none to those of another."""
+    edit(config_dir / "api_proxy.yaml", {"EULAS_TIMEOUT_MS": EVER_MS})
     async with (
         suite_in_process(
             database_url=database_url, keys_dir=keys_dir, config_dir=config_dir, services=["eulas"]
@@ -88,7 +89,6 @@ async def test_an_agreement_of_another_country_decides_nothing(
         serving(keys_dir=keys_dir, config_dir=config_dir, eulas=suite.address) as proxy,
         AsyncEulasClient(suite.address, ticket=suite.ticket("admin")) as admin,
     ):
-        edit(config_dir / "api_proxy.yaml", {"EULAS_TIMEOUT_MS": 900})
 
         async def seen(**answers: str) -> dict[str, str]:
             decisions = [EulaDecision(eula_id, EulaState(state)) for eula_id, state in answers.items()]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from ridehail.eulas.v1 import eulas_api_pb2, eulas_pb2
-from tests.api_proxy.proxy import Proxy, configure, failures, serving
-from tests.api_proxy.scripted_eulas import Behaviour, ScriptedEulas, failing, later, saying
+from tests.api_proxy.proxy import EVER_MS, Proxy, failures
+from tests.api_proxy.scripted_eulas import Behaviour, ScriptedEulas, failing, hanging, saying
 from tests.support.log_capture import LogCapture
 
 SURGE = eulas_pb2.Eula(
@@ -80,7 +78,7 @@ async def test_of_a_long_header_whole_languages_are_passed_on(
 
 # How eulas fails, and the reason under which that is counted.
 FAILURES: dict[str, tuple[Behaviour, str]] = {
-    "slow past the timeout": (later(5, listing(SURGE)), "DEADLINE_EXCEEDED"),
+    "slow past the timeout": (hanging, "DEADLINE_EXCEEDED"),
     "unavailable": (failing(grpc.StatusCode.UNAVAILABLE), "UNAVAILABLE"),
     "erroring": (failing(grpc.StatusCode.INTERNAL), "INTERNAL"),
     "denying": (failing(grpc.StatusCode.PERMISSION_DENIED), "PERMISSION_DENIED"),
@@ -99,13 +97,12 @@ FAILURES: dict[str, tuple[Behaviour, str]] = {
 
 @pytest.mark.parametrize("state", FAILURES)
 async def test_the_field_is_left_out_where_eulas_does_not_tell(
-    eulas: ScriptedEulas, keys_dir: Path, config_dir: Path, log: LogCapture, state: str
+    eulas: ScriptedEulas, proxy: Proxy, log: LogCapture, state: str
 ) -> None:
     eulas.on_list, reason = FAILURES[state]
-    configure(config_dir, {}, timeout_ms=300)
+    proxy.configure({}, timeout_ms=300 if eulas.on_list is hanging else EVER_MS)
     before = failures().get(reason, 0)
-    async with serving(keys_dir=keys_dir, config_dir=config_dir, eulas=eulas.address) as proxy:
-        assert await proxy.need_acceptance(uid="uid-4077") is None
+    assert await proxy.need_acceptance(uid="uid-4077") is None
     assert failures()[reason] == before + 1
     (warning,) = log.events("eulas does not tell")
     assert (warning["level"], warning["reason"]) == ("warning", reason)
@@ -113,20 +110,14 @@ async def test_the_field_is_left_out_where_eulas_does_not_tell(
     assert "uid-4077" not in log.text
 
 
-async def test_eulas_is_not_asked_while_the_service_is_disabled(
-    eulas: ScriptedEulas, keys_dir: Path, config_dir: Path
-) -> None:
+async def test_eulas_is_not_asked_while_the_service_is_disabled(eulas: ScriptedEulas, proxy: Proxy) -> None:
     eulas.on_list = listing(SURGE)
-    configure(config_dir, {}, enabled=False)
-    async with serving(keys_dir=keys_dir, config_dir=config_dir, eulas=eulas.address) as proxy:
-        assert await proxy.need_acceptance() is None
+    proxy.configure({}, enabled=False)
+    assert await proxy.need_acceptance() is None
     assert eulas.listed == []
 
 
-async def test_the_experiment_of_the_tariff_filter_changes_nothing_here(
-    eulas: ScriptedEulas, keys_dir: Path, config_dir: Path
-) -> None:
+async def test_the_experiment_of_the_tariff_filter_changes_nothing_here(eulas: ScriptedEulas, proxy: Proxy) -> None:
     eulas.on_list = listing(BARE)
-    configure(config_dir, {}, experiment=False)
-    async with serving(keys_dir=keys_dir, config_dir=config_dir, eulas=eulas.address) as proxy:
-        assert len(await proxy.need_acceptance() or ()) == 1
+    proxy.configure({}, experiment=False)
+    assert len(await proxy.need_acceptance() or ()) == 1

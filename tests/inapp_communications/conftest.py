@@ -10,18 +10,30 @@ import grpc
 import pytest
 
 from ridehail_clients import AsyncInappCommunicationsClient
+from ridehail_servers.inapp_communications.definition import DEFINITION as INAPP
 from tests.support.neighbours_between import Between, between
+from tests.support.service_controls import ServiceControls, controlled
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
 
 @dataclass
 class World:
-    """What runs, and what a test needs to ask it."""
+    """What runs, and what a test needs to ask it.
+
+    Attributes:
+        controls: Of inapp_communications.
+    """
 
     suite: SuiteInProcess
     between: Between
     channel: grpc.aio.Channel
     client: AsyncInappCommunicationsClient
+    controls: ServiceControls
+
+    @property
+    def banners(self) -> Path:
+        """The file that configures them."""
+        return self.controls.config_dir / "inapp.yaml"
 
     async def share(self, sharing_key: str, *, on: bool) -> None:
         """Has route_sharing's tables say that a ride is shared with a family, or not any more."""
@@ -40,20 +52,31 @@ class World:
         )
 
 
-@pytest.fixture
-async def world(database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[World]:
+@pytest.fixture(scope="module")
+async def module_world(module_database_url: str, keys_dir: Path, module_config_dir: Path) -> AsyncIterator[World]:
     running: list[SuiteInProcess] = []
+    inapp, controls = controlled(INAPP, module_config_dir)
     async with (
         between(lambda: running[0].address) as faults,
         suite_in_process(
-            database_url=database_url,
+            database_url=module_database_url,
             keys_dir=keys_dir,
-            config_dir=config_dir,
-            services=("inapp-communications", "route-sharing"),
+            config_dir=module_config_dir,
+            services=(inapp, "route-sharing"),
             addresses={"route-sharing": faults.address},
         ) as suite,
         suite.channel() as channel,
         AsyncInappCommunicationsClient(suite.address, ticket=suite.ticket("api-proxy"), attempt_timeout=30) as client,
     ):
         running.append(suite)
-        yield World(suite, faults, channel, client)
+        yield World(suite, faults, channel, client, controls)
+
+
+@pytest.fixture
+async def world(module_world: World) -> World:
+    """No ride is known, and nobody fails."""
+    await module_world.suite.empty_tables()
+    module_world.between.modes.clear()
+    module_world.between.calls.clear()
+    module_world.controls.close_breakers()
+    return module_world

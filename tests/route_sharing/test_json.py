@@ -80,17 +80,26 @@ class Town:
         return await self.send("GET", f"{WATCH}{query}", headers)
 
 
-@pytest.fixture
-async def town(database_url: str, keys_dir: Path, config_dir: Path, tmp_path: Path) -> AsyncIterator[Town]:
+@pytest.fixture(scope="module")
+async def module_town(
+    module_database_url: str, keys_dir: Path, module_config_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Town]:
     running = running_world(
-        database_url=database_url,
+        database_url=module_database_url,
         keys_dir=keys_dir,
-        config_dir=config_dir,
+        config_dir=module_config_dir,
         services=("family", "route-sharing", "passenger-authorizer"),
     )
-    async with running as world, behind_a_gateway(world.suite, tmp_path) as gateway:
-        await world.make_family(ADMIN, ADMIN_PHONE, RIDER)
+    async with running as world, behind_a_gateway(world.suite, tmp_path_factory.mktemp("gateway")) as gateway:
         yield Town(world, gateway)
+
+
+@pytest.fixture
+async def town(module_town: Town) -> Town:
+    """There is a family, and no ride."""
+    await module_town.world.suite.empty_tables()
+    await module_town.world.make_family(ADMIN, ADMIN_PHONE, RIDER)
+    return module_town
 
 
 async def test_the_examples_work_to_the_letter(town: Town) -> None:

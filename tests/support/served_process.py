@@ -1,0 +1,49 @@
+"""Services in a process of their own that a test may kill, forked from one that has imported everything."""
+
+from __future__ import annotations
+
+import asyncio
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from ridehail_servers.chassis import logs
+from tests.support.fork_server import fork_server
+from tests.support.suite_in_process import suite_in_process
+
+_ENDS_WITHIN_S = 60
+
+
+def serve(service: str, *, port: int, database_url: str, keys_dir: Path, config_dir: Path) -> BaseProcess:
+    """Starts to serve; the caller waits until it answers, and kills it.
+
+    Args:
+        service: Its name.
+        port: Of the loopback address.
+        database_url: Of the service.
+        keys_dir: Key rings.
+        config_dir: Configuration.
+    """
+    arguments = (service, port, database_url, keys_dir, config_dir)
+    process = fork_server().Process(target=_main, args=arguments, daemon=True)
+    process.start()
+    return process
+
+
+def kill(process: BaseProcess) -> None:
+    """Ends it as by kill -9, if it is still there; returns once it is gone."""
+    process.kill()
+    process.join(_ENDS_WITHIN_S)
+    assert process.exitcode is not None
+
+
+def _main(service: str, port: int, database_url: str, keys_dir: Path, config_dir: Path) -> None:
+    logs.configure(service="served")
+    asyncio.run(_serve(service, port, database_url, keys_dir, config_dir))
+
+
+async def _serve(service: str, port: int, database_url: str, keys_dir: Path, config_dir: Path) -> None:
+    running = suite_in_process(
+        database_url=database_url, keys_dir=keys_dir, config_dir=config_dir, services=[service], port=port
+    )
+    async with running:
+        await asyncio.Event().wait()

@@ -1,0 +1,69 @@
+"""What a test moves in a service that runs: its configuration, at once, and its breakers."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import grpc
+
+from ridehail_clients.failover import AsyncFailoverChannel
+from ridehail_servers.chassis.experiments import Experiments
+from ridehail_servers.chassis.live_config import LiveConfig, Reloadable
+from ridehail_servers.chassis.service_definition import RunningService, ServiceContext, ServiceDefinition
+
+
+@dataclass
+class ServiceControls:
+    """Handles on the service that a definition of `controlled` has built.
+
+    Attributes:
+        config_dir: The service's configuration, which it takes over when `reload` is called.
+    """
+
+    config_dir: Path
+    _files: list[Reloadable] = field(default_factory=list)
+    _channels: list[grpc.aio.Channel] = field(default_factory=list)
+    _taken: dict[Path, bytes] = field(default_factory=dict)
+
+    def hold(self, files: list[Reloadable], channels: list[grpc.aio.Channel]) -> None:
+        """Takes hold of what the service has read and opened."""
+        self._files, self._channels = files, channels
+        self._taken = {one.file: one.file.read_bytes() for one in files}
+
+    def reload(self) -> None:
+        """Has the service take over its configuration files as they are now, all of which must be good."""
+        now = {one.file: one.file.read_bytes() for one in self._files}
+        for one in self._files:
+            if now[one.file] != self._taken[one.file]:
+                assert one.reload(), f"{one.file} is bad"
+        self._taken = now
+
+    def close_breakers(self) -> None:
+        """Forgets the calls that got no answer: no breaker is open, or about to open."""
+        for channel in self._channels:
+            if isinstance(channel, AsyncFailoverChannel) and channel.breakers is not None:
+                channel.breakers.close()
+
+
+def controlled(definition: ServiceDefinition, config_dir: Path) -> tuple[ServiceDefinition, ServiceControls]:
+    """Returns a service whose configuration changes when its controls say so and at no other time, and the controls.
+
+    Args:
+        definition: Of the service as it is.
+        config_dir: Configuration of the process, whose files the chassis watches; that of the service is a copy.
+    """
+    controls = ServiceControls(Path(shutil.copytree(config_dir, config_dir / definition.name)))
+
+    @asynccontextmanager
+    async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
+        configs = {name: LiveConfig(controls.config_dir / name, model) for name, model in definition.configs.items()}
+        experiments = Experiments(controls.config_dir / "flags.json")
+        controls.hold([*configs.values(), experiments], list(context.channels.values()))
+        async with definition.build(replace(context, configs=configs, experiments=experiments)) as service:
+            yield service
+
+    return replace(definition, build=build), controls
