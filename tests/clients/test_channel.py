@@ -22,6 +22,7 @@ from ridehail_clients.channel import version
 from tests.clients.cases.all_cases import example_of
 from tests.clients.flavours import Flavour
 from tests.clients.scripted_server import ScriptedServer, fail, info, reply, retry_after, running_server
+from tests.support.waiting import LIMIT_S
 
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 RETRIEVE = ("TollRoadsClient", "retrieve_order", {"order_id": "order"})
@@ -111,7 +112,7 @@ async def test_closing_a_client_ends_its_calls_without_repeating_them(server: Sc
     server.script(server.hang, reply())
     async with flavour.opened(server.target, "TollRoadsClient", attempt_timeout=60) as opened:
         call = asyncio.create_task(opened.call("retrieve_order", order_id="order", timeout=60))
-        assert await asyncio.to_thread(server.first_received.wait, 60)
+        assert await asyncio.to_thread(server.first_received.wait, LIMIT_S)
 
         await opened.close()
 
@@ -137,7 +138,7 @@ async def test_a_call_between_two_attempts_is_ended_by_the_next_one_when_the_cli
     server.script(fail(grpc.StatusCode.UNAVAILABLE, info("DATABASE_UNAVAILABLE"), retry_after(0.5)))
     async with flavour.opened(server.target, "TollRoadsClient", attempt_timeout=60) as opened:
         call = asyncio.create_task(opened.call("retrieve_order", order_id="order", timeout=60))
-        assert await asyncio.to_thread(server.first_received.wait, 60)
+        assert await asyncio.to_thread(server.first_received.wait, LIMIT_S)
         await opened.close()
 
         with pytest.raises((ClientClosed, DatabaseUnavailable)):
@@ -149,7 +150,7 @@ async def test_closing_a_client_hides_no_cancellation_of_the_caller(server: Scri
     server.script(server.hang)
     client = AsyncTollRoadsClient(server.target, attempt_timeout=60)
     call = asyncio.create_task(client.retrieve_order(order_id="order", timeout=60))
-    assert await asyncio.to_thread(server.first_received.wait, 60)
+    assert await asyncio.to_thread(server.first_received.wait, LIMIT_S)
 
     call.cancel()
     await client.close()

@@ -24,6 +24,7 @@ from ridehail_clients.errors import BreakerOpen
 from ridehail_clients.retry import is_retryable, retry_rules
 from tests.clients.flavours import ASYNCIO, Flavour
 from tests.clients.scripted_server import Answer, ScriptedServer, fail, info, reply, retry_after
+from tests.support.waiting import LIMIT_S
 
 CLIENT = "TollRoadsClient"
 RETRIEVE = (CLIENT, "retrieve_order", {"order_id": "order", "timeout": 60})
@@ -105,13 +106,13 @@ async def test_cancelling_the_caller_reaches_the_server_and_is_not_repeated(serv
     server.script(server.hang)
     async with AsyncTollRoadsClient(server.target, attempt_timeout=60) as client:
         call = asyncio.create_task(client.retrieve_order(order_id="order", timeout=60))
-        assert await asyncio.to_thread(server.first_received.wait, 60)
+        assert await asyncio.to_thread(server.first_received.wait, LIMIT_S)
 
         call.cancel()
 
         with pytest.raises(asyncio.CancelledError):
             await call
-        assert await asyncio.to_thread(server.hanging_ended.wait, 60)
+        assert await asyncio.to_thread(server.hanging_ended.wait, LIMIT_S)
     assert len(server.received) == 1
 
 

@@ -17,18 +17,8 @@ from tests.order_state.provider_server import order
 from tests.order_state.world import GET, GET_SERVICE, POLL, REPORT, Rider, World, known
 from tests.support.calls import Metadata, call, failure_of
 
-BAD_IDS = {
-    "empty": "",
-    "too long": "x" * 129,
-    "too long in another script": "\u044b" * 129,
-    "a line feed": "a\n",
-    "NUL": "a\0b",
-    "delete": "a\x7f",
-    "a C1 control": "a\x85",
-    "zero width": "a\u200b",
-    "a direction override": "\u202ea",
-    "a private character": "a\ue000",
-}
+# What an id is, the shared rule decides; this one breaks it, wherever it stands.
+BAD_ID = "a\n"
 GOOD_IDS = ["x", "x" * 128, "\u044b" * 128, "\U0001f695", "a b", "%s", "'", '"', "\\", "../x", "{},NULL", "<b>"]
 CALLERS = {POLL: "gateway", GET: "api-proxy", GET_SERVICE: "api-proxy", REPORT: "eats-orders"}
 Bad = tuple[str, Message, str, str]
@@ -138,9 +128,8 @@ async def assert_refused(rider: Rider, bad: Bad) -> None:
     assert told[0].split('["')[0] == field.split('["')[0], (bad, told)
 
 
-@pytest.mark.parametrize("bad", BAD_IDS.values(), ids=BAD_IDS.keys())
-async def test_a_bad_id_is_refused_wherever_it_stands(world: World, rider: Rider, bad: str) -> None:
-    for request in requests_with_id(bad):
+async def test_a_bad_id_is_refused_wherever_it_stands(world: World, rider: Rider) -> None:
+    for request in requests_with_id(BAD_ID):
         await assert_refused(rider, request)
     await assert_nothing_happened(world)
 

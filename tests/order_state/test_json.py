@@ -7,6 +7,7 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from ridehail_servers import resources
 from tests.order_state.provider_server import order
 from tests.order_state.world import World
 from tests.order_state.world import world as running_world
+from tests.support.config_edits import edit
+from tests.support.waiting import until
 from tests.support.world import World as Gateway
 from tests.support.world import behind_a_gateway
 
@@ -55,23 +58,50 @@ class Front:
         return await asyncio.to_thread(send)
 
 
-@pytest.fixture
-async def front(
-    request: pytest.FixtureRequest, database_url: str, keys_dir: Path, config_dir: Path, tmp_path: Path
+@pytest.fixture(scope="module")
+async def module_front(
+    module_database_url: str, keys_dir: Path, module_config_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Front]:
-    """Has the shipped configuration, with what the test changes of it."""
-    config = {**SHIPPED, "provider_timeout_ms": 1_000, **getattr(request, "param", {})}
+    """order_state with the shipped configuration, behind a gateway."""
     async with (
         running_world(
-            database_url=database_url,
+            database_url=module_database_url,
             keys_dir=keys_dir,
-            config_dir=config_dir,
-            config=config,
+            config_dir=module_config_dir,
+            config={**SHIPPED, "provider_timeout_ms": 1_000},
             others=["passenger-authorizer"],
         ) as world,
-        behind_a_gateway(world.suite, tmp_path) as gateway,
+        behind_a_gateway(world.suite, tmp_path_factory.mktemp("gateway")) as gateway,
     ):
         yield Front(world, gateway)
+
+
+@pytest.fixture
+async def front(module_front: Front) -> Front:
+    """The module's, as if nothing had happened in it."""
+    await module_front.world.reset()
+    return module_front
+
+
+@asynccontextmanager
+async def without_policy(front: Front) -> AsyncIterator[None]:
+    """Has no polling policy in force for the length of the block."""
+    await put_in_force(front, [])
+    try:
+        yield
+    finally:
+        await put_in_force(front, SHIPPED["polling_policy"])
+
+
+async def put_in_force(front: Front, policy: list[object]) -> None:
+    edit(front.world.suite.settings.config_dir / "order_state.yaml", {"polling_policy": policy})
+
+    async def is_in_force() -> bool:
+        started = await front.world.rider("nobody").start(supported=["taxi"])
+        return bool(started.polling_policy) == bool(policy)
+
+    await until(is_in_force)
+    front.world.providers["taxi"].reset()
 
 
 def golden(name: str) -> Any:
@@ -84,10 +114,14 @@ def with_opaque_tags(answer: Mapping[str, Any]) -> dict[str, Any]:
     return {**answer, "tags": dict.fromkeys(answer["tags"], "encoded_tags")}
 
 
-# The names of parts in the example of a poll are not those of the policy.
-@pytest.mark.parametrize("front", [{"polling_policy": []}], indirect=True)
 async def test_the_poll_of_the_product_description_is_answered_literal_for_literal(front: Front) -> None:
     """Taxi answers, eats and grocery do not; both orders were reported."""
+    # The names of parts in the example are not those of the policy.
+    async with without_policy(front):
+        await assert_the_poll_is_answered(front)
+
+
+async def assert_the_poll_is_answered(front: Front) -> None:
     for service in ("eats", "grocery"):
         front.world.providers[service].failure = grpc.StatusCode.UNAVAILABLE
     front.world.providers["taxi"].orders[UID] = [order("order1", sequence=1, taxiontheway="1590674416")]

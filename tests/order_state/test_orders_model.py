@@ -206,4 +206,4 @@ def machine(database_url: str, keys_dir: Path, config_dir: Path) -> Iterator[typ
 
 @pytest.mark.timeout(170)
 def test_the_service_does_what_the_model_does(machine: type[Orders]) -> None:
-    run_machine(machine, examples=100, steps=25)
+    run_machine(machine, examples=40, steps=25)

@@ -11,8 +11,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from ridehail_clients import EulaDecision, EulasFlow, EulaState, PassengerEulasClient, RetryPolicy
+from tests.support.waiting import LIMIT_S
 
-_PATIENCE_S = 60
 _READY = "ready"
 
 
@@ -56,7 +56,7 @@ def app_process(target: str, file: Path, *, name: str, answers: int | None) -> I
     telling.close()
     app = AppProcess(process, output)
     try:
-        assert output.poll(_PATIENCE_S)
+        assert output.poll(LIMIT_S)
         assert output.recv() == _READY
         yield app
     finally:
@@ -65,7 +65,7 @@ def app_process(target: str, file: Path, *, name: str, answers: int | None) -> I
 
 def _main(target: str, file: str, name: str, answers: int | None, output: Connection) -> None:
     with PassengerEulasClient(
-        target, session_token="anna", retry=RetryPolicy(attempts=1), attempt_timeout=_PATIENCE_S
+        target, session_token="anna", retry=RetryPolicy(attempts=1), attempt_timeout=LIMIT_S
     ) as client:
         quickly = RetryPolicy(attempts=100, initial_backoff_s=0.01, max_backoff_s=0.01)
         flow = EulasFlow(client, file, account="anna", retry=quickly)

@@ -17,6 +17,7 @@ from ridehail_clients import EulaDecision, EulaState
 from tests.clients.flavours import ASYNCIO, Flavour
 from tests.clients.scripted_server import ScriptedServer
 from tests.eulas.flow.eulas_by_script import OUTAGE, App, FakeTime, ScriptedEulas, Start, running_app
+from tests.support.waiting import LIMIT_S
 
 ACCEPTED, REJECTED = EulaState.ACCEPTED, EulaState.REJECTED
 ACCEPT_SURGE, REJECT_SURGE = EulaDecision("surge", ACCEPTED), EulaDecision("surge", REJECTED)
@@ -41,7 +42,7 @@ async def test_an_answer_that_a_newer_one_replaces_while_it_is_sent_does_not_tak
 
     def hold_the_first(request: Message, context: grpc.ServicerContext) -> Message:
         if len(served.received) == 1:
-            may_go_on.wait(60)
+            may_go_on.wait(LIMIT_S)
         return service(request, context)
 
     # The second one waits for its turn.
@@ -59,7 +60,7 @@ async def test_an_answer_that_a_newer_one_replaces_while_it_is_sent_does_not_tak
         start(target=served.target, sleep=async_sleep if flavour is ASYNCIO else sleep) as second,
     ):
         sending = asyncio.create_task(first("answer", [ACCEPT_SURGE]))
-        assert await asyncio.to_thread(served.first_received.wait, 60)
+        assert await asyncio.to_thread(served.first_received.wait, LIMIT_S)
         report = await second("answer", [REJECT_SURGE])
         await sending
 

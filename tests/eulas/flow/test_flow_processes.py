@@ -18,10 +18,10 @@ from tests.clients.flavours import BLOCKING
 from tests.clients.scripted_server import ScriptedServer
 from tests.eulas.flow.answering_app import app_process
 from tests.eulas.flow.eulas_by_script import OUTAGE, ScriptedEulas
+from tests.support.waiting import LIMIT_S
 
 KILLS = 8
 ANSWERS = 40
-PATIENCE_S = 60
 
 
 def _refuse(_seconds: float) -> None:
@@ -55,7 +55,7 @@ class Watch:
         if self.left == 0:
             self.arrived.set()
             if self.holds:
-                self.let_go.wait(PATIENCE_S)
+                self.let_go.wait(LIMIT_S)
         return self.service(request, context)
 
 
@@ -69,7 +69,7 @@ def test_no_kill_loses_an_answer_that_was_given(served: ScriptedServer, service:
     for run in range(KILLS):
         watch.set(chance.randrange(1, ANSWERS), holds=run % 2 == 0)
         with app_process(served.target, file, name=f"run{run}", answers=ANSWERS) as app:
-            assert watch.arrived.wait(PATIENCE_S)
+            assert watch.arrived.wait(LIMIT_S)
             if not watch.holds:
                 time.sleep(chance.uniform(0.0, 0.02))
             app.kill()
@@ -126,7 +126,7 @@ def test_the_lock_of_an_app_that_was_killed_while_it_sent_is_free_at_once(
     served.behaviour = None
     served.script(served.hang)
     with app_process(served.target, file, name="hanging", answers=1) as app:
-        assert served.first_received.wait(PATIENCE_S)
+        assert served.first_received.wait(LIMIT_S)
         app.kill()
     served.behaviour = service
 

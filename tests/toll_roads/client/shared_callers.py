@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 
 from tests.clients.flavours import Opened
 from tests.clients.scripted_server import Behaviour, ScriptedServer
+from tests.support.waiting import LIMIT_S
 from tests.toll_roads.client.toll_roads_answers import numbered
 
 ORDERS = [numbered(number) for number in range(1000)]
@@ -34,12 +35,12 @@ class Gate:
         self._behaviour = behaviour
 
     def __call__(self, request: Any, context: grpc.ServicerContext) -> Message | None:
-        assert self.opened.wait(60)
+        assert self.opened.wait(LIMIT_S)
         return self._behaviour(request, context)
 
 
 async def received(server: ScriptedServer, number: int) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(LIMIT_S):
         while len(server.received) < number:
             await asyncio.sleep(0.01)
 
@@ -52,6 +53,6 @@ async def asked(opened: Opened, number: int) -> None:
             await asyncio.sleep(0)
         return
     shared = opened.client._lookups._shared
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(LIMIT_S):
         while len(shared._unanswered) < number:
             await asyncio.sleep(0.005)

@@ -29,6 +29,7 @@ from ridehail_clients import (
 from ridehail_clients.availability import is_unavailable
 from tests.clients.flavours import ASYNCIO, Flavour
 from tests.clients.scripted_server import Answer, ScriptedServer, fail, info, reply, retry_after
+from tests.support.waiting import LIMIT_S
 from tests.toll_roads.client.toll_roads_answers import NOON, roads_of
 
 KNOWN = OrderRoad("order", has_toll_road=True, can_switch_road=True, created=NOON)
@@ -187,7 +188,7 @@ async def test_a_late_answer_does_not_take_the_place_of_a_newer_one(server: Scri
     def behave(request: api.RetrieveOrderRequest, _context: grpc.ServicerContext) -> Message:
         calls.append(request)
         if len(calls) == 1:
-            first_may_end.wait(60)
+            first_may_end.wait(LIMIT_S)
             return told()
         return told(has_toll_road=False, created=newer)
 
@@ -195,7 +196,7 @@ async def test_a_late_answer_does_not_take_the_place_of_a_newer_one(server: Scri
     cache: dict[str, OrderRoad] = {}
     async with flavour.opened(server.target, "TollRoadsClient", attempt_timeout=60) as opened:
         late = asyncio.create_task(opened.call("retrieve_order", order_id="order", fallback=cache, timeout=60))
-        assert await asyncio.to_thread(server.first_received.wait, 60)
+        assert await asyncio.to_thread(server.first_received.wait, LIMIT_S)
         await opened.call("retrieve_order", order_id="order", fallback=cache, timeout=60)
         first_may_end.set()
         assert await late == KNOWN
@@ -255,7 +256,7 @@ async def test_cancelling_the_one_who_saves_an_offer_is_no_outage(server: Script
     server.script(server.hang)
     async with AsyncTollRoadsClient(server.target, attempt_timeout=60) as client:
         saving = asyncio.create_task(client.save_offer(offer_id="offer", timeout=60))
-        assert await asyncio.to_thread(server.first_received.wait, 60)
+        assert await asyncio.to_thread(server.first_received.wait, LIMIT_S)
 
         saving.cancel()
 
