@@ -19,7 +19,7 @@ from ridehail_servers.api_proxy.definition import DEFINITION as API_PROXY
 from tests.api_proxy.proxy import EVER_MS
 from tests.support.calls import call
 from tests.support.config_edits import edit
-from tests.support.neighbours_between import Between, between
+from tests.support.fault_proxy import FaultProxy, fault_proxy
 from tests.support.service_controls import ServiceControls, controlled
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
@@ -42,7 +42,7 @@ class CardWorld:
     """A running suite, and what riders do."""
 
     suite: SuiteInProcess
-    between: Between
+    faults: FaultProxy
     channel: grpc.aio.Channel
     controls: ServiceControls
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
@@ -59,8 +59,7 @@ class CardWorld:
 
     def heal(self) -> None:
         """Nobody fails, and nobody was called."""
-        self.between.modes = {}
-        self.between.calls.clear()
+        self.faults.clear()
         self.controls.close_breakers()
 
     async def make_family(self) -> None:
@@ -140,7 +139,7 @@ def counted(metric: str) -> dict[tuple[str, ...], float]:
 async def card_world(
     *, database_url: str, keys_dir: Path, config_dir: Path, cache_url: str | None = None, watched: bool = True
 ) -> AsyncIterator[CardWorld]:
-    """Runs the services for the length of the block; the neighbours of each are behind `between`.
+    """Runs the services for the length of the block; the neighbours of each are behind a proxy.
 
     Args:
         database_url: Of all services.
@@ -151,7 +150,7 @@ async def card_world(
     """
     running: list[SuiteInProcess] = []
     own, controls = controlled(API_PROXY, config_dir)
-    async with between(lambda: running[0].address) as faults:
+    async with fault_proxy(lambda: running[0].address) as faults:
         behind = dict.fromkeys(("toll-roads", "family", "route-sharing", "inapp-communications"), faults.address)
         async with suite_in_process(
             database_url=database_url,

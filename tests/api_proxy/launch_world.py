@@ -22,9 +22,9 @@ from ridehail_clients import (
 )
 from ridehail_servers.chassis.clock import system_clock
 from tests.api_proxy.proxy import Proxy, configure, flag, json_form, serving, write_flags
-from tests.support.between import Between, Fault, between
 from tests.support.calls import call
 from tests.support.config_edits import edit
+from tests.support.fault_proxy import Fault, FaultProxy, fault_proxy
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
 STAGES = ("stage1", "stage2")
@@ -72,24 +72,24 @@ class LaunchWorld:
     Attributes:
         suite: All but api_proxy.
         proxies: An api_proxy for each stage.
-        betweens: Before each neighbour.
+        faults: Before each neighbour.
         clock: That of the suite.
     """
 
     suite: SuiteInProcess
     proxies: Mapping[str, Proxy]
-    betweens: Mapping[str, Between]
+    faults: Mapping[str, FaultProxy]
     clock: list[datetime]
 
     def fail(self, faults: Mapping[str, Fault], *, request_id: str) -> None:
         """Has neighbours fail the calls that are made for one request."""
         for neighbour, fault in faults.items():
-            self.betweens[neighbour].faults[request_id] = fault
+            self.faults[neighbour].fail(fault, request_id=request_id)
 
     def heal(self) -> None:
         """Ends all faults, and lets as much time pass as polls wait before a service is asked again."""
-        for one in self.betweens.values():
-            one.faults.clear()
+        for one in self.faults.values():
+            one.heal()
         self.clock[0] += timedelta(seconds=RETRY_S + 1)
 
     async def launch(self, stage: str, uid: str, *, request_id: str, known: Sequence[Any] = ()) -> dict[str, Any]:
@@ -159,8 +159,8 @@ async def launch_world(
         write_flags(folder, launch_orders_state_fallback=flag(default="off", targeting=targeting))
     async with AsyncExitStack() as stack:
         suites: list[SuiteInProcess] = []
-        betweens = {name: await stack.enter_async_context(between(lambda: suites[0].address)) for name in NEIGHBOURS}
-        addresses = {name: one.address for name, one in betweens.items()}
+        faults = {name: await stack.enter_async_context(fault_proxy(lambda: suites[0].address)) for name in NEIGHBOURS}
+        addresses = {name: one.address for name, one in faults.items()}
         running = suite_in_process(
             database_url=database_url,
             keys_dir=keys_dir,
@@ -176,4 +176,4 @@ async def launch_world(
             )
             for stage, folder in config_dirs.items()
         }
-        yield LaunchWorld(suites[0], proxies, betweens, clock)
+        yield LaunchWorld(suites[0], proxies, faults, clock)

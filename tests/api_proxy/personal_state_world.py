@@ -1,4 +1,4 @@
-"""api_proxy before both real back ends of personal states, with a recording server before each."""
+"""api_proxy before both real back ends of personal states, with a proxy before each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ridehail_servers.api_proxy.definition import DEFINITION as API_PROXY
 from tests.api_proxy.proxy import NOWHERE
 from tests.support.calls import call
 from tests.support.config_edits import edit
-from tests.support.recording_between import Between, Recorded, recording_between
+from tests.support.fault_proxy import Call, FaultProxy, fault_proxy
 from tests.support.service_controls import ServiceControls, controlled
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
@@ -90,10 +90,10 @@ class StateWorld:
 
     suite: SuiteInProcess
     channel: grpc.aio.Channel
-    old: Between
-    new: Between
+    old: FaultProxy
+    new: FaultProxy
     controls: ServiceControls
-    log: list[Recorded] = field(default_factory=list)
+    log: list[Call] = field(default_factory=list)
 
     def configure(self, **personalstate: object) -> None:
         """Changes the configuration of personal states at once; see `configure`."""
@@ -109,8 +109,8 @@ class StateWorld:
         """Becomes as new: nothing is stored, nobody fails, and nothing was called."""
         await self.suite.empty_tables()
         self.controls.close_breakers()
-        self.old.faults.clear()
-        self.new.faults.clear()
+        self.old.heal()
+        self.new.heal()
         self.log.clear()
 
     async def send(
@@ -140,12 +140,12 @@ class StateWorld:
         request.tariffs.add(category="econom").requirements.update({"child_seat": 7})
         return await self.send(uid, request, **options)  # type: ignore[arg-type]
 
-    def calls(self, request_id: str) -> list[Recorded]:
+    def calls(self, request_id: str) -> list[Call]:
         """Returns the calls that were made for a request."""
         return [one for one in self.log if one.headers["x-request-id"] == request_id]
 
     def clients(self) -> tuple[AsyncProtocolClient, AsyncUserStateClient]:
-        """Returns the administrator's clients of both back ends, past the recording servers."""
+        """Returns the administrator's clients of both back ends, past the proxies."""
         ticket = self.suite.ticket("admin")
         return (
             AsyncProtocolClient(self.suite.address, ticket=ticket),
@@ -199,10 +199,10 @@ async def state_world(
         config_dir: Configuration.
         old_is_up: Whether the old back end's address takes connections.
         new_is_up: Whether the new back end's does.
-        new_at: The address of a new back end of the test's own; empty: that of the recording server.
+        new_at: The address of a new back end of the test's own; empty: that of the proxy.
         watched: True: api_proxy notices edits of its configuration. False: it is told of them at once.
     """
-    log: list[Recorded] = []
+    log: list[Call] = []
     running: list[SuiteInProcess] = []
     own, controls = controlled(API_PROXY, config_dir)
 
@@ -210,8 +210,8 @@ async def state_world(
         return running[0].address
 
     async with (
-        recording_between("ridehail.protocol.v1.ProtocolService", target, to="old", log=log) as old,
-        recording_between("ridehail.userstate.v1.UserStateService", target, to="new", log=log) as new,
+        fault_proxy(target, to="old", calls=log) as old,
+        fault_proxy(target, to="new", calls=log) as new,
         suite_in_process(
             database_url=database_url,
             keys_dir=keys_dir,

@@ -1,4 +1,4 @@
-"""Riders who look at cards and move toggles, with every step of theirs on a stage."""
+"""Riders who look at cards and move toggles, each step of theirs when the scheduler lets them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ridehail_servers.api_proxy.card.promo_cache import GENERATION_BYTES, PromoC
 from ridehail_servers.api_proxy.card.promo_form import PromoEncoding
 from ridehail_servers.api_proxy.card.promos import CardPromos, Question
 from ridehail_servers.chassis.cache import Cache
-from tests.api_proxy.stage import Stage
+from tests.support.scheduler import Scheduler
 
 ORDER = "order"
 UNKNOWN_FOR_S = 3000.0
@@ -20,24 +20,24 @@ LOCALES = ("en", "he")
 
 
 @dataclass
-class StagedCache:
+class ScheduledCache:
     """A cache each of whose operations waits for its turn."""
 
-    stage: Stage
+    scheduler: Scheduler
     inner: Cache
 
     async def get_many(self, *keys: str) -> tuple[bytes | None, ...]:
-        await self.stage.turn()
+        await self.scheduler.turn()
         return await self.inner.get_many(*keys)
 
     async def put(
         self, key: str, value: bytes, *, ttl_s: float, only_if_absent: bool = False, insist: bool = False
     ) -> bool:
-        await self.stage.turn()
+        await self.scheduler.turn()
         return await self.inner.put(key, value, ttl_s=ttl_s, only_if_absent=only_if_absent, insist=insist)
 
     async def delete(self, key: str) -> None:
-        await self.stage.turn()
+        await self.scheduler.turn()
         await self.inner.delete(key)
 
 
@@ -46,20 +46,20 @@ class Truth:
     """What is stored of the ride, as route_sharing keeps it: counts up with each change.
 
     Attributes:
-        stage: Where steps wait.
+        scheduler: Where steps wait for their turn.
         version: Of the state.
         answered: The latest version whose toggle had been answered.
     """
 
-    stage: Stage
+    scheduler: Scheduler
     version: int = 0
     answered: int = 0
 
     async def ask(self, question: Question, *, moved_to: bool | None) -> PromosOnTheWay:
         """Answers as inapp does: reads the state, and some time later the answer is there."""
-        await self.stage.turn()
+        await self.scheduler.turn()
         promo = Promo(question.order_id, str(self.version), "", "", is_selected=bool(self.version % 2))
-        await self.stage.turn()
+        await self.scheduler.turn()
         return PromosOnTheWay((promo,), "family")
 
 
@@ -74,7 +74,7 @@ class World:
         late: Changes whose callers have given up, and that are yet to happen.
     """
 
-    stage: Stage
+    scheduler: Scheduler
     truth: Truth
     promos: CardPromos
     other_promos: CardPromos
@@ -105,7 +105,7 @@ class World:
         """An actor whose toggle is refused."""
 
         async def refused() -> bool:
-            await self.stage.turn()
+            await self.scheduler.turn()
             return True
 
         await self._toggle(host, refused)
@@ -114,7 +114,7 @@ class World:
         """An actor whose toggle is carried out after it has been given up."""
 
         async def given_up() -> bool:
-            await self.stage.turn()
+            await self.scheduler.turn()
             self.late.append(self._commit)
             return False
 
@@ -136,9 +136,9 @@ class World:
         self.truth.answered = max(self.truth.answered, int(shown[0].title))
 
     async def _commit_and_answer(self) -> bool:
-        await self.stage.turn()
+        await self.scheduler.turn()
         self._commit()
-        await self.stage.turn()
+        await self.scheduler.turn()
         return True
 
     def _commit(self) -> None:
@@ -147,11 +147,11 @@ class World:
 
 def world_on(cache: Cache) -> World:
     """Returns a ride whose cards two hosts make with this cache."""
-    stage = Stage()
-    truth, now = Truth(stage), [0.0]
+    scheduler = Scheduler()
+    truth, now = Truth(scheduler), [0.0]
     caches = tuple(
         PromoCache(
-            StagedCache(stage, cache),
+            ScheduledCache(scheduler, cache),
             new_generation=lambda: secrets.token_bytes(GENERATION_BYTES),
             clock=lambda: now[0],
             unknown_for_s=UNKNOWN_FOR_S,
@@ -161,4 +161,4 @@ def world_on(cache: Cache) -> World:
     promos, other = (
         CardPromos(one, truth, PromoEncoding(), ttl_s=lambda _name: 60, looked_up=lambda _kept: None) for one in caches
     )
-    return World(stage, truth, promos, other, (caches[0], caches[1]), now)
+    return World(scheduler, truth, promos, other, (caches[0], caches[1]), now)

@@ -26,9 +26,9 @@ from tests.api_proxy.launch_world import (
     known_orders,
     launch_world,
 )
-from tests.support.between import Fault, down, erroring, slow
+from tests.support.fault_proxy import Fault, down, erroring, hanging
 
-FAULTS: Mapping[str, Fault] = {"down": down, "erroring": erroring, "slow": slow}
+FAULTS: Mapping[str, Fault] = {"down": down, "erroring": erroring, "slow": hanging}
 RIDERS = {"chosen": True, "other": False}
 LIMITS = {"taxi": 3, "eats": 1, "grocery": 1}
 AT_ONCE = 6

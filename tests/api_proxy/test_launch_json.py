@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.neighbours_between import DOWN, Between, between
 
 from ridehail_clients import AsyncOrderCoreClient
 from ridehail_servers.api_proxy.definition import DEFINITION as API_PROXY
 from ridehail_servers.api_proxy.launch.local_state import ASK_NOW
 from tests.api_proxy.proxy import EVER_MS, NOWHERE, configure, flag, write_flags
 from tests.support.config_edits import edit
-from tests.support.neighbours_between import DOWN, Between, between
 from tests.support.service_controls import ServiceControls, controlled
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 from tests.support.world import World, behind_a_gateway

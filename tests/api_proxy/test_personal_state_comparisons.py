@@ -20,7 +20,7 @@ from tests.api_proxy.personal_state_world import (
     set_experiments,
     state_world,
 )
-from tests.support.recording_between import Forward, answering, hanging
+from tests.support.fault_proxy import Forward, answering, hanging
 from tests.support.waiting import until
 
 # The longest that there is.
@@ -60,7 +60,7 @@ async def test_the_rider_does_not_wait_and_the_queue_is_bounded_and_the_end_too(
     ) as world:
         await world.empty()
         await world.give("in-1")
-        world.new.faults[COMPARE] = hanging
+        world.new.fail(hanging, COMPARE)
         for _ in range(6):
             assert (await world.read("in-1")).by == "old"
         await until(lambda: [one for one in world.log if one.method == COMPARE])
@@ -82,7 +82,7 @@ async def test_what_waits_is_compared_as_soon_as_it_can_be(world: StateWorld) ->
 
     world.configure(compare_queue=10, compare_workers=2)
     dropped, compared = comparisons("dropped"), comparisons("compared")
-    world.new.faults[COMPARE] = once_open
+    world.new.fail(once_open, COMPARE)
     for _ in range(6):
         await world.read("in-1")
     assert comparisons("compared") == compared
@@ -93,7 +93,7 @@ async def test_what_waits_is_compared_as_soon_as_it_can_be(world: StateWorld) ->
 
 async def test_a_comparison_that_fails_is_counted_and_told_to_nobody(world: StateWorld) -> None:
     failed = comparisons("failed")
-    world.new.faults[COMPARE] = answering(Internal("a-request"))
+    world.new.fail(answering(Internal("a-request")), COMPARE)
     assert (await world.read("in-1")).by == "old"
     await until(lambda: comparisons("failed") == failed + 1)
 
@@ -127,7 +127,7 @@ async def test_equal_answers_leave_no_mismatch(world: StateWorld) -> None:
 
 @pytest.mark.parametrize("method", [READ, WRITE])
 async def test_the_new_back_end_is_waited_for_as_long_as_configured(world: StateWorld, method: str) -> None:
-    world.new.faults[method] = hanging
+    world.new.fail(hanging, method)
 
     async def seconds(configured: float) -> float:
         world.configure(new_timeout_ms=int(configured * 1000))
@@ -143,5 +143,5 @@ async def test_the_new_back_end_is_waited_for_as_long_as_configured(world: State
 
 
 async def test_a_rider_in_a_hurry_is_answered_by_the_old_back_end_in_time(world: StateWorld) -> None:
-    world.new.faults[READ] = hanging
+    world.new.fail(hanging, READ)
     assert (await world.read("in-1", timeout=2.0)).by == "old"

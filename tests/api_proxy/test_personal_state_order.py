@@ -21,7 +21,7 @@ from tests.api_proxy.personal_state_world import (
     set_experiments,
     state_world,
 )
-from tests.support.recording_between import Fault, answering, hanging, unavailable
+from tests.support.fault_proxy import Fault, answering, down, hanging
 from tests.support.waiting import until
 
 # The longest that there is.
@@ -35,7 +35,7 @@ NEW: dict[str, Fault | None] = {
     "slow": hanging,
     "409": answering(CONFLICT),
     "failing": answering(Internal("a-request")),
-    "unavailable": unavailable,
+    "unavailable": down,
     "overloaded": answering(Overloaded()),
     "database": answering(DatabaseUnavailable()),
 }
@@ -161,9 +161,9 @@ async def check(world: StateWorld, case: Case) -> None:
     fault = NEW.get(case.new)
     if fault is hanging:
         world.configure(new_timeout_ms=300)
-    world.new.faults.clear()
+    world.new.heal()
     if fault is not None:
-        world.new.faults.update({READ: fault, WRITE: fault})
+        world.new.fail(fault, "PersonalState")
     act = world.read if case.kind == "read" else world.write
     got = await act(case.uid, request_id=case.name)
     assert told(got) == case.expected_answer, case.name
@@ -229,10 +229,10 @@ async def test_what_the_old_back_end_refuses_the_rider_is_told_as_it_is(
             assert isinstance(got.error, RevisionConflict)
             assert got.error.metadata == {"current_revision_id": "1"}
             assert got.error.code is grpc.StatusCode.ABORTED
-        world.old.faults[READ] = answering(CONFLICT)
+        world.old.fail(answering(CONFLICT), READ)
         assert told(await world.read("out-1")) == "409"
         refused = errors.PersonalStateTooLarge(max_bytes=1, max_tariffs=2, max_values=3)
-        world.old.faults[READ] = answering(refused)
+        world.old.fail(answering(refused), READ)
         got = await world.read("in-1")
         assert got.error is not None
         assert (got.error.reason, got.error.metadata) == (refused.reason, refused.metadata)

@@ -22,7 +22,7 @@ from tests.api_proxy.personal_state_world import (
     set_experiments,
     state_world,
 )
-from tests.support.recording_between import Fault, hanging, lost_answer, served_and_hanging, unavailable
+from tests.support.fault_proxy import Fault, down, hanging, lost_answer, served_and_hanging
 from tests.support.served_process import kill, serve
 from tests.support.waiting import until
 
@@ -51,15 +51,15 @@ async def world(module_world: StateWorld) -> StateWorld:
 
 @pytest.mark.parametrize(
     ("fault", "is_made"),
-    [(lost_answer, True), (served_and_hanging, True), (unavailable, False), (hanging, False)],
+    [(lost_answer, True), (served_and_hanging, True), (down, False), (hanging, False)],
     ids=["answer lost", "served, then silence", "not served", "silence"],
 )
 async def test_a_write_of_unknown_outcome_is_not_made_again(world: StateWorld, fault: Fault, is_made: bool) -> None:
-    world.new.faults[WRITE] = fault
+    world.new.fail(fault, WRITE)
     assert is_unknown(await world.write("in-1"))
     assert await world.revisions("in-1") == ("1", "2" if is_made else "1")
     assert [one.to for one in world.log if one.method == WRITE] == ["new"]
-    world.new.faults.clear()
+    world.new.heal()
     # The rider reads again, and goes on from what is there.
     state = await world.read("in-1")
     assert state.state is not None

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from ridehail_servers.chassis.cache import Cache, open_cache
 from ridehail_servers.chassis.settings import CacheSettings
 from tests.api_proxy.promo_world import World, world_on
-from tests.support.neighbours_between import DOWN, UP, redis_between
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import RedisServer, redis_proxy
+from tests.support.tcp_proxy import Mode, TcpProxy
 from tests.support.waiting import until
 
 GARBAGE = [
@@ -85,21 +85,29 @@ async def test_a_full_cache_that_takes_nothing_is_told_of_toggles_all_the_same(
         assert await world.poll(host=host) == 1
 
 
-async def test_a_toggle_that_the_cache_could_not_be_told_of_is_told_as_soon_as_it_can(redis: RedisServer) -> None:
+@pytest.fixture
+def proxied(redis: RedisServer) -> Iterator[tuple[TcpProxy, str]]:
+    with redis_proxy(redis) as proxied:
+        yield proxied
+
+
+async def test_a_toggle_that_the_cache_could_not_be_told_of_is_told_as_soon_as_it_can(
+    redis: RedisServer, proxied: tuple[TcpProxy, str]
+) -> None:
     """Another host, which reaches the cache all the time, shows the new state from then on."""
+    proxy, url = proxied
     async with (
-        redis_between(redis.port) as between,
-        open_cache(between.url, CacheSettings(timeout_ms=10_000)) as far,
+        open_cache(url, CacheSettings(timeout_ms=10_000)) as far,
         open_cache(redis.url, CacheSettings(timeout_ms=10_000)) as near,
     ):
         cut_off, other = world_on(far), world_on(near)
         other.truth = cut_off.truth
         other.promos._banners = cut_off.truth
         assert await cut_off.poll() == await other.poll() == 0
-        between.switch(DOWN)
+        proxy.set(Mode.REFUSE)
         await cut_off.toggler(0)
         assert await cut_off.poll() == 1
-        between.switch(UP)
+        proxy.set(Mode.PASS)
         assert await cut_off.poll() == 1
 
         async def is_told() -> bool:

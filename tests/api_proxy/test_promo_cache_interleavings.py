@@ -121,7 +121,7 @@ def test_two_polls_and_two_toggles(backend: Backend) -> None:
             "first toggle": world.toggler(0),
             "second toggle": world.toggler(1),
         }
-        await world.stage.play(actors, choose, effects=backend.evictions("generation", "entry"))
+        await world.scheduler.run(actors, choose, effects=backend.evictions("generation", "entry"))
         assert world.truth.version == 2
         await assert_nothing_stale_is_left(backend, world)
 
@@ -135,7 +135,7 @@ def test_a_toggle_that_is_refused_beside_one_that_is_not(backend: Backend) -> No
             "refused": world.refused_toggler(1),
             "toggle": world.toggler(0),
         }
-        await world.stage.play(actors, choose, effects=backend.evictions("generation", "entry"))
+        await world.scheduler.run(actors, choose, effects=backend.evictions("generation", "entry"))
         await assert_nothing_stale_is_left(backend, world)
 
     explore(backend, play)
@@ -156,7 +156,7 @@ def test_a_toggle_that_is_carried_out_after_it_was_given_up(backend: Backend) ->
             **backend.evictions("generation", "entry"),
             "carry out late": world.carry_out_late,
         }
-        await world.stage.play(actors, choose, effects=effects)
+        await world.scheduler.run(actors, choose, effects=effects)
         for host in (0, 1):
             assert await world.poll(host=host) == world.truth.version
         world.carry_out_late()
@@ -178,7 +178,7 @@ def test_the_mark_of_what_is_unknown_may_be_evicted_as_well(backend: Backend) ->
 
     async def play(world: World, choose: Callable[[Any], str]) -> None:
         actors = {"poll": world.poller(1), "given up": world.given_up_toggler(0), "toggle": world.toggler(1)}
-        await world.stage.play(actors, choose, effects=backend.evictions("generation", "entry", "unknown"))
+        await world.scheduler.run(actors, choose, effects=backend.evictions("generation", "entry", "unknown"))
         world.carry_out_late()
         world.now[0] += UNKNOWN_FOR_S
         backend.evict_all("unknown")
@@ -204,7 +204,7 @@ def test_one_poll_and_one_toggle_in_every_order_that_there_is(backend: Backend, 
             widths.append(len(able))
             return str(able[choices[len(widths) - 1] if len(widths) <= len(choices) else 0])
 
-        await world.stage.play({"poll": world.poller(0, times=1), "toggle": world.toggler(1)}, choose)
+        await world.scheduler.run({"poll": world.poller(0, times=1), "toggle": world.toggler(1)}, choose)
         world.check()
         assert await world.poll() == await world.poll(host=1) == 1
         return widths

@@ -27,6 +27,7 @@ from tests.api_proxy.card_world import (
     is_selected,
 )
 from tests.support.calls import call, failure_of
+from tests.support.fault_proxy import down, erroring
 from tests.support.log_capture import LogCapture
 from tests.support.waiting import until
 
@@ -98,9 +99,9 @@ async def test_the_card_of_a_ride_from_the_first_look_to_the_second_toggle(world
 async def test_plain_looks_are_answered_from_the_cache_and_a_toggle_is_not(world: CardWorld) -> None:
     order, before = await world.make_order(), lookups()
     for toggle in (None, None, True, None, None, False, None):
-        world.between.calls.clear()
+        world.faults.calls.clear()
         await world.card(order, toggle=toggle)
-        asked = world.between.calls.count("InappCommunicationsService/PromosOnTheWay")
+        asked = world.faults.called.count("InappCommunicationsService/PromosOnTheWay")
         assert asked == (toggle is not None or lookups() == {**before, "miss": before.get("miss", 0) + 1})
     assert lookups() == {"hit": before.get("hit", 0) + 4, "miss": before.get("miss", 0) + 1}
 
@@ -122,7 +123,7 @@ async def test_only_a_member_moves_the_toggle(world: CardWorld, role: str, shown
     assert is_selected(card) is shown
     assert SEAT_BELT in card["promos"]
     assert not await world.is_shared(order)
-    assert not any(one.endswith("ShareWithFamily") for one in world.between.calls)
+    assert not any(one.endswith("ShareWithFamily") for one in world.faults.called)
     if role != "user":
         assert outcomes() == {**before, "passed_over_role": before.get("passed_over_role", 0) + 1}
 
@@ -131,7 +132,7 @@ async def test_a_ride_that_cannot_be_shared_has_no_toggle(world: CardWorld) -> N
     order, before = await world.make_order(shareable=False), outcomes()
     assert (await world.card(order, toggle=True))["promos"] == [SEAT_BELT]
     assert outcomes()["passed_over_no_sharing_key"] == before.get("passed_over_no_sharing_key", 0) + 1
-    assert not any("Sharing" in one for one in world.between.calls)
+    assert not any("Sharing" in one for one in world.faults.called)
 
 
 async def test_a_toggle_that_is_refused_shows_what_is_the_case(world: CardWorld) -> None:
@@ -161,7 +162,7 @@ async def test_to_a_stranger_the_ride_does_not_exist(world: CardWorld) -> None:
             world.channel, TAXI_ON_THE_WAY, api.TaxiOnTheWayRequest(order_id="none"), metadata=world.metadata()
         )
         assert (missing.code, missing.reason, missing.message) == (error.code, error.reason, error.message)
-    assert world.between.calls == []
+    assert world.faults.called == []
     assert not await world.is_shared(order)
 
 
@@ -177,7 +178,7 @@ async def test_absent_keys_are_no_action(world: CardWorld) -> None:
     for body in ('{"user_actions": {}}', "{}"):
         request = json_format.Parse(body, api.TaxiOnTheWayRequest(order_id=order))
         await call(world.channel, TAXI_ON_THE_WAY, request, metadata=world.metadata())
-    assert not any(one.endswith("ShareWithFamily") for one in world.between.calls)
+    assert not any(one.endswith("ShareWithFamily") for one in world.faults.called)
 
 
 async def test_a_rider_who_goes_away_does_not_leave_an_old_answer_behind(world: CardWorld) -> None:
@@ -185,9 +186,9 @@ async def test_a_rider_who_goes_away_does_not_leave_an_old_answer_behind(world: 
     order = await world.make_order()
     for toggle in (True, False, True):
         await world.card(order)
-        world.between.calls.clear()
+        world.faults.calls.clear()
         moving = asyncio.create_task(world.card(order, toggle=toggle))
-        await until(lambda: any(one.endswith("ShareWithFamily") for one in world.between.calls))
+        await until(lambda: any(one.endswith("ShareWithFamily") for one in world.faults.called))
         moving.cancel()
         await asyncio.gather(moving, return_exceptions=True)
 
@@ -218,10 +219,8 @@ async def test_nothing_personal_is_logged_or_counted(world: CardWorld, log: LogC
     for order, uid in zip(orders, (RIDER, "4010"), strict=True):
         for toggle in (True, None, False):
             await world.card(order, toggle=toggle, uid=uid)
-    world.between.modes = {
-        "ridehail.routesharing.v1.RouteSharingService": "erroring",
-        "ridehail.family.v1.FamilyService": "down",
-    }
+    world.faults.fail(erroring, "RouteSharingService")
+    world.faults.fail(down, "FamilyService")
     await world.card(orders[0], toggle=True)
     await world.card(await world.make_order())
     planted = (ADMIN_NAME, ADMIN_PHONE, RIDER_PHONE, f'"{RIDER}"', '"4010"', f"key-of-{orders[0]}")

@@ -14,15 +14,19 @@ from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
 from tests.api_proxy.card_world import TAXI_ON_THE_WAY, CardWorld, card_world, counted, is_selected
 from tests.support.calls import failure_of
 from tests.support.config_edits import edit
-from tests.support.neighbours_between import DOWN, ERRORING, MODES, SLOW, UP, RedisBetween, redis_between
-from tests.support.redis_server import RedisServer
+from tests.support.fault_proxy import Fault, down, erroring, hanging, passing
+from tests.support.redis_server import ERROR_ANSWER, RedisServer, redis_proxy
+from tests.support.tcp_proxy import Mode, TcpProxy
 from tests.support.waiting import until
 
+UP, SLOW, DOWN, ERRORING = "up", "slow", "down", "erroring"
+FAULTS: dict[str, Fault] = {SLOW: hanging, DOWN: down, ERRORING: erroring}
+CACHE_MODES = {UP: Mode.PASS, SLOW: Mode.HANG, DOWN: Mode.REFUSE, ERRORING: Mode.PASS}
 GRPC_NAMES = {
-    "family": "ridehail.family.v1.FamilyService",
-    "route-sharing": "ridehail.routesharing.v1.RouteSharingService",
-    "inapp-communications": "ridehail.inapp.v1.InappCommunicationsService",
-    "toll-roads": "ridehail.tollroads.v1.TollRoadsService",
+    "family": "FamilyService",
+    "route-sharing": "RouteSharingService",
+    "inapp-communications": "InappCommunicationsService",
+    "toll-roads": "TollRoadsService",
 }
 # How long is waited, in milliseconds, while one of them is slow.
 TIMEOUTS_MS = {
@@ -31,7 +35,6 @@ TIMEOUTS_MS = {
     "inapp-communications": {"inapp": 300},
     "toll-roads": {"toll_roads": 300},
 }
-FAULTS = (SLOW, DOWN, ERRORING)
 
 
 @dataclass
@@ -39,13 +42,16 @@ class Outages:
     """A world, and what stands between it and its cache."""
 
     world: CardWorld
-    cache: RedisBetween
+    cache: TcpProxy
 
     def set(self, neighbour: str, mode: str) -> None:
         """Makes one neighbour fail in this way, and no other; who is slow is not waited for long."""
         self.world.set_timeouts(**(TIMEOUTS_MS.get(neighbour, {}) if mode == SLOW else {}))
-        self.world.between.modes = {GRPC_NAMES[neighbour]: mode} if neighbour in GRPC_NAMES else {}
-        self.cache.switch(mode if neighbour == "cache" else UP)
+        self.world.faults.heal()
+        if neighbour in GRPC_NAMES:
+            self.world.faults.fail(FAULTS.get(mode, passing), GRPC_NAMES[neighbour])
+        cache_mode = mode if neighbour == "cache" else UP
+        self.cache.set(CACHE_MODES[cache_mode], answers=ERROR_ANSWER if cache_mode == ERRORING else None)
 
 
 @pytest.fixture(scope="module")
@@ -53,17 +59,16 @@ async def module_outages(
     module_database_url: str, keys_dir: Path, module_config_dir: Path, running_redis: RedisServer
 ) -> AsyncIterator[Outages]:
     edit(module_config_dir / "server.yaml", {"cache": {"timeout_ms": 200}})
-    async with (
-        redis_between(running_redis.port) as cache,
-        card_world(
+    with redis_proxy(running_redis) as (cache, url):
+        running = card_world(
             database_url=module_database_url,
             keys_dir=keys_dir,
             config_dir=module_config_dir,
-            cache_url=cache.url,
+            cache_url=url,
             watched=False,
-        ) as world,
-    ):
-        yield Outages(world, cache)
+        )
+        async with running as world:
+            yield Outages(world, cache)
 
 
 @pytest.fixture
@@ -83,7 +88,7 @@ def expected_fields(neighbour: str, mode: str) -> set[str]:
 
 
 async def test_each_neighbour_in_each_state_leaves_out_exactly_its_part(outages: Outages) -> None:
-    for neighbour, mode in itertools.product((*GRPC_NAMES, "cache"), MODES):
+    for neighbour, mode in itertools.product((*GRPC_NAMES, "cache"), CACHE_MODES):
         for left in (2, 1, 0):
             try:
                 await check(outages, neighbour, mode)
@@ -159,9 +164,9 @@ async def test_a_toggle_while_the_cache_is_away_voids_what_the_cache_comes_back_
         outages.set("cache", UP)
 
         async def is_kept() -> bool:
-            world.between.calls.clear()
+            world.faults.calls.clear()
             await world.card(order)
-            return not any("PromosOnTheWay" in one for one in world.between.calls)
+            return not any("PromosOnTheWay" in one for one in world.faults.called)
 
         await until(is_kept)
         outages.set("cache", DOWN)

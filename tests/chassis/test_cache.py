@@ -18,8 +18,8 @@ from ridehail_servers.chassis.cache import (
 )
 from ridehail_servers.chassis.settings import CacheSettings
 from tests.support.log_capture import LogCapture
-from tests.support.neighbours_between import DOWN, ERRORING, SLOW, UP, RedisBetween, redis_between
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import ERROR_ANSWER, RedisServer, redis_proxy
+from tests.support.tcp_proxy import Mode, TcpProxy
 from tests.support.waiting import until
 
 PATIENT = CacheSettings(timeout_ms=10_000)
@@ -35,11 +35,10 @@ async def cache(request: pytest.FixtureRequest) -> AsyncIterator[Cache]:
 
 
 @asynccontextmanager
-async def behind_a_proxy(
-    redis: RedisServer, settings: CacheSettings = QUICK
-) -> AsyncIterator[tuple[Cache, RedisBetween]]:
-    async with redis_between(redis.port) as between, open_cache(between.url, settings) as cache:
-        yield cache, between
+async def behind_a_proxy(redis: RedisServer, settings: CacheSettings = QUICK) -> AsyncIterator[tuple[Cache, TcpProxy]]:
+    with redis_proxy(redis) as (proxy, url):
+        async with open_cache(url, settings) as cache:
+            yield cache, proxy
 
 
 def failures(operation: str, reason: str) -> float:
@@ -102,14 +101,14 @@ async def test_what_others_have_put_into_redis_is_not_there(redis: RedisServer) 
         assert await cache.put("key", b"value", ttl_s=60)
 
 
-@pytest.mark.parametrize(("mode", "reason"), [(SLOW, "timeout"), (DOWN, "unavailable")])
+@pytest.mark.parametrize(("mode", "reason"), [(Mode.HANG, "timeout"), (Mode.REFUSE, "unavailable")])
 async def test_a_cache_that_is_away_costs_a_call_its_timeout_at_most_and_then_nothing(
-    redis: RedisServer, log: LogCapture, mode: str, reason: str
+    redis: RedisServer, log: LogCapture, mode: Mode, reason: str
 ) -> None:
-    async with behind_a_proxy(redis) as (cache, between):
+    async with behind_a_proxy(redis) as (cache, proxy):
         await cache.put("key", b"value", ttl_s=60)
         before, skipped = failures("get", reason), failures("get", "taken_to_be_away")
-        between.switch(mode)
+        proxy.set(mode)
         for _ in range(5):
             with pytest.raises(CacheUnavailable):
                 await cache.get_many("key")
@@ -118,18 +117,18 @@ async def test_a_cache_that_is_away_costs_a_call_its_timeout_at_most_and_then_no
             await cache.get_many("key")
         assert failures("get", "taken_to_be_away") == skipped + 1
         assert len(log.events("the cache is away")) == 1
-        between.switch(UP)
+        proxy.set(Mode.PASS)
         await until(lambda: log.events("the cache is back"))
         assert await cache.get_many("key") == (b"value",)
 
 
 async def test_who_insists_is_heard_as_soon_as_the_cache_is_back(redis: RedisServer) -> None:
-    async with behind_a_proxy(redis, PATIENT) as (cache, between):
-        between.switch(DOWN)
+    async with behind_a_proxy(redis, PATIENT) as (cache, proxy):
+        proxy.set(Mode.REFUSE)
         for _ in range(5):
             with pytest.raises(CacheUnavailable):
                 await cache.put("key", b"value", ttl_s=60)
-        between.switch(UP)
+        proxy.set(Mode.PASS)
         assert await cache.put("key", b"value", ttl_s=60, insist=True)
         await cache.delete("key")
 
@@ -150,16 +149,16 @@ async def test_a_refusal_is_told_apart_and_is_no_sign_of_absence(redis: RedisSer
 
 
 async def test_garbage_from_the_other_side_is_a_failure_like_any_other(redis: RedisServer) -> None:
-    async with behind_a_proxy(redis, PATIENT) as (cache, between):
+    async with behind_a_proxy(redis, PATIENT) as (cache, proxy):
         await cache.put("key", b"value", ttl_s=60)
-        between.switch(ERRORING)
+        proxy.set(Mode.PASS, answers=ERROR_ANSWER)
         with pytest.raises(CacheUnavailable):
             await cache.get_many("key")
 
 
 async def test_an_answer_that_came_too_late_is_nobody_elses(redis: RedisServer) -> None:
     """Calls that time out or are given up leave no answers behind for the next ones on the same connection."""
-    async with behind_a_proxy(redis) as (cache, between):
+    async with behind_a_proxy(redis) as (cache, proxy):
         for number in range(20):
             await cache.put(str(number), str(number).encode(), ttl_s=60)
 
@@ -171,7 +170,7 @@ async def test_an_answer_that_came_too_late_is_nobody_elses(redis: RedisServer) 
             assert values == (str(number).encode(),)
 
         for turn in range(6):
-            between.switch(SLOW if turn % 2 == 0 else UP)
+            proxy.set(Mode.HANG if turn % 2 == 0 else Mode.PASS)
             asking = [asyncio.create_task(get(number)) for number in range(20)]
             await asyncio.sleep(0.01)
             for task in asking[::3]:

@@ -26,21 +26,11 @@ from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.runtime.ports import free_port
 from tests.e2e.order_keepers import KEEPERS, LIMITS, Keepers, Key
 from tests.support.config_edits import edit
-from tests.support.order_core_between import (
-    SERVICE,
-    Fault,
-    Forward,
-    OrderCoreBetween,
-    down,
-    hanging,
-    late,
-    order_core_between,
-)
+from tests.support.fault_proxy import Fault, FaultProxy, Forward, down, fault_proxy, hanging, late
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 from tests.support.world import World, behind_a_gateway
 
 RETRY_S = 5
-_PROVIDER = "ridehail.orderprovider.v1.OrderProviderService"
 _LIST = "ListActiveOrders"
 
 
@@ -142,12 +132,12 @@ class PollingWorld:
     """The gateway, what stands behind it, and ways to break that.
 
     Attributes:
-        betweens: Stand before the services that keep orders.
+        faults: Stand before the services that keep orders.
         passed: How far the clock of all services is ahead.
     """
 
     world: World
-    betweens: Mapping[str, OrderCoreBetween]
+    faults: Mapping[str, FaultProxy]
     passed: list[timedelta]
     front: Front
     reporters: Mapping[str, AsyncOrderStateClient]
@@ -157,7 +147,7 @@ class PollingWorld:
     @property
     def provider_calls(self) -> int:
         """How often services were asked for orders."""
-        return sum(one.calls.count(_LIST) for one in self.betweens.values())
+        return sum(call.method == _LIST for one in self.faults.values() for call in one.calls)
 
     def pass_time(self, seconds: float) -> None:
         """Sets all clocks ahead."""
@@ -165,14 +155,15 @@ class PollingWorld:
 
     def break_something(self, random: Random) -> None:
         """Lets each service fail, or not, until the next time."""
-        for between in self.betweens.values():
-            fault = random.choice([None, None, *FAULTS])
-            between.always = {} if fault is None else {_LIST: fault}
+        self.heal()
+        for proxy in self.faults.values():
+            if fault := random.choice([None, None, *FAULTS]):
+                proxy.fail(fault, _LIST)
 
     def heal(self) -> None:
         """Lets all services answer."""
-        for between in self.betweens.values():
-            between.always = {}
+        for proxy in self.faults.values():
+            proxy.heal()
 
     def keepers(self, uid: str, random: Random) -> Keepers:
         """The services as far as a rider's orders go."""
@@ -244,13 +235,8 @@ async def polling_world(
                 clock=lambda: datetime.now(UTC) + passed[0],
             )
         )
-        betweens = {
-            name: await stack.enter_async_context(
-                order_core_between(lambda: kept.address, service=SERVICE if name == "order-core" else _PROVIDER)
-            )
-            for name in KEEPERS.values()
-        }
-        addresses = {name: between.address for name, between in betweens.items()}
+        faults = {name: await stack.enter_async_context(fault_proxy(lambda: kept.address)) for name in KEEPERS.values()}
+        addresses = {name: proxy.address for name, proxy in faults.items()}
         port = free_port("127.0.0.1", 0)
         front = Front(database_url, keys_dir, config_dir, addresses, port, passed)
         suite = await front.start()
@@ -259,7 +245,7 @@ async def polling_world(
         admin = TicketIssuer(kept.keys, "admin", clock=front.clock)
         yield PollingWorld(
             world=world,
-            betweens=betweens,
+            faults=faults,
             passed=passed,
             front=front,
             reporters={

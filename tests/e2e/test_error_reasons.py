@@ -40,7 +40,7 @@ from ridehail_clients import (
 from ridehail_clients.json_values import to_struct, to_value
 from ridehail_servers.chassis.tickets import TicketIssuer
 from tests.support.error_catalogue import catalogue
-from tests.support.order_core_between import down, order_core_between
+from tests.support.fault_proxy import down, fault_proxy
 from tests.support.suite_in_process import suite_in_process
 from tests.support.waiting import until
 from tests.support.world import ORDER_STATE, PASSENGER, TOLL_ROADS, Seen, World, behind_a_gateway
@@ -72,14 +72,14 @@ async def world(database_url: str, keys_dir: Path, config_dir: Path, tmp_path: P
     (config_dir / "server.yaml").write_text("max_calls_under_way: 2\n")
     address: list[str] = []
     async with (
-        order_core_between(lambda: address[0]) as between,
+        fault_proxy(lambda: address[0]) as faults,
         suite_in_process(
             database_url=database_url,
             keys_dir=keys_dir,
             config_dir=config_dir,
-            addresses={"order-core": between.address},
+            addresses={"order-core": faults.address},
         ) as suite,
-        behind_a_gateway(suite, tmp_path, between=between) as world,
+        behind_a_gateway(suite, tmp_path, faults=faults) as world,
     ):
         address.append(suite.address)
         yield world
@@ -170,7 +170,7 @@ async def neighbour_unavailable(world: World) -> tuple[Seen, Seen]:
     async def is_noticed() -> bool:
         return (await world.retrieve(world.ticket()))[0].reason == "NEIGHBOUR_UNAVAILABLE"
 
-    world.between.always["GetOrderFields"] = down
+    world.faults.fail(down, "GetOrderFields")
     await until(is_noticed)
     seen = await world.retrieve(world.ticket())
     file.write_text("retrieve_by: order\n")

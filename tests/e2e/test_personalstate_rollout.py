@@ -27,7 +27,7 @@ from tests.api_proxy.personal_state_world import READ, READS, WRITE, WRITES, Sta
 from tests.deploy.queries import TARGET_LABELS, read
 from tests.e2e.riders import SETTING, TARIFF, Rider, living
 from tests.e2e.rollout_page import Shell, blocks
-from tests.support.recording_between import Forward, Recorded, unavailable
+from tests.support.fault_proxy import Call, Forward, down
 from tests.support.waiting import until
 from tests.support.world import behind_a_gateway
 
@@ -182,7 +182,7 @@ class Rehearsal:
         return counted("requests_total", kind=kind, route=route, answered_by=by)
 
 
-def uid_of(call: Recorded) -> str:
+def uid_of(call: Call) -> str:
     # Both requests begin with it, in both contracts.
     if call.method not in {READ, WRITE}:
         return ""
@@ -286,7 +286,7 @@ async def roll_out(run: Rehearsal, by_share: dict[int, list[str]]) -> None:
     assert [kind.different for kind in await run.report()] == [0, 0]
 
     # Step 5, with a defect in the new back end. Riders see nothing of it.
-    world.new.faults[READ] = planted_bug
+    world.new.fail(planted_bug, READ)
     await run.do("Step 5", number=0)
     team = {uid for uid in TEAM if uid in in_share(run, READS)}
     await run.are_asked(READ, {*by_share[100], *team})
@@ -299,7 +299,7 @@ async def roll_out(run: Rehearsal, by_share: dict[int, list[str]]) -> None:
     assert re.search(rf"/requirements/{SETTING}: number -> string", report), report
 
     # Mended: from now on nothing differs.
-    world.new.faults.clear()
+    world.new.heal()
     await run.grows(lambda: run.compared("read"), 5)
     mended, _writes = await run.report()
     assert mended.different > 0
@@ -335,9 +335,9 @@ async def roll_out(run: Rehearsal, by_share: dict[int, list[str]]) -> None:
     await run.are_asked(WRITE, set(), by="old")
     await run.grows(lambda: run.answered("write", "new", "new"), len(everybody))
     # The new back end does not answer reads for a while.
-    world.new.faults[READ] = unavailable
+    world.new.fail(down, READ)
     await run.grows(lambda: run.answered("read", "new", "old"), 10)
-    world.new.faults.clear()
+    world.new.heal()
     await run.grows(lambda: run.answered("read", "new", "new"), 10)
 
     # And back again: nothing that was written is gone.

@@ -29,7 +29,7 @@ from ridehail_clients import (
 from tests.api_proxy.card_world import card_world
 from tests.clients.scripted_server import ScriptedServer, fail, info, reply, running_server
 from tests.support import virtual_time
-from tests.support.neighbours_between import SLOW
+from tests.support.fault_proxy import hanging
 from tests.support.waiting import LIMIT_S, until
 
 RETRIEVE = "/ridehail.tollroads.v1.TollRoadsService/RetrieveOrder"
@@ -282,20 +282,20 @@ async def test_a_card_does_not_wait_for_a_dependency_that_is_known_to_hang(
     async with card_world(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir) as world:
         order = await world.make_order()
         assert "toll_road" in await world.card(order)
-        world.between.modes = {"ridehail.tollroads.v1.TollRoadsService": SLOW}
+        world.faults.fail(hanging, "TollRoadsService")
 
         async def is_found() -> bool:
             assert "toll_road" not in await world.card(order)
             return breakers_open("toll-roads") == 1
 
         await until(is_found)
-        started, reached = time.monotonic(), world.between.calls.count("TollRoadsService/BatchRetrieveOrders")
+        started, reached = time.monotonic(), world.faults.called.count("TollRoadsService/BatchRetrieveOrders")
         for _ in range(20):
             assert (await world.card(order))["status"] == "driving"
-        trials = world.between.calls.count("TollRoadsService/BatchRetrieveOrders") - reached
+        trials = world.faults.called.count("TollRoadsService/BatchRetrieveOrders") - reached
         assert trials <= 1 + 2 * (time.monotonic() - started)
 
-        world.between.modes = {}
+        world.faults.heal()
 
         async def is_whole() -> bool:
             return "toll_road" in await world.card(order)

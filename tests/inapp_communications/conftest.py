@@ -1,4 +1,4 @@
-"""inapp_communications and route_sharing, served for real, with a server between them that can fail."""
+"""inapp_communications and route_sharing, served for real, with a proxy between them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from ridehail_clients import AsyncInappCommunicationsClient
 from ridehail_servers.inapp_communications.definition import DEFINITION as INAPP
-from tests.support.neighbours_between import Between, between
+from tests.support.fault_proxy import FaultProxy, fault_proxy
 from tests.support.service_controls import ServiceControls, controlled
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
@@ -25,7 +25,7 @@ class World:
     """
 
     suite: SuiteInProcess
-    between: Between
+    faults: FaultProxy
     channel: grpc.aio.Channel
     client: AsyncInappCommunicationsClient
     controls: ServiceControls
@@ -57,7 +57,7 @@ async def module_world(module_database_url: str, keys_dir: Path, module_config_d
     running: list[SuiteInProcess] = []
     inapp, controls = controlled(INAPP, module_config_dir)
     async with (
-        between(lambda: running[0].address) as faults,
+        fault_proxy(lambda: running[0].address) as faults,
         suite_in_process(
             database_url=module_database_url,
             keys_dir=keys_dir,
@@ -76,7 +76,6 @@ async def module_world(module_database_url: str, keys_dir: Path, module_config_d
 async def world(module_world: World) -> World:
     """No ride is known, and nobody fails."""
     await module_world.suite.empty_tables()
-    module_world.between.modes.clear()
-    module_world.between.calls.clear()
+    module_world.faults.clear()
     module_world.controls.close_breakers()
     return module_world

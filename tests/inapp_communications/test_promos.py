@@ -11,10 +11,9 @@ from ridehail_clients import Promo
 from tests.inapp_communications.conftest import World
 from tests.support.calls import call
 from tests.support.contract_rules import broken_rules, callers_of
-from tests.support.neighbours_between import DOWN, ERRORING, SLOW
+from tests.support.fault_proxy import Fault, down, erroring, hanging
 
 PROMOS = "/ridehail.inapp.v1.InappCommunicationsService/PromosOnTheWay"
-ROUTE_SHARING = "ridehail.routesharing.v1.RouteSharingService"
 RUSSIAN = ("Поделиться поездкой с семьёй", "Близкие увидят, где вы, пока вы не приедете")  # noqa: RUF001
 DOCUMENTED = """
 {
@@ -70,7 +69,7 @@ async def test_who_sees_what(
     assert [(promo.id, promo.is_selected) for promo in answer.promos] == expected
     assert answer.banner_set == banner_set
     needs_state = (SHARE, False) in expected
-    assert world.between.calls == (["RouteSharingService/GetSharingInfo"] if needs_state else [])
+    assert world.faults.called == (["RouteSharingService/GetSharingInfo"] if needs_state else [])
 
 
 @pytest.mark.parametrize(
@@ -93,10 +92,10 @@ async def test_banners_are_in_the_riders_language(world: World, locale: str, tit
     assert answer.promos[0] == Promo(SHARE, title, text, "https://example.com/banners/family.png", is_selected=False)
 
 
-@pytest.mark.parametrize("mode", [SLOW, DOWN, ERRORING])
-async def test_while_the_state_cannot_be_told_there_are_no_banners_in_time(world: World, mode: str) -> None:
+@pytest.mark.parametrize("fault", [hanging, down, erroring])
+async def test_while_the_state_cannot_be_told_there_are_no_banners_in_time(world: World, fault: Fault) -> None:
     """Within the time of the contract, that is: else there would be an error."""
-    world.between.modes[ROUTE_SHARING] = mode
+    world.faults.fail(fault, "RouteSharingService")
     answer = await world.client.promos_on_the_way(order_id="order", sharing_key="key", family_role="user", timeout=5)
     assert (answer.promos, answer.banner_set) == ((), "")
     assert await shown(world, sharing_key="key", family_role="owner") == [(BELT, None)]

@@ -11,8 +11,11 @@ from pathlib import Path
 import redis
 
 from ridehail_servers.runtime.ports import free_port
+from tests.support.tcp_proxy import TcpProxy, tcp_proxy
 from tests.support.waiting import eventually
 
+ERROR_ANSWER = b"-ERR a defect\r\n"
+"""For a proxy: what Redis answers when it has a defect."""
 _STOPPED_WITHIN_S = 20.0
 
 
@@ -71,3 +74,10 @@ def redis_server(folder: Path) -> Iterator[RedisServer]:
     finally:
         server.stop()
         server.client.close()
+
+
+@contextmanager
+def redis_proxy(server: RedisServer) -> Iterator[tuple[TcpProxy, str]]:
+    """Runs a proxy before a server for the length of the block; yields it and the URL that leads through it."""
+    with tcp_proxy(("127.0.0.1", server.port)) as proxy:
+        yield proxy, f"redis://127.0.0.1:{proxy.port}/0"

@@ -56,6 +56,7 @@ class TcpProxy:
         self._thread = thread
         self._target = target
         self._delay_s = 0.0
+        self._answers: bytes | None = None
         # Bound and not listening: it keeps the port ours, and connections to it are refused.
         self._reserved = _bound(0)
         self.port: int = self._reserved.getsockname()[1]
@@ -70,13 +71,15 @@ class TcpProxy:
         """How many connections are open."""
         return len(self._connections)
 
-    def set(self, mode: Mode, *, delay_s: float = 0.0) -> None:
+    def set(self, mode: Mode, *, delay_s: float = 0.0, answers: bytes | None = None) -> None:
         """Changes the mode; returns once it is in force.
 
         Args:
             mode: The new mode.
             delay_s: Seconds that every byte takes through the proxy, in each direction.
+            answers: Replaces whatever the server answers; None: answers pass.
         """
+        self._answers = answers
         self._thread.run(self._set(mode, delay_s))
 
     def close(self) -> None:
@@ -123,7 +126,7 @@ class TcpProxy:
             connection.writers.append(server_writer)
             pumps = [
                 asyncio.create_task(self._pump(reader, server_writer)),
-                asyncio.create_task(self._pump(server_reader, writer)),
+                asyncio.create_task(self._pump(server_reader, writer, answers=True)),
             ]
             try:
                 await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
@@ -143,7 +146,7 @@ class TcpProxy:
             return await asyncio.open_unix_connection(self._target)
         return await asyncio.open_connection(*self._target)
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool = False) -> None:
         """Passes bytes on, each chunk after the delay that was set when it arrived, until either side ends."""
         loop = asyncio.get_running_loop()
         chunks: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(maxsize=64)
@@ -165,7 +168,7 @@ class TcpProxy:
                 await self._passing.wait()
                 if not chunk:
                     return
-                writer.write(chunk)
+                writer.write(self._answers if answers and self._answers is not None else chunk)
                 await writer.drain()
         finally:
             reading.cancel()

@@ -26,7 +26,7 @@ from ridehail_servers.passenger_authorizer.session_tokens import issue_session_t
 from ridehail_servers.runtime.envoy import Gateway
 from ridehail_servers.runtime.ports import free_port
 from ridehail_servers.runtime.supervisor import Supervisor
-from tests.support.order_core_between import OrderCoreBetween
+from tests.support.fault_proxy import FaultProxy
 from tests.support.suite_in_process import SuiteInProcess
 
 TOLL_ROADS = "/ridehail.tollroads.v1.TollRoadsService"
@@ -52,7 +52,7 @@ class World:
 
     suite: SuiteInProcess
     gateway: Gateway
-    between: OrderCoreBetween
+    faults: FaultProxy
 
     def ticket(self, source: str = "api-proxy", destination: str = "toll-roads") -> dict[str, str]:
         return {"x-ya-service-ticket": TicketIssuer(self.suite.keys, source).issue(destination)}
@@ -140,14 +140,14 @@ class World:
 
 @asynccontextmanager
 async def behind_a_gateway(
-    suite: SuiteInProcess, folder: Path, *, between: OrderCoreBetween | None = None
+    suite: SuiteInProcess, folder: Path, *, faults: FaultProxy | None = None
 ) -> AsyncIterator[World]:
     """Puts a gateway before a running suite for the length of the block.
 
     Args:
         suite: The suite.
         folder: Where the gateway keeps its configuration and logs.
-        between: Stands between toll_roads and order_core, where the suite was told so.
+        faults: The proxy between toll_roads and order_core, where the suite goes through one.
     """
     gateway = Gateway(
         host="127.0.0.1",
@@ -162,6 +162,6 @@ async def behind_a_gateway(
     await supervisor.start(gateway.process())
     try:
         await gateway.wait_until_ready(within=20)
-        yield World(suite, gateway, between or OrderCoreBetween())
+        yield World(suite, gateway, faults or FaultProxy(lambda: suite.address))
     finally:
         await supervisor.stop()

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
 from ridehail_clients import AsyncOrderCoreClient, AsyncTollRoadsClient, JsonInput, JsonObject, OrderRoad
-from tests.support.order_core_between import OrderCoreBetween, order_core_between
+from tests.support.fault_proxy import FaultProxy, Gate, fault_proxy
 from tests.support.passengers import Passenger
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
+from tests.support.waiting import until
 
+READ, WRITE = "OrderCoreService/GetOrderFields", "OrderCoreService/SetOrderFields"
 T0 = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 UID = "4000000001"
 ANOTHER_UID = "4000000002"
 PRICE: JsonInput = {"price": 1290, "driver_price": 1140.5}
+Result = TypeVar("Result")
 
 
 @dataclass
 class Switching:
-    """Both services, and those who call them."""
+    """Both services, the proxy between them, and those who call them."""
 
     suite: SuiteInProcess
-    between: OrderCoreBetween
+    faults: FaultProxy
     rider: Passenger
     stranger: Passenger
     admin: AsyncOrderCoreClient
@@ -86,7 +91,25 @@ class Switching:
     async def reset(self) -> None:
         """Forgets all orders, and lets calls pass."""
         await self.suite.empty_tables()
-        self.between.clear()
+        self.faults.clear()
+
+    async def at_once(self, *calls: Coroutine[Any, Any, Result]) -> list[Result | BaseException]:
+        """Makes calls at once: one that reads the document is held until another one waits for the order, or none can.
+
+        Returns:
+            Their results and errors, in the order of the calls.
+        """
+        gate, tasks = Gate(), [asyncio.create_task(call) for call in calls]
+        self.faults.fail(gate, READ)
+
+        async def are_at_once() -> bool:
+            under_way = sum(not task.done() for task in tasks)
+            waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            return under_way <= gate.held or bool(await self.suite.rows(waiting))
+
+        await until(are_at_once)
+        gate.open()
+        return await asyncio.gather(*tasks, return_exceptions=True)
 
     async def road(self, order_id: str) -> OrderRoad:
         """Returns the road as other services see it."""
@@ -95,16 +118,16 @@ class Switching:
 
 @asynccontextmanager
 async def switching(*, database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[Switching]:
-    """Runs both services for the length of the block, with a server between them."""
+    """Runs both services for the length of the block, with a proxy between them."""
     address: list[str] = []
     async with (
-        order_core_between(lambda: address[0]) as between,
+        fault_proxy(lambda: address[0]) as faults,
         suite_in_process(
             database_url=database_url,
             keys_dir=keys_dir,
             config_dir=config_dir,
             services=("toll-roads", "order-core"),
-            addresses={"order-core": between.address},
+            addresses={"order-core": faults.address},
         ) as suite,
         AsyncOrderCoreClient(suite.address, ticket=suite.ticket("admin")) as admin,
         AsyncTollRoadsClient(suite.address, ticket=suite.ticket("api-proxy")) as api_proxy,
@@ -112,4 +135,4 @@ async def switching(*, database_url: str, keys_dir: Path, config_dir: Path) -> A
     ):
         address.append(suite.address)
         rider, stranger = Passenger(suite, channel, UID), Passenger(suite, channel, ANOTHER_UID)
-        yield Switching(suite, between, rider, stranger, admin, api_proxy)
+        yield Switching(suite, faults, rider, stranger, admin, api_proxy)

@@ -20,13 +20,12 @@ from ridehail_clients import (
     RoadSwitchNotAllowed,
     ServiceError,
 )
+from tests.support.fault_proxy import Fault, Forward, down, hanging, lost_answer, passing
 from tests.support.log_capture import LogCapture
-from tests.support.order_core_between import Forward, down, hanging, late, lost_answer
 from tests.support.waiting import until
-from tests.toll_roads.switching import ANOTHER_UID, PRICE, T0, UID, Switching, switching
+from tests.toll_roads.switching import ANOTHER_UID, PRICE, READ, T0, UID, WRITE, Switching, switching
 
 T1, T2, T3 = (T0 + timedelta(minutes=n) for n in (1, 2, 3))
-READ, WRITE = "GetOrderFields", "SetOrderFields"
 
 
 def text(moment: datetime) -> str:
@@ -83,7 +82,7 @@ async def test_an_unknown_order_is_not_found(at: Switching) -> None:
     with pytest.raises(OrderNotFound) as caught:
         await at.rider.switch_road("order", T1, has_toll_road=False)
     assert caught.value.metadata == {"order_id": "order"}
-    assert not at.between.calls
+    assert not at.faults.calls
 
 
 async def test_another_passengers_order_is_not_found(at: Switching, toll_order: str) -> None:
@@ -195,10 +194,10 @@ async def test_what_else_is_in_the_document_stays(at: Switching) -> None:
 async def test_a_repeat_changes_nothing(at: Switching, toll_order: str) -> None:
     await at.rider.switch_road(toll_order, T1, has_toll_road=False)
     before = await at.everything(toll_order)
-    at.between.clear()
+    at.faults.clear()
     await at.rider.switch_road(toll_order, T1, has_toll_road=False)
     assert await at.everything(toll_order) == before
-    assert not at.between.calls
+    assert not at.faults.calls
 
 
 async def test_a_switch_to_the_toll_road_leaves_the_price(at: Switching, toll_order: str) -> None:
@@ -206,7 +205,7 @@ async def test_a_switch_to_the_toll_road_leaves_the_price(at: Switching, toll_or
     await at.rider.switch_road(toll_order, T1, has_toll_road=True)
     assert await at.document(toll_order) == before
     assert await at.rows(toll_order) == [(T0, True), (T1, True)]
-    assert not at.between.calls
+    assert not at.faults.calls
 
 
 async def test_an_order_that_began_on_the_free_road_keeps_its_price(at: Switching) -> None:
@@ -324,16 +323,23 @@ async def test_a_document_that_is_not_as_promised_is_reported_as_a_defect(at: Sw
 # --- order_core fails
 
 
+def lose_the_first_reset(at: Switching) -> None:
+    """Lets the next write be made, loses its answer, and lets nothing else arrive but the read before it."""
+    at.faults.fail(down)
+    at.faults.fail(passing, READ, times=1)
+    at.faults.fail(lost_answer, WRITE, times=1)
+
+
 @pytest.mark.parametrize("method", [READ, WRITE])
 async def test_a_failure_that_passes_is_not_noticed(at: Switching, toll_order: str, method: str) -> None:
-    at.between.faults[method] = [down]
+    at.faults.fail(down, method, times=1)
     await at.rider.switch_road(toll_order, T1, has_toll_road=False)
     assert len(price_changes(await at.document(toll_order))) == 2
     assert await at.processing_events(toll_order) == 1
 
 
 async def test_an_answer_that_is_lost_does_not_reset_twice(at: Switching, toll_order: str) -> None:
-    at.between.faults[WRITE] = [lost_answer]
+    at.faults.fail(lost_answer, WRITE, times=1)
     await at.rider.switch_road(toll_order, T1, has_toll_road=False)
     assert len(price_changes(await at.document(toll_order))) == 2
     assert await at.processing_events(toll_order) == 1
@@ -345,11 +351,11 @@ async def test_another_writer_in_between_makes_it_decide_again(at: Switching, to
         await at.admin.set_order_fields(order_id=toll_order, set={"order.status": "transporting"})
         return await forward()
 
-    at.between.faults[WRITE] = [overtaken]
+    at.faults.fail(overtaken, WRITE, times=1)
     await at.rider.switch_road(toll_order, T1, has_toll_road=False)
     document = await at.document(toll_order)
     assert document["order"]["status"] == "transporting"  # type: ignore[index, call-overload]
-    assert at.between.calls == [READ, WRITE, READ, WRITE]
+    assert at.faults.called == [READ, WRITE, READ, WRITE]
     assert len(price_changes(document)) == 2
 
 
@@ -358,7 +364,7 @@ async def test_another_writer_who_takes_the_price_away_leaves_nothing_to_reset(a
         await at.admin.set_order_fields(order_id=toll_order, unset=["order.fixed_price"])
         return await forward()
 
-    at.between.faults[WRITE] = [overtaken]
+    at.faults.fail(overtaken, WRITE, times=1)
     await at.rider.switch_road(toll_order, T1, has_toll_road=False)
     assert not price_changes(await at.document(toll_order))
     assert (await at.road(toll_order)).created == T1
@@ -369,7 +375,7 @@ async def test_writers_without_end_are_given_up_and_nothing_is_saved(at: Switchi
         await at.admin.set_order_fields(order_id=toll_order, set={"order.status": "transporting"})
         return await forward()
 
-    at.between.always[WRITE] = overtaken
+    at.faults.fail(overtaken, WRITE)
     with pytest.raises(NeighbourUnavailable) as caught:
         await at.rider.switch_road(toll_order, T1, has_toll_road=False)
     assert caught.value.retry_after
@@ -380,29 +386,27 @@ async def test_writers_without_end_are_given_up_and_nothing_is_saved(at: Switchi
 @pytest.mark.parametrize("method", [READ, WRITE])
 @pytest.mark.parametrize("fault", [down, hanging])
 async def test_without_order_core_nothing_is_saved_and_a_repeat_succeeds(
-    at: Switching, toll_order: str, method: str, fault: object
+    at: Switching, toll_order: str, method: str, fault: Fault
 ) -> None:
     before = await at.everything(toll_order)
-    at.between.always[method] = fault  # type: ignore[assignment]
+    at.faults.fail(fault, method)
     with pytest.raises(NeighbourUnavailable) as caught:
         await at.rider.switch_road(toll_order, T1, has_toll_road=False)
     assert caught.value.retry_after
     assert caught.value.metadata == {"neighbour": "order-core"}
     assert await at.everything(toll_order) == before
-    at.between.clear()
-    await until(lambda: is_switched(at, toll_order), within=10)
+    at.faults.clear()
+    await until(lambda: is_switched(at, toll_order))
     assert len(price_changes(await at.document(toll_order))) == 2
     assert await at.processing_events(toll_order) == 1
 
 
 async def test_a_reset_whose_answer_never_came_is_found_by_the_repeat(at: Switching, toll_order: str) -> None:
-    at.between.faults[READ] = [late]
-    at.between.faults[WRITE] = [lost_answer]
-    at.between.always[WRITE] = at.between.always[READ] = down
+    lose_the_first_reset(at)
     with pytest.raises(NeighbourUnavailable):
         await at.rider.switch_road(toll_order, T1, has_toll_road=False)
     assert await at.rows(toll_order) == [(T0, True)]
-    at.between.clear()
+    at.faults.clear()
     await at.rider.switch_road(toll_order, T1, has_toll_road=False)
     assert len(price_changes(await at.document(toll_order))) == 2
     assert await at.processing_events(toll_order) == 1
@@ -410,12 +414,10 @@ async def test_a_reset_whose_answer_never_came_is_found_by_the_repeat(at: Switch
 
 
 async def test_a_price_fixed_after_the_reset_is_not_reset_by_its_repeat(at: Switching, toll_order: str) -> None:
-    at.between.faults[READ] = [late]
-    at.between.faults[WRITE] = [lost_answer]
-    at.between.always[WRITE] = at.between.always[READ] = down
+    lose_the_first_reset(at)
     with pytest.raises(NeighbourUnavailable):
         await at.rider.switch_road(toll_order, T1, has_toll_road=False)
-    at.between.clear()
+    at.faults.clear()
     await at.admin.set_order_fields(order_id=toll_order, set={"order.fixed_price": PRICE})
     await at.rider.switch_road(toll_order, T1, has_toll_road=False)
     document = await at.document(toll_order)
@@ -424,43 +426,41 @@ async def test_a_price_fixed_after_the_reset_is_not_reset_by_its_repeat(at: Swit
 
 
 async def test_an_order_core_that_hangs_holds_up_resets_only(at: Switching) -> None:
-    at.between.always[READ] = hanging
+    at.faults.fail(hanging, READ)
     for n in range(12):
         await at.put_order(f"stuck-{n}", (T0, True))
     await at.put_order("order", (T0, True))
     stuck = [
         asyncio.ensure_future(at.rider.switch_road(f"stuck-{n}", T1, has_toll_road=False, timeout=3)) for n in range(12)
     ]
-    await until(lambda: at.between.calls)
+    await until(lambda: at.faults.calls)
     for n in range(10):
-        await at.rider.switch_road("order", T1 + timedelta(seconds=n), has_toll_road=True, timeout=1)
+        await at.rider.switch_road("order", T1 + timedelta(seconds=n), has_toll_road=True, timeout=20)
         assert (await at.road("order")).created == T1 + timedelta(seconds=n)
     failures = await asyncio.gather(*stuck, return_exceptions=True)
     reasons = [getattr(failure, "reason", failure) for failure in failures]
     assert "NEIGHBOUR_UNAVAILABLE" in reasons
     assert set(reasons) <= {"NEIGHBOUR_UNAVAILABLE", "OVERLOADED"}
-    at.between.clear()
+    at.faults.clear()
     await at.put_document("stuck-0")
-    await until(lambda: is_switched(at, "stuck-0"), within=10)
+    await until(lambda: is_switched(at, "stuck-0"))
 
 
 # --- two at once
 
 
 async def test_the_same_switch_twice_at_once_is_one_switch(at: Switching, toll_order: str) -> None:
-    at.between.always[READ] = late
-    await asyncio.gather(*(at.rider.switch_road(toll_order, T1, has_toll_road=False) for _ in range(4)))
+    results = await at.at_once(*(at.rider.switch_road(toll_order, T1, has_toll_road=False) for _ in range(4)))
+    assert results == [None] * 4
     assert await at.rows(toll_order) == [(T0, True), (T1, False)]
     assert len(price_changes(await at.document(toll_order))) == 2
     assert await at.processing_events(toll_order) == 1
 
 
 async def test_of_two_opposite_switches_of_one_moment_one_is_refused(at: Switching, toll_order: str) -> None:
-    at.between.always[READ] = late
-    results = await asyncio.gather(
+    results = await at.at_once(
         at.rider.switch_road(toll_order, T1, has_toll_road=False),
         at.rider.switch_road(toll_order, T1, has_toll_road=True),
-        return_exceptions=True,
     )
     refused = [result for result in results if result is not None]
     assert [type(result) for result in refused] == [RoadSwitchConflict]
@@ -474,9 +474,9 @@ async def test_a_switch_waits_for_another_of_its_order_only(at: Switching, toll_
     async with await psycopg.AsyncConnection.connect(at.suite.database_url) as connection:
         await connection.execute("SELECT 1 FROM toll_roads.orders WHERE order_id = %s FOR NO KEY UPDATE", (toll_order,))
         with pytest.raises(ServiceError) as caught:
-            await at.rider.switch_road(toll_order, T1, has_toll_road=True, timeout=4)
+            await at.rider.switch_road(toll_order, T1, has_toll_road=True, timeout=20)
         assert caught.value.reason == "DATABASE_UNAVAILABLE"
-        await at.rider.switch_road("another", T1, has_toll_road=True, timeout=1)
+        await at.rider.switch_road("another", T1, has_toll_road=True, timeout=20)
     await at.rider.switch_road(toll_order, T1, has_toll_road=True)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -21,14 +20,13 @@ from hypothesis.stateful import (
 )
 
 from ridehail_clients import JsonObject, OrderRoad, ServiceError
+from tests.support.fault_proxy import Fault as Injected
+from tests.support.fault_proxy import Forward, down, lost_answer
 from tests.support.loop_thread import LoopThread
-from tests.support.order_core_between import Fault as Injected
-from tests.support.order_core_between import Forward, down, late, lost_answer
 from tests.support.state_machines import run_machine, running_in_a_thread
 from tests.toll_roads.switch_model import Fault, Order, Switch, after
-from tests.toll_roads.switching import PRICE, T0, Switching, switching
+from tests.toll_roads.switching import PRICE, READ, T0, WRITE, Switching, switching
 
-READ, WRITE = "GetOrderFields", "SetOrderFields"
 # Few moments, so that repeats and conflicts are common; some before the order itself, some a microsecond apart.
 MOMENTS = [
     *(T0 + timedelta(minutes=minutes) for minutes in (-1, 0, 1, 2, 3, 4)),
@@ -122,12 +120,12 @@ class Switches(RuleBasedStateMachine):
         assert await self.at.processing_events(self.order_id) == self.model.resets
 
     async def _switch(self, switch: Switch) -> str:
-        self.at.between.clear()
+        self.at.faults.clear()
         self._inject(switch.fault)
         try:
             return await self._call(switch)
         finally:
-            self.at.between.clear()
+            self.at.faults.clear()
 
     async def _call(self, switch: Switch) -> str:
         passenger = self.at.rider if switch.by_owner else self.at.stranger
@@ -138,21 +136,20 @@ class Switches(RuleBasedStateMachine):
         return "OK"
 
     async def _switch_at_once(self, switches: Sequence[Switch]) -> list[str]:
-        self.at.between.always[READ] = late  # so that one comes while the other is under way
         try:
-            return list(await asyncio.gather(*map(self._call, switches)))
+            return [str(answer) for answer in await self.at.at_once(*map(self._call, switches))]
         finally:
-            self.at.between.clear()
+            self.at.faults.clear()
 
     def _inject(self, fault: Fault) -> None:
-        between = self.at.between
+        faults = self.at.faults
 
         async def overtaken(forward: Forward) -> bytes:
             await self.at.admin.set_order_fields(order_id=self.order_id, set={"order.status": "driving"})
             return await forward()
 
         async def then_down(forward: Forward) -> bytes:
-            between.always.update({READ: down, WRITE: down})
+            faults.fail(down)
             return await lost_answer(forward)
 
         once: dict[Fault, tuple[str, Injected]] = {
@@ -164,9 +161,9 @@ class Switches(RuleBasedStateMachine):
         }
         if fault in once:
             method, injected = once[fault]
-            between.faults[method] = [injected]
+            faults.fail(injected, method, times=1)
         elif fault is Fault.DOWN:
-            between.always.update({READ: down, WRITE: down})
+            faults.fail(down)
 
 
 def _one_after_the_other(order: Order, switches: Sequence[Switch], turns: Sequence[int]) -> tuple[list[str], Order]:

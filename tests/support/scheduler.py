@@ -1,4 +1,4 @@
-"""Actors that take turns: each makes one step when it is told to, and nobody else moves meanwhile."""
+"""A deterministic scheduler: actors take turns, one makes one step at a time, and nobody else moves meanwhile."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _actor: ContextVar[str] = ContextVar("actor", default="")
 _STEP_WITHIN_S = 20
 
 
-class Stage:
-    """Where steps wait for their turn."""
+class Scheduler:
+    """Lets actors make their steps in an order that the test chooses."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, asyncio.Future[None]] = {}
@@ -29,14 +29,14 @@ class Stage:
         self._parked.set()
         await turn
 
-    async def play(
+    async def run(
         self,
         actors: Mapping[str, Coroutine[Any, Any, None]],
         choose: Callable[[Sequence[str]], str],
         *,
         effects: Mapping[str, Callable[[], object]] | None = None,
     ) -> None:
-        """Plays the actors to their ends.
+        """Runs the actors to their ends.
 
         Args:
             actors: By name.
