@@ -21,6 +21,7 @@ from ridehail_servers import resources, suite
 from ridehail_servers.chassis.access import AccessPolicy
 from ridehail_servers.chassis.config import ConfigError, load
 from ridehail_servers.chassis.keys import KeyRing, create_key_pair
+from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.settings import ProcessSettings
 from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.runtime.child_order import ChildOrder
@@ -148,6 +149,29 @@ async def test_a_caller_who_is_not_listed_reaches_no_handler(recorded_suite: Rec
             error = await failure_of(recorded_suite.channel, rpc.path, metadata=metadata)
             assert (error.code, error.reason) == (grpc.StatusCode.PERMISSION_DENIED, "CALLER_NOT_ALLOWED")
             assert error.metadata == {"caller": caller, "method": rpc.name}
+    assert recorded_suite.reached == []
+
+
+async def test_without_its_passenger_no_handler_of_a_passengers_method_is_reached(
+    recorded_suite: RecordedSuite,
+) -> None:
+    for_passengers = [rpc for rpc in BY_TICKET if POLICY.methods[rpc.name] == {"gateway"}]
+    assert for_passengers
+    for rpc in for_passengers:
+        issuer = TicketIssuer(recorded_suite.keys, "gateway")
+        nobody, somebody = (
+            (("x-ya-service-ticket", issuer.issue(rpc.service, passenger=passenger)),)
+            for passenger in (None, Identity("uid"))
+        )
+        for metadata in (
+            nobody,
+            (*nobody, ("x-yataxi-userid", "user"), ("x-yataxi-phone-id", "phone")),
+            (*nobody, ("x-yandex-uid", "")),
+            *((*somebody, ("x-yandex-uid", claimed)) for claimed in ("another", "uid2", "UID", "ui", "")),
+        ):
+            error = await failure_of(recorded_suite.channel, rpc.path, metadata=metadata)
+            assert (error.code, error.reason) == (grpc.StatusCode.UNAUTHENTICATED, "PASSENGER_MISSING"), rpc.name
+            assert dict(error.metadata) == {}
     assert recorded_suite.reached == []
 
 

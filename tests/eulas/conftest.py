@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.eulas.users import User
 from tests.eulas.world import World
 from tests.eulas.world import world as running_world
+from tests.support.databases import empty_tables
+
+
+@pytest.fixture
+def database_url(module_database_url: str) -> str:
+    """The database of the module, with nothing in it."""
+    with psycopg.connect(module_database_url, autocommit=True) as connection:
+        empty_tables(connection)
+    return module_database_url
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,8 @@ from ridehail_servers.eulas.importing import Import, Imported
 from tests.eulas.world import DAY, EULAS, T0, ZONES, agreement
 from tests.support.up import RIDEHAIL
 
+CHUNK = 20
+"""Lines of one transaction, in tests."""
 CATALOGUE = EulasConfig.model_validate(
     {"ZONES": ZONES, "EULAS": [*EULAS, agreement("new", "new", revision=7)]}
 ).catalogue
@@ -74,8 +76,12 @@ def rows(database_url: str, query: str) -> list[Row]:
 
 def rejects_of(path: Path) -> list[dict[str, object]]:
     """Returns what was rejected of a dump."""
-    rejects = path.with_name(f"{path.name}.rejects.jsonl")
+    rejects = rejects_path_of(path)
     return [json.loads(one) for one in rejects.read_text().split("\n") if one] if rejects.exists() else []
+
+
+def rejects_path_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.rejects.jsonl")
 
 
 @asynccontextmanager
@@ -94,6 +100,7 @@ class Importer:
 
     database: Database
     folder: Path
+    name: str = "dump.jsonl"
 
     async def run(self, *lines: Mapping[str, object] | bytes, now: datetime = T0) -> Imported:
         """Writes and imports a dump."""
@@ -103,15 +110,16 @@ class Importer:
     async def rerun(self, *, now: datetime = T0) -> Imported:
         """Imports the dump again."""
         with opened_dump(self.path) as dump, opened_rejects(self.rejects_path) as rejects:
-            return await Import(self.database, ImportStore(), CATALOGUE, lambda: now).run(dump, rejects, lambda _: None)
+            job = Import(self.database, ImportStore(), CATALOGUE, lambda: now, chunk=CHUNK)
+            return await job.run(dump, rejects, lambda _: None)
 
     @property
     def path(self) -> Path:
-        return self.folder / "dump.jsonl"
+        return self.folder / self.name
 
     @property
     def rejects_path(self) -> Path:
-        return self.folder / "dump.jsonl.rejects.jsonl"
+        return rejects_path_of(self.path)
 
 
 def started(path: Path, database_url: str) -> subprocess.Popen[str]:

@@ -1,10 +1,9 @@
-"""A process that saves answers of one user, as fast as it can: `python -m tests.eulas.racer URL SEED SAVES`."""
+"""What a process does that saves answers of one user, as fast as it can."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-import sys
 from datetime import UTC, datetime, timedelta
 
 from ridehail_servers.chassis.database import Database
@@ -37,7 +36,3 @@ async def race(url: str, seed: int, saves: int) -> None:
 
     await asyncio.gather(*(save_some() for _ in range(SAVERS)))
     await database.close()
-
-
-if __name__ == "__main__":
-    asyncio.run(race(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))

@@ -21,10 +21,10 @@ from ridehail_servers.chassis.database import Database
 from ridehail_servers.eulas.decision import Decision, Status
 from ridehail_servers.eulas.import_file import FileUnusable, opened_dump
 from ridehail_servers.eulas.import_lines import CLOCK_ERROR, LONGEST_LINE
-from ridehail_servers.eulas.importing import CHUNK, Imported
+from ridehail_servers.eulas.importing import Imported
 from ridehail_servers.eulas.store import EulasStore
 from ridehail_servers.eulas.user_decisions import UserDecisions
-from tests.eulas.dumps import LAST_LOGGED, LOG, STATE, Importer, line, opened, rejects_of, rows
+from tests.eulas.dumps import CHUNK, LAST_LOGGED, LOG, STATE, Importer, line, opened, rejects_of, rows
 from tests.eulas.world import DAY, MICROSECOND, T0
 from tests.support.waiting import eventually
 
@@ -289,7 +289,7 @@ moves = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=st.lists(moves, min_size=1, max_size=3))
 async def test_files_merge_as_if_line_by_line(importer: Importer, database_url: str, files: list[list[Any]]) -> None:
     async with importer.database.connection() as connection:

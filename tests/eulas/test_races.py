@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -19,12 +16,13 @@ from ridehail_servers.chassis.settings import PoolSettings
 from ridehail_servers.eulas.decision import Decision, Status
 from ridehail_servers.eulas.store import EulasStore
 from ridehail_servers.eulas.user_decisions import UserDecisions
-from tests.eulas.racer import EULA_IDS, UID
+from tests.eulas.racer import EULA_IDS, UID, race
 from tests.eulas.users import User
 from tests.eulas.world import DAY, T0, World
+from tests.support import processes
 from tests.support.waiting import until
 
-PROCESSES, SAVES = 3, 200
+PROCESSES, SAVES = 3, 100
 
 
 @pytest.fixture
@@ -63,26 +61,14 @@ async def rows(connection: psycopg.AsyncConnection, query: str) -> list[tuple[ob
 async def test_what_is_stored_is_what_the_log_says_last_whatever_processes_race(
     database_url: str, connection: psycopg.AsyncConnection, with_purge: bool
 ) -> None:
-    command = [sys.executable, "-m", "tests.eulas.racer", database_url]
-    racers = [
-        await asyncio.create_subprocess_exec(
-            *command, str(seed), str(SAVES), cwd=Path(__file__).parents[2], stderr=subprocess.PIPE
-        )
-        for seed in range(1, PROCESSES + 1)
-    ]
-    try:
-        ends = asyncio.gather(*(racer.communicate() for racer in racers))
-        while with_purge and not ends.done():
-            # One agreement a statement: one that waits for a row holds none that a save could wait for.
-            for expired in ("eula-1", "eula-3"):
-                await connection.execute("DELETE FROM eulas.users WHERE eula_id = %s", (expired,))
-            await asyncio.sleep(0.005)
-        for racer, (_stdout, errors) in zip(racers, await ends, strict=True):
-            assert (racer.returncode, errors.decode()) == (0, "")
-    finally:
-        for racer in racers:
-            if racer.returncode is None:
-                racer.kill()
+    racers = [processes.start(race, database_url, seed, SAVES) for seed in range(1, PROCESSES + 1)]
+    while with_purge and any(racer.is_alive() for racer in racers):
+        # One agreement a statement: one that waits for a row holds none that a save could wait for.
+        for expired in ("eula-1", "eula-3"):
+            await connection.execute("DELETE FROM eulas.users WHERE eula_id = %s", (expired,))
+        await asyncio.sleep(0.005)
+    for racer in racers:
+        assert await asyncio.to_thread(processes.ended_well, racer)
     sources = await rows(
         connection, "SELECT source, count(DISTINCT revision) FROM eulas.decisions_log WHERE yandex_uid = %s GROUP BY 1"
     )

@@ -14,9 +14,8 @@ from yoyo import internalmigrations
 from yoyo import migrations as yoyo_migrations
 
 from ridehail_servers.chassis import migrations
+from tests.support import processes
 from tests.support.databases import empty_database, migrations_of
-from tests.support.fork_server import fork_server
-from tests.support.waiting import LIMIT_S
 
 # A schema with migrations in SQL and in Python.
 SCHEMA = "toll_roads"
@@ -54,11 +53,7 @@ def _dying(url: str, step: str, call: str) -> None:
 
 def killed(url: str, step: str, call: str) -> bool:
     """Migrates in a process that dies after a step; returns whether it came to that."""
-    process = fork_server().Process(target=_dying, args=(url, step, call))
-    process.start()
-    process.join(LIMIT_S)
-    assert process.exitcode in {0, -signal.SIGKILL}, f"exit code {process.exitcode}"
-    return process.exitcode != 0
+    return not processes.ended_well(processes.start(_dying, url, step, call))
 
 
 def tables(url: str) -> set[str]:

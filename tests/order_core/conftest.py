@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
 from ridehail_clients import AsyncOrderCoreClient
-from tests.support.suite_in_process import SuiteInProcess, suite_in_process
+from tests.support.suite_in_process import SuiteInProcess
 
 
 @pytest.fixture(scope="module")
-async def module_suite(
-    module_database_url: str, keys_dir: Path, module_config_dir: Path
-) -> AsyncIterator[SuiteInProcess]:
-    async with suite_in_process(
-        database_url=module_database_url, keys_dir=keys_dir, config_dir=module_config_dir, services=("order-core",)
-    ) as suite:
-        yield suite
+def module_services() -> Sequence[str]:
+    return ("order-core",)
 
 
 @pytest.fixture
-async def running(module_suite: SuiteInProcess) -> SuiteInProcess:
-    await module_suite.empty_tables()
-    return module_suite
+def running(running_suite: SuiteInProcess) -> SuiteInProcess:
+    return running_suite
 
 
 @pytest.fixture

@@ -28,9 +28,9 @@ def an_order(order_id: str = "order", *, status: str | None = "driving") -> Orde
 
 @given(document=documents)
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_a_document_is_read_as_it_was_stored(database_url: str, document: JsonObject) -> None:
+async def test_a_document_is_read_as_it_was_stored(running: SuiteInProcess, document: JsonObject) -> None:
     order = OrderRow("order", "uid", document)
-    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+    async with running.database("order-core").connection() as connection:
         await STORE.put_order(connection, order, NOW)
         found = await STORE.find_order(connection, "order")
 

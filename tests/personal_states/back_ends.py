@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -22,6 +22,7 @@ from ridehail_clients import (
 )
 from tests.support.calls import call, failure_of
 from tests.support.suite_in_process import SuiteInProcess
+from tests.support.waiting import LIMIT_S
 
 NAMES = ("user-state", "protocol")
 STATE_TABLES = {"user-state": "user_state.personal_states", "protocol": "protocol.users"}
@@ -36,6 +37,9 @@ class BackEnd:
 
     suite: SuiteInProcess
     name: str
+    channel: grpc.aio.Channel
+    api_proxy: Client
+    admin: Client
 
     @property
     def api(self) -> Any:
@@ -50,17 +54,8 @@ class BackEnd:
         service = "UserStateService" if self.name == "user-state" else "ProtocolService"
         return f"/{self.api.DESCRIPTOR.package}.{service}/{method}"
 
-    @asynccontextmanager
-    async def client(self, caller: str = "api-proxy", **options: Any) -> AsyncIterator[Client]:
-        made = AsyncUserStateClient if self.name == "user-state" else AsyncProtocolClient
-        # On a busy machine an attempt of less than a second would now and then be one too many.
-        options = {"attempt_timeout": 30.0} | options
-        async with made(self.suite.address, ticket=self.suite.ticket(caller), **options) as client:
-            yield client
-
     async def get(self, uid: str = "400") -> PersonalState:
-        async with self.client() as client:
-            return await client.get_personal_state(yandex_uid=uid, timeout=10)
+        return await self.api_proxy.get_personal_state(yandex_uid=uid, timeout=LIMIT_S)
 
     async def update(
         self,
@@ -71,15 +66,14 @@ class BackEnd:
         uid: str = "400",
         mock: bool = False,
     ) -> PersonalState:
-        async with self.client() as client:
-            return await client.update_personal_state(
-                yandex_uid=uid,
-                revision_id=revision,
-                selected_category=selected,
-                tariffs=settings(tariffs or {}),
-                mock=mock,
-                timeout=10,
-            )
+        return await self.api_proxy.update_personal_state(
+            yandex_uid=uid,
+            revision_id=revision,
+            selected_category=selected,
+            tariffs=settings(tariffs or {}),
+            mock=mock,
+            timeout=LIMIT_S,
+        )
 
     async def refused(self, *arguments: Any, **named: Any) -> ServiceError:
         """Makes an update that must be refused."""
@@ -90,24 +84,20 @@ class BackEnd:
         raise AssertionError("the update succeeded")
 
     async def copies(self, **arguments: Any) -> tuple[PersonalStateCopy, ...]:
-        async with self.client("admin") as admin:
-            return await admin.list_personal_states(timeout=10, **arguments)
+        return await self.admin.list_personal_states(timeout=LIMIT_S, **arguments)
 
     async def take(self, *copies: PersonalStateCopy) -> int:
-        async with self.client("admin") as admin:
-            return await admin.import_personal_states(states=copies, timeout=10)
+        return await self.admin.import_personal_states(states=copies, timeout=LIMIT_S)
 
     async def failure(self, method: str, request: Message | bytes, caller: str = "api-proxy") -> ServiceError:
         """Makes a raw call that must fail."""
-        async with grpc.aio.insecure_channel(self.suite.address) as channel:
-            metadata = self.suite.metadata(caller, self.name)
-            return await failure_of(channel, self.path(method), request, metadata=metadata)
+        metadata = self.suite.metadata(caller, self.name)
+        return await failure_of(self.channel, self.path(method), request, metadata=metadata)
 
     async def raw(self, method: str, request: Message | bytes, *metadata: tuple[str, str]) -> bytes:
         """Makes a raw call of api_proxy's."""
-        async with grpc.aio.insecure_channel(self.suite.address) as channel:
-            ticket = self.suite.metadata("api-proxy", self.name)
-            return await call(channel, self.path(method), request, metadata=(*ticket, *metadata))
+        ticket = self.suite.metadata("api-proxy", self.name)
+        return await call(self.channel, self.path(method), request, metadata=(*ticket, *metadata))
 
     async def everything(self) -> dict[str, list[tuple[object, ...]]]:
         """Returns every row of every table of the schema, as text, and where every sequence of it stands."""
@@ -126,6 +116,29 @@ class BackEnd:
             )
             for name, kind in relations
         }
+
+
+@asynccontextmanager
+async def back_ends_of(suite: SuiteInProcess) -> AsyncIterator[dict[str, BackEnd]]:
+    """Opens what calls of both back ends need, for the length of the block."""
+    async with AsyncExitStack() as stack:
+        channel = await stack.enter_async_context(suite.channel())
+        yield {
+            name: BackEnd(
+                suite,
+                name,
+                channel,
+                await stack.enter_async_context(client_of(suite, name, "api-proxy")),
+                await stack.enter_async_context(client_of(suite, name, "admin")),
+            )
+            for name in NAMES
+        }
+
+
+def client_of(suite: SuiteInProcess, name: str, caller: str, **options: Any) -> Client:
+    """Returns a client of a back end; attempts take what a busy machine needs."""
+    kind = AsyncUserStateClient if name == "user-state" else AsyncProtocolClient
+    return kind(suite.address, ticket=suite.ticket(caller), **{"attempt_timeout": LIMIT_S} | options)
 
 
 def settings(tariffs: Settings) -> tuple[TariffSettings, ...]:

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import pytest
 
-from tests.personal_states.back_ends import NAMES, BackEnd
-from tests.support.suite_in_process import SuiteInProcess, suite_in_process
+from tests.personal_states.back_ends import NAMES, BackEnd, back_ends_of
+from tests.personal_states.copying import DIRECTIONS, Direction
+from tests.support.suite_in_process import SuiteInProcess
 
 
 @pytest.fixture(scope="module")
-async def module_suite(
-    module_database_url: str, keys_dir: Path, module_config_dir: Path
-) -> AsyncIterator[SuiteInProcess]:
-    async with suite_in_process(
-        database_url=module_database_url, keys_dir=keys_dir, config_dir=module_config_dir, services=NAMES
-    ) as running:
-        yield running
+def module_services() -> Sequence[str]:
+    return NAMES
+
+
+@pytest.fixture(scope="module")
+async def module_back_ends(module_suite: SuiteInProcess) -> AsyncIterator[Mapping[str, BackEnd]]:
+    async with back_ends_of(module_suite) as opened:
+        yield opened
 
 
 @pytest.fixture
-async def both(module_suite: SuiteInProcess) -> SuiteInProcess:
-    await module_suite.empty_tables()
-    return module_suite
+def back_ends(running_suite: SuiteInProcess, module_back_ends: Mapping[str, BackEnd]) -> Mapping[str, BackEnd]:
+    """Both, with nothing stored."""
+    return module_back_ends
 
 
 @pytest.fixture(params=NAMES)
-def back_end(both: SuiteInProcess, request: pytest.FixtureRequest) -> BackEnd:
-    return BackEnd(both, request.param)
+def back_end(back_ends: Mapping[str, BackEnd], request: pytest.FixtureRequest) -> BackEnd:
+    return back_ends[request.param]
+
+
+@pytest.fixture(params=DIRECTIONS, ids=lambda direction: f"{direction[0]} to {direction[1]}")
+def direction(back_ends: Mapping[str, BackEnd], request: pytest.FixtureRequest) -> Direction:
+    source, destination = request.param
+    return back_ends[source], back_ends[destination]

@@ -1,12 +1,9 @@
-"""A process that changes one user's state: `python -m tests.personal_states.racer BACK_END URL NAME WINS`.
-
-Prints `won REVISION` for each change, and `lost EXPECTED CURRENT` for each conflict.
-"""
+"""What a process does that changes one user's state, as fast as it can."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
+from pathlib import Path
 
 from ridehail_servers.chassis.clock import system_clock
 from ridehail_servers.chassis.database import Database
@@ -22,8 +19,17 @@ UID = "racing"
 WRITERS = 3
 
 
-async def race(back_end: str, url: str, name: str, wins: int) -> None:
-    """Changes, several writers at once, each going on from what it saw last."""
+async def race(back_end: str, url: str, name: str, wins: int, output: Path) -> None:
+    """Changes, several writers at once, each going on from what it saw last.
+
+    Args:
+        back_end: Its name.
+        url: Of its database.
+        name: Of the process.
+        wins: Of each writer.
+        output: Gets a line `won REVISION` for each change, and `lost EXPECTED CURRENT` for each conflict.
+    """
+    lines: list[str] = []
     database = Database(
         url, schema=back_end.replace("-", "_"), settings=PoolSettings(max_size=WRITERS), application="racer"
     )
@@ -43,20 +49,12 @@ async def race(back_end: str, url: str, name: str, wins: int) -> None:
                 state = await states.update(UID, change, undone=False)
             except RevisionConflict as conflict:
                 current = int(conflict.metadata["current_revision_id"])
-                tell(f"lost {seen} {current}")
+                lines.append(f"lost {seen} {current}")
                 seen = current
                 continue
             won, seen = won + 1, state.revision
-            tell(f"won {state.revision}")
+            lines.append(f"won {state.revision}")
 
     await asyncio.gather(*(change_some(writer) for writer in range(WRITERS)))
     await database.close()
-
-
-def tell(line: str) -> None:
-    """Prints a line."""
-    sys.stdout.write(f"{line}\n")
-
-
-if __name__ == "__main__":
-    asyncio.run(race(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])))
+    output.write_text("\n".join(lines))

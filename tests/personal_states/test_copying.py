@@ -3,71 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import signal
-import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import psycopg
 import pytest
 
-from ridehail_clients import PersonalStateCopy, RetryPolicy
-from ridehail_servers.chassis.clock import system_clock
 from ridehail_servers.command_line.personalstate import BackEndName
 from ridehail_servers.command_line.personalstate_copying import RemoteBackEnd
-from ridehail_servers.user_state.copying import BackEndUnavailable, Copied, Copying, PageTooLarge
+from ridehail_servers.user_state.copying import BackEndUnavailable, Copied, PageTooLarge
 from tests.personal_states.back_ends import STATE_TABLES, BackEnd, copy_of
-from tests.support.suite_in_process import SuiteInProcess
-from tests.support.up import RIDEHAIL
-from tests.support.waiting import until
-
-DIRECTIONS = [("protocol", "user-state"), ("user-state", "protocol")]
-
-
-@pytest.fixture(params=DIRECTIONS, ids=lambda direction: f"{direction[0]} to {direction[1]}")
-def direction(both: SuiteInProcess, request: pytest.FixtureRequest) -> tuple[BackEnd, BackEnd]:
-    source, destination = request.param
-    return BackEnd(both, source), BackEnd(both, destination)
-
-
-@asynccontextmanager
-async def copying(source: BackEnd, destination: BackEnd, **options: Any) -> AsyncIterator[Copying]:
-    """The job as the command runs it, in this process."""
-    quick = RetryPolicy(attempts=1)
-    async with source.client("admin", retry=quick) as ours, destination.client("admin", retry=quick) as theirs:
-        yield Copying(
-            RemoteBackEnd(BackEndName(source.name), ours),
-            RemoteBackEnd(BackEndName(destination.name), theirs),
-            system_clock,
-            **options,
-        )
-
-
-async def states(back_end: BackEnd, *, page_size: int = 250) -> dict[str, PersonalStateCopy]:
-    found: dict[str, PersonalStateCopy] = {}
-    while page := await back_end.copies(after_yandex_uid=max(found, default=""), page_size=page_size):
-        found |= {copy.yandex_uid: copy for copy in page}
-    return found
-
-
-def comparable(found: dict[str, PersonalStateCopy]) -> dict[str, Any]:
-    """States by user; the order of tariffs is each back end's own."""
-    return {
-        uid: (
-            copy.revision_id,
-            copy.selected_category,
-            sorted(json.dumps([one.category, one.requirements], sort_keys=True) for one in copy.tariffs),
-        )
-        for uid, copy in found.items()
-    }
-
-
-def nothing(_done: Copied) -> None:
-    """Where nobody looks at the progress."""
-
+from tests.personal_states.copying import (
+    Direction,
+    check_copies_beside_changes,
+    comparable,
+    copying,
+    nothing,
+    states,
+)
 
 # --- the contract
 
@@ -119,7 +71,7 @@ async def test_imports_in_opposite_order_never_wait_for_each_other_in_a_circle(b
 # --- the job in this process
 
 
-async def test_all_states_are_copied_and_a_repeat_copies_nothing(direction: tuple[BackEnd, BackEnd]) -> None:
+async def test_all_states_are_copied_and_a_repeat_copies_nothing(direction: Direction) -> None:
     source, destination = direction
     await source.take(*(copy_of(f"user-{n}", 2, "a", {"b": {"n": n}, "a": {}}) for n in range(25)))
     await destination.take(copy_of("user-3", 1, "old"), copy_of("user-4", 2, "same"), copy_of("user-5", 7, "newer"))
@@ -134,22 +86,21 @@ async def test_all_states_are_copied_and_a_repeat_copies_nothing(direction: tupl
 
 
 async def test_states_that_do_not_fit_into_one_message_are_copied_in_several(
-    direction: tuple[BackEnd, BackEnd],
+    direction: Direction,
 ) -> None:
     source, destination = direction
     large = {"a": {"b": "x" * 65_000}}
-    for number in range(0, 100, 10):
+    for number in range(0, 70, 10):
         await source.take(*(copy_of(f"user-{n:03}", 1, "", large) for n in range(number, number + 10)))
     with pytest.raises(PageTooLarge):
-        async with source.client("admin") as client:
-            await RemoteBackEnd(BackEndName(source.name), client).list_states("", None, 100)
+        await RemoteBackEnd(BackEndName(source.name), source.admin).list_states("", None, 100)
     async with copying(source, destination) as job:
-        assert await job.run(nothing) == Copied(100, 100)
+        assert await job.run(nothing) == Copied(70, 70)
     ours, theirs = await states(source, page_size=1), await states(destination, page_size=1)
     assert comparable(theirs) == comparable(ours)
 
 
-async def test_what_is_committed_late_is_found_by_the_next_pass(direction: tuple[BackEnd, BackEnd]) -> None:
+async def test_what_is_committed_late_is_found_by_the_next_pass(direction: Direction) -> None:
     """A pass goes back far enough to see a change whose time of change lies before the pass that missed it."""
     source, destination = direction
     passes: list[BackEndUnavailable | None] = []
@@ -174,7 +125,7 @@ async def test_what_is_committed_late_is_found_by_the_next_pass(direction: tuple
     assert passes == [None, None, None]
 
 
-async def test_a_pass_that_is_broken_off_is_made_again(direction: tuple[BackEnd, BackEnd]) -> None:
+async def test_a_pass_that_is_broken_off_is_made_again(direction: Direction) -> None:
     source, destination = direction
     await source.take(copy_of("before", 1))
     failures: list[BackEndUnavailable | None] = []
@@ -201,109 +152,20 @@ async def test_a_pass_that_is_broken_off_is_made_again(direction: tuple[BackEnd,
     assert set(await states(destination)) == {"before", "meanwhile"}
 
 
-# --- the command
+async def one_gives_up(source: BackEnd, destination: BackEnd) -> None:
+    """Copies by two jobs at once, of which one ends after its first page."""
+    first_page = asyncio.Event()
+    async with copying(source, destination, page_size=20) as ending, copying(source, destination, page_size=20) as job:
+        copies = [
+            asyncio.create_task(ending.run(lambda _done: first_page.set())),
+            asyncio.create_task(job.run(nothing)),
+        ]
+        await first_page.wait()
+        copies[0].cancel()
+        await copies[1]
 
 
-async def command(both: SuiteInProcess, source: str, destination: str, *more: str) -> asyncio.subprocess.Process:
-    addresses = [word for name in ("protocol", "user-state") for word in ("--address", f"{name}={both.address}")]
-    keys = ["--keys-dir", str(both.settings.keys_dir)]
-    return await asyncio.create_subprocess_exec(
-        str(RIDEHAIL),
-        *("personalstate", "copy", "--from", source, "--to", destination, *addresses, *keys, *more),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-
-
-async def finished(process: asyncio.subprocess.Process) -> str:
-    printed, complaint = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode == 0, complaint.decode()
-    return printed.decode()
-
-
-async def stored(back_end: BackEnd) -> int:
-    ((count,),) = await back_end.suite.rows(f"SELECT count(*) FROM {STATE_TABLES[back_end.name]}")
-    return int(str(count))
-
-
-@pytest.mark.timeout(170)
-async def test_killed_repeated_two_at_once_and_with_states_changing_it_copies_all_and_overwrites_nothing_newer(
-    direction: tuple[BackEnd, BackEnd],
+async def test_given_up_two_at_once_and_with_states_changing_it_copies_all_and_overwrites_nothing_newer(
+    direction: Direction,
 ) -> None:
-    source, destination = direction
-    users = 3000
-    for first in range(0, users, 500):
-        await source.take(*(copy_of(f"user-{n}", 3, "copied", {"a": {"n": n}}) for n in range(first, first + 500)))
-    ends = asyncio.Event()
-    changed: dict[str, set[str]] = {source.name: set(), destination.name: set()}
-
-    async def keep_changing(back_end: BackEnd, first: int) -> None:
-        """Sets states to a revision that no copy reaches, before, while and after they are copied."""
-        for number in range(first, users, 37):
-            if ends.is_set():
-                return
-            await back_end.take(copy_of(f"user-{number}", 10, back_end.name))
-            await back_end.update("10", f"{back_end.name} now", uid=f"user-{number}")
-            changed[back_end.name].add(f"user-{number}")
-            await asyncio.sleep(0.01)
-
-    changing = [asyncio.create_task(keep_changing(back_end, n)) for n, back_end in enumerate(direction)]
-    killed, other = [await command(source.suite, source.name, destination.name) for _ in range(2)]
-    await until(lambda: stored(destination), within=60)
-    killed.send_signal(signal.SIGKILL)
-    await killed.communicate()
-    await finished(other)
-    ends.set()
-    await asyncio.gather(*changing)
-    assert all(changed.values())
-
-    told = await finished(await command(source.suite, source.name, destination.name))
-    assert told.startswith(f"copy: listed={users} stored=")
-    ours, theirs = await states(source), await states(destination)
-    assert ours.keys() == theirs.keys()
-    for uid, copy in theirs.items():
-        if uid in changed[destination.name]:
-            assert (copy.revision_id, copy.selected_category) == ("11", f"{destination.name} now")
-        else:
-            assert comparable({uid: copy}) == comparable({uid: ours[uid]})
-    assert (await finished(await command(source.suite, source.name, destination.name, "--dry-run"))).startswith(
-        f"copy, dry run: listed={users} due=0"
-    )
-
-
-@pytest.mark.timeout(120)
-async def test_followed_in_both_directions_each_back_end_gets_what_the_other_is_told(both: SuiteInProcess) -> None:
-    protocol, user_state = BackEnd(both, "protocol"), BackEnd(both, "user-state")
-    running = [await command(both, *names, "--follow") for names in DIRECTIONS]
-
-    async def has(back_end: BackEnd, selected: str) -> bool:
-        return (await back_end.get("400")).selected_category == selected
-
-    try:
-        await protocol.update("0", "first", uid="400")
-        await until(lambda: has(user_state, "first"), within=60)
-        await user_state.update("1", "second", uid="400")
-        await until(lambda: has(protocol, "second"), within=60)
-        assert (await protocol.update("2", "third", uid="400")).revision_id == "3"
-        await until(lambda: has(user_state, "third"), within=60)
-    finally:
-        for process in running:
-            process.send_signal(signal.SIGINT)
-        ended = [await asyncio.wait_for(process.communicate(), 30) for process in running]
-    assert [process.returncode for process in running] == [130, 130], ended
-    assert all(b"Traceback" not in errors for _printed, errors in ended)
-
-
-async def test_a_back_end_that_is_away_ends_the_copying_with_one_line(both: SuiteInProcess) -> None:
-    process = await asyncio.create_subprocess_exec(
-        str(RIDEHAIL),
-        *("personalstate", "copy", "--from", "protocol", "--to", "user-state"),
-        *("--address", f"protocol={both.address}", "--address", "user-state=127.0.0.1:1"),
-        *("--keys-dir", str(both.settings.keys_dir)),
-        stderr=subprocess.PIPE,
-    )
-    await BackEnd(both, "protocol").update("0")
-    _printed, complaint = await asyncio.wait_for(process.communicate(), 60)
-    assert process.returncode == 1
-    (line,) = complaint.decode().splitlines()
-    assert line.startswith("ridehail: user-state: UNAVAILABLE")
+    await check_copies_beside_changes(direction, 200, one_gives_up)

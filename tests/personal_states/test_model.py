@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,10 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from ridehail_clients import PersonalState, RevisionConflict
-from tests.personal_states.back_ends import NAMES, BackEnd, Settings, by_category, copy_of
+from tests.personal_states.back_ends import NAMES, BackEnd, Settings, back_ends_of, by_category, copy_of
 from tests.support.loop_thread import LoopThread
 from tests.support.state_machines import run_machine, running_in_a_thread
-from tests.support.suite_in_process import SuiteInProcess, suite_in_process
+from tests.support.suite_in_process import suite_in_process
 
 SELECTED = st.sampled_from([None, "", "econom", "vip"])
 REQUIREMENTS = st.sampled_from([{}, {"a": 1}, {"b": [1, {"c": None}]}])
@@ -50,13 +51,13 @@ class States(RuleBasedStateMachine):
     """One user, in both back ends and in the model."""
 
     loop: ClassVar[LoopThread]
-    at: ClassVar[SuiteInProcess]
+    at: ClassVar[Mapping[str, BackEnd]]
 
     @initialize()
     def user_comes(self) -> None:
         self.uid = f"user-{next(uids)}"
         self.model = Model()
-        self.back_ends = [BackEnd(self.at, name) for name in NAMES]
+        self.back_ends = list(self.at.values())
 
     @rule(off=OFF, selected=SELECTED, tariffs=TARIFFS, mock=st.booleans())
     def update(self, off: int, selected: str | None, tariffs: Settings, mock: bool) -> None:
@@ -123,10 +124,16 @@ class States(RuleBasedStateMachine):
         )
 
 
+@asynccontextmanager
+async def running(database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[Mapping[str, BackEnd]]:
+    suite = suite_in_process(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir, services=NAMES)
+    async with suite as served, back_ends_of(served) as back_ends:
+        yield back_ends
+
+
 @pytest.fixture
 def machine(database_url: str, keys_dir: Path, config_dir: Path) -> Iterator[type[States]]:
-    running = suite_in_process(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir, services=NAMES)
-    with running_in_a_thread(running) as (States.loop, States.at):
+    with running_in_a_thread(running(database_url, keys_dir, config_dir)) as (States.loop, States.at):
         yield States
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
 from pathlib import Path
 
 import psycopg
@@ -12,36 +10,25 @@ import pytest
 
 from ridehail_clients import RevisionConflict
 from tests.personal_states.back_ends import STATE_TABLES, BackEnd, by_category
-from tests.personal_states.racer import UID, WRITERS
+from tests.personal_states.racer import UID, WRITERS, race
+from tests.support import processes
+from tests.support.waiting import until
 
 PROCESSES, WINS = 3, 12
 AT_ONCE = 12
 
 
-async def test_of_processes_that_change_the_same_revision_exactly_one_succeeds(back_end: BackEnd) -> None:
-    command = [sys.executable, "-m", "tests.personal_states.racer", back_end.name, back_end.suite.database_url]
+async def test_of_processes_that_change_the_same_revision_exactly_one_succeeds(
+    back_end: BackEnd, tmp_path: Path
+) -> None:
+    outputs = {f"racer-{number}": tmp_path / str(number) for number in range(PROCESSES)}
     racers = [
-        await asyncio.create_subprocess_exec(
-            *command,
-            f"racer-{number}",
-            str(WINS),
-            cwd=Path(__file__).parents[2],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        for number in range(PROCESSES)
+        processes.start(race, back_end.name, back_end.suite.database_url, name, WINS, output)
+        for name, output in outputs.items()
     ]
-    lines: list[list[str]] = []
-    try:
-        for racer, (printed, errors) in zip(
-            racers, await asyncio.gather(*(racer.communicate() for racer in racers)), strict=True
-        ):
-            assert (racer.returncode, errors.decode()) == (0, "")
-            lines += [line.split() for line in printed.decode().splitlines()]
-    finally:
-        for racer in racers:
-            if racer.returncode is None:
-                racer.kill()
+    for racer in racers:
+        assert await asyncio.to_thread(processes.ended_well, racer)
+    lines = [line.split() for output in outputs.values() for line in output.read_text().splitlines()]
     won = sorted(int(line[1]) for line in lines if line[0] == "won")
     assert won == list(range(1, PROCESSES * WRITERS * WINS + 1))
     lost = [(int(line[1]), int(line[2])) for line in lines if line[0] == "lost"]
@@ -58,16 +45,9 @@ async def test_of_processes_that_change_the_same_revision_exactly_one_succeeds(b
 async def test_of_calls_with_the_same_revision_at_once_exactly_one_succeeds(back_end: BackEnd, revision: str) -> None:
     if revision == "1":
         await back_end.update("0")
-    async with back_end.client() as client:
-        outcomes = await asyncio.gather(
-            *(
-                client.update_personal_state(
-                    yandex_uid="400", revision_id=revision, selected_category=f"caller-{number}", timeout=20
-                )
-                for number in range(AT_ONCE)
-            ),
-            return_exceptions=True,
-        )
+    outcomes = await asyncio.gather(
+        *(back_end.update(revision, f"caller-{number}") for number in range(AT_ONCE)), return_exceptions=True
+    )
     after = str(int(revision) + 1)
     (winner,) = [one for one in outcomes if not isinstance(one, BaseException)]
     assert winner == await back_end.get()
@@ -89,8 +69,7 @@ async def test_an_update_waits_for_another_transaction_and_goes_by_how_that_ends
     async with await psycopg.AsyncConnection.connect(back_end.suite.database_url) as other:
         await other.execute(f"UPDATE {table} SET {raise_revision}".encode())
         update = asyncio.create_task(back_end.update("1", "second"))
-        while not await back_end.suite.rows("SELECT 1 FROM pg_locks WHERE NOT granted"):
-            await asyncio.sleep(0.01)
+        await until(lambda: back_end.suite.rows("SELECT 1 FROM pg_locks WHERE NOT granted"))
         await (other.commit() if ending == "commit" else other.rollback())
     if ending == "rollback":
         assert (await update).revision_id == "2"

@@ -1,48 +1,32 @@
-"""The task insert_order in a process of its own that dies, as by kill -9, after any number of its steps."""
+"""The task insert_order, with each step counted by a crash injector."""
 
 from __future__ import annotations
 
-import asyncio
-import multiprocessing
+from multiprocessing.process import BaseProcess
 from typing import Any
 
-from ridehail_servers.chassis import logs
 from ridehail_servers.chassis.clock import system_clock
-from ridehail_servers.chassis.settings import PoolSettings
 from ridehail_servers.route_sharing.insert_order_store import InsertOrderStore
 from ridehail_servers.route_sharing.insert_orders import InsertOrders
 from ridehail_servers.route_sharing.store import RouteSharingStore
-from tests.support.crashing import Countdown, Mortal, MortalDatabase
+from tests.support import processes
+from tests.support.crash_injector import CrashInjector
 
 
-def run_task(database_url: str, request_id: int, *, steps: int | None) -> multiprocessing.process.BaseProcess:
+def run_task(database_url: str, request_id: int, *, dies_after: int) -> BaseProcess:
     """Starts the task.
 
     Args:
         database_url: Of route_sharing.
         request_id: What the task is about.
-        steps: After how many statements and commits it dies, 1 or more; None: it comes to its end.
+        dies_after: The statement or commit that it does not survive, from 1.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    process = context.Process(target=_main, args=(database_url, request_id, steps))
-    process.start()
-    return process
+    return processes.start(_run, database_url, request_id, dies_after)
 
 
-def _main(database_url: str, request_id: int, steps: int | None) -> None:
-    logs.configure(service="crashing")
-    asyncio.run(_run(database_url, request_id, Countdown(steps)))
-
-
-async def _run(database_url: str, request_id: int, countdown: Countdown) -> None:
-    database = MortalDatabase(
-        database_url, schema="order_route_sharing", settings=PoolSettings(), application="crashing"
-    )
-    database.countdown = countdown
-    await database.open()
-    store: Any = Mortal(RouteSharingStore(), countdown)
-    requests: Any = Mortal(InsertOrderStore(), countdown)
-    unused: Any = None  # the queue is for enqueueing only
-    await InsertOrders(database, store, requests, unused, system_clock).run(request_id)
-    await database.close()
+async def _run(database_url: str, request_id: int, dies_after: int) -> None:
+    injector = CrashInjector(dies_after)
+    async with injector.database(database_url, "order_route_sharing") as database:
+        store, requests = injector.wrap(RouteSharingStore()), injector.wrap(InsertOrderStore())
+        unused: Any = None  # the queue is for enqueueing only
+        await InsertOrders(database, store, requests, unused, system_clock).run(request_id)

@@ -45,8 +45,8 @@ def empty_database(server_url: str) -> Iterator[str]:
         yield url
 
 
-def empty_tables(connection: psycopg.Connection) -> None:
-    """Removes all rows from the services' tables, and has their sequences begin again.
+def filled_tables(connection: psycopg.Connection) -> list[sql.Identifier]:
+    """Returns the services' tables that have rows.
 
     Args:
         connection: As the owner of the database, in autocommit mode.
@@ -60,8 +60,16 @@ def empty_tables(connection: psycopg.Connection) -> None:
     filled = sql.SQL(" UNION ALL ").join(
         sql.SQL("SELECT {} WHERE EXISTS (SELECT FROM {})").format(number, name) for number, name in enumerate(names)
     )
-    to_empty = [names[number] for (number,) in connection.execute(filled).fetchall()]
-    if to_empty:
+    return [names[number] for (number,) in connection.execute(filled).fetchall()]
+
+
+def empty_tables(connection: psycopg.Connection) -> None:
+    """Removes all rows from the services' tables, and has their sequences begin again.
+
+    Args:
+        connection: As the owner of the database, in autocommit mode.
+    """
+    if to_empty := filled_tables(connection):
         with connection.transaction():
             # Some tables refuse every deletion by a trigger.
             connection.execute("SET LOCAL session_replication_role = replica")

@@ -6,7 +6,7 @@ import multiprocessing
 from multiprocessing.context import ForkServerContext
 
 # Of each process of the test run there is one such server, so it imports what any test needs.
-_IMPORTED = ["pytest", "ridehail_servers.suite", "tests.support.crashing", "tests.support.databases"]
+_IMPORTED = ["pytest", "ridehail_servers.suite", "tests.support.crash_injector", "tests.support.databases"]
 
 
 def fork_server() -> ForkServerContext:

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from tests.support.databases import empty_tables
 from tests.support.retention import Retention, retention_of
 
 
+@pytest.fixture(scope="module")
+def module_services() -> Sequence[str]:
+    return ("toll-roads",)
+
+
 @pytest.fixture
-async def retention(database_url: str, tmp_path: Path) -> AsyncIterator[Retention]:
+async def retention(module_database_url: str, tmp_path: Path) -> AsyncIterator[Retention]:
     """A database without rows, and no archive yet."""
-    async with retention_of(database_url, tmp_path) as opened:
+    with psycopg.connect(module_database_url, autocommit=True) as connection:
+        empty_tables(connection)
+    async with retention_of(module_database_url, tmp_path) as opened:
         yield opened

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +28,7 @@ from tests.support.config_edits import edit
 from tests.support.log_capture import LogCapture
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 from tests.support.toll_roads import put_order
-from tests.support.waiting import until
+from tests.support.waiting import LIMIT_S, until
 
 T0 = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -52,24 +52,42 @@ def by_offer(config_dir: Path) -> None:
     edit(config_dir / "toll_roads.yaml", {"retrieve_by": "offer"})
 
 
-@pytest.fixture
-async def suite(database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[SuiteInProcess]:
-    by_offer(config_dir)
-    services = ("toll-roads", "order-core")
-    async with suite_in_process(
-        database_url=database_url, keys_dir=keys_dir, config_dir=config_dir, services=services
-    ) as running:
-        yield running
+@pytest.fixture(scope="module")
+def module_services() -> Sequence[str]:
+    return ("toll-roads", "order-core")
 
 
-@pytest.fixture
-async def callers(suite: SuiteInProcess) -> AsyncIterator[Callers]:
+@pytest.fixture(scope="module")
+def module_config_dir(module_config_dir: Path) -> Path:
+    by_offer(module_config_dir)
+    return module_config_dir
+
+
+@pytest.fixture(scope="module")
+async def module_callers(module_suite: SuiteInProcess) -> AsyncIterator[Callers]:
+    address, ticket = module_suite.address, module_suite.ticket
     async with (
-        AsyncOrderCoreClient(suite.address, ticket=suite.ticket("admin")) as admin,
-        AsyncTollRoadsClient(suite.address, ticket=suite.ticket("routestats")) as routestats,
-        AsyncTollRoadsClient(suite.address, ticket=suite.ticket("api-proxy")) as api_proxy,
+        AsyncOrderCoreClient(address, ticket=ticket("admin"), attempt_timeout=LIMIT_S) as admin,
+        AsyncTollRoadsClient(address, ticket=ticket("routestats"), attempt_timeout=LIMIT_S) as routestats,
+        AsyncTollRoadsClient(address, ticket=ticket("api-proxy"), attempt_timeout=LIMIT_S) as api_proxy,
     ):
         yield Callers(admin, routestats, api_proxy)
+
+
+@pytest.fixture
+async def callers(running_suite: SuiteInProcess, module_callers: Callers) -> Callers:
+    """Callers of services that have nothing stored."""
+    return module_callers
+
+
+@pytest.fixture
+def edited(module_suite: SuiteInProcess) -> Iterator[Path]:
+    """The configuration, which the test may edit: it is put back in the end."""
+    folder = module_suite.settings.config_dir
+    texts = {file: file.read_text() for file in folder.iterdir()}
+    yield folder
+    for file, text in texts.items():
+        file.write_text(text)
 
 
 # --- which road
@@ -105,8 +123,10 @@ async def test_an_order_without_offer_goes_by_the_free_road(callers: Callers, do
     assert await callers.api_proxy.retrieve_order(order_id="order") == OrderRoad("order", False, False, None)
 
 
-async def test_an_order_that_order_core_does_not_know_is_not_found(suite: SuiteInProcess, callers: Callers) -> None:
-    await put_order(suite, "order", (T0, True))  # known here, which does not count at this stage
+async def test_an_order_that_order_core_does_not_know_is_not_found(
+    running_suite: SuiteInProcess, callers: Callers
+) -> None:
+    await put_order(running_suite, "order", (T0, True))  # known here, which does not count at this stage
     with pytest.raises(OrderNotFound) as caught:
         await callers.api_proxy.retrieve_order(order_id="order")
     assert caught.value.metadata == {"order_id": "order"}
@@ -153,11 +173,11 @@ async def test_a_large_batch_is_answered_in_time(callers: Callers) -> None:
 
 
 async def test_the_stage_is_switched_without_a_restart(
-    suite: SuiteInProcess, callers: Callers, config_dir: Path
+    running_suite: SuiteInProcess, callers: Callers, edited: Path
 ) -> None:
     assert await callers.routestats.save_offer(offer_id="offer")
     await callers.put("order", with_offer("offer"))
-    await put_order(suite, "order", (T0, False))
+    await put_order(running_suite, "order", (T0, False))
 
     async def road() -> OrderRoad:
         return await callers.api_proxy.retrieve_order(order_id="order")
@@ -170,15 +190,15 @@ async def test_the_stage_is_switched_without_a_restart(
     async def is_by_offer() -> bool:
         return await road() == OrderRoad("order", True, False, None)
 
-    edit(config_dir / "toll_roads.yaml", {"retrieve_by": "order"})
+    edit(edited / "toll_roads.yaml", {"retrieve_by": "order"})
     await until(is_by_order)
-    by_offer(config_dir)
+    by_offer(edited)
     await until(is_by_offer)
 
 
-async def test_a_misspelt_stage_leaves_the_old_one(callers: Callers, config_dir: Path, log: LogCapture) -> None:
+async def test_a_misspelt_stage_leaves_the_old_one(callers: Callers, edited: Path, log: LogCapture) -> None:
     await callers.put("order", {})
-    edit(config_dir / "toll_roads.yaml", {"retrieve_by": "ofer"})
+    edit(edited / "toll_roads.yaml", {"retrieve_by": "ofer"})
     await until(lambda: log.events("configuration refused"))
     assert await callers.api_proxy.retrieve_order(order_id="order") == OrderRoad("order", False, False, None)
 
@@ -203,11 +223,11 @@ def silence() -> Iterator[str]:
 
 @pytest.mark.parametrize("order_core", ["nobody", "silence"])
 async def test_without_order_core_the_caller_is_told_whom_to_wait_for(
-    database_url: str, keys_dir: Path, config_dir: Path, order_core: str, request: pytest.FixtureRequest
+    module_database_url: str, keys_dir: Path, config_dir: Path, order_core: str, request: pytest.FixtureRequest
 ) -> None:
     by_offer(config_dir)
     async with suite_in_process(
-        database_url=database_url,
+        database_url=module_database_url,
         keys_dir=keys_dir,
         config_dir=config_dir,
         services=("toll-roads",),
@@ -231,11 +251,10 @@ async def failure(call: object) -> ServiceError:
     return caught.value
 
 
-async def test_order_core_may_refuse_us_which_is_no_answer_about_the_order(
-    suite: SuiteInProcess, callers: Callers, config_dir: Path
-) -> None:
-    get_order_fields = "ridehail.ordercore.v1.OrderCoreService/GetOrderFields"
-    edit(config_dir / "access.yaml", {"methods": {get_order_fields: ["admin"]}})
+async def test_order_core_may_refuse_us_which_is_no_answer_about_the_order(callers: Callers, edited: Path) -> None:
+    file = edited / "access.yaml"
+    before, get_order_fields = file.read_text(), "ridehail.ordercore.v1.OrderCoreService/GetOrderFields"
+    edit(file, {"methods": {get_order_fields: ["admin"]}})
     await callers.put("order", {})
 
     async def is_refused() -> bool:
@@ -245,12 +264,19 @@ async def test_order_core_may_refuse_us_which_is_no_answer_about_the_order(
             return True
         return False
 
+    async def is_answered() -> bool:
+        return not await is_refused()
+
     await until(is_refused)
+    file.write_text(before)
+    await until(is_answered)
 
 
-async def test_lookups_go_on_while_one_of_them_is_given_up(suite: SuiteInProcess, callers: Callers) -> None:
+async def test_lookups_go_on_while_one_of_them_is_given_up(callers: Callers) -> None:
     await callers.put("order", {})
-    lookups = [asyncio.create_task(callers.api_proxy.retrieve_order(order_id="order", timeout=5)) for _ in range(20)]
+    lookups = [
+        asyncio.create_task(callers.api_proxy.retrieve_order(order_id="order", timeout=LIMIT_S)) for _ in range(20)
+    ]
     await asyncio.sleep(0)
     for lookup in lookups[::2]:
         lookup.cancel()

@@ -11,6 +11,7 @@ import pytest
 
 from ridehail_clients import AsyncTollRoadsClient
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
+from tests.support.waiting import LIMIT_S
 
 
 class Moment:
@@ -23,17 +24,28 @@ class Moment:
         return self.now
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def clock() -> Moment:
     return Moment()
 
 
-@pytest.fixture
-async def suite(database_url: str, keys_dir: Path, config_dir: Path, clock: Moment) -> AsyncIterator[SuiteInProcess]:
+@pytest.fixture(scope="module")
+async def module_suite(
+    module_database_url: str, keys_dir: Path, module_config_dir: Path, clock: Moment
+) -> AsyncIterator[SuiteInProcess]:
     async with suite_in_process(
-        database_url=database_url, keys_dir=keys_dir, config_dir=config_dir, services=("toll-roads",), clock=clock
+        database_url=module_database_url,
+        keys_dir=keys_dir,
+        config_dir=module_config_dir,
+        services=("toll-roads",),
+        clock=clock,
     ) as running:
         yield running
+
+
+@pytest.fixture
+def suite(running_suite: SuiteInProcess) -> SuiteInProcess:
+    return running_suite
 
 
 @pytest.fixture
@@ -67,5 +79,5 @@ async def test_a_known_offer_keeps_the_time_of_the_first_save(
 async def test_many_repeats_at_once_all_succeed_and_store_one_offer(
     suite: SuiteInProcess, routestats: AsyncTollRoadsClient
 ) -> None:
-    assert all(await asyncio.gather(*(routestats.save_offer(offer_id="offer", timeout=5) for _ in range(50))))
+    assert all(await asyncio.gather(*(routestats.save_offer(offer_id="offer", timeout=LIMIT_S) for _ in range(50))))
     assert len(await offers(suite)) == 1

@@ -15,7 +15,7 @@ from ridehail_servers.command_line.options import UsageError
 from ridehail_servers.command_line.shadow import _period
 from ridehail_servers.user_state.json_comparison import Kind, Verdict
 from ridehail_servers.user_state.report import Totals, totals_of, wilson
-from tests.support.up import cli
+from tests.support.command_line import ridehail
 from tests.user_state.comparing import Comparing
 
 WRITE = ComparedKind.WRITE
@@ -57,7 +57,7 @@ def test_answers_of_different_revisions_do_not_count_in_the_rate() -> None:
 
 async def report(comparing: Comparing, *arguments: str) -> subprocess.CompletedProcess[str]:
     url = comparing.suite.database_url
-    return await asyncio.to_thread(cli, "shadow", "report", "--database-url", url, *arguments)
+    return await asyncio.to_thread(ridehail, "shadow", "report", "--database-url", url, *arguments)
 
 
 async def test_it_tells_rates_places_and_samples_and_no_value(comparing: Comparing) -> None:

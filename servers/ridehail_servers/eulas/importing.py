@@ -63,7 +63,15 @@ Report = Callable[[Imported], None]
 class Import:
     """The job that imports a file."""
 
-    def __init__(self, database: Database, store: ImportStore, catalogue: EulaCatalogue, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        store: ImportStore,
+        catalogue: EulaCatalogue,
+        clock: Clock,
+        *,
+        chunk: int = CHUNK,
+    ) -> None:
         """Takes what it needs.
 
         Args:
@@ -71,11 +79,13 @@ class Import:
             store: Its SQL.
             catalogue: Tells which revision decisions are taken to be on, since dumps do not.
             clock: Tells the time.
+            chunk: Lines of one transaction, at least 1.
         """
         self._database = database
         self._store = store
         self._catalogue = catalogue
         self._clock = clock
+        self._chunk = chunk
 
     async def run(self, dump: Dump, rejects: Rejects, report: Report) -> Imported:
         """Imports the lines that are decisions, and newer than what is known.
@@ -92,7 +102,7 @@ class Import:
         """
         done = Imported()
         lines = enumerate(dump.lines(), start=1)
-        while chunk := list(islice(lines, CHUNK)):
+        while chunk := list(islice(lines, self._chunk)):
             decisions = _newest(self._decisions(chunk, rejects, done))
             done.imported += await self._save(decisions, chunk[0][0], chunk[-1][0])
             report(done)

@@ -1,0 +1,66 @@
+"""The retention jobs, with each step counted by a crash injector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from ridehail_servers.toll_roads.config import RetentionConfig
+from ridehail_servers.toll_roads.retention.archive import ArchiveTable
+from ridehail_servers.toll_roads.retention.archive_store import ArchiveStore
+from ridehail_servers.toll_roads.retention.archiving import Archiving
+from ridehail_servers.toll_roads.retention.cutoffs import cutoffs
+from ridehail_servers.toll_roads.retention.pace import Pace
+from ridehail_servers.toll_roads.retention.purging import OfferPurge, OrderPurge
+from ridehail_servers.toll_roads.retention.store import PurgeStore
+from tests.support import processes
+from tests.support.crash_injector import CrashInjector
+
+JOBS = ("archive", "purge_offers", "purge_orders")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job, and where and when it runs.
+
+    Attributes:
+        name: One of `JOBS`.
+        database_url: Of toll_roads.
+        archive_url: Of the archive.
+        now: What the job takes for the present.
+        batch_size: Rows of a batch.
+    """
+
+    name: str
+    database_url: str
+    archive_url: str
+    now: datetime
+    batch_size: int
+
+    def start(self, *, dies_after: int | None = None) -> BaseProcess:
+        """Runs it in a process of its own, which may die after a step."""
+        return processes.start(_run, self, dies_after)
+
+    async def trace(self) -> list[str]:
+        """Runs it here; returns its steps."""
+        return (await _run(self, None)).names
+
+
+async def _run(job: Job, dies_after: int | None) -> CrashInjector:
+    injector = CrashInjector(dies_after)
+
+    def open_table(url: str, table: Any) -> Any:
+        return injector.wrap(ArchiveTable(url, table))
+
+    async with injector.database(job.database_url, "toll_roads") as database:
+        purge_store, archive_store = injector.wrap(PurgeStore()), injector.wrap(ArchiveStore())
+        parts: dict[str, Any] = {
+            "archive": Archiving(database, archive_store, job.archive_url, lambda: job.now, open_table=open_table),
+            "purge_offers": OfferPurge(database, purge_store),
+            "purge_orders": OrderPurge(database, purge_store),
+        }
+        pace = Pace(job.batch_size, rest_factor=0)
+        await parts[job.name].run(cutoffs(RetentionConfig(), job.now), pace, lambda _done: injector.step("report"))
+    return injector
