@@ -41,6 +41,7 @@ from ridehail_clients.json_values import to_struct, to_value
 from ridehail_servers.chassis.tickets import TicketIssuer
 from tests.support.error_catalogue import catalogue
 from tests.support.fault_proxy import down, fault_proxy
+from tests.support.locks import waiting_for_locks
 from tests.support.suite_in_process import suite_in_process
 from tests.support.waiting import until
 from tests.support.world import ORDER_STATE, PASSENGER, TOLL_ROADS, Seen, World, behind_a_gateway
@@ -152,8 +153,7 @@ async def overloaded(world: World) -> tuple[Seen, Seen]:
 
 
 async def _waiting_for_locks(world: World) -> bool:
-    rows = await world.suite.rows("SELECT count(*) FROM pg_locks WHERE NOT granted")
-    return rows == [(2,)]
+    return len(await waiting_for_locks(world.suite.database_url)) == 2
 
 
 async def deadline_exceeded(world: World) -> tuple[Seen, Seen]:

@@ -49,6 +49,8 @@ class Agreements(RuleBasedStateMachine):
         self.user: User = self.at.user(f"user-{next(uids)}")
         self.began = self.at.clock[0]
         self.model = Model([*EULAS], dict(ZONES))
+        self.zones = itertools.cycle([("tel_aviv", []), ("moscow", ["econom"]), ("nowhere", [])])
+        self.places = itertools.cycle([None, "tel_aviv", "moscow"])
         self.loop.run(self._configure())
 
     @rule(answers=ANSWERS, by_app=st.booleans())
@@ -127,23 +129,21 @@ class Agreements(RuleBasedStateMachine):
         return list(await asyncio.gather(*(self._saved(batch, by_app=True) for batch in batches)))
 
     async def _compare(self) -> None:
+        """Compares all that is stored, and of what is answered another part each time."""
         assert await self.user.log() == self.model.log
-        assert await self.user.stored() == await self.user.last_logged()
         stored = await self.user.stored()
+        assert stored == await self.user.last_logged()
         assert stored == [
             (eula_id, one.status, one.revision, self.began + timedelta(seconds=one.until))
             for eula_id, one in sorted(self.model.decided.items())
         ]
-        for zone, tariffs in (("tel_aviv", []), ("moscow", ["econom"]), ("nowhere", [])):
-            lists = {wanted: await self.user.listed(wanted, zone, tariffs=tariffs) for wanted in FILTERS}
-            assert lists == {wanted: self.model.listed(wanted, zone, tariffs) for wanted in FILTERS}
-            assert sorted(lists["signed"]) == sorted(lists["accepted"] + lists["rejected"])
-            assert sorted(lists["all"]) == sorted(lists["unknown"] + lists["signed"])
-            assert len({eula_id for eula_id, _status in lists["all"]}) == len(lists["all"])
+        zone, tariffs = next(self.zones)
+        lists = {wanted: await self.user.listed(wanted, zone, tariffs=tariffs) for wanted in FILTERS}
+        assert lists == {wanted: self.model.listed(wanted, zone, tariffs) for wanted in FILTERS}
         assert await self.user.check(*IDS) == [self.model.checked(eula_id) for eula_id in IDS]
-        for place in (None, "tel_aviv", "moscow"):
-            checked = await self.user.check_types(*TYPES, zone_name=place)
-            assert checked == [self.model.checked_type(eula_type, place) for eula_type in TYPES]
+        place = next(self.places)
+        checked = await self.user.check_types(*TYPES, zone_name=place)
+        assert checked == [self.model.checked_type(eula_type, place) for eula_type in TYPES]
 
 
 @pytest.fixture
@@ -155,4 +155,4 @@ def machine(database_url: str, keys_dir: Path, config_dir: Path) -> Iterator[typ
 
 @pytest.mark.timeout(170)
 def test_the_service_does_what_the_model_does(machine: type[Agreements]) -> None:
-    run_machine(machine, examples=15)
+    run_machine(machine, examples=10)

@@ -24,6 +24,7 @@ from tests.support.command_line import ridehail
 from tests.support.crash_injector import died
 from tests.support.databases import empty_tables
 from tests.support.processes import ended_well
+from tests.support.waiting import LIMIT_S
 
 COUNT = "SELECT count(*) FROM eulas.users"
 
@@ -82,7 +83,7 @@ async def test_what_another_transaction_holds_is_left_for_the_next_run(database:
         await save(database, uid, T0 - DAY)
     async with database.transaction() as other:
         await other.execute("SELECT 1 FROM eulas.users WHERE yandex_uid = 'held' FOR UPDATE")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(LIMIT_S):
             assert await purge(database) == 1
     assert [row[0] for row in rows(database_url, STATE)] == ["held"]
     assert await purge(database) == 1

@@ -20,7 +20,8 @@ from tests.eulas.racer import EULA_IDS, UID, race
 from tests.eulas.users import User
 from tests.eulas.world import DAY, T0, World
 from tests.support import processes
-from tests.support.waiting import until
+from tests.support.locks import waiting_for_locks
+from tests.support.waiting import LIMIT_S, until
 
 PROCESSES, SAVES = 3, 100
 
@@ -92,11 +93,7 @@ async def test_a_save_that_waits_for_another_comes_after_it_in_the_log(
         second = asyncio.create_task(
             decisions.save(UID, [decision("c"), decision("b"), decision("a")], source="second")
         )
-
-        async def waits() -> bool:
-            return bool(await rows(connection, "SELECT 1 FROM pg_locks WHERE NOT granted AND %s <> ''"))
-
-        await until(waits)
+        await until(lambda: waiting_for_locks(database_url))
         # and: the first goes on
         await store.save(first, UID, [decision("b", Status.REJECTED)], "first")
         await first.commit()
@@ -112,7 +109,7 @@ async def test_a_save_whose_predecessor_is_undone_is_first(database: Database, d
     async with await psycopg.AsyncConnection.connect(database_url) as undone:
         await store.save(undone, UID, [decision("b", Status.REJECTED)], "undone")
         save = asyncio.create_task(decisions.save(UID, [decision("b")], source="kept"))
-        await asyncio.sleep(0.1)
+        await until(lambda: waiting_for_locks(database_url))
         await undone.rollback()
     await save
     assert await decisions.of_user(UID) == [decision("b")]
@@ -138,7 +135,7 @@ async def test_users_do_not_wait_for_each_other(database: Database, database_url
     decisions, store = UserDecisions(database, EulasStore()), EulasStore()
     async with await psycopg.AsyncConnection.connect(database_url) as held:
         await store.save(held, UID, [decision("b")], "held")
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(LIMIT_S):
             await decisions.save("another", [decision("b")], source="free")
             await decisions.save(UID, [decision("a")], source="free")
 

@@ -21,6 +21,7 @@ from ridehail_servers.order_state.store import OrderStateStore
 from tests.order_state.provider_server import order
 from tests.order_state.world import REPORT, Rider, World
 from tests.support.calls import failure_of
+from tests.support.locks import waiting_for_locks
 from tests.support.log_capture import LogCapture
 from tests.support.waiting import until
 
@@ -199,7 +200,7 @@ async def test_a_report_that_waits_for_a_deletion_is_stored_whole(world: World) 
         report = asyncio.create_task(world.rider("another").report("o", 1, b="1"))
 
         async def waits() -> bool:
-            return bool(await world.suite.rows("SELECT 1 FROM pg_locks WHERE NOT granted"))
+            return bool(await waiting_for_locks(world.suite.database_url))
 
         await until(waits)
         await deleting.commit()

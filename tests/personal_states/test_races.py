@@ -12,6 +12,7 @@ from ridehail_clients import RevisionConflict
 from tests.personal_states.back_ends import STATE_TABLES, BackEnd, by_category
 from tests.personal_states.racer import UID, WRITERS, race
 from tests.support import processes
+from tests.support.locks import waiting_for_locks
 from tests.support.waiting import until
 
 PROCESSES, WINS = 3, 12
@@ -69,7 +70,7 @@ async def test_an_update_waits_for_another_transaction_and_goes_by_how_that_ends
     async with await psycopg.AsyncConnection.connect(back_end.suite.database_url) as other:
         await other.execute(f"UPDATE {table} SET {raise_revision}".encode())
         update = asyncio.create_task(back_end.update("1", "second"))
-        await until(lambda: back_end.suite.rows("SELECT 1 FROM pg_locks WHERE NOT granted"))
+        await until(lambda: waiting_for_locks(back_end.suite.database_url))
         await (other.commit() if ending == "commit" else other.rollback())
     if ending == "rollback":
         assert (await update).revision_id == "2"

@@ -19,14 +19,19 @@ class HeldLock:
 
     async def waiting(self) -> list[int]:
         """Returns the server processes of this database that wait for a lock."""
-        async with await psycopg.AsyncConnection.connect(self.database_url, autocommit=True) as connection:
-            cursor = await connection.execute(
-                "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
-            return [row[0] for row in await cursor.fetchall()]
+        return await waiting_for_locks(self.database_url)
 
     async def release(self) -> None:
         await self.connection.rollback()
+
+
+async def waiting_for_locks(database_url: str) -> list[int]:
+    """Returns the server processes of a database that wait for a lock."""
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as connection:
+        cursor = await connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return [row[0] for row in await cursor.fetchall()]
 
 
 @asynccontextmanager

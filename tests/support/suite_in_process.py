@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -35,6 +35,7 @@ class SuiteInProcess:
     settings: ProcessSettings
     built: app.Built
     keys: KeyRing
+    _owners: list[psycopg.AsyncConnection] = field(default_factory=list)
 
     def ticket(self, source: str) -> Callable[[str], str]:
         """Returns a ticket source for the client library."""
@@ -58,13 +59,29 @@ class SuiteInProcess:
 
     async def rows(self, query: str, *parameters: object) -> list[tuple[object, ...]]:
         """Returns what a query finds, as the database's owner."""
-        async with await psycopg.AsyncConnection.connect(self.database_url) as connection:
-            return await (await connection.execute(query.encode(), parameters)).fetchall()
+        cursor = await (await self._owner()).execute(query.encode(), parameters)
+        return await cursor.fetchall()
 
     async def execute(self, query: str, *parameters: object) -> None:
         """Runs a statement as the database's owner."""
-        async with await psycopg.AsyncConnection.connect(self.database_url, autocommit=True) as connection:
-            await connection.execute(query.encode(), parameters)
+        await (await self._owner()).execute(query.encode(), parameters)
+
+    async def close(self) -> None:
+        """Closes what it opened."""
+        for connection in self._owners:
+            await connection.close()
+
+    async def _owner(self) -> psycopg.AsyncConnection:
+        """Returns a connection of the database's owner that works, which stays open until the suite ends."""
+        for connection in self._owners:
+            with suppress(psycopg.OperationalError):
+                await connection.execute("SELECT 1")
+                return connection
+        # A test may change what a prepared statement is about.
+        self._owners.append(
+            await psycopg.AsyncConnection.connect(self.database_url, autocommit=True, prepare_threshold=None)
+        )
+        return self._owners[-1]
 
     async def empty_tables(self) -> None:
         """Removes all that the services have stored."""
@@ -141,7 +158,9 @@ async def suite_in_process(
         async with app.build(definitions, settings, clock=clock) as built:
             server = app.Server(built, settings, clock=clock)
             await server.start()
+            running = SuiteInProcess(address, database_url, settings, built, KeyRing(keys_dir / "tickets"))
             try:
-                yield SuiteInProcess(address, database_url, settings, built, KeyRing(keys_dir / "tickets"))
+                yield running
             finally:
                 await server.drain()
+                await running.close()

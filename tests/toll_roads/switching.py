@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from ridehail_clients import AsyncOrderCoreClient, AsyncTollRoadsClient, JsonInput, JsonObject, OrderRoad
 from tests.support.fault_proxy import FaultProxy, Gate, fault_proxy
+from tests.support.locks import waiting_for_locks
 from tests.support.passengers import Passenger
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 from tests.support.waiting import until
@@ -104,8 +105,7 @@ class Switching:
 
         async def are_at_once() -> bool:
             under_way = sum(not task.done() for task in tasks)
-            waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            return under_way <= gate.held or bool(await self.suite.rows(waiting))
+            return under_way <= gate.held or bool(await waiting_for_locks(self.suite.database_url))
 
         await until(are_at_once)
         gate.open()

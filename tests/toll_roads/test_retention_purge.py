@@ -17,8 +17,10 @@ from ridehail_servers.toll_roads.retention.progress import Outcome, Step
 from ridehail_servers.toll_roads.retention.purging import OfferPurge
 from ridehail_servers.toll_roads.retention.store import PurgeStore
 from ridehail_servers.toll_roads.store import TollRoadsStore
+from tests.support.locks import waiting_for_locks
 from tests.support.log_capture import LogCapture
 from tests.support.retention import NOW, Retention, ago
+from tests.support.waiting import LIMIT_S, until
 
 MOMENT = timedelta(microseconds=1)
 DELETED_LOG = (Step.PURGE_LOG, Outcome.DELETED)
@@ -79,7 +81,7 @@ async def test_a_locked_offer_is_left_for_the_next_run(retention: Retention) -> 
     await retention.put_offers(**{f"offer{n}": 30 + n for n in range(7)})
     async with await psycopg.AsyncConnection.connect(retention.database_url) as other:
         await other.execute("SELECT 1 FROM toll_roads.offers WHERE offer_id = 'offer3' FOR UPDATE")
-        await asyncio.wait_for(retention.purge_offers(), 5)
+        await asyncio.wait_for(retention.purge_offers(), LIMIT_S)
         assert await retention.rows("SELECT offer_id FROM toll_roads.offers") == [("offer3",)]
     await retention.purge_offers()
     assert await retention.rows("SELECT offer_id FROM toll_roads.offers") == []
@@ -164,12 +166,12 @@ async def test_an_order_that_is_being_switched_is_neither_archived_nor_deleted(r
     await retention.put_order("other", ago(50), ago(50))
     async with await psycopg.AsyncConnection.connect(retention.database_url) as rider:
         await rider.execute("SELECT 1 FROM toll_roads.orders WHERE order_id = 'switching' FOR NO KEY UPDATE")
-        await asyncio.wait_for(retention.archive(), 10)
+        await asyncio.wait_for(retention.archive(), LIMIT_S)
         assert [row[0] for row in retention.archived_orders()] == ["other"]
     await retention.archive()
     async with await psycopg.AsyncConnection.connect(retention.database_url) as rider:
         await rider.execute("SELECT 1 FROM toll_roads.orders WHERE order_id = 'switching' FOR NO KEY UPDATE")
-        await asyncio.wait_for(retention.purge_orders(), 10)
+        await asyncio.wait_for(retention.purge_orders(), LIMIT_S)
         assert [row[0] for row in await retention.stored_orders()] == ["switching"]
     await retention.purge_orders()
     assert await retention.stored_orders() == []
@@ -187,9 +189,8 @@ async def test_a_change_that_arrives_while_its_order_is_purged_keeps_the_order(r
         locked = await store.lock_finished_orders(purge, int(str(batches[0][0])), ago(48), 10)
         assert locked == ["order"]
         rider = asyncio.create_task(retention.put_change("order", NOW, has_toll_road=True))
-        await asyncio.sleep(0.3)
         # then: nobody can add one any more
-        assert not rider.done()
+        await until(lambda: waiting_for_locks(retention.database_url))
         assert await store.delete_orders(purge, locked) == 1
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
         await rider

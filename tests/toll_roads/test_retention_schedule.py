@@ -147,7 +147,7 @@ async def test_two_workers_run_the_jobs_and_the_archive_has_each_row_once(
         async def all_is_done() -> bool:
             return [row[0] for row in await old_rows.stored_orders()] == ["old", "switched"]
 
-        await until(all_is_done, within=20)
+        await until(all_is_done)
         stop.set()
         await asyncio.gather(*workers)
     # then
