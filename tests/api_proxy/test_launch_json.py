@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.neighbours_between import DOWN, Between, between
 
 from ridehail_clients import AsyncOrderCoreClient
 from ridehail_servers.api_proxy.definition import DEFINITION as API_PROXY
 from ridehail_servers.api_proxy.launch.local_state import ASK_NOW
 from tests.api_proxy.proxy import EVER_MS, NOWHERE, configure, flag, write_flags
 from tests.support.config_edits import edit
+from tests.support.fault_proxy import FaultProxy, down, fault_proxy
 from tests.support.service_controls import ServiceControls, controlled
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 from tests.support.world import World, behind_a_gateway
@@ -44,7 +44,7 @@ class Door:
     """
 
     gateway: World
-    faults: Between
+    faults: FaultProxy
     controls: ServiceControls
 
 
@@ -56,7 +56,7 @@ async def module_door(
     edit(module_config_dir / "order_state.yaml", {"provider_timeout_ms": 1000})
     api_proxy, controls = controlled(API_PROXY, module_config_dir)
     running: list[SuiteInProcess] = []
-    async with between(lambda: running[0].address) as faults:
+    async with fault_proxy(lambda: running[0].address) as faults:
         served = suite_in_process(
             database_url=module_database_url,
             keys_dir=keys_dir,
@@ -74,7 +74,7 @@ async def door(module_door: Door) -> Door:
     """The rider has a taxi order, and nobody fails."""
     suite = module_door.gateway.suite
     await suite.empty_tables()
-    module_door.faults.modes.clear()
+    module_door.faults.heal()
     async with AsyncOrderCoreClient(suite.address, ticket=suite.ticket("admin")) as order_core:
         document = {"order": {"status": "driving"}, "parts": VERSIONS}
         await order_core.put_order(order_id="order1", yandex_uid=UID, document=document)
@@ -117,7 +117,7 @@ async def test_the_documented_request_is_answered_as_documented(door: Door, stag
 
 
 async def test_without_order_state_the_documented_request_is_answered_in_the_same_shape(door: Door) -> None:
-    door.faults.modes = {"ridehail.orderstate.v1.OrderStateService": DOWN}
+    door.faults.fail(down, "OrderStateService")
     answer = await post(door, (GOLDEN / "launch_request.json").read_bytes())
     expected = documented("launch_response.json")["mlutp_orders_state"]
     state = answer["mlutp_orders_state"]
