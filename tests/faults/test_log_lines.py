@@ -19,7 +19,8 @@ import pytest
 
 from ridehail_servers.chassis import logs
 from ridehail_servers.chassis.logs import LogFile, safe_exception_text
-from ridehail_servers.runtime.supervisor import METRICS_VARIABLE, Process, Supervisor, log_printed
+from ridehail_servers.runtime import metrics_files
+from ridehail_servers.runtime.supervisor import Process, Supervisor, log_printed
 from tests.support.log_capture import LogCapture, captured_logs
 from tests.support.waiting import until
 
@@ -154,7 +155,7 @@ def test_a_full_disk_fails_nothing_and_is_told_once_there_is_room(tmp_path: Path
 async def test_a_process_that_dies_of_a_signal_is_told_with_its_name(tmp_path: Path, log: LogCapture) -> None:
     supervisor = Supervisor()
     words = ("/bin/sh", "-c", "kill -BUS $$")
-    await supervisor.start(Process("part", words, None, tmp_path / "part.log", {METRICS_VARIABLE: str(tmp_path)}))
+    await supervisor.start(Process("part", words, None, tmp_path / "part.log", {metrics_files.VARIABLE: str(tmp_path)}))
     try:
         await until(lambda: log.events("process died"))
     finally:

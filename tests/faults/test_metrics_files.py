@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 
+from ridehail_servers import suite
+from ridehail_servers.runtime import metrics_files
 from ridehail_servers.runtime.metrics_port import MetricsAddress, damage, metrics_port
 from tests.support.log_capture import LogCapture, captured_logs
 
@@ -140,3 +143,46 @@ def test_the_answer_tells_no_versions(port: int) -> None:
     assert status == 200
     assert "python" not in str(headers).lower() + body.lower()
     assert headers["content-type"].startswith("text/plain")
+
+
+def reserved(folder: Path, *words: str) -> int:
+    """Runs a process that takes room and then does something; returns its id."""
+    program = f"from ridehail_servers.runtime import metrics_files; metrics_files.reserve(); {'; '.join(words)}"
+    environment = {**os.environ, metrics_files.VARIABLE: str(folder)}
+    process = subprocess.Popen([sys.executable, "-c", program], env=environment)
+    assert process.wait(60) == 0
+    return process.pid
+
+
+def test_a_process_has_the_room_for_its_figures_before_it_needs_it(tmp_path: Path) -> None:
+    reserved(tmp_path, f"exec({COUNT!r})")
+
+    files = [file.stat() for file in tmp_path.iterdir()]
+    assert len(files) == len(metrics_files.KINDS)
+    # A file that has fewer blocks than bytes gets them when somebody writes, or the writer gets SIGBUS.
+    assert all(file.st_blocks * 512 >= file.st_size >= 1024 * 1024 for file in files)
+
+
+def test_an_ended_process_keeps_only_the_room_that_its_totals_use(tmp_path: Path) -> None:
+    pid = reserved(tmp_path, f"exec({COUNT!r})")
+
+    metrics_files.give_back(tmp_path, pid)
+
+    left = {file.name.removesuffix(f"_{pid}.db"): file for file in tmp_path.iterdir()}
+    assert left.keys() == {"counter", "gauge_max", "histogram"}
+    assert all(damage(file.read_bytes()) is None for file in left.values())
+    assert all(file.stat().st_size < 4096 for file in left.values())
+    with metrics_port(MetricsAddress("127.0.0.1", 0), tmp_path) as port:
+        text = get(port)[2]
+    assert 'calls_total{method="a"} 3.0' in text
+    assert "seconds_count 1.0" in text
+
+
+def test_there_is_room_for_every_kind_of_metric_that_the_suite_has() -> None:
+    for definition in suite.SERVICES.values():
+        assert definition.contracts  # which loads the service
+    collectors = [one for one in REGISTRY._collector_to_names if isinstance(one, Counter | Gauge | Histogram)]
+    kinds = {f"gauge_{one._multiprocess_mode}" if isinstance(one, Gauge) else one._type for one in collectors}
+
+    assert kinds <= {*metrics_files.KINDS}
+    assert len(kinds) >= 4

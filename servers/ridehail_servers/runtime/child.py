@@ -21,6 +21,7 @@ from ridehail_servers.chassis.failures import is_explained
 from ridehail_servers.chassis.health import ends_when_stuck
 from ridehail_servers.chassis.settings import ProcessSettings
 
+from . import metrics_files
 from .child_order import LOG_VARIABLE, ChildOrder
 
 
@@ -75,6 +76,7 @@ def main() -> int:
         await run(order, stop)
 
     try:
+        metrics_files.reserve()
         uvloop.run(supervised())
     except Exception as error:
         if not (is_explained(error) or isinstance(error, RuntimeError)):

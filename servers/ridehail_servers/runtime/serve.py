@@ -11,10 +11,11 @@ from pathlib import Path
 
 from ridehail_servers.chassis.settings import ProcessSettings
 
+from . import metrics_files
 from .child_order import ChildOrder
 from .metrics_port import MetricsAddress, metrics_port
 from .ports import reserve
-from .supervisor import METRICS_VARIABLE, Supervisor, child
+from .supervisor import Supervisor, child
 
 
 async def serve(
@@ -81,7 +82,7 @@ async def _run(
     try:
         for number in range(1, workers + 1):
             name = f"{role}-{number}"
-            await supervisor.start(child(name, order, log=None, environment={METRICS_VARIABLE: folder}))
+            await supervisor.start(child(name, order, log=None, environment={metrics_files.VARIABLE: folder}))
         report(f"metrics={metrics.host}:{at}")
         await stop.wait()
     finally:

@@ -15,18 +15,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from prometheus_client import multiprocess
-
 from ridehail_servers.chassis.background import keep_running
 from ridehail_servers.chassis.failures import Explained
 from ridehail_servers.chassis.logs import LogFile, get_logger
 
+from . import metrics_files
 from .child_order import LOG_VARIABLE, ChildOrder
 
 logger = get_logger(__name__)
 
 # Where the processes leave their metrics for us to sum up; the name is prometheus_client's.
-METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 _START_S = 60.0
 _STOP_S = 60.0
@@ -122,9 +120,8 @@ class Supervisor:
             began = loop.time()
             code = await process.running.wait()
             logger.error("process died", process=process.name, exit_code=code, **_cause(code, process))
-            if metrics := process.environment.get(METRICS_VARIABLE):
-                with suppress(OSError):
-                    multiprocess.mark_process_dead(process.running.pid, metrics)  # type: ignore[no-untyped-call]
+            if folder := process.environment.get(metrics_files.VARIABLE):
+                metrics_files.give_back(Path(folder), process.running.pid)
             if loop.time() - began > _STEADY_S:
                 pause = _FIRST_PAUSE_S
             while True:
@@ -210,8 +207,8 @@ def _cause(code: int, process: Process) -> dict[str, object]:
     if code < 0:
         cause["signal"] = signal.Signals(-code).name
     folders = {str(process.log.parent)} if process.log else set()
-    folders |= {folder for folder in (process.environment.get(METRICS_VARIABLE),) if folder}
-    # Whoever writes to a file in memory on a full disk gets SIGBUS, which tells nothing by itself.
+    folders |= {folder for folder in (process.environment.get(metrics_files.VARIABLE),) if folder}
+    # Whoever writes to a file through memory on a full disk gets SIGBUS, which tells nothing by itself.
     if full := sorted(folder for folder in folders if Path(folder).is_dir() and not shutil.disk_usage(folder).free):
         cause["disk_full"] = full
     return cause

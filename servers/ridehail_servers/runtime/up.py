@@ -25,6 +25,7 @@ from ridehail_servers.chassis.service_definition import Demo, Example
 from ridehail_servers.chassis.settings import ProcessSettings
 from ridehail_servers.chassis.tickets import GATEWAY, TicketIssuer
 
+from . import metrics_files
 from .child_order import ChildOrder
 from .data_dir import DataDir
 from .envoy import NAME as ENVOY
@@ -33,7 +34,7 @@ from .metrics_port import MetricsAddress, metrics_port
 from .ports import free_port, reserve
 from .postgres import EmbeddedPostgres, PostgresNotStarted
 from .serve import stop_on_signals
-from .supervisor import METRICS_VARIABLE, StartFailed, Supervisor, child
+from .supervisor import StartFailed, Supervisor, child
 
 logger = get_logger(__name__)
 
@@ -186,7 +187,7 @@ def _prepare_schemas(admin_url: str) -> dict[str, str]:
 async def _start_processes(
     supervisor: Supervisor, data: DataDir, settings: ProcessSettings, authorizer: ProcessSettings, workers: int
 ) -> None:
-    environment = {METRICS_VARIABLE: str(data.metrics)}
+    environment = {metrics_files.VARIABLE: str(data.metrics)}
     serve = ChildOrder(role="serve", settings=settings)
     with_tasks = tuple(name for name in settings.services if suite.SERVICES[name].has_tasks)
     orders = {
