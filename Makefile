@@ -7,6 +7,9 @@ INSTALLED := $(VENV)/.installed
 SOURCES := servers clients tests bench proto/generate.py setup.py migrations
 TEST_PROCESSES ?= 3
 
+# Where nothing that is compiled is kept, each process compiles all sources anew: a second of CPU for every server.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run test check format lint types contracts generated imports gateway proto released lock bench bench-peak bench-retention bench-eulas-import chaos audit clean
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -33,6 +34,11 @@ hypothesis.settings.load_profile("any machine")
 
 # Tests call this machine by many libraries, some of which would ask the environment's proxy to.
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = "localhost,127.0.0.1"
+
+
+# Where nothing that is compiled is kept, each process that a test starts compiles all sources anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(autouse=True)

@@ -122,9 +122,9 @@ def test_a_panel_reads_only_what_is_exported(panel: dict[str, Any], known: Known
 
 
 def test_every_value_in_a_condition_can_occur(
-    known: Known, exported: Scrape, running_suite: SuiteInProcess, config_dir: Path
+    known: Known, exported: Scrape, suite_with_tasks: SuiteInProcess, config_dir: Path
 ) -> None:
-    tasks = {task.name for _definition, service in running_suite.built.services for task in service.tasks}
+    tasks = {task.name for _definition, service in suite_with_tasks.built.services for task in service.tasks}
     possible = {
         "grpc_method": {rpc.name for rpc in rpcs()},
         "grpc_status": {code.name for code in grpc.StatusCode},
@@ -205,9 +205,9 @@ async def test_the_statements_in_the_alerts_run(database_url: str) -> None:
                 await connection.execute(statement.encode())
 
 
-async def test_the_runbook_brings_failed_tasks_back_but_not_refused_ones(running_suite: SuiteInProcess) -> None:
+async def test_the_runbook_brings_failed_tasks_back_but_not_refused_ones(suite_with_tasks: SuiteInProcess) -> None:
     for order_id, refused_because in (("failed", None), ("refused", "OTHER_DATA")):
-        await running_suite.execute(
+        await suite_with_tasks.execute(
             "WITH request AS (INSERT INTO toll_roads.order_save_requests"
             " (order_id, created_at, can_switch_road, user_chose_toll_road, requested_at, refused_because)"
             " VALUES (%s, now(), true, true, now(), %s) RETURNING request_id)"
@@ -218,12 +218,12 @@ async def test_the_runbook_brings_failed_tasks_back_but_not_refused_ones(running
             refused_because,
         )
     (command,) = statements(RUNBOOK)
-    async with await psycopg.AsyncConnection.connect(running_suite.database_url) as connection:
+    async with await psycopg.AsyncConnection.connect(suite_with_tasks.database_url) as connection:
         for statement in command:
             await connection.execute(statement.encode())
-    async with running_suite.worker():
-        await until(lambda: running_suite.rows("SELECT FROM toll_roads.orders WHERE order_id = 'failed'"))
-    assert await running_suite.rows(
+    async with suite_with_tasks.worker():
+        await until(lambda: suite_with_tasks.rows("SELECT FROM toll_roads.orders WHERE order_id = 'failed'"))
+    assert await suite_with_tasks.rows(
         "SELECT order_id, status::text FROM toll_roads.procrastinate_jobs"
         " JOIN toll_roads.order_save_requests ON request_id = (args->>'subject')::bigint"
     ) == [("refused", "failed")]

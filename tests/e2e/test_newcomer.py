@@ -1,6 +1,6 @@
 """The first steps: an offer is saved, an order is saved by the task, the order is retrieved.
 
-By grpcurl, by curl, by the client library; against `up`, `up --workers 2`, and separate processes with their own ports.
+By grpcurl, by curl, by the client library; against `up`, and against separate processes with their own ports.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import signal
 import subprocess
 import urllib.request
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,18 +17,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from ridehail_clients import OrderNotFound, TollRoadsClient, static_ticket
-from ridehail_servers import resources, suite
+from ridehail_servers import resources
+from ridehail_servers.chassis.keys import KeyRing
+from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.gateway.envoy import envoy_command
 from ridehail_servers.runtime.data_dir import DataDir
 from ridehail_servers.runtime.ports import free_port
 from ridehail_servers.runtime.postgres import EmbeddedPostgres
-from ridehail_servers.suite import SERVICES
+from ridehail_servers.suite import AUTHORIZER, SERVICES, ticket_sources
+from tests.support.command_line import ridehail
 from tests.support.folders import shared_folder
 from tests.support.grpcurl import Grpcurl, GrpcurlFailed
-from tests.support.up import RunningCommand, cli, start, up
-from tests.support.waiting import eventually
+from tests.support.suite_in_process import suite_in_process
+from tests.support.up import RunningCommand, cli, start
+from tests.support.waiting import eventually, until
 
 CREATED = "2026-11-20T12:00:00.123456Z"
 TOLL_ROADS = "ridehail.tollroads.v1.TollRoadsService"
@@ -43,60 +47,47 @@ class Deployment:
     internal_http: str
     data_dir: Path
 
-    def __post_init__(self) -> None:
-        self._tickets: dict[str, str] = {}
-
     def ticket(self, source: str) -> str:
-        if source not in self._tickets:
-            made = cli("ticket", "--src", source, "--dst", "toll-roads", "--data-dir", str(self.data_dir))
-            self._tickets[source] = made.stdout.strip()
-        return self._tickets[source]
+        return TicketIssuer(KeyRing(self.data_dir / "keys" / "tickets"), source)("toll-roads")
 
 
-@pytest.fixture(scope="module", params=["up", "up --workers 2 --cache-url none", "split"])
+@pytest.fixture(scope="module", params=["up", "split"])
 def deployment(request: pytest.FixtureRequest) -> Iterator[Deployment]:
     """A running suite of each form."""
+    if request.param == "up":
+        running: RunningCommand = request.getfixturevalue("demo_suite")
+        yield Deployment(running.ready["grpc"], running.ready["internal_http"], running.data_dir)
+        return
     with ExitStack() as stack:
-        data_dir = stack.enter_context(shared_folder()) / "data"
-        if request.param == "split":
-            yield split(stack, data_dir)
-        else:
-            running = up(data_dir, *request.param.split()[1:])
-            stack.callback(running.stop)
-            yield Deployment(running.ready["grpc"], running.ready["internal_http"], data_dir)
+        yield split(stack, stack.enter_context(shared_folder()) / "data")
 
 
 def split(stack: ExitStack, data_dir: Path) -> Deployment:
-    """Starts every service by itself, as an operator would, against a Postgres that is not ours."""
-    DataDir(data_dir).ensure_keys(suite.ticket_sources(resources.folder("config")))
+    """Starts services apart from each other, as an operator would, against a Postgres that is not ours."""
+    DataDir(data_dir).ensure_keys(ticket_sources(resources.folder("config")))
     postgres = EmbeddedPostgres(data_dir / "postgres")
     url = postgres.start()
     stack.callback(postgres.stop)
     environment = {"RIDEHAIL_DATABASE_URL": url, "RIDEHAIL_DATA_DIR": str(data_dir)}
     migrated = cli("migrate", environment=environment)
     assert migrated.returncode == 0, migrated.stderr
-    free = ("--grpc-port", "0", "--metrics-port", "0", "--reflection")
-
-    def serve(name: str) -> RunningCommand:
-        running = start(["serve", name, *free], data_dir / f"{name}.out", environment=environment)
-        stack.callback(running.stop)
-        return running
-
-    services: dict[str, RunningCommand] = {}
-    # Those that call nobody first, then those that call them, and so on.
-    while waiting := [one for one in SERVICES.values() if one.name not in services]:
-        ready = [one.name for one in waiting if services.keys() >= set(one.neighbours)]
-        assert ready, "services that need each other before they start"
-        with ThreadPoolExecutor() as starting:
-            services |= dict(zip(ready, starting.map(serve, ready), strict=True))
-        environment["RIDEHAIL_ADDRESSES"] = " ".join(f"{name}={one.ready['grpc']}" for name, one in services.items())
+    apart = ("toll-roads", "order-core", AUTHORIZER)
+    groups = [*((name,) for name in apart), tuple(name for name in SERVICES if name not in apart)]
+    ports = [free_port("127.0.0.1", 0) for _ in groups]
+    addresses = {name: f"127.0.0.1:{port}" for group, port in zip(groups, ports, strict=True) for name in group}
+    environment["RIDEHAIL_ADDRESSES"] = " ".join(f"{name}={address}" for name, address in addresses.items())
+    running: list[RunningCommand] = []
+    for group, port in zip(groups, ports, strict=True):
+        words = ("serve", *group, "--grpc-port", str(port), "--metrics-port", "0", "--reflection")
+        running.append(start(words, data_dir / f"{group[0]}.out", environment=environment))
+        stack.callback(running[-1].stop)
     worker = start(["worker", "toll-roads", "--metrics-port", "0"], data_dir / "worker.out", environment=environment)
     stack.callback(worker.stop)
-    internal_port = gateway(stack, data_dir, {name: service.ready["grpc"] for name, service in services.items()})
+    internal_port = gateway(stack, data_dir, addresses)
     # All drain at once; one by one it would take most of a minute.
-    for service in services.values():
-        stack.callback(service.process.send_signal, signal.SIGINT)
-    return Deployment(services["toll-roads"].ready["grpc"], f"127.0.0.1:{internal_port}", data_dir)
+    for server in running:
+        stack.callback(server.process.send_signal, signal.SIGINT)
+    return Deployment(addresses["toll-roads"], f"127.0.0.1:{internal_port}", data_dir)
 
 
 def gateway(stack: ExitStack, data_dir: Path, upstreams: dict[str, str]) -> int:
@@ -107,7 +98,9 @@ def gateway(stack: ExitStack, data_dir: Path, upstreams: dict[str, str]) -> int:
     ports += ["--admin-port", str(admin_port)]
     log = ["--set", f"access_log={data_dir / 'access.log'}"]
     file = data_dir / "envoy.yaml"
-    rendered = cli("gateway", "config", "--data-dir", str(data_dir), *addresses, *ports, *log, "--output", str(file))
+    rendered = ridehail(
+        "gateway", "config", "--data-dir", str(data_dir), *addresses, *ports, *log, "--output", str(file)
+    )
     assert rendered.returncode == 0, rendered.stderr
     assert file.stat().st_mode & 0o077 == 0
     envoy = subprocess.Popen([*envoy_command(file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -197,3 +190,23 @@ def test_by_the_client_library(deployment: Deployment) -> None:
         )
         road = eventually(lambda: api_proxy.retrieve_order(order_id="client-order"), unless=OrderNotFound)
     assert (road.has_toll_road, road.can_switch_road, road.created) == (True, True, created)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+async def test_each_service_serves_by_itself(
+    name: str, module_database_url: str, keys_dir: Path, module_config_dir: Path
+) -> None:
+    running = suite_in_process(
+        database_url=module_database_url, keys_dir=keys_dir, config_dir=module_config_dir, services=(name,)
+    )
+    async with running as suite, suite.channel() as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        for contract in SERVICES[name].contracts:
+            request = health_pb2.HealthCheckRequest(service=contract.descriptor.full_name)
+
+            async def is_serving(request: health_pb2.HealthCheckRequest = request) -> bool:
+                return bool((await health.Check(request)).status == health_pb2.HealthCheckResponse.SERVING)
+
+            await until(is_serving)
+        ((definition, service),) = suite.built.services
+        assert definition.has_tasks == bool(service.tasks)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
+import re
 import signal
 import socket
 import struct
@@ -15,18 +15,25 @@ import psutil
 import pytest
 
 from ridehail_clients import TollRoadsClient
-from ridehail_servers import resources
+from ridehail_servers import suite
+from ridehail_servers.chassis import app
+from ridehail_servers.chassis.config import ConfigError
+from ridehail_servers.chassis.keys import KeyRing
+from ridehail_servers.chassis.settings import ProcessSettings
+from ridehail_servers.chassis.tickets import TicketIssuer
+from ridehail_servers.runtime.postgres import EmbeddedPostgres, PostgresNotStarted
+from tests.support.command_line import ridehail
 from tests.support.up import NotReady, RunningCommand, cli, processes_of, up
 from tests.support.waiting import eventually
 
 
-def toll_roads(running: RunningCommand, data_dir: Path, source: str) -> TollRoadsClient:
-    ticket = cli("ticket", "--src", source, "--dst", "toll-roads", "--data-dir", str(data_dir)).stdout.strip()
-    return TollRoadsClient(running.ready["grpc"], ticket=lambda _destination: ticket)
+def toll_roads(running: RunningCommand, source: str) -> TollRoadsClient:
+    ticket = TicketIssuer(KeyRing(running.data_dir / "keys" / "tickets"), source)
+    return TollRoadsClient(running.ready["grpc"], ticket=ticket)
 
 
-def is_demo_order_there(running: RunningCommand, data_dir: Path) -> bool:
-    with toll_roads(running, data_dir, "api-proxy") as client:
+def is_demo_order_there(running: RunningCommand) -> bool:
+    with toll_roads(running, "api-proxy") as client:
         return bool(client.batch_retrieve_orders(order_ids=["demo-order-toll"]).orders)
 
 
@@ -81,76 +88,61 @@ def raw_grpc_call(address: str, name: bytes, value: bytes) -> None:
                 break
 
 
-def test_a_fresh_suite_is_ready_within_30_s_and_ctrl_c_leaves_no_process_but_the_data(data_dir: Path) -> None:
-    running = up(data_dir, "--demo")
-    assert running.started_in_s < 30
-    eventually(lambda: is_demo_order_there(running, data_dir))
-    descendants = running.descendants()
-    assert len(descendants) == 4  # server, authorizer, worker, gateway; Postgres detaches itself
-    send_bytes_that_are_no_text(running)
-    assert running.stop(signal.SIGINT) == 0
-    for file in (data_dir / "logs").iterdir():
-        assert file.stat().st_mode & 0o777 == 0o600, file
-        assert CANARY not in file.read_text(), file
-        for line in file.read_text().splitlines():
-            assert isinstance(json.loads(line), dict), (file, line)
-            assert "Fatal Python error" not in line, (file, line)
-    for folder in ("logs", "keys", "run", "archive"):
-        assert (data_dir / folder).stat().st_mode & 0o777 == 0o700, folder
-    assert not [process for process in descendants if process.is_running()]
-    assert processes_of(data_dir) == []
-
-    again = up(data_dir)
-    assert is_demo_order_there(again, data_dir)
-    assert again.stop(signal.SIGTERM) == 0
-    assert processes_of(data_dir) == []
+def lines_of_logs(data_dir: Path) -> list[str]:
+    files = sorted((data_dir / "logs").iterdir())
+    assert [file for file in files if file.stat().st_mode & 0o777 != 0o600] == []
+    return [line for file in files for line in file.read_text().splitlines()]
 
 
-def test_a_data_directory_may_have_a_name_that_a_shell_would_split(data_dir: Path) -> None:
+def test_a_suite_starts_fresh_ends_by_ctrl_c_is_killed_is_taken_over_and_keeps_its_data(data_dir: Path) -> None:
+    # A data directory may have a name that a shell would split.
     odd = data_dir.with_name("my ride's (1) & more; #2")
-    for _ in range(2):
-        running = up(odd, "--demo")
-        assert is_demo_order_there(running, odd)
-        assert running.stop() == 0
+    fresh = up(odd, "--demo")
+    eventually(lambda: is_demo_order_there(fresh))
+    descendants = fresh.descendants()
+    assert len(descendants) == 4  # server, authorizer, worker, gateway; Postgres detaches itself
+    send_bytes_that_are_no_text(fresh)
+    assert fresh.stop(signal.SIGINT) == 0
+    for line in lines_of_logs(odd):
+        assert CANARY not in line
+        assert isinstance(json.loads(line), dict), line
+        assert "Fatal Python error" not in line
+    for folder in ("logs", "keys", "run", "archive"):
+        assert (odd / folder).stat().st_mode & 0o777 == 0o700, folder
+    assert not [process for process in descendants if process.is_running()]
+    assert processes_of(odd) == []
 
-
-@pytest.mark.parametrize("name", ["$HOME", "`id`", 'a"b', "a\\b"])
-def test_a_data_directory_that_a_shell_would_expand_is_refused_in_one_line(data_dir: Path, name: str) -> None:
-    ended = cli("up", "--data-dir", str(data_dir.with_name(name)), "--metrics-port", "0", "--grpc-port", "0")
-    assert ended.returncode == 1
-    assert ended.stderr.splitlines()[-1].startswith("ridehail: the path of a data directory cannot hold")
-
-
-def test_after_kill_9_of_the_parent_a_new_up_takes_over(data_dir: Path) -> None:
-    killed = up(data_dir, "--demo", "--workers", "2", "--cache-url", "none")
-    eventually(lambda: is_demo_order_there(killed, data_dir))
-    before = {process.pid for process in killed.descendants()}
+    killed = up(odd, "--workers", "2", "--cache-url", "none")
+    assert is_demo_order_there(killed)
+    before = set(killed.descendants())
     killed.kill()
 
-    running = up(data_dir)
-    assert is_demo_order_there(running, data_dir)
-    survivors = before & {process.pid for process in psutil.process_iter()} - {
-        process.pid for process in psutil.process_iter() if process.name() == "postgres"
-    }
-    assert survivors == set()
-    assert running.stop() == 0
-    assert processes_of(data_dir) == []
+    heir = up(odd)
+    assert is_demo_order_there(heir)
+    assert not [process for process in before if process.is_running()]
+    assert heir.stop(signal.SIGTERM) == 0
+    assert processes_of(odd) == []
 
 
-def test_a_server_that_dies_is_started_again(data_dir: Path) -> None:
-    running = up(data_dir, "--demo")
-    eventually(lambda: is_demo_order_there(running, data_dir))
-    (server,) = [process for process in running.descendants() if "serve-1" in process.cmdline()]
+def test_a_server_that_dies_is_started_again(demo_suite: RunningCommand) -> None:
+    (server,) = [process for process in demo_suite.descendants() if "serve-1" in process.cmdline()]
     server.kill()
-    assert eventually(lambda: is_demo_order_there(running, data_dir), unless=Exception)
-    assert running.stop() == 0
+    server.wait()
+    assert eventually(lambda: is_demo_order_there(demo_suite), unless=Exception)
 
 
-def test_the_authorizer_judges_while_the_servers_do_nothing(data_dir: Path) -> None:
-    running = up(data_dir)
-    (server,) = [process for process in running.descendants() if "serve-1" in process.cmdline()]
+def test_postgres_that_dies_is_started_again_and_loses_nothing(demo_suite: RunningCommand) -> None:
+    eventually(lambda: is_demo_order_there(demo_suite), unless=Exception)
+    file = demo_suite.data_dir / "postgres" / "postmaster.pid"
+    dead = psutil.Process(int(file.read_text().splitlines()[0]))
+    dead.kill()
+    assert eventually(lambda: not dead.is_running() and is_demo_order_there(demo_suite), unless=Exception)
+
+
+def test_the_authorizer_judges_while_the_servers_do_nothing(demo_suite: RunningCommand) -> None:
+    (server,) = [process for process in demo_suite.descendants() if "serve-1" in process.cmdline()]
     request = urllib.request.Request(
-        f"http://{running.ready['http']}/3.0/zoneinfo", b"{}", {"authorization": "Bearer no-token"}
+        f"http://{demo_suite.ready['http']}/3.0/zoneinfo", b"{}", {"authorization": "Bearer no-token"}
     )
     server.suspend()
     try:
@@ -160,24 +152,17 @@ def test_the_authorizer_judges_while_the_servers_do_nothing(data_dir: Path) -> N
         server.resume()
     assert refused.value.code == 401
     assert b"SESSION_INVALID" in refused.value.read()
-    assert running.stop() == 0
 
 
-def test_postgres_that_dies_is_started_again_and_loses_nothing(data_dir: Path) -> None:
-    running = up(data_dir, "--demo")
-    eventually(lambda: is_demo_order_there(running, data_dir))
-    postmaster = int((data_dir / "postgres" / "postmaster.pid").read_text().splitlines()[0])
-    psutil.Process(postmaster).kill()
-    assert eventually(lambda: is_demo_order_there(running, data_dir), unless=Exception)
-    assert running.stop() == 0
-    assert processes_of(data_dir) == []
-
-
-def test_two_suites_do_not_share_a_data_directory(data_dir: Path) -> None:
-    running = up(data_dir)
+def test_two_suites_do_not_share_a_data_directory(demo_suite: RunningCommand) -> None:
     with pytest.raises(NotReady, match=r"another `ridehail up` runs on"):
-        up(data_dir)
-    assert running.stop() == 0
+        up(demo_suite.data_dir)
+
+
+@pytest.mark.parametrize("name", ["$HOME", "`id`", 'a"b', "a\\b"])
+def test_a_data_directory_that_a_shell_would_expand_is_refused(data_dir: Path, name: str) -> None:
+    with pytest.raises(PostgresNotStarted, match="the path of a data directory cannot hold"):
+        EmbeddedPostgres(data_dir.with_name(name))
 
 
 def test_a_taken_port_is_named(data_dir: Path) -> None:
@@ -198,19 +183,16 @@ def test_a_taken_port_is_named(data_dir: Path) -> None:
         (("--cache-url", "redis://:secret@host/0?db=one"), "--cache-url: takes redis://"),
     ],
 )
+@pytest.mark.parametrize("command", ["up", "serve api-proxy"])
 def test_a_cache_that_the_processes_would_not_share_is_refused_in_one_line(
-    data_dir: Path, words: tuple[str, ...], complaint: str
+    tmp_path: Path, command: str, words: tuple[str, ...], complaint: str
 ) -> None:
-    ended = cli("up", "--data-dir", str(data_dir), *words)
+    ended = ridehail(*command.split(), "--data-dir", str(tmp_path / "data"), *words)
     assert ended.returncode == 1
     (line,) = ended.stderr.splitlines()
     assert complaint in line
-    assert "secret" not in ended.stderr
-    served = cli("serve", "api-proxy", "--data-dir", str(data_dir), *words)
-    assert served.returncode == 1
-    assert complaint in served.stderr
-    assert "secret" not in served.stderr
-    assert not data_dir.exists()
+    assert "secret" not in line
+    assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize(
@@ -223,15 +205,29 @@ def test_a_cache_that_the_processes_would_not_share_is_refused_in_one_line(
         ("server.yaml", "pool: {max_size: 0}", "server.yaml: pool.max_size: "),
     ],
 )
-def test_a_bad_configuration_stops_the_start_with_one_line_and_leaves_nothing_behind(
-    data_dir: Path, tmp_path: Path, file: str, content: str, complaint: str
+async def test_a_server_with_a_bad_file_does_not_start(
+    config_dir: Path, keys_dir: Path, file: str, content: str, complaint: str
 ) -> None:
-    config = Path(shutil.copytree(resources.folder("config"), tmp_path / "config"))
-    (config / file).write_text(content)
-    ports = ("--grpc-port", "0", "--http-port", "0", "--internal-http-port", "0", "--metrics-port", "0")
-    ended = cli("up", "--data-dir", str(data_dir), "--config-dir", str(config), *ports)
-    assert ended.returncode == 1
-    (line,) = [line for line in ended.stderr.splitlines() if line.startswith("ridehail: ")]
-    assert f"/{file}" in line
-    assert complaint in line
+    (config_dir / file).write_text(content)
+    settings = ProcessSettings(
+        services=("toll-roads",),
+        config_dir=config_dir,
+        keys_dir=keys_dir,
+        database_urls={"toll-roads": "postgresql:///nowhere?host=/nowhere"},
+        addresses={"order-core": "127.0.0.1:1"},
+    )
+    with pytest.raises(ConfigError, match=re.escape(complaint)) as refused:
+        async with app.build([suite.SERVICES["toll-roads"]], settings):
+            pass
+    assert refused.value.file == config_dir / file
+
+
+def test_what_a_server_cannot_start_with_stops_the_suite_with_one_line_and_leaves_nothing_behind(
+    data_dir: Path, config_dir: Path
+) -> None:
+    (config_dir / "toll_roads.yaml").write_text("retrieve_by: road")
+    with pytest.raises(NotReady) as ended:
+        up(data_dir, "--config-dir", str(config_dir))
+    (line,) = [line for line in str(ended.value).splitlines() if line.startswith("ridehail: ")]
+    assert f"{config_dir / 'toll_roads.yaml'}: retrieve_by: " in line
     assert processes_of(data_dir) == []

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import psutil
 
+from tests.support.waiting import PATIENCE
+
 RIDEHAIL = Path(sys.executable).with_name("ridehail")
-READY_WITHIN_S = 150.0
-STOPPED_WITHIN_S = 150.0
-_COMMAND_S = 150.0
+READY_WITHIN_S = STOPPED_WITHIN_S = _COMMAND_S = 150.0 * PATIENCE
 
 
 class NotReady(Exception):
