@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-SOURCES := servers clients tests bench proto/generate.py setup.py migrations
+SOURCES := servers clients tests bench proto setup.py migrations
 TEST_PROCESSES ?= 3
 
 # Where nothing that is compiled is kept, each process compiles all sources anew: a second of CPU for every server.
@@ -54,6 +54,7 @@ contracts: setup
 
 generated: contracts
 	diff --recursive --brief --exclude __pycache__ build/generated/ridehail generated/ridehail
+	$(BIN)/python proto/generate_clients.py --check build/contracts.binpb
 	$(BIN)/python clients/generate_sync.py --check
 
 imports: setup
@@ -62,8 +63,10 @@ imports: setup
 gateway: setup
 	$(BIN)/ridehail gateway check
 
-proto: setup ## Generate the stubs and the blocking clients again.
-	$(BIN)/python proto/generate.py
+proto: setup ## Generate the stubs and the client library again.
+	@mkdir -p build
+	$(BIN)/python proto/generate.py --image build/contracts.binpb
+	$(BIN)/python proto/generate_clients.py build/contracts.binpb
 	$(BIN)/python clients/generate_sync.py
 
 released: setup ## Remember the contracts as released: `make check` refuses changes that break them.

@@ -45,29 +45,30 @@ def main() -> None:
 
 
 def generate(source: Path) -> dict[str, str]:
-    """Returns the text of every generated module, by file name.
+    """Returns the text of every generated module, by its path in the folder.
 
     Args:
         source: The folder of the asyncio modules.
     """
     with tempfile.TemporaryDirectory() as temporary:
         staging, output = Path(temporary, "_async"), Path(temporary, "_sync")
-        staging.mkdir()
-        paths = [Path(shutil.copy(path, staging)) for path in sorted(source.glob("*.py"))]
+        shutil.copytree(source, staging, ignore=shutil.ignore_patterns("__pycache__"))
+        paths = sorted(staging.rglob("*.py"))
         classes = [name for path in paths for name in re.findall(r"^class (Async\w+)", path.read_text(), re.M)]
         replacements = {**REPLACEMENTS, **{name: name.removeprefix("Async") for name in classes}}
         rule = unasync.Rule(f"{staging}/", f"{output}/", additional_replacements=replacements)
         unasync.unasync_files([str(path) for path in paths], [rule])
-        return {path.name: HEADER.format(name=path.name) + (output / path.name).read_text() for path in paths}
+        names = [path.relative_to(staging).as_posix() for path in paths]
+        return {name: HEADER.format(name=name) + (output / name).read_text() for name in names}
 
 
 def read(target: Path) -> dict[str, str]:
-    """Returns the text of every module that is there, by file name.
+    """Returns the text of every module that is there, by its path in the folder.
 
     Args:
         target: The folder of the blocking modules.
     """
-    return {path.name: path.read_text() for path in target.glob("*.py")}
+    return {path.relative_to(target).as_posix(): path.read_text() for path in target.rglob("*.py")}
 
 
 def write(target: Path, modules: dict[str, str]) -> None:
@@ -75,13 +76,13 @@ def write(target: Path, modules: dict[str, str]) -> None:
 
     Args:
         target: The folder of the blocking modules.
-        modules: Their text, by file name.
+        modules: Their text, by their path in the folder.
     """
-    target.mkdir(exist_ok=True)
-    for path in target.glob("*.py"):
-        if path.name not in modules:
+    for path in target.rglob("*.py"):
+        if path.relative_to(target).as_posix() not in modules:
             path.unlink()
     for name, text in modules.items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
         (target / name).write_text(text)
 
 

@@ -40,13 +40,14 @@ def session_credentials(session_token: str | None) -> Credentials:
     return lambda: sent
 
 
-def mock_write_metadata(given: Metadata) -> Metadata:
-    """Returns metadata that asks for a write to be undone in the end.
+def with_flag(given: Metadata, key: str) -> Metadata:
+    """Returns metadata with a flag of the called method set.
 
     Args:
         given: By the caller, for this call.
+        key: Name of the flag's metadata.
     """
-    return (*(pair for pair in given if pair[0] != MOCK_WRITE_KEY), (MOCK_WRITE_KEY, "1"))
+    return (*(pair for pair in given if pair[0] != key), (key, "1"))
 
 
 def outgoing_metadata(credentials: Credentials, given: Metadata) -> tuple[tuple[str, str], ...]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from google.protobuf.message import DecodeError
 
-from ridehail_clients._messages.eulas import eulas_from_bytes, eulas_to_bytes
+from ridehail.eulas.v1.eulas_api_pb2 import ListEulasResponse
 from ridehail_clients.errors import ServiceError
 from ridehail_clients.eula_answers import KeptAnswer, Pause
 from ridehail_clients.models import Eula, EulaDecision, EulaState
@@ -142,7 +142,7 @@ class KeptAnswers:
         with self._file.transaction() as connection:
             row = connection.execute("SELECT signed FROM accounts WHERE account = ?", (self._account,)).fetchone()
         try:
-            return eulas_from_bytes(row[0]) if row and row[0] is not None else ()
+            return _eulas_from_bytes(row[0]) if row and row[0] is not None else ()
         except (DecodeError, ServiceError):
             # Written by a release that knows more: not known is what it was before the first listing, too.
             return ()
@@ -168,7 +168,7 @@ class KeptAnswers:
                 ON CONFLICT (account) DO UPDATE
                 SET signed = excluded.signed, signed_is_outdated = 0, failures = 0, pause = 0
                 """,
-                (self._account, eulas_to_bytes(eulas)),
+                (self._account, _eulas_to_bytes(eulas)),
             )
 
     def try_lock(self) -> sqlite3.Connection | None:
@@ -178,3 +178,12 @@ class KeptAnswers:
 
 def _drop(connection: sqlite3.Connection, answers: Sequence[KeptAnswer]) -> None:
     connection.executemany("DELETE FROM answers WHERE number = ?", [(answer.number,) for answer in answers])
+
+
+def _eulas_to_bytes(eulas: Iterable[Eula]) -> bytes:
+    # As a message, which a later release can read.
+    return ListEulasResponse(eulas=[one.to_message() for one in eulas]).SerializeToString()
+
+
+def _eulas_from_bytes(written: bytes) -> tuple[Eula, ...]:
+    return tuple(Eula.from_message(one) for one in ListEulasResponse.FromString(written).eulas)

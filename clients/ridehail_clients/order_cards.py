@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
 from ridehail_clients.json_values import JsonObject
-from ridehail_clients.orders_state import PollingPolicy, UpdateStatus
+from ridehail_clients.models import PollingPolicy, UpdateStatus
 
 Part = TypeVar("Part")
 """What the app makes of a part, whatever that is."""

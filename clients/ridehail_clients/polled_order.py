@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Final, Generic, TypeAlias
 
 from ridehail_clients.json_values import JsonObject
+from ridehail_clients.models import LaunchKnownOrder, LaunchOrder, OrderState, UpdateStatus
 from ridehail_clients.order_cards import CardPart, OrderCard, Part
-from ridehail_clients.orders_state import LaunchKnownOrder, LaunchOrder, OrderState, UpdateStatus
 
 # What the contract takes.
 _MOST_TAGS: Final = 20

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic
 
-from ridehail_clients.order_cards import DueRule, OrderCard, Part
-from ridehail_clients.orders_state import (
+from ridehail_clients.models import (
     AllowedChanges,
     LaunchKnownOrder,
     MlutpOrdersState,
@@ -17,6 +16,7 @@ from ridehail_clients.orders_state import (
     PollingPolicy,
     UpdateStatus,
 )
+from ridehail_clients.order_cards import DueRule, OrderCard, Part
 from ridehail_clients.polled_order import Key, PartFetch, PolledOrder
 
 BY_TAG: Final = "tag_defined"

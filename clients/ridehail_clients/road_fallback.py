@@ -10,8 +10,7 @@ import dataclasses
 import threading
 from typing import Generic, Protocol, TypeVar
 
-from ridehail_clients.card_models import CardRoad
-from ridehail_clients.models import OrderRoad
+from ridehail_clients.models import CardRoad, OrderRoad
 
 Road = TypeVar("Road", OrderRoad, CardRoad)
 """The road of an order, as toll roads or as the card of its ride has it."""

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ridehail.common.v1.error_reason_pb2 import ErrorReason
 from ridehail_servers.runtime.data_dir import DataDir
 from tests.support.command_line import ridehail, with_printed
+from tests.support.error_catalogue import catalogue, samples
 from tests.support.grpcurl import Grpcurl
 from tests.support.up import RIDEHAIL, RunningCommand
 from tests.support.waiting import eventually
@@ -168,18 +168,10 @@ def test_every_link_leads_somewhere() -> None:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-def test_the_table_of_errors_is_the_catalogue() -> None:
-    text = (ROOT / "docs/errors.md").read_text()
-    rows = re.findall(r"^\| `([A-Z_]+)` \| ([A-Z_]+) \| (\d+) \|([^|]*)\|", text, re.M)
-    reasons = {name.removeprefix("ERROR_REASON_") for name in ErrorReason.DESCRIPTOR.values_by_name} - {"UNSPECIFIED"}
-    assert {row[0] for row in rows} == reasons
-    comments = (ROOT / "proto/ridehail/common/v1/error_reason.proto").read_text()
-    for reason, code, _http, keys in rows:
-        one = "(?:(?!ERROR_REASON).)*"
-        sample = re.search(rf'//( {code}[.,]{one}"{reason}"{one})ERROR_REASON_', comments, re.S)
-        assert sample, f"{reason}: the catalogue gives another code than {code}"
-        for key in re.findall(r"`(\w+)`", keys):
-            assert f'"{key}"' in sample[1], f"{reason}: {key}"
+def test_the_sample_of_each_reason_has_the_metadata_that_the_catalogue_promises() -> None:
+    promised = {reason: ("ridehail", set(entry.metadata_keys)) for reason, entry in catalogue().items()}
+    assert {reason: (one["domain"], set(one["metadata"])) for reason, one in samples().items()} == promised
+    assert all(one["reason"] == reason for reason, one in samples().items())
 
 
 def test_the_configuration_page_names_every_file() -> None:

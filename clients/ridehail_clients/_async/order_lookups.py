@@ -10,7 +10,6 @@ import grpc
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from ridehail.tollroads.v1.toll_roads_pb2 import OrderRoad as OrderRoadMessage
 from ridehail_clients._async.transport import AsyncTransport
-from ridehail_clients._messages import toll_roads as messages
 from ridehail_clients.call_time import CallTime
 from ridehail_clients.channel import AsyncUnaryMethod
 from ridehail_clients.errors import OrderNotFound, ServiceError
@@ -70,14 +69,14 @@ class AsyncOrderLookups:
             )
         if isinstance(answer, OrderNotFound):
             raise copy.copy(answer)
-        return messages.order_road(order_id, answer)
+        return OrderRoad.from_message(answer, order_id=order_id)
 
     async def close(self) -> None:
         """Ends the wait of all callers."""
         await self._shared.close()
 
     async def _load(self, order_ids: Sequence[str]) -> Mapping[str, OrderRoadMessage | OrderNotFound]:
-        request = messages.batch_retrieve_orders_request(order_ids)
+        request = api.BatchRetrieveOrdersRequest(order_ids=list(order_ids))
         answer = await self._transport.call(
             self._method,
             request,
@@ -85,7 +84,8 @@ class AsyncOrderLookups:
             metadata=(),
             attempt_timeout=self._attempt_timeout,
         )
-        return messages.lookup_answers(answer)
+        missing = {order_id: _order_not_found(order_id) for order_id in answer.missing_order_ids}
+        return {**missing, **{one.order_id: one for one in answer.orders}}
 
 
 def may_share(order_id: object) -> bool:
@@ -95,3 +95,9 @@ def may_share(order_id: object) -> bool:
         order_id: What the caller gave. Where this is stricter than the server, the order is only asked about alone.
     """
     return isinstance(order_id, str) and is_id(order_id)
+
+
+def _order_not_found(order_id: str) -> OrderNotFound:
+    return OrderNotFound(
+        grpc.StatusCode.NOT_FOUND, OrderNotFound.REASON, "no such order", metadata={"order_id": order_id}
+    )

@@ -15,6 +15,14 @@ from typing import Generic, Protocol, TypeVar
 from ridehail_clients.availability import is_unavailable
 from ridehail_clients.errors import ServiceError
 from ridehail_clients.local_work import AsyncSleep, async_sleep
+from ridehail_clients.models import (
+    AllowedChanges,
+    KnownOrder,
+    LaunchKnownOrder,
+    MlutpOrdersState,
+    OrdersState,
+    PollingPolicy,
+)
 from ridehail_clients.order_cards import (
     DueRule,
     OnInvalidPart,
@@ -24,14 +32,6 @@ from ridehail_clients.order_cards import (
     PolledPart,
     PollingPauses,
     PollReport,
-)
-from ridehail_clients.orders_state import (
-    AllowedChanges,
-    KnownOrder,
-    LaunchKnownOrder,
-    MlutpOrdersState,
-    OrdersState,
-    PollingPolicy,
 )
 from ridehail_clients.polled_order import PartFetch
 from ridehail_clients.polled_orders import DuePart, PolledOrders

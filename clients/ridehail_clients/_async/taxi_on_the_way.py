@@ -1,33 +1,20 @@
-"""Clients of the card of a ride under way."""
+"""The client of the card of a ride under way: its generated call, with fallback."""
 
 from __future__ import annotations
 
 import dataclasses
 
-from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
-from ridehail.apiproxy.v1 import api_proxy_api_pb2_grpc as api_grpc
-from ridehail_clients._async.service_client import AsyncPassengerClient
-from ridehail_clients._messages import taxi_on_the_way as messages
+from ridehail_clients._async.generated.apiproxy import AsyncTaxiOnTheWayCalls
 from ridehail_clients.call_metadata import Metadata
-from ridehail_clients.card_models import RideCard, RoadStatus, UserActions
+from ridehail_clients.models import RideCard, RoadStatus, UserActions
 from ridehail_clients.road_fallback import CardRoadCache, RoadFallback
 
 
-class AsyncTaxiOnTheWayClient(AsyncPassengerClient):
-    """What the card of a ride shows: `ridehail.apiproxy.v1.TaxiOnTheWayService`, by the gateway.
-
-    Every method takes `timeout`, the seconds for the whole call, repeats included (default: the contract's deadline;
-    never beyond the deadline of the incoming call, see `call_context`), and `metadata` to send along: banners come in
-    the language of `("accept-language", "he, en;q=0.8")`. Every method raises `ServiceError` subclasses.
+class AsyncTaxiOnTheWayClient(AsyncTaxiOnTheWayCalls):
+    """What the card of a ride shows, by the gateway. Banners come in the language of the metadata `accept-language`.
 
     The constructor is that of its base.
     """
-
-    service_name = "api-proxy"
-    service = api.DESCRIPTOR.services_by_name["TaxiOnTheWayService"]
-
-    def _connect(self) -> None:
-        self._stub = api_grpc.TaxiOnTheWayServiceStub(self._channel)
 
     async def taxi_on_the_way(
         self,
@@ -59,9 +46,11 @@ class AsyncTaxiOnTheWayClient(AsyncPassengerClient):
             NeighbourUnavailable: order_core does not answer.
         """
         last = None if fallback is None else RoadFallback(fallback, order_id)
-        request = messages.taxi_on_the_way_request(order_id=order_id, user_actions=user_actions)
-        answer = await self._transport.call(self._stub.TaxiOnTheWay, request, timeout=timeout, metadata=metadata)
-        card = messages.ride_card(answer)
+        card = await self._taxi_on_the_way(
+            order_id=order_id, user_actions=user_actions, timeout=timeout, metadata=metadata
+        )
+        if card.toll_road is not None and card.toll_road_status is RoadStatus.UNKNOWN:  # of a server that does not say
+            card = dataclasses.replace(card, toll_road_status=RoadStatus.KNOWN)
         if last is None:
             return card
         if card.toll_road is not None:

@@ -1,35 +1,25 @@
-"""Clients of toll roads."""
+"""The client of toll roads: its generated calls, with fallback and shared lookups."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
-
 import grpc
 
-from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
-from ridehail.tollroads.v1 import toll_roads_api_pb2_grpc as api_grpc
+from ridehail_clients._async.generated.tollroads import AsyncTollRoadsCalls
 from ridehail_clients._async.order_lookups import AsyncOrderLookups, may_share
-from ridehail_clients._async.service_client import AsyncInternalClient, AsyncPassengerClient
-from ridehail_clients._messages import toll_roads as messages
 from ridehail_clients.availability import is_unavailable
 from ridehail_clients.call_metadata import Metadata
 from ridehail_clients.call_time import CallTime
 from ridehail_clients.channel import AsyncChannel
 from ridehail_clients.contract import method_contract
 from ridehail_clients.errors import InvalidRequest, OrderNotFound, ServiceError
-from ridehail_clients.models import OrderRoad, OrderRoads
+from ridehail_clients.models import OrderRoad
 from ridehail_clients.retry import RetryPolicy
 from ridehail_clients.road_fallback import RoadCache, RoadFallback
 from ridehail_clients.tickets import TicketSource
 
 
-class AsyncTollRoadsClient(AsyncInternalClient):
-    """What other services ask and tell about toll roads: `ridehail.tollroads.v1.TollRoadsService`.
-
-    Every method takes `timeout`, the seconds for the whole call, repeats included (default: the contract's deadline;
-    never beyond the deadline of the incoming call, see `call_context`), and `metadata` to send along. Every method
-    raises `ServiceError` subclasses.
+class AsyncTollRoadsClient(AsyncTollRoadsCalls):
+    """What other services ask and tell about toll roads.
 
     Args:
         target_or_channel: Where the service is, or a channel to it. A channel that is given stays open on `close`.
@@ -41,9 +31,6 @@ class AsyncTollRoadsClient(AsyncInternalClient):
             which costs server and client a fraction; for clients that make many. Each keeps its own timeout and may be
             cancelled by itself; a call with `metadata` of its own goes alone. What is shared carries no request id.
     """
-
-    service_name = "toll-roads"
-    service = api.DESCRIPTOR.services_by_name["TollRoadsService"]
 
     def __init__(
         self,
@@ -75,9 +62,6 @@ class AsyncTollRoadsClient(AsyncInternalClient):
                 attempt_timeout=contract.attempt_timeout,
             )
 
-    def _connect(self) -> None:
-        self._stub = api_grpc.TollRoadsServiceStub(self._channel)
-
     async def close(self) -> None:
         """Closes the channel, if the client made it. Calls under way are cancelled, also those that share batches."""
         if self._lookups is not None:
@@ -93,7 +77,7 @@ class AsyncTollRoadsClient(AsyncInternalClient):
         Args:
             offer_id: The offer.
             timeout: Seconds for the whole call.
-            metadata: To send along.
+            metadata: Further metadata of the call.
 
         Returns:
             True: the offer is saved. False: the service is unavailable (`availability.is_unavailable`), and the offer
@@ -102,9 +86,8 @@ class AsyncTollRoadsClient(AsyncInternalClient):
         Raises:
             ServiceError: The service refused the request or the caller; it will refuse a repeat as well.
         """
-        request = api.SaveOfferRequest(offer_id=offer_id)
         try:
-            await self._transport.call(self._stub.SaveOffer, request, timeout=timeout, metadata=metadata)
+            await self._save_offer(offer_id=offer_id, timeout=timeout, metadata=metadata)
         except ServiceError as error:
             if is_unavailable(error):
                 return False
@@ -140,10 +123,10 @@ class AsyncTollRoadsClient(AsyncInternalClient):
                 order.
         """
         if fallback is None:
-            return await self._retrieve_order(order_id, timeout, metadata)
+            return await self._retrieve_alone_or_shared(order_id, timeout, metadata)
         last = RoadFallback(fallback, order_id)
         try:
-            road = await self._retrieve_order(order_id, timeout, metadata)
+            road = await self._retrieve_alone_or_shared(order_id, timeout, metadata)
         except OrderNotFound:
             last.forget()
             raise
@@ -155,127 +138,12 @@ class AsyncTollRoadsClient(AsyncInternalClient):
         last.remember(road)
         return road
 
-    async def _retrieve_order(self, order_id: str, timeout: float | None, metadata: Metadata) -> OrderRoad:
+    async def _retrieve_alone_or_shared(self, order_id: str, timeout: float | None, metadata: Metadata) -> OrderRoad:
         if self._lookups is None or metadata or not may_share(order_id):
-            return await self._retrieve_order_alone(order_id, timeout, metadata)
+            return await self._retrieve_order(order_id=order_id, timeout=timeout, metadata=metadata)
         time = CallTime.begin(self._lookup_contract, timeout=timeout, attempt_timeout=None)
         try:
             return await self._lookups.road_of(order_id, time)
         except InvalidRequest:
             # One of the batch's orders is to blame. Alone, each gets its own answer.
-            return await self._retrieve_order_alone(order_id, time.left(), metadata)
-
-    async def _retrieve_order_alone(self, order_id: str, timeout: float | None, metadata: Metadata) -> OrderRoad:
-        request = api.RetrieveOrderRequest(order_id=order_id)
-        answer = await self._transport.call(self._stub.RetrieveOrder, request, timeout=timeout, metadata=metadata)
-        return messages.order_road(order_id, answer)
-
-    async def batch_retrieve_orders(
-        self, *, order_ids: Sequence[str], timeout: float | None = None, metadata: Metadata = ()
-    ) -> OrderRoads:
-        """Tells by which road each of many orders goes.
-
-        Args:
-            order_ids: The orders, 1 to 1000. An id given twice is answered once.
-            timeout: Seconds for the whole call.
-            metadata: To send along.
-
-        Returns:
-            The roads, and the ids of the orders that were not found.
-
-        Raises:
-            NeighbourUnavailable: order_core does not answer (only while roads are looked up by offer).
-        """
-        request = messages.batch_retrieve_orders_request(order_ids)
-        answer = await self._transport.call(self._stub.BatchRetrieveOrders, request, timeout=timeout, metadata=metadata)
-        return messages.order_roads(answer)
-
-    async def enqueue_order_save(
-        self,
-        *,
-        order_id: str,
-        created: datetime,
-        offer_id: str | None = None,
-        can_switch_road: bool,
-        user_chose_toll_road: bool,
-        yandex_uid: str | None = None,
-        timeout: float | None = None,
-        metadata: Metadata = (),
-    ) -> None:
-        """Takes an order for saving in the background; returns as soon as the task is safely stored.
-
-        Args:
-            order_id: The order.
-            created: When the order was created: aware, at most five minutes in the future.
-            can_switch_road: Whether the rider may switch the road during the ride.
-            user_chose_toll_road: Whether the rider chose the toll road when ordering.
-            offer_id: The offer that the order was made from; None: there was none.
-            yandex_uid: The only passenger who may switch the road; None: nobody may.
-            timeout: Seconds for the whole call.
-            metadata: To send along.
-
-        Raises:
-            ValueError: `created` is naive.
-        """
-        request = messages.enqueue_order_save_request(
-            order_id=order_id,
-            created=created,
-            offer_id=offer_id,
-            can_switch_road=can_switch_road,
-            user_chose_toll_road=user_chose_toll_road,
-            yandex_uid=yandex_uid,
-        )
-        await self._transport.call(self._stub.EnqueueOrderSave, request, timeout=timeout, metadata=metadata)
-
-
-class AsyncPassengerTollRoadsClient(AsyncPassengerClient):
-    """What the rider's app does about toll roads: `ridehail.tollroads.v1.PassengerTollRoadsService`, by the gateway.
-
-    Every method takes `timeout`, the seconds for the whole call, repeats included (default: the contract's deadline;
-    never beyond the deadline of the incoming call, see `call_context`), and `metadata` to send along. Every method
-    raises `ServiceError` subclasses.
-
-    The constructor is that of its base.
-    """
-
-    service_name = "toll-roads"
-    service = api.DESCRIPTOR.services_by_name["PassengerTollRoadsService"]
-
-    def _connect(self) -> None:
-        self._stub = api_grpc.PassengerTollRoadsServiceStub(self._channel)
-
-    async def switch_road(
-        self,
-        *,
-        order_id: str,
-        has_toll_road: bool,
-        created: datetime,
-        timeout: float | None = None,
-        metadata: Metadata = (),
-    ) -> None:
-        """Switches the road of the passenger's order during the ride. The same change made twice is one change.
-
-        A switch to the free road, later than all others, of an order that began on the toll road also resets the
-        order's fixed price, once. One that arrives late (older than the latest) is recorded and changes nothing else.
-
-        Safe to repeat after any failure, with the same `created`, which the client does a few times by itself; the app
-        goes on until the switch succeeds or is refused.
-
-        Args:
-            order_id: The order.
-            has_toll_road: True: to the toll road. False: to the free one.
-            created: When the rider made the switch: aware, at most five minutes in the future. It identifies the
-                change.
-            timeout: Seconds for the whole call.
-            metadata: To send along.
-
-        Raises:
-            OrderNotFound: No such order, another passenger's order, or no road is known of it.
-            RoadSwitchNotAllowed: The order's road cannot be switched.
-            RoadSwitchConflict: The order has a switch of exactly this `created` to the other road.
-            PriceChangesOutOfOrder: The price was last changed at this `created` or later.
-            NeighbourUnavailable: order_core does not answer. Nothing is known to be switched: repeat.
-            ValueError: `created` is naive.
-        """
-        request = messages.switch_road_request(order_id=order_id, has_toll_road=has_toll_road, created=created)
-        await self._transport.call(self._stub.SwitchRoad, request, timeout=timeout, metadata=metadata)
+            return await self._retrieve_order(order_id=order_id, timeout=time.left(), metadata=metadata)

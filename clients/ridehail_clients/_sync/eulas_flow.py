@@ -18,7 +18,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from ridehail_clients._sync.eulas import PassengerEulasClient
+from ridehail_clients._sync.generated.eulas import PassengerEulasClient
 from ridehail_clients.availability import is_unavailable
 from ridehail_clients.call_metadata import Metadata
 from ridehail_clients.errors import ServiceError

@@ -11,7 +11,6 @@ import grpc
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from ridehail.tollroads.v1.toll_roads_pb2 import OrderRoad as OrderRoadMessage
 from ridehail_clients._sync.transport import Transport
-from ridehail_clients._messages import toll_roads as messages
 from ridehail_clients.call_time import CallTime
 from ridehail_clients.channel import SyncUnaryMethod
 from ridehail_clients.errors import OrderNotFound, ServiceError
@@ -71,14 +70,14 @@ class OrderLookups:
             )
         if isinstance(answer, OrderNotFound):
             raise copy.copy(answer)
-        return messages.order_road(order_id, answer)
+        return OrderRoad.from_message(answer, order_id=order_id)
 
     def close(self) -> None:
         """Ends the wait of all callers."""
         self._shared.close()
 
     def _load(self, order_ids: Sequence[str]) -> Mapping[str, OrderRoadMessage | OrderNotFound]:
-        request = messages.batch_retrieve_orders_request(order_ids)
+        request = api.BatchRetrieveOrdersRequest(order_ids=list(order_ids))
         answer = self._transport.call(
             self._method,
             request,
@@ -86,7 +85,8 @@ class OrderLookups:
             metadata=(),
             attempt_timeout=self._attempt_timeout,
         )
-        return messages.lookup_answers(answer)
+        missing = {order_id: _order_not_found(order_id) for order_id in answer.missing_order_ids}
+        return {**missing, **{one.order_id: one for one in answer.orders}}
 
 
 def may_share(order_id: object) -> bool:
@@ -96,3 +96,9 @@ def may_share(order_id: object) -> bool:
         order_id: What the caller gave. Where this is stricter than the server, the order is only asked about alone.
     """
     return isinstance(order_id, str) and is_id(order_id)
+
+
+def _order_not_found(order_id: str) -> OrderNotFound:
+    return OrderNotFound(
+        grpc.StatusCode.NOT_FOUND, OrderNotFound.REASON, "no such order", metadata={"order_id": order_id}
+    )

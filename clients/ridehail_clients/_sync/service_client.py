@@ -142,3 +142,36 @@ class PassengerClient(ServiceClient):
             retry=retry,
             attempt_timeout=attempt_timeout,
         )
+
+
+class NamedServiceClient(InternalClient):
+    """Base of the clients of a contract that several services serve.
+
+    Args:
+        target_or_channel: Where the service is, or a channel to it. A channel that is given stays open on `close`.
+        service: Which of the services, as tickets name it ("eats-orders").
+        ticket: Where service tickets come from; None: none is sent.
+        channel_credentials: For TLS, when the client makes the channel; None: plain text.
+        retry: How often and how soon a call that is safe to repeat is repeated.
+        attempt_timeout: Seconds for one attempt; None: each method's own, from its contract.
+    """
+
+    def __init__(
+        self,
+        target_or_channel: str | SyncChannel,
+        *,
+        service: str,
+        ticket: TicketSource | None = None,
+        channel_credentials: grpc.ChannelCredentials | None = None,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008  # frozen
+        attempt_timeout: float | None = None,
+    ) -> None:
+        # The base asks the ticket for this destination.
+        self.service_name = service
+        super().__init__(
+            target_or_channel,
+            ticket=ticket,
+            channel_credentials=channel_credentials,
+            retry=retry,
+            attempt_timeout=attempt_timeout,
+        )

@@ -27,6 +27,11 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
+if sys.version_info >= (3, 13):
+    from warnings import deprecated as _deprecated
+else:
+    from typing_extensions import deprecated as _deprecated
+
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
@@ -139,7 +144,7 @@ Global___GetZoneInfoRequest: _TypeAlias = GetZoneInfoRequest  # noqa: Y015
 
 @_typing.final
 class GetZoneInfoResponse(_message.Message):
-    """Answer of GetZoneInfo."""
+    """Answer of GetZoneInfo: what a zone asks of a rider."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -152,6 +157,7 @@ class GetZoneInfoResponse(_message.Message):
         """
 
     @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
     def need_acceptence(self) -> _struct_pb2.ListValue:
         """The same, in the spelling of apps that are already out."""
 
@@ -207,7 +213,7 @@ Global___LaunchRequest: _TypeAlias = LaunchRequest  # noqa: Y015
 
 @_typing.final
 class LaunchResponse(_message.Message):
-    """Answer of Launch."""
+    """Answer of Launch: what an app is told when it starts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -393,7 +399,7 @@ Global___UserActions: _TypeAlias = UserActions  # noqa: Y015
 
 @_typing.final
 class TaxiOnTheWayResponse(_message.Message):
-    """Answer of TaxiOnTheWay."""
+    """Answer of TaxiOnTheWay: what the card of a ride under way shows."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -506,7 +512,7 @@ Global___PersonalStateRequest: _TypeAlias = PersonalStateRequest  # noqa: Y015
 
 @_typing.final
 class PersonalStateResponse(_message.Message):
-    """Answer of PersonalState."""
+    """Answer of PersonalState: what a user has set for rides."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -4,8 +4,8 @@ isort:skip_file
 The catalogue of reasons.
 
 Every error that a server answers carries a `google.rpc.ErrorInfo` with `domain: "ridehail"` and one of these reasons,
-without the `ERROR_REASON_` prefix. A reason always comes with the same gRPC code and the same metadata keys, as the
-sample beside it shows; messages are for people and may change. Retryable errors also carry `google.rpc.RetryInfo`,
+without the `ERROR_REASON_` prefix. A reason always comes with the gRPC code and the metadata keys that its option states;
+messages are for people and may change. Retryable errors also carry `google.rpc.RetryInfo`,
 refused requests `google.rpc.BadRequest`.
 """
 
@@ -31,422 +31,420 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Never sent."""
     ERROR_REASON_INVALID_REQUEST: _ErrorReason.ValueType  # 1
-    """INVALID_ARGUMENT. The request breaks a rule of the contract; BadRequest names each field and rule.
+    """The request breaks a rule of the contract; BadRequest names each field and rule.
 
         {"reason": "INVALID_REQUEST", "domain": "ridehail", "metadata": {}}
     """
     ERROR_REASON_TICKET_MISSING: _ErrorReason.ValueType  # 2
-    """UNAUTHENTICATED. The call has no `x-ya-service-ticket`.
+    """The call has no `x-ya-service-ticket`.
 
         {"reason": "TICKET_MISSING", "domain": "ridehail", "metadata": {}}
     """
     ERROR_REASON_TICKET_INVALID: _ErrorReason.ValueType  # 3
-    """UNAUTHENTICATED. The ticket cannot be read, is not signed by a known key, was made for more than an hour, or was issued
+    """The ticket cannot be read, is not signed by a known key, was made for more than an hour, or was issued
     over 30 s in the future: the clocks of caller and server differ, and the message says by how much.
 
         {"reason": "TICKET_INVALID", "domain": "ridehail", "metadata": {}}
     """
     ERROR_REASON_TICKET_EXPIRED: _ErrorReason.ValueType  # 4
-    """UNAUTHENTICATED. The ticket was good once; a new one is needed.
+    """The ticket was good once; a new one is needed.
 
         {"reason": "TICKET_EXPIRED", "domain": "ridehail", "metadata": {}}
     """
     ERROR_REASON_TICKET_WRONG_DESTINATION: _ErrorReason.ValueType  # 5
-    """UNAUTHENTICATED. The ticket is for another service than the called one, which `service` names.
+    """The ticket is for another service than the called one, which `service` names.
 
         {"reason": "TICKET_WRONG_DESTINATION", "domain": "ridehail", "metadata": {"service": "toll-roads"}}
     """
     ERROR_REASON_CALLER_NOT_ALLOWED: _ErrorReason.ValueType  # 6
-    """PERMISSION_DENIED. The ticket is good, but its source may not call this method.
+    """The ticket is good, but its source may not call this method.
 
         {"reason": "CALLER_NOT_ALLOWED", "domain": "ridehail",
          "metadata": {"caller": "routestats", "method": "ridehail.tollroads.v1.TollRoadsService/RetrieveOrder"}}
     """
     ERROR_REASON_PASSENGER_MISSING: _ErrorReason.ValueType  # 7
-    """UNAUTHENTICATED. A passenger method was called without the passenger that the gateway would have named, or with
+    """A passenger method was called without the passenger that the gateway would have named, or with
     another one than the gateway's ticket is bound to.
 
         {"reason": "PASSENGER_MISSING", "domain": "ridehail", "metadata": {}}
     """
     ERROR_REASON_SESSION_MISSING: _ErrorReason.ValueType  # 8
-    """UNAUTHENTICATED, by the gateway. The request has no `Authorization: Bearer <session token>`.
+    """By the gateway. The request has no `Authorization: Bearer <session token>`.
 
         {"reason": "SESSION_MISSING", "domain": "ridehail", "metadata": {}}
     """
     ERROR_REASON_SESSION_INVALID: _ErrorReason.ValueType  # 9
-    """UNAUTHENTICATED, by the gateway. The session token cannot be read, is not signed by a known key, or was issued over 30 s
+    """By the gateway. The session token cannot be read, is not signed by a known key, or was issued over 30 s
     in the future.
 
         {"reason": "SESSION_INVALID", "domain": "ridehail", "metadata": {}}
     """
     ERROR_REASON_SESSION_EXPIRED: _ErrorReason.ValueType  # 10
-    """UNAUTHENTICATED, by the gateway. The session token was good once; the app has to get a new one.
+    """By the gateway. The session token was good once; the app has to get a new one.
 
         {"reason": "SESSION_EXPIRED", "domain": "ridehail", "metadata": {}}
     """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 11
-    """RESOURCE_EXHAUSTED, with RetryInfo. The server has as many calls under way as it takes.
+    """With RetryInfo. The server has as many calls under way as it takes.
 
         {"reason": "OVERLOADED", "domain": "ridehail", "metadata": {}}
     """
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 12
-    """UNAVAILABLE, with RetryInfo. The service's database does not answer, or no connection to it can be made.
+    """With RetryInfo. The service's database does not answer, or no connection to it can be made.
 
         {"reason": "DATABASE_UNAVAILABLE", "domain": "ridehail", "metadata": {}}
     """
     ERROR_REASON_NEIGHBOUR_UNAVAILABLE: _ErrorReason.ValueType  # 13
-    """UNAVAILABLE, with RetryInfo. A service that this one needs does not answer; `neighbour` names it.
+    """With RetryInfo. A service that this one needs does not answer; `neighbour` names it.
 
         {"reason": "NEIGHBOUR_UNAVAILABLE", "domain": "ridehail", "metadata": {"neighbour": "order-core"}}
     """
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 14
-    """DEADLINE_EXCEEDED. The server ran out of the time that the caller, or the method's contract, gives a call.
+    """The server ran out of the time that the caller, or the method's contract, gives a call.
 
         {"reason": "DEADLINE_EXCEEDED", "domain": "ridehail", "metadata": {}}
     """
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 15
-    """INTERNAL. A defect of the server. The log has all about it under the request id.
+    """A defect of the server. The log has all about it under the request id.
 
         {"reason": "INTERNAL", "domain": "ridehail", "metadata": {"request_id": "5b0c2e9a4f5d4a0c8a7e0f6f7d1f6a52"}}
     """
     ERROR_REASON_GATEWAY_KEY_INVALID: _ErrorReason.ValueType  # 16
-    """UNAUTHENTICATED, to the gateway itself. The passenger authorizer was called without the gateway's key.
+    """To the gateway itself. The passenger authorizer was called without the gateway's key.
 
         {"reason": "GATEWAY_KEY_INVALID", "domain": "ridehail", "metadata": {}}
     """
     ERROR_REASON_ORDER_NOT_FOUND: _ErrorReason.ValueType  # 17
-    """NOT_FOUND. There is no such order, or it is another passenger's.
+    """There is no such order, or it is another passenger's.
 
         {"reason": "ORDER_NOT_FOUND", "domain": "ridehail", "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
     """
     ERROR_REASON_ORDER_VERSION_CONFLICT: _ErrorReason.ValueType  # 18
-    """ABORTED. The order's document is at another version than the update expected.
+    """The order's document is at another version than the update expected.
 
         {"reason": "ORDER_VERSION_CONFLICT", "domain": "ridehail",
          "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20", "current_version": "7"}}
     """
     ERROR_REASON_ORDER_FIELD_TYPE_MISMATCH: _ErrorReason.ValueType  # 19
-    """FAILED_PRECONDITION. The order's document holds a value of another kind than the update needs.
+    """The order's document holds a value of another kind than the update needs.
 
         {"reason": "ORDER_FIELD_TYPE_MISMATCH", "domain": "ridehail",
          "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20", "path": "changes.objects"}}
     """
     ERROR_REASON_ROAD_SWITCH_NOT_ALLOWED: _ErrorReason.ValueType  # 20
-    """FAILED_PRECONDITION, HTTP 406. The order's road cannot be switched.
+    """The order's road cannot be switched.
 
         {"reason": "ROAD_SWITCH_NOT_ALLOWED", "domain": "ridehail",
          "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
     """
     ERROR_REASON_ROAD_SWITCH_CONFLICT: _ErrorReason.ValueType  # 21
-    """ALREADY_EXISTS. The order has a switch of exactly this moment to the other road. The app has to send its switch with
+    """The order has a switch of exactly this moment to the other road. The app has to send its switch with
     another `created`.
 
         {"reason": "ROAD_SWITCH_CONFLICT", "domain": "ridehail",
          "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
     """
     ERROR_REASON_PRICE_CHANGES_OUT_OF_ORDER: _ErrorReason.ValueType  # 22
-    """FAILED_PRECONDITION. The switch would reset the order's price, but the document's record of such resets would then
+    """The switch would reset the order's price, but the document's record of such resets would then
     not be in the order of time; nothing was changed.
 
         {"reason": "PRICE_CHANGES_OUT_OF_ORDER", "domain": "ridehail",
          "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
     """
     ERROR_REASON_EULA_NOT_FOUND: _ErrorReason.ValueType  # 23
-    """NOT_FOUND. No such agreement is configured.
+    """No such agreement is configured.
 
         {"reason": "EULA_NOT_FOUND", "domain": "ridehail", "metadata": {"eula_id": "surge_il"}}
     """
     ERROR_REASON_EULA_NOT_REJECTABLE: _ErrorReason.ValueType  # 24
-    """FAILED_PRECONDITION. The agreement can be accepted or left unanswered, but not rejected.
+    """The agreement can be accepted or left unanswered, but not rejected.
 
         {"reason": "EULA_NOT_REJECTABLE", "domain": "ridehail", "metadata": {"eula_id": "surge_il"}}
     """
     ERROR_REASON_ORDER_OWNER_MISMATCH: _ErrorReason.ValueType  # 25
-    """FAILED_PRECONDITION. The order belongs to another passenger than the one that it is put or reported for.
+    """The order belongs to another passenger than the one that it is put or reported for.
 
         {"reason": "ORDER_OWNER_MISMATCH", "domain": "ridehail",
          "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
     """
     ERROR_REASON_SERVICE_NOT_FOUND: _ErrorReason.ValueType  # 26
-    """NOT_FOUND. No service of this name keeps orders.
+    """No service of this name keeps orders.
 
         {"reason": "SERVICE_NOT_FOUND", "domain": "ridehail", "metadata": {"service": "laundry"}}
     """
     ERROR_REASON_NOT_IN_FAMILY: _ErrorReason.ValueType  # 27
-    """FAILED_PRECONDITION. The ride is to be shared with the rider's family, but the rider is in none.
+    """The ride is to be shared with the rider's family, but the rider is in none.
 
         {"reason": "NOT_IN_FAMILY", "domain": "ridehail", "metadata": {}}
     """
     ERROR_REASON_SHARING_KEY_CONFLICT: _ErrorReason.ValueType  # 28
-    """ALREADY_EXISTS. The sharing key is that of another order.
+    """The sharing key is that of another order.
 
         {"reason": "SHARING_KEY_CONFLICT", "domain": "ridehail",
          "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
     """
     ERROR_REASON_SHARING_KEY_NOT_FOUND: _ErrorReason.ValueType  # 29
-    """NOT_FOUND. There is no such sharing key, or the ride is not shared with the passenger.
+    """There is no such sharing key, or the ride is not shared with the passenger.
 
         {"reason": "SHARING_KEY_NOT_FOUND", "domain": "ridehail", "metadata": {}}
     """
     ERROR_REASON_FAMILY_NOT_FOUND: _ErrorReason.ValueType  # 30
-    """NOT_FOUND. There is no such family, or the rider is in none.
+    """There is no such family, or the rider is in none.
 
         {"reason": "FAMILY_NOT_FOUND", "domain": "ridehail", "metadata": {}}
     """
     ERROR_REASON_ALREADY_IN_FAMILY: _ErrorReason.ValueType  # 31
-    """ALREADY_EXISTS. The rider is in a family already.
+    """The rider is in a family already.
 
         {"reason": "ALREADY_IN_FAMILY", "domain": "ridehail", "metadata": {}}
     """
     ERROR_REASON_FAMILY_FULL: _ErrorReason.ValueType  # 32
-    """FAILED_PRECONDITION. The family has as many members as a family can have.
+    """The family has as many members as a family can have.
 
         {"reason": "FAMILY_FULL", "domain": "ridehail", "metadata": {"max_members": "50"}}
     """
     ERROR_REASON_FAMILY_ADMIN_NOT_REMOVABLE: _ErrorReason.ValueType  # 33
-    """FAILED_PRECONDITION. The family's admin cannot be removed from it.
+    """The family's admin cannot be removed from it.
 
         {"reason": "FAMILY_ADMIN_NOT_REMOVABLE", "domain": "ridehail", "metadata": {}}
     """
     ERROR_REASON_REVISION_CONFLICT: _ErrorReason.ValueType  # 34
-    """ABORTED. The personal state is of another revision than the update expected. Read it again and decide again.
+    """The personal state is of another revision than the update expected. Read it again and decide again.
 
         {"reason": "REVISION_CONFLICT", "domain": "ridehail", "metadata": {"current_revision_id": "7"}}
     """
     ERROR_REASON_JSON_MISMATCH: _ErrorReason.ValueType  # 35
-    """ABORTED. Two back ends answered the same request differently. `paths` are JSON pointers, in JSON.
+    """Two back ends answered the same request differently. `paths` are JSON pointers, in JSON.
 
         {"reason": "JSON_MISMATCH", "domain": "ridehail",
          "metadata": {"paths": "[\\"/tariffs/0/requirements/nosmoking\\"]", "statuses": "same", "truncated": "false"}}
     """
     ERROR_REASON_PERSONAL_STATE_TOO_LARGE: _ErrorReason.ValueType  # 36
-    """FAILED_PRECONDITION. The personal state would become too large.
+    """The personal state would become too large.
 
         {"reason": "PERSONAL_STATE_TOO_LARGE", "domain": "ridehail",
          "metadata": {"max_bytes": "65536", "max_tariffs": "200", "max_values": "1500"}}
     """
     ERROR_REASON_RATE_LIMITED: _ErrorReason.ValueType  # 37
-    """RESOURCE_EXHAUSTED, with RetryInfo, by the gateway. The passenger, the client's address or the connection makes more
+    """By the gateway, with RetryInfo. The passenger, the client's address or the connection makes more
     requests than one may; others are served meanwhile.
 
         {"reason": "RATE_LIMITED", "domain": "ridehail", "metadata": {}}
     """
     ERROR_REASON_RESPONSE_TOO_LARGE: _ErrorReason.ValueType  # 38
-    """OUT_OF_RANGE. The response would be larger than a message may be. Ask for less.
+    """The response would be larger than a message may be. Ask for less.
 
         {"reason": "RESPONSE_TOO_LARGE", "domain": "ridehail", "metadata": {"max_bytes": "4194304"}}
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """Why a call failed. Each comment gives the code (and the HTTP status, where it is not the code's usual one), then a
-    sample ErrorInfo.
-    """
+    """Why a call failed. Each comment ends with a sample ErrorInfo."""
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 ERROR_REASON_INVALID_REQUEST: ErrorReason.ValueType  # 1
-"""INVALID_ARGUMENT. The request breaks a rule of the contract; BadRequest names each field and rule.
+"""The request breaks a rule of the contract; BadRequest names each field and rule.
 
     {"reason": "INVALID_REQUEST", "domain": "ridehail", "metadata": {}}
 """
 ERROR_REASON_TICKET_MISSING: ErrorReason.ValueType  # 2
-"""UNAUTHENTICATED. The call has no `x-ya-service-ticket`.
+"""The call has no `x-ya-service-ticket`.
 
     {"reason": "TICKET_MISSING", "domain": "ridehail", "metadata": {}}
 """
 ERROR_REASON_TICKET_INVALID: ErrorReason.ValueType  # 3
-"""UNAUTHENTICATED. The ticket cannot be read, is not signed by a known key, was made for more than an hour, or was issued
+"""The ticket cannot be read, is not signed by a known key, was made for more than an hour, or was issued
 over 30 s in the future: the clocks of caller and server differ, and the message says by how much.
 
     {"reason": "TICKET_INVALID", "domain": "ridehail", "metadata": {}}
 """
 ERROR_REASON_TICKET_EXPIRED: ErrorReason.ValueType  # 4
-"""UNAUTHENTICATED. The ticket was good once; a new one is needed.
+"""The ticket was good once; a new one is needed.
 
     {"reason": "TICKET_EXPIRED", "domain": "ridehail", "metadata": {}}
 """
 ERROR_REASON_TICKET_WRONG_DESTINATION: ErrorReason.ValueType  # 5
-"""UNAUTHENTICATED. The ticket is for another service than the called one, which `service` names.
+"""The ticket is for another service than the called one, which `service` names.
 
     {"reason": "TICKET_WRONG_DESTINATION", "domain": "ridehail", "metadata": {"service": "toll-roads"}}
 """
 ERROR_REASON_CALLER_NOT_ALLOWED: ErrorReason.ValueType  # 6
-"""PERMISSION_DENIED. The ticket is good, but its source may not call this method.
+"""The ticket is good, but its source may not call this method.
 
     {"reason": "CALLER_NOT_ALLOWED", "domain": "ridehail",
      "metadata": {"caller": "routestats", "method": "ridehail.tollroads.v1.TollRoadsService/RetrieveOrder"}}
 """
 ERROR_REASON_PASSENGER_MISSING: ErrorReason.ValueType  # 7
-"""UNAUTHENTICATED. A passenger method was called without the passenger that the gateway would have named, or with
+"""A passenger method was called without the passenger that the gateway would have named, or with
 another one than the gateway's ticket is bound to.
 
     {"reason": "PASSENGER_MISSING", "domain": "ridehail", "metadata": {}}
 """
 ERROR_REASON_SESSION_MISSING: ErrorReason.ValueType  # 8
-"""UNAUTHENTICATED, by the gateway. The request has no `Authorization: Bearer <session token>`.
+"""By the gateway. The request has no `Authorization: Bearer <session token>`.
 
     {"reason": "SESSION_MISSING", "domain": "ridehail", "metadata": {}}
 """
 ERROR_REASON_SESSION_INVALID: ErrorReason.ValueType  # 9
-"""UNAUTHENTICATED, by the gateway. The session token cannot be read, is not signed by a known key, or was issued over 30 s
+"""By the gateway. The session token cannot be read, is not signed by a known key, or was issued over 30 s
 in the future.
 
     {"reason": "SESSION_INVALID", "domain": "ridehail", "metadata": {}}
 """
 ERROR_REASON_SESSION_EXPIRED: ErrorReason.ValueType  # 10
-"""UNAUTHENTICATED, by the gateway. The session token was good once; the app has to get a new one.
+"""By the gateway. The session token was good once; the app has to get a new one.
 
     {"reason": "SESSION_EXPIRED", "domain": "ridehail", "metadata": {}}
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 11
-"""RESOURCE_EXHAUSTED, with RetryInfo. The server has as many calls under way as it takes.
+"""With RetryInfo. The server has as many calls under way as it takes.
 
     {"reason": "OVERLOADED", "domain": "ridehail", "metadata": {}}
 """
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 12
-"""UNAVAILABLE, with RetryInfo. The service's database does not answer, or no connection to it can be made.
+"""With RetryInfo. The service's database does not answer, or no connection to it can be made.
 
     {"reason": "DATABASE_UNAVAILABLE", "domain": "ridehail", "metadata": {}}
 """
 ERROR_REASON_NEIGHBOUR_UNAVAILABLE: ErrorReason.ValueType  # 13
-"""UNAVAILABLE, with RetryInfo. A service that this one needs does not answer; `neighbour` names it.
+"""With RetryInfo. A service that this one needs does not answer; `neighbour` names it.
 
     {"reason": "NEIGHBOUR_UNAVAILABLE", "domain": "ridehail", "metadata": {"neighbour": "order-core"}}
 """
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 14
-"""DEADLINE_EXCEEDED. The server ran out of the time that the caller, or the method's contract, gives a call.
+"""The server ran out of the time that the caller, or the method's contract, gives a call.
 
     {"reason": "DEADLINE_EXCEEDED", "domain": "ridehail", "metadata": {}}
 """
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 15
-"""INTERNAL. A defect of the server. The log has all about it under the request id.
+"""A defect of the server. The log has all about it under the request id.
 
     {"reason": "INTERNAL", "domain": "ridehail", "metadata": {"request_id": "5b0c2e9a4f5d4a0c8a7e0f6f7d1f6a52"}}
 """
 ERROR_REASON_GATEWAY_KEY_INVALID: ErrorReason.ValueType  # 16
-"""UNAUTHENTICATED, to the gateway itself. The passenger authorizer was called without the gateway's key.
+"""To the gateway itself. The passenger authorizer was called without the gateway's key.
 
     {"reason": "GATEWAY_KEY_INVALID", "domain": "ridehail", "metadata": {}}
 """
 ERROR_REASON_ORDER_NOT_FOUND: ErrorReason.ValueType  # 17
-"""NOT_FOUND. There is no such order, or it is another passenger's.
+"""There is no such order, or it is another passenger's.
 
     {"reason": "ORDER_NOT_FOUND", "domain": "ridehail", "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
 """
 ERROR_REASON_ORDER_VERSION_CONFLICT: ErrorReason.ValueType  # 18
-"""ABORTED. The order's document is at another version than the update expected.
+"""The order's document is at another version than the update expected.
 
     {"reason": "ORDER_VERSION_CONFLICT", "domain": "ridehail",
      "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20", "current_version": "7"}}
 """
 ERROR_REASON_ORDER_FIELD_TYPE_MISMATCH: ErrorReason.ValueType  # 19
-"""FAILED_PRECONDITION. The order's document holds a value of another kind than the update needs.
+"""The order's document holds a value of another kind than the update needs.
 
     {"reason": "ORDER_FIELD_TYPE_MISMATCH", "domain": "ridehail",
      "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20", "path": "changes.objects"}}
 """
 ERROR_REASON_ROAD_SWITCH_NOT_ALLOWED: ErrorReason.ValueType  # 20
-"""FAILED_PRECONDITION, HTTP 406. The order's road cannot be switched.
+"""The order's road cannot be switched.
 
     {"reason": "ROAD_SWITCH_NOT_ALLOWED", "domain": "ridehail",
      "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
 """
 ERROR_REASON_ROAD_SWITCH_CONFLICT: ErrorReason.ValueType  # 21
-"""ALREADY_EXISTS. The order has a switch of exactly this moment to the other road. The app has to send its switch with
+"""The order has a switch of exactly this moment to the other road. The app has to send its switch with
 another `created`.
 
     {"reason": "ROAD_SWITCH_CONFLICT", "domain": "ridehail",
      "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
 """
 ERROR_REASON_PRICE_CHANGES_OUT_OF_ORDER: ErrorReason.ValueType  # 22
-"""FAILED_PRECONDITION. The switch would reset the order's price, but the document's record of such resets would then
+"""The switch would reset the order's price, but the document's record of such resets would then
 not be in the order of time; nothing was changed.
 
     {"reason": "PRICE_CHANGES_OUT_OF_ORDER", "domain": "ridehail",
      "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
 """
 ERROR_REASON_EULA_NOT_FOUND: ErrorReason.ValueType  # 23
-"""NOT_FOUND. No such agreement is configured.
+"""No such agreement is configured.
 
     {"reason": "EULA_NOT_FOUND", "domain": "ridehail", "metadata": {"eula_id": "surge_il"}}
 """
 ERROR_REASON_EULA_NOT_REJECTABLE: ErrorReason.ValueType  # 24
-"""FAILED_PRECONDITION. The agreement can be accepted or left unanswered, but not rejected.
+"""The agreement can be accepted or left unanswered, but not rejected.
 
     {"reason": "EULA_NOT_REJECTABLE", "domain": "ridehail", "metadata": {"eula_id": "surge_il"}}
 """
 ERROR_REASON_ORDER_OWNER_MISMATCH: ErrorReason.ValueType  # 25
-"""FAILED_PRECONDITION. The order belongs to another passenger than the one that it is put or reported for.
+"""The order belongs to another passenger than the one that it is put or reported for.
 
     {"reason": "ORDER_OWNER_MISMATCH", "domain": "ridehail",
      "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
 """
 ERROR_REASON_SERVICE_NOT_FOUND: ErrorReason.ValueType  # 26
-"""NOT_FOUND. No service of this name keeps orders.
+"""No service of this name keeps orders.
 
     {"reason": "SERVICE_NOT_FOUND", "domain": "ridehail", "metadata": {"service": "laundry"}}
 """
 ERROR_REASON_NOT_IN_FAMILY: ErrorReason.ValueType  # 27
-"""FAILED_PRECONDITION. The ride is to be shared with the rider's family, but the rider is in none.
+"""The ride is to be shared with the rider's family, but the rider is in none.
 
     {"reason": "NOT_IN_FAMILY", "domain": "ridehail", "metadata": {}}
 """
 ERROR_REASON_SHARING_KEY_CONFLICT: ErrorReason.ValueType  # 28
-"""ALREADY_EXISTS. The sharing key is that of another order.
+"""The sharing key is that of another order.
 
     {"reason": "SHARING_KEY_CONFLICT", "domain": "ridehail",
      "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
 """
 ERROR_REASON_SHARING_KEY_NOT_FOUND: ErrorReason.ValueType  # 29
-"""NOT_FOUND. There is no such sharing key, or the ride is not shared with the passenger.
+"""There is no such sharing key, or the ride is not shared with the passenger.
 
     {"reason": "SHARING_KEY_NOT_FOUND", "domain": "ridehail", "metadata": {}}
 """
 ERROR_REASON_FAMILY_NOT_FOUND: ErrorReason.ValueType  # 30
-"""NOT_FOUND. There is no such family, or the rider is in none.
+"""There is no such family, or the rider is in none.
 
     {"reason": "FAMILY_NOT_FOUND", "domain": "ridehail", "metadata": {}}
 """
 ERROR_REASON_ALREADY_IN_FAMILY: ErrorReason.ValueType  # 31
-"""ALREADY_EXISTS. The rider is in a family already.
+"""The rider is in a family already.
 
     {"reason": "ALREADY_IN_FAMILY", "domain": "ridehail", "metadata": {}}
 """
 ERROR_REASON_FAMILY_FULL: ErrorReason.ValueType  # 32
-"""FAILED_PRECONDITION. The family has as many members as a family can have.
+"""The family has as many members as a family can have.
 
     {"reason": "FAMILY_FULL", "domain": "ridehail", "metadata": {"max_members": "50"}}
 """
 ERROR_REASON_FAMILY_ADMIN_NOT_REMOVABLE: ErrorReason.ValueType  # 33
-"""FAILED_PRECONDITION. The family's admin cannot be removed from it.
+"""The family's admin cannot be removed from it.
 
     {"reason": "FAMILY_ADMIN_NOT_REMOVABLE", "domain": "ridehail", "metadata": {}}
 """
 ERROR_REASON_REVISION_CONFLICT: ErrorReason.ValueType  # 34
-"""ABORTED. The personal state is of another revision than the update expected. Read it again and decide again.
+"""The personal state is of another revision than the update expected. Read it again and decide again.
 
     {"reason": "REVISION_CONFLICT", "domain": "ridehail", "metadata": {"current_revision_id": "7"}}
 """
 ERROR_REASON_JSON_MISMATCH: ErrorReason.ValueType  # 35
-"""ABORTED. Two back ends answered the same request differently. `paths` are JSON pointers, in JSON.
+"""Two back ends answered the same request differently. `paths` are JSON pointers, in JSON.
 
     {"reason": "JSON_MISMATCH", "domain": "ridehail",
      "metadata": {"paths": "[\\"/tariffs/0/requirements/nosmoking\\"]", "statuses": "same", "truncated": "false"}}
 """
 ERROR_REASON_PERSONAL_STATE_TOO_LARGE: ErrorReason.ValueType  # 36
-"""FAILED_PRECONDITION. The personal state would become too large.
+"""The personal state would become too large.
 
     {"reason": "PERSONAL_STATE_TOO_LARGE", "domain": "ridehail",
      "metadata": {"max_bytes": "65536", "max_tariffs": "200", "max_values": "1500"}}
 """
 ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 37
-"""RESOURCE_EXHAUSTED, with RetryInfo, by the gateway. The passenger, the client's address or the connection makes more
+"""By the gateway, with RetryInfo. The passenger, the client's address or the connection makes more
 requests than one may; others are served meanwhile.
 
     {"reason": "RATE_LIMITED", "domain": "ridehail", "metadata": {}}
 """
 ERROR_REASON_RESPONSE_TOO_LARGE: ErrorReason.ValueType  # 38
-"""OUT_OF_RANGE. The response would be larger than a message may be. Ask for less.
+"""The response would be larger than a message may be. Ask for less.
 
     {"reason": "RESPONSE_TOO_LARGE", "domain": "ridehail", "metadata": {"max_bytes": "4194304"}}
 """

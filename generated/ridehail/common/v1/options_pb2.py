@@ -24,19 +24,28 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.rpc import code_pb2 as google_dot_rpc_dot_code__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n ridehail/common/v1/options.proto\x12\x12ridehail.common.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\"m\n\nCallPolicy\x12+\n\x08\x64\x65\x61\x64line\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x0f\x61ttempt_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"6\n\rRequestLimits\x12\x11\n\tmax_bytes\x18\x01 \x01(\x05\x12\x12\n\nmax_values\x18\x02 \x01(\x05*S\n\x08\x41udience\x12\x18\n\x14\x41UDIENCE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41UDIENCE_INTERNAL\x10\x01\x12\x16\n\x12\x41UDIENCE_PASSENGER\x10\x02:Q\n\x08\x61udience\x12\x1f.google.protobuf.ServiceOptions\x18\xb5\x87\x03 \x01(\x0e\x32\x1c.ridehail.common.v1.Audience:U\n\x0b\x63\x61ll_policy\x12\x1e.google.protobuf.MethodOptions\x18\xb6\x87\x03 \x01(\x0b\x32\x1e.ridehail.common.v1.CallPolicy:[\n\x0erequest_limits\x12\x1e.google.protobuf.MethodOptions\x18\xb7\x87\x03 \x01(\x0b\x32!.ridehail.common.v1.RequestLimits:7\n\x0emax_json_depth\x12\x1d.google.protobuf.FieldOptions\x18\xb8\x87\x03 \x01(\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n ridehail/common/v1/options.proto\x12\x12ridehail.common.v1\x1a google/protobuf/descriptor.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x15google/rpc/code.proto\"m\n\nCallPolicy\x12+\n\x08\x64\x65\x61\x64line\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x0f\x61ttempt_timeout\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"6\n\rRequestLimits\x12\x11\n\tmax_bytes\x18\x01 \x01(\x05\x12\x12\n\nmax_values\x18\x02 \x01(\x05\"E\n\x0b\x43lientModel\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0cmay_be_stale\x18\x02 \x01(\x08\x12\x12\n\nkeeps_json\x18\x03 \x01(\x08\"@\n\x06JsonOf\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x13\n\x0bwith_others\x18\x02 \x01(\t\x12\x10\n\x08reserved\x18\x03 \x01(\t\">\n\x0cMetadataFlag\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\"k\n\rErrorContract\x12\x1e\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x10.google.rpc.Code\x12\x13\n\x0bhttp_status\x18\x02 \x01(\x05\x12\x15\n\rmetadata_keys\x18\x03 \x03(\t\x12\x0e\n\x06remedy\x18\x04 \x01(\t*S\n\x08\x41udience\x12\x18\n\x14\x41UDIENCE_UNSPECIFIED\x10\x00\x12\x15\n\x11\x41UDIENCE_INTERNAL\x10\x01\x12\x16\n\x12\x41UDIENCE_PASSENGER\x10\x02:U\n\x05\x65rror\x12!.google.protobuf.EnumValueOptions\x18\xc0\x87\x03 \x01(\x0b\x32!.ridehail.common.v1.ErrorContract:Q\n\x08\x61udience\x12\x1f.google.protobuf.ServiceOptions\x18\xb5\x87\x03 \x01(\x0e\x32\x1c.ridehail.common.v1.Audience:6\n\x0b\x64\x65stination\x12\x1f.google.protobuf.ServiceOptions\x18\xbe\x87\x03 \x01(\t:U\n\x0b\x63\x61ll_policy\x12\x1e.google.protobuf.MethodOptions\x18\xb6\x87\x03 \x01(\x0b\x32\x1e.ridehail.common.v1.CallPolicy:[\n\x0erequest_limits\x12\x1e.google.protobuf.MethodOptions\x18\xb7\x87\x03 \x01(\x0b\x32!.ridehail.common.v1.RequestLimits:Y\n\rmetadata_flag\x12\x1e.google.protobuf.MethodOptions\x18\xbf\x87\x03 \x01(\x0b\x32 .ridehail.common.v1.MetadataFlag:X\n\x0c\x63lient_model\x12\x1f.google.protobuf.MessageOptions\x18\xb9\x87\x03 \x01(\x0b\x32\x1f.ridehail.common.v1.ClientModel:7\n\x0emax_json_depth\x12\x1d.google.protobuf.FieldOptions\x18\xb8\x87\x03 \x01(\x05:L\n\x07json_of\x12\x1d.google.protobuf.FieldOptions\x18\xba\x87\x03 \x01(\x0b\x32\x1a.ridehail.common.v1.JsonOf:-\n\x04\x62\x61re\x12\x1d.google.protobuf.FieldOptions\x18\xbb\x87\x03 \x01(\x08:7\n\x0e\x63lient_default\x12\x1d.google.protobuf.FieldOptions\x18\xbc\x87\x03 \x01(\t:4\n\x0b\x63lient_enum\x12\x1d.google.protobuf.FieldOptions\x18\xbd\x87\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ridehail.common.v1.options_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_AUDIENCE']._serialized_start=289
-  _globals['_AUDIENCE']._serialized_end=372
-  _globals['_CALLPOLICY']._serialized_start=122
-  _globals['_CALLPOLICY']._serialized_end=231
-  _globals['_REQUESTLIMITS']._serialized_start=233
-  _globals['_REQUESTLIMITS']._serialized_end=287
+  _globals['_AUDIENCE']._serialized_start=622
+  _globals['_AUDIENCE']._serialized_end=705
+  _globals['_CALLPOLICY']._serialized_start=145
+  _globals['_CALLPOLICY']._serialized_end=254
+  _globals['_REQUESTLIMITS']._serialized_start=256
+  _globals['_REQUESTLIMITS']._serialized_end=310
+  _globals['_CLIENTMODEL']._serialized_start=312
+  _globals['_CLIENTMODEL']._serialized_end=381
+  _globals['_JSONOF']._serialized_start=383
+  _globals['_JSONOF']._serialized_end=447
+  _globals['_METADATAFLAG']._serialized_start=449
+  _globals['_METADATAFLAG']._serialized_end=511
+  _globals['_ERRORCONTRACT']._serialized_start=513
+  _globals['_ERRORCONTRACT']._serialized_end=620
 # @@protoc_insertion_point(module_scope)

@@ -29,7 +29,7 @@ from ridehail.common.v1 import rules_pb2 as ridehail_dot_common_dot_v1_dot_rules
 from ridehail.eulas.v1 import eulas_pb2 as ridehail_dot_eulas_dot_v1_dot_eulas__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!ridehail/eulas/v1/eulas_api.proto\x12\x11ridehail.eulas.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a\x1dridehail/eulas/v1/eulas.proto\"\x8d\x02\n\x10ListEulasRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12?\n\x06\x66ilter\x18\x02 \x01(\tB/\xbaH,r*R\x07unknownR\x08\x61\x63\x63\x65ptedR\x08rejectedR\x06signedR\x03\x61ll\x12!\n\tzone_name\x18\x03 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01H\x00\x88\x01\x01\x12\x1f\n\x07\x63ountry\x18\x04 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01H\x01\x88\x01\x01\x12!\n\x07tariffs\x18\x05 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x64\"\x06r\x04\xc8\xbc\x18\x01\x12\x18\n\x06locale\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x42\x0c\n\n_zone_nameB\n\n\x08_country\";\n\x11ListEulasResponse\x12&\n\x05\x65ulas\x18\x01 \x03(\x0b\x32\x17.ridehail.eulas.v1.Eula\"m\n\x10SaveEulasRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12:\n\x05\x65ulas\x18\x02 \x03(\x0b\x32\x1f.ridehail.eulas.v1.EulaDecisionB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x64\"$\n\x11SaveEulasResponse\x12\x0f\n\x07refresh\x18\x01 \x03(\t\"\xad\x01\n\x11\x43heckEulasRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\"\n\x08\x65ula_ids\x18\x02 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x64\"\x06r\x04\xc8\xbc\x18\x01\x12$\n\neula_types\x18\x03 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x64\"\x06r\x04\xc8\xbc\x18\x01\x12!\n\tzone_name\x18\x04 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01H\x00\x88\x01\x01\x42\x0c\n\n_zone_name\"B\n\x12\x43heckEulasResponse\x12,\n\x05\x65ulas\x18\x01 \x03(\x0b\x32\x1d.ridehail.eulas.v1.EulaStatus\"\xe9\x01\n%PassengerEulasServiceListEulasRequest\x12?\n\x06\x66ilter\x18\x01 \x01(\tB/\xbaH,r*R\x07unknownR\x08\x61\x63\x63\x65ptedR\x08rejectedR\x06signedR\x03\x61ll\x12!\n\tzone_name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01H\x00\x88\x01\x01\x12\x1f\n\x07\x63ountry\x18\x03 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01H\x01\x88\x01\x01\x12!\n\x07tariffs\x18\x04 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x64\"\x06r\x04\xc8\xbc\x18\x01\x42\x0c\n\n_zone_nameB\n\n\x08_country\"P\n&PassengerEulasServiceListEulasResponse\x12&\n\x05\x65ulas\x18\x01 \x03(\x0b\x32\x17.ridehail.eulas.v1.Eula\"c\n%PassengerEulasServiceSaveEulasRequest\x12:\n\x05\x65ulas\x18\x01 \x03(\x0b\x32\x1f.ridehail.eulas.v1.EulaDecisionB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x64\"9\n&PassengerEulasServiceSaveEulasResponse\x12\x0f\n\x07refresh\x18\x01 \x03(\t2\x98\x03\n\x0c\x45ulasService\x12~\n\tListEulas\x12#.ridehail.eulas.v1.ListEulasRequest\x1a$.ridehail.eulas.v1.ListEulasResponse\"&\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x82\xd3\xe4\x93\x02\r\"\x08/v1/list:\x01*\x12~\n\tSaveEulas\x12#.ridehail.eulas.v1.SaveEulasRequest\x1a$.ridehail.eulas.v1.SaveEulasResponse\"&\x90\x02\x02\xb2\xbb\x18\x0c\n\x02\x08\x02\x12\x06\x10\x80\xca\xb5\xee\x01\x82\xd3\xe4\x93\x02\r\"\x08/v1/save:\x01*\x12\x81\x01\n\nCheckEulas\x12$.ridehail.eulas.v1.CheckEulasRequest\x1a%.ridehail.eulas.v1.CheckEulasResponse\"&\x90\x02\x01\xb2\xbb\x18\x0b\n\x02\x08\x01\x12\x05\x10\x80\xc2\xd7/\x82\xd3\xe4\x93\x02\x0e\"\t/v1/check:\x01*\x1a\x04\xa8\xbb\x18\x01\x32\x87\x03\n\x15PassengerEulasService\x12\xb2\x01\n\tListEulas\x12\x38.ridehail.eulas.v1.PassengerEulasServiceListEulasRequest\x1a\x39.ridehail.eulas.v1.PassengerEulasServiceListEulasResponse\"0\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x82\xd3\xe4\x93\x02\x17\"\x12/4.0/eulas/v1/list:\x01*\x12\xb2\x01\n\tSaveEulas\x12\x38.ridehail.eulas.v1.PassengerEulasServiceSaveEulasRequest\x1a\x39.ridehail.eulas.v1.PassengerEulasServiceSaveEulasResponse\"0\x90\x02\x02\xb2\xbb\x18\x0c\n\x02\x08\x02\x12\x06\x10\x80\xca\xb5\xee\x01\x82\xd3\xe4\x93\x02\x17\"\x12/4.0/eulas/v1/save:\x01*\x1a\x04\xa8\xbb\x18\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!ridehail/eulas/v1/eulas_api.proto\x12\x11ridehail.eulas.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a\x1dridehail/eulas/v1/eulas.proto\"\x9b\x02\n\x10ListEulasRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12M\n\x06\x66ilter\x18\x02 \x01(\tB=\xbaH,r*R\x07unknownR\x08\x61\x63\x63\x65ptedR\x08rejectedR\x06signedR\x03\x61ll\xea\xbb\x18\nEulaFilter\x12!\n\tzone_name\x18\x03 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01H\x00\x88\x01\x01\x12\x1f\n\x07\x63ountry\x18\x04 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01H\x01\x88\x01\x01\x12!\n\x07tariffs\x18\x05 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x64\"\x06r\x04\xc8\xbc\x18\x01\x12\x18\n\x06locale\x18\x06 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x42\x0c\n\n_zone_nameB\n\n\x08_country\"A\n\x11ListEulasResponse\x12,\n\x05\x65ulas\x18\x01 \x03(\x0b\x32\x17.ridehail.eulas.v1.EulaB\x04\xd8\xbb\x18\x01\"m\n\x10SaveEulasRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12:\n\x05\x65ulas\x18\x02 \x03(\x0b\x32\x1f.ridehail.eulas.v1.EulaDecisionB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x64\"*\n\x11SaveEulasResponse\x12\x15\n\x07refresh\x18\x01 \x03(\tB\x04\xd8\xbb\x18\x01\"\xad\x01\n\x11\x43heckEulasRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\"\n\x08\x65ula_ids\x18\x02 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x64\"\x06r\x04\xc8\xbc\x18\x01\x12$\n\neula_types\x18\x03 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x64\"\x06r\x04\xc8\xbc\x18\x01\x12!\n\tzone_name\x18\x04 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01H\x00\x88\x01\x01\x42\x0c\n\n_zone_name\"H\n\x12\x43heckEulasResponse\x12\x32\n\x05\x65ulas\x18\x01 \x03(\x0b\x32\x1d.ridehail.eulas.v1.EulaStatusB\x04\xd8\xbb\x18\x01\"\xf7\x01\n%PassengerEulasServiceListEulasRequest\x12M\n\x06\x66ilter\x18\x01 \x01(\tB=\xbaH,r*R\x07unknownR\x08\x61\x63\x63\x65ptedR\x08rejectedR\x06signedR\x03\x61ll\xea\xbb\x18\nEulaFilter\x12!\n\tzone_name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01H\x00\x88\x01\x01\x12\x1f\n\x07\x63ountry\x18\x03 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01H\x01\x88\x01\x01\x12!\n\x07tariffs\x18\x04 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x64\"\x06r\x04\xc8\xbc\x18\x01\x42\x0c\n\n_zone_nameB\n\n\x08_country\"V\n&PassengerEulasServiceListEulasResponse\x12,\n\x05\x65ulas\x18\x01 \x03(\x0b\x32\x17.ridehail.eulas.v1.EulaB\x04\xd8\xbb\x18\x01\"c\n%PassengerEulasServiceSaveEulasRequest\x12:\n\x05\x65ulas\x18\x01 \x03(\x0b\x32\x1f.ridehail.eulas.v1.EulaDecisionB\n\xbaH\x07\x92\x01\x04\x08\x01\x10\x64\"?\n&PassengerEulasServiceSaveEulasResponse\x12\x15\n\x07refresh\x18\x01 \x03(\tB\x04\xd8\xbb\x18\x01\x32\xa1\x03\n\x0c\x45ulasService\x12~\n\tListEulas\x12#.ridehail.eulas.v1.ListEulasRequest\x1a$.ridehail.eulas.v1.ListEulasResponse\"&\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x82\xd3\xe4\x93\x02\r\"\x08/v1/list:\x01*\x12~\n\tSaveEulas\x12#.ridehail.eulas.v1.SaveEulasRequest\x1a$.ridehail.eulas.v1.SaveEulasResponse\"&\x90\x02\x02\xb2\xbb\x18\x0c\n\x02\x08\x02\x12\x06\x10\x80\xca\xb5\xee\x01\x82\xd3\xe4\x93\x02\r\"\x08/v1/save:\x01*\x12\x81\x01\n\nCheckEulas\x12$.ridehail.eulas.v1.CheckEulasRequest\x1a%.ridehail.eulas.v1.CheckEulasResponse\"&\x90\x02\x01\xb2\xbb\x18\x0b\n\x02\x08\x01\x12\x05\x10\x80\xc2\xd7/\x82\xd3\xe4\x93\x02\x0e\"\t/v1/check:\x01*\x1a\r\xa8\xbb\x18\x01\xf2\xbb\x18\x05\x65ulas2\x90\x03\n\x15PassengerEulasService\x12\xb2\x01\n\tListEulas\x12\x38.ridehail.eulas.v1.PassengerEulasServiceListEulasRequest\x1a\x39.ridehail.eulas.v1.PassengerEulasServiceListEulasResponse\"0\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x82\xd3\xe4\x93\x02\x17\"\x12/4.0/eulas/v1/list:\x01*\x12\xb2\x01\n\tSaveEulas\x12\x38.ridehail.eulas.v1.PassengerEulasServiceSaveEulasRequest\x1a\x39.ridehail.eulas.v1.PassengerEulasServiceSaveEulasResponse\"0\x90\x02\x02\xb2\xbb\x18\x0c\n\x02\x08\x02\x12\x06\x10\x80\xca\xb5\xee\x01\x82\xd3\xe4\x93\x02\x17\"\x12/4.0/eulas/v1/save:\x01*\x1a\r\xa8\xbb\x18\x02\xf2\xbb\x18\x05\x65ulasb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,7 +39,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTEULASREQUEST'].fields_by_name['yandex_uid']._loaded_options = None
   _globals['_LISTEULASREQUEST'].fields_by_name['yandex_uid']._serialized_options = b'\272H\006r\004\310\274\030\001'
   _globals['_LISTEULASREQUEST'].fields_by_name['filter']._loaded_options = None
-  _globals['_LISTEULASREQUEST'].fields_by_name['filter']._serialized_options = b'\272H,r*R\007unknownR\010acceptedR\010rejectedR\006signedR\003all'
+  _globals['_LISTEULASREQUEST'].fields_by_name['filter']._serialized_options = b'\272H,r*R\007unknownR\010acceptedR\010rejectedR\006signedR\003all\352\273\030\nEulaFilter'
   _globals['_LISTEULASREQUEST'].fields_by_name['zone_name']._loaded_options = None
   _globals['_LISTEULASREQUEST'].fields_by_name['zone_name']._serialized_options = b'\272H\006r\004\310\274\030\001'
   _globals['_LISTEULASREQUEST'].fields_by_name['country']._loaded_options = None
@@ -48,10 +48,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTEULASREQUEST'].fields_by_name['tariffs']._serialized_options = b'\272H\r\222\001\n\020d\"\006r\004\310\274\030\001'
   _globals['_LISTEULASREQUEST'].fields_by_name['locale']._loaded_options = None
   _globals['_LISTEULASREQUEST'].fields_by_name['locale']._serialized_options = b'\272H\005r\003\030\200\002'
+  _globals['_LISTEULASRESPONSE'].fields_by_name['eulas']._loaded_options = None
+  _globals['_LISTEULASRESPONSE'].fields_by_name['eulas']._serialized_options = b'\330\273\030\001'
   _globals['_SAVEEULASREQUEST'].fields_by_name['yandex_uid']._loaded_options = None
   _globals['_SAVEEULASREQUEST'].fields_by_name['yandex_uid']._serialized_options = b'\272H\006r\004\310\274\030\001'
   _globals['_SAVEEULASREQUEST'].fields_by_name['eulas']._loaded_options = None
   _globals['_SAVEEULASREQUEST'].fields_by_name['eulas']._serialized_options = b'\272H\007\222\001\004\010\001\020d'
+  _globals['_SAVEEULASRESPONSE'].fields_by_name['refresh']._loaded_options = None
+  _globals['_SAVEEULASRESPONSE'].fields_by_name['refresh']._serialized_options = b'\330\273\030\001'
   _globals['_CHECKEULASREQUEST'].fields_by_name['yandex_uid']._loaded_options = None
   _globals['_CHECKEULASREQUEST'].fields_by_name['yandex_uid']._serialized_options = b'\272H\006r\004\310\274\030\001'
   _globals['_CHECKEULASREQUEST'].fields_by_name['eula_ids']._loaded_options = None
@@ -60,18 +64,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHECKEULASREQUEST'].fields_by_name['eula_types']._serialized_options = b'\272H\r\222\001\n\020d\"\006r\004\310\274\030\001'
   _globals['_CHECKEULASREQUEST'].fields_by_name['zone_name']._loaded_options = None
   _globals['_CHECKEULASREQUEST'].fields_by_name['zone_name']._serialized_options = b'\272H\006r\004\310\274\030\001'
+  _globals['_CHECKEULASRESPONSE'].fields_by_name['eulas']._loaded_options = None
+  _globals['_CHECKEULASRESPONSE'].fields_by_name['eulas']._serialized_options = b'\330\273\030\001'
   _globals['_PASSENGEREULASSERVICELISTEULASREQUEST'].fields_by_name['filter']._loaded_options = None
-  _globals['_PASSENGEREULASSERVICELISTEULASREQUEST'].fields_by_name['filter']._serialized_options = b'\272H,r*R\007unknownR\010acceptedR\010rejectedR\006signedR\003all'
+  _globals['_PASSENGEREULASSERVICELISTEULASREQUEST'].fields_by_name['filter']._serialized_options = b'\272H,r*R\007unknownR\010acceptedR\010rejectedR\006signedR\003all\352\273\030\nEulaFilter'
   _globals['_PASSENGEREULASSERVICELISTEULASREQUEST'].fields_by_name['zone_name']._loaded_options = None
   _globals['_PASSENGEREULASSERVICELISTEULASREQUEST'].fields_by_name['zone_name']._serialized_options = b'\272H\006r\004\310\274\030\001'
   _globals['_PASSENGEREULASSERVICELISTEULASREQUEST'].fields_by_name['country']._loaded_options = None
   _globals['_PASSENGEREULASSERVICELISTEULASREQUEST'].fields_by_name['country']._serialized_options = b'\272H\006r\004\310\274\030\001'
   _globals['_PASSENGEREULASSERVICELISTEULASREQUEST'].fields_by_name['tariffs']._loaded_options = None
   _globals['_PASSENGEREULASSERVICELISTEULASREQUEST'].fields_by_name['tariffs']._serialized_options = b'\272H\r\222\001\n\020d\"\006r\004\310\274\030\001'
+  _globals['_PASSENGEREULASSERVICELISTEULASRESPONSE'].fields_by_name['eulas']._loaded_options = None
+  _globals['_PASSENGEREULASSERVICELISTEULASRESPONSE'].fields_by_name['eulas']._serialized_options = b'\330\273\030\001'
   _globals['_PASSENGEREULASSERVICESAVEEULASREQUEST'].fields_by_name['eulas']._loaded_options = None
   _globals['_PASSENGEREULASSERVICESAVEEULASREQUEST'].fields_by_name['eulas']._serialized_options = b'\272H\007\222\001\004\010\001\020d'
+  _globals['_PASSENGEREULASSERVICESAVEEULASRESPONSE'].fields_by_name['refresh']._loaded_options = None
+  _globals['_PASSENGEREULASSERVICESAVEEULASRESPONSE'].fields_by_name['refresh']._serialized_options = b'\330\273\030\001'
   _globals['_EULASSERVICE']._loaded_options = None
-  _globals['_EULASSERVICE']._serialized_options = b'\250\273\030\001'
+  _globals['_EULASSERVICE']._serialized_options = b'\250\273\030\001\362\273\030\005eulas'
   _globals['_EULASSERVICE'].methods_by_name['ListEulas']._loaded_options = None
   _globals['_EULASSERVICE'].methods_by_name['ListEulas']._serialized_options = b'\220\002\001\262\273\030\014\n\002\010\001\022\006\020\200\306\206\217\001\202\323\344\223\002\r\"\010/v1/list:\001*'
   _globals['_EULASSERVICE'].methods_by_name['SaveEulas']._loaded_options = None
@@ -79,33 +89,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EULASSERVICE'].methods_by_name['CheckEulas']._loaded_options = None
   _globals['_EULASSERVICE'].methods_by_name['CheckEulas']._serialized_options = b'\220\002\001\262\273\030\013\n\002\010\001\022\005\020\200\302\327/\202\323\344\223\002\016\"\t/v1/check:\001*'
   _globals['_PASSENGEREULASSERVICE']._loaded_options = None
-  _globals['_PASSENGEREULASSERVICE']._serialized_options = b'\250\273\030\002'
+  _globals['_PASSENGEREULASSERVICE']._serialized_options = b'\250\273\030\002\362\273\030\005eulas'
   _globals['_PASSENGEREULASSERVICE'].methods_by_name['ListEulas']._loaded_options = None
   _globals['_PASSENGEREULASSERVICE'].methods_by_name['ListEulas']._serialized_options = b'\220\002\001\262\273\030\014\n\002\010\001\022\006\020\200\306\206\217\001\202\323\344\223\002\027\"\022/4.0/eulas/v1/list:\001*'
   _globals['_PASSENGEREULASSERVICE'].methods_by_name['SaveEulas']._loaded_options = None
   _globals['_PASSENGEREULASSERVICE'].methods_by_name['SaveEulas']._serialized_options = b'\220\002\002\262\273\030\014\n\002\010\002\022\006\020\200\312\265\356\001\202\323\344\223\002\027\"\022/4.0/eulas/v1/save:\001*'
   _globals['_LISTEULASREQUEST']._serialized_start=213
-  _globals['_LISTEULASREQUEST']._serialized_end=482
-  _globals['_LISTEULASRESPONSE']._serialized_start=484
-  _globals['_LISTEULASRESPONSE']._serialized_end=543
-  _globals['_SAVEEULASREQUEST']._serialized_start=545
-  _globals['_SAVEEULASREQUEST']._serialized_end=654
-  _globals['_SAVEEULASRESPONSE']._serialized_start=656
-  _globals['_SAVEEULASRESPONSE']._serialized_end=692
-  _globals['_CHECKEULASREQUEST']._serialized_start=695
-  _globals['_CHECKEULASREQUEST']._serialized_end=868
-  _globals['_CHECKEULASRESPONSE']._serialized_start=870
-  _globals['_CHECKEULASRESPONSE']._serialized_end=936
-  _globals['_PASSENGEREULASSERVICELISTEULASREQUEST']._serialized_start=939
-  _globals['_PASSENGEREULASSERVICELISTEULASREQUEST']._serialized_end=1172
-  _globals['_PASSENGEREULASSERVICELISTEULASRESPONSE']._serialized_start=1174
-  _globals['_PASSENGEREULASSERVICELISTEULASRESPONSE']._serialized_end=1254
-  _globals['_PASSENGEREULASSERVICESAVEEULASREQUEST']._serialized_start=1256
-  _globals['_PASSENGEREULASSERVICESAVEEULASREQUEST']._serialized_end=1355
-  _globals['_PASSENGEREULASSERVICESAVEEULASRESPONSE']._serialized_start=1357
-  _globals['_PASSENGEREULASSERVICESAVEEULASRESPONSE']._serialized_end=1414
-  _globals['_EULASSERVICE']._serialized_start=1417
-  _globals['_EULASSERVICE']._serialized_end=1825
-  _globals['_PASSENGEREULASSERVICE']._serialized_start=1828
-  _globals['_PASSENGEREULASSERVICE']._serialized_end=2219
+  _globals['_LISTEULASREQUEST']._serialized_end=496
+  _globals['_LISTEULASRESPONSE']._serialized_start=498
+  _globals['_LISTEULASRESPONSE']._serialized_end=563
+  _globals['_SAVEEULASREQUEST']._serialized_start=565
+  _globals['_SAVEEULASREQUEST']._serialized_end=674
+  _globals['_SAVEEULASRESPONSE']._serialized_start=676
+  _globals['_SAVEEULASRESPONSE']._serialized_end=718
+  _globals['_CHECKEULASREQUEST']._serialized_start=721
+  _globals['_CHECKEULASREQUEST']._serialized_end=894
+  _globals['_CHECKEULASRESPONSE']._serialized_start=896
+  _globals['_CHECKEULASRESPONSE']._serialized_end=968
+  _globals['_PASSENGEREULASSERVICELISTEULASREQUEST']._serialized_start=971
+  _globals['_PASSENGEREULASSERVICELISTEULASREQUEST']._serialized_end=1218
+  _globals['_PASSENGEREULASSERVICELISTEULASRESPONSE']._serialized_start=1220
+  _globals['_PASSENGEREULASSERVICELISTEULASRESPONSE']._serialized_end=1306
+  _globals['_PASSENGEREULASSERVICESAVEEULASREQUEST']._serialized_start=1308
+  _globals['_PASSENGEREULASSERVICESAVEEULASREQUEST']._serialized_end=1407
+  _globals['_PASSENGEREULASSERVICESAVEEULASRESPONSE']._serialized_start=1409
+  _globals['_PASSENGEREULASSERVICESAVEEULASRESPONSE']._serialized_end=1472
+  _globals['_EULASSERVICE']._serialized_start=1475
+  _globals['_EULASSERVICE']._serialized_end=1892
+  _globals['_PASSENGEREULASSERVICE']._serialized_start=1895
+  _globals['_PASSENGEREULASSERVICE']._serialized_end=2295
 # @@protoc_insertion_point(module_scope)

@@ -117,7 +117,7 @@ class EulaStatus(_message.Message):
     type: _builtins.str
     """The type; empty for an agreement that is not in the configuration."""
     status: _builtins.str
-    """`unknown`, `accepted` or `rejected`."""
+    """Where the user stands: `unknown`, `accepted` or `rejected`."""
     def __init__(
         self,
         *,

@@ -48,7 +48,7 @@ Global___GetFamilyRequest: _TypeAlias = GetFamilyRequest  # noqa: Y015
 
 @_typing.final
 class GetFamilyResponse(_message.Message):
-    """Answer of GetFamily."""
+    """Answer of GetFamily: who rides on whose account."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from ridehail._third_party.buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from ridehail.common.v1 import options_pb2 as ridehail_dot_common_dot_v1_dot_options__pb2
 from ridehail.common.v1 import rules_pb2 as ridehail_dot_common_dot_v1_dot_rules__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fridehail/family/v1/family.proto\x12\x12ridehail.family.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1eridehail/common/v1/rules.proto\"U\n\x0b\x46\x61milyAdmin\x12-\n\nyandex_uid\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^[1-9][0-9]{0,17}$\x12\x17\n\x04name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xe0\xbc\x18\x01\"|\n\x0c\x46\x61milyMember\x12-\n\nyandex_uid\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^[1-9][0-9]{0,17}$\x12\x1b\n\x08phone_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12 \n\x04role\x18\x03 \x01(\tB\x12\xbaH\x0fr\rR\x04userR\x05ownerb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fridehail/family/v1/family.proto\x12\x12ridehail.family.v1\x1a\x1b\x62uf/validate/validate.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\"U\n\x0b\x46\x61milyAdmin\x12-\n\nyandex_uid\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^[1-9][0-9]{0,17}$\x12\x17\n\x04name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xe0\xbc\x18\x01\"\x84\x01\n\x0c\x46\x61milyMember\x12-\n\nyandex_uid\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^[1-9][0-9]{0,17}$\x12\x1b\n\x08phone_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12(\n\x04role\x18\x03 \x01(\tB\x1a\xbaH\x0fr\rR\x04userR\x05owner\xe2\xbb\x18\x04userb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,9 +43,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FAMILYMEMBER'].fields_by_name['phone_id']._loaded_options = None
   _globals['_FAMILYMEMBER'].fields_by_name['phone_id']._serialized_options = b'\272H\006r\004\310\274\030\001'
   _globals['_FAMILYMEMBER'].fields_by_name['role']._loaded_options = None
-  _globals['_FAMILYMEMBER'].fields_by_name['role']._serialized_options = b'\272H\017r\rR\004userR\005owner'
-  _globals['_FAMILYADMIN']._serialized_start=116
-  _globals['_FAMILYADMIN']._serialized_end=201
-  _globals['_FAMILYMEMBER']._serialized_start=203
-  _globals['_FAMILYMEMBER']._serialized_end=327
+  _globals['_FAMILYMEMBER'].fields_by_name['role']._serialized_options = b'\272H\017r\rR\004userR\005owner\342\273\030\004user'
+  _globals['_FAMILYADMIN']._serialized_start=150
+  _globals['_FAMILYADMIN']._serialized_end=235
+  _globals['_FAMILYMEMBER']._serialized_start=238
+  _globals['_FAMILYMEMBER']._serialized_end=370
 # @@protoc_insertion_point(module_scope)

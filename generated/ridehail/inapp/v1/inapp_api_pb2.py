@@ -30,7 +30,7 @@ from ridehail.inapp.v1 import inapp_pb2 as ridehail_dot_inapp_dot_v1_dot_inapp__
 from ridehail.routesharing.v1 import route_sharing_pb2 as ridehail_dot_routesharing_dot_v1_dot_route__sharing__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!ridehail/inapp/v1/inapp_api.proto\x12\x11ridehail.inapp.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a\x1dridehail/inapp/v1/inapp.proto\x1a,ridehail/routesharing/v1/route_sharing.proto\"\x9d\x02\n\x15PromosOnTheWayRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x33\n\x0bsharing_key\x18\x02 \x01(\tB\x1e\xbaH\x1br\x19\x18\x80\x01\x32\x14^( |[^\\p{C}\\p{Z}])*$\x12R\n\x16share_ride_with_family\x18\x03 \x01(\x0b\x32-.ridehail.routesharing.v1.ShareRideWithFamilyH\x00\x88\x01\x01\x12)\n\x0b\x66\x61mily_role\x18\x04 \x01(\tB\x14\xbaH\x11r\x0fR\x00R\x04userR\x05owner\x12\x18\n\x06locale\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x42\x19\n\x17_share_ride_with_family\"V\n\x16PromosOnTheWayResponse\x12(\n\x06promos\x18\x01 \x03(\x0b\x32\x18.ridehail.inapp.v1.Promo\x12\x12\n\nbanner_set\x18\x02 \x01(\t2\xbc\x01\n\x1aInappCommunicationsService\x12\x97\x01\n\x0ePromosOnTheWay\x12(.ridehail.inapp.v1.PromosOnTheWayRequest\x1a).ridehail.inapp.v1.PromosOnTheWayResponse\"0\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xca\xb5\xee\x01\x82\xd3\xe4\x93\x02\x17\"\x12/promos-on-the-way:\x01*\x1a\x04\xa8\xbb\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!ridehail/inapp/v1/inapp_api.proto\x12\x11ridehail.inapp.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a\x1dridehail/inapp/v1/inapp.proto\x1a,ridehail/routesharing/v1/route_sharing.proto\"\x9d\x02\n\x15PromosOnTheWayRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x33\n\x0bsharing_key\x18\x02 \x01(\tB\x1e\xbaH\x1br\x19\x18\x80\x01\x32\x14^( |[^\\p{C}\\p{Z}])*$\x12R\n\x16share_ride_with_family\x18\x03 \x01(\x0b\x32-.ridehail.routesharing.v1.ShareRideWithFamilyH\x00\x88\x01\x01\x12)\n\x0b\x66\x61mily_role\x18\x04 \x01(\tB\x14\xbaH\x11r\x0fR\x00R\x04userR\x05owner\x12\x18\n\x06locale\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x42\x19\n\x17_share_ride_with_family\"l\n\x16PromosOnTheWayResponse\x12(\n\x06promos\x18\x01 \x03(\x0b\x32\x18.ridehail.inapp.v1.Promo\x12\x12\n\nbanner_set\x18\x02 \x01(\t:\x14\xca\xbb\x18\x10\n\x0ePromosOnTheWay2\xd4\x01\n\x1aInappCommunicationsService\x12\x97\x01\n\x0ePromosOnTheWay\x12(.ridehail.inapp.v1.PromosOnTheWayRequest\x1a).ridehail.inapp.v1.PromosOnTheWayResponse\"0\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xca\xb5\xee\x01\x82\xd3\xe4\x93\x02\x17\"\x12/promos-on-the-way:\x01*\x1a\x1c\xa8\xbb\x18\x01\xf2\xbb\x18\x14inapp-communicationsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,14 +45,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROMOSONTHEWAYREQUEST'].fields_by_name['family_role']._serialized_options = b'\272H\021r\017R\000R\004userR\005owner'
   _globals['_PROMOSONTHEWAYREQUEST'].fields_by_name['locale']._loaded_options = None
   _globals['_PROMOSONTHEWAYREQUEST'].fields_by_name['locale']._serialized_options = b'\272H\005r\003\030\200\002'
+  _globals['_PROMOSONTHEWAYRESPONSE']._loaded_options = None
+  _globals['_PROMOSONTHEWAYRESPONSE']._serialized_options = b'\312\273\030\020\n\016PromosOnTheWay'
   _globals['_INAPPCOMMUNICATIONSSERVICE']._loaded_options = None
-  _globals['_INAPPCOMMUNICATIONSSERVICE']._serialized_options = b'\250\273\030\001'
+  _globals['_INAPPCOMMUNICATIONSSERVICE']._serialized_options = b'\250\273\030\001\362\273\030\024inapp-communications'
   _globals['_INAPPCOMMUNICATIONSSERVICE'].methods_by_name['PromosOnTheWay']._loaded_options = None
   _globals['_INAPPCOMMUNICATIONSSERVICE'].methods_by_name['PromosOnTheWay']._serialized_options = b'\220\002\001\262\273\030\014\n\002\010\001\022\006\020\200\312\265\356\001\202\323\344\223\002\027\"\022/promos-on-the-way:\001*'
   _globals['_PROMOSONTHEWAYREQUEST']._serialized_start=259
   _globals['_PROMOSONTHEWAYREQUEST']._serialized_end=544
   _globals['_PROMOSONTHEWAYRESPONSE']._serialized_start=546
-  _globals['_PROMOSONTHEWAYRESPONSE']._serialized_end=632
-  _globals['_INAPPCOMMUNICATIONSSERVICE']._serialized_start=635
-  _globals['_INAPPCOMMUNICATIONSSERVICE']._serialized_end=823
+  _globals['_PROMOSONTHEWAYRESPONSE']._serialized_end=654
+  _globals['_INAPPCOMMUNICATIONSSERVICE']._serialized_start=657
+  _globals['_INAPPCOMMUNICATIONSSERVICE']._serialized_end=869
 # @@protoc_insertion_point(module_scope)

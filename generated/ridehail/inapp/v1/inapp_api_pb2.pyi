@@ -68,7 +68,7 @@ Global___PromosOnTheWayRequest: _TypeAlias = PromosOnTheWayRequest  # noqa: Y015
 
 @_typing.final
 class PromosOnTheWayResponse(_message.Message):
-    """Answer of PromosOnTheWay."""
+    """Answer of PromosOnTheWay: the banners for the card of a ride."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

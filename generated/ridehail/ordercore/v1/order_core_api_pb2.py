@@ -30,7 +30,7 @@ from ridehail.common.v1 import rules_pb2 as ridehail_dot_common_dot_v1_dot_rules
 from ridehail.orderprovider.v1 import order_provider_pb2 as ridehail_dot_orderprovider_dot_v1_dot_order__provider__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*ridehail/ordercore/v1/order_core_api.proto\x12\x15ridehail.ordercore.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a.ridehail/orderprovider/v1/order_provider.proto\"\x80\x01\n\x0fPutOrderRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1d\n\nyandex_uid\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x31\n\x08\x64ocument\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\xbaH\x03\xc8\x01\x01\"#\n\x10PutOrderResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\"X\n\x15GetOrderFieldsRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\"\n\x06\x66ields\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x08\x01\x10\x64\"\x06r\x04\xd8\xbc\x18\x01\"R\n\x16GetOrderFieldsResponse\x12\'\n\x06\x66ields\x18\x01 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0f\n\x07version\x18\x02 \x01(\x03\"\x8f\x05\n\x15SetOrderFieldsRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12&\n\x10\x65xpected_version\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x88\x01\x01\x12T\n\x03set\x18\x03 \x03(\x0b\x32\x35.ridehail.ordercore.v1.SetOrderFieldsRequest.SetEntryB\x10\xbaH\r\x9a\x01\n\x10\x64\"\x06r\x04\xd8\xbc\x18\x01\x12\x1f\n\x05unset\x18\x04 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x64\"\x06r\x04\xd8\xbc\x18\x01\x12V\n\x04push\x18\x05 \x03(\x0b\x32\x36.ridehail.ordercore.v1.SetOrderFieldsRequest.PushEntryB\x10\xbaH\r\x9a\x01\n\x10\x64\"\x06r\x04\xd8\xbc\x18\x01\x12u\n\tincrement\x18\x06 \x03(\x0b\x32;.ridehail.ordercore.v1.SetOrderFieldsRequest.IncrementEntryB%\xbaH\"\x9a\x01\x1f\x10\x64\"\x06r\x04\xd8\xbc\x18\x01*\x13\"\x11\x18\x80\x94\xeb\xdc\x03(\x80\xec\x94\xa3\xfc\xff\xff\xff\xff\x01\x12\x17\n\x0f\x63\x61ll_processing\x18\x07 \x01(\x08\x1a\x42\n\x08SetEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12%\n\x05value\x18\x02 \x01(\x0b\x32\x16.google.protobuf.Value:\x02\x38\x01\x1aG\n\tPushEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12)\n\x05value\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.ListValue:\x02\x38\x01\x1a\x30\n\x0eIncrementEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x13\n\x11_expected_version\")\n\x16SetOrderFieldsResponse\x12\x0f\n\x07version\x18\x01 \x01(\x03\"2\n\x13GetOrderInfoRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"a\n\x14GetOrderInfoResponse\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x12\n\nyandex_uid\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x13\n\x0bsharing_key\x18\x04 \x01(\t\"8\n\x17ListActiveOrdersRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"\xcc\x01\n\x18ListActiveOrdersResponse\x12\x36\n\x06orders\x18\x01 \x03(\x0b\x32&.ridehail.orderprovider.v1.ActiveOrder\x12!\n\x14\x63\x61n_make_more_orders\x18\x02 \x01(\x08H\x00\x88\x01\x01\x12\"\n\x15no_more_orders_reason\x18\x03 \x01(\tH\x01\x88\x01\x01\x42\x17\n\x15_can_make_more_ordersB\x18\n\x16_no_more_orders_reason2\x99\x07\n\x10OrderCoreService\x12\x9b\x01\n\x08PutOrder\x12&.ridehail.ordercore.v1.PutOrderRequest\x1a\'.ridehail.ordercore.v1.PutOrderResponse\">\x90\x02\x02\xb2\xbb\x18\x0c\n\x02\x08\x02\x12\x06\x10\x80\xca\xb5\xee\x01\xba\xbb\x18\x07\x08\x80\x80P\x10\x88\'\x82\xd3\xe4\x93\x02\x1a\"\x15/order-core/put-order:\x01*\x12\xb9\x01\n\x0eGetOrderFields\x12,.ridehail.ordercore.v1.GetOrderFieldsRequest\x1a-.ridehail.ordercore.v1.GetOrderFieldsResponse\"J\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x82\xd3\xe4\x93\x02\x31\"\x18/order-core/order-fields:\x01*Z\x12\"\r/order-fields:\x01*\x12\xc5\x01\n\x0eSetOrderFields\x12,.ridehail.ordercore.v1.SetOrderFieldsRequest\x1a-.ridehail.ordercore.v1.SetOrderFieldsResponse\"V\xb2\xbb\x18\x08\n\x02\x08\x02\x12\x02\x08\x02\xba\xbb\x18\x07\x08\x80\x80P\x10\x88\'\x82\xd3\xe4\x93\x02\x39\"\x1c/order-core/set-order-fields:\x01*Z\x16\"\x11/set-order-fields:\x01*\x12\x98\x01\n\x0cGetOrderInfo\x12*.ridehail.ordercore.v1.GetOrderInfoRequest\x1a+.ridehail.ordercore.v1.GetOrderInfoResponse\"/\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x82\xd3\xe4\x93\x02\x16\"\x11/v1/tc/order-info:\x01*\x12\xc1\x01\n\x10ListActiveOrders\x12..ridehail.ordercore.v1.ListActiveOrdersRequest\x1a/.ridehail.ordercore.v1.ListActiveOrdersResponse\"L\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x82\xd3\xe4\x93\x02\x33\"\x19/order-core/active-orders:\x01*Z\x13\"\x0e/active-orders:\x01*\x1a\x04\xa8\xbb\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*ridehail/ordercore/v1/order_core_api.proto\x12\x15ridehail.ordercore.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a.ridehail/orderprovider/v1/order_provider.proto\"\x80\x01\n\x0fPutOrderRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1d\n\nyandex_uid\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x31\n\x08\x64ocument\x18\x03 \x01(\x0b\x32\x17.google.protobuf.StructB\x06\xbaH\x03\xc8\x01\x01\")\n\x10PutOrderResponse\x12\x15\n\x07version\x18\x01 \x01(\x03\x42\x04\xd8\xbb\x18\x01\"X\n\x15GetOrderFieldsRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\"\n\x06\x66ields\x18\x02 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x08\x01\x10\x64\"\x06r\x04\xd8\xbc\x18\x01\"e\n\x16GetOrderFieldsResponse\x12\'\n\x06\x66ields\x18\x01 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x0f\n\x07version\x18\x02 \x01(\x03:\x11\xca\xbb\x18\r\n\x0bOrderFields\"\x8f\x05\n\x15SetOrderFieldsRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12&\n\x10\x65xpected_version\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00H\x00\x88\x01\x01\x12T\n\x03set\x18\x03 \x03(\x0b\x32\x35.ridehail.ordercore.v1.SetOrderFieldsRequest.SetEntryB\x10\xbaH\r\x9a\x01\n\x10\x64\"\x06r\x04\xd8\xbc\x18\x01\x12\x1f\n\x05unset\x18\x04 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x64\"\x06r\x04\xd8\xbc\x18\x01\x12V\n\x04push\x18\x05 \x03(\x0b\x32\x36.ridehail.ordercore.v1.SetOrderFieldsRequest.PushEntryB\x10\xbaH\r\x9a\x01\n\x10\x64\"\x06r\x04\xd8\xbc\x18\x01\x12u\n\tincrement\x18\x06 \x03(\x0b\x32;.ridehail.ordercore.v1.SetOrderFieldsRequest.IncrementEntryB%\xbaH\"\x9a\x01\x1f\x10\x64\"\x06r\x04\xd8\xbc\x18\x01*\x13\"\x11\x18\x80\x94\xeb\xdc\x03(\x80\xec\x94\xa3\xfc\xff\xff\xff\xff\x01\x12\x17\n\x0f\x63\x61ll_processing\x18\x07 \x01(\x08\x1a\x42\n\x08SetEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12%\n\x05value\x18\x02 \x01(\x0b\x32\x16.google.protobuf.Value:\x02\x38\x01\x1aG\n\tPushEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12)\n\x05value\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.ListValue:\x02\x38\x01\x1a\x30\n\x0eIncrementEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\x42\x13\n\x11_expected_version\"/\n\x16SetOrderFieldsResponse\x12\x15\n\x07version\x18\x01 \x01(\x03\x42\x04\xd8\xbb\x18\x01\"2\n\x13GetOrderInfoRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"r\n\x14GetOrderInfoResponse\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x12\n\nyandex_uid\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x13\n\x0bsharing_key\x18\x04 \x01(\t:\x0f\xca\xbb\x18\x0b\n\tOrderInfo\"8\n\x17ListActiveOrdersRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"\xe0\x01\n\x18ListActiveOrdersResponse\x12\x36\n\x06orders\x18\x01 \x03(\x0b\x32&.ridehail.orderprovider.v1.ActiveOrder\x12!\n\x14\x63\x61n_make_more_orders\x18\x02 \x01(\x08H\x00\x88\x01\x01\x12\"\n\x15no_more_orders_reason\x18\x03 \x01(\tH\x01\x88\x01\x01:\x12\xca\xbb\x18\x0e\n\x0c\x41\x63tiveOrdersB\x17\n\x15_can_make_more_ordersB\x18\n\x16_no_more_orders_reason2\xa7\x07\n\x10OrderCoreService\x12\x9b\x01\n\x08PutOrder\x12&.ridehail.ordercore.v1.PutOrderRequest\x1a\'.ridehail.ordercore.v1.PutOrderResponse\">\x90\x02\x02\xb2\xbb\x18\x0c\n\x02\x08\x02\x12\x06\x10\x80\xca\xb5\xee\x01\xba\xbb\x18\x07\x08\x80\x80P\x10\x88\'\x82\xd3\xe4\x93\x02\x1a\"\x15/order-core/put-order:\x01*\x12\xb9\x01\n\x0eGetOrderFields\x12,.ridehail.ordercore.v1.GetOrderFieldsRequest\x1a-.ridehail.ordercore.v1.GetOrderFieldsResponse\"J\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x82\xd3\xe4\x93\x02\x31\"\x18/order-core/order-fields:\x01*Z\x12\"\r/order-fields:\x01*\x12\xc5\x01\n\x0eSetOrderFields\x12,.ridehail.ordercore.v1.SetOrderFieldsRequest\x1a-.ridehail.ordercore.v1.SetOrderFieldsResponse\"V\xb2\xbb\x18\x08\n\x02\x08\x02\x12\x02\x08\x02\xba\xbb\x18\x07\x08\x80\x80P\x10\x88\'\x82\xd3\xe4\x93\x02\x39\"\x1c/order-core/set-order-fields:\x01*Z\x16\"\x11/set-order-fields:\x01*\x12\x98\x01\n\x0cGetOrderInfo\x12*.ridehail.ordercore.v1.GetOrderInfoRequest\x1a+.ridehail.ordercore.v1.GetOrderInfoResponse\"/\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x82\xd3\xe4\x93\x02\x16\"\x11/v1/tc/order-info:\x01*\x12\xc1\x01\n\x10ListActiveOrders\x12..ridehail.ordercore.v1.ListActiveOrdersRequest\x1a/.ridehail.ordercore.v1.ListActiveOrdersResponse\"L\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x82\xd3\xe4\x93\x02\x33\"\x19/order-core/active-orders:\x01*Z\x13\"\x0e/active-orders:\x01*\x1a\x12\xa8\xbb\x18\x01\xf2\xbb\x18\norder-coreb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,10 +43,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PUTORDERREQUEST'].fields_by_name['yandex_uid']._serialized_options = b'\272H\006r\004\310\274\030\001'
   _globals['_PUTORDERREQUEST'].fields_by_name['document']._loaded_options = None
   _globals['_PUTORDERREQUEST'].fields_by_name['document']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_PUTORDERRESPONSE'].fields_by_name['version']._loaded_options = None
+  _globals['_PUTORDERRESPONSE'].fields_by_name['version']._serialized_options = b'\330\273\030\001'
   _globals['_GETORDERFIELDSREQUEST'].fields_by_name['order_id']._loaded_options = None
   _globals['_GETORDERFIELDSREQUEST'].fields_by_name['order_id']._serialized_options = b'\272H\006r\004\310\274\030\001'
   _globals['_GETORDERFIELDSREQUEST'].fields_by_name['fields']._loaded_options = None
   _globals['_GETORDERFIELDSREQUEST'].fields_by_name['fields']._serialized_options = b'\272H\017\222\001\014\010\001\020d\"\006r\004\330\274\030\001'
+  _globals['_GETORDERFIELDSRESPONSE']._loaded_options = None
+  _globals['_GETORDERFIELDSRESPONSE']._serialized_options = b'\312\273\030\r\n\013OrderFields'
   _globals['_SETORDERFIELDSREQUEST_SETENTRY']._loaded_options = None
   _globals['_SETORDERFIELDSREQUEST_SETENTRY']._serialized_options = b'8\001'
   _globals['_SETORDERFIELDSREQUEST_PUSHENTRY']._loaded_options = None
@@ -65,12 +69,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETORDERFIELDSREQUEST'].fields_by_name['push']._serialized_options = b'\272H\r\232\001\n\020d\"\006r\004\330\274\030\001'
   _globals['_SETORDERFIELDSREQUEST'].fields_by_name['increment']._loaded_options = None
   _globals['_SETORDERFIELDSREQUEST'].fields_by_name['increment']._serialized_options = b'\272H\"\232\001\037\020d\"\006r\004\330\274\030\001*\023\"\021\030\200\224\353\334\003(\200\354\224\243\374\377\377\377\377\001'
+  _globals['_SETORDERFIELDSRESPONSE'].fields_by_name['version']._loaded_options = None
+  _globals['_SETORDERFIELDSRESPONSE'].fields_by_name['version']._serialized_options = b'\330\273\030\001'
   _globals['_GETORDERINFOREQUEST'].fields_by_name['order_id']._loaded_options = None
   _globals['_GETORDERINFOREQUEST'].fields_by_name['order_id']._serialized_options = b'\272H\006r\004\310\274\030\001'
+  _globals['_GETORDERINFORESPONSE']._loaded_options = None
+  _globals['_GETORDERINFORESPONSE']._serialized_options = b'\312\273\030\013\n\tOrderInfo'
   _globals['_LISTACTIVEORDERSREQUEST'].fields_by_name['yandex_uid']._loaded_options = None
   _globals['_LISTACTIVEORDERSREQUEST'].fields_by_name['yandex_uid']._serialized_options = b'\272H\006r\004\310\274\030\001'
+  _globals['_LISTACTIVEORDERSRESPONSE']._loaded_options = None
+  _globals['_LISTACTIVEORDERSRESPONSE']._serialized_options = b'\312\273\030\016\n\014ActiveOrders'
   _globals['_ORDERCORESERVICE']._loaded_options = None
-  _globals['_ORDERCORESERVICE']._serialized_options = b'\250\273\030\001'
+  _globals['_ORDERCORESERVICE']._serialized_options = b'\250\273\030\001\362\273\030\norder-core'
   _globals['_ORDERCORESERVICE'].methods_by_name['PutOrder']._loaded_options = None
   _globals['_ORDERCORESERVICE'].methods_by_name['PutOrder']._serialized_options = b'\220\002\002\262\273\030\014\n\002\010\002\022\006\020\200\312\265\356\001\272\273\030\007\010\200\200P\020\210\'\202\323\344\223\002\032\"\025/order-core/put-order:\001*'
   _globals['_ORDERCORESERVICE'].methods_by_name['GetOrderFields']._loaded_options = None
@@ -84,29 +94,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PUTORDERREQUEST']._serialized_start=273
   _globals['_PUTORDERREQUEST']._serialized_end=401
   _globals['_PUTORDERRESPONSE']._serialized_start=403
-  _globals['_PUTORDERRESPONSE']._serialized_end=438
-  _globals['_GETORDERFIELDSREQUEST']._serialized_start=440
-  _globals['_GETORDERFIELDSREQUEST']._serialized_end=528
-  _globals['_GETORDERFIELDSRESPONSE']._serialized_start=530
-  _globals['_GETORDERFIELDSRESPONSE']._serialized_end=612
-  _globals['_SETORDERFIELDSREQUEST']._serialized_start=615
-  _globals['_SETORDERFIELDSREQUEST']._serialized_end=1270
-  _globals['_SETORDERFIELDSREQUEST_SETENTRY']._serialized_start=1060
-  _globals['_SETORDERFIELDSREQUEST_SETENTRY']._serialized_end=1126
-  _globals['_SETORDERFIELDSREQUEST_PUSHENTRY']._serialized_start=1128
-  _globals['_SETORDERFIELDSREQUEST_PUSHENTRY']._serialized_end=1199
-  _globals['_SETORDERFIELDSREQUEST_INCREMENTENTRY']._serialized_start=1201
-  _globals['_SETORDERFIELDSREQUEST_INCREMENTENTRY']._serialized_end=1249
-  _globals['_SETORDERFIELDSRESPONSE']._serialized_start=1272
-  _globals['_SETORDERFIELDSRESPONSE']._serialized_end=1313
-  _globals['_GETORDERINFOREQUEST']._serialized_start=1315
-  _globals['_GETORDERINFOREQUEST']._serialized_end=1365
-  _globals['_GETORDERINFORESPONSE']._serialized_start=1367
-  _globals['_GETORDERINFORESPONSE']._serialized_end=1464
-  _globals['_LISTACTIVEORDERSREQUEST']._serialized_start=1466
-  _globals['_LISTACTIVEORDERSREQUEST']._serialized_end=1522
-  _globals['_LISTACTIVEORDERSRESPONSE']._serialized_start=1525
-  _globals['_LISTACTIVEORDERSRESPONSE']._serialized_end=1729
-  _globals['_ORDERCORESERVICE']._serialized_start=1732
-  _globals['_ORDERCORESERVICE']._serialized_end=2653
+  _globals['_PUTORDERRESPONSE']._serialized_end=444
+  _globals['_GETORDERFIELDSREQUEST']._serialized_start=446
+  _globals['_GETORDERFIELDSREQUEST']._serialized_end=534
+  _globals['_GETORDERFIELDSRESPONSE']._serialized_start=536
+  _globals['_GETORDERFIELDSRESPONSE']._serialized_end=637
+  _globals['_SETORDERFIELDSREQUEST']._serialized_start=640
+  _globals['_SETORDERFIELDSREQUEST']._serialized_end=1295
+  _globals['_SETORDERFIELDSREQUEST_SETENTRY']._serialized_start=1085
+  _globals['_SETORDERFIELDSREQUEST_SETENTRY']._serialized_end=1151
+  _globals['_SETORDERFIELDSREQUEST_PUSHENTRY']._serialized_start=1153
+  _globals['_SETORDERFIELDSREQUEST_PUSHENTRY']._serialized_end=1224
+  _globals['_SETORDERFIELDSREQUEST_INCREMENTENTRY']._serialized_start=1226
+  _globals['_SETORDERFIELDSREQUEST_INCREMENTENTRY']._serialized_end=1274
+  _globals['_SETORDERFIELDSRESPONSE']._serialized_start=1297
+  _globals['_SETORDERFIELDSRESPONSE']._serialized_end=1344
+  _globals['_GETORDERINFOREQUEST']._serialized_start=1346
+  _globals['_GETORDERINFOREQUEST']._serialized_end=1396
+  _globals['_GETORDERINFORESPONSE']._serialized_start=1398
+  _globals['_GETORDERINFORESPONSE']._serialized_end=1512
+  _globals['_LISTACTIVEORDERSREQUEST']._serialized_start=1514
+  _globals['_LISTACTIVEORDERSREQUEST']._serialized_end=1570
+  _globals['_LISTACTIVEORDERSRESPONSE']._serialized_start=1573
+  _globals['_LISTACTIVEORDERSRESPONSE']._serialized_end=1797
+  _globals['_ORDERCORESERVICE']._serialized_start=1800
+  _globals['_ORDERCORESERVICE']._serialized_end=2735
 # @@protoc_insertion_point(module_scope)

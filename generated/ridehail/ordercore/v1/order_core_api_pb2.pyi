@@ -115,7 +115,7 @@ Global___GetOrderFieldsRequest: _TypeAlias = GetOrderFieldsRequest  # noqa: Y015
 
 @_typing.final
 class GetOrderFieldsResponse(_message.Message):
-    """Answer of GetOrderFields."""
+    """Answer of GetOrderFields: some fields of an order's document."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -307,7 +307,7 @@ Global___GetOrderInfoRequest: _TypeAlias = GetOrderInfoRequest  # noqa: Y015
 
 @_typing.final
 class GetOrderInfoResponse(_message.Message):
-    """Answer of GetOrderInfo."""
+    """Answer of GetOrderInfo: what a caller needs to show an order."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -363,7 +363,7 @@ Global___ListActiveOrdersRequest: _TypeAlias = ListActiveOrdersRequest  # noqa: 
 
 @_typing.final
 class ListActiveOrdersResponse(_message.Message):
-    """Answer of ListActiveOrders."""
+    """Answer of ListActiveOrders: a passenger's orders under way."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -29,7 +29,7 @@ from ridehail.common.v1 import rules_pb2 as ridehail_dot_common_dot_v1_dot_rules
 from ridehail.orderprovider.v1 import order_provider_pb2 as ridehail_dot_orderprovider_dot_v1_dot_order__provider__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n2ridehail/orderprovider/v1/order_provider_api.proto\x12\x19ridehail.orderprovider.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a.ridehail/orderprovider/v1/order_provider.proto\"\xcb\x02\n\x0fPutOrderRequest\x12\x1a\n\x07orderid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1d\n\nyandex_uid\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x19\n\x06status\x18\x03 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12^\n\x05parts\x18\x04 \x03(\x0b\x32\x35.ridehail.orderprovider.v1.PutOrderRequest.PartsEntryB\x18\xbaH\x15\x9a\x01\x12\x10\x14\"\x06r\x04\xc8\xbc\x18\x01*\x06r\x04\xc8\xbc\x18\x01\x12(\n\x07\x64\x65tails\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x1d\n\x08\x66inished\x18\x06 \x01(\x08\x42\x06\xbaH\x03\xc8\x01\x01H\x00\x88\x01\x01\x1a,\n\nPartsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0b\n\t_finished\"$\n\x10PutOrderResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x03\"8\n\x17ListActiveOrdersRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"\xcc\x01\n\x18ListActiveOrdersResponse\x12\x36\n\x06orders\x18\x01 \x03(\x0b\x32&.ridehail.orderprovider.v1.ActiveOrder\x12!\n\x14\x63\x61n_make_more_orders\x18\x02 \x01(\x08H\x00\x88\x01\x01\x12\"\n\x15no_more_orders_reason\x18\x03 \x01(\tH\x01\x88\x01\x01\x42\x17\n\x15_can_make_more_ordersB\x18\n\x16_no_more_orders_reason2\xa9\x02\n\x14OrderProviderService\x12x\n\x08PutOrder\x12*.ridehail.orderprovider.v1.PutOrderRequest\x1a+.ridehail.orderprovider.v1.PutOrderResponse\"\x13\x90\x02\x02\xb2\xbb\x18\x0c\n\x02\x08\x02\x12\x06\x10\x80\xca\xb5\xee\x01\x12\x90\x01\n\x10ListActiveOrders\x12\x32.ridehail.orderprovider.v1.ListActiveOrdersRequest\x1a\x33.ridehail.orderprovider.v1.ListActiveOrdersResponse\"\x13\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x1a\x04\xa8\xbb\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n2ridehail/orderprovider/v1/order_provider_api.proto\x12\x19ridehail.orderprovider.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a.ridehail/orderprovider/v1/order_provider.proto\"\xd4\x02\n\x0fPutOrderRequest\x12\x1a\n\x07orderid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1d\n\nyandex_uid\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x19\n\x06status\x18\x03 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12^\n\x05parts\x18\x04 \x03(\x0b\x32\x35.ridehail.orderprovider.v1.PutOrderRequest.PartsEntryB\x18\xbaH\x15\x9a\x01\x12\x10\x14\"\x06r\x04\xc8\xbc\x18\x01*\x06r\x04\xc8\xbc\x18\x01\x12(\n\x07\x64\x65tails\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12&\n\x08\x66inished\x18\x06 \x01(\x08\x42\x0f\xbaH\x03\xc8\x01\x01\xe2\xbb\x18\x05\x66\x61lseH\x00\x88\x01\x01\x1a,\n\nPartsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0b\n\t_finished\"*\n\x10PutOrderResponse\x12\x16\n\x08sequence\x18\x01 \x01(\x03\x42\x04\xd8\xbb\x18\x01\"8\n\x17ListActiveOrdersRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"\xe0\x01\n\x18ListActiveOrdersResponse\x12\x36\n\x06orders\x18\x01 \x03(\x0b\x32&.ridehail.orderprovider.v1.ActiveOrder\x12!\n\x14\x63\x61n_make_more_orders\x18\x02 \x01(\x08H\x00\x88\x01\x01\x12\"\n\x15no_more_orders_reason\x18\x03 \x01(\tH\x01\x88\x01\x01:\x12\xca\xbb\x18\x0e\n\x0c\x41\x63tiveOrdersB\x17\n\x15_can_make_more_ordersB\x18\n\x16_no_more_orders_reason2\xa9\x02\n\x14OrderProviderService\x12x\n\x08PutOrder\x12*.ridehail.orderprovider.v1.PutOrderRequest\x1a+.ridehail.orderprovider.v1.PutOrderResponse\"\x13\x90\x02\x02\xb2\xbb\x18\x0c\n\x02\x08\x02\x12\x06\x10\x80\xca\xb5\xee\x01\x12\x90\x01\n\x10ListActiveOrders\x12\x32.ridehail.orderprovider.v1.ListActiveOrdersRequest\x1a\x33.ridehail.orderprovider.v1.ListActiveOrdersResponse\"\x13\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x1a\x04\xa8\xbb\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,9 +47,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PUTORDERREQUEST'].fields_by_name['parts']._loaded_options = None
   _globals['_PUTORDERREQUEST'].fields_by_name['parts']._serialized_options = b'\272H\025\232\001\022\020\024\"\006r\004\310\274\030\001*\006r\004\310\274\030\001'
   _globals['_PUTORDERREQUEST'].fields_by_name['finished']._loaded_options = None
-  _globals['_PUTORDERREQUEST'].fields_by_name['finished']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_PUTORDERREQUEST'].fields_by_name['finished']._serialized_options = b'\272H\003\310\001\001\342\273\030\005false'
+  _globals['_PUTORDERRESPONSE'].fields_by_name['sequence']._loaded_options = None
+  _globals['_PUTORDERRESPONSE'].fields_by_name['sequence']._serialized_options = b'\330\273\030\001'
   _globals['_LISTACTIVEORDERSREQUEST'].fields_by_name['yandex_uid']._loaded_options = None
   _globals['_LISTACTIVEORDERSREQUEST'].fields_by_name['yandex_uid']._serialized_options = b'\272H\006r\004\310\274\030\001'
+  _globals['_LISTACTIVEORDERSRESPONSE']._loaded_options = None
+  _globals['_LISTACTIVEORDERSRESPONSE']._serialized_options = b'\312\273\030\016\n\014ActiveOrders'
   _globals['_ORDERPROVIDERSERVICE']._loaded_options = None
   _globals['_ORDERPROVIDERSERVICE']._serialized_options = b'\250\273\030\001'
   _globals['_ORDERPROVIDERSERVICE'].methods_by_name['PutOrder']._loaded_options = None
@@ -57,15 +61,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ORDERPROVIDERSERVICE'].methods_by_name['ListActiveOrders']._loaded_options = None
   _globals['_ORDERPROVIDERSERVICE'].methods_by_name['ListActiveOrders']._serialized_options = b'\220\002\001\262\273\030\014\n\002\010\001\022\006\020\200\306\206\217\001'
   _globals['_PUTORDERREQUEST']._serialized_start=255
-  _globals['_PUTORDERREQUEST']._serialized_end=586
-  _globals['_PUTORDERREQUEST_PARTSENTRY']._serialized_start=529
-  _globals['_PUTORDERREQUEST_PARTSENTRY']._serialized_end=573
-  _globals['_PUTORDERRESPONSE']._serialized_start=588
-  _globals['_PUTORDERRESPONSE']._serialized_end=624
-  _globals['_LISTACTIVEORDERSREQUEST']._serialized_start=626
-  _globals['_LISTACTIVEORDERSREQUEST']._serialized_end=682
-  _globals['_LISTACTIVEORDERSRESPONSE']._serialized_start=685
-  _globals['_LISTACTIVEORDERSRESPONSE']._serialized_end=889
-  _globals['_ORDERPROVIDERSERVICE']._serialized_start=892
-  _globals['_ORDERPROVIDERSERVICE']._serialized_end=1189
+  _globals['_PUTORDERREQUEST']._serialized_end=595
+  _globals['_PUTORDERREQUEST_PARTSENTRY']._serialized_start=538
+  _globals['_PUTORDERREQUEST_PARTSENTRY']._serialized_end=582
+  _globals['_PUTORDERRESPONSE']._serialized_start=597
+  _globals['_PUTORDERRESPONSE']._serialized_end=639
+  _globals['_LISTACTIVEORDERSREQUEST']._serialized_start=641
+  _globals['_LISTACTIVEORDERSREQUEST']._serialized_end=697
+  _globals['_LISTACTIVEORDERSRESPONSE']._serialized_start=700
+  _globals['_LISTACTIVEORDERSRESPONSE']._serialized_end=924
+  _globals['_ORDERPROVIDERSERVICE']._serialized_start=927
+  _globals['_ORDERPROVIDERSERVICE']._serialized_end=1224
 # @@protoc_insertion_point(module_scope)

@@ -30,7 +30,7 @@ from ridehail.orderprovider.v1 import order_provider_pb2 as ridehail_dot_orderpr
 from ridehail.orderstate.v1 import order_state_pb2 as ridehail_dot_orderstate_dot_v1_dot_order__state__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,ridehail/orderstate/v1/order_state_api.proto\x12\x16ridehail.orderstate.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a.ridehail/orderprovider/v1/order_provider.proto\x1a(ridehail/orderstate/v1/order_state.proto\"\xea\x01\n\x16PollOrdersStateRequest\x12\x42\n\x0cknown_orders\x18\x01 \x03(\x0b\x32\".ridehail.orderstate.v1.KnownOrderB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12_\n\x04tags\x18\x02 \x03(\x0b\x32\x38.ridehail.orderstate.v1.PollOrdersStateRequest.TagsEntryB\x17\xbaH\x14\x9a\x01\x11\x10\x14\"\x06r\x04\xc8\xbc\x18\x01*\x05r\x03\x18\x80\x04\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x84\x02\n\x17PollOrdersStateResponse\x12\x32\n\x06orders\x18\x01 \x03(\x0b\x32\".ridehail.orderstate.v1.OrderState\x12?\n\x0f\x61llowed_changes\x18\x02 \x03(\x0b\x32&.ridehail.orderstate.v1.AllowedChanges\x12G\n\x04tags\x18\x03 \x03(\x0b\x32\x39.ridehail.orderstate.v1.PollOrdersStateResponse.TagsEntry\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xdf\x02\n\x15GetOrdersStateRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12,\n\x12supported_services\x18\x02 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x14\"\x06r\x04\xc8\xbc\x18\x01\x12\x42\n\x0cknown_orders\x18\x03 \x03(\x0b\x32\".ridehail.orderstate.v1.KnownOrderB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12\x61\n\tupstreams\x18\x04 \x03(\x0b\x32<.ridehail.orderstate.v1.GetOrdersStateRequest.UpstreamsEntryB\x10\xbaH\r\x9a\x01\n\x10\x14\"\x06r\x04\xc8\xbc\x18\x01\x1aR\n\x0eUpstreamsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12/\n\x05value\x18\x02 \x01(\x0b\x32 .ridehail.orderstate.v1.Upstream:\x02\x38\x01\"\xc1\x02\n\x16GetOrdersStateResponse\x12\x32\n\x06orders\x18\x01 \x03(\x0b\x32\".ridehail.orderstate.v1.OrderState\x12?\n\x0f\x61llowed_changes\x18\x02 \x03(\x0b\x32&.ridehail.orderstate.v1.AllowedChanges\x12\x46\n\x04tags\x18\x03 \x03(\x0b\x32\x38.ridehail.orderstate.v1.GetOrdersStateResponse.TagsEntry\x12=\n\x0epolling_policy\x18\x04 \x03(\x0b\x32%.ridehail.orderstate.v1.PollingPolicy\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"Y\n\x1cGetServiceOrdersStateRequest\x12\x1a\n\x07service\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1d\n\nyandex_uid\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"\xd1\x01\n\x1dGetServiceOrdersStateResponse\x12\x36\n\x06orders\x18\x01 \x03(\x0b\x32&.ridehail.orderprovider.v1.ActiveOrder\x12!\n\x14\x63\x61n_make_more_orders\x18\x02 \x01(\x08H\x00\x88\x01\x01\x12\"\n\x15no_more_orders_reason\x18\x03 \x01(\tH\x01\x88\x01\x01\x42\x17\n\x15_can_make_more_ordersB\x18\n\x16_no_more_orders_reason\"\xc2\x02\n\x17ReportOrderPartsRequest\x12\x1a\n\x07service\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1a\n\x07orderid\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1d\n\nyandex_uid\x18\x03 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x19\n\x08sequence\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01\x12\x63\n\x05parts\x18\x05 \x03(\x0b\x32:.ridehail.orderstate.v1.ReportOrderPartsRequest.PartsEntryB\x18\xbaH\x15\x9a\x01\x12\x10\x14\"\x06r\x04\xc8\xbc\x18\x01*\x06r\x04\xc8\xbc\x18\x01\x12\x15\n\x08\x66inished\x18\x06 \x01(\x08H\x00\x88\x01\x01\x1a,\n\nPartsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0b\n\t_finished\"+\n\x18ReportOrderPartsResponse\x12\x0f\n\x07\x63hanged\x18\x01 \x01(\x08\x32\xf1\x01\n\x1aPassengerOrderStateService\x12\xcc\x01\n\x0fPollOrdersState\x12..ridehail.orderstate.v1.PollOrdersStateRequest\x1a/.ridehail.orderstate.v1.PollOrdersStateResponse\"X\x90\x02\x01\xb2\xbb\x18\x08\n\x02\x08\x02\x12\x02\x08\x01\xba\xbb\x18\x03\x10\xb8\x17\x82\xd3\xe4\x93\x02<\"\x16/mlutp/v1/orders/state:\x01*Z\x1f\"\x1a/4.0/mlutp/v1/orders/state:\x01*\x1a\x04\xa8\xbb\x18\x02\x32\xad\x04\n\x11OrderStateService\x12\xa7\x01\n\x0eGetOrdersState\x12-.ridehail.orderstate.v1.GetOrdersStateRequest\x1a..ridehail.orderstate.v1.GetOrdersStateResponse\"6\x90\x02\x01\xb2\xbb\x18\x08\n\x02\x08\x02\x12\x02\x08\x01\xba\xbb\x18\x08\x08\x80\x80\x80\x01\x10\xe0]\x82\xd3\xe4\x93\x02\x15\"\x10/v1/orders/state:\x01*\x12\xbe\x01\n\x15GetServiceOrdersState\x12\x34.ridehail.orderstate.v1.GetServiceOrdersStateRequest\x1a\x35.ridehail.orderstate.v1.GetServiceOrdersStateResponse\"8\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xca\xb5\xee\x01\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{service}/orders/state:\x01*\x12\xa6\x01\n\x10ReportOrderParts\x12/.ridehail.orderstate.v1.ReportOrderPartsRequest\x1a\x30.ridehail.orderstate.v1.ReportOrderPartsResponse\"/\x90\x02\x02\xb2\xbb\x18\x0c\n\x02\x08\x02\x12\x06\x10\x80\xca\xb5\xee\x01\x82\xd3\xe4\x93\x02\x16\"\x11/v1/orders/report:\x01*\x1a\x04\xa8\xbb\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,ridehail/orderstate/v1/order_state_api.proto\x12\x16ridehail.orderstate.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a.ridehail/orderprovider/v1/order_provider.proto\x1a(ridehail/orderstate/v1/order_state.proto\"\xea\x01\n\x16PollOrdersStateRequest\x12\x42\n\x0cknown_orders\x18\x01 \x03(\x0b\x32\".ridehail.orderstate.v1.KnownOrderB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12_\n\x04tags\x18\x02 \x03(\x0b\x32\x38.ridehail.orderstate.v1.PollOrdersStateRequest.TagsEntryB\x17\xbaH\x14\x9a\x01\x11\x10\x14\"\x06r\x04\xc8\xbc\x18\x01*\x05r\x03\x18\x80\x04\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x97\x02\n\x17PollOrdersStateResponse\x12\x32\n\x06orders\x18\x01 \x03(\x0b\x32\".ridehail.orderstate.v1.OrderState\x12?\n\x0f\x61llowed_changes\x18\x02 \x03(\x0b\x32&.ridehail.orderstate.v1.AllowedChanges\x12G\n\x04tags\x18\x03 \x03(\x0b\x32\x39.ridehail.orderstate.v1.PollOrdersStateResponse.TagsEntry\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01:\x11\xca\xbb\x18\r\n\x0bOrdersState\"\xdf\x02\n\x15GetOrdersStateRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12,\n\x12supported_services\x18\x02 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x14\"\x06r\x04\xc8\xbc\x18\x01\x12\x42\n\x0cknown_orders\x18\x03 \x03(\x0b\x32\".ridehail.orderstate.v1.KnownOrderB\x08\xbaH\x05\x92\x01\x02\x10\x32\x12\x61\n\tupstreams\x18\x04 \x03(\x0b\x32<.ridehail.orderstate.v1.GetOrdersStateRequest.UpstreamsEntryB\x10\xbaH\r\x9a\x01\n\x10\x14\"\x06r\x04\xc8\xbc\x18\x01\x1aR\n\x0eUpstreamsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12/\n\x05value\x18\x02 \x01(\x0b\x32 .ridehail.orderstate.v1.Upstream:\x02\x38\x01\"\xdd\x02\n\x16GetOrdersStateResponse\x12\x32\n\x06orders\x18\x01 \x03(\x0b\x32\".ridehail.orderstate.v1.OrderState\x12?\n\x0f\x61llowed_changes\x18\x02 \x03(\x0b\x32&.ridehail.orderstate.v1.AllowedChanges\x12\x46\n\x04tags\x18\x03 \x03(\x0b\x32\x38.ridehail.orderstate.v1.GetOrdersStateResponse.TagsEntry\x12=\n\x0epolling_policy\x18\x04 \x03(\x0b\x32%.ridehail.orderstate.v1.PollingPolicy\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01:\x1a\xca\xbb\x18\x16\n\x14OrdersStateAndPolicy\"Y\n\x1cGetServiceOrdersStateRequest\x12\x1a\n\x07service\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1d\n\nyandex_uid\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"\xe5\x01\n\x1dGetServiceOrdersStateResponse\x12\x36\n\x06orders\x18\x01 \x03(\x0b\x32&.ridehail.orderprovider.v1.ActiveOrder\x12!\n\x14\x63\x61n_make_more_orders\x18\x02 \x01(\x08H\x00\x88\x01\x01\x12\"\n\x15no_more_orders_reason\x18\x03 \x01(\tH\x01\x88\x01\x01:\x12\xca\xbb\x18\x0e\n\x0c\x41\x63tiveOrdersB\x17\n\x15_can_make_more_ordersB\x18\n\x16_no_more_orders_reason\"\xc2\x02\n\x17ReportOrderPartsRequest\x12\x1a\n\x07service\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1a\n\x07orderid\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1d\n\nyandex_uid\x18\x03 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x19\n\x08sequence\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01\x12\x63\n\x05parts\x18\x05 \x03(\x0b\x32:.ridehail.orderstate.v1.ReportOrderPartsRequest.PartsEntryB\x18\xbaH\x15\x9a\x01\x12\x10\x14\"\x06r\x04\xc8\xbc\x18\x01*\x06r\x04\xc8\xbc\x18\x01\x12\x15\n\x08\x66inished\x18\x06 \x01(\x08H\x00\x88\x01\x01\x1a,\n\nPartsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0b\n\t_finished\"1\n\x18ReportOrderPartsResponse\x12\x15\n\x07\x63hanged\x18\x01 \x01(\x08\x42\x04\xd8\xbb\x18\x01\x32\x80\x02\n\x1aPassengerOrderStateService\x12\xcc\x01\n\x0fPollOrdersState\x12..ridehail.orderstate.v1.PollOrdersStateRequest\x1a/.ridehail.orderstate.v1.PollOrdersStateResponse\"X\x90\x02\x01\xb2\xbb\x18\x08\n\x02\x08\x02\x12\x02\x08\x01\xba\xbb\x18\x03\x10\xb8\x17\x82\xd3\xe4\x93\x02<\"\x16/mlutp/v1/orders/state:\x01*Z\x1f\"\x1a/4.0/mlutp/v1/orders/state:\x01*\x1a\x13\xa8\xbb\x18\x02\xf2\xbb\x18\x0border-state2\xbc\x04\n\x11OrderStateService\x12\xa7\x01\n\x0eGetOrdersState\x12-.ridehail.orderstate.v1.GetOrdersStateRequest\x1a..ridehail.orderstate.v1.GetOrdersStateResponse\"6\x90\x02\x01\xb2\xbb\x18\x08\n\x02\x08\x02\x12\x02\x08\x01\xba\xbb\x18\x08\x08\x80\x80\x80\x01\x10\xe0]\x82\xd3\xe4\x93\x02\x15\"\x10/v1/orders/state:\x01*\x12\xbe\x01\n\x15GetServiceOrdersState\x12\x34.ridehail.orderstate.v1.GetServiceOrdersStateRequest\x1a\x35.ridehail.orderstate.v1.GetServiceOrdersStateResponse\"8\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xca\xb5\xee\x01\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/{service}/orders/state:\x01*\x12\xa6\x01\n\x10ReportOrderParts\x12/.ridehail.orderstate.v1.ReportOrderPartsRequest\x1a\x30.ridehail.orderstate.v1.ReportOrderPartsResponse\"/\x90\x02\x02\xb2\xbb\x18\x0c\n\x02\x08\x02\x12\x06\x10\x80\xca\xb5\xee\x01\x82\xd3\xe4\x93\x02\x16\"\x11/v1/orders/report:\x01*\x1a\x13\xa8\xbb\x18\x01\xf2\xbb\x18\x0border-stateb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,6 +45,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POLLORDERSSTATEREQUEST'].fields_by_name['tags']._serialized_options = b'\272H\024\232\001\021\020\024\"\006r\004\310\274\030\001*\005r\003\030\200\004'
   _globals['_POLLORDERSSTATERESPONSE_TAGSENTRY']._loaded_options = None
   _globals['_POLLORDERSSTATERESPONSE_TAGSENTRY']._serialized_options = b'8\001'
+  _globals['_POLLORDERSSTATERESPONSE']._loaded_options = None
+  _globals['_POLLORDERSSTATERESPONSE']._serialized_options = b'\312\273\030\r\n\013OrdersState'
   _globals['_GETORDERSSTATEREQUEST_UPSTREAMSENTRY']._loaded_options = None
   _globals['_GETORDERSSTATEREQUEST_UPSTREAMSENTRY']._serialized_options = b'8\001'
   _globals['_GETORDERSSTATEREQUEST'].fields_by_name['yandex_uid']._loaded_options = None
@@ -57,10 +59,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETORDERSSTATEREQUEST'].fields_by_name['upstreams']._serialized_options = b'\272H\r\232\001\n\020\024\"\006r\004\310\274\030\001'
   _globals['_GETORDERSSTATERESPONSE_TAGSENTRY']._loaded_options = None
   _globals['_GETORDERSSTATERESPONSE_TAGSENTRY']._serialized_options = b'8\001'
+  _globals['_GETORDERSSTATERESPONSE']._loaded_options = None
+  _globals['_GETORDERSSTATERESPONSE']._serialized_options = b'\312\273\030\026\n\024OrdersStateAndPolicy'
   _globals['_GETSERVICEORDERSSTATEREQUEST'].fields_by_name['service']._loaded_options = None
   _globals['_GETSERVICEORDERSSTATEREQUEST'].fields_by_name['service']._serialized_options = b'\272H\006r\004\310\274\030\001'
   _globals['_GETSERVICEORDERSSTATEREQUEST'].fields_by_name['yandex_uid']._loaded_options = None
   _globals['_GETSERVICEORDERSSTATEREQUEST'].fields_by_name['yandex_uid']._serialized_options = b'\272H\006r\004\310\274\030\001'
+  _globals['_GETSERVICEORDERSSTATERESPONSE']._loaded_options = None
+  _globals['_GETSERVICEORDERSSTATERESPONSE']._serialized_options = b'\312\273\030\016\n\014ActiveOrders'
   _globals['_REPORTORDERPARTSREQUEST_PARTSENTRY']._loaded_options = None
   _globals['_REPORTORDERPARTSREQUEST_PARTSENTRY']._serialized_options = b'8\001'
   _globals['_REPORTORDERPARTSREQUEST'].fields_by_name['service']._loaded_options = None
@@ -73,12 +79,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REPORTORDERPARTSREQUEST'].fields_by_name['sequence']._serialized_options = b'\272H\004\"\002(\001'
   _globals['_REPORTORDERPARTSREQUEST'].fields_by_name['parts']._loaded_options = None
   _globals['_REPORTORDERPARTSREQUEST'].fields_by_name['parts']._serialized_options = b'\272H\025\232\001\022\020\024\"\006r\004\310\274\030\001*\006r\004\310\274\030\001'
+  _globals['_REPORTORDERPARTSRESPONSE'].fields_by_name['changed']._loaded_options = None
+  _globals['_REPORTORDERPARTSRESPONSE'].fields_by_name['changed']._serialized_options = b'\330\273\030\001'
   _globals['_PASSENGERORDERSTATESERVICE']._loaded_options = None
-  _globals['_PASSENGERORDERSTATESERVICE']._serialized_options = b'\250\273\030\002'
+  _globals['_PASSENGERORDERSTATESERVICE']._serialized_options = b'\250\273\030\002\362\273\030\013order-state'
   _globals['_PASSENGERORDERSTATESERVICE'].methods_by_name['PollOrdersState']._loaded_options = None
   _globals['_PASSENGERORDERSTATESERVICE'].methods_by_name['PollOrdersState']._serialized_options = b'\220\002\001\262\273\030\010\n\002\010\002\022\002\010\001\272\273\030\003\020\270\027\202\323\344\223\002<\"\026/mlutp/v1/orders/state:\001*Z\037\"\032/4.0/mlutp/v1/orders/state:\001*'
   _globals['_ORDERSTATESERVICE']._loaded_options = None
-  _globals['_ORDERSTATESERVICE']._serialized_options = b'\250\273\030\001'
+  _globals['_ORDERSTATESERVICE']._serialized_options = b'\250\273\030\001\362\273\030\013order-state'
   _globals['_ORDERSTATESERVICE'].methods_by_name['GetOrdersState']._loaded_options = None
   _globals['_ORDERSTATESERVICE'].methods_by_name['GetOrdersState']._serialized_options = b'\220\002\001\262\273\030\010\n\002\010\002\022\002\010\001\272\273\030\010\010\200\200\200\001\020\340]\202\323\344\223\002\025\"\020/v1/orders/state:\001*'
   _globals['_ORDERSTATESERVICE'].methods_by_name['GetServiceOrdersState']._loaded_options = None
@@ -90,29 +98,29 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POLLORDERSSTATEREQUEST_TAGSENTRY']._serialized_start=479
   _globals['_POLLORDERSSTATEREQUEST_TAGSENTRY']._serialized_end=522
   _globals['_POLLORDERSSTATERESPONSE']._serialized_start=525
-  _globals['_POLLORDERSSTATERESPONSE']._serialized_end=785
+  _globals['_POLLORDERSSTATERESPONSE']._serialized_end=804
   _globals['_POLLORDERSSTATERESPONSE_TAGSENTRY']._serialized_start=479
   _globals['_POLLORDERSSTATERESPONSE_TAGSENTRY']._serialized_end=522
-  _globals['_GETORDERSSTATEREQUEST']._serialized_start=788
-  _globals['_GETORDERSSTATEREQUEST']._serialized_end=1139
-  _globals['_GETORDERSSTATEREQUEST_UPSTREAMSENTRY']._serialized_start=1057
-  _globals['_GETORDERSSTATEREQUEST_UPSTREAMSENTRY']._serialized_end=1139
-  _globals['_GETORDERSSTATERESPONSE']._serialized_start=1142
-  _globals['_GETORDERSSTATERESPONSE']._serialized_end=1463
+  _globals['_GETORDERSSTATEREQUEST']._serialized_start=807
+  _globals['_GETORDERSSTATEREQUEST']._serialized_end=1158
+  _globals['_GETORDERSSTATEREQUEST_UPSTREAMSENTRY']._serialized_start=1076
+  _globals['_GETORDERSSTATEREQUEST_UPSTREAMSENTRY']._serialized_end=1158
+  _globals['_GETORDERSSTATERESPONSE']._serialized_start=1161
+  _globals['_GETORDERSSTATERESPONSE']._serialized_end=1510
   _globals['_GETORDERSSTATERESPONSE_TAGSENTRY']._serialized_start=479
   _globals['_GETORDERSSTATERESPONSE_TAGSENTRY']._serialized_end=522
-  _globals['_GETSERVICEORDERSSTATEREQUEST']._serialized_start=1465
-  _globals['_GETSERVICEORDERSSTATEREQUEST']._serialized_end=1554
-  _globals['_GETSERVICEORDERSSTATERESPONSE']._serialized_start=1557
-  _globals['_GETSERVICEORDERSSTATERESPONSE']._serialized_end=1766
-  _globals['_REPORTORDERPARTSREQUEST']._serialized_start=1769
-  _globals['_REPORTORDERPARTSREQUEST']._serialized_end=2091
-  _globals['_REPORTORDERPARTSREQUEST_PARTSENTRY']._serialized_start=2034
-  _globals['_REPORTORDERPARTSREQUEST_PARTSENTRY']._serialized_end=2078
-  _globals['_REPORTORDERPARTSRESPONSE']._serialized_start=2093
-  _globals['_REPORTORDERPARTSRESPONSE']._serialized_end=2136
-  _globals['_PASSENGERORDERSTATESERVICE']._serialized_start=2139
-  _globals['_PASSENGERORDERSTATESERVICE']._serialized_end=2380
-  _globals['_ORDERSTATESERVICE']._serialized_start=2383
-  _globals['_ORDERSTATESERVICE']._serialized_end=2940
+  _globals['_GETSERVICEORDERSSTATEREQUEST']._serialized_start=1512
+  _globals['_GETSERVICEORDERSSTATEREQUEST']._serialized_end=1601
+  _globals['_GETSERVICEORDERSSTATERESPONSE']._serialized_start=1604
+  _globals['_GETSERVICEORDERSSTATERESPONSE']._serialized_end=1833
+  _globals['_REPORTORDERPARTSREQUEST']._serialized_start=1836
+  _globals['_REPORTORDERPARTSREQUEST']._serialized_end=2158
+  _globals['_REPORTORDERPARTSREQUEST_PARTSENTRY']._serialized_start=2101
+  _globals['_REPORTORDERPARTSREQUEST_PARTSENTRY']._serialized_end=2145
+  _globals['_REPORTORDERPARTSRESPONSE']._serialized_start=2160
+  _globals['_REPORTORDERPARTSRESPONSE']._serialized_end=2209
+  _globals['_PASSENGERORDERSTATESERVICE']._serialized_start=2212
+  _globals['_PASSENGERORDERSTATESERVICE']._serialized_end=2468
+  _globals['_ORDERSTATESERVICE']._serialized_start=2471
+  _globals['_ORDERSTATESERVICE']._serialized_end=3043
 # @@protoc_insertion_point(module_scope)

@@ -86,7 +86,7 @@ Global___PollOrdersStateRequest: _TypeAlias = PollOrdersStateRequest  # noqa: Y0
 
 @_typing.final
 class PollOrdersStateResponse(_message.Message):
-    """Answer of PollOrdersState."""
+    """Answer of PollOrdersState: a rider's orders."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -205,7 +205,7 @@ Global___GetOrdersStateRequest: _TypeAlias = GetOrdersStateRequest  # noqa: Y015
 
 @_typing.final
 class GetOrdersStateResponse(_message.Message):
-    """Answer of GetOrdersState."""
+    """Answer of GetOrdersState: a rider's orders and how to poll them."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

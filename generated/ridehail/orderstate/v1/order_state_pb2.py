@@ -24,11 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from ridehail._third_party.buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
+from ridehail.common.v1 import options_pb2 as ridehail_dot_common_dot_v1_dot_options__pb2
 from ridehail.common.v1 import rules_pb2 as ridehail_dot_common_dot_v1_dot_rules__pb2
 from ridehail.orderprovider.v1 import order_provider_pb2 as ridehail_dot_orderprovider_dot_v1_dot_order__provider__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(ridehail/orderstate/v1/order_state.proto\x12\x16ridehail.orderstate.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1eridehail/common/v1/rules.proto\x1a.ridehail/orderprovider/v1/order_provider.proto\"\x99\x02\n\nKnownOrder\x12\x1a\n\x07orderid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1a\n\x07service\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x18\n\x06status\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12S\n\x04tags\x18\x04 \x03(\x0b\x32,.ridehail.orderstate.v1.KnownOrder.TagsEntryB\x17\xbaH\x14\x9a\x01\x11\x10\x14\"\x06r\x04\xc8\xbc\x18\x01*\x05r\x03\x18\x80\x02\x12\r\n\x05\x66orce\x18\x05 \x01(\x08\x12(\n\x07\x64\x65tails\x18\x06 \x01(\x0b\x32\x17.google.protobuf.Struct\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xfe\x01\n\nOrderState\x12\x0f\n\x07orderid\x18\x01 \x01(\t\x12\x0f\n\x07service\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12:\n\x04tags\x18\x04 \x03(\x0b\x32,.ridehail.orderstate.v1.OrderState.TagsEntry\x12\x14\n\x0cneed_request\x18\x05 \x03(\t\x12\x15\n\rupdate_status\x18\x06 \x01(\t\x12(\n\x07\x64\x65tails\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"}\n\x0e\x41llowedChanges\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x1c\n\x14\x63\x61n_make_more_orders\x18\x02 \x01(\x08\x12\"\n\x15no_more_orders_reason\x18\x03 \x01(\tH\x00\x88\x01\x01\x42\x18\n\x16_no_more_orders_reason\"\xaf\x01\n\rPollingPolicy\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x11\n\tpart_name\x18\x02 \x01(\t\x12\x0b\n\x03url\x18\x03 \x01(\t\x12\x0e\n\x06\x66ields\x18\x04 \x03(\t\x12\x14\n\x0cpolling_type\x18\x05 \x01(\t\x12\x11\n\tpart_type\x18\x06 \x01(\t\x12\x10\n\x08priority\x18\x07 \x01(\x05\x12\x15\n\x08required\x18\x08 \x01(\x08H\x00\x88\x01\x01\x42\x0b\n\t_required\"\xe6\x01\n\x08Upstream\x12\x17\n\x02ok\x18\x01 \x01(\x08\x42\x06\xbaH\x03\xc8\x01\x01H\x00\x88\x01\x01\x12@\n\x06orders\x18\x02 \x03(\x0b\x32&.ridehail.orderprovider.v1.ActiveOrderB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12!\n\x14\x63\x61n_make_more_orders\x18\x03 \x01(\x08H\x01\x88\x01\x01\x12\"\n\x15no_more_orders_reason\x18\x04 \x01(\tH\x02\x88\x01\x01\x42\x05\n\x03_okB\x17\n\x15_can_make_more_ordersB\x18\n\x16_no_more_orders_reasonb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(ridehail/orderstate/v1/order_state.proto\x12\x16ridehail.orderstate.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a.ridehail/orderprovider/v1/order_provider.proto\"\xaa\x02\n\nKnownOrder\x12\x1a\n\x07orderid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1a\n\x07service\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x18\n\x06status\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x01\x12S\n\x04tags\x18\x04 \x03(\x0b\x32,.ridehail.orderstate.v1.KnownOrder.TagsEntryB\x17\xbaH\x14\x9a\x01\x11\x10\x14\"\x06r\x04\xc8\xbc\x18\x01*\x05r\x03\x18\x80\x02\x12\r\n\x05\x66orce\x18\x05 \x01(\x08\x12-\n\x07\x64\x65tails\x18\x06 \x01(\x0b\x32\x17.google.protobuf.StructH\x00\x88\x01\x01\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\n\n\x08_details\"\xb5\x02\n\nOrderState\x12\x0f\n\x07orderid\x18\x01 \x01(\t\x12\x0f\n\x07service\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12:\n\x04tags\x18\x04 \x03(\x0b\x32,.ridehail.orderstate.v1.OrderState.TagsEntry\x12\x14\n\x0cneed_request\x18\x05 \x03(\t\x12;\n\rupdate_status\x18\x06 \x01(\tB$\xbaH\x11r\x0fR\x06\x61\x63tualR\x05stale\xea\xbb\x18\x0cUpdateStatus\x12-\n\x07\x64\x65tails\x18\x07 \x01(\x0b\x32\x17.google.protobuf.StructH\x00\x88\x01\x01\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\n\n\x08_details\"}\n\x0e\x41llowedChanges\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x1c\n\x14\x63\x61n_make_more_orders\x18\x02 \x01(\x08\x12\"\n\x15no_more_orders_reason\x18\x03 \x01(\tH\x00\x88\x01\x01\x42\x18\n\x16_no_more_orders_reason\"\xaf\x01\n\rPollingPolicy\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x11\n\tpart_name\x18\x02 \x01(\t\x12\x0b\n\x03url\x18\x03 \x01(\t\x12\x0e\n\x06\x66ields\x18\x04 \x03(\t\x12\x14\n\x0cpolling_type\x18\x05 \x01(\t\x12\x11\n\tpart_type\x18\x06 \x01(\t\x12\x10\n\x08priority\x18\x07 \x01(\x05\x12\x15\n\x08required\x18\x08 \x01(\x08H\x00\x88\x01\x01\x42\x0b\n\t_required\"\xe6\x01\n\x08Upstream\x12\x17\n\x02ok\x18\x01 \x01(\x08\x42\x06\xbaH\x03\xc8\x01\x01H\x00\x88\x01\x01\x12@\n\x06orders\x18\x02 \x03(\x0b\x32&.ridehail.orderprovider.v1.ActiveOrderB\x08\xbaH\x05\x92\x01\x02\x10\x64\x12!\n\x14\x63\x61n_make_more_orders\x18\x03 \x01(\x08H\x01\x88\x01\x01\x12\"\n\x15no_more_orders_reason\x18\x04 \x01(\tH\x02\x88\x01\x01\x42\x05\n\x03_okB\x17\n\x15_can_make_more_ordersB\x18\n\x16_no_more_orders_reasonb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,22 +48,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_KNOWNORDER'].fields_by_name['tags']._serialized_options = b'\272H\024\232\001\021\020\024\"\006r\004\310\274\030\001*\005r\003\030\200\002'
   _globals['_ORDERSTATE_TAGSENTRY']._loaded_options = None
   _globals['_ORDERSTATE_TAGSENTRY']._serialized_options = b'8\001'
+  _globals['_ORDERSTATE'].fields_by_name['update_status']._loaded_options = None
+  _globals['_ORDERSTATE'].fields_by_name['update_status']._serialized_options = b'\272H\021r\017R\006actualR\005stale\352\273\030\014UpdateStatus'
   _globals['_UPSTREAM'].fields_by_name['ok']._loaded_options = None
   _globals['_UPSTREAM'].fields_by_name['ok']._serialized_options = b'\272H\003\310\001\001'
   _globals['_UPSTREAM'].fields_by_name['orders']._loaded_options = None
   _globals['_UPSTREAM'].fields_by_name['orders']._serialized_options = b'\272H\005\222\001\002\020d'
-  _globals['_KNOWNORDER']._serialized_start=208
-  _globals['_KNOWNORDER']._serialized_end=489
-  _globals['_KNOWNORDER_TAGSENTRY']._serialized_start=446
-  _globals['_KNOWNORDER_TAGSENTRY']._serialized_end=489
-  _globals['_ORDERSTATE']._serialized_start=492
-  _globals['_ORDERSTATE']._serialized_end=746
-  _globals['_ORDERSTATE_TAGSENTRY']._serialized_start=446
-  _globals['_ORDERSTATE_TAGSENTRY']._serialized_end=489
-  _globals['_ALLOWEDCHANGES']._serialized_start=748
-  _globals['_ALLOWEDCHANGES']._serialized_end=873
-  _globals['_POLLINGPOLICY']._serialized_start=876
-  _globals['_POLLINGPOLICY']._serialized_end=1051
-  _globals['_UPSTREAM']._serialized_start=1054
-  _globals['_UPSTREAM']._serialized_end=1284
+  _globals['_KNOWNORDER']._serialized_start=242
+  _globals['_KNOWNORDER']._serialized_end=540
+  _globals['_KNOWNORDER_TAGSENTRY']._serialized_start=485
+  _globals['_KNOWNORDER_TAGSENTRY']._serialized_end=528
+  _globals['_ORDERSTATE']._serialized_start=543
+  _globals['_ORDERSTATE']._serialized_end=852
+  _globals['_ORDERSTATE_TAGSENTRY']._serialized_start=485
+  _globals['_ORDERSTATE_TAGSENTRY']._serialized_end=528
+  _globals['_ALLOWEDCHANGES']._serialized_start=854
+  _globals['_ALLOWEDCHANGES']._serialized_end=979
+  _globals['_POLLINGPOLICY']._serialized_start=982
+  _globals['_POLLINGPOLICY']._serialized_end=1157
+  _globals['_UPSTREAM']._serialized_start=1160
+  _globals['_UPSTREAM']._serialized_end=1390
 # @@protoc_insertion_point(module_scope)

@@ -30,7 +30,7 @@ from ridehail.common.v1 import rules_pb2 as ridehail_dot_common_dot_v1_dot_rules
 from ridehail.userstate.v1 import user_state_pb2 as ridehail_dot_userstate_dot_v1_dot_user__state__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'ridehail/protocol/v1/protocol_api.proto\x12\x14ridehail.protocol.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a&ridehail/userstate/v1/user_state.proto\"8\n\x17GetPersonalStateRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"\x82\x01\n\x18GetPersonalStateResponse\x12\x13\n\x0brevision_id\x18\x01 \x01(\t\x12\x19\n\x11selected_category\x18\x02 \x01(\t\x12\x36\n\x07tariffs\x18\x03 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettings\"\xf3\x01\n\x1aUpdatePersonalStateRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1e\n\x0brevision_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12>\n\x11selected_category\x18\x03 \x01(\tB\x1e\xbaH\x1br\x19\x18\x80\x01\x32\x14^( |[^\\p{C}\\p{Z}])*$H\x00\x88\x01\x01\x12@\n\x07tariffs\x18\x04 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettingsB\x08\xbaH\x05\x92\x01\x02\x10\x64\x42\x14\n\x12_selected_category\"\x85\x01\n\x1bUpdatePersonalStateResponse\x12\x13\n\x0brevision_id\x18\x01 \x01(\t\x12\x19\n\x11selected_category\x18\x02 \x01(\t\x12\x36\n\x07tariffs\x18\x03 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettings\"\xb3\x01\n\x19ListPersonalStatesRequest\x12\x38\n\x10\x61\x66ter_yandex_uid\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x18\x80\x01\x32\x14^( |[^\\p{C}\\p{Z}])*$\x12=\n\rchanged_since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xbaH\x07\xb2\x01\x04\xd0\xbc\x18\x01\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x01\"V\n\x1aListPersonalStatesResponse\x12\x38\n\x06states\x18\x01 \x03(\x0b\x32(.ridehail.userstate.v1.PersonalStateCopy\"d\n\x1bImportPersonalStatesRequest\x12\x45\n\x06states\x18\x01 \x03(\x0b\x32(.ridehail.userstate.v1.PersonalStateCopyB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\".\n\x1cImportPersonalStatesResponse\x12\x0e\n\x06stored\x18\x01 \x01(\x05\x32\xfa\x05\n\x0fProtocolService\x12\xaf\x01\n\x10GetPersonalState\x12-.ridehail.protocol.v1.GetPersonalStateRequest\x1a..ridehail.protocol.v1.GetPersonalStateResponse\"<\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x82\xd3\xe4\x93\x02#\"\x1e/protocol/v1/personalstate/get:\x01*\x12\xb4\x01\n\x13UpdatePersonalState\x12\x30.ridehail.protocol.v1.UpdatePersonalStateRequest\x1a\x31.ridehail.protocol.v1.UpdatePersonalStateResponse\"8\xb2\xbb\x18\x08\n\x02\x08\x02\x12\x02\x08\x02\x82\xd3\xe4\x93\x02&\"!/protocol/v1/personalstate/update:\x01*\x12\xb2\x01\n\x12ListPersonalStates\x12/.ridehail.protocol.v1.ListPersonalStatesRequest\x1a\x30.ridehail.protocol.v1.ListPersonalStatesResponse\"9\x90\x02\x01\xb2\xbb\x18\x08\n\x02\x08\x05\x12\x02\x08\x03\x82\xd3\xe4\x93\x02$\"\x1f/protocol/v1/personalstate/list:\x01*\x12\xc2\x01\n\x14ImportPersonalStates\x12\x31.ridehail.protocol.v1.ImportPersonalStatesRequest\x1a\x32.ridehail.protocol.v1.ImportPersonalStatesResponse\"C\x90\x02\x02\xb2\xbb\x18\x08\n\x02\x08\x05\x12\x02\x08\x03\xba\xbb\x18\x04\x08\x80\x80@\x82\xd3\xe4\x93\x02&\"!/protocol/v1/personalstate/import:\x01*\x1a\x04\xa8\xbb\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'ridehail/protocol/v1/protocol_api.proto\x12\x14ridehail.protocol.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a&ridehail/userstate/v1/user_state.proto\"8\n\x17GetPersonalStateRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"\x99\x01\n\x18GetPersonalStateResponse\x12\x13\n\x0brevision_id\x18\x01 \x01(\t\x12\x19\n\x11selected_category\x18\x02 \x01(\t\x12\x36\n\x07tariffs\x18\x03 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettings:\x15\xca\xbb\x18\x11\n\rPersonalState\x18\x01\"\xf3\x01\n\x1aUpdatePersonalStateRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1e\n\x0brevision_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12>\n\x11selected_category\x18\x03 \x01(\tB\x1e\xbaH\x1br\x19\x18\x80\x01\x32\x14^( |[^\\p{C}\\p{Z}])*$H\x00\x88\x01\x01\x12@\n\x07tariffs\x18\x04 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettingsB\x08\xbaH\x05\x92\x01\x02\x10\x64\x42\x14\n\x12_selected_category\"\x9c\x01\n\x1bUpdatePersonalStateResponse\x12\x13\n\x0brevision_id\x18\x01 \x01(\t\x12\x19\n\x11selected_category\x18\x02 \x01(\t\x12\x36\n\x07tariffs\x18\x03 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettings:\x15\xca\xbb\x18\x11\n\rPersonalState\x18\x01\"\xbb\x01\n\x19ListPersonalStatesRequest\x12\x38\n\x10\x61\x66ter_yandex_uid\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x18\x80\x01\x32\x14^( |[^\\p{C}\\p{Z}])*$\x12=\n\rchanged_since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xbaH\x07\xb2\x01\x04\xd0\xbc\x18\x01\x12%\n\tpage_size\x18\x03 \x01(\x05\x42\x12\xbaH\x07\x1a\x05\x18\xe8\x07(\x01\xe2\xbb\x18\x04\x31\x30\x30\x30\"\\\n\x1aListPersonalStatesResponse\x12>\n\x06states\x18\x01 \x03(\x0b\x32(.ridehail.userstate.v1.PersonalStateCopyB\x04\xd8\xbb\x18\x01\"d\n\x1bImportPersonalStatesRequest\x12\x45\n\x06states\x18\x01 \x03(\x0b\x32(.ridehail.userstate.v1.PersonalStateCopyB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"4\n\x1cImportPersonalStatesResponse\x12\x14\n\x06stored\x18\x01 \x01(\x05\x42\x04\xd8\xbb\x18\x01\x32\x81\x07\n\x0fProtocolService\x12\xaf\x01\n\x10GetPersonalState\x12-.ridehail.protocol.v1.GetPersonalStateRequest\x1a..ridehail.protocol.v1.GetPersonalStateResponse\"<\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x82\xd3\xe4\x93\x02#\"\x1e/protocol/v1/personalstate/get:\x01*\x12\xaf\x02\n\x13UpdatePersonalState\x12\x30.ridehail.protocol.v1.UpdatePersonalStateRequest\x1a\x31.ridehail.protocol.v1.UpdatePersonalStateResponse\"\xb2\x01\xb2\xbb\x18\x08\n\x02\x08\x02\x12\x02\x08\x02\xfa\xbb\x18v\n\x04mock\x12\x17x-ya-mock-write-request\x1aUTrue: all is done and then undone, so that only the answer is as if it had been done.\x82\xd3\xe4\x93\x02&\"!/protocol/v1/personalstate/update:\x01*\x12\xb2\x01\n\x12ListPersonalStates\x12/.ridehail.protocol.v1.ListPersonalStatesRequest\x1a\x30.ridehail.protocol.v1.ListPersonalStatesResponse\"9\x90\x02\x01\xb2\xbb\x18\x08\n\x02\x08\x05\x12\x02\x08\x03\x82\xd3\xe4\x93\x02$\"\x1f/protocol/v1/personalstate/list:\x01*\x12\xc2\x01\n\x14ImportPersonalStates\x12\x31.ridehail.protocol.v1.ImportPersonalStatesRequest\x1a\x32.ridehail.protocol.v1.ImportPersonalStatesResponse\"C\x90\x02\x02\xb2\xbb\x18\x08\n\x02\x08\x05\x12\x02\x08\x03\xba\xbb\x18\x04\x08\x80\x80@\x82\xd3\xe4\x93\x02&\"!/protocol/v1/personalstate/import:\x01*\x1a\x10\xa8\xbb\x18\x01\xf2\xbb\x18\x08protocolb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,6 +39,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETPERSONALSTATEREQUEST'].fields_by_name['yandex_uid']._loaded_options = None
   _globals['_GETPERSONALSTATEREQUEST'].fields_by_name['yandex_uid']._serialized_options = b'\272H\006r\004\310\274\030\001'
+  _globals['_GETPERSONALSTATERESPONSE']._loaded_options = None
+  _globals['_GETPERSONALSTATERESPONSE']._serialized_options = b'\312\273\030\021\n\rPersonalState\030\001'
   _globals['_UPDATEPERSONALSTATEREQUEST'].fields_by_name['yandex_uid']._loaded_options = None
   _globals['_UPDATEPERSONALSTATEREQUEST'].fields_by_name['yandex_uid']._serialized_options = b'\272H\006r\004\310\274\030\001'
   _globals['_UPDATEPERSONALSTATEREQUEST'].fields_by_name['revision_id']._loaded_options = None
@@ -47,20 +49,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEPERSONALSTATEREQUEST'].fields_by_name['selected_category']._serialized_options = b'\272H\033r\031\030\200\0012\024^( |[^\\p{C}\\p{Z}])*$'
   _globals['_UPDATEPERSONALSTATEREQUEST'].fields_by_name['tariffs']._loaded_options = None
   _globals['_UPDATEPERSONALSTATEREQUEST'].fields_by_name['tariffs']._serialized_options = b'\272H\005\222\001\002\020d'
+  _globals['_UPDATEPERSONALSTATERESPONSE']._loaded_options = None
+  _globals['_UPDATEPERSONALSTATERESPONSE']._serialized_options = b'\312\273\030\021\n\rPersonalState\030\001'
   _globals['_LISTPERSONALSTATESREQUEST'].fields_by_name['after_yandex_uid']._loaded_options = None
   _globals['_LISTPERSONALSTATESREQUEST'].fields_by_name['after_yandex_uid']._serialized_options = b'\272H\033r\031\030\200\0012\024^( |[^\\p{C}\\p{Z}])*$'
   _globals['_LISTPERSONALSTATESREQUEST'].fields_by_name['changed_since']._loaded_options = None
   _globals['_LISTPERSONALSTATESREQUEST'].fields_by_name['changed_since']._serialized_options = b'\272H\007\262\001\004\320\274\030\001'
   _globals['_LISTPERSONALSTATESREQUEST'].fields_by_name['page_size']._loaded_options = None
-  _globals['_LISTPERSONALSTATESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\001'
+  _globals['_LISTPERSONALSTATESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\001\342\273\030\0041000'
+  _globals['_LISTPERSONALSTATESRESPONSE'].fields_by_name['states']._loaded_options = None
+  _globals['_LISTPERSONALSTATESRESPONSE'].fields_by_name['states']._serialized_options = b'\330\273\030\001'
   _globals['_IMPORTPERSONALSTATESREQUEST'].fields_by_name['states']._loaded_options = None
   _globals['_IMPORTPERSONALSTATESREQUEST'].fields_by_name['states']._serialized_options = b'\272H\010\222\001\005\010\001\020\350\007'
+  _globals['_IMPORTPERSONALSTATESRESPONSE'].fields_by_name['stored']._loaded_options = None
+  _globals['_IMPORTPERSONALSTATESRESPONSE'].fields_by_name['stored']._serialized_options = b'\330\273\030\001'
   _globals['_PROTOCOLSERVICE']._loaded_options = None
-  _globals['_PROTOCOLSERVICE']._serialized_options = b'\250\273\030\001'
+  _globals['_PROTOCOLSERVICE']._serialized_options = b'\250\273\030\001\362\273\030\010protocol'
   _globals['_PROTOCOLSERVICE'].methods_by_name['GetPersonalState']._loaded_options = None
   _globals['_PROTOCOLSERVICE'].methods_by_name['GetPersonalState']._serialized_options = b'\220\002\001\262\273\030\014\n\002\010\001\022\006\020\200\306\206\217\001\202\323\344\223\002#\"\036/protocol/v1/personalstate/get:\001*'
   _globals['_PROTOCOLSERVICE'].methods_by_name['UpdatePersonalState']._loaded_options = None
-  _globals['_PROTOCOLSERVICE'].methods_by_name['UpdatePersonalState']._serialized_options = b'\262\273\030\010\n\002\010\002\022\002\010\002\202\323\344\223\002&\"!/protocol/v1/personalstate/update:\001*'
+  _globals['_PROTOCOLSERVICE'].methods_by_name['UpdatePersonalState']._serialized_options = b'\262\273\030\010\n\002\010\002\022\002\010\002\372\273\030v\n\004mock\022\027x-ya-mock-write-request\032UTrue: all is done and then undone, so that only the answer is as if it had been done.\202\323\344\223\002&\"!/protocol/v1/personalstate/update:\001*'
   _globals['_PROTOCOLSERVICE'].methods_by_name['ListPersonalStates']._loaded_options = None
   _globals['_PROTOCOLSERVICE'].methods_by_name['ListPersonalStates']._serialized_options = b'\220\002\001\262\273\030\010\n\002\010\005\022\002\010\003\202\323\344\223\002$\"\037/protocol/v1/personalstate/list:\001*'
   _globals['_PROTOCOLSERVICE'].methods_by_name['ImportPersonalStates']._loaded_options = None
@@ -68,19 +76,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETPERSONALSTATEREQUEST']._serialized_start=263
   _globals['_GETPERSONALSTATEREQUEST']._serialized_end=319
   _globals['_GETPERSONALSTATERESPONSE']._serialized_start=322
-  _globals['_GETPERSONALSTATERESPONSE']._serialized_end=452
-  _globals['_UPDATEPERSONALSTATEREQUEST']._serialized_start=455
-  _globals['_UPDATEPERSONALSTATEREQUEST']._serialized_end=698
-  _globals['_UPDATEPERSONALSTATERESPONSE']._serialized_start=701
-  _globals['_UPDATEPERSONALSTATERESPONSE']._serialized_end=834
-  _globals['_LISTPERSONALSTATESREQUEST']._serialized_start=837
-  _globals['_LISTPERSONALSTATESREQUEST']._serialized_end=1016
-  _globals['_LISTPERSONALSTATESRESPONSE']._serialized_start=1018
-  _globals['_LISTPERSONALSTATESRESPONSE']._serialized_end=1104
-  _globals['_IMPORTPERSONALSTATESREQUEST']._serialized_start=1106
-  _globals['_IMPORTPERSONALSTATESREQUEST']._serialized_end=1206
-  _globals['_IMPORTPERSONALSTATESRESPONSE']._serialized_start=1208
-  _globals['_IMPORTPERSONALSTATESRESPONSE']._serialized_end=1254
-  _globals['_PROTOCOLSERVICE']._serialized_start=1257
-  _globals['_PROTOCOLSERVICE']._serialized_end=2019
+  _globals['_GETPERSONALSTATERESPONSE']._serialized_end=475
+  _globals['_UPDATEPERSONALSTATEREQUEST']._serialized_start=478
+  _globals['_UPDATEPERSONALSTATEREQUEST']._serialized_end=721
+  _globals['_UPDATEPERSONALSTATERESPONSE']._serialized_start=724
+  _globals['_UPDATEPERSONALSTATERESPONSE']._serialized_end=880
+  _globals['_LISTPERSONALSTATESREQUEST']._serialized_start=883
+  _globals['_LISTPERSONALSTATESREQUEST']._serialized_end=1070
+  _globals['_LISTPERSONALSTATESRESPONSE']._serialized_start=1072
+  _globals['_LISTPERSONALSTATESRESPONSE']._serialized_end=1164
+  _globals['_IMPORTPERSONALSTATESREQUEST']._serialized_start=1166
+  _globals['_IMPORTPERSONALSTATESREQUEST']._serialized_end=1266
+  _globals['_IMPORTPERSONALSTATESRESPONSE']._serialized_start=1268
+  _globals['_IMPORTPERSONALSTATESRESPONSE']._serialized_end=1320
+  _globals['_PROTOCOLSERVICE']._serialized_start=1323
+  _globals['_PROTOCOLSERVICE']._serialized_end=2220
 # @@protoc_insertion_point(module_scope)

@@ -29,7 +29,7 @@ from ridehail.common.v1 import rules_pb2 as ridehail_dot_common_dot_v1_dot_rules
 from ridehail.routesharing.v1 import route_sharing_pb2 as ridehail_dot_routesharing_dot_v1_dot_route__sharing__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0ridehail/routesharing/v1/route_sharing_api.proto\x12\x18ridehail.routesharing.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a,ridehail/routesharing/v1/route_sharing.proto\"\xdf\x01\n\x16ShareWithFamilyRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1e\n\x0bsharing_key\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12U\n\x16share_ride_with_family\x18\x03 \x01(\x0b\x32-.ridehail.routesharing.v1.ShareRideWithFamilyB\x06\xbaH\x03\xc8\x01\x01\x12\"\n\nyandex_uid\x18\x04 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01H\x00\x88\x01\x01\x42\r\n\x0b_yandex_uid\"\x19\n\x17ShareWithFamilyResponse\"7\n\x15GetSharingInfoRequest\x12\x1e\n\x0bsharing_key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"\xa4\x01\n\x16GetSharingInfoResponse\x12\x11\n\tphone_ids\x18\x01 \x03(\t\x12<\n\x06\x66\x61mily\x18\x02 \x01(\x0b\x32\'.ridehail.routesharing.v1.SharingFamilyH\x00\x88\x01\x01\x12\x1b\n\x0e\x66\x61mily_unknown\x18\x03 \x01(\x08H\x01\x88\x01\x01\x42\t\n\x07_familyB\x11\n\x0f_family_unknown\"\xb0\x01\n\x19\x45nqueueInsertOrderRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1e\n\x0bsharing_key\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12#\n\tphone_ids\x18\x03 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x64\"\x06r\x04\xc8\xbc\x18\x01\x12\"\n\nyandex_uid\x18\x04 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01H\x00\x88\x01\x01\x42\r\n\x0b_yandex_uid\"\x1c\n\x1a\x45nqueueInsertOrderResponse\"0\n\x0eGetInfoRequest\x12\x1e\n\x0bsharing_key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"8\n\x0fGetInfoResponse\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x13\n\x0bpopup_title\x18\x02 \x01(\t2\x95\x04\n\x13RouteSharingService\x12\xa8\x01\n\x0fShareWithFamily\x12\x30.ridehail.routesharing.v1.ShareWithFamilyRequest\x1a\x31.ridehail.routesharing.v1.ShareWithFamilyResponse\"0\x90\x02\x02\xb2\xbb\x18\x0c\n\x02\x08\x02\x12\x06\x10\x80\xca\xb5\xee\x01\x82\xd3\xe4\x93\x02\x17\"\x12/share-with-family:\x01*\x12\x9d\x01\n\x0eGetSharingInfo\x12/.ridehail.routesharing.v1.GetSharingInfoRequest\x1a\x30.ridehail.routesharing.v1.GetSharingInfoResponse\"(\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/sharing-info\x12\xac\x01\n\x12\x45nqueueInsertOrder\x12\x33.ridehail.routesharing.v1.EnqueueInsertOrderRequest\x1a\x34.ridehail.routesharing.v1.EnqueueInsertOrderResponse\"+\x90\x02\x02\xb2\xbb\x18\x0c\n\x02\x08\x02\x12\x06\x10\x80\xca\xb5\xee\x01\x82\xd3\xe4\x93\x02\x12\"\r/insert-order:\x01*\x1a\x04\xa8\xbb\x18\x01\x32\xce\x01\n\x1cPassengerRouteSharingService\x12\xa7\x01\n\x07GetInfo\x12(.ridehail.routesharing.v1.GetInfoRequest\x1a).ridehail.routesharing.v1.GetInfoResponse\"G\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x82\xd3\xe4\x93\x02.\x12 /4.0/order-route-sharing/v1/infoZ\n\x12\x08/v1/info\x1a\x04\xa8\xbb\x18\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0ridehail/routesharing/v1/route_sharing_api.proto\x12\x18ridehail.routesharing.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a,ridehail/routesharing/v1/route_sharing.proto\"\xdf\x01\n\x16ShareWithFamilyRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1e\n\x0bsharing_key\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12U\n\x16share_ride_with_family\x18\x03 \x01(\x0b\x32-.ridehail.routesharing.v1.ShareRideWithFamilyB\x06\xbaH\x03\xc8\x01\x01\x12\"\n\nyandex_uid\x18\x04 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01H\x00\x88\x01\x01\x42\r\n\x0b_yandex_uid\"\x19\n\x17ShareWithFamilyResponse\"7\n\x15GetSharingInfoRequest\x12\x1e\n\x0bsharing_key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"\xc2\x01\n\x16GetSharingInfoResponse\x12\x11\n\tphone_ids\x18\x01 \x03(\t\x12<\n\x06\x66\x61mily\x18\x02 \x01(\x0b\x32\'.ridehail.routesharing.v1.SharingFamilyH\x00\x88\x01\x01\x12&\n\x0e\x66\x61mily_unknown\x18\x03 \x01(\x08\x42\t\xe2\xbb\x18\x05\x66\x61lseH\x01\x88\x01\x01:\x11\xca\xbb\x18\r\n\x0bSharingInfoB\t\n\x07_familyB\x11\n\x0f_family_unknown\"\xb0\x01\n\x19\x45nqueueInsertOrderRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1e\n\x0bsharing_key\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12#\n\tphone_ids\x18\x03 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x64\"\x06r\x04\xc8\xbc\x18\x01\x12\"\n\nyandex_uid\x18\x04 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01H\x00\x88\x01\x01\x42\r\n\x0b_yandex_uid\"\x1c\n\x1a\x45nqueueInsertOrderResponse\"0\n\x0eGetInfoRequest\x12\x1e\n\x0bsharing_key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"J\n\x0fGetInfoResponse\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x13\n\x0bpopup_title\x18\x02 \x01(\t:\x10\xca\xbb\x18\x0c\n\nSharedRide2\xa6\x04\n\x13RouteSharingService\x12\xa8\x01\n\x0fShareWithFamily\x12\x30.ridehail.routesharing.v1.ShareWithFamilyRequest\x1a\x31.ridehail.routesharing.v1.ShareWithFamilyResponse\"0\x90\x02\x02\xb2\xbb\x18\x0c\n\x02\x08\x02\x12\x06\x10\x80\xca\xb5\xee\x01\x82\xd3\xe4\x93\x02\x17\"\x12/share-with-family:\x01*\x12\x9d\x01\n\x0eGetSharingInfo\x12/.ridehail.routesharing.v1.GetSharingInfoRequest\x1a\x30.ridehail.routesharing.v1.GetSharingInfoResponse\"(\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/sharing-info\x12\xac\x01\n\x12\x45nqueueInsertOrder\x12\x33.ridehail.routesharing.v1.EnqueueInsertOrderRequest\x1a\x34.ridehail.routesharing.v1.EnqueueInsertOrderResponse\"+\x90\x02\x02\xb2\xbb\x18\x0c\n\x02\x08\x02\x12\x06\x10\x80\xca\xb5\xee\x01\x82\xd3\xe4\x93\x02\x12\"\r/insert-order:\x01*\x1a\x15\xa8\xbb\x18\x01\xf2\xbb\x18\rroute-sharing2\xdf\x01\n\x1cPassengerRouteSharingService\x12\xa7\x01\n\x07GetInfo\x12(.ridehail.routesharing.v1.GetInfoRequest\x1a).ridehail.routesharing.v1.GetInfoResponse\"G\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x82\xd3\xe4\x93\x02.\x12 /4.0/order-route-sharing/v1/infoZ\n\x12\x08/v1/info\x1a\x15\xa8\xbb\x18\x02\xf2\xbb\x18\rroute-sharingb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,6 +46,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SHAREWITHFAMILYREQUEST'].fields_by_name['yandex_uid']._serialized_options = b'\272H\006r\004\310\274\030\001'
   _globals['_GETSHARINGINFOREQUEST'].fields_by_name['sharing_key']._loaded_options = None
   _globals['_GETSHARINGINFOREQUEST'].fields_by_name['sharing_key']._serialized_options = b'\272H\006r\004\310\274\030\001'
+  _globals['_GETSHARINGINFORESPONSE'].fields_by_name['family_unknown']._loaded_options = None
+  _globals['_GETSHARINGINFORESPONSE'].fields_by_name['family_unknown']._serialized_options = b'\342\273\030\005false'
+  _globals['_GETSHARINGINFORESPONSE']._loaded_options = None
+  _globals['_GETSHARINGINFORESPONSE']._serialized_options = b'\312\273\030\r\n\013SharingInfo'
   _globals['_ENQUEUEINSERTORDERREQUEST'].fields_by_name['order_id']._loaded_options = None
   _globals['_ENQUEUEINSERTORDERREQUEST'].fields_by_name['order_id']._serialized_options = b'\272H\006r\004\310\274\030\001'
   _globals['_ENQUEUEINSERTORDERREQUEST'].fields_by_name['sharing_key']._loaded_options = None
@@ -56,8 +60,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENQUEUEINSERTORDERREQUEST'].fields_by_name['yandex_uid']._serialized_options = b'\272H\006r\004\310\274\030\001'
   _globals['_GETINFOREQUEST'].fields_by_name['sharing_key']._loaded_options = None
   _globals['_GETINFOREQUEST'].fields_by_name['sharing_key']._serialized_options = b'\272H\006r\004\310\274\030\001'
+  _globals['_GETINFORESPONSE']._loaded_options = None
+  _globals['_GETINFORESPONSE']._serialized_options = b'\312\273\030\014\n\nSharedRide'
   _globals['_ROUTESHARINGSERVICE']._loaded_options = None
-  _globals['_ROUTESHARINGSERVICE']._serialized_options = b'\250\273\030\001'
+  _globals['_ROUTESHARINGSERVICE']._serialized_options = b'\250\273\030\001\362\273\030\rroute-sharing'
   _globals['_ROUTESHARINGSERVICE'].methods_by_name['ShareWithFamily']._loaded_options = None
   _globals['_ROUTESHARINGSERVICE'].methods_by_name['ShareWithFamily']._serialized_options = b'\220\002\002\262\273\030\014\n\002\010\002\022\006\020\200\312\265\356\001\202\323\344\223\002\027\"\022/share-with-family:\001*'
   _globals['_ROUTESHARINGSERVICE'].methods_by_name['GetSharingInfo']._loaded_options = None
@@ -65,7 +71,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROUTESHARINGSERVICE'].methods_by_name['EnqueueInsertOrder']._loaded_options = None
   _globals['_ROUTESHARINGSERVICE'].methods_by_name['EnqueueInsertOrder']._serialized_options = b'\220\002\002\262\273\030\014\n\002\010\002\022\006\020\200\312\265\356\001\202\323\344\223\002\022\"\r/insert-order:\001*'
   _globals['_PASSENGERROUTESHARINGSERVICE']._loaded_options = None
-  _globals['_PASSENGERROUTESHARINGSERVICE']._serialized_options = b'\250\273\030\002'
+  _globals['_PASSENGERROUTESHARINGSERVICE']._serialized_options = b'\250\273\030\002\362\273\030\rroute-sharing'
   _globals['_PASSENGERROUTESHARINGSERVICE'].methods_by_name['GetInfo']._loaded_options = None
   _globals['_PASSENGERROUTESHARINGSERVICE'].methods_by_name['GetInfo']._serialized_options = b'\220\002\001\262\273\030\014\n\002\010\001\022\006\020\200\306\206\217\001\202\323\344\223\002.\022 /4.0/order-route-sharing/v1/infoZ\n\022\010/v1/info'
   _globals['_SHAREWITHFAMILYREQUEST']._serialized_start=250
@@ -75,17 +81,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSHARINGINFOREQUEST']._serialized_start=502
   _globals['_GETSHARINGINFOREQUEST']._serialized_end=557
   _globals['_GETSHARINGINFORESPONSE']._serialized_start=560
-  _globals['_GETSHARINGINFORESPONSE']._serialized_end=724
-  _globals['_ENQUEUEINSERTORDERREQUEST']._serialized_start=727
-  _globals['_ENQUEUEINSERTORDERREQUEST']._serialized_end=903
-  _globals['_ENQUEUEINSERTORDERRESPONSE']._serialized_start=905
-  _globals['_ENQUEUEINSERTORDERRESPONSE']._serialized_end=933
-  _globals['_GETINFOREQUEST']._serialized_start=935
-  _globals['_GETINFOREQUEST']._serialized_end=983
-  _globals['_GETINFORESPONSE']._serialized_start=985
-  _globals['_GETINFORESPONSE']._serialized_end=1041
-  _globals['_ROUTESHARINGSERVICE']._serialized_start=1044
-  _globals['_ROUTESHARINGSERVICE']._serialized_end=1577
-  _globals['_PASSENGERROUTESHARINGSERVICE']._serialized_start=1580
-  _globals['_PASSENGERROUTESHARINGSERVICE']._serialized_end=1786
+  _globals['_GETSHARINGINFORESPONSE']._serialized_end=754
+  _globals['_ENQUEUEINSERTORDERREQUEST']._serialized_start=757
+  _globals['_ENQUEUEINSERTORDERREQUEST']._serialized_end=933
+  _globals['_ENQUEUEINSERTORDERRESPONSE']._serialized_start=935
+  _globals['_ENQUEUEINSERTORDERRESPONSE']._serialized_end=963
+  _globals['_GETINFOREQUEST']._serialized_start=965
+  _globals['_GETINFOREQUEST']._serialized_end=1013
+  _globals['_GETINFORESPONSE']._serialized_start=1015
+  _globals['_GETINFORESPONSE']._serialized_end=1089
+  _globals['_ROUTESHARINGSERVICE']._serialized_start=1092
+  _globals['_ROUTESHARINGSERVICE']._serialized_end=1642
+  _globals['_PASSENGERROUTESHARINGSERVICE']._serialized_start=1645
+  _globals['_PASSENGERROUTESHARINGSERVICE']._serialized_end=1868
 # @@protoc_insertion_point(module_scope)

@@ -105,7 +105,7 @@ Global___GetSharingInfoRequest: _TypeAlias = GetSharingInfoRequest  # noqa: Y015
 
 @_typing.final
 class GetSharingInfoResponse(_message.Message):
-    """Answer of GetSharingInfo."""
+    """Answer of GetSharingInfo: whom a ride is shared with."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -225,7 +225,7 @@ Global___GetInfoRequest: _TypeAlias = GetInfoRequest  # noqa: Y015
 
 @_typing.final
 class GetInfoResponse(_message.Message):
-    """Answer of GetInfo."""
+    """Answer of GetInfo: what an app shows of a shared ride."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from ridehail._third_party.buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from ridehail.common.v1 import options_pb2 as ridehail_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,ridehail/routesharing/v1/route_sharing.proto\x12\x18ridehail.routesharing.v1\x1a\x1b\x62uf/validate/validate.proto\";\n\x13ShareRideWithFamily\x12\x1a\n\x05value\x18\x01 \x01(\x08\x42\x06\xbaH\x03\xc8\x01\x01H\x00\x88\x01\x01\x42\x08\n\x06_value\"J\n\rSharingFamily\x12\x12\n\nadmin_name\x18\x01 \x01(\t\x12\x11\n\tadmin_uid\x18\x02 \x01(\x03\x12\x12\n\nsharing_on\x18\x03 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,ridehail/routesharing/v1/route_sharing.proto\x12\x18ridehail.routesharing.v1\x1a\x1b\x62uf/validate/validate.proto\x1a ridehail/common/v1/options.proto\"?\n\x13ShareRideWithFamily\x12\x1e\n\x05value\x18\x01 \x01(\x08\x42\n\xbaH\x03\xc8\x01\x01\xd8\xbb\x18\x01H\x00\x88\x01\x01\x42\x08\n\x06_value\"J\n\rSharingFamily\x12\x12\n\nadmin_name\x18\x01 \x01(\t\x12\x11\n\tadmin_uid\x18\x02 \x01(\x03\x12\x12\n\nsharing_on\x18\x03 \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,9 +34,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ridehail.routesharing.v1.ro
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SHARERIDEWITHFAMILY'].fields_by_name['value']._loaded_options = None
-  _globals['_SHARERIDEWITHFAMILY'].fields_by_name['value']._serialized_options = b'\272H\003\310\001\001'
-  _globals['_SHARERIDEWITHFAMILY']._serialized_start=103
-  _globals['_SHARERIDEWITHFAMILY']._serialized_end=162
-  _globals['_SHARINGFAMILY']._serialized_start=164
-  _globals['_SHARINGFAMILY']._serialized_end=238
+  _globals['_SHARERIDEWITHFAMILY'].fields_by_name['value']._serialized_options = b'\272H\003\310\001\001\330\273\030\001'
+  _globals['_SHARERIDEWITHFAMILY']._serialized_start=137
+  _globals['_SHARERIDEWITHFAMILY']._serialized_end=200
+  _globals['_SHARINGFAMILY']._serialized_start=202
+  _globals['_SHARINGFAMILY']._serialized_end=276
 # @@protoc_insertion_point(module_scope)

@@ -30,7 +30,7 @@ from ridehail.common.v1 import rules_pb2 as ridehail_dot_common_dot_v1_dot_rules
 from ridehail.tollroads.v1 import toll_roads_pb2 as ridehail_dot_tollroads_dot_v1_dot_toll__roads__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*ridehail/tollroads/v1/toll_roads_api.proto\x12\x15ridehail.tollroads.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a&ridehail/tollroads/v1/toll_roads.proto\"/\n\x10SaveOfferRequest\x12\x1b\n\x08offer_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"\x13\n\x11SaveOfferResponse\"3\n\x14RetrieveOrderRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"t\n\x15RetrieveOrderResponse\x12\x15\n\rhas_toll_road\x18\x01 \x01(\x08\x12\x17\n\x0f\x63\x61n_switch_road\x18\x02 \x01(\x08\x12+\n\x07\x63reated\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"D\n\x1a\x42\x61tchRetrieveOrdersRequest\x12&\n\torder_ids\x18\x01 \x03(\tB\x13\xbaH\x10\x92\x01\r\x08\x01\x10\xe8\x07\"\x06r\x04\xc8\xbc\x18\x01\"j\n\x1b\x42\x61tchRetrieveOrdersResponse\x12\x30\n\x06orders\x18\x01 \x03(\x0b\x32 .ridehail.tollroads.v1.OrderRoad\x12\x19\n\x11missing_order_ids\x18\x02 \x03(\t\"\xd2\x02\n\x17\x45nqueueOrderSaveRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12:\n\x07\x63reated\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\r\xbaH\n\xb2\x01\x04\xd0\xbc\x18\x01\xc8\x01\x01\x12 \n\x08offer_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01H\x00\x88\x01\x01\x12$\n\x0f\x63\x61n_switch_road\x18\x04 \x01(\x08\x42\x06\xbaH\x03\xc8\x01\x01H\x01\x88\x01\x01\x12)\n\x14user_chose_toll_road\x18\x05 \x01(\x08\x42\x06\xbaH\x03\xc8\x01\x01H\x02\x88\x01\x01\x12\"\n\nyandex_uid\x18\x06 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01H\x03\x88\x01\x01\x42\x0b\n\t_offer_idB\x12\n\x10_can_switch_roadB\x17\n\x15_user_chose_toll_roadB\r\n\x0b_yandex_uid\"\x1a\n\x18\x45nqueueOrderSaveResponse\"\xa2\x01\n\x11SwitchRoadRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\"\n\rhas_toll_road\x18\x02 \x01(\x08\x42\x06\xbaH\x03\xc8\x01\x01H\x00\x88\x01\x01\x12:\n\x07\x63reated\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\r\xbaH\n\xb2\x01\x04\xd0\xbc\x18\x01\xc8\x01\x01\x42\x10\n\x0e_has_toll_road\"\x14\n\x12SwitchRoadResponse2\xc5\x05\n\x10TollRoadsService\x12\x91\x01\n\tSaveOffer\x12\'.ridehail.tollroads.v1.SaveOfferRequest\x1a(.ridehail.tollroads.v1.SaveOfferResponse\"1\x90\x02\x02\xb2\xbb\x18\x0b\n\x02\x08\x01\x12\x05\x10\x80\xc2\xd7/\x82\xd3\xe4\x93\x02\x19\"\x14/toll-roads/v1/offer:\x01*\x12\xa6\x01\n\rRetrieveOrder\x12+.ridehail.tollroads.v1.RetrieveOrderRequest\x1a,.ridehail.tollroads.v1.RetrieveOrderResponse\":\x90\x02\x01\xb2\xbb\x18\x0b\n\x02\x08\x01\x12\x05\x10\x80\xc2\xd7/\x82\xd3\xe4\x93\x02\"\"\x1d/toll-roads/v1/order/retrieve:\x01*\x12\xbe\x01\n\x13\x42\x61tchRetrieveOrders\x12\x31.ridehail.tollroads.v1.BatchRetrieveOrdersRequest\x1a\x32.ridehail.tollroads.v1.BatchRetrieveOrdersResponse\"@\x90\x02\x01\xb2\xbb\x18\x08\n\x02\x08\x05\x12\x02\x08\x03\xba\xbb\x18\x04\x08\x80\x80@\x82\xd3\xe4\x93\x02#\"\x1e/toll-roads/v1/orders/retrieve:\x01*\x12\xac\x01\n\x10\x45nqueueOrderSave\x12..ridehail.tollroads.v1.EnqueueOrderSaveRequest\x1a/.ridehail.tollroads.v1.EnqueueOrderSaveResponse\"7\x90\x02\x02\xb2\xbb\x18\x0c\n\x02\x08\x02\x12\x06\x10\x80\xca\xb5\xee\x01\x82\xd3\xe4\x93\x02\x1e\"\x19/toll-roads/v1/order/save:\x01*\x1a\x04\xa8\xbb\x18\x01\x32\xd8\x01\n\x19PassengerTollRoadsService\x12\xb4\x01\n\nSwitchRoad\x12(.ridehail.tollroads.v1.SwitchRoadRequest\x1a).ridehail.tollroads.v1.SwitchRoadResponse\"Q\x90\x02\x02\xb2\xbb\x18\x08\n\x02\x08\x05\x12\x02\x08\x02\x82\xd3\xe4\x93\x02<\"\x18/4.0/toll-roads/v1/order:\x01*Z\x1d\"\x18/4.0/toll_roads/v1/order:\x01*\x1a\x04\xa8\xbb\x18\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*ridehail/tollroads/v1/toll_roads_api.proto\x12\x15ridehail.tollroads.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a&ridehail/tollroads/v1/toll_roads.proto\"/\n\x10SaveOfferRequest\x12\x1b\n\x08offer_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"\x13\n\x11SaveOfferResponse\"3\n\x14RetrieveOrderRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"\x87\x01\n\x15RetrieveOrderResponse\x12\x15\n\rhas_toll_road\x18\x01 \x01(\x08\x12\x17\n\x0f\x63\x61n_switch_road\x18\x02 \x01(\x08\x12+\n\x07\x63reated\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:\x11\xca\xbb\x18\r\n\tOrderRoad\x10\x01\"D\n\x1a\x42\x61tchRetrieveOrdersRequest\x12&\n\torder_ids\x18\x01 \x03(\tB\x13\xbaH\x10\x92\x01\r\x08\x01\x10\xe8\x07\"\x06r\x04\xc8\xbc\x18\x01\"|\n\x1b\x42\x61tchRetrieveOrdersResponse\x12\x30\n\x06orders\x18\x01 \x03(\x0b\x32 .ridehail.tollroads.v1.OrderRoad\x12\x19\n\x11missing_order_ids\x18\x02 \x03(\t:\x10\xca\xbb\x18\x0c\n\nOrderRoads\"\xd2\x02\n\x17\x45nqueueOrderSaveRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12:\n\x07\x63reated\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\r\xbaH\n\xb2\x01\x04\xd0\xbc\x18\x01\xc8\x01\x01\x12 \n\x08offer_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01H\x00\x88\x01\x01\x12$\n\x0f\x63\x61n_switch_road\x18\x04 \x01(\x08\x42\x06\xbaH\x03\xc8\x01\x01H\x01\x88\x01\x01\x12)\n\x14user_chose_toll_road\x18\x05 \x01(\x08\x42\x06\xbaH\x03\xc8\x01\x01H\x02\x88\x01\x01\x12\"\n\nyandex_uid\x18\x06 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01H\x03\x88\x01\x01\x42\x0b\n\t_offer_idB\x12\n\x10_can_switch_roadB\x17\n\x15_user_chose_toll_roadB\r\n\x0b_yandex_uid\"\x1a\n\x18\x45nqueueOrderSaveResponse\"\xa2\x01\n\x11SwitchRoadRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\"\n\rhas_toll_road\x18\x02 \x01(\x08\x42\x06\xbaH\x03\xc8\x01\x01H\x00\x88\x01\x01\x12:\n\x07\x63reated\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\r\xbaH\n\xb2\x01\x04\xd0\xbc\x18\x01\xc8\x01\x01\x42\x10\n\x0e_has_toll_road\"\x14\n\x12SwitchRoadResponse2\xd3\x05\n\x10TollRoadsService\x12\x91\x01\n\tSaveOffer\x12\'.ridehail.tollroads.v1.SaveOfferRequest\x1a(.ridehail.tollroads.v1.SaveOfferResponse\"1\x90\x02\x02\xb2\xbb\x18\x0b\n\x02\x08\x01\x12\x05\x10\x80\xc2\xd7/\x82\xd3\xe4\x93\x02\x19\"\x14/toll-roads/v1/offer:\x01*\x12\xa6\x01\n\rRetrieveOrder\x12+.ridehail.tollroads.v1.RetrieveOrderRequest\x1a,.ridehail.tollroads.v1.RetrieveOrderResponse\":\x90\x02\x01\xb2\xbb\x18\x0b\n\x02\x08\x01\x12\x05\x10\x80\xc2\xd7/\x82\xd3\xe4\x93\x02\"\"\x1d/toll-roads/v1/order/retrieve:\x01*\x12\xbe\x01\n\x13\x42\x61tchRetrieveOrders\x12\x31.ridehail.tollroads.v1.BatchRetrieveOrdersRequest\x1a\x32.ridehail.tollroads.v1.BatchRetrieveOrdersResponse\"@\x90\x02\x01\xb2\xbb\x18\x08\n\x02\x08\x05\x12\x02\x08\x03\xba\xbb\x18\x04\x08\x80\x80@\x82\xd3\xe4\x93\x02#\"\x1e/toll-roads/v1/orders/retrieve:\x01*\x12\xac\x01\n\x10\x45nqueueOrderSave\x12..ridehail.tollroads.v1.EnqueueOrderSaveRequest\x1a/.ridehail.tollroads.v1.EnqueueOrderSaveResponse\"7\x90\x02\x02\xb2\xbb\x18\x0c\n\x02\x08\x02\x12\x06\x10\x80\xca\xb5\xee\x01\x82\xd3\xe4\x93\x02\x1e\"\x19/toll-roads/v1/order/save:\x01*\x1a\x12\xa8\xbb\x18\x01\xf2\xbb\x18\ntoll-roads2\xe6\x01\n\x19PassengerTollRoadsService\x12\xb4\x01\n\nSwitchRoad\x12(.ridehail.tollroads.v1.SwitchRoadRequest\x1a).ridehail.tollroads.v1.SwitchRoadResponse\"Q\x90\x02\x02\xb2\xbb\x18\x08\n\x02\x08\x05\x12\x02\x08\x02\x82\xd3\xe4\x93\x02<\"\x18/4.0/toll-roads/v1/order:\x01*Z\x1d\"\x18/4.0/toll_roads/v1/order:\x01*\x1a\x12\xa8\xbb\x18\x02\xf2\xbb\x18\ntoll-roadsb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,8 +41,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SAVEOFFERREQUEST'].fields_by_name['offer_id']._serialized_options = b'\272H\006r\004\310\274\030\001'
   _globals['_RETRIEVEORDERREQUEST'].fields_by_name['order_id']._loaded_options = None
   _globals['_RETRIEVEORDERREQUEST'].fields_by_name['order_id']._serialized_options = b'\272H\006r\004\310\274\030\001'
+  _globals['_RETRIEVEORDERRESPONSE']._loaded_options = None
+  _globals['_RETRIEVEORDERRESPONSE']._serialized_options = b'\312\273\030\r\n\tOrderRoad\020\001'
   _globals['_BATCHRETRIEVEORDERSREQUEST'].fields_by_name['order_ids']._loaded_options = None
   _globals['_BATCHRETRIEVEORDERSREQUEST'].fields_by_name['order_ids']._serialized_options = b'\272H\020\222\001\r\010\001\020\350\007\"\006r\004\310\274\030\001'
+  _globals['_BATCHRETRIEVEORDERSRESPONSE']._loaded_options = None
+  _globals['_BATCHRETRIEVEORDERSRESPONSE']._serialized_options = b'\312\273\030\014\n\nOrderRoads'
   _globals['_ENQUEUEORDERSAVEREQUEST'].fields_by_name['order_id']._loaded_options = None
   _globals['_ENQUEUEORDERSAVEREQUEST'].fields_by_name['order_id']._serialized_options = b'\272H\006r\004\310\274\030\001'
   _globals['_ENQUEUEORDERSAVEREQUEST'].fields_by_name['created']._loaded_options = None
@@ -62,7 +66,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SWITCHROADREQUEST'].fields_by_name['created']._loaded_options = None
   _globals['_SWITCHROADREQUEST'].fields_by_name['created']._serialized_options = b'\272H\n\262\001\004\320\274\030\001\310\001\001'
   _globals['_TOLLROADSSERVICE']._loaded_options = None
-  _globals['_TOLLROADSSERVICE']._serialized_options = b'\250\273\030\001'
+  _globals['_TOLLROADSSERVICE']._serialized_options = b'\250\273\030\001\362\273\030\ntoll-roads'
   _globals['_TOLLROADSSERVICE'].methods_by_name['SaveOffer']._loaded_options = None
   _globals['_TOLLROADSSERVICE'].methods_by_name['SaveOffer']._serialized_options = b'\220\002\002\262\273\030\013\n\002\010\001\022\005\020\200\302\327/\202\323\344\223\002\031\"\024/toll-roads/v1/offer:\001*'
   _globals['_TOLLROADSSERVICE'].methods_by_name['RetrieveOrder']._loaded_options = None
@@ -72,7 +76,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TOLLROADSSERVICE'].methods_by_name['EnqueueOrderSave']._loaded_options = None
   _globals['_TOLLROADSSERVICE'].methods_by_name['EnqueueOrderSave']._serialized_options = b'\220\002\002\262\273\030\014\n\002\010\002\022\006\020\200\312\265\356\001\202\323\344\223\002\036\"\031/toll-roads/v1/order/save:\001*'
   _globals['_PASSENGERTOLLROADSSERVICE']._loaded_options = None
-  _globals['_PASSENGERTOLLROADSSERVICE']._serialized_options = b'\250\273\030\002'
+  _globals['_PASSENGERTOLLROADSSERVICE']._serialized_options = b'\250\273\030\002\362\273\030\ntoll-roads'
   _globals['_PASSENGERTOLLROADSSERVICE'].methods_by_name['SwitchRoad']._loaded_options = None
   _globals['_PASSENGERTOLLROADSSERVICE'].methods_by_name['SwitchRoad']._serialized_options = b'\220\002\002\262\273\030\010\n\002\010\005\022\002\010\002\202\323\344\223\002<\"\030/4.0/toll-roads/v1/order:\001*Z\035\"\030/4.0/toll_roads/v1/order:\001*'
   _globals['_SAVEOFFERREQUEST']._serialized_start=267
@@ -81,22 +85,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SAVEOFFERRESPONSE']._serialized_end=335
   _globals['_RETRIEVEORDERREQUEST']._serialized_start=337
   _globals['_RETRIEVEORDERREQUEST']._serialized_end=388
-  _globals['_RETRIEVEORDERRESPONSE']._serialized_start=390
-  _globals['_RETRIEVEORDERRESPONSE']._serialized_end=506
-  _globals['_BATCHRETRIEVEORDERSREQUEST']._serialized_start=508
-  _globals['_BATCHRETRIEVEORDERSREQUEST']._serialized_end=576
-  _globals['_BATCHRETRIEVEORDERSRESPONSE']._serialized_start=578
-  _globals['_BATCHRETRIEVEORDERSRESPONSE']._serialized_end=684
-  _globals['_ENQUEUEORDERSAVEREQUEST']._serialized_start=687
-  _globals['_ENQUEUEORDERSAVEREQUEST']._serialized_end=1025
-  _globals['_ENQUEUEORDERSAVERESPONSE']._serialized_start=1027
-  _globals['_ENQUEUEORDERSAVERESPONSE']._serialized_end=1053
-  _globals['_SWITCHROADREQUEST']._serialized_start=1056
-  _globals['_SWITCHROADREQUEST']._serialized_end=1218
-  _globals['_SWITCHROADRESPONSE']._serialized_start=1220
-  _globals['_SWITCHROADRESPONSE']._serialized_end=1240
-  _globals['_TOLLROADSSERVICE']._serialized_start=1243
-  _globals['_TOLLROADSSERVICE']._serialized_end=1952
-  _globals['_PASSENGERTOLLROADSSERVICE']._serialized_start=1955
-  _globals['_PASSENGERTOLLROADSSERVICE']._serialized_end=2171
+  _globals['_RETRIEVEORDERRESPONSE']._serialized_start=391
+  _globals['_RETRIEVEORDERRESPONSE']._serialized_end=526
+  _globals['_BATCHRETRIEVEORDERSREQUEST']._serialized_start=528
+  _globals['_BATCHRETRIEVEORDERSREQUEST']._serialized_end=596
+  _globals['_BATCHRETRIEVEORDERSRESPONSE']._serialized_start=598
+  _globals['_BATCHRETRIEVEORDERSRESPONSE']._serialized_end=722
+  _globals['_ENQUEUEORDERSAVEREQUEST']._serialized_start=725
+  _globals['_ENQUEUEORDERSAVEREQUEST']._serialized_end=1063
+  _globals['_ENQUEUEORDERSAVERESPONSE']._serialized_start=1065
+  _globals['_ENQUEUEORDERSAVERESPONSE']._serialized_end=1091
+  _globals['_SWITCHROADREQUEST']._serialized_start=1094
+  _globals['_SWITCHROADREQUEST']._serialized_end=1256
+  _globals['_SWITCHROADRESPONSE']._serialized_start=1258
+  _globals['_SWITCHROADRESPONSE']._serialized_end=1278
+  _globals['_TOLLROADSSERVICE']._serialized_start=1281
+  _globals['_TOLLROADSSERVICE']._serialized_end=2004
+  _globals['_PASSENGERTOLLROADSSERVICE']._serialized_start=2007
+  _globals['_PASSENGERTOLLROADSSERVICE']._serialized_end=2237
 # @@protoc_insertion_point(module_scope)

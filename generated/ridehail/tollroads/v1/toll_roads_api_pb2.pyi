@@ -148,7 +148,7 @@ Global___BatchRetrieveOrdersRequest: _TypeAlias = BatchRetrieveOrdersRequest  # 
 
 @_typing.final
 class BatchRetrieveOrdersResponse(_message.Message):
-    """Answer of BatchRetrieveOrders. Every requested id is in exactly one of the two lists."""
+    """Answer of BatchRetrieveOrders: the roads of many orders. Every requested id is in exactly one of the two lists."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -31,7 +31,7 @@ from ridehail.common.v1 import rules_pb2 as ridehail_dot_common_dot_v1_dot_rules
 from ridehail.userstate.v1 import user_state_pb2 as ridehail_dot_userstate_dot_v1_dot_user__state__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*ridehail/userstate/v1/user_state_api.proto\x12\x15ridehail.userstate.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a&ridehail/userstate/v1/user_state.proto\"8\n\x17GetPersonalStateRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"\x82\x01\n\x18GetPersonalStateResponse\x12\x13\n\x0brevision_id\x18\x01 \x01(\t\x12\x19\n\x11selected_category\x18\x02 \x01(\t\x12\x36\n\x07tariffs\x18\x03 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettings\"\xf3\x01\n\x1aUpdatePersonalStateRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1e\n\x0brevision_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12>\n\x11selected_category\x18\x03 \x01(\tB\x1e\xbaH\x1br\x19\x18\x80\x01\x32\x14^( |[^\\p{C}\\p{Z}])*$H\x00\x88\x01\x01\x12@\n\x07tariffs\x18\x04 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettingsB\x08\xbaH\x05\x92\x01\x02\x10\x64\x42\x14\n\x12_selected_category\"\x85\x01\n\x1bUpdatePersonalStateResponse\x12\x13\n\x0brevision_id\x18\x01 \x01(\t\x12\x19\n\x11selected_category\x18\x02 \x01(\t\x12\x36\n\x07tariffs\x18\x03 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettings\"\xb3\x01\n\x19ListPersonalStatesRequest\x12\x38\n\x10\x61\x66ter_yandex_uid\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x18\x80\x01\x32\x14^( |[^\\p{C}\\p{Z}])*$\x12=\n\rchanged_since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xbaH\x07\xb2\x01\x04\xd0\xbc\x18\x01\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x01\"V\n\x1aListPersonalStatesResponse\x12\x38\n\x06states\x18\x01 \x03(\x0b\x32(.ridehail.userstate.v1.PersonalStateCopy\"d\n\x1bImportPersonalStatesRequest\x12\x45\n\x06states\x18\x01 \x03(\x0b\x32(.ridehail.userstate.v1.PersonalStateCopyB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\".\n\x1cImportPersonalStatesResponse\x12\x0e\n\x06stored\x18\x01 \x01(\x05\"\xc2\x02\n\x13\x43ompareJsonsRequest\x12\"\n\nrequest_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01H\x00\x88\x01\x01\x12%\n\x04kind\x18\x02 \x01(\tB\x12\xbaH\x0fr\rR\x04readR\x05writeH\x01\x88\x01\x01\x12/\n\x03old\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueB\n\xbaH\x03\xc8\x01\x01\xc0\xbb\x18\x31\x12/\n\x03new\x18\x04 \x01(\x0b\x32\x16.google.protobuf.ValueB\n\xbaH\x03\xc8\x01\x01\xc0\xbb\x18\x31\x12#\n\nold_status\x18\x05 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xd7\x04(dH\x02\x88\x01\x01\x12#\n\nnew_status\x18\x06 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xd7\x04(dH\x03\x88\x01\x01\x42\r\n\x0b_request_idB\x07\n\x05_kindB\r\n\x0b_old_statusB\r\n\x0b_new_status\"\x16\n\x14\x43ompareJsonsResponse2\x85\x07\n\x10UserStateService\x12\xa8\x01\n\x10GetPersonalState\x12..ridehail.userstate.v1.GetPersonalStateRequest\x1a/.ridehail.userstate.v1.GetPersonalStateResponse\"3\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x82\xd3\xe4\x93\x02\x1a\"\x15/v1/personalstate/get:\x01*\x12\xad\x01\n\x13UpdatePersonalState\x12\x31.ridehail.userstate.v1.UpdatePersonalStateRequest\x1a\x32.ridehail.userstate.v1.UpdatePersonalStateResponse\"/\xb2\xbb\x18\x08\n\x02\x08\x02\x12\x02\x08\x02\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/personalstate/update:\x01*\x12\xab\x01\n\x12ListPersonalStates\x12\x30.ridehail.userstate.v1.ListPersonalStatesRequest\x1a\x31.ridehail.userstate.v1.ListPersonalStatesResponse\"0\x90\x02\x01\xb2\xbb\x18\x08\n\x02\x08\x05\x12\x02\x08\x03\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/personalstate/list:\x01*\x12\xbb\x01\n\x14ImportPersonalStates\x12\x32.ridehail.userstate.v1.ImportPersonalStatesRequest\x1a\x33.ridehail.userstate.v1.ImportPersonalStatesResponse\":\x90\x02\x02\xb2\xbb\x18\x08\n\x02\x08\x05\x12\x02\x08\x03\xba\xbb\x18\x04\x08\x80\x80@\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/personalstate/import:\x01*\x12\xa3\x01\n\x0c\x43ompareJsons\x12*.ridehail.userstate.v1.CompareJsonsRequest\x1a+.ridehail.userstate.v1.CompareJsonsResponse\":\xb2\xbb\x18\x08\n\x02\x08\x05\x12\x02\x08\x05\xba\xbb\x18\x08\x08\x80\x80\x80\x01\x10\xf0.\x82\xd3\xe4\x93\x02\x1c\"\x17/internal/compare_jsons:\x01*\x1a\x04\xa8\xbb\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*ridehail/userstate/v1/user_state_api.proto\x12\x15ridehail.userstate.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a&ridehail/userstate/v1/user_state.proto\"8\n\x17GetPersonalStateRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"\x99\x01\n\x18GetPersonalStateResponse\x12\x13\n\x0brevision_id\x18\x01 \x01(\t\x12\x19\n\x11selected_category\x18\x02 \x01(\t\x12\x36\n\x07tariffs\x18\x03 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettings:\x15\xca\xbb\x18\x11\n\rPersonalState\x18\x01\"\xf3\x01\n\x1aUpdatePersonalStateRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1e\n\x0brevision_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12>\n\x11selected_category\x18\x03 \x01(\tB\x1e\xbaH\x1br\x19\x18\x80\x01\x32\x14^( |[^\\p{C}\\p{Z}])*$H\x00\x88\x01\x01\x12@\n\x07tariffs\x18\x04 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettingsB\x08\xbaH\x05\x92\x01\x02\x10\x64\x42\x14\n\x12_selected_category\"\x9c\x01\n\x1bUpdatePersonalStateResponse\x12\x13\n\x0brevision_id\x18\x01 \x01(\t\x12\x19\n\x11selected_category\x18\x02 \x01(\t\x12\x36\n\x07tariffs\x18\x03 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettings:\x15\xca\xbb\x18\x11\n\rPersonalState\x18\x01\"\xbb\x01\n\x19ListPersonalStatesRequest\x12\x38\n\x10\x61\x66ter_yandex_uid\x18\x01 \x01(\tB\x1e\xbaH\x1br\x19\x18\x80\x01\x32\x14^( |[^\\p{C}\\p{Z}])*$\x12=\n\rchanged_since\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\n\xbaH\x07\xb2\x01\x04\xd0\xbc\x18\x01\x12%\n\tpage_size\x18\x03 \x01(\x05\x42\x12\xbaH\x07\x1a\x05\x18\xe8\x07(\x01\xe2\xbb\x18\x04\x31\x30\x30\x30\"\\\n\x1aListPersonalStatesResponse\x12>\n\x06states\x18\x01 \x03(\x0b\x32(.ridehail.userstate.v1.PersonalStateCopyB\x04\xd8\xbb\x18\x01\"d\n\x1bImportPersonalStatesRequest\x12\x45\n\x06states\x18\x01 \x03(\x0b\x32(.ridehail.userstate.v1.PersonalStateCopyB\x0b\xbaH\x08\x92\x01\x05\x08\x01\x10\xe8\x07\"4\n\x1cImportPersonalStatesResponse\x12\x14\n\x06stored\x18\x01 \x01(\x05\x42\x04\xd8\xbb\x18\x01\"\xd2\x02\n\x13\x43ompareJsonsRequest\x12\"\n\nrequest_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01H\x00\x88\x01\x01\x12\x35\n\x04kind\x18\x02 \x01(\tB\"\xbaH\x0fr\rR\x04readR\x05write\xea\xbb\x18\x0c\x43omparedKindH\x01\x88\x01\x01\x12/\n\x03old\x18\x03 \x01(\x0b\x32\x16.google.protobuf.ValueB\n\xbaH\x03\xc8\x01\x01\xc0\xbb\x18\x31\x12/\n\x03new\x18\x04 \x01(\x0b\x32\x16.google.protobuf.ValueB\n\xbaH\x03\xc8\x01\x01\xc0\xbb\x18\x31\x12#\n\nold_status\x18\x05 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xd7\x04(dH\x02\x88\x01\x01\x12#\n\nnew_status\x18\x06 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xd7\x04(dH\x03\x88\x01\x01\x42\r\n\x0b_request_idB\x07\n\x05_kindB\r\n\x0b_old_statusB\r\n\x0b_new_status\"\x16\n\x14\x43ompareJsonsResponse2\x8e\x08\n\x10UserStateService\x12\xa8\x01\n\x10GetPersonalState\x12..ridehail.userstate.v1.GetPersonalStateRequest\x1a/.ridehail.userstate.v1.GetPersonalStateResponse\"3\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x82\xd3\xe4\x93\x02\x1a\"\x15/v1/personalstate/get:\x01*\x12\xa8\x02\n\x13UpdatePersonalState\x12\x31.ridehail.userstate.v1.UpdatePersonalStateRequest\x1a\x32.ridehail.userstate.v1.UpdatePersonalStateResponse\"\xa9\x01\xb2\xbb\x18\x08\n\x02\x08\x02\x12\x02\x08\x02\xfa\xbb\x18v\n\x04mock\x12\x17x-ya-mock-write-request\x1aUTrue: all is done and then undone, so that only the answer is as if it had been done.\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/personalstate/update:\x01*\x12\xab\x01\n\x12ListPersonalStates\x12\x30.ridehail.userstate.v1.ListPersonalStatesRequest\x1a\x31.ridehail.userstate.v1.ListPersonalStatesResponse\"0\x90\x02\x01\xb2\xbb\x18\x08\n\x02\x08\x05\x12\x02\x08\x03\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/personalstate/list:\x01*\x12\xbb\x01\n\x14ImportPersonalStates\x12\x32.ridehail.userstate.v1.ImportPersonalStatesRequest\x1a\x33.ridehail.userstate.v1.ImportPersonalStatesResponse\":\x90\x02\x02\xb2\xbb\x18\x08\n\x02\x08\x05\x12\x02\x08\x03\xba\xbb\x18\x04\x08\x80\x80@\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/personalstate/import:\x01*\x12\xa3\x01\n\x0c\x43ompareJsons\x12*.ridehail.userstate.v1.CompareJsonsRequest\x1a+.ridehail.userstate.v1.CompareJsonsResponse\":\xb2\xbb\x18\x08\n\x02\x08\x05\x12\x02\x08\x05\xba\xbb\x18\x08\x08\x80\x80\x80\x01\x10\xf0.\x82\xd3\xe4\x93\x02\x1c\"\x17/internal/compare_jsons:\x01*\x1a\x12\xa8\xbb\x18\x01\xf2\xbb\x18\nuser-stateb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,6 +40,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETPERSONALSTATEREQUEST'].fields_by_name['yandex_uid']._loaded_options = None
   _globals['_GETPERSONALSTATEREQUEST'].fields_by_name['yandex_uid']._serialized_options = b'\272H\006r\004\310\274\030\001'
+  _globals['_GETPERSONALSTATERESPONSE']._loaded_options = None
+  _globals['_GETPERSONALSTATERESPONSE']._serialized_options = b'\312\273\030\021\n\rPersonalState\030\001'
   _globals['_UPDATEPERSONALSTATEREQUEST'].fields_by_name['yandex_uid']._loaded_options = None
   _globals['_UPDATEPERSONALSTATEREQUEST'].fields_by_name['yandex_uid']._serialized_options = b'\272H\006r\004\310\274\030\001'
   _globals['_UPDATEPERSONALSTATEREQUEST'].fields_by_name['revision_id']._loaded_options = None
@@ -48,18 +50,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEPERSONALSTATEREQUEST'].fields_by_name['selected_category']._serialized_options = b'\272H\033r\031\030\200\0012\024^( |[^\\p{C}\\p{Z}])*$'
   _globals['_UPDATEPERSONALSTATEREQUEST'].fields_by_name['tariffs']._loaded_options = None
   _globals['_UPDATEPERSONALSTATEREQUEST'].fields_by_name['tariffs']._serialized_options = b'\272H\005\222\001\002\020d'
+  _globals['_UPDATEPERSONALSTATERESPONSE']._loaded_options = None
+  _globals['_UPDATEPERSONALSTATERESPONSE']._serialized_options = b'\312\273\030\021\n\rPersonalState\030\001'
   _globals['_LISTPERSONALSTATESREQUEST'].fields_by_name['after_yandex_uid']._loaded_options = None
   _globals['_LISTPERSONALSTATESREQUEST'].fields_by_name['after_yandex_uid']._serialized_options = b'\272H\033r\031\030\200\0012\024^( |[^\\p{C}\\p{Z}])*$'
   _globals['_LISTPERSONALSTATESREQUEST'].fields_by_name['changed_since']._loaded_options = None
   _globals['_LISTPERSONALSTATESREQUEST'].fields_by_name['changed_since']._serialized_options = b'\272H\007\262\001\004\320\274\030\001'
   _globals['_LISTPERSONALSTATESREQUEST'].fields_by_name['page_size']._loaded_options = None
-  _globals['_LISTPERSONALSTATESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\001'
+  _globals['_LISTPERSONALSTATESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\001\342\273\030\0041000'
+  _globals['_LISTPERSONALSTATESRESPONSE'].fields_by_name['states']._loaded_options = None
+  _globals['_LISTPERSONALSTATESRESPONSE'].fields_by_name['states']._serialized_options = b'\330\273\030\001'
   _globals['_IMPORTPERSONALSTATESREQUEST'].fields_by_name['states']._loaded_options = None
   _globals['_IMPORTPERSONALSTATESREQUEST'].fields_by_name['states']._serialized_options = b'\272H\010\222\001\005\010\001\020\350\007'
+  _globals['_IMPORTPERSONALSTATESRESPONSE'].fields_by_name['stored']._loaded_options = None
+  _globals['_IMPORTPERSONALSTATESRESPONSE'].fields_by_name['stored']._serialized_options = b'\330\273\030\001'
   _globals['_COMPAREJSONSREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_COMPAREJSONSREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\006r\004\310\274\030\001'
   _globals['_COMPAREJSONSREQUEST'].fields_by_name['kind']._loaded_options = None
-  _globals['_COMPAREJSONSREQUEST'].fields_by_name['kind']._serialized_options = b'\272H\017r\rR\004readR\005write'
+  _globals['_COMPAREJSONSREQUEST'].fields_by_name['kind']._serialized_options = b'\272H\017r\rR\004readR\005write\352\273\030\014ComparedKind'
   _globals['_COMPAREJSONSREQUEST'].fields_by_name['old']._loaded_options = None
   _globals['_COMPAREJSONSREQUEST'].fields_by_name['old']._serialized_options = b'\272H\003\310\001\001\300\273\0301'
   _globals['_COMPAREJSONSREQUEST'].fields_by_name['new']._loaded_options = None
@@ -69,11 +77,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_COMPAREJSONSREQUEST'].fields_by_name['new_status']._loaded_options = None
   _globals['_COMPAREJSONSREQUEST'].fields_by_name['new_status']._serialized_options = b'\272H\007\032\005\030\327\004(d'
   _globals['_USERSTATESERVICE']._loaded_options = None
-  _globals['_USERSTATESERVICE']._serialized_options = b'\250\273\030\001'
+  _globals['_USERSTATESERVICE']._serialized_options = b'\250\273\030\001\362\273\030\nuser-state'
   _globals['_USERSTATESERVICE'].methods_by_name['GetPersonalState']._loaded_options = None
   _globals['_USERSTATESERVICE'].methods_by_name['GetPersonalState']._serialized_options = b'\220\002\001\262\273\030\014\n\002\010\001\022\006\020\200\306\206\217\001\202\323\344\223\002\032\"\025/v1/personalstate/get:\001*'
   _globals['_USERSTATESERVICE'].methods_by_name['UpdatePersonalState']._loaded_options = None
-  _globals['_USERSTATESERVICE'].methods_by_name['UpdatePersonalState']._serialized_options = b'\262\273\030\010\n\002\010\002\022\002\010\002\202\323\344\223\002\035\"\030/v1/personalstate/update:\001*'
+  _globals['_USERSTATESERVICE'].methods_by_name['UpdatePersonalState']._serialized_options = b'\262\273\030\010\n\002\010\002\022\002\010\002\372\273\030v\n\004mock\022\027x-ya-mock-write-request\032UTrue: all is done and then undone, so that only the answer is as if it had been done.\202\323\344\223\002\035\"\030/v1/personalstate/update:\001*'
   _globals['_USERSTATESERVICE'].methods_by_name['ListPersonalStates']._loaded_options = None
   _globals['_USERSTATESERVICE'].methods_by_name['ListPersonalStates']._serialized_options = b'\220\002\001\262\273\030\010\n\002\010\005\022\002\010\003\202\323\344\223\002\033\"\026/v1/personalstate/list:\001*'
   _globals['_USERSTATESERVICE'].methods_by_name['ImportPersonalStates']._loaded_options = None
@@ -83,23 +91,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETPERSONALSTATEREQUEST']._serialized_start=297
   _globals['_GETPERSONALSTATEREQUEST']._serialized_end=353
   _globals['_GETPERSONALSTATERESPONSE']._serialized_start=356
-  _globals['_GETPERSONALSTATERESPONSE']._serialized_end=486
-  _globals['_UPDATEPERSONALSTATEREQUEST']._serialized_start=489
-  _globals['_UPDATEPERSONALSTATEREQUEST']._serialized_end=732
-  _globals['_UPDATEPERSONALSTATERESPONSE']._serialized_start=735
-  _globals['_UPDATEPERSONALSTATERESPONSE']._serialized_end=868
-  _globals['_LISTPERSONALSTATESREQUEST']._serialized_start=871
-  _globals['_LISTPERSONALSTATESREQUEST']._serialized_end=1050
-  _globals['_LISTPERSONALSTATESRESPONSE']._serialized_start=1052
-  _globals['_LISTPERSONALSTATESRESPONSE']._serialized_end=1138
-  _globals['_IMPORTPERSONALSTATESREQUEST']._serialized_start=1140
-  _globals['_IMPORTPERSONALSTATESREQUEST']._serialized_end=1240
-  _globals['_IMPORTPERSONALSTATESRESPONSE']._serialized_start=1242
-  _globals['_IMPORTPERSONALSTATESRESPONSE']._serialized_end=1288
-  _globals['_COMPAREJSONSREQUEST']._serialized_start=1291
-  _globals['_COMPAREJSONSREQUEST']._serialized_end=1613
-  _globals['_COMPAREJSONSRESPONSE']._serialized_start=1615
-  _globals['_COMPAREJSONSRESPONSE']._serialized_end=1637
-  _globals['_USERSTATESERVICE']._serialized_start=1640
-  _globals['_USERSTATESERVICE']._serialized_end=2541
+  _globals['_GETPERSONALSTATERESPONSE']._serialized_end=509
+  _globals['_UPDATEPERSONALSTATEREQUEST']._serialized_start=512
+  _globals['_UPDATEPERSONALSTATEREQUEST']._serialized_end=755
+  _globals['_UPDATEPERSONALSTATERESPONSE']._serialized_start=758
+  _globals['_UPDATEPERSONALSTATERESPONSE']._serialized_end=914
+  _globals['_LISTPERSONALSTATESREQUEST']._serialized_start=917
+  _globals['_LISTPERSONALSTATESREQUEST']._serialized_end=1104
+  _globals['_LISTPERSONALSTATESRESPONSE']._serialized_start=1106
+  _globals['_LISTPERSONALSTATESRESPONSE']._serialized_end=1198
+  _globals['_IMPORTPERSONALSTATESREQUEST']._serialized_start=1200
+  _globals['_IMPORTPERSONALSTATESREQUEST']._serialized_end=1300
+  _globals['_IMPORTPERSONALSTATESRESPONSE']._serialized_start=1302
+  _globals['_IMPORTPERSONALSTATESRESPONSE']._serialized_end=1354
+  _globals['_COMPAREJSONSREQUEST']._serialized_start=1357
+  _globals['_COMPAREJSONSREQUEST']._serialized_end=1695
+  _globals['_COMPAREJSONSRESPONSE']._serialized_start=1697
+  _globals['_COMPAREJSONSRESPONSE']._serialized_end=1719
+  _globals['_USERSTATESERVICE']._serialized_start=1722
+  _globals['_USERSTATESERVICE']._serialized_end=2760
 # @@protoc_insertion_point(module_scope)

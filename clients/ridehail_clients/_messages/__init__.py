@@ -1,1 +1,0 @@
-"""Builds requests from Python values and reads answers into them; both flavours of the clients share it."""

@@ -1,0 +1,519 @@
+"""The contracts as the client library shows them: fields, messages, methods, services and reasons with their Python."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from client_text import capitalized, paragraphs, plain, without_required, wrapped
+from google.protobuf.descriptor_pb2 import (
+    DescriptorProto,
+    FieldDescriptorProto,
+    FileDescriptorProto,
+    FileDescriptorSet,
+    MethodDescriptorProto,
+    MethodOptions,
+    ServiceDescriptorProto,
+)
+from google.rpc import code_pb2
+
+from ridehail._third_party.buf.validate import validate_pb2
+from ridehail.common.v1 import options_pb2, rules_pb2
+
+# Methods that the library completes by hand, in a subclass: the generated class offers them to it under a `_`.
+BY_HAND: Final = {"TollRoadsService": {"SaveOffer", "RetrieveOrder"}, "TaxiOnTheWayService": {"TaxiOnTheWay"}}
+# Base classes of models, by hand.
+MIXINS: Final = {"Upstream": "MadeOfActiveOrders"}
+
+F: Final = FieldDescriptorProto
+SCALARS: Final = {F.TYPE_STRING: "str", F.TYPE_BYTES: "bytes", F.TYPE_BOOL: "bool", F.TYPE_DOUBLE: "float"}
+TIMESTAMP: Final = ".google.protobuf.Timestamp"
+STRUCT: Final = ".google.protobuf.Struct"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One value of a field: its types in Python, and the expressions that convert `{0}`."""
+
+    taken: str
+    returned: str
+    read: str = "{0}"
+    write: str = "{0}"
+
+
+JSON: Final = {
+    STRUCT: Kind("Mapping[str, JsonInput]", "JsonObject", "from_struct({0})", "to_struct({0})"),
+    ".google.protobuf.Value": Kind("JsonInput", "JsonValue", "from_value({0})", "to_value({0})"),
+    ".google.protobuf.ListValue": Kind("Sequence[JsonInput]", "JsonValue", "from_list({0})", "to_list({0})"),
+}
+
+
+class Field:
+    """A field of a message."""
+
+    def __init__(self, contracts: Contracts, proto: FieldDescriptorProto, comment: str = "") -> None:
+        self.contracts, self.proto, self.name, self.kind_name = contracts, proto, proto.name, proto.type_name
+        self.comment = re.sub(r"\bAbsent\b", "None", comment)
+        self.rules = proto.options.Extensions[validate_pb2.field]
+        self.json_of = proto.options.Extensions[options_pb2.json_of]
+        self.preset = proto.options.Extensions[options_pb2.client_default]
+        self.enum = proto.options.Extensions[options_pb2.client_enum]
+        self.is_list = proto.label == F.LABEL_REPEATED
+        entry = contracts.entries.get(proto.type_name)
+        self.entry = [Field(contracts, one) for one in entry.field] if entry else []
+
+    @property
+    def is_nullable(self) -> bool:
+        """Whether None stands for an absent field."""
+        if self.is_list or self.rules.required or self.preset:
+            return False
+        is_list_that_can_be_absent = bool(self.json_of.message) and self.kind_name != STRUCT
+        return self.proto.proto3_optional or self.kind_name == TIMESTAMP or is_list_that_can_be_absent
+
+    @cached_property
+    def kind(self) -> Kind:
+        """What one value is."""
+        if self.proto.type != F.TYPE_MESSAGE:
+            scalar = SCALARS.get(self.proto.type, "int")
+            return Kind(self.enum, self.enum, f"known({self.enum}, {{0}})") if self.enum else Kind(scalar, scalar)
+        if self.json_of.message:
+            return self._kind_of_json
+        if self.kind_name == TIMESTAMP:
+            return Kind("datetime", "datetime", "from_timestamp({0})", f'to_timestamp("{self.name}", {{0}})')
+        if self.kind_name in JSON:
+            return JSON[self.kind_name]
+        message = self.contracts.messages[self.kind_name]
+        if bare := message.bare:
+            inner = bare.kind
+            read, write = inner.read.format(f"{{0}}.{bare.name}"), f"{message.python}({bare.name}={inner.write})"
+            return Kind(inner.taken, inner.returned, read, write)
+        lacking = "".join(f", {name}={{0}}.{name}" for name in self.contracts.models[message.model].lacking)
+        return Kind(message.model, message.model, f"{message.model}.from_message({{0}}{lacking})", "{0}.to_message()")
+
+    @property
+    def _kind_of_json(self) -> Kind:
+        message = self.contracts.messages[f".{self.json_of.message}"]
+        if opened := self.json_of.with_others:
+            return Kind(message.model, opened, f"{opened}.from_struct({{0}})", f"{opened}.struct_of({{0}})")
+        element = f"{message.model}.from_message(parsed(one, {message.python}()))"
+        several = f"tuple[{message.model}, ...]"
+        return Kind(several, several, f"tuple({element} for one in {{0}}.values)")
+
+    def type(self, several: str, *, is_taken: bool) -> str:
+        """Returns the type in Python; `several` is that of a list, as in `tuple[{0}, ...]`."""
+        if self.entry:
+            key, value = (one.kind.taken if is_taken else one.kind.returned for one in self.entry)
+            return f"{'Mapping' if is_taken else 'dict'}[{key}, {value}]"
+        one = self.kind.taken if is_taken else self.kind.returned
+        if self.is_list:
+            return several.format(one)
+        return f"{one} | None" if self.is_nullable else one
+
+    def read(self, source: str = "message") -> str:
+        """Returns the expression that reads the field of a message."""
+        value = f"{source}.{self.name}"
+        read = (self.entry[1] if self.entry else self).kind.read
+        if self.entry:
+            return f"dict({value})" if read == "{0}" else f"{{k: {read.format('one')} for k, one in {value}.items()}}"
+        if self.is_list:
+            return f"tuple({value})" if read == "{0}" else f"tuple({read.format('one')} for one in {value})"
+        if self.preset and self.proto.type == F.TYPE_STRING:
+            return read.format(f'{value} or "{self.preset}"')
+        return read.format(value) + (f' if {source}.HasField("{self.name}") else None' if self.is_nullable else "")
+
+    def write(self, value: str) -> str:
+        """Returns the expression that makes what the message holds of a value in Python."""
+        write = (self.entry[1] if self.entry else self).kind.write
+        if self.is_list and not self.entry and self.proto.type == F.TYPE_STRING:
+            return f'to_strings("{self.name}", {value})'
+        if write == "{0}":
+            return value
+        if self.entry:
+            return f"{{k: {write.format('one')} for k, one in {value}.items()}}"
+        if self.is_list:
+            return f"[{write.format('one')} for one in {value}]"
+        if self.is_nullable:
+            return f"None if {value} is None else {write.format(value)}"
+        # An absent object and an empty one are the same where the contract says nothing else.
+        may_be_left_out = self.kind_name == STRUCT and not (self.rules.required or self.preset)
+        return write.format(value) + (f" if {value} else None" if may_be_left_out else "")
+
+    def default(self, mapping: str, *, is_answered_only: bool = False) -> str:
+        """Returns the default in Python, empty if there is none; `mapping` is that of an empty mapping."""
+        if self.is_nullable:
+            return "None"
+        if self.preset:
+            text = f"{self.enum}.{self.preset.upper()}" if self.enum else f'"{self.preset}"'
+            literals = {F.TYPE_STRING: text, F.TYPE_BOOL: self.preset.title(), F.TYPE_MESSAGE: mapping}
+            return literals.get(self.proto.type, self.preset)
+        if is_answered_only or self.rules.required or self._refuses_empty:
+            return ""
+        if self.is_list:
+            return mapping if self.entry else "()"
+        empty = {F.TYPE_STRING: '""', F.TYPE_BOOL: "False", F.TYPE_BYTES: 'b""', F.TYPE_MESSAGE: ""}
+        return mapping if self.kind_name == STRUCT else empty.get(self.proto.type, "0")
+
+    @property
+    def _refuses_empty(self) -> bool:
+        rules = getattr(self.rules, self.rules.WhichOneof("type") or "", None)
+        if rules is None:
+            # Texts without a rule are names of things, which are always there.
+            return self.proto.type == F.TYPE_STRING and not self.is_list
+        said = {one.name: value for one, value in rules.ListFields()}
+        if self.proto.type == F.TYPE_STRING and not self.is_list:
+            own = any(rules.Extensions[one] for one in (rules_pb2.id, rules_pb2.written_text, rules_pb2.field_path))
+            # Classes of characters are RE2's; whether the empty text matches does not depend on them.
+            pattern = re.sub(r"\\p\{\w+\}", r"\\s", said.get("pattern", ""))
+            return own or not re.search(pattern, "") or "" not in said.get("in", [""]) or "min_len" in said
+        return bool({"min_items", "min_pairs", "gt"} & said.keys()) or said.get("gte", 0) > 0
+
+
+@dataclass(eq=False)
+class Message:
+    """A message of the contracts."""
+
+    contracts: Contracts
+    proto: DescriptorProto
+    module: str
+    comment: str
+    comments: list[str]
+    is_resource: bool
+
+    def __post_init__(self) -> None:
+        self.python = f"{self.module}.{self.proto.name}"
+        self.options = self.proto.options.Extensions[options_pb2.client_model]
+        self.model = self.options.name or self.proto.name
+
+    @cached_property
+    def fields(self) -> list[Field]:
+        """Its fields, without those that are only there for old callers."""
+        commented = zip(self.proto.field, self.comments, strict=True)
+        return [Field(self.contracts, one, comment) for one, comment in commented if not one.options.deprecated]
+
+    @property
+    def parts(self) -> list[Field]:
+        """Its fields, and the values of its maps."""
+        return [*self.fields, *(one.entry[1] for one in self.fields if one.entry)]
+
+    @property
+    def bare(self) -> Field | None:
+        """The field that stands for it."""
+        return next((one for one in self.fields if one.proto.options.Extensions[options_pb2.bare]), None)
+
+
+@dataclass(eq=False)
+class Model:
+    """A class of the library, of one or several messages that hold the same."""
+
+    name: str
+    messages: list[Message]
+    is_read: bool = False
+    is_written: bool = False
+    is_answered: bool = False
+    is_sent: bool = False
+
+    @property
+    def widest(self) -> Message:
+        """The message with all of the fields."""
+        return max(self.messages, key=lambda one: len(one.fields))
+
+    @property
+    def lacking(self) -> list[str]:
+        """The fields that one of the messages lacks: its reader gives them."""
+        names = [{field.name for field in one.fields} for one in self.messages]
+        return [field.name for field in self.widest.fields if any(field.name not in one for one in names)]
+
+    @property
+    def mixin(self) -> str:
+        """Its base class by hand."""
+        return MIXINS.get(self.name, "")
+
+    def type_of(self, name: str) -> str:
+        """Returns the type of a field."""
+        (field,) = (one for one in self.widest.fields if one.name == name)
+        return field.type("tuple[{0}, ...]", is_taken=not self.is_answered)
+
+    @property
+    def attributes(self) -> list[tuple[str, str, str]]:
+        """Name, type and default of each field."""
+        fields = self.widest.fields
+        defaults = [one.default("field(default_factory=dict)", is_answered_only=not self.is_sent) for one in fields]
+        # Python takes defaults behind all that has none.
+        first = max((i for i, one in enumerate(defaults) if not one), default=-1) + 1
+        return [
+            (f.name, self.type_of(f.name), d if i >= first else "")
+            for i, (f, d) in enumerate(zip(fields, defaults, strict=True))
+        ]
+
+    @property
+    def comment(self) -> str:
+        """What it is: the comment of a message, unless that only says whose answer it is."""
+        told = [re.sub(r"^Answer of [\w.]+[.;:]?\s*", "", one.comment) for one in self.messages]
+        said = next((one for one in told if one), "") or f"What {self.name_of_call} answers."
+        return capitalized(said)
+
+    @property
+    def name_of_call(self) -> str:
+        """The method whose answer it is."""
+        return self.messages[0].proto.name.removesuffix("Response")
+
+    @property
+    def docstring(self) -> str:
+        """Google style."""
+        entries = [(one.name, plain(one.comment)) for one in self.widest.fields]
+        if self.widest.options.may_be_stale:
+            entries.append(
+                (
+                    "stale",
+                    "True: the service is not available, and this is what was last known. False: it is as just told.",
+                )
+            )
+        if self.widest.options.keeps_json:
+            entries.append(("body", "The answer as JSON, as it was given. Equality does not look at it."))
+        return wrapped(
+            [*paragraphs(self.comment), "Attributes:", *(f"    {n}: {text}" for n, text in entries)], indent=4
+        )
+
+    def check(self) -> None:
+        """Refuses messages that cannot share a class."""
+        types = {one.name: (one.proto.type, one.proto.label, one.kind_name) for one in self.widest.fields}
+        for message in self.messages:
+            for one in message.fields:
+                if types.get(one.name) != (one.proto.type, one.proto.label, one.kind_name):
+                    sys.exit(
+                        f"{message.proto.name}.{one.name} is not as in {self.widest.proto.name}: both are {self.name}"
+                    )
+
+
+@dataclass(eq=False)
+class Method:
+    """An RPC."""
+
+    contracts: Contracts
+    proto: MethodDescriptorProto
+    comment: str
+    is_by_hand: bool
+
+    def __post_init__(self) -> None:
+        self.request = self.contracts.messages[self.proto.input_type]
+        self.answer = self.contracts.messages[self.proto.output_type]
+        self.name = "_" * self.is_by_hand + re.sub(r"(?<!^)(?=[A-Z])", "_", self.proto.name).lower()
+        self.flag = self.proto.options.Extensions[options_pb2.metadata_flag]
+
+    @property
+    def parameters(self) -> list[tuple[str, str, str]]:
+        """Name, type and default of each."""
+        fields = self.request.fields
+        return [(f.name, f.type("Sequence[{0}]", is_taken=True), f.default("MappingProxyType({})")) for f in fields]
+
+    @property
+    def result(self) -> tuple[str, str, str]:
+        """Type of what the call returns, the expression that reads it of `answer`, and what it is."""
+        if bare := self.answer.bare:
+            return bare.type("tuple[{0}, ...]", is_taken=False), bare.read("answer"), plain(bare.comment)
+        if not self.answer.fields:
+            return "None", "", ""
+        model = self.contracts.models[self.answer.model]
+        own = {one.name for one in self.answer.fields}
+        lacking = "".join(f", {name}={'answer.' * (name in own)}{name}" for name in model.lacking)
+        return model.name, f"{model.name}.from_message(answer{lacking})", plain(model.comment)
+
+    @property
+    def docstring(self) -> str:
+        """Google style, of the comments and the options."""
+        told, _, listed = f"{self.comment}\n".partition("\nErrors:\n")
+        entries = [(one.name, plain(one.comment)) for one in self.request.fields]
+        entries += [(self.flag.name, self.flag.description)] if self.flag.name else []
+        entries += [("timeout", "Seconds for the whole call."), ("metadata", "Further metadata of the call.")]
+        sections = [*paragraphs(told), self._times, "Args:", *(f"    {name}: {text}" for name, text in entries)]
+        if self.result[2]:
+            sections += ["Returns:", f"    {self.result[2]}"]
+        if raised := [*self._errors(listed), *self._refusals()]:
+            sections += ["Raises:", *(f"    {name}: {text}" for name, text in raised)]
+        return wrapped(sections, indent=8)
+
+    @property
+    def _times(self) -> str:
+        policy = self.proto.options.Extensions[options_pb2.call_policy]
+        whole, one = (time.ToTimedelta().total_seconds() for time in (policy.deadline, policy.attempt_timeout))
+        if self.proto.options.idempotency_level == MethodOptions.IDEMPOTENCY_UNKNOWN:
+            return f"The client makes one attempt, of at most {whole:g} s by default."
+        return f"The client repeats it after failures that pass, for {whole:g} s by default, {one:g} s an attempt."
+
+    def _errors(self, listed: str) -> list[tuple[str, str]]:
+        items = [re.match(r"- [A-Z_]+ `([A-Z_]+)`(?: \(HTTP \d+\))?[,:]? *(.+)", one) for one in paragraphs(listed)]
+        return [(error_name(one[1]), capitalized(one[2])) for one in items if one]
+
+    def _refusals(self) -> list[tuple[str, str]]:
+        dates = [f"`{one.name}` is naive." for one in self.request.fields if one.kind_name == TIMESTAMP]
+        parts = [part for message in self.contracts.reachable([self.request]) for part in message.parts]
+        if not any(one.kind_name in JSON for one in parts):
+            return [("ValueError", " ".join(dates))] if dates else []
+        numbers = "A number in JSON is not finite, or whole and beyond 2^53 - 1."
+        return [("ValueError", " ".join([*dates, numbers])), ("TypeError", "Something in JSON is no JSON value.")]
+
+
+@dataclass(eq=False)
+class Service:
+    """A service, and its client."""
+
+    proto: ServiceDescriptorProto
+    module: str
+    full_name: str
+    comment: str
+    methods: list[Method]
+
+    def __post_init__(self) -> None:
+        self.destination = self.proto.options.Extensions[options_pb2.destination]
+        self.is_passenger = self.proto.options.Extensions[options_pb2.audience] == options_pb2.AUDIENCE_PASSENGER
+        stem, is_by_hand = self.proto.name.removesuffix("Service"), self.proto.name in BY_HAND
+        self.client = f"Async{stem}Calls" if is_by_hand else f"Async{stem}Client"
+        own = "AsyncInternalClient" if self.destination else "AsyncNamedServiceClient"
+        self.base = "AsyncPassengerClient" if self.is_passenger else own
+
+    @property
+    def docstring(self) -> str:
+        """What its client is for."""
+        by = ", by the gateway" if self.is_passenger else ""
+        every = (
+            "Every method takes `timeout`, the seconds for the whole call, repeats included (default: the contract's "
+            "deadline; never beyond the deadline of the incoming call, see `call_context`), and further `metadata`. "
+            "Every method raises `ServiceError` subclasses."
+        )
+        return wrapped([*paragraphs(self.comment), f"The client of `{self.full_name}`{by}.", every], indent=4)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """A reason of the catalogue."""
+
+    name: str
+    comment: str
+    contract: options_pb2.ErrorContract
+
+    @property
+    def error(self) -> str:
+        """Its class."""
+        return error_name(self.name)
+
+    @property
+    def code(self) -> str:
+        """Its gRPC code."""
+        return str(code_pb2.Code.Name(self.contract.code))
+
+    @property
+    def keys(self) -> str:
+        """The keys of its metadata."""
+        return ", ".join(f"`{one}`" for one in self.contract.metadata_keys)
+
+    @property
+    def docstring(self) -> str:
+        """What happened, the code and what the metadata has."""
+        codes = f"{self.code}, HTTP {self.contract.http_status}." + (f" Metadata: {self.keys}." if self.keys else "")
+        return wrapped([*paragraphs(self.comment.partition("\n    {")[0]), codes], indent=4)
+
+    @property
+    def row(self) -> str:
+        """Its line in the table of errors."""
+        cells = (f"`{self.name}`", self.code, self.contract.http_status, self.keys, self.contract.remedy)
+        return "".join(f"| {one} " if one else "| " for one in cells) + "|"
+
+
+class Contracts:
+    """All of the contracts, with their comments."""
+
+    def __init__(self, image: FileDescriptorSet) -> None:
+        own = [one for one in image.file if one.package.startswith("ridehail.")]
+        self.modules = [(one.package, f"{one.name.rpartition('/')[2].removesuffix('.proto')}_pb2") for one in own]
+        self.messages: dict[str, Message] = {}
+        self.entries: dict[str, DescriptorProto] = {}
+        self.services: dict[str, list[Service]] = {}
+        self.reasons: list[Reason] = []
+        for file, (package, module) in zip(own, self.modules, strict=True):
+            self._add(file, package, module, _comments(file))
+
+    def _add(self, file: FileDescriptorProto, package: str, module: str, comments: dict[tuple[int, ...], str]) -> None:
+        # Paths as in descriptor.proto: 4 messages, 5 enums, 6 services; 2 their fields, values and methods.
+        for i, message in enumerate(file.message_type):
+            of_fields = [comments.get((4, i, 2, j), "") for j in range(len(message.field))]
+            name, is_resource = f".{package}.{message.name}", not file.service
+            self.messages[name] = Message(self, message, module, comments.get((4, i), ""), of_fields, is_resource)
+            self.entries |= {f"{name}.{one.name}": one for one in message.nested_type if one.options.map_entry}
+        for i, enum in enumerate(file.enum_type):
+            for j, value in enumerate(enum.value):
+                if value.options.HasExtension(options_pb2.error):
+                    contract = value.options.Extensions[options_pb2.error]
+                    self.reasons.append(
+                        Reason(value.name.removeprefix("ERROR_REASON_"), comments[5, i, 2, j], contract)
+                    )
+        for i, service in enumerate(file.service):
+            by_hand, comment = BY_HAND.get(service.name, set()), comments.get((6, i), "")
+            methods = [
+                Method(self, one, comments.get((6, i, 2, j), ""), one.name in by_hand)
+                for j, one in enumerate(service.method)
+            ]
+            own = self.services.setdefault(package.split(".")[1], [])
+            own.append(Service(service, module, f"{package}.{service.name}", comment, methods))
+
+    @property
+    def methods(self) -> list[Method]:
+        """Every RPC."""
+        return [method for services in self.services.values() for one in services for method in one.methods]
+
+    def reachable(self, roots: list[Message]) -> list[Message]:
+        """Returns messages and all that they consist of."""
+        found = list(roots)
+        for message in found:
+            for one in message.parts:
+                names = (one.kind_name, f".{one.json_of.message}")
+                found += [self.messages[n] for n in names if n in self.messages and self.messages[n] not in found]
+        return found
+
+    @cached_property
+    def models(self) -> dict[str, Model]:
+        """The classes that requests and answers consist of, by name."""
+        requests = [one.request for one in self.methods]
+        sent, answered = self.reachable(requests), self.reachable([one.answer for one in self.methods])
+        models: dict[str, Model] = {}
+        # The nouns of the contracts come first: their comments say what the others only repeat.
+        for message in sorted(self.messages.values(), key=lambda one: not one.is_resource):
+            if message in requests or message.bare or not message.fields or message not in [*sent, *answered]:
+                continue
+            model = models.setdefault(message.model, Model(message.model, []))
+            model.messages.append(message)
+            model.is_answered |= message in answered
+            model.is_sent |= message in sent
+            model.is_read |= message in answered or message.is_resource
+            model.is_written |= message in sent or message.is_resource
+        for one in models.values():
+            one.check()
+        return models
+
+    @property
+    def enums(self) -> dict[str, tuple[str, list[str]]]:
+        """Comment and values of each enum, by name."""
+        enums: dict[str, tuple[str, list[str]]] = {}
+        for one in (field for message in self.messages.values() for field in message.fields if field.enum):
+            _, values = enums.setdefault(one.enum, (without_required(one.comment), []))
+            values += [value for value in getattr(one.rules.string, "in") if value not in values]
+        return enums
+
+    @property
+    def opened(self) -> dict[str, tuple[Field, bool]]:
+        """The fields whose JSON objects have further members, and whether they are sent, by the name of their class."""
+        sent = self.reachable([one.request for one in self.methods])
+        fields = [(one, message in sent) for message in self.messages.values() for one in message.fields]
+        return {one.json_of.with_others: (one, is_sent) for one, is_sent in fields if one.json_of.with_others}
+
+
+def error_name(reason: str) -> str:
+    """Returns the class of a reason."""
+    return "InternalError" if reason == "INTERNAL" else "".join(word.title() for word in reason.split("_"))
+
+
+def _comments(file: FileDescriptorProto) -> dict[tuple[int, ...], str]:
+    places = file.source_code_info.location
+    return {tuple(one.path): re.sub(r"(?m)^ ", "", one.leading_comments).strip() for one in places}
