@@ -90,7 +90,7 @@ FAILURES: dict[str, tuple[Behaviour, str]] = {
     "answering an unknown status": (listing(eulas_pb2.Eula(eula_id="one", status="perhaps")), "INTERNAL"),
     "answering an impossible moment": (
         listing(eulas_pb2.Eula(eula_id="one", status="unknown", valid_till=Timestamp(seconds=2**62))),
-        "UNEXPECTED",
+        "INTERNAL",
     ),
 }
 
