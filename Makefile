@@ -11,7 +11,7 @@ TEST_PROCESSES ?= 3
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format lint types contracts generated imports gateway proto released lock bench bench-peak bench-retention bench-eulas-import chaos audit clean
+.PHONY: help setup run test test-unit test-long check format lint types contracts generated imports gateway proto released lock bench bench-peak bench-retention bench-eulas-import chaos audit clean
 
 help: ## Show what each target does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,8 +30,22 @@ run: setup ## Run the whole suite on this machine, with a small demo world. Ctrl
 
 # The tests of a file share what is costly to start, so a file stays with one process. They wait more than they work: more
 # processes than cores are faster.
-test: setup ## Run every test.
-	$(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile $(PYTEST_ARGS)
+PYTEST := $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
+TEST_FOLDERS := $(filter-out support,$(notdir $(patsubst %/,%,$(wildcard tests/*/))))
+TESTS_OF := $(subst -,_,$(SERVICE))
+
+test: setup ## Run every test, or with SERVICE=toll_roads (any folder of tests/) those of one service.
+ifneq ($(filter-out $(TEST_FOLDERS),$(TESTS_OF)),)
+	@echo "make test: there are no tests of '$(SERVICE)'. SERVICE is one of: $(TEST_FOLDERS)" >&2; exit 2
+else
+	$(PYTEST) $(addprefix tests/,$(TESTS_OF)) $(PYTEST_ARGS)
+endif
+
+test-unit: setup ## Run the tests that need no process and no socket, in a minute.
+	$(PYTEST) -m unit $(PYTEST_ARGS)
+
+test-long: setup ## Kill parts of a suite under load 100 times (KILLS); `make test` does it 8 times.
+	RIDEHAIL_TEST_KILLS=$(or $(KILLS),100) $(BIN)/pytest tests/crash $(PYTEST_ARGS)
 
 check: lint types contracts generated imports gateway ## Format, lint, types, contracts, generated files, import rules, gateway.
 

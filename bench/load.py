@@ -86,8 +86,9 @@ def built() -> Path:
     if go is None:
         raise ToolMissing("the load generator needs Go 1.25 or newer to be built: https://go.dev/dl/")
     _BUILT.parent.mkdir(parents=True, exist_ok=True)
+    fresh = _BUILT.with_name(f"{_BUILT.name}.{os.getpid()}")  # others may be building it as well
     ended = subprocess.run(
-        [go, "build", "-o", str(_BUILT), "."],
+        [go, "build", "-o", str(fresh), "."],
         cwd=_SOURCE,
         capture_output=True,
         text=True,
@@ -96,6 +97,7 @@ def built() -> Path:
     )
     if ended.returncode != 0:
         raise ToolMissing(f"the load generator cannot be built: {ended.stderr.strip()}")
+    fresh.replace(_BUILT)
     return _BUILT
 
 

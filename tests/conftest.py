@@ -26,6 +26,8 @@ from tests.support.redis_server import RedisServer, is_installed, redis_server
 from tests.support.shared_postgres import SHARED, TEMPLATE, SharedPostgres
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
+pytest_plugins = ("tests.support.levels", "tests.support.costs")
+
 FOLDER = pytest.StashKey[Path]()
 
 # How long an example takes says more about the machine than about the code.
@@ -69,7 +71,12 @@ def pytest_configure_node(node: Any) -> None:  # pytest-xdist's, which has no ty
 
 
 @pytest.fixture(scope="session")
-def postgres_url(pytestconfig: pytest.Config) -> str:
+def sockets() -> None:
+    """Asked for by every fixture that opens a socket or starts a process: no unit test uses it."""
+
+
+@pytest.fixture(scope="session")
+def postgres_url(sockets: None, pytestconfig: pytest.Config) -> str:
     """A real Postgres for the whole run, whose template database has every migration."""
     return pytestconfig.stash[SHARED].url()
 
@@ -82,7 +89,7 @@ def database_url(postgres_url: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def running_redis() -> Iterator[RedisServer]:
+def running_redis(sockets: None) -> Iterator[RedisServer]:
     """A real Redis for the whole session; where none is installed, tests that ask for it are skipped."""
     if not is_installed():
         pytest.skip("Debian's redis-server is not installed")
@@ -98,7 +105,7 @@ def redis(running_redis: RedisServer) -> RedisServer:
 
 
 @pytest.fixture(scope="session")
-def grpcurl_if_any() -> grpcurl.Grpcurl | None:
+def grpcurl_if_any(sockets: None) -> grpcurl.Grpcurl | None:
     """The real grpcurl, where it can be built."""
     return grpcurl.build(Path(__file__).parents[1] / "build" / "tools")
 
@@ -178,7 +185,7 @@ async def running_suite(module_suite: SuiteInProcess) -> SuiteInProcess:
 
 
 @pytest.fixture(scope="module")
-async def module_recorded_suite(keys_dir: Path, module_config_dir: Path) -> AsyncIterator[RecordedSuite]:
+async def module_recorded_suite(sockets: None, keys_dir: Path, module_config_dir: Path) -> AsyncIterator[RecordedSuite]:
     """Every service, with handlers that only note that they were reached."""
     async with serve_recorded(keys_dir=keys_dir, config_dir=module_config_dir) as running:
         yield running

@@ -14,13 +14,13 @@ from tests.api_proxy.scripted_orders import SERVICE, TAXI, WHOLE, ScriptedOrders
 
 
 @pytest.fixture(scope="module")
-async def module_eulas() -> AsyncIterator[ScriptedEulas]:
+async def module_eulas(sockets: None) -> AsyncIterator[ScriptedEulas]:
     async with scripted_eulas() as scripted:
         yield scripted
 
 
 @pytest.fixture(scope="module")
-async def module_orders() -> AsyncIterator[ScriptedOrders]:
+async def module_orders(sockets: None) -> AsyncIterator[ScriptedOrders]:
     async with scripted_orders() as scripted:
         yield scripted
 

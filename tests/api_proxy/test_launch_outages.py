@@ -39,6 +39,8 @@ from tests.api_proxy.test_outages import mute, nobody
 from tests.support.log_capture import LogCapture
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.integration
+
 # --- while a service that keeps orders does not
 
 

@@ -25,6 +25,8 @@ from tests.api_proxy.scripted_eulas import (
 )
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.integration
+
 TARIFFS = {"econom": requires("surge", "unknown", "rejected"), "econom_surge": requires("surge", "accepted")}
 UNAVAILABLE = {"econom_surge": "eulas_unavailable"}
 ACCEPTED = knowing({"surge": "accepted"})

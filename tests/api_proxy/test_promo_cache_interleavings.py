@@ -46,7 +46,7 @@ class Backend:
                 self.evict(key)
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.integration)])
 def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
     with asyncio.Runner() as runner:
         redis: RedisServer | None = request.getfixturevalue("redis") if request.param == "redis" else None

@@ -27,7 +27,7 @@ QUICK = CacheSettings(timeout_ms=500)
 VALUES = [b"", b"1", b"123", b"bytes:", b"bytes:1", b"\x80\x04K\x01.", bytes(range(256)), b"x" * 100_000]
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.integration)])
 async def cache(request: pytest.FixtureRequest) -> AsyncIterator[Cache]:
     redis: RedisServer | None = request.getfixturevalue("redis") if request.param == "redis" else None
     async with open_cache(redis.url if redis else None, PATIENT) as cache:

@@ -32,6 +32,7 @@ def module_services() -> Sequence[str]:
     return ("toll-roads", "order-core")
 
 
+@pytest.mark.integration
 async def test_a_service_whose_database_never_comes_does_not_start(tmp_path: Path) -> None:
     database = Database(f"host={tmp_path} user=x", schema="x", settings=PoolSettings(), application="x")
     with pytest.raises(DatabaseUnavailable):

@@ -28,6 +28,8 @@ from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 from tests.support.task_trial import Trial, trial_at
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.integration
+
 TOLL_ROADS = "/ridehail.tollroads.v1.TollRoadsService"
 ORDER_CORE = "/ridehail.ordercore.v1.OrderCoreService"
 # Calls of each method that fail, or succeed, in a row before the test goes on.

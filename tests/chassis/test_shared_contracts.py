@@ -86,7 +86,7 @@ EATS, GROCERY = (a_service(name, PROVIDER, Named(name)) for name in ("eats-order
 
 
 @pytest.fixture(scope="module")
-async def channel(keys_dir: Path, module_config_dir: Path) -> AsyncIterator[grpc.aio.Channel]:
+async def channel(sockets: None, keys_dir: Path, module_config_dir: Path) -> AsyncIterator[grpc.aio.Channel]:
     core = a_service("order-core", CORE, Named("order-core"))
     async with serving(core, EATS, GROCERY, keys_dir=keys_dir, config_dir=module_config_dir) as channel:
         yield channel
@@ -182,6 +182,7 @@ async def test_the_chosen_service_verifies_the_ticket(channel: grpc.aio.Channel,
     assert reasons == ["TICKET_INVALID", "TICKET_EXPIRED", "CALLER_NOT_ALLOWED"]
 
 
+@pytest.mark.integration
 async def test_one_of_them_alone_refuses_what_is_meant_for_the_other(
     keys_dir: Path, config_dir: Path, keys: KeyRing
 ) -> None:

@@ -54,19 +54,17 @@ def test_clients_and_files_judge_as_the_contracts_do(value: str) -> None:
         assert is_id(value) == accepts(kind, value)
 
 
-@pytest.mark.parametrize(
-    "bad", [*SEPARATORS, *OVERRIDES, *CONTROLS, "\u200c", "\u200d", "\u200e", "\xad", "\ufeff"], ids=ascii
-)
-def test_an_id_is_one_line_of_printable_characters(bad: str) -> None:
-    for value in (f"a{bad}b", bad):
-        assert not is_valid_id(value)
-        assert not is_id(value)
+def test_an_id_is_one_line_of_printable_characters() -> None:
+    for bad in (*SEPARATORS, *OVERRIDES, *CONTROLS, "\u200c", "\u200d", "\u200e", "\xad", "\ufeff"):
+        for value in (f"a{bad}b", bad):
+            assert not is_valid_id(value), ascii(bad)
+            assert not is_id(value), ascii(bad)
 
 
-@pytest.mark.parametrize("bad", [*OVERRIDES, *CONTROLS, "\u2028", "\u2029", "\u200b", "\ufeff", "\ue000"], ids=ascii)
-def test_a_text_has_no_controls_overrides_and_isolates(bad: str) -> None:
-    assert not is_valid_name(f"a{bad}b")
-    assert not accepts(Titles, {"en": f"a{bad}b"}) or bad == "\n"
+def test_a_text_has_no_controls_overrides_and_isolates() -> None:
+    for bad in [*OVERRIDES, *CONTROLS, "\u2028", "\u2029", "\u200b", "\ufeff", "\ue000"]:
+        assert not is_valid_name(f"a{bad}b"), ascii(bad)
+        assert not accepts(Titles, {"en": f"a{bad}b"}) or bad == "\n", ascii(bad)
 
 
 @pytest.mark.parametrize("good", WRITTEN, ids=ascii)

@@ -11,7 +11,7 @@ from tests.clients.scripted_server import ScriptedServer, running_server
 
 
 @pytest.fixture(scope="module")
-def module_server() -> Iterator[ScriptedServer]:
+def module_server(sockets: None) -> Iterator[ScriptedServer]:
     with running_server() as running:
         yield running
 

@@ -30,7 +30,7 @@ SWITCH_ROAD = "PassengerTollRoadsClient", "switch_road"
 
 
 @pytest.fixture
-def server() -> Iterator[ScriptedServer]:
+def server(sockets: None) -> Iterator[ScriptedServer]:
     """A server for one test alone, which may change its health."""
     with running_server() as running:
         yield running
@@ -53,6 +53,7 @@ async def test_a_server_that_reports_itself_as_not_serving_gets_no_calls(
     assert server.received == []
 
 
+@pytest.mark.integration
 async def test_a_server_without_health_service_gets_calls(flavour: Flavour) -> None:
     with running_server(with_health=False) as server:
         await flavour.call(server.target, *RETRIEVE)
@@ -68,6 +69,7 @@ async def test_calls_of_passengers_do_not_depend_on_health(server: ScriptedServe
     assert len(server.received) == 1
 
 
+@pytest.mark.integration
 async def test_calls_are_spread_over_the_servers_of_the_target(flavour: Flavour) -> None:
     with running_server() as first, running_server() as second:
         target = f"ipv4:{first.target},{second.target}"

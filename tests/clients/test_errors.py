@@ -156,6 +156,7 @@ def silent_port() -> Iterator[str]:
         yield f"127.0.0.1:{silent.getsockname()[1]}"
 
 
+@pytest.mark.integration
 async def test_a_refused_connection_is_the_transport(closed_port: str, flavour: Flavour) -> None:
     error = await _failure(closed_port, flavour)
 
@@ -163,6 +164,7 @@ async def test_a_refused_connection_is_the_transport(closed_port: str, flavour: 
     assert (error.code, error.reason) == (grpc.StatusCode.UNAVAILABLE, "")
 
 
+@pytest.mark.integration
 async def test_a_peer_that_never_speaks_is_a_timeout(silent_port: str, flavour: Flavour) -> None:
     with pytest.raises(CallTimedOut) as raised:
         await flavour.call(silent_port, "TollRoadsClient", "retrieve_order", {"order_id": "order", "timeout": 0.2})
@@ -189,6 +191,7 @@ def garbage_server() -> Iterator[str]:
     server.stop(None).wait()
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("coalesce", [False, True], ids=["alone", "shared"])
 async def test_an_answer_that_cannot_be_read_is_a_defect_of_the_server(
     garbage_server: str, flavour: Flavour, coalesce: bool

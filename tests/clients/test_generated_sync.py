@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import ridehail_clients
 
 PACKAGE = Path(ridehail_clients.__file__).parent
@@ -15,12 +17,14 @@ def _run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, SCRIPT, *arguments], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.integration
 def test_the_blocking_clients_are_what_the_generator_makes_of_the_asyncio_ones() -> None:
     checked = _run("--check")
 
     assert (checked.returncode, checked.stderr) == (0, "")
 
 
+@pytest.mark.integration
 def test_a_difference_is_told_in_one_line_and_mended_by_generating(tmp_path: Path) -> None:
     for flavour in ("_async", "_sync"):
         shutil.copytree(PACKAGE / flavour, tmp_path / flavour, ignore=shutil.ignore_patterns("__pycache__"))

@@ -34,6 +34,8 @@ from tests.support.databases import empty_database
 from tests.support.locks import locked_table
 from tests.support.waiting import LIMIT_S, eventually, until
 
+pytestmark = pytest.mark.integration
+
 OLD = datetime(2026, 1, 1, tzinfo=UTC)
 EULA_IDS = ["surge_il", "sdc", "gone"]
 LIVE = 9

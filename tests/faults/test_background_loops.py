@@ -199,6 +199,7 @@ async def test_one_comparison_that_fails_takes_the_worker_from_no_other(log: Log
     assert log.events("background work failed")[0]["loop"] == "comparison queue"
 
 
+@pytest.mark.integration
 async def test_a_process_whose_start_fails_for_now_is_started_later(tmp_path: Path, log: LogCapture) -> None:
     """A log that cannot be opened stands for a full disk or a full table of processes."""
     program, started = tmp_path / "program", tmp_path / "started"

@@ -40,7 +40,7 @@ _TRIAL_WITHIN_S = 1.0
 
 
 @pytest.fixture
-def server() -> Iterator[ScriptedServer]:
+def server(sockets: None) -> Iterator[ScriptedServer]:
     with running_server() as running:
         yield running
 

@@ -108,6 +108,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.integration
 def test_a_process_whose_loop_is_stuck_ends_and_says_where() -> None:
     ended = subprocess.run([sys.executable, "-c", STUCK], capture_output=True, text=True, timeout=LIMIT_S, check=False)
 

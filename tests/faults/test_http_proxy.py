@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
-def proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+def proxy(sockets: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that nobody answers at."""
     for name in ("http_proxy", "https_proxy", "grpc_proxy"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{_closed_port()}")
@@ -37,7 +37,7 @@ def _closed_port() -> int:
 
 
 @pytest.fixture
-def server() -> Iterator[ScriptedServer]:
+def server(sockets: None) -> Iterator[ScriptedServer]:
     with running_server() as running:
         yield running
 

@@ -22,7 +22,7 @@ def flavour(request: pytest.FixtureRequest) -> Flavour:
 
 
 @pytest.fixture
-def replicas() -> Iterator[list[Replica]]:
+def replicas(sockets: None) -> Iterator[list[Replica]]:
     started: list[Replica] = []
     try:
         started.extend(Replica.start(has_toll_road=number == 0) for number in range(2))

@@ -90,6 +90,7 @@ raise RuntimeError("the end")
 """
 
 
+@pytest.mark.integration
 def test_every_line_is_json_whoever_prints(tmp_path: Path) -> None:
     file = tmp_path / "child.log"
     log = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -112,6 +113,7 @@ def test_every_line_is_json_whoever_prints(tmp_path: Path) -> None:
     assert "Traceback (most recent call last)" not in [line["event"] for line in lines]
 
 
+@pytest.mark.integration
 async def test_a_supervised_program_prints_into_its_log_as_json_that_only_its_owner_reads(tmp_path: Path) -> None:
     file = tmp_path / "part.log"
     supervisor = Supervisor()
@@ -152,6 +154,7 @@ def test_a_full_disk_fails_nothing_and_is_told_once_there_is_room(tmp_path: Path
     assert second["event"] == "kept"
 
 
+@pytest.mark.integration
 async def test_a_process_that_dies_of_a_signal_is_told_with_its_name(tmp_path: Path, log: LogCapture) -> None:
     supervisor = Supervisor()
     words = ("/bin/sh", "-c", "kill -BUS $$")

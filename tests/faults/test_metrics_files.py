@@ -29,7 +29,7 @@ Histogram("seconds", "").observe(1)
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+def whole(sockets: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The files of a process that has counted."""
     folder = tmp_path_factory.mktemp("metrics")
     subprocess.run(
@@ -54,7 +54,7 @@ def folder(tmp_path: Path, whole: dict[str, bytes]) -> Path:
 
 
 @pytest.fixture
-def port(folder: Path) -> Iterator[int]:
+def port(sockets: None, folder: Path) -> Iterator[int]:
     with metrics_port(MetricsAddress("127.0.0.1", 0), folder) as port:
         yield port
 

@@ -304,6 +304,7 @@ async def test_a_loop_that_reloads_is_started_again_and_notices_what_changed_mea
 # --- one rule for start and reload
 
 
+@pytest.mark.integration
 async def test_a_policy_that_loses_a_served_method_is_refused_by_start_and_reload(
     keys_dir: Path, config_dir: Path, log: LogCapture
 ) -> None:

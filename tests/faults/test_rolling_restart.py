@@ -27,7 +27,7 @@ def flavour(request: pytest.FixtureRequest) -> Flavour:
 
 
 @pytest.fixture
-def replicas() -> Iterator[list[Replica]]:
+def replicas(sockets: None) -> Iterator[list[Replica]]:
     started: list[Replica] = []
     try:
         started.extend(Replica.start(has_toll_road=number == 0) for number in range(2))
@@ -75,6 +75,7 @@ async def test_while_all_are_about_to_stop_they_still_get_calls(flavour: Flavour
         assert calls.failures == []
 
 
+@pytest.mark.integration
 async def test_one_that_reports_itself_as_not_serving_gets_no_calls_while_another_serves(flavour: Flavour) -> None:
     with running_server() as sick, running_server() as well:
         async with flavour.opened(
@@ -96,6 +97,7 @@ async def test_one_that_reports_itself_as_not_serving_gets_no_calls_while_anothe
         assert len(sick.received) == before
 
 
+@pytest.mark.integration
 async def test_servers_that_have_not_started_to_serve_get_no_calls(flavour: Flavour) -> None:
     with running_server() as server:
         server.health.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
@@ -108,6 +110,7 @@ async def test_servers_that_have_not_started_to_serve_get_no_calls(flavour: Flav
         assert server.received == []
 
 
+@pytest.mark.integration
 async def test_a_write_that_may_not_be_repeated_goes_to_a_server_that_is_about_to_stop(flavour: Flavour) -> None:
     with running_server() as server:
         async with flavour.opened(server.target, "OrderCoreClient", attempt_timeout=30) as client:

@@ -16,7 +16,7 @@ SOON_S = 0.3
 
 
 @pytest.fixture
-async def echo_port() -> AsyncIterator[int]:
+async def echo_port(sockets: None) -> AsyncIterator[int]:
     async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while line := await reader.readline():
             writer.write(line)

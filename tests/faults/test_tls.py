@@ -282,6 +282,7 @@ async def test_the_gateway_takes_the_renewed_certificate(world: World, gateway: 
     await until(shows_it)
 
 
+@pytest.mark.e2e
 def test_up_encrypts_everything_by_certificates_of_its_own(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     running = up(data_dir, "--tls")

@@ -124,7 +124,7 @@ def config_dir(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def loop() -> Iterator[LoopThread]:
+def loop(sockets: None) -> Iterator[LoopThread]:
     with loop_thread() as thread:
         yield thread
 

@@ -257,6 +257,7 @@ def test_many_threads_may_poll_at_once() -> None:
     assert len(fetches) <= 10 + 8 * 20
 
 
+@pytest.mark.integration
 async def test_the_clients_polls_are_what_the_pollers_ask() -> None:
     async with AsyncPassengerOrderStateClient("127.0.0.1:1", session_token="session") as client:
         poller = AsyncOrderPoller[int](client.poll_orders_state, Held().fetch)
@@ -265,6 +266,7 @@ async def test_the_clients_polls_are_what_the_pollers_ask() -> None:
             await poller.poll_once()
 
 
+@pytest.mark.integration
 def test_the_blocking_client_s_polls_are_what_the_blocking_poller_asks() -> None:
     with PassengerOrderStateClient("127.0.0.1:1", session_token="session") as client:
         poller = OrderPoller[int](client.poll_orders_state, lambda *_asked: 1)

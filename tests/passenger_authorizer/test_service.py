@@ -49,7 +49,9 @@ def config_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def stub(keys_dir: Path, config_dir: Path) -> AsyncIterator[external_auth_pb2_grpc.AuthorizationStub]:
+async def stub(
+    sockets: None, keys_dir: Path, config_dir: Path
+) -> AsyncIterator[external_auth_pb2_grpc.AuthorizationStub]:
     settings = ProcessSettings(services=(DEFINITION.name,), config_dir=config_dir, keys_dir=keys_dir)
     async with app.build([DEFINITION], settings) as built:
         server = app.Server(built, settings)

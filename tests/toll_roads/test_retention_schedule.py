@@ -157,6 +157,7 @@ async def test_two_workers_run_the_jobs_and_the_archive_has_each_row_once(
     assert log.events("task failed") == []
 
 
+@pytest.mark.integration
 def test_several_processes_tell_the_latest_success_and_the_sum_of_rows(tmp_path: Path) -> None:
     program = (
         "import sys; from ridehail_servers.toll_roads.retention import metrics as m\n"

@@ -34,6 +34,7 @@ async def test_the_files_are_private_and_name_no_account(start: Start, file: Pat
     assert all(b"account-of-anna" not in one.read_bytes() for one in files)
 
 
+@pytest.mark.integration
 async def test_an_answer_that_a_newer_one_replaces_while_it_is_sent_does_not_take_that_along(
     start: Start, flavour: Flavour, served: ScriptedServer, service: ScriptedEulas
 ) -> None:

@@ -20,6 +20,8 @@ from tests.eulas.flow.answering_app import app_process
 from tests.eulas.flow.eulas_by_script import OUTAGE, ScriptedEulas
 from tests.support.waiting import LIMIT_S
 
+pytestmark = pytest.mark.integration
+
 KILLS = 8
 ANSWERS = 40
 

@@ -13,7 +13,7 @@ from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
 
 @pytest.fixture(scope="module")
-def module_server() -> Iterator[ScriptedServer]:
+def module_server(sockets: None) -> Iterator[ScriptedServer]:
     with running_server() as running:
         yield running
 

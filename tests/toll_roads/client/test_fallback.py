@@ -248,6 +248,7 @@ async def test_a_saved_offer_is_said_to_be_saved(server: ScriptedServer, flavour
     assert await save_offer(server, flavour=flavour) is True
 
 
+@pytest.mark.integration
 async def test_nothing_of_a_caller_whose_server_is_gone_is_raised_for_an_offer(flavour: Flavour) -> None:
     assert await flavour.call(NOBODY, "TollRoadsClient", "save_offer", {"offer_id": "offer"}) is False
 

@@ -185,6 +185,7 @@ async def test_a_slow_server_slows_its_callers_and_nothing_else(server: Scripted
         assert await retrieve(opened, [f"order-{number}" for number in numbers]) == [numbered(n) for n in numbers]
 
 
+@pytest.mark.integration
 async def test_a_server_that_dies_with_batches_under_way_fails_its_callers_before_their_time(flavour: Flavour) -> None:
     with running_server() as server:
         server.script(server.hang)

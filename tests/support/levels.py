@@ -1,0 +1,70 @@
+"""The levels of tests, of which each has one: `unit`, `integration` or `e2e`. Some are `slow` as well.
+
+A test has the level that its marks say; else that of its folder; else `integration` if a fixture of it asks for
+`sockets`; else `unit`. A unit test that starts a process or opens a socket fails, so the level is true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from tests.support.doors import closed_doors
+
+LEVELS = {
+    "unit": "no process, no socket: rules by themselves",
+    "integration": "real sockets, Postgres or Redis: one process",
+    "e2e": "real Envoy, or several processes",
+}
+SLOW = "crash campaigns, rehearsals, full sizes"
+_E2E_FOLDERS = {"bench", "crash", "deploy", "e2e", "gateway"}
+_SLOW_FOLDERS = {"bench", "crash"}
+_OPENING = "sockets"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Announces the marks."""
+    for name, meaning in {**LEVELS, "slow": SLOW}.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks every test, before `-m` selects."""
+    for item in items:
+        folder = _folder(item.path)
+        if not any(item.get_closest_marker(name) for name in LEVELS):
+            item.add_marker(_level(folder, item))
+        if folder in _SLOW_FOLDERS:
+            item.add_marker("slow")
+
+
+def _folder(file: Path) -> str:
+    """Returns the name of the folder in `tests` that a file is in."""
+    return file.parts[len(Path(__file__).parents[1].parts)]
+
+
+def _level(folder: str, item: pytest.Item) -> str:
+    if folder in _E2E_FOLDERS:
+        return "e2e"
+    return "integration" if _OPENING in getattr(item, "fixturenames", ()) else "unit"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+    """Keeps the doors of a unit test closed while its fixtures are made."""
+    with closed_doors(only_if=_is_unit(item)):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Keeps the doors of a unit test closed while it runs."""
+    with closed_doors(only_if=_is_unit(item)):
+        return (yield)
+
+
+def _is_unit(item: pytest.Item) -> bool:
+    return item.get_closest_marker("unit") is not None
