@@ -25,6 +25,18 @@ from ridehail.common.v1 import options_pb2, rules_pb2
 
 # Methods that the library completes by hand, in a subclass: the generated class offers them to it under a `_`.
 BY_HAND: Final = {"TollRoadsService": {"SaveOffer", "RetrieveOrder"}, "TaxiOnTheWayService": {"TaxiOnTheWay"}}
+# What an HTTP client expects of a code; servers state the status of an error only where it is another.
+USUAL_HTTP_STATUS: Final = {
+    **dict.fromkeys(("INVALID_ARGUMENT", "FAILED_PRECONDITION", "OUT_OF_RANGE"), 400),
+    **dict.fromkeys(("ABORTED", "ALREADY_EXISTS"), 409),
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "RESOURCE_EXHAUSTED": 429,
+    "INTERNAL": 500,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
 # Base classes of models, by hand.
 MIXINS: Final = {"Upstream": "MadeOfActiveOrders"}
 
@@ -403,6 +415,12 @@ class Reason:
     def code(self) -> str:
         """Its gRPC code."""
         return str(code_pb2.Code.Name(self.contract.code))
+
+    @property
+    def own_http_status(self) -> int | None:
+        """Its HTTP status, where it is not the usual one of the code."""
+        status = self.contract.http_status
+        return None if USUAL_HTTP_STATUS[self.code] == status else status
 
     @property
     def keys(self) -> str:

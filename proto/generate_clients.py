@@ -1,4 +1,4 @@
-"""Generates the client library's errors, models and clients, and the table of docs/errors.md, from the contracts.
+"""Generates the client library's errors, models and clients, and the catalogue of errors elsewhere, from the contracts.
 
 Run by `make proto`, after `generate.py`, whose descriptor set with comments it reads. Types and defaults come from
 fields and their rules, docstrings from comments, and what neither says from the options of
@@ -24,6 +24,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 ROOT: Final = Path(__file__).parents[1]
 LIBRARY: Final = Path("clients/ridehail_clients")
 CLIENTS: Final = LIBRARY / "_async" / "generated"
+SERVER_ERRORS: Final = Path("servers/ridehail_servers/chassis/error_catalogue.py")
 ERROR_PAGE: Final = Path("docs/errors.md")
 ERROR_TABLE: Final = "| reason | gRPC code | HTTP | metadata | what to do |\n|---|---|---|---|---|\n"
 RUFF: Final = ("--isolated", "--quiet", "--target-version", "py311", "--line-length", "120")
@@ -45,10 +46,10 @@ def main() -> None:
         if stale | left_over:
             sys.exit(f"out of date: {', '.join(sorted(map(str, stale | left_over)))}; run make proto")
         return
-    (ROOT / CLIENTS).mkdir(exist_ok=True)
     for path in left_over:
         (ROOT / path).unlink()
     for path, text in files.items():
+        (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
         (ROOT / path).write_text(text)
 
 
@@ -64,6 +65,7 @@ def generate(contracts: Contracts) -> dict[Path, str]:
     template = environment.get_template("clients.py.j2")
     said = {"contracts": contracts, "paragraphs": paragraphs, "wrapped": wrapped}
     files = {
+        SERVER_ERRORS: template.render(part="server errors", **said),
         LIBRARY / "errors.py": template.render(part="errors", **said),
         LIBRARY / "models.py": template.render(part="models", **said),
         CLIENTS / "__init__.py": template.render(part="package", **said),

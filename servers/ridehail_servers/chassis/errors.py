@@ -1,7 +1,7 @@
 """Errors that callers are meant to see, free of any transport.
 
 Domain code raises a subclass of `DomainError`; the error interceptor alone turns it into a gRPC status. Every reason is
-in the catalogue, `proto/ridehail/common/v1/error_reason.proto`.
+in the catalogue, `proto/ridehail/common/v1/error_reason.proto`, which also says code and HTTP status.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from .error_catalogue import CODE_AND_HTTP_STATUS
 from .failures import Explained
 
 
@@ -49,7 +50,7 @@ class DomainError(Explained):
     """An error with a documented code and reason.
 
     Attributes:
-        code: The canonical status code.
+        code: The canonical status code, as the catalogue says.
         reason: A value of the catalogue, without its `ERROR_REASON_` prefix.
         message: For people. Holds nothing personal.
         metadata: What programs need beside the reason; the catalogue lists its keys.
@@ -60,21 +61,19 @@ class DomainError(Explained):
 
     def __init__(
         self,
-        code: Code,
         reason: str,
         message: str,
         metadata: Mapping[str, str] | None = None,
         *,
-        http_status: int | None = None,
         retry_after: float | None = None,
         violations: Sequence[FieldViolation] = (),
     ) -> None:
         super().__init__(message)
-        self.code = code
+        code, self.http_status = CODE_AND_HTTP_STATUS[reason]
+        self.code = Code[code]
         self.reason = reason
         self.message = message
         self.metadata = dict(metadata or {})
-        self.http_status = http_status
         self.retry_after = retry_after
         self.violations = tuple(violations)
 
@@ -91,7 +90,7 @@ class InvalidRequest(DomainError):
         told = [_shortened(violation) for violation in violations[:_MOST_VIOLATIONS]]
         first = f"{told[0].field or 'request'}: {told[0].description}"
         more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
-        super().__init__(Code.INVALID_ARGUMENT, "INVALID_REQUEST", f"invalid request: {first}{more}", violations=told)
+        super().__init__("INVALID_REQUEST", f"invalid request: {first}{more}", violations=told)
 
 
 def _shortened(violation: FieldViolation) -> FieldViolation:
@@ -106,16 +105,14 @@ class Overloaded(DomainError):
     """The server has as much under way as it takes."""
 
     def __init__(self, message: str = "the server is overloaded", *, retry_after: float = 0.2) -> None:
-        super().__init__(Code.RESOURCE_EXHAUSTED, "OVERLOADED", message, retry_after=retry_after)
+        super().__init__("OVERLOADED", message, retry_after=retry_after)
 
 
 class DatabaseUnavailable(DomainError):
     """The service's database does not answer, or no connection to it can be made."""
 
     def __init__(self, *, retry_after: float = 0.2) -> None:
-        super().__init__(
-            Code.UNAVAILABLE, "DATABASE_UNAVAILABLE", "the database is unavailable", retry_after=retry_after
-        )
+        super().__init__("DATABASE_UNAVAILABLE", "the database is unavailable", retry_after=retry_after)
 
 
 class NeighbourUnavailable(DomainError):
@@ -123,7 +120,6 @@ class NeighbourUnavailable(DomainError):
 
     def __init__(self, neighbour: str, *, retry_after: float = 0.2) -> None:
         super().__init__(
-            Code.UNAVAILABLE,
             "NEIGHBOUR_UNAVAILABLE",
             f"{neighbour} is unavailable",
             {"neighbour": neighbour},
@@ -136,7 +132,6 @@ class ResponseTooLarge(DomainError):
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__(
-            Code.OUT_OF_RANGE,
             "RESPONSE_TOO_LARGE",
             f"the response would be larger than {max_bytes} bytes",
             {"max_bytes": str(max_bytes)},
@@ -147,13 +142,11 @@ class DeadlineExceeded(DomainError):
     """The time for the call ran out."""
 
     def __init__(self) -> None:
-        super().__init__(Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", "the deadline of the call was exceeded")
+        super().__init__("DEADLINE_EXCEEDED", "the deadline of the call was exceeded")
 
 
 class Internal(DomainError):
     """A defect; its cause is in the log only."""
 
     def __init__(self, request_id: str) -> None:
-        super().__init__(
-            Code.INTERNAL, "INTERNAL", f"internal error, request id {request_id}", {"request_id": request_id}
-        )
+        super().__init__("INTERNAL", f"internal error, request id {request_id}", {"request_id": request_id})

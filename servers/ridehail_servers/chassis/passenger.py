@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
-from .errors import Code, DomainError
+from .errors import DomainError
 
 UID_KEY = "x-yandex-uid"
 USER_ID_KEY = "x-yataxi-userid"
@@ -26,7 +26,7 @@ class PassengerMissing(DomainError):
     """The ticket is bound to no passenger, or the headers name another one."""
 
     def __init__(self) -> None:
-        super().__init__(Code.UNAUTHENTICATED, "PASSENGER_MISSING", "the call names no passenger")
+        super().__init__("PASSENGER_MISSING", "the call names no passenger")
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from cachetools import TLRUCache
 
 from . import tokens
 from .clock import Clock, system_clock
-from .errors import Code, DomainError
+from .errors import DomainError
 from .keys import KeyRing, KeysMissing
 from .passenger import Identity
 
@@ -54,21 +54,21 @@ class TicketMissing(DomainError):
     """The call has no ticket."""
 
     def __init__(self) -> None:
-        super().__init__(Code.UNAUTHENTICATED, "TICKET_MISSING", f"metadata {METADATA_KEY} is missing")
+        super().__init__("TICKET_MISSING", f"metadata {METADATA_KEY} is missing")
 
 
 class TicketInvalid(DomainError):
     """The ticket cannot be trusted."""
 
     def __init__(self, why: str = "") -> None:
-        super().__init__(Code.UNAUTHENTICATED, "TICKET_INVALID", "the service ticket is invalid" + (why and f": {why}"))
+        super().__init__("TICKET_INVALID", "the service ticket is invalid" + (why and f": {why}"))
 
 
 class TicketExpired(DomainError):
     """The ticket is too old."""
 
     def __init__(self, ago_s: int) -> None:
-        super().__init__(Code.UNAUTHENTICATED, "TICKET_EXPIRED", f"the ticket expired {ago_s} s ago by our clock")
+        super().__init__("TICKET_EXPIRED", f"the ticket expired {ago_s} s ago by our clock")
 
 
 class TicketWrongDestination(DomainError):
@@ -76,7 +76,6 @@ class TicketWrongDestination(DomainError):
 
     def __init__(self, service: str) -> None:
         super().__init__(
-            Code.UNAUTHENTICATED,
             "TICKET_WRONG_DESTINATION",
             f"the service ticket is not for {service}",
             {"service": service},

@@ -1,22 +1,20 @@
 """What eulas refuses."""
 
-from ridehail_servers.chassis.errors import Code, DomainError, FieldViolation, InvalidRequest
+from ridehail_servers.chassis.errors import DomainError, FieldViolation, InvalidRequest
 
 
 class EulaNotFound(DomainError):
     """No such agreement is configured."""
 
     def __init__(self, eula_id: str) -> None:
-        super().__init__(Code.NOT_FOUND, "EULA_NOT_FOUND", "no such agreement", {"eula_id": eula_id})
+        super().__init__("EULA_NOT_FOUND", "no such agreement", {"eula_id": eula_id})
 
 
 class EulaNotRejectable(DomainError):
     """The agreement can be accepted or left unanswered, but not rejected."""
 
     def __init__(self, eula_id: str) -> None:
-        super().__init__(
-            Code.FAILED_PRECONDITION, "EULA_NOT_REJECTABLE", "the agreement cannot be rejected", {"eula_id": eula_id}
-        )
+        super().__init__("EULA_NOT_REJECTABLE", "the agreement cannot be rejected", {"eula_id": eula_id})
 
 
 class ZoneNameMissing(InvalidRequest):

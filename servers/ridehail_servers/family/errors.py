@@ -1,20 +1,20 @@
 """What family refuses. Nothing personal is in texts and metadata."""
 
-from ridehail_servers.chassis.errors import Code, DomainError
+from ridehail_servers.chassis.errors import DomainError
 
 
 class FamilyNotFound(DomainError):
     """There is no such family, or the rider is in none."""
 
     def __init__(self) -> None:
-        super().__init__(Code.NOT_FOUND, "FAMILY_NOT_FOUND", "no such family")
+        super().__init__("FAMILY_NOT_FOUND", "no such family")
 
 
 class AlreadyInFamily(DomainError):
     """The rider is in a family already."""
 
     def __init__(self) -> None:
-        super().__init__(Code.ALREADY_EXISTS, "ALREADY_IN_FAMILY", "the rider is in a family already")
+        super().__init__("ALREADY_IN_FAMILY", "the rider is in a family already")
 
 
 class FamilyFull(DomainError):
@@ -22,7 +22,6 @@ class FamilyFull(DomainError):
 
     def __init__(self, max_members: int) -> None:
         super().__init__(
-            Code.FAILED_PRECONDITION,
             "FAMILY_FULL",
             "the family has as many members as a family can have",
             {"max_members": str(max_members)},
@@ -33,6 +32,4 @@ class FamilyAdminNotRemovable(DomainError):
     """The family's admin cannot be removed from it."""
 
     def __init__(self) -> None:
-        super().__init__(
-            Code.FAILED_PRECONDITION, "FAMILY_ADMIN_NOT_REMOVABLE", "the family's admin cannot be removed from it"
-        )
+        super().__init__("FAMILY_ADMIN_NOT_REMOVABLE", "the family's admin cannot be removed from it")

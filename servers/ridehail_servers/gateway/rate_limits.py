@@ -9,7 +9,7 @@ from typing import Any, Final
 from google.protobuf import json_format
 from google.rpc import error_details_pb2  # noqa: F401 - its messages become JSON below
 
-from ridehail_servers.chassis.errors import Code, DomainError
+from ridehail_servers.chassis.errors import DomainError
 from ridehail_servers.chassis.status import status_of
 
 # Buckets are filled every second, so a token is there after one.
@@ -22,9 +22,7 @@ class RateLimited(DomainError):
     """The caller makes too many requests."""
 
     def __init__(self) -> None:
-        super().__init__(
-            Code.RESOURCE_EXHAUSTED, "RATE_LIMITED", "too many requests, try again later", retry_after=_RETRY_AFTER_S
-        )
+        super().__init__("RATE_LIMITED", "too many requests, try again later", retry_after=_RETRY_AFTER_S)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
 """What order_state refuses."""
 
-from ridehail_servers.chassis.errors import Code, DomainError, FieldViolation, InvalidRequest
+from ridehail_servers.chassis.errors import DomainError, FieldViolation, InvalidRequest
 
 
 class ServiceNotFound(DomainError):
     """No service of this name keeps orders."""
 
     def __init__(self, service: str) -> None:
-        super().__init__(Code.NOT_FOUND, "SERVICE_NOT_FOUND", "no such service keeps orders", {"service": service})
+        super().__init__("SERVICE_NOT_FOUND", "no such service keeps orders", {"service": service})
 
 
 class OrderOwnerMismatch(DomainError):
@@ -15,7 +15,6 @@ class OrderOwnerMismatch(DomainError):
 
     def __init__(self, orderid: str) -> None:
         super().__init__(
-            Code.FAILED_PRECONDITION,
             "ORDER_OWNER_MISMATCH",
             "the order belongs to another passenger",
             {"order_id": orderid},

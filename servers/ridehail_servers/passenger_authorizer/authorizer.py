@@ -49,7 +49,7 @@ class PathNotForPassengers(DomainError):
     """The called method is not one of a service for passengers."""
 
     def __init__(self) -> None:
-        super().__init__(Code.PERMISSION_DENIED, "CALLER_NOT_ALLOWED", "the method is not for passengers")
+        super().__init__("CALLER_NOT_ALLOWED", "the method is not for passengers")
 
 
 class Authorizer:

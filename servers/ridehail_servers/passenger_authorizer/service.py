@@ -68,7 +68,7 @@ def _allowed(decision: Allowed) -> external_auth_pb2.CheckResponse:
 
 
 def _denied(decision: Denied) -> external_auth_pb2.CheckResponse:
-    details = status_of(DomainError(decision.code, decision.reason, decision.message)).SerializeToString()
+    details = status_of(DomainError(decision.reason, decision.message)).SerializeToString()
     return external_auth_pb2.CheckResponse(
         status=status_pb2.Status(code=int(decision.code), message=decision.message),
         denied_response=external_auth_pb2.DeniedHttpResponse(

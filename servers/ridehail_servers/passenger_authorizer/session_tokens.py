@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ridehail_servers.chassis import tokens
 from ridehail_servers.chassis.clock import Clock, system_clock
-from ridehail_servers.chassis.errors import Code, DomainError
+from ridehail_servers.chassis.errors import DomainError
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.passenger import Identity
 
@@ -71,21 +71,21 @@ class SessionMissing(DomainError):
     """The request has no session token."""
 
     def __init__(self) -> None:
-        super().__init__(Code.UNAUTHENTICATED, "SESSION_MISSING", "Authorization: Bearer <session token> is missing")
+        super().__init__("SESSION_MISSING", "Authorization: Bearer <session token> is missing")
 
 
 class SessionInvalid(DomainError):
     """The session token cannot be trusted."""
 
     def __init__(self) -> None:
-        super().__init__(Code.UNAUTHENTICATED, "SESSION_INVALID", "the session token is invalid")
+        super().__init__("SESSION_INVALID", "the session token is invalid")
 
 
 class SessionExpired(DomainError):
     """The session token is too old."""
 
     def __init__(self) -> None:
-        super().__init__(Code.UNAUTHENTICATED, "SESSION_EXPIRED", "the session token has expired")
+        super().__init__("SESSION_EXPIRED", "the session token has expired")
 
 
 def issue_session_token(

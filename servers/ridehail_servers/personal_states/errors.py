@@ -1,6 +1,6 @@
 """What both back ends refuse."""
 
-from ridehail_servers.chassis.errors import Code, DomainError
+from ridehail_servers.chassis.errors import DomainError
 
 
 class RevisionConflict(DomainError):
@@ -8,7 +8,6 @@ class RevisionConflict(DomainError):
 
     def __init__(self, current_revision: int) -> None:
         super().__init__(
-            Code.ABORTED,
             "REVISION_CONFLICT",
             f"the state is of revision {current_revision}",
             {"current_revision_id": str(current_revision)},
@@ -20,7 +19,6 @@ class PersonalStateTooLarge(DomainError):
 
     def __init__(self, *, max_bytes: int, max_tariffs: int, max_values: int) -> None:
         super().__init__(
-            Code.FAILED_PRECONDITION,
             "PERSONAL_STATE_TOO_LARGE",
             f"a state has at most {max_bytes} bytes of JSON, {max_values} values and {max_tariffs} tariffs",
             {"max_bytes": str(max_bytes), "max_tariffs": str(max_tariffs), "max_values": str(max_values)},

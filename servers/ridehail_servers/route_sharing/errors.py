@@ -1,20 +1,20 @@
 """What route_sharing refuses. Nothing personal is in texts and metadata, nor are sharing keys."""
 
-from ridehail_servers.chassis.errors import Code, DomainError
+from ridehail_servers.chassis.errors import DomainError
 
 
 class NotInFamily(DomainError):
     """The ride is to be shared with the rider's family, but the rider is in none."""
 
     def __init__(self) -> None:
-        super().__init__(Code.FAILED_PRECONDITION, "NOT_IN_FAMILY", "the rider is in no family")
+        super().__init__("NOT_IN_FAMILY", "the rider is in no family")
 
 
 class OrderNotFound(DomainError):
     """There is no such order."""
 
     def __init__(self, order_id: str) -> None:
-        super().__init__(Code.NOT_FOUND, "ORDER_NOT_FOUND", "no such order", {"order_id": order_id})
+        super().__init__("ORDER_NOT_FOUND", "no such order", {"order_id": order_id})
 
 
 class SharingKeyConflict(DomainError):
@@ -22,7 +22,6 @@ class SharingKeyConflict(DomainError):
 
     def __init__(self, order_id: str) -> None:
         super().__init__(
-            Code.ALREADY_EXISTS,
             "SHARING_KEY_CONFLICT",
             "the sharing key is that of another order",
             {"order_id": order_id},
@@ -33,4 +32,4 @@ class SharingKeyNotFound(DomainError):
     """There is no such sharing key, or the ride is not shared with the passenger."""
 
     def __init__(self) -> None:
-        super().__init__(Code.NOT_FOUND, "SHARING_KEY_NOT_FOUND", "no such sharing key")
+        super().__init__("SHARING_KEY_NOT_FOUND", "no such sharing key")

@@ -1,13 +1,13 @@
 """What toll_roads refuses."""
 
-from ridehail_servers.chassis.errors import Code, DomainError
+from ridehail_servers.chassis.errors import DomainError
 
 
 class OrderNotFound(DomainError):
     """There is no such order, it is another passenger's, or no road is known of it."""
 
     def __init__(self, order_id: str) -> None:
-        super().__init__(Code.NOT_FOUND, "ORDER_NOT_FOUND", "no such order", {"order_id": order_id})
+        super().__init__("ORDER_NOT_FOUND", "no such order", {"order_id": order_id})
 
 
 class RoadSwitchNotAllowed(DomainError):
@@ -15,11 +15,9 @@ class RoadSwitchNotAllowed(DomainError):
 
     def __init__(self, order_id: str) -> None:
         super().__init__(
-            Code.FAILED_PRECONDITION,
             "ROAD_SWITCH_NOT_ALLOWED",
             "the road of this order cannot be switched",
             {"order_id": order_id},
-            http_status=406,
         )
 
 
@@ -28,7 +26,6 @@ class RoadSwitchConflict(DomainError):
 
     def __init__(self, order_id: str) -> None:
         super().__init__(
-            Code.ALREADY_EXISTS,
             "ROAD_SWITCH_CONFLICT",
             "the order has a switch of exactly this moment to the other road",
             {"order_id": order_id},
@@ -40,7 +37,6 @@ class PriceChangesOutOfOrder(DomainError):
 
     def __init__(self, order_id: str) -> None:
         super().__init__(
-            Code.FAILED_PRECONDITION,
             "PRICE_CHANGES_OUT_OF_ORDER",
             "the order's price was changed at the moment of the switch or later",
             {"order_id": order_id},

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from ridehail_servers.chassis.errors import Code, DomainError
+from ridehail_servers.chassis.errors import DomainError
 
 
 class JsonMismatch(DomainError):
@@ -11,7 +11,6 @@ class JsonMismatch(DomainError):
 
     def __init__(self, paths: Sequence[str], *, statuses_differ: bool, truncated: bool) -> None:
         super().__init__(
-            Code.ABORTED,
             "JSON_MISMATCH",
             "the answers differ",
             {

@@ -90,7 +90,6 @@ def failed_with(error: ServiceError) -> Outcome:
     if code is None or not error.REASON:
         return Unanswered(error.REASON or error.code.name, error.REASON in _BEFORE_ANY_WRITE)
     told = DomainError(
-        code,
         error.reason,
         error.message,
         error.metadata,

@@ -6,7 +6,7 @@ import hmac
 
 from ridehail_servers.chassis.access import AccessPolicy
 from ridehail_servers.chassis.caller import set_caller
-from ridehail_servers.chassis.errors import Code, DomainError
+from ridehail_servers.chassis.errors import DomainError
 from ridehail_servers.chassis.live_config import LiveConfig
 from ridehail_servers.chassis.methods import ServedMethod
 from ridehail_servers.chassis.passenger import Identity, set_passenger
@@ -23,7 +23,6 @@ class CallerNotAllowed(DomainError):
 
     def __init__(self, caller: str, method: str) -> None:
         super().__init__(
-            Code.PERMISSION_DENIED,
             "CALLER_NOT_ALLOWED",
             f"{caller} may not call {method}",
             {"caller": caller, "method": method},
@@ -35,7 +34,6 @@ class CertificateOfAnother(DomainError):
 
     def __init__(self, caller: str, method: str) -> None:
         super().__init__(
-            Code.PERMISSION_DENIED,
             "CALLER_NOT_ALLOWED",
             f"the certificate of the connection does not name {caller}",
             {"caller": caller, "method": method},
@@ -46,7 +44,7 @@ class GatewayKeyInvalid(DomainError):
     """Somebody who is not the gateway calls what only the gateway may."""
 
     def __init__(self) -> None:
-        super().__init__(Code.UNAUTHENTICATED, "GATEWAY_KEY_INVALID", f"metadata {GATEWAY_KEY} is missing or wrong")
+        super().__init__("GATEWAY_KEY_INVALID", f"metadata {GATEWAY_KEY} is missing or wrong")
 
 
 class Authentication(Layer):

@@ -1,13 +1,13 @@
 """What order_core refuses."""
 
-from ridehail_servers.chassis.errors import Code, DomainError
+from ridehail_servers.chassis.errors import DomainError
 
 
 class OrderNotFound(DomainError):
     """There is no such order."""
 
     def __init__(self, order_id: str) -> None:
-        super().__init__(Code.NOT_FOUND, "ORDER_NOT_FOUND", "no such order", {"order_id": order_id})
+        super().__init__("ORDER_NOT_FOUND", "no such order", {"order_id": order_id})
 
 
 class OrderVersionConflict(DomainError):
@@ -15,7 +15,6 @@ class OrderVersionConflict(DomainError):
 
     def __init__(self, order_id: str, *, current_version: int) -> None:
         super().__init__(
-            Code.ABORTED,
             "ORDER_VERSION_CONFLICT",
             f"the document is at version {current_version}",
             {"order_id": order_id, "current_version": str(current_version)},
@@ -28,7 +27,6 @@ class OrderFieldTypeMismatch(DomainError):
     def __init__(self, order_id: str, *, path: str, needed: str) -> None:
         # The path is in the metadata only: it can be long, and all of a status has to fit into 8 KiB.
         super().__init__(
-            Code.FAILED_PRECONDITION,
             "ORDER_FIELD_TYPE_MISMATCH",
             f"the document holds a value of another kind where the update needs {needed}",
             {"order_id": order_id, "path": path},

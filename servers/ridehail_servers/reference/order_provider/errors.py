@@ -1,6 +1,6 @@
 """What order_provider refuses."""
 
-from ridehail_servers.chassis.errors import Code, DomainError
+from ridehail_servers.chassis.errors import DomainError
 
 
 class OrderOwnerMismatch(DomainError):
@@ -8,7 +8,6 @@ class OrderOwnerMismatch(DomainError):
 
     def __init__(self, order_id: str) -> None:
         super().__init__(
-            Code.FAILED_PRECONDITION,
             "ORDER_OWNER_MISMATCH",
             "the order is another passenger's",
             {"order_id": order_id},
