@@ -25,6 +25,7 @@ from tests.api_proxy.scripted_orders import WHOLE, ScriptedOrders
 from tests.support.calls import failure_of
 from tests.support.config_edits import edit
 from tests.support.suite_in_process import suite_in_process
+from tests.support.waiting import LIMIT_S
 from tests.support.world import World, behind_a_gateway
 
 ORDER: dict[str, Any] = {"orderid": "order", "service": "taxi"}
@@ -140,7 +141,7 @@ class Doors:
 
         def send() -> tuple[int, bytes]:
             try:
-                with urllib.request.urlopen(request, timeout=10) as answer:
+                with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
                     return answer.status, answer.read()
             except urllib.error.HTTPError as error:
                 return error.code, error.read()

@@ -20,6 +20,7 @@ from tests.support.config_edits import edit
 from tests.support.fault_proxy import FaultProxy, down, fault_proxy
 from tests.support.service_controls import ServiceControls, controlled
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
+from tests.support.waiting import LIMIT_S
 from tests.support.world import World, behind_a_gateway
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -89,7 +90,7 @@ async def post(door: Door, body: bytes, *, stage: str = "stage1") -> dict[str, A
     request = urllib.request.Request(url, body, door.gateway.session(uid=UID), method="POST")
 
     def send() -> dict[str, Any]:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
             answered: dict[str, Any] = json.loads(answer.read())
         return answered
 

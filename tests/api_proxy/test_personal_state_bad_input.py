@@ -20,6 +20,7 @@ from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
 from tests.api_proxy.personal_state_world import COMPARE, PERSONAL_STATE, StateWorld, state_world
 from tests.support.calls import failure_of
 from tests.support.contract_rules import broken_rules
+from tests.support.waiting import LIMIT_S
 from tests.support.world import World, behind_a_gateway
 
 PATHS = ("/3.0/personalstate", "/personalstate")
@@ -107,7 +108,7 @@ class Doors:
 
         def send() -> tuple[int, dict[str, Any]]:
             try:
-                with urllib.request.urlopen(request, timeout=10) as answer:
+                with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
                     return answer.status, json.loads(answer.read())
             except urllib.error.HTTPError as error:
                 with error:

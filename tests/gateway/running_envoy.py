@@ -6,7 +6,6 @@ import http.client
 import json
 import socket
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,9 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ridehail_servers.gateway.envoy import envoy_command
-
-_START_S = 20.0
-_STOP_S = 10.0
+from tests.support.waiting import LIMIT_S, eventually
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ class Listener:
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """Sends one HTTP/1.1 request on a connection of its own; a mapping is sent as JSON."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LIMIT_S)
         content = json.dumps(body).encode() if isinstance(body, Mapping) else body
         try:
             connection.request(method, path, content, {"content-type": "application/json", **(headers or {})})
@@ -91,7 +88,7 @@ class Listener:
 
     def raw(self, text: bytes) -> bytes:
         """Sends the bytes and returns all that comes back until Envoy closes the connection or says no more."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=LIMIT_S) as connection:
             connection.sendall(text)
             response = http.client.HTTPResponse(connection)
             response.begin()
@@ -139,28 +136,25 @@ def running_envoy(config: str, folder: Path) -> Iterator[RunningEnvoy]:
     finally:
         process.terminate()
         try:
-            process.wait(_STOP_S)
+            process.wait(LIMIT_S)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(_STOP_S)
+            process.wait(LIMIT_S)
 
 
 def _wait_for_ports(process: subprocess.Popen[bytes], admin: Path, log: Path) -> dict[str, int]:
-    deadline = time.monotonic() + _START_S
-    while time.monotonic() < deadline:
+    def ports() -> dict[str, int] | None:
         assert process.poll() is None, log.read_text()
-        try:
-            if _admin(admin, "/ready").startswith(b"LIVE"):
-                listeners = json.loads(_admin(admin, "/listeners?format=json"))["listener_statuses"]
-                return {it["name"]: it["local_address"]["socket_address"]["port_value"] for it in listeners}
-        except OSError:
-            pass
-        time.sleep(0.02)
-    raise AssertionError(f"Envoy is not ready:\n{log.read_text()}")
+        if not _admin(admin, "/ready").startswith(b"LIVE"):
+            return None
+        listeners = json.loads(_admin(admin, "/listeners?format=json"))["listener_statuses"]
+        return {it["name"]: it["local_address"]["socket_address"]["port_value"] for it in listeners}
+
+    return eventually(ports, unless=OSError)
 
 
 def _admin(path: Path, what: str) -> bytes:
-    connection = http.client.HTTPConnection("localhost", timeout=5)
+    connection = http.client.HTTPConnection("localhost", timeout=LIMIT_S)
     connection.sock = socket.socket(socket.AF_UNIX)
     try:
         connection.sock.connect(str(path))

@@ -29,6 +29,11 @@ KEY = 'a-"key"-of-100%-{{trouble}}'
 AUDIENCES = {"public": options_pb2.AUDIENCE_PASSENGER, "internal": options_pb2.AUDIENCE_INTERNAL}
 
 
+def loaded(text: str) -> Any:
+    """Returns the content of a large YAML document."""
+    return yaml.load(text, Loader=yaml.CSafeLoader)
+
+
 def settings_with(**changes: Any) -> GatewaySettings:
     """Returns settings for the whole suite."""
     settings: dict[str, Any] = {
@@ -48,7 +53,7 @@ def text() -> str:
 
 @pytest.fixture(scope="module")
 def config(text: str) -> dict[str, Any]:
-    parsed: dict[str, Any] = yaml.safe_load(text)
+    parsed: dict[str, Any] = loaded(text)
     return parsed
 
 
@@ -153,7 +158,7 @@ def test_the_authorizer_is_told_the_method_of_every_route(config: dict[str, Any]
 
 
 def test_strangers_leave_a_tenth_of_the_connections_to_the_services() -> None:
-    rendered = yaml.safe_load(render(settings_with(max_connections=50), suite.SERVICES.values()))
+    rendered = loaded(render(settings_with(max_connections=50), suite.SERVICES.values()))
     public, internal = rendered["static_resources"]["listeners"]
     (limit, _manager) = public["filter_chains"][0]["filters"]
     assert limit["typed_config"]["max_connections"] == 45
@@ -237,7 +242,7 @@ def test_an_ipv6_upstream_can_be_named() -> None:
 def test_the_administration_is_private(tmp_path: Path, config: dict[str, Any]) -> None:
     assert config["admin"]["address"]["socket_address"]["address"] == "127.0.0.1"
     settings = settings_with(admin_port=None, admin_socket=tmp_path / "admin")
-    rendered = yaml.safe_load(render(settings, suite.SERVICES.values()))
+    rendered = loaded(render(settings, suite.SERVICES.values()))
     assert rendered["admin"]["address"]["pipe"] == {"path": str(tmp_path / "admin"), "mode": 0o600}
 
 

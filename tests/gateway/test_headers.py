@@ -11,6 +11,7 @@ import pytest
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from tests.gateway.running_envoy import Listener
 from tests.gateway.upstream import Upstream
+from tests.support.waiting import LIMIT_S
 
 SWITCH = "/4.0/toll-roads/v1/order"
 OFFER = "/toll-roads/v1/offer"
@@ -224,7 +225,7 @@ def test_a_path_that_is_not_ascii_is_refused(public: Listener, upstream: Upstrea
 
 @pytest.mark.parametrize("host", [b"x" * 15000, b"a b", b"\xff", b"user@x", b"x:99999", b""])
 def test_the_host_does_not_reach_servers(public: Listener, upstream: Upstream, token: str, host: bytes) -> None:
-    with socket.create_connection(("127.0.0.1", public.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", public.port), timeout=LIMIT_S) as connection:
         head = f"POST {SWITCH} HTTP/1.1\r\ncontent-length: 2\r\nauthorization: Bearer {token}\r\nhost: ".encode()
         connection.sendall(head + host + b"\r\n\r\n{}")
         status = connection.recv(4096).split()[1]

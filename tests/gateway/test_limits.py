@@ -16,6 +16,7 @@ from ridehail_servers.gateway.configuration import GatewaySettings, render
 from tests.gateway import native
 from tests.gateway.running_envoy import Listener, RunningEnvoy, running_envoy
 from tests.gateway.upstream import Upstream
+from tests.support.waiting import LIMIT_S
 
 SWITCH = "/4.0/toll-roads/v1/order"
 THINGS = "/sample/v1/things"
@@ -181,7 +182,7 @@ def test_a_request_that_does_not_arrive_in_time_gets_408(impatient: RunningEnvoy
 def test_a_connection_has_so_many_streams_at_once(gateway: RunningEnvoy, listener: str, streams: int) -> None:
     preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04\0\0\0\0\0"
     port = {"public": gateway.public, "internal": gateway.internal}[listener].port
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S) as connection:
         connection.sendall(preface)
         settings_frame = connection.recv(4096)
     # Setting 3 is SETTINGS_MAX_CONCURRENT_STREAMS.

@@ -27,32 +27,27 @@ KEY = (("x-ya-gateway-key", "the-key-of-the-gateway"),)
 DEFINITION = definition({"ridehail.tollroads.v1.PassengerTollRoadsService": "toll-roads"})
 
 
-@pytest.fixture
-def keys_dir(tmp_path: Path) -> Path:
-    create_key_pair(tmp_path / "keys" / "tickets" / "gateway", "1")
-    create_key_pair(tmp_path / "keys" / "sessions", "1")
-    write_secret(tmp_path / "keys" / "gateway.key", KEY[0][1])
-    return tmp_path / "keys"
+@pytest.fixture(scope="module")
+def keys_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    keys = tmp_path_factory.mktemp("keys")
+    create_key_pair(keys / "tickets" / "gateway", "1")
+    create_key_pair(keys / "sessions", "1")
+    write_secret(keys / "gateway.key", KEY[0][1])
+    return keys
 
 
-@pytest.fixture
-def config_dir(tmp_path: Path) -> Path:
-    config = tmp_path / "config"
-    config.mkdir()
+@pytest.fixture(scope="module")
+async def stub(
+    sockets: None, keys_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[external_auth_pb2_grpc.AuthorizationStub]:
+    config = tmp_path_factory.mktemp("config")
     (config / "sessions.yaml").write_text("{}\n")
-    (config / "server.yaml").write_text("drain_notice_s: 0\n")
+    (config / "server.yaml").write_text("{drain_notice_s: 0, drain_quiet_s: 0.01}\n")
     (config / "flags.json").write_text('{"flags": {}}')
     (config / "access.yaml").write_text(
         "callers: [gateway]\nmethods: {envoy.service.auth.v3.Authorization/Check: [gateway]}\n"
     )
-    return config
-
-
-@pytest.fixture
-async def stub(
-    sockets: None, keys_dir: Path, config_dir: Path
-) -> AsyncIterator[external_auth_pb2_grpc.AuthorizationStub]:
-    settings = ProcessSettings(services=(DEFINITION.name,), config_dir=config_dir, keys_dir=keys_dir)
+    settings = ProcessSettings(services=(DEFINITION.name,), config_dir=config, keys_dir=keys_dir)
     async with app.build([DEFINITION], settings) as built:
         server = app.Server(built, settings)
         port = await server.start()

@@ -22,6 +22,7 @@ from ridehail_servers.passenger_authorizer.session_tokens import issue_session_t
 from tests.route_sharing.world import GET_INFO, T0, World
 from tests.route_sharing.world import world as running_world
 from tests.support.calls import failure_of
+from tests.support.waiting import LIMIT_S
 from tests.support.world import World as Gateway
 from tests.support.world import behind_a_gateway
 
@@ -59,7 +60,7 @@ class Town:
         port = gateway.public_port if path.startswith("/4.0/") else gateway.internal_port
 
         def exchange() -> tuple[int, dict[str, Any]]:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_S)
             try:
                 connection.request(verb, path, body, dict(headers))
                 answer = connection.getresponse()

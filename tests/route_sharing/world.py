@@ -7,8 +7,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import LiteralString
 
 import grpc
+import psycopg
 
 from ridehail.routesharing.v1 import route_sharing_api_pb2 as api
 from ridehail_clients import (
@@ -42,6 +44,11 @@ class World:
     api_proxy: AsyncRouteSharingClient
     processing: AsyncRouteSharingClient
     inapp: AsyncRouteSharingClient
+    reader: psycopg.AsyncConnection
+
+    async def rows(self, query: LiteralString, *parameters: object) -> list[tuple[object, ...]]:
+        """Returns what a query finds, as the database's owner."""
+        return await (await self.reader.execute(query, parameters)).fetchall()
 
     def ticket(self, source: str, passenger: Identity | None = None) -> Metadata:
         issuer = TicketIssuer(self.suite.keys, source, clock=lambda: self.clock[0])
@@ -77,7 +84,7 @@ class World:
         )
         task = next(task for task in service.tasks if task.name == "insert_order")
         open_requests = "SELECT request_id FROM order_route_sharing.insert_order_requests WHERE refused_because IS NULL"
-        for row in await self.suite.rows(f"{open_requests} ORDER BY 1"):
+        for row in await self.rows(f"{open_requests} ORDER BY 1"):
             try:
                 await task.run(int(str(row[0])))
             except Exception as error:
@@ -88,7 +95,7 @@ class World:
         """Waits until a worker has run all tasks that wait."""
 
         async def is_idle() -> bool:
-            return not await self.suite.rows(
+            return not await self.rows(
                 "SELECT 1 FROM order_route_sharing.procrastinate_jobs"
                 " WHERE status IN ('todo', 'doing') AND task_name = 'insert_order'"
             )
@@ -127,9 +134,7 @@ class World:
 
     async def tables(self) -> dict[str, list[tuple[object, ...]]]:
         """Returns everything that is stored of rides."""
-        return {
-            table: await self.suite.rows(f"SELECT * FROM order_route_sharing.{table} ORDER BY 1, 2") for table in TABLES
-        }
+        return {table: await self.rows(f"SELECT * FROM order_route_sharing.{table} ORDER BY 1, 2") for table in TABLES}
 
 
 @asynccontextmanager
@@ -171,4 +176,7 @@ async def world(
             api_proxy=await route_sharing("api-proxy"),
             processing=await route_sharing("processing"),
             inapp=await route_sharing("inapp-communications"),
+            reader=await stack.enter_async_context(
+                await psycopg.AsyncConnection.connect(database_url, autocommit=True)
+            ),
         )

@@ -7,8 +7,9 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any
 
+from tests.support.waiting import LIMIT_S
+
 _actor: ContextVar[str] = ContextVar("actor", default="")
-_STEP_WITHIN_S = 20
 
 
 class Scheduler:
@@ -60,7 +61,7 @@ class Scheduler:
 
     async def _settled(self, name: str) -> None:
         """Waits until an actor waits for its next turn, or is done."""
-        async with asyncio.timeout(_STEP_WITHIN_S):
+        async with asyncio.timeout(LIMIT_S):
             while name not in self._waiting and not self._tasks[name].done():
                 self._parked.clear()
                 self._tasks[name].add_done_callback(lambda _task: self._parked.set())
