@@ -24,14 +24,14 @@ async def test_a_lone_call_waits_for_nobody_and_goes_as_a_batch_of_one(
     server: ScriptedServer, flavour: Flavour
 ) -> None:
     server.behaviour = roads_of(ORDERS)
-    async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
+    async with flavour.opened(flavour.in_memory(server), CLIENT, **PATIENT) as opened:
         assert await opened.call("retrieve_order", order_id="order-7") == numbered(7)
     assert batches(server) == [["order-7"]]
 
 
 async def test_without_the_option_calls_go_alone(server: ScriptedServer, flavour: Flavour) -> None:
     server.behaviour = roads_of(ORDERS)
-    async with flavour.opened(server.target, CLIENT, attempt_timeout=60) as opened:
+    async with flavour.opened(flavour.in_memory(server), CLIENT, attempt_timeout=60) as opened:
         assert await retrieve(opened, ["order-1", "order-2"]) == [numbered(1), numbered(2)]
     assert (sorted(asked_alone(server)), batches(server)) == (["order-1", "order-2"], [])
 
@@ -55,7 +55,7 @@ async def test_calls_at_the_same_time_share_batches_of_a_hundred_distinct_orders
 
 async def test_what_is_no_text_at_all_fails_its_caller_alone(server: ScriptedServer, flavour: Flavour) -> None:
     server.behaviour = roads_of(ORDERS)
-    async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
+    async with flavour.opened(flavour.in_memory(server), CLIENT, **PATIENT) as opened:
         results = await retrieve(opened, ["order-1", 7, None, "\ud800", "order-2"])  # type: ignore[list-item]
 
     assert [results[0], results[4]] == [numbered(1), numbered(2)]
@@ -82,7 +82,7 @@ async def test_a_batch_that_is_refused_for_one_order_is_asked_for_one_by_one(
 
 async def test_a_call_with_metadata_of_its_own_goes_alone(server: ScriptedServer, flavour: Flavour) -> None:
     server.behaviour = roads_of(ORDERS)
-    async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
+    async with flavour.opened(flavour.in_memory(server), CLIENT, **PATIENT) as opened:
         own = opened.call("retrieve_order", order_id="order-1", timeout=60, metadata=[("x-own", "yes")])
         other = opened.call("retrieve_order", order_id="order-2", timeout=60)
         results = await asyncio.gather(own, other)
@@ -97,7 +97,9 @@ async def test_a_batch_has_the_clients_ticket_but_nothing_of_the_calls_it_serves
     server: ScriptedServer, flavour: Flavour
 ) -> None:
     server.behaviour = roads_of(ORDERS)
-    async with flavour.opened(server.target, CLIENT, **PATIENT, ticket=lambda service: f"for {service}") as opened:
+    async with flavour.opened(
+        flavour.in_memory(server), CLIENT, **PATIENT, ticket=lambda service: f"for {service}"
+    ) as opened:
         with call_context(deadline=time.monotonic() + 60, request_id="incoming"):
             await opened.call("retrieve_order", order_id="order-1")
 
@@ -109,7 +111,7 @@ async def test_a_call_of_an_incoming_call_that_is_late_already_asks_nothing(
     server: ScriptedServer, flavour: Flavour
 ) -> None:
     with call_context(deadline=time.monotonic() - 1), pytest.raises(CallTimedOut):
-        await flavour.call(server.target, CLIENT, "retrieve_order", {"order_id": "order-1"}, **PATIENT)
+        await flavour.call(flavour.in_memory(server), CLIENT, "retrieve_order", {"order_id": "order-1"}, **PATIENT)
 
     assert server.received == []
 

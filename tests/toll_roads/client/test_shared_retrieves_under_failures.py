@@ -58,7 +58,7 @@ async def test_a_transient_failure_of_a_batch_is_repeated_for_all_of_it(
     away = fail(grpc.StatusCode.UNAVAILABLE, info("DATABASE_UNAVAILABLE"), retry_after(0.01))
     answer = roads_of(ORDERS)
     server.behaviour = lambda request, context: away(context) if len(server.received) <= 2 else answer(request, context)
-    async with flavour.opened(server.target, CLIENT, **PATIENT, retry=RetryPolicy(attempts=5)) as opened:
+    async with flavour.opened(flavour.in_memory(server), CLIENT, **PATIENT, retry=RetryPolicy(attempts=5)) as opened:
         results = await retrieve(opened, [f"order-{number}" for number in range(50)])
 
     assert results == ORDERS[:50]
@@ -70,7 +70,7 @@ async def test_a_failure_of_a_batch_is_raised_for_each_caller_as_an_error_of_its
     server.script(
         fail(grpc.StatusCode.UNAVAILABLE, info("DATABASE_UNAVAILABLE"), retry_after(300), request_id="request-1")
     )
-    async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
+    async with flavour.opened(flavour.in_memory(server), CLIENT, **PATIENT) as opened:
         results = await retrieve(opened, ["order-1"] * 10)
 
     assert [type(result) for result in results] == [DatabaseUnavailable] * 10
@@ -89,7 +89,7 @@ async def test_what_the_source_of_tickets_raises_reaches_the_callers_and_the_nex
             raise LookupError("no ticket yet")
         return tickets[0]
 
-    async with flavour.opened(server.target, CLIENT, **PATIENT, ticket=ticket) as opened:
+    async with flavour.opened(flavour.in_memory(server), CLIENT, **PATIENT, ticket=ticket) as opened:
         assert [type(result) for result in await retrieve(opened, ["order-1"] * 5)] == [LookupError] * 5
         tickets.append("ticket")
         assert await retrieve(opened, ["order-1"]) == [numbered(1)]
@@ -122,7 +122,7 @@ async def test_an_answer_about_orders_that_nobody_asked_for_confuses_nobody(
         orders=[message_of(numbered(n)) for n in (5, 1, 5, 9)], missing_order_ids=["order-1", "order-7", "", "order-7"]
     )
     server.behaviour = lambda _request, _context: garbage
-    async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
+    async with flavour.opened(flavour.in_memory(server), CLIENT, **PATIENT) as opened:
         found, missing = await retrieve(opened, ["order-1", "order-7"])
 
     assert found == numbered(1)
@@ -242,7 +242,7 @@ async def test_closing_the_client_does_not_wait_for_a_pause_between_attempts(
 
 
 async def test_closing_twice_is_closing_once(server: ScriptedServer, flavour: Flavour) -> None:
-    async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
+    async with flavour.opened(flavour.in_memory(server), CLIENT, **PATIENT) as opened:
         await opened.close()
         await opened.close()
 
