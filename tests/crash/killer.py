@@ -14,6 +14,7 @@ import psutil
 from tests.crash.journal import Journal
 from tests.support.up import RIDEHAIL, RunningCommand
 
+VICTIMS = ("server", "worker", "postgres", "job")
 JOBS = ("archive", "purge-orders", "archive", "purge-offers")
 # The share of kills that wait for this many more orders, for so many seconds at most.
 _AFTER_RECOVERY = 0.75
@@ -31,12 +32,13 @@ class Killer:
         self._job: asyncio.subprocess.Process | None = None
 
     async def kill(self, times: int) -> None:
-        """Kills so many times; mostly after things have come back, now and then while they do."""
-        for _ in range(times):
+        """Kills so many times, each victim at least once; mostly after things have come back, now and then before."""
+        more = self._random.choices(VICTIMS, k=max(0, times - len(VICTIMS)))
+        victims = self._random.sample((*VICTIMS, *more), k=times)
+        for victim in victims:
             if self._random.random() < _AFTER_RECOVERY:
                 await self._progress()
             await asyncio.sleep(self._random.uniform(0.0, 1.5))
-            victim = self._random.choice(["server", "worker", "postgres", "job"])
             if (number := self._pid(victim)) is not None:
                 os.kill(number, signal.SIGKILL)
                 self._journal.count_kill(victim)

@@ -30,7 +30,7 @@ from tests.support.folders import shared_folder
 from tests.support.up import RunningCommand, cli, processes_of, up
 from tests.support.waiting import eventually
 
-KILLS = int(os.environ.get("RIDEHAIL_TEST_KILLS", "8"))
+KILLS = int(os.environ.get("RIDEHAIL_TEST_KILLS", "5"))
 Changes = dict[str, dict[datetime, bool]]
 
 
@@ -80,7 +80,7 @@ def _settle(suite: RunningCommand) -> None:
         rows = _rows(suite, "SELECT 1 FROM toll_roads.procrastinate_jobs WHERE status IN ('todo', 'doing')")
         return not [*rows, *_rows(suite, "SELECT 1 FROM toll_roads.order_save_requests")]
 
-    eventually(no_task_is_left, unless=psycopg.OperationalError, within=90)
+    eventually(no_task_is_left, unless=psycopg.OperationalError)
     for job in ("archive", "purge-orders"):
         result = cli("toll-roads", job, "--data-dir", str(suite.data_dir))
         assert result.returncode == 0, result.stderr

@@ -14,7 +14,7 @@ from typing import Any
 from ridehail_clients import AsyncPersonalStateClient, RevisionConflict, ServiceError, TariffSettings
 from tests.support.world import World
 
-_READ_EACH_S = 0.2
+_READ_EACH_S = 0.4
 # Longer than the copy takes to come by: riders seldom choose twice within a second.
 _WRITE_EACH_S = 2.0
 TARIFF = "econom"

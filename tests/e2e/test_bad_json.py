@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
+import urllib.parse
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -206,10 +208,12 @@ CASES = [
 ]
 
 
-@pytest.fixture
-async def world(database_url: str, keys_dir: Path, config_dir: Path, tmp_path: Path) -> AsyncIterator[World]:
-    running = suite_in_process(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir)
-    async with running as suite, behind_a_gateway(suite, tmp_path) as world:
+@pytest.fixture(scope="module")
+async def world(
+    module_database_url: str, keys_dir: Path, module_config_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[World]:
+    running = suite_in_process(database_url=module_database_url, keys_dir=keys_dir, config_dir=module_config_dir)
+    async with running as suite, behind_a_gateway(suite, tmp_path_factory.mktemp("gateway")) as world:
         yield world
 
 
@@ -223,9 +227,21 @@ async def curl(*words: str) -> tuple[int, dict[str, Any]]:
     return int(status), json.loads(body)
 
 
-def target(world: World, at: Endpoint) -> tuple[str, dict[str, str]]:
+def sent(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
+    """Posts as curl does, without a process for each body."""
+    parts = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=30)
+    try:
+        connection.request("POST", parts.path, body, {"content-type": "application/x-www-form-urlencoded", **headers})
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    finally:
+        connection.close()
+
+
+def target(world: World, at: Endpoint, *, uid: str = "400") -> tuple[str, dict[str, str]]:
     if at.source is None:
-        return f"http://127.0.0.1:{world.gateway.public_port}{at.path}", world.session()
+        return f"http://127.0.0.1:{world.gateway.public_port}{at.path}", world.session(uid=uid)
     return f"http://127.0.0.1:{world.gateway.internal_port}{at.path}", world.ticket(at.source, at.service)
 
 
@@ -250,8 +266,15 @@ async def everything_stored(world: World) -> int:
 
 @pytest.mark.timeout(600)
 async def test_bad_bodies_are_refused_by_name_and_nothing_is_stored(world: World, tmp_path: Path) -> None:
-    for case in CASES:
-        status, error = await post(world, case.at, case.body, tmp_path)
+    for number, case in enumerate(CASES):
+        if case.status == 413:
+            # The gateway ends such a connection, which not every client bears.
+            status, error = await post(world, case.at, case.body, tmp_path)
+        else:
+            # Each as a passenger of its own: one alone may not send so many.
+            url, credentials = target(world, case.at, uid=str(4000 + number))
+            body = (case.body if isinstance(case.body, str) else json.dumps(case.body)).encode()
+            status, error = await asyncio.to_thread(sent, url, body, credentials)
         told = f"{case.at.path} {str(case.body)[:100]} -> {status} {error}"
         assert status == case.status, told
         assert error["code"] == {400: 3, 413: 8}[status], told
@@ -304,7 +327,7 @@ async def test_who_a_passenger_is_cannot_be_claimed(world: World, tmp_path: Path
     assert (status, error["details"][0]["reason"]) == (404, "ORDER_NOT_FOUND")
 
 
-async def test_nothing_personal_is_in_the_gateways_log(world: World, tmp_path: Path) -> None:
+async def test_nothing_personal_is_in_the_gateways_log(world: World) -> None:
     secrets = {"uid": "7000000007", "order": "canary-order-77", "query": "canary-query-77"}
     url, _ = target(world, SWITCH)
     token = world.session(uid=secrets["uid"])["authorization"]
@@ -312,12 +335,9 @@ async def test_nothing_personal_is_in_the_gateways_log(world: World, tmp_path: P
     for words in ([], ["--header", f"authorization: {token}"], ["--header", f"x-yandex-uid: {secrets['uid']}"]):
         await curl(f"{url}?phone={secrets['query']}", "--data", body, *words)
         await curl(url, "--data", body, *words)
-    log = tmp_path / "envoy-access.log"
-
-    async def lines() -> bool:
-        return len(log.read_text().splitlines()) >= 6
-
-    await until(lines)
-    written = log.read_text() + (tmp_path / "envoy.log").read_text()
+    await curl(f"http://127.0.0.1:{world.gateway.public_port}/the-last-one", "--header", f"authorization: {token}")
+    log = world.gateway.log_dir / "envoy-access.log"
+    await until(lambda: "/the-last-one" in log.read_text())
+    written = log.read_text() + (world.gateway.log_dir / "envoy.log").read_text()
     for planted in (*secrets.values(), token.removeprefix("Bearer ")):
         assert planted not in written

@@ -9,6 +9,7 @@ import asyncio
 import json
 import re
 import urllib.request
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -36,7 +37,7 @@ class App:
 
     world: World
     clock: list[datetime]
-    uid: str = "4000000077"
+    uid: str
     language: str = "en"
 
     async def post(self, path: str, body: object) -> dict[str, Any]:
@@ -99,16 +100,29 @@ class App:
         edit(self.world.suite.settings.config_dir / "api_proxy.yaml", values)
 
 
-@pytest.fixture
-async def app(database_url: str, keys_dir: Path, config_dir: Path, tmp_path: Path) -> AsyncIterator[App]:
+@pytest.fixture(scope="module")
+async def world(
+    module_database_url: str, keys_dir: Path, module_config_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[World, list[datetime]]]:
+    """All that a rider's agreements need, and the clock of it, which never goes back."""
     clock = [START]
     # What is measured here is not how fast a busy machine is.
-    edit(config_dir / "api_proxy.yaml", {"EULAS_TIMEOUT_MS": 900})
+    edit(module_config_dir / "api_proxy.yaml", {"EULAS_TIMEOUT_MS": 900})
     running = suite_in_process(
-        database_url=database_url, keys_dir=keys_dir, config_dir=config_dir, clock=lambda: clock[0]
+        database_url=module_database_url,
+        keys_dir=keys_dir,
+        config_dir=module_config_dir,
+        services=("eulas", "api-proxy", "passenger-authorizer"),
+        clock=lambda: clock[0],
     )
-    async with running as suite, behind_a_gateway(suite, tmp_path) as world:
-        yield App(world, clock)
+    async with running as suite, behind_a_gateway(suite, tmp_path_factory.mktemp("gateway")) as world:
+        yield world, clock
+
+
+@pytest.fixture
+def app(world: tuple[World, list[datetime]]) -> App:
+    """The app of a rider who has answered nothing yet."""
+    return App(*world, uid=uuid.uuid4().hex)
 
 
 @pytest.mark.timeout(600)

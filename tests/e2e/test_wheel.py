@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.up import RunningCommand, cli
+from tests.support.command_line import ridehail
+from tests.support.up import RunningCommand
 
 ROOT = Path(__file__).parents[2]
 
@@ -91,20 +92,25 @@ def test_the_wheel_holds_all_that_the_servers_read(wheel: Path) -> None:
     }
 
 
+UV = (sys.executable, "-m", "uv")
+
+
+def installed(folder: Path, interpreter: str, *words: str) -> Path:
+    """Returns the interpreter of a new environment with what is named and nothing else."""
+    python = folder / "venv" / "bin" / "python"
+    create = (*UV, "venv", "--quiet", "--python", interpreter, str(python.parents[1]))
+    for command in (create, (*UV, "pip", "install", "--quiet", "--python", str(python), *words)):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr
+    return python
+
+
 def test_the_base_install_calls_a_running_suite(wheel: Path, demo_suite: RunningCommand, tmp_path: Path) -> None:
-    venv = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True, timeout=120)
-    python = venv / "bin" / "python"
     # The versions of the lock file, of the base dependencies only.
     constraints = tmp_path / "constraints.txt"
     lines = (ROOT / "requirements.lock").read_text().splitlines()
     constraints.write_text("\n".join(line.split()[0] for line in lines if "==" in line and not line.startswith(" ")))
-    subprocess.run(
-        [str(python), "-m", "pip", "install", "--quiet", "--constraint", str(constraints), str(wheel)],
-        check=True,
-        timeout=300,
-        capture_output=True,
-    )
+    python = installed(tmp_path, sys.executable, "--constraint", str(constraints), str(wheel))
     assert called_by(python, wheel, demo_suite, tmp_path) == "['demo-order-toll', 'no-such-order']"
 
 
@@ -124,19 +130,14 @@ def interpreters() -> list[str]:
 def test_the_lowest_versions_that_are_allowed_call_a_running_suite(
     wheel: Path, demo_suite: RunningCommand, tmp_path: Path, interpreter: str
 ) -> None:
-    python = tmp_path / "venv" / "bin" / "python"
-    uv = (sys.executable, "-m", "uv")
-    install = (*uv, "pip", "install", "--quiet", "--python", str(python), "--resolution", "lowest-direct", str(wheel))
-    for command in ((*uv, "venv", "--quiet", "--python", interpreter, str(python.parents[1])), install):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-        assert done.returncode == 0, done.stderr
+    python = installed(tmp_path, interpreter, "--resolution", "lowest-direct", str(wheel))
     assert called_by(python, wheel, demo_suite, tmp_path) == "['demo-order-toll', 'no-such-order']"
 
 
 def called_by(python: Path, wheel: Path, demo_suite: RunningCommand, folder: Path) -> str:
     """Imports all that the wheel has for clients, calls the suite, and returns what it answered."""
     words = ("--src", "api-proxy", "--dst", "toll-roads", "--data-dir", str(demo_suite.data_dir))
-    ticket = cli("ticket", *words).stdout.strip()
+    ticket = ridehail("ticket", *words).stdout.strip()
     ended = subprocess.run(
         [str(python), "-c", PROGRAM, demo_suite.ready["grpc"], *modules_of(wheel, "ridehail")],
         capture_output=True,
