@@ -8,6 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).parents[2]
 CONTRACT = """
 // A service that only this test has.
@@ -196,21 +200,24 @@ def test_a_new_service_is_called_by_clients_that_nobody_wrote(tmp_path: Path) ->
     contract.parent.mkdir(parents=True)
     contract.write_text(CONTRACT)
 
-    def run(*command: str | Path) -> str:
+    def ended(*command: str | Path) -> subprocess.CompletedProcess[str]:
         path = os.pathsep.join(str(tmp_path / folder) for folder in ("generated", "clients"))
-        ended = subprocess.run(
-            [sys.executable, *command],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "PYTHONPATH": path},
-        )
-        assert ended.returncode == 0, ended.stderr
-        return ended.stdout
+        environment = {**os.environ, "PYTHONPATH": path}
+        return subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False, env=environment)
+
+    def run(*command: str | Path) -> str:
+        one = ended(*command)
+        assert one.returncode == 0, one.stderr
+        return one.stdout
 
     image = tmp_path / "contracts.binpb"
     run(tmp_path / "proto" / "generate.py", "--output", tmp_path / "generated", "--image", image)
-    run(tmp_path / "proto" / "generate_clients.py", image)
+    generate_clients = tmp_path / "proto" / "generate_clients.py"
+    stale = ended(generate_clients, "--check", image)
+    assert stale.returncode == 1
+    assert "clients/ridehail_clients/_async/generated/sample.py" in stale.stderr
+    run(generate_clients, image)
+    run(generate_clients, "--check", image)
     run(tmp_path / "clients" / "generate_sync.py")
     assert run("-c", PROGRAM) == DOCSTRING
     assert (tmp_path / "docs" / "errors.md").read_text() == (ROOT / "docs" / "errors.md").read_text()
