@@ -99,15 +99,19 @@ async def test_the_app_asks_for_tariffs_again_when_one_requires_an_answered_type
     assert list(await user.save_own(*answers)) == expected
 
 
-async def test_a_requirement_that_is_switched_on_takes_effect(world: World, user: User) -> None:
-    requirement = {"moscow": {"taxi": {"eula_type": "sdc", "is_eula_required": True, "eula_statuses": ["unknown"]}}}
+async def test_a_requirement_that_is_switched_on_or_off_takes_effect(world: World, user: User) -> None:
     file = world.suite.settings.config_dir / "api_proxy.yaml"
-    edit(file, {"ROUTESTATS_EULA_REQUIREMENTS_FOR_CATEGORIES_IN_ZONE": requirement})
 
-    async def is_noticed() -> bool:
+    async def is_asked_again() -> bool:
         return list(await user.save(("sdc", "accepted"))) == ["routestats"]
 
-    await until(is_noticed)
+    async def is_not() -> bool:
+        return not await is_asked_again()
+
+    for required, is_noticed in ((True, is_asked_again), (False, is_not)):
+        requirement = {"eula_type": "sdc", "is_eula_required": required, "eula_statuses": ["accepted"]}
+        edit(file, {"ROUTESTATS_EULA_REQUIREMENTS_FOR_CATEGORIES_IN_ZONE": {"moscow": {"taxi": requirement}}})
+        await until(is_noticed)
 
 
 # --- refused

@@ -75,7 +75,8 @@ class SuiteInProcess:
         """Returns a connection of the database's owner that works, which stays open until the suite ends."""
         for connection in self._owners:
             with suppress(psycopg.OperationalError):
-                await connection.execute("SELECT 1")
+                # Also tells the statistics what the connection has done so far, as its end would.
+                await connection.execute("SELECT pg_stat_force_next_flush()")
                 return connection
         # A test may change what a prepared statement is about.
         self._owners.append(
