@@ -30,7 +30,7 @@ run: setup ## Run the whole suite on this machine, with a small demo world. Ctrl
 
 # The tests of a file share what is costly to start, so a file stays with one process. They wait more than they work: more
 # processes than cores are faster.
-PYTEST := $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile
+PYTEST := $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile $(if $(SHUFFLE),-p randomly)
 TEST_FOLDERS := $(filter-out support,$(notdir $(patsubst %/,%,$(wildcard tests/*/))))
 TESTS_OF := $(subst -,_,$(SERVICE))
 

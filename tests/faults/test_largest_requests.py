@@ -32,7 +32,7 @@ MOST_NULL_CALLS = 40
 # With three hundred orders of the longest ids in twenty parts each, which only services could have stored.
 MOST_NULL_CALLS_OF_ANSWERS = 60
 # Of a call that held the loop for too long the best of so many counts: Python collects its garbage when it likes.
-REPEATS = 3
+REPEATS = 8
 NULL_CALLS = 30
 
 ACCESS = load(resources.folder("config") / "access.yaml", AccessPolicy)

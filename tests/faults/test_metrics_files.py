@@ -154,6 +154,7 @@ def reserved(folder: Path, *words: str) -> int:
     return process.pid
 
 
+@pytest.mark.integration
 def test_a_process_has_the_room_for_its_figures_before_it_needs_it(tmp_path: Path) -> None:
     reserved(tmp_path, f"exec({COUNT!r})")
 
@@ -163,6 +164,7 @@ def test_a_process_has_the_room_for_its_figures_before_it_needs_it(tmp_path: Pat
     assert all(file.st_blocks * 512 >= file.st_size >= 1024 * 1024 for file in files)
 
 
+@pytest.mark.integration
 def test_an_ended_process_keeps_only_the_room_that_its_totals_use(tmp_path: Path) -> None:
     pid = reserved(tmp_path, f"exec({COUNT!r})")
 

@@ -75,6 +75,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     reports = [
         report for kind in terminalreporter.stats.values() for report in kind if isinstance(report, pytest.TestReport)
     ]
+    if config.pluginmanager.hasplugin("randomly"):
+        terminalreporter.write_line(f"the order was that of --randomly-seed={config.getoption('randomly_seed')}")
     if number := config.getoption("--slowest"):
         for when, what in (("setup", "set-ups"), ("call", "tests")):
             terminalreporter.section(f"{number} slowest {what}")
