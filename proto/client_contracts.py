@@ -165,7 +165,7 @@ class Method:
         policy = self.proto.options.Extensions[options_pb2.call_policy]
         whole, one = (time.ToTimedelta().total_seconds() for time in (policy.deadline, policy.attempt_timeout))
         if self.proto.options.idempotency_level == MethodOptions.IDEMPOTENCY_UNKNOWN:
-            return f"The client makes one attempt, of at most {whole:g} s by default."
+            return f"The client repeats it only where no server has seen it, for {whole:g} s by default."
         return f"The client repeats it after failures that pass, for {whole:g} s by default, {one:g} s an attempt."
 
     def _errors(self, listed: str) -> list[tuple[str, str]]:

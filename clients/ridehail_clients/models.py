@@ -784,7 +784,7 @@ class OrderRoad:
 
 @dataclass(frozen=True, slots=True)
 class RouteStats:
-    """Every tariff of the request is in exactly one of the two lists.
+    """Which tariffs may be shown. Every tariff of the request is in exactly one of the two lists.
 
     Attributes:
         tariffs: The tariffs that may be shown, in the order of the request, each once.

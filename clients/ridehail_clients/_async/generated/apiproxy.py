@@ -66,7 +66,7 @@ class AsyncRoutestatsClient(AsyncPassengerClient):
             metadata: Further metadata of the call.
 
         Returns:
-            Every tariff of the request is in exactly one of the two lists.
+            Which tariffs may be shown. Every tariff of the request is in exactly one of the two lists.
         """
         request = api_proxy_api_pb2.GetRouteStatsRequest(zone_name=zone_name, tariffs=to_strings("tariffs", tariffs))
         answer = await self._transport.call(self._stub.GetRouteStats, request, timeout=timeout, metadata=metadata)
@@ -253,7 +253,7 @@ class AsyncPersonalStateClient(AsyncPassengerClient):
 
         A read is safe to repeat. A write is not: a repeat of one that went through answers ABORTED.
 
-        The client makes one attempt, of at most 5 s by default.
+        The client repeats it only where no server has seen it, for 5 s by default.
 
         Args:
             revision_id: The revision that the app saw. None: the state is only read.

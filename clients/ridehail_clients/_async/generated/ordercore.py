@@ -111,7 +111,7 @@ class AsyncOrderCoreClient(AsyncInternalClient):
         protects any reader's decision. NOT safe to repeat without `expected_version`; with it a repeat of an update
         that was applied answers ABORTED.
 
-        The client makes one attempt, of at most 2 s by default.
+        The client repeats it only where no server has seen it, for 2 s by default.
 
         Args:
             order_id: The order.

@@ -70,7 +70,7 @@ class AsyncProtocolClient(AsyncInternalClient):
 
         NOT safe to repeat: a repeat of a call that went through answers ABORTED.
 
-        The client makes one attempt, of at most 2 s by default.
+        The client repeats it only where no server has seen it, for 2 s by default.
 
         Args:
             yandex_uid: The user.

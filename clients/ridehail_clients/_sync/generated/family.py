@@ -54,7 +54,7 @@ class FamilyClient(InternalClient):
         """Makes a family of its admin alone. For set-up. NOT safe to repeat: a repeat of a call that went through answers
         ALREADY_EXISTS.
 
-        The client makes one attempt, of at most 2 s by default.
+        The client repeats it only where no server has seen it, for 2 s by default.
 
         Args:
             admin: Who pays.

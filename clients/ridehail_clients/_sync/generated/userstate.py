@@ -72,7 +72,7 @@ class UserStateClient(InternalClient):
 
         NOT safe to repeat: a repeat of a call that went through answers ABORTED.
 
-        The client makes one attempt, of at most 2 s by default.
+        The client repeats it only where no server has seen it, for 2 s by default.
 
         Args:
             yandex_uid: The user.
@@ -194,7 +194,7 @@ class UserStateClient(InternalClient):
 
         Safe to repeat, but a repeat counts again.
 
-        The client makes one attempt, of at most 5 s by default.
+        The client repeats it only where no server has seen it, for 5 s by default.
 
         Args:
             request_id: The request that was answered twice, as logs name it. None: this call's own id.

@@ -64,7 +64,7 @@ Global___GetRouteStatsRequest: _TypeAlias = GetRouteStatsRequest  # noqa: Y015
 
 @_typing.final
 class GetRouteStatsResponse(_message.Message):
-    """Answer of GetRouteStats. Every tariff of the request is in exactly one of the two lists."""
+    """Answer of GetRouteStats: which tariffs may be shown. Every tariff of the request is in exactly one of the two lists."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
