@@ -15,6 +15,7 @@ from ridehail_clients import (
     AsyncOrderStateClient,
     ServiceError,
 )
+from tests.support.waiting import LIMIT_S
 
 KEEPERS = {"taxi": "order-core", "eats": "eats-orders", "grocery": "grocery-orders"}
 PARTS = {"taxi": ("fast_info", "part2"), "eats": ("full_info", "eats_tracking"), "grocery": ("full_info",)}
@@ -116,7 +117,7 @@ class Reporter:
 
     async def tell_all(self) -> None:
         """Tells of all that is left."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(LIMIT_S):
             while self.keepers.unreported:
                 await self._tell(self.keepers.unreported)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ridehail_clients import AsyncPersonalStateClient, RevisionConflict, ServiceError, TariffSettings
+from tests.support.waiting import LIMIT_S
 from tests.support.world import World
 
 _READ_EACH_S = 0.4
@@ -97,7 +98,7 @@ class Rider:
         )
 
         def send() -> dict[str, Any]:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
                 answered: dict[str, Any] = json.loads(answer.read())
             return answered
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support.up import RIDEHAIL
+from tests.support.waiting import LIMIT_S
 
 PAGE = Path(__file__).parents[2] / "docs" / "personalstate-rollout.md"
 _PREPARATION = "Before you begin"
@@ -67,7 +68,7 @@ class Shell:
             ["bash", "-euc", self._prepared(text)],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=LIMIT_S,
             env={**os.environ, **self.environment},
             check=False,
         )

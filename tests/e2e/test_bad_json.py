@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.suite_in_process import suite_in_process
-from tests.support.waiting import until
+from tests.support.waiting import LIMIT_S, until
 from tests.support.world import World, behind_a_gateway
 
 CREATED = "2026-11-20T12:00:00Z"
@@ -222,7 +222,7 @@ async def curl(*words: str) -> tuple[int, dict[str, Any]]:
     process = await asyncio.create_subprocess_exec(
         "curl", "--silent", "--show-error", "--write-out", "\n%{http_code}", *words, stdout=asyncio.subprocess.PIPE
     )
-    output, _ = await asyncio.wait_for(process.communicate(), 30)
+    output, _ = await asyncio.wait_for(process.communicate(), LIMIT_S)
     body, _, status = output.decode().rpartition("\n")
     return int(status), json.loads(body)
 
@@ -230,7 +230,7 @@ async def curl(*words: str) -> tuple[int, dict[str, Any]]:
 def sent(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
     """Posts as curl does, without a process for each body."""
     parts = urllib.parse.urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=30)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=LIMIT_S)
     try:
         connection.request("POST", parts.path, body, {"content-type": "application/x-www-form-urlencoded", **headers})
         answer = connection.getresponse()

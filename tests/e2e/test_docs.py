@@ -17,7 +17,7 @@ from tests.support.command_line import ridehail, with_printed
 from tests.support.error_catalogue import catalogue, samples
 from tests.support.grpcurl import Grpcurl
 from tests.support.up import RIDEHAIL, RunningCommand
-from tests.support.waiting import eventually
+from tests.support.waiting import LIMIT_S, eventually
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -28,8 +28,6 @@ ADDRESSES = {
     "127.0.0.1:8081": "internal_http",
     "127.0.0.1:9464": "metrics",
 }
-# A command starts an interpreter, and a busy machine takes its time.
-_COMMAND_S = 120
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+Z")
 
 pytestmark = pytest.mark.timeout(600)
@@ -110,7 +108,7 @@ def test_a_command_answers_what_the_page_says(
                 ["bash", "-c", command],
                 capture_output=True,
                 text=True,
-                timeout=_COMMAND_S,
+                timeout=LIMIT_S,
                 env=environment,
                 check=False,
             )
@@ -131,7 +129,7 @@ def test_a_program_prints_what_the_page_says(
             [sys.executable, "-c", placed(example.text, demo_suite)],
             capture_output=True,
             text=True,
-            timeout=_COMMAND_S,
+            timeout=LIMIT_S,
             env=environment,
             check=False,
         )
@@ -155,7 +153,7 @@ def test_every_printed_demo_command_works(
         text = with_printed(command, environment) if program in as_printed else command
         as_printed.add(program)
         ended = subprocess.run(
-            ["bash", "-c", text], capture_output=True, text=True, timeout=_COMMAND_S, env=environment, check=False
+            ["bash", "-c", text], capture_output=True, text=True, timeout=LIMIT_S, env=environment, check=False
         )
         assert ended.returncode == 0, f"{command}\n{ended.stderr}"
         assert "code" not in json.loads(ended.stdout), f"{command}\n{ended.stdout}"

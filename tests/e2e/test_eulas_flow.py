@@ -20,7 +20,7 @@ import pytest
 
 from tests.support.config_edits import edit
 from tests.support.suite_in_process import suite_in_process
-from tests.support.waiting import until
+from tests.support.waiting import LIMIT_S, until
 from tests.support.world import World, behind_a_gateway
 
 MOSCOW = "moscow"
@@ -47,7 +47,7 @@ class App:
         request = urllib.request.Request(url, json.dumps(body).encode(), headers, method="POST")
 
         def send() -> dict[str, Any]:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
                 answered: dict[str, Any] = json.loads(answer.read())
             return answered
 

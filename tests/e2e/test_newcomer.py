@@ -33,7 +33,7 @@ from tests.support.folders import shared_folder
 from tests.support.grpcurl import Grpcurl, GrpcurlFailed
 from tests.support.suite_in_process import suite_in_process
 from tests.support.up import RunningCommand, cli, start
-from tests.support.waiting import eventually, until
+from tests.support.waiting import LIMIT_S, eventually, until
 
 CREATED = "2026-11-20T12:00:00.123456Z"
 TOLL_ROADS = "ridehail.tollroads.v1.TollRoadsService"
@@ -112,7 +112,7 @@ def gateway(stack: ExitStack, data_dir: Path, upstreams: dict[str, str]) -> int:
 
 
 def is_every_upstream_healthy(url: str) -> bool:
-    with urllib.request.urlopen(url, timeout=5) as answer:
+    with urllib.request.urlopen(url, timeout=LIMIT_S) as answer:
         flags = [line for line in answer.read().decode().splitlines() if "::health_flags::" in line]
     return bool(flags) and all(line.endswith("::healthy") for line in flags)
 
@@ -150,7 +150,9 @@ def test_by_curl_on_the_internal_listener(deployment: Deployment) -> None:
     def curl(path: str, body: dict[str, Any], *, source: str) -> dict[str, Any]:
         words = ["curl", "--silent", "--show-error", f"http://{deployment.internal_http}{path}", "--data"]
         words += [json.dumps(body), "--header", f"x-ya-service-ticket: {deployment.ticket(source)}"]
-        answer: dict[str, Any] = json.loads(subprocess.run(words, capture_output=True, check=True, timeout=30).stdout)
+        answer: dict[str, Any] = json.loads(
+            subprocess.run(words, capture_output=True, check=True, timeout=LIMIT_S).stdout
+        )
         return answer
 
     assert curl("/toll-roads/v1/offer", {"offer_id": "curl-offer"}, source="routestats") == {}

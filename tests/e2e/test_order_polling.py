@@ -17,6 +17,7 @@ from psycopg import conninfo
 from ridehail_servers import resources
 from tests.e2e.order_keepers import LIMITS, Keepers, Reporter
 from tests.e2e.order_polling_world import RETRY_S, App, Costs, PollingWorld, polling_world
+from tests.support.waiting import LIMIT_S
 
 STEPS = 40
 
@@ -93,7 +94,7 @@ async def come_to_rest(world: PollingWorld, reporter: Reporter, apps: list[App])
     """Heals everything, and polls until nobody has doubts any more."""
     world.heal()
     await reporter.tell_all()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LIMIT_S):
         for app in apps:
             app.failing = 0.0
             quiet = 0

@@ -28,10 +28,9 @@ from tests.deploy.queries import TARGET_LABELS, read
 from tests.e2e.riders import SETTING, TARIFF, Rider, living
 from tests.e2e.rollout_page import Shell, blocks
 from tests.support.fault_proxy import Call, Forward, down
-from tests.support.waiting import until
+from tests.support.waiting import LIMIT_S, until
 from tests.support.world import behind_a_gateway
 
-PATIENCE_S = 30.0
 TEAM = ("4000000001", "4000000002")
 SECTIONS = sorted({block.section for block in blocks() if block.is_edit})
 
@@ -161,10 +160,10 @@ class Rehearsal:
 
         async def goes_so() -> bool:
             start = len(self.world.log)
-            await until(lambda: self._everybody_called(method, start), within=PATIENCE_S)
+            await until(lambda: self._everybody_called(method, start))
             return {uid_of(one) for one in self.world.log[start:] if (one.to, one.method) == (by, method)} == uids
 
-        await until(goes_so, within=PATIENCE_S)
+        await until(goes_so)
 
     def _everybody_called(self, method: str, start: int) -> bool:
         called = {uid_of(one) for one in self.world.log[start:] if one.method == method}
@@ -173,7 +172,7 @@ class Rehearsal:
     async def grows(self, value: Callable[[], float], by: float) -> None:
         """Waits until something has grown."""
         before = value()
-        await until(lambda: value() >= before + by, within=PATIENCE_S)
+        await until(lambda: value() >= before + by)
 
     def compared(self, kind: str) -> float:
         return counted("comparisons_total", kind=kind, outcome="compared")
@@ -242,7 +241,7 @@ async def rehearsal(
             for job in run.jobs:
                 job.send_signal(signal.SIGINT)
             for job in run.jobs:
-                await asyncio.wait_for(job.wait(), 20)
+                await asyncio.wait_for(job.wait(), LIMIT_S)
 
 
 @pytest.mark.timeout(600)
@@ -270,12 +269,12 @@ async def roll_out(run: Rehearsal, by_share: dict[int, list[str]]) -> None:
     # Step 1: nothing changes.
     await run.are_asked(READ, set())
     await run.are_asked(READ, everybody, by="old")
-    await until(lambda: all(rider.writes for rider in run.riders), within=PATIENCE_S)
+    await until(lambda: all(rider.writes for rider in run.riders))
 
     # Step 2.
     assert re.search(rf"listed={len(everybody)} due={len(everybody)}", await run.ask("Step 2"))
     await run.follow("Step 2")
-    await until(lambda: all_copied(world, len(everybody)), within=PATIENCE_S)
+    await until(lambda: all_copied(world, len(everybody)))
 
     # Step 3, and back.
     await run.do("Step 3")
@@ -344,7 +343,7 @@ async def roll_out(run: Rehearsal, by_share: dict[int, list[str]]) -> None:
     await run.do("Step 7", way_back=True)
     await run.are_asked(READ, everybody, by="old")
     await run.grows(lambda: run.answered("write", "compare", "old"), len(everybody))
-    await until(lambda: all_there(run), within=PATIENCE_S)
+    await until(lambda: all_there(run))
     assert [kind.different for kind in await run.report()] == [mended.different, 0]
 
 

@@ -27,7 +27,7 @@ from tests.support.config_edits import edit, patient_config
 from tests.support.folders import shared_folder
 from tests.support.redis_server import RedisServer
 from tests.support.up import RunningCommand, up
-from tests.support.waiting import eventually
+from tests.support.waiting import LIMIT_S, eventually
 
 WORKERS, TOGGLES, PATH = 3, 4, "/3.0/taxiontheway"
 ORDER, KEY, RIDER, STRANGER = "demo-order-toll", "demo-sharing-key", "4000000001", "4000000099"
@@ -55,7 +55,7 @@ class App:
             {"authorization": f"Bearer {token}", "content-type": "application/json", **(headers or {})},
         )
         try:
-            with urllib.request.urlopen(request, timeout=20) as response:
+            with urllib.request.urlopen(request, timeout=LIMIT_S) as response:
                 return response.status, json.load(response)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)

@@ -18,6 +18,7 @@ from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
 from tests.support.up import RunningCommand
+from tests.support.waiting import LIMIT_S
 
 SHARING_KEY, ORDER = "e1c6a56f649ac6bea97360268d18f554", "e481a19a14ffc3a8962649bd4b78fc20"
 UID = "4000000001"  # of the demo's family, with the role `user`
@@ -209,7 +210,7 @@ def asked(running: RunningCommand, case: Case) -> tuple[int, dict[str, Any]]:
     body = None if case.body is None else json.dumps(case.body).encode()
     request = urllib.request.Request(f"http://{base}{case.path}", body, {"content-type": "application/json", **header})
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
             return answer.status, json.loads(answer.read())
     except urllib.error.HTTPError as error:
         return error.code, json.loads(error.read())

@@ -24,7 +24,7 @@ from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.runtime.postgres import EmbeddedPostgres, PostgresNotStarted
 from tests.support.command_line import ridehail
 from tests.support.up import NotReady, RunningCommand, cli, processes_of, up
-from tests.support.waiting import eventually
+from tests.support.waiting import LIMIT_S, eventually
 
 
 def toll_roads(running: RunningCommand, source: str) -> TollRoadsClient:
@@ -48,7 +48,7 @@ def send_bytes_that_are_no_text(running: RunningCommand) -> None:
         host, _, port = running.ready[listener].rpartition(":")
         for header in HEADERS:
             for tail in (b"\xff", "é".encode(), b""):
-                with socket.create_connection((host, int(port)), timeout=20) as connection:
+                with socket.create_connection((host, int(port)), timeout=LIMIT_S) as connection:
                     connection.sendall(
                         b"POST /toll-roads/v1/order/retrieve HTTP/1.1\r\nhost: x\r\nconnection: close\r\n"
                         + header.encode()
@@ -76,7 +76,7 @@ def raw_grpc_call(address: str, name: bytes, value: bytes) -> None:
     pairs += [(b"content-type", b"application/grpc"), (b"te", b"trailers"), (name, value)]
     headers = frame(1, 4, 1, b"".join(literal(*pair) for pair in pairs))
     host, _, port = address.rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=20) as connection:
+    with socket.create_connection((host, int(port)), timeout=LIMIT_S) as connection:
         connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"") + headers)
         connection.sendall(frame(0, 1, 1, b"\x00" * 5))
         stream = connection.makefile("rb")
@@ -147,7 +147,7 @@ def test_the_authorizer_judges_while_the_servers_do_nothing(demo_suite: RunningC
     server.suspend()
     try:
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(request, timeout=10)
+            urllib.request.urlopen(request, timeout=LIMIT_S)
     finally:
         server.resume()
     assert refused.value.code == 401
