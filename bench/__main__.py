@@ -12,6 +12,7 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from .cases import CASES, Case
@@ -41,13 +42,19 @@ def main() -> int:
     arguments = _arguments()
     effort = Effort(arguments.rounds, arguments.seconds, warm_up_s=min(2.0, arguments.seconds))
     orders, sizes = FULL_SIZE, arguments.sizes
+    messages = 50_000
     if arguments.quick:
-        effort, orders, sizes = Effort(1, 0.3, 0.1), 1_000, (500, 1_000)
+        effort, orders, sizes, messages = Effort(1, 0.2, 0.1), 1_000, (500, 1_000), 500
     try:
         built()
-        with tables(arguments.folder) as filled, tempfile.TemporaryDirectory(prefix="ridehail-load-") as folder:
-            servers = Servers(Path(folder, "servers"), workers=arguments.workers)
-            world = World(servers, filled, orders, sizes, arguments.callers)
+        with (
+            tables(arguments.folder) as filled,
+            tempfile.TemporaryDirectory(prefix="ridehail-load-") as folder,
+            ExitStack() as kept,
+        ):
+            kept_if_quick = kept if arguments.quick else None
+            servers = Servers(Path(folder, "servers"), workers=arguments.workers, kept=kept_if_quick)
+            world = World(servers, filled, orders, sizes, arguments.callers, messages)
             for name in arguments.cases or _USUAL:
                 _measure(CASES[name], world, effort)
     except (ToolMissing, NotStarted, LoadFailed) as error:

@@ -20,9 +20,8 @@ import uvloop
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from ridehail.tollroads.v1 import toll_roads_api_pb2_grpc as api_grpc
-from ridehail_servers.chassis import app, logs
+from ridehail_servers.chassis import logs
 from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
-from ridehail_servers.chassis.settings import ProcessSettings
 from ridehail_servers.runtime.serve import stop_on_signals
 
 _ANSWER = api.RetrieveOrderResponse(has_toll_road=True)
@@ -57,6 +56,10 @@ async def _bare(_folder: Path, port: int) -> None:
 
 
 async def _chassis(folder: Path, port: int) -> None:
+    # The bare server does without.
+    from ridehail_servers.chassis import app  # noqa: PLC0415
+    from ridehail_servers.chassis.settings import ProcessSettings  # noqa: PLC0415
+
     stop = stop_on_signals()
     descriptor = api.DESCRIPTOR.services_by_name["TollRoadsService"]
     contract = Contract(descriptor, api_grpc.add_TollRoadsServiceServicer_to_server)

@@ -9,8 +9,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,13 +21,16 @@ from ridehail_servers.runtime.data_dir import DataDir
 from ridehail_servers.runtime.ports import free_port
 
 HOST = "127.0.0.1"
-_START_S = 30.0
+_START_S = 120.0
+_ATTEMPTS = 3
+# Characters of a log.
+_TOLD = 2_000
 # Names the Redis that several processes share; without it they keep no answers.
 _CACHE_VARIABLE = "RIDEHAIL_CACHE_URL"
 
 
 class NotStarted(Exception):
-    """A server did not come up; the message says where its log is."""
+    """A server did not come up; the message has the end of its log."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +55,16 @@ class Running:
 class Servers:
     """Starts servers whose logs, keys and configuration are in one folder."""
 
-    def __init__(self, folder: Path, *, workers: int) -> None:
+    def __init__(self, folder: Path, *, workers: int, kept: ExitStack | None = None) -> None:
         """Makes keys and configuration.
 
         Args:
             folder: Is made; its former content goes.
             workers: Processes of each server.
+            kept: Keeps servers running, for other cases that need the same; None: a server ends with its case.
         """
+        self._kept = kept
+        self._running: dict[tuple[str, ...], Running] = {}
         shutil.rmtree(folder, ignore_errors=True)
         self.folder = folder
         self._workers = workers
@@ -139,29 +145,55 @@ class Servers:
 
     @contextmanager
     def _started(self, name: str, protocol: str, command: Sequence[str], **environment: str) -> Iterator[Running]:
-        port = free_port(HOST, 0)
-        log = self.folder / f"{name}.log"
-        with log.open("w") as output:
-            process = subprocess.Popen(
-                [word.replace("{port}", str(port)) for word in command],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env={**os.environ, **environment},
-            )
+        same = (*command, *environment.values())
+        if same in self._running:
+            yield self._running[same]
+            return
+        with ExitStack() as of_case:
+            running = (self._kept or of_case).enter_context(self._run(name, protocol, command, environment))
+            if self._kept is not None:
+                self._running[same] = running
+            yield running
+
+    @contextmanager
+    def _run(
+        self, name: str, protocol: str, command: Sequence[str], environment: Mapping[str, str]
+    ) -> Iterator[Running]:
+        process, port = self._begun(name, command, environment)
         try:
-            _wait_until_it_listens(process, port, log)
             yield Running(protocol, f"{HOST}:{port}", psutil.Process(process.pid))
         finally:
             process.terminate()
             process.wait(_START_S)
 
+    def _begun(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str]
+    ) -> tuple[subprocess.Popen[bytes], int]:
+        """Starts a process that listens at a free port, and again at another one if somebody else takes that first."""
+        log = self.folder / f"{name}.log"
+        for _ in range(_ATTEMPTS):
+            port = free_port(HOST, 0)
+            with log.open("w") as output:
+                process = subprocess.Popen(
+                    [word.replace("{port}", str(port)) for word in command],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    env={**os.environ, **environment},
+                )
+            if _listens(process, port):
+                return process, port
+            process.kill()
+            process.wait()
+        raise NotStarted(f"{name} does not start: {log.read_text()[-_TOLD:]}")
 
-def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+
+def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
+    """Waits until a process listens; tells whether it does before it ends."""
     ends = time.monotonic() + _START_S
     while time.monotonic() < ends and process.poll() is None:
         with socket.socket() as probe:
             if probe.connect_ex((HOST, port)) == 0:
-                return
+                return True
         time.sleep(0.05)
-    raise NotStarted(f"see {log}")
+    return False

@@ -28,6 +28,7 @@ class World:
         orders: How many orders, or users, the tables have, where a case is not about their size.
         sizes: The two sizes of the case that is.
         callers: Requests under way at any moment.
+        messages: How many different ones a contender is sent, at most.
     """
 
     servers: Servers
@@ -35,6 +36,7 @@ class World:
     orders: int
     sizes: tuple[int, int]
     callers: int
+    messages: int
 
     def contender(
         self,
@@ -60,11 +62,12 @@ class World:
             rider: On whose behalf the gateway calls, a member of a family; None: another service calls.
             orders: From how many orders to choose; None: all of the usual tables.
             orders_per_request: How many ids a message holds.
-            messages: How many different ones there are.
+            messages: How many different ones there are, at most.
         """
         chance = random.Random(_SEED)
         stored = orders or self.orders
-        made = (body(lambda: random_id(chance.randint(1, stored))) for _ in range(messages))
+        number = min(messages, self.messages)
+        made = (body(lambda: random_id(chance.randint(1, stored))) for _ in range(number))
         bodies = write_bodies(self.servers.folder / f"{name.replace(' ', '-').replace('/', '-')}.bodies", made)
         headers = self._ticket(service) if rider is None else self._rider(service, rider)
         asked = Load(server.protocol, server.address, path, bodies, headers, self.callers)
@@ -79,7 +82,6 @@ class World:
         *,
         service: str | None,
         riders: int,
-        messages: int = 50_000,
     ) -> Contender:
         """Returns a contender that is asked as the gateway asks on behalf of passengers, each time of a random one.
 
@@ -90,10 +92,9 @@ class World:
             body: Makes the message of a passenger.
             service: Whom the ticket is for. None: it verifies no ticket, and a header names the passenger.
             riders: From how many passengers to choose.
-            messages: How many different ones there are.
         """
         chance = random.Random(_SEED)
-        uids = [random_id(chance.randint(1, riders)) for _ in range(messages)]
+        uids = [random_id(chance.randint(1, riders)) for _ in range(self.messages)]
         file = self.servers.folder / f"{name.replace(' ', '-').replace('/', '-')}.bodies"
         bodies = write_bodies(file, map(body, uids))
         if service is None:
