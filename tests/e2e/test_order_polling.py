@@ -38,6 +38,7 @@ async def world(
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_whatever_fails_on_the_way_both_phones_show_what_is_true_in_the_end(
     world: PollingWorld, seed: int
