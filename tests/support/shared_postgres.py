@@ -54,7 +54,7 @@ class SharedPostgres:
         """Returns the server's first process, or None if it does not run."""
         try:
             return psutil.Process(int((self._folder / "postgres" / "postmaster.pid").read_text().split()[0]))
-        except (FileNotFoundError, IndexError, psutil.NoSuchProcess):
+        except (OSError, IndexError, ValueError, psutil.NoSuchProcess):
             return None
 
     def _server(self) -> EmbeddedPostgres:
