@@ -103,15 +103,19 @@ class _Refusals:
 
     def __init__(self) -> None:
         self._calls: Counter[str] = Counter()
+        self._awaiting: asyncio.AbstractEventLoop | None = None  # the loop that will log; one that ended never does
 
     def note(self, method: str) -> None:
-        if not self._calls:
-            asyncio.get_running_loop().call_later(_REFUSALS_S, self._log)
+        loop = asyncio.get_running_loop()
+        if self._awaiting is not loop:
+            self._awaiting = loop
+            loop.call_later(_REFUSALS_S, self._log)
         self._calls[method] += 1
 
     def _log(self) -> None:
         logger.warning("calls refused", reason=_OVERLOADED, calls=dict(self._calls))
         self._calls.clear()
+        self._awaiting = None
 
 
 _refusals = _Refusals()
