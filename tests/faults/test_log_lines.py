@@ -18,9 +18,11 @@ from typing import Any
 import pytest
 
 from ridehail_servers.chassis import logs
+from ridehail_servers.chassis.interceptors import telemetry
 from ridehail_servers.chassis.logs import LogFile, safe_exception_text
 from ridehail_servers.runtime import metrics_files
 from ridehail_servers.runtime.supervisor import Process, Supervisor, log_printed
+from tests.support import virtual_time
 from tests.support.log_capture import LogCapture, captured_logs
 from tests.support.waiting import until
 
@@ -175,3 +177,15 @@ def test_a_warning_is_no_print(log: LogCapture) -> None:
         finally:
             logging.captureWarnings(capture=False)
     assert "beware" in log.text
+
+
+def test_refused_calls_are_told_although_a_loop_with_others_ended_before_it_could(log: LogCapture) -> None:
+    refusals = telemetry._Refusals()
+
+    async def refuse(then_runs_s: float) -> None:
+        refusals.note("a.B/C")
+        await asyncio.sleep(then_runs_s)
+
+    virtual_time.run(refuse(0))
+    virtual_time.run(refuse(10))
+    assert [line["calls"] for line in log.events("calls refused")] == [{"a.B/C": 2}]
