@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from ridehail_clients import AllowedChanges, KnownOrder, PollingPolicy, UpdateStatus
 from ridehail_servers.api_proxy.launch.local_state import local_state
@@ -103,3 +104,14 @@ def test_the_policy_is_that_of_the_supported_services_by_priority() -> None:
         required=True,
     )
     assert [one.required for one in state.polling_policy] == [True, False, None, None]
+
+
+@pytest.mark.parametrize("priority", [-(2**31), -1, 2**31 - 1])
+def test_a_priority_is_any_number_that_the_contract_holds(priority: int) -> None:
+    assert part("taxi", "first", priority).priority == priority
+
+
+@pytest.mark.parametrize("priority", [-(2**31) - 1, 2**31])
+def test_a_priority_that_the_contract_does_not_hold_is_refused(priority: int) -> None:
+    with pytest.raises(ValidationError):
+        part("taxi", "first", priority)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
@@ -17,7 +18,7 @@ from ridehail_servers.chassis.access import AccessPolicy
 from ridehail_servers.chassis.background import failing_loops, keep_running
 from ridehail_servers.chassis.experiments import Experiments
 from ridehail_servers.chassis.keys import KeyRing, create_key_pair
-from ridehail_servers.chassis.live_config import LiveConfig, Reloadable, watch
+from ridehail_servers.chassis.live_config import LiveConfig, Reloadable, settled_files, watch
 from tests.support.config_edits import edit
 from tests.support.log_capture import LogCapture, captured_logs
 from tests.support.recorded_suite import recorded_suite
@@ -299,6 +300,16 @@ async def test_a_loop_that_reloads_is_started_again_and_notices_what_changed_mea
     await until(lambda: config.value.calls == 2)
     assert "fails once" in failing_loops()
     task.cancel()
+
+
+def test_a_file_that_is_written_in_place_is_taken_over_once_it_is_whole() -> None:
+    file, taken, taken_over = Path("limits.yaml"), dict[Path, bytes](), list[bytes]()
+    looks = [b"old", b"old", b"old", b"", b"ne", b"new", b"new", b"new", b"old", b"old"]
+    for before, found in itertools.pairwise({file: one} for one in looks):
+        for settled in settled_files(before, found, taken):
+            taken[settled] = found[settled]
+            taken_over.append(found[settled])
+    assert taken_over == [b"old", b"new", b"old"]
 
 
 # --- one rule for start and reload

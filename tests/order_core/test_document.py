@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from ridehail_clients.json_values import LARGEST_WHOLE, JsonObject, JsonValue, from_struct, to_struct
 from ridehail_servers.chassis.errors import DomainError, InvalidRequest
-from ridehail_servers.chassis.json_limits import MAX_DEPTH
+from ridehail_servers.chassis.json_limits import MAX_DEPTH, count_values
 from ridehail_servers.reference.order_core.document import (
     ABSENT,
+    MAX_VALUES,
     Absence,
+    check_size,
     new_document,
     select,
     value_at,
@@ -109,6 +111,15 @@ def test_a_new_document_is_at_its_own_version_or_at_the_first(given_document: Js
 )
 def test_a_document_that_cannot_be_kept_is_refused(given_document: JsonObject, violation: tuple[str, str]) -> None:
     assert violations_of(lambda: new_document(given_document)) == [violation]
+
+
+def test_a_document_has_as_many_values_as_it_may_and_not_one_more() -> None:
+    largest = a_document(a=[0] * (MAX_VALUES - 4))  # beside the list: "a", "order", its "version" and "status"
+    assert count_values(largest) == MAX_VALUES
+    check_size(largest)
+
+    with pytest.raises(InvalidRequest):
+        check_size(a_document(a=[0] * (MAX_VALUES - 3)))
 
 
 def test_the_deepest_document_can_be_answered() -> None:

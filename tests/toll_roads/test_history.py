@@ -42,6 +42,16 @@ async def test_an_archived_order_is_in_both_and_later_in_the_archive_only(retent
     assert told(await retention.history("order")) == ("archive", [(50, True, "archive"), (49, False, "archive")])
 
 
+async def test_of_an_order_that_was_saved_anew_after_its_archiving_the_later_is_told(retention: Retention) -> None:
+    await retention.put_order("order", ago(60), ago(60))
+    await retention.archive()
+    await retention.purge_orders()
+    await retention.put_order("order", ago(2), ago(2))
+    history = await retention.history("order")
+    assert history.order is not None
+    assert (history.order.row.created_at, history.order.place.value) == (ago(2), "database")
+
+
 async def test_changes_of_every_age_are_told_in_order(retention: Retention) -> None:
     await retention.put_order("order", ago(60), ago(60), ago(30), ago(1))
     await retention.archive()

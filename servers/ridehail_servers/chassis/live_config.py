@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Generic, Protocol
 
@@ -91,6 +91,10 @@ class LiveConfig(Generic[Model]):
         return value
 
 
+Fingerprints = Mapping[Path, bytes]
+"""File -> what tells its content from any other."""
+
+
 async def watch(files: Sequence[Reloadable], *, look_every_s: float = _LOOK_EVERY_S) -> None:
     """Reloads files as their content changes, until cancelled.
 
@@ -106,12 +110,23 @@ async def watch(files: Sequence[Reloadable], *, look_every_s: float = _LOOK_EVER
     before: dict[Path, bytes] = {}
     while True:
         found = await asyncio.to_thread(_fingerprints, {one.file for one in files})
-        settled = {file for file, print_ in found.items() if print_ == before.get(file) != taken.get(file)}
+        settled = settled_files(before, found, taken)
         if settled:
             await asyncio.to_thread(reload, [one for one in files if one.file in settled])
             taken.update((file, found[file]) for file in settled)
         before = found
         await asyncio.sleep(look_every_s)
+
+
+def settled_files(before: Fingerprints, found: Fingerprints, taken: Fingerprints) -> set[Path]:
+    """Returns which files have been changed, and are not being changed any more.
+
+    Args:
+        before: What the last look found.
+        found: What this look found.
+        taken: What has been taken over.
+    """
+    return {file for file, print_ in found.items() if print_ == before.get(file) != taken.get(file)}
 
 
 def _fingerprints(files: Set[Path]) -> dict[Path, bytes]:
