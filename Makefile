@@ -44,8 +44,8 @@ endif
 test-unit: setup ## Run the tests that need no process and no socket, in a minute.
 	$(PYTEST) -m unit $(PYTEST_ARGS)
 
-test-long: setup ## Kill parts of a suite under load 100 times (KILLS); `make test` does it 8 times.
-	RIDEHAIL_TEST_KILLS=$(or $(KILLS),100) $(BIN)/pytest tests/crash $(PYTEST_ARGS)
+test-long: setup ## Run the crash campaigns in their long forms: every step is a death, a suite is killed 100 times (KILLS).
+	RIDEHAIL_TEST_KILLS=$(or $(KILLS),100) $(PYTEST) --long -m 'long or slow' --ignore tests/bench $(PYTEST_ARGS)
 
 check: lint types contracts generated imports gateway ## Format, lint, types, contracts, generated files, import rules, gateway.
 

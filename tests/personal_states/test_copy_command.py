@@ -48,7 +48,7 @@ async def one_is_killed(source: BackEnd, destination: BackEnd) -> None:
     await finished(other)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_killed_two_at_once_and_with_states_changing_it_copies_all_and_overwrites_nothing_newer(
     direction: Direction,
 ) -> None:

@@ -2,6 +2,8 @@
 
 A test has the level that its marks say; else that of its folder; else `integration` if a fixture of it asks for
 `sockets`; else `unit`. A unit test that starts a process or opens a socket fails, so the level is true.
+
+The long forms of crash campaigns, marked as `long`, run with `--long` only; each has a short form that always runs.
 """
 
 from __future__ import annotations
@@ -18,27 +20,36 @@ LEVELS = {
     "integration": "real sockets, Postgres or Redis: one process",
     "e2e": "real Envoy, or several processes",
 }
-SLOW = "crash campaigns, rehearsals, full sizes"
+OTHERS = {"slow": "crash campaigns, rehearsals, full sizes", "long": "the long form of a crash campaign"}
 _E2E_FOLDERS = {"bench", "crash", "deploy", "e2e", "gateway"}
 _SLOW_FOLDERS = {"bench", "crash"}
 _OPENING = "sockets"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds the option for long forms."""
+    parser.addoption("--long", action="store_true", help="run the long forms of crash campaigns as well")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Announces the marks."""
-    for name, meaning in {**LEVELS, "slow": SLOW}.items():
+    for name, meaning in {**LEVELS, **OTHERS}.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks every test, before `-m` selects."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks every test, before `-m` selects, and leaves out the long forms that nobody asks for."""
     for item in items:
         folder = _folder(item.path)
         if not any(item.get_closest_marker(name) for name in LEVELS):
             item.add_marker(_level(folder, item))
         if folder in _SLOW_FOLDERS:
             item.add_marker("slow")
+    if not config.getoption("long"):
+        long = [item for item in items if item.get_closest_marker("long")]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
 
 
 def _folder(file: Path) -> str:

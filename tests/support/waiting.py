@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -58,7 +59,10 @@ async def until(condition: Callable[[], object], *, within: float = LIMIT_S) -> 
         while True:
             result = condition()
             if asyncio.iscoroutine(result):
-                result = await result
-            if result:
+                # A call whose answer is lost is asked again, by a new one. grpc.aio promises nothing to a process that
+                # has had several event loops, as one that runs many tests.
+                with suppress(TimeoutError):
+                    result = await asyncio.wait_for(result, LIMIT_S / 6)
+            if result and not asyncio.iscoroutine(result):
                 return result
             await asyncio.sleep(0.02)

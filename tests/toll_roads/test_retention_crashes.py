@@ -105,7 +105,7 @@ async def test_the_undisturbed_end_is_what_the_rules_say(undisturbed: object) ->
 
 
 @pytest.mark.parametrize("name", JOBS)
-@pytest.mark.parametrize("every_step", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every_step", [False, pytest.param(True, marks=pytest.mark.long)])
 async def test_killed_after_a_step_and_run_again(
     name: str, retention: Retention, undisturbed: object, tmp_path: Path, every_step: bool
 ) -> None:
@@ -123,7 +123,7 @@ async def test_killed_after_a_step_and_run_again(
         assert await end_state(retention) == undisturbed, f"{name} killed after step {step}, {names[step - 1]}"
 
 
-@pytest.mark.parametrize(("rows", "deaths"), [(100, 3), pytest.param(400, 30, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("rows", "deaths"), [(100, 3), pytest.param(400, 30, marks=pytest.mark.long)])
 async def test_killed_at_random_again_and_again(retention: Retention, rows: int, deaths: int) -> None:
     """Also in the middle of a step: between the files of a commit and the commit, say."""
     await retention.put_many(rows, oldest_h=70, youngest_h=10)

@@ -11,9 +11,9 @@ from contextlib import suppress
 from typing import Any
 
 import psycopg
-from psycopg import waiting
+from psycopg import generators, waiting
 from psycopg.abc import RV, PQGen
-from psycopg.pq import TransactionStatus
+from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.rows import TupleRow
 
 # psycopg's own: how often a waiting statement looks after its socket.
@@ -133,11 +133,23 @@ class BoundedConnection(psycopg.AsyncConnection[TupleRow]):
         await self.settled()
         try:
             async with asyncio.timeout(timeout):
+                if self.pgconn.pipeline_status != PipelineStatus.OFF:
+                    await self._leave_pipeline()
                 await self.rollback()
         except (psycopg.Error, TimeoutError):
             self.discard()
         if self.pgconn.transaction_status != TransactionStatus.IDLE:
             self.discard()
+
+    async def _leave_pipeline(self) -> None:
+        """Reads the results that a cancelled task has left unread; psycopg itself gives up at the first that failed."""
+        self.pgconn.pipeline_sync()
+        await self.wait(generators.send(self.pgconn))
+        while self.pgconn.pipeline_status != PipelineStatus.OFF:
+            try:
+                self.pgconn.exit_pipeline_mode()
+            except psycopg.OperationalError:
+                await self.wait(generators.fetch(self.pgconn))
 
     async def check(self, timeout: float) -> None:
         """Asks the server whether it responds; with the response it reports what has changed, see `is_read_only`.
