@@ -12,6 +12,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,12 @@ def test_strangers_bodies_are_not_kept(gateway: RunningEnvoy, token: str) -> Non
         with ExitStack() as stack:
             for held in hold(stack, path, headers):
                 assert status_of(held) == answer
-            assert allocated(gateway) - before < enough / 2
+            # Of ten bodies that were kept, all would be there for as long as the connections are.
+            eventually(partial(_grew_by_less, gateway, before, enough / 2))
+
+
+def _grew_by_less(gateway: RunningEnvoy, before: int, than: float) -> bool:
+    return allocated(gateway) - before < than
 
 
 @pytest.fixture(scope="module")
