@@ -103,7 +103,7 @@ bench-retention: setup ## Measure the retention jobs of toll roads at full size,
 bench-eulas-import: setup ## Measure the import of a million decisions, and check that a rerun and kill -9 change nothing.
 	$(BIN)/python -m bench.eulas_import $(BENCH_ARGS)
 
-chaos: setup ## Break the suite on purpose for half an hour and check its promises; CHAOS_ARGS as in docs/reliability.md.
+chaos: setup ## Break the suite on purpose for an hour and check its promises; CHAOS_ARGS as in docs/reliability.md.
 	$(BIN)/python -m bench.chaos $(CHAOS_ARGS)
 
 # What cannot be looked up counts as a failure: an audit that saw nothing is none.

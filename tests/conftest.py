@@ -16,6 +16,7 @@ import pytest
 
 from ridehail_servers import resources, suite
 from ridehail_servers.runtime.data_dir import DataDir
+from tests.clients.flavours import ASYNCIO, BLOCKING, Flavour
 from tests.support import grpcurl
 from tests.support.config_edits import patient_config
 from tests.support.databases import cloned_database
@@ -200,3 +201,10 @@ async def recorded_suite(module_recorded_suite: RecordedSuite) -> RecordedSuite:
     """The same, of which no handler has been reached yet."""
     module_recorded_suite.reached.clear()
     return module_recorded_suite
+
+
+@pytest.fixture(params=[ASYNCIO, BLOCKING], ids=lambda flavour: flavour.name)
+def flavour(request: pytest.FixtureRequest) -> Flavour:
+    """Both flavours of the client library, one after the other."""
+    chosen: Flavour = request.param
+    return chosen

@@ -63,7 +63,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help="default: all")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter cases of each part")
-    parser.add_argument("--at-once", type=int, default=8, help="services that fail at once; fewer on a busy machine")
+    parser.add_argument("--at-once", type=int, default=3, help="services that fail at once; more on more cores")
     parser.add_argument("--outage-minutes", type=float, default=30.0, help="begin no further outages after this long")
     parser.add_argument("--folder", type=Path, default=_BUILD, help="where the findings are written")
     arguments = parser.parse_args()

@@ -39,8 +39,8 @@ class CallTime:
         Args:
             contract: Of the called method.
             timeout: Seconds for the whole call; None: the contract's deadline.
-            attempt_timeout: Seconds for one attempt; None: the contract's. A method that is not safe to repeat has only
-                one attempt, so that gets all the time there is.
+            attempt_timeout: Seconds for one attempt; None: the contract's. Once a server has seen a call that is
+                not safe to repeat, that was its last attempt, so each gets all the time there is.
         """
         whole = contract.deadline if timeout is None else timeout
         inherited = remaining()

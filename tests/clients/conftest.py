@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.clients.flavours import ASYNCIO, BLOCKING, Flavour
 from tests.clients.scripted_server import ScriptedServer, running_server
 
 
@@ -21,9 +20,3 @@ def server(module_server: ScriptedServer) -> ScriptedServer:
     """The module's server, as if nobody had called it."""
     module_server.reset()
     return module_server
-
-
-@pytest.fixture(params=[ASYNCIO, BLOCKING], ids=lambda flavour: flavour.name)
-def flavour(request: pytest.FixtureRequest) -> Flavour:
-    chosen: Flavour = request.param
-    return chosen

@@ -14,7 +14,7 @@ from ridehail_clients import AsyncTollRoadsClient, TransportUnavailable, open_as
 from ridehail_servers import suite
 from ridehail_servers.runtime.up import _await_health
 from tests.clients.cases.all_cases import example_of
-from tests.clients.flavours import ASYNCIO, BLOCKING, Flavour
+from tests.clients.flavours import Flavour
 from tests.clients.scripted_server import ScriptedServer, running_server
 from tests.support.waiting import LIMIT_S
 
@@ -40,12 +40,6 @@ def _closed_port() -> int:
 def server(sockets: None) -> Iterator[ScriptedServer]:
     with running_server() as running:
         yield running
-
-
-@pytest.fixture(params=[ASYNCIO, BLOCKING], ids=lambda flavour: flavour.name)
-def flavour(request: pytest.FixtureRequest) -> Flavour:
-    chosen: Flavour = request.param
-    return chosen
 
 
 async def test_clients_of_services_pass_it_by(server: ScriptedServer, flavour: Flavour) -> None:

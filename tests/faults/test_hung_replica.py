@@ -9,16 +9,10 @@ import pytest
 
 from ridehail_servers.chassis import app
 from ridehail_servers.chassis.settings import ServerTuning
-from tests.clients.flavours import ASYNCIO, BLOCKING, Flavour
+from tests.clients.flavours import Flavour
 from tests.support.calling import ATTEMPT_S, Done, calling
 from tests.support.replica import Replica
 from tests.support.waiting import LIMIT_S
-
-
-@pytest.fixture(params=[ASYNCIO, BLOCKING], ids=lambda flavour: flavour.name)
-def flavour(request: pytest.FixtureRequest) -> Flavour:
-    chosen: Flavour = request.param
-    return chosen
 
 
 @pytest.fixture

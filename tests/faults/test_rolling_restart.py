@@ -10,7 +10,7 @@ import pytest
 from grpc_health.v1 import health_pb2
 
 from ridehail_clients import TransportUnavailable
-from tests.clients.flavours import ASYNCIO, BLOCKING, Flavour
+from tests.clients.flavours import Flavour
 from tests.clients.scripted_server import running_server
 from tests.support.calling import Calling, Done, calling
 from tests.support.replica import Replica
@@ -18,12 +18,6 @@ from tests.support.waiting import LIMIT_S
 
 # As long as a server may take to come back, and long enough for a client's pauses between two attempts to grow.
 _AWAY_S = 2.0
-
-
-@pytest.fixture(params=[ASYNCIO, BLOCKING], ids=lambda flavour: flavour.name)
-def flavour(request: pytest.FixtureRequest) -> Flavour:
-    chosen: Flavour = request.param
-    return chosen
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ LEVELS = {
     "integration": "real sockets, Postgres or Redis: one process",
     "e2e": "real Envoy, or several processes",
 }
-OTHERS = {"slow": "crash campaigns, rehearsals, full sizes", "long": "the long form of a crash campaign"}
+OTHERS = {"slow": "crash campaigns, benchmarks", "long": "the long form of a crash campaign"}
 _E2E_FOLDERS = {"bench", "crash", "deploy", "e2e", "gateway"}
 _SLOW_FOLDERS = {"bench", "crash"}
 _OPENING = "sockets"

@@ -6,7 +6,6 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -56,13 +55,24 @@ async def until(condition: Callable[[], object], *, within: float = LIMIT_S) -> 
         TimeoutError: The time ran out.
     """
     async with asyncio.timeout(within):
-        while True:
-            result = condition()
-            if asyncio.iscoroutine(result):
-                # A call whose answer is lost is asked again, by a new one. grpc.aio promises nothing to a process that
-                # has had several event loops, as one that runs many tests.
-                with suppress(TimeoutError):
-                    result = await asyncio.wait_for(result, LIMIT_S / 6)
-            if result and not asyncio.iscoroutine(result):
-                return result
+        while not (result := await _asked(condition)):
             await asyncio.sleep(0.02)
+        return result
+
+
+async def _asked(condition: Callable[[], object]) -> object:
+    """Returns what a condition gives, or None where it gives nothing for long: then it is asked anew.
+
+    grpc.aio promises nothing to a process that has had several event loops, as one that runs many tests: a call there
+    once waited for an answer that had come.
+    """
+    result = condition()
+    if not asyncio.iscoroutine(result):
+        return result
+    try:
+        async with asyncio.timeout(LIMIT_S / 6) as limit:
+            return await result
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        return None

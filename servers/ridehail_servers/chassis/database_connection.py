@@ -199,10 +199,10 @@ class BoundedConnection(psycopg.AsyncConnection[TupleRow]):
                 while self._left:
                     with suppress(psycopg.errors.QueryCanceled):
                         await waiting.wait_async(self._left.pop(0), self.pgconn.socket, interval=_WAIT_INTERVAL_S)
-        except (TimeoutError, OSError, TypeError):  # psycopg waits for the socket of a connection that was just closed
-            self.pgconn.finish()
         except psycopg.Error:
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 self.pgconn.finish()
+        except Exception:  # in time or not: nobody else would end the statement
+            self.pgconn.finish()
         finally:
             self._left.clear()

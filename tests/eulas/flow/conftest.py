@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.flavours import ASYNCIO, BLOCKING, Flavour
+from tests.clients.flavours import Flavour
 from tests.clients.scripted_server import ScriptedServer, running_server
 from tests.eulas.flow.eulas_by_script import FOLDERS, App, FakeTime, ScriptedEulas, Start, running_app
 
@@ -25,12 +25,6 @@ def served(server: ScriptedServer) -> Iterator[ScriptedServer]:
     """The server with a port, for apps in processes of their own."""
     with running_server(server) as running:
         yield running
-
-
-@pytest.fixture(params=[ASYNCIO, BLOCKING], ids=lambda flavour: flavour.name)
-def flavour(request: pytest.FixtureRequest) -> Flavour:
-    chosen: Flavour = request.param
-    return chosen
 
 
 @pytest.fixture

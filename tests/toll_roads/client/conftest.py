@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.flavours import ASYNCIO, BLOCKING, Flavour
 from tests.clients.scripted_server import ScriptedServer, running_server
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
@@ -23,12 +22,6 @@ def server(module_server: ScriptedServer) -> ScriptedServer:
     """The module's server, as if nobody had called it."""
     module_server.reset()
     return module_server
-
-
-@pytest.fixture(params=[ASYNCIO, BLOCKING], ids=lambda flavour: flavour.name)
-def flavour(request: pytest.FixtureRequest) -> Flavour:
-    chosen: Flavour = request.param
-    return chosen
 
 
 @pytest.fixture(scope="module")
