@@ -109,12 +109,20 @@ async def backends(database_url: str) -> set[int]:
 
 
 async def leave(task: asyncio.Task[Any], *, again_after: int) -> None:
-    """Cancels a task twice, the second time so many turns of the event loop later, or once it waits for the server."""
+    """Cancels a task twice, the second time so many turns of the event loop later."""
     task.cancel()
     for _ in range(again_after):
         await asyncio.sleep(0)
     task.cancel()
     await asyncio.wait({task})
+    assert task.cancelled()
+
+
+async def leave_again_and_again(task: asyncio.Task[Any]) -> None:
+    """Cancels a task at each turn of the event loop, thus at each place where it waits, until it is over."""
+    while not task.done():
+        task.cancel()
+        await asyncio.sleep(0)
     assert task.cancelled()
 
 
@@ -138,6 +146,20 @@ async def test_a_second_cancellation_costs_neither_statement_nor_connection(
         await lock.release()
         async with database.connection() as connection:
             assert await (await connection.execute("SELECT count(*) FROM toll_roads.offers")).fetchone() == (0,)
+        assert await backends(database_url) == before
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+async def test_any_number_of_cancellations_costs_neither_statement_nor_connection(
+    database_url: str, lock: HeldLock, kind: Callable[[Connection], Awaitable[None]]
+) -> None:
+    async with opened(database_url, max_size=1, **PATIENT) as database:
+        before = await backends(database_url)
+        task = asyncio.create_task(use(database, kind))
+        await until(lock.waiting)
+        await leave_again_and_again(task)
+        await until(lambda: database.stats()["pool_available"] == 1)
+        assert await lock.waiting() == []
         assert await backends(database_url) == before
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 from psycopg import generators, waiting
 from psycopg.abc import RV, PQGen
-from psycopg.pq import PipelineStatus, TransactionStatus
+from psycopg.pq import ExecStatus, PipelineStatus, TransactionStatus
 from psycopg.rows import TupleRow
 
 # psycopg's own: how often a waiting statement looks after its socket.
@@ -24,6 +24,7 @@ _PROMPT_S = 0.1
 _CANCEL_S = 1.0
 # A connection that only listens is checked this often.
 _LISTEN_S = 3.0
+_COPIES = (ExecStatus.COPY_IN, ExecStatus.COPY_OUT, ExecStatus.COPY_BOTH)
 _READ_ONLY_PARAMETERS = (b"in_hot_standby", b"default_transaction_read_only")
 
 
@@ -135,6 +136,8 @@ class BoundedConnection(psycopg.AsyncConnection[TupleRow]):
             async with asyncio.timeout(timeout):
                 if self.pgconn.pipeline_status != PipelineStatus.OFF:
                     await self._leave_pipeline()
+                elif self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                    await self._leave_statement()
                 await self.rollback()
         except (psycopg.Error, TimeoutError):
             self.discard()
@@ -150,6 +153,13 @@ class BoundedConnection(psycopg.AsyncConnection[TupleRow]):
                 self.pgconn.exit_pipeline_mode()
             except psycopg.OperationalError:
                 await self.wait(generators.fetch(self.pgconn))
+
+    async def _leave_statement(self) -> None:
+        """Reads the results that a cancelled task has left unread, as of a stream."""
+        await self.cancel_safe(timeout=_CANCEL_S)
+        while (result := await self.wait(generators.fetch(self.pgconn))) is not None:
+            if result.status in _COPIES:  # it would be returned for ever
+                return
 
     async def check(self, timeout: float) -> None:
         """Asks the server whether it responds; with the response it reports what has changed, see `is_read_only`.
@@ -181,14 +191,10 @@ class BoundedConnection(psycopg.AsyncConnection[TupleRow]):
         """
         loop = asyncio.get_running_loop()
         self._ending = ending = asyncio.create_task(self._end_statement(gen))
-        ending.add_done_callback(self._ended)
         ends = loop.time() + _PROMPT_S
         while not ending.done() and (left := ends - loop.time()) > 0:
             with suppress(asyncio.CancelledError):
                 await asyncio.wait({ending}, timeout=left)
-
-    def _ended(self, _ending: asyncio.Task[None]) -> None:
-        self._ending = None
 
     async def _end_statement(self, gen: PQGen[Any]) -> None:
         """Ends a statement on the server and reads what it still sends; closes the connection where that fails."""
@@ -205,4 +211,6 @@ class BoundedConnection(psycopg.AsyncConnection[TupleRow]):
         except Exception:  # in time or not: nobody else would end the statement
             self.pgconn.finish()
         finally:
+            # Both at once: what is left from here on, somebody else has to do.
             self._left.clear()
+            self._ending = None
