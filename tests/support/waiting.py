@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import reprlib
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -52,12 +54,19 @@ async def until(condition: Callable[[], object], *, within: float = LIMIT_S) -> 
         within: Seconds to wait.
 
     Raises:
-        TimeoutError: The time ran out.
+        AssertionError: The time ran out. It tells what the condition gave how often.
     """
-    async with asyncio.timeout(within):
-        while not (result := await _asked(condition)):
-            await asyncio.sleep(0.02)
-        return result
+    given: Counter[str] = Counter()
+    try:
+        async with asyncio.timeout(within) as limit:
+            while not (result := await _asked(condition)):
+                given[reprlib.repr(result)] += 1
+                await asyncio.sleep(0.02)
+            return result
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise AssertionError(f"not within {within} s; given: {dict(given)}, {len(asyncio.all_tasks())} tasks") from None
 
 
 async def _asked(condition: Callable[[], object]) -> object:
