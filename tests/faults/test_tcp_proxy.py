@@ -103,5 +103,12 @@ async def test_resetting_resets_old_and_new_connections(proxy: TcpProxy) -> None
     proxy.set(Mode.RESET)
     with pytest.raises(ConnectionResetError):
         await streams[0].read()
-    with pytest.raises(ConnectionResetError):
-        await (await connect(proxy))[0].read()
+
+    async def a_new_one_is_reset() -> bool:
+        try:
+            await (await connect(proxy))[0].read()
+        except ConnectionResetError:
+            return True
+        return False  # where the reset comes while a connection is being made, the kernel may report a mere end
+
+    await until(a_new_one_is_reset)
