@@ -5,7 +5,7 @@ rolling restart, it is the best there is. Where no server has been healthy yet, 
 calls.
 """
 
-# ruff: noqa: D102, FBT001, FBT002  # the methods are those of gRPC's channels
+# ruff: noqa: FBT001, FBT002  # the methods are those of gRPC's channels
 
 from __future__ import annotations
 
