@@ -234,7 +234,7 @@ async def serving(
         neighbours: Where others are, by their names; left out: nowhere.
         watched: True: edits of the configuration are noticed as in production. False: the controls alone reload it.
     """
-    addresses = {**dict.fromkeys(API_PROXY.neighbours, NOWHERE), **neighbours, "eulas": eulas}
+    addresses = {**dict.fromkeys(API_PROXY.dependencies, NOWHERE), **neighbours, "eulas": eulas}
     definition, controls = controlled(API_PROXY, config_dir)
     running = suite_in_process(
         database_url="",

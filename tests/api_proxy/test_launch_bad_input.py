@@ -166,7 +166,7 @@ async def module_doors(
         config_dir=module_config_dir,
         services=["api-proxy", "passenger-authorizer"],
         addresses={
-            **dict.fromkeys(API_PROXY.neighbours, NOWHERE),
+            **dict.fromkeys(API_PROXY.dependencies, NOWHERE),
             "eulas": module_eulas.address,
             "order-core": module_orders.address,
             "order-state": module_orders.address,

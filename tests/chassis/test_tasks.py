@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from ridehail_clients import AsyncTollRoadsClient
-from ridehail_servers.chassis.errors import DatabaseUnavailable, NeighbourUnavailable, Overloaded
+from ridehail_servers.chassis.errors import DatabaseUnavailable, DependencyUnavailable, Overloaded
 from ridehail_servers.chassis.settings import ProcessSettings, TaskSettings
 from ridehail_servers.chassis.tasks import Task, TaskRefused
 from ridehail_servers.runtime.child_order import ChildOrder
@@ -86,7 +86,7 @@ async def test_a_task_that_is_done_leaves_nothing_behind(trial: Trial) -> None:
     assert measured("done") == before + 1
 
 
-@pytest.mark.parametrize("failure", [DatabaseUnavailable(), NeighbourUnavailable("order-core"), Overloaded()])
+@pytest.mark.parametrize("failure", [DatabaseUnavailable(), DependencyUnavailable("order-core"), Overloaded()])
 async def test_what_fails_for_want_of_another_is_tried_again(trial: Trial, failure: Exception) -> None:
     before = measured("retried")
 

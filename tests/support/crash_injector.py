@@ -115,7 +115,7 @@ class _CountedDatabase(Database):
     injector: CrashInjector
 
     @asynccontextmanager
-    async def transaction(self, *, undone: bool = False) -> AsyncIterator[Connection]:
-        async with super().transaction(undone=undone) as connection:
+    async def transaction(self, *, dry_run: bool = False) -> AsyncIterator[Connection]:
+        async with super().transaction(dry_run=dry_run) as connection:
             yield connection
         self.injector.step("commit")

@@ -99,4 +99,4 @@ def _recorded(definition: ServiceDefinition, reached: list[str]) -> ServiceDefin
             servicers.append(servicer)
         yield RunningService(servicers)
 
-    return replace(definition, build=build, schema=None, configs={}, neighbours=())
+    return replace(definition, build=build, schema=None, configs={}, dependencies=())

@@ -73,7 +73,7 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
 DEFINITION = ServiceDefinition(
     name="api-proxy",
     configs={_CONFIG: ApiProxyConfig, _POLLING_RULES: PollingRules},
-    neighbours=(
+    dependencies=(
         *("eulas", "order-core", "order-state", "toll-roads", "route-sharing", "inapp-communications"),
         *("protocol", "user-state"),
     ),

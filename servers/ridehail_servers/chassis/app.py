@@ -110,7 +110,7 @@ async def build(
             files.extend(configs.values())
             if definition.schema is not None:
                 storages[definition.name] = await stack.enter_async_context(_storage(definition, settings, tuning))
-            if definition.neighbours:
+            if definition.dependencies:
                 keys.signing_key(definition.name)
             context = ServiceContext(
                 storage=storages.get(definition.name),
@@ -287,14 +287,14 @@ async def _channels(
 ) -> dict[str, grpc.aio.Channel]:
     channels: dict[str, grpc.aio.Channel] = {}
     credentials = None if settings.tls_dir is None else TlsFiles(settings.tls_dir).channel_credentials()
-    for neighbour in definition.neighbours:
-        channels[neighbour] = channel.open_async_channel(
-            settings.addresses[neighbour],
+    for dependency in definition.dependencies:
+        channels[dependency] = channel.open_async_channel(
+            settings.addresses[dependency],
             credentials=credentials,
-            server_name=neighbour if credentials else None,
-            breaker_observer=breaker_observer(definition.name, neighbour),
+            server_name=dependency if credentials else None,
+            breaker_observer=breaker_observer(definition.name, dependency),
         )
-        stack.push_async_callback(channels[neighbour].close, None)
+        stack.push_async_callback(channels[dependency].close, None)
     return channels
 
 

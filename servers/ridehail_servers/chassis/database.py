@@ -191,17 +191,17 @@ class Database:
             self.queue.ended(use, completed=completed)
 
     @asynccontextmanager
-    async def transaction(self, *, undone: bool = False) -> AsyncIterator[Connection]:
+    async def transaction(self, *, dry_run: bool = False) -> AsyncIterator[Connection]:
         """Lends a connection inside a transaction: committed at the end of the block, rolled back on an error.
 
         Args:
-            undone: Whether it is rolled back in any case.
+            dry_run: Whether it is rolled back in any case.
 
         Raises:
             DatabaseUnavailable: See `connection`. Raised at the commit, it leaves open whether the commit took place.
             Overloaded: See `connection`.
         """
-        async with self.connection() as connection, connection.transaction(force_rollback=undone):
+        async with self.connection() as connection, connection.transaction(force_rollback=dry_run):
             yield connection
 
     async def read(self, query: Callable[[Connection], Awaitable[Result]]) -> Result:

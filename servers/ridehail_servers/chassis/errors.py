@@ -115,14 +115,14 @@ class DatabaseUnavailable(DomainError):
         super().__init__("DATABASE_UNAVAILABLE", "the database is unavailable", retry_after=retry_after)
 
 
-class NeighbourUnavailable(DomainError):
+class DependencyUnavailable(DomainError):
     """A service that this one needs does not answer."""
 
-    def __init__(self, neighbour: str, *, retry_after: float = 0.2) -> None:
+    def __init__(self, dependency: str, *, retry_after: float = 0.2) -> None:
         super().__init__(
             "NEIGHBOUR_UNAVAILABLE",
-            f"{neighbour} is unavailable",
-            {"neighbour": neighbour},
+            f"{dependency} is unavailable",
+            {"neighbour": dependency},
             retry_after=retry_after,
         )
 

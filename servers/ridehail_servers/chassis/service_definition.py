@@ -78,7 +78,7 @@ class ServiceContext:
         configs: The live content of each configuration file that the definition names, by the file's name.
         experiments: Who takes part in which experiment.
         clock: Tells the time.
-        channels: An open channel to each neighbour that the definition names.
+        channels: An open channel to each dependency that the definition names.
         tickets: Makes tickets of this service.
         keys_dir: Holds the key rings.
         archive_url: The URL of the folder for what the service archives; None: it archives nothing.
@@ -214,7 +214,7 @@ class ServiceDefinition:
             share names no schema in its SQL: migrations run with the service's schema as the only one on the path.
         configs: The configuration files that it reads: name -> model. Several services may read one file, each with its
             own model.
-        neighbours: The services that it calls.
+        dependencies: The services that it calls.
         demo: Loads its part of the demo world; returns what a newcomer may try.
         needs_cache: Whether it keeps something in a cache that all of its processes have to share.
         has_tasks: Whether it has background tasks, which only a task worker runs.
@@ -226,7 +226,7 @@ class ServiceDefinition:
     schema: str | None = None
     migrations: str | None = None
     configs: Mapping[str, type[BaseModel]] = field(default_factory=dict)
-    neighbours: Sequence[str] = ()
+    dependencies: Sequence[str] = ()
     demo: Callable[[Demo], Awaitable[Sequence[Example]]] | None = None
     needs_cache: bool = False
     has_tasks: bool = False

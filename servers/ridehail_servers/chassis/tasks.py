@@ -20,7 +20,7 @@ from psycopg import conninfo
 from .background import report_failure
 from .database import Connection, Database
 from .database_connection import BoundedConnection
-from .errors import DatabaseUnavailable, DomainError, NeighbourUnavailable, Overloaded
+from .errors import DatabaseUnavailable, DependencyUnavailable, DomainError, Overloaded
 from .logs import get_logger
 from .metrics import TASK_DURATION, TASKS_RESCUED
 from .settings import TaskSettings
@@ -52,7 +52,7 @@ class _UntilItPasses(procrastinate.BaseRetryStrategy):
     def get_retry_decision(
         self, *, exception: BaseException, job: procrastinate.jobs.Job
     ) -> procrastinate.RetryDecision | None:
-        if isinstance(exception, DatabaseUnavailable | NeighbourUnavailable | Overloaded):
+        if isinstance(exception, DatabaseUnavailable | DependencyUnavailable | Overloaded):
             return procrastinate.RetryDecision(retry_in={"seconds": min(2**job.attempts, _LONGEST_WAIT_S)})
         if isinstance(exception, asyncio.CancelledError):
             return procrastinate.RetryDecision(retry_in={"seconds": 0})

@@ -211,20 +211,20 @@ def given_addresses(given: Sequence[str]) -> dict[str, str]:
 
 
 def addresses(services: Sequence[str], given: Sequence[str] | None) -> dict[str, str]:
-    """Returns where the neighbours of the services answer.
+    """Returns the addresses of the services' dependencies.
 
     Args:
         services: Names of the services that are run.
         given: The option.
 
     Raises:
-        UsageError: An entry cannot be read, or a neighbour has no address.
+        UsageError: An entry cannot be read, or a dependency has no address.
     """
     from ridehail_servers import suite
 
     known = given_addresses(given or ())
     for name in services:
-        for neighbour in suite.SERVICES[name].neighbours:
-            if neighbour not in known:
-                raise UsageError(f"{name} calls {neighbour}: give --address {neighbour}=HOST:PORT")
+        for dependency in suite.SERVICES[name].dependencies:
+            if dependency not in known:
+                raise UsageError(f"{name} calls {dependency}: give --address {dependency}=HOST:PORT")
     return known

@@ -29,7 +29,7 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
 DEFINITION = ServiceDefinition(
     name="inapp-communications",
     configs={_CONFIG: InappConfig},
-    neighbours=("route-sharing",),
+    dependencies=("route-sharing",),
     contracts=(
         Contract(
             inapp_api_pb2.DESCRIPTOR.services_by_name["InappCommunicationsService"],

@@ -57,7 +57,7 @@ DEFINITION = ServiceDefinition(
     name="order-state",
     schema="order_state",
     configs={_CONFIG: OrderStateConfig},
-    neighbours=tuple(KEEPERS.values()),
+    dependencies=tuple(KEEPERS.values()),
     contracts=(
         Contract(
             _SERVICES["PassengerOrderStateService"],

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from ridehail_servers.chassis.clock import Clock
-from ridehail_servers.chassis.errors import NeighbourUnavailable
+from ridehail_servers.chassis.errors import DependencyUnavailable
 
 from .answer import Answer, decide_answer
 from .config import OrderStateConfig
@@ -137,13 +137,13 @@ class Polling:
 
         Raises:
             ServiceNotFound: No such service.
-            NeighbourUnavailable: It does not answer.
+            DependencyUnavailable: It does not answer.
         """
         if service not in KEEPERS:
             raise ServiceNotFound(service)
         answer = await self._providers.ask(service, yandex_uid)
         if answer is None:
-            raise NeighbourUnavailable(KEEPERS[service])
+            raise DependencyUnavailable(KEEPERS[service])
         return answer
 
     async def _answered(

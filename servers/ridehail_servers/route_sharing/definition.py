@@ -55,7 +55,7 @@ DEFINITION = ServiceDefinition(
     name="route-sharing",
     schema="order_route_sharing",
     configs={_CONFIG: RouteSharingConfig},
-    neighbours=("family", "order-core"),
+    dependencies=("family", "order-core"),
     contracts=(
         Contract(
             _SERVICES["RouteSharingService"], route_sharing_api_pb2_grpc.add_RouteSharingServiceServicer_to_server

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ridehail_clients import AsyncFamilyClient, FamilyNotFound, InvalidRequest, ServiceError, call_context
-from ridehail_servers.chassis.errors import NeighbourUnavailable
+from ridehail_servers.chassis.errors import DependencyUnavailable
 
 from .errors import NotInFamily
 from .family_share import FamilyShare, others_phones
@@ -26,7 +26,7 @@ class Family:
 
         Raises:
             NotInFamily: The rider is in no family.
-            NeighbourUnavailable: family does not answer.
+            DependencyUnavailable: family does not answer.
         """
         remaining = call_context.remaining()
         patience = None if remaining is None else remaining * _WAIT_SHARE
@@ -37,7 +37,7 @@ class Family:
         except InvalidRequest:
             raise  # both contracts have the same rule for a rider, so it is reported as a defect
         except ServiceError as error:
-            raise NeighbourUnavailable("family") from error
+            raise DependencyUnavailable("family") from error
         return FamilyShare(
             admin_uid=int(family.admin.yandex_uid),
             admin_name=family.admin.name,

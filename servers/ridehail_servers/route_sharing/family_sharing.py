@@ -45,7 +45,7 @@ class FamilySharing:
             OrderNotFound: The rider is not given, and there is no such order.
             NotInFamily: The rider is in no family.
             SharingKeyConflict: The key is that of another order.
-            NeighbourUnavailable: family, or order_core, does not answer. Nothing is changed.
+            DependencyUnavailable: family, or order_core, does not answer. Nothing is changed.
         """
         # Asked before: a family that is slow keeps no row locked.
         rider = ride.yandex_uid or await self._orders.rider_of(ride.order_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ridehail_clients import AsyncOrderCoreClient, InvalidRequest, ServiceError, call_context
 from ridehail_clients import OrderNotFound as NoSuchOrder
-from ridehail_servers.chassis.errors import NeighbourUnavailable
+from ridehail_servers.chassis.errors import DependencyUnavailable
 
 from .errors import OrderNotFound
 
@@ -26,7 +26,7 @@ class OrderCore:
 
         Raises:
             OrderNotFound: There is no such order.
-            NeighbourUnavailable: order_core does not answer.
+            DependencyUnavailable: order_core does not answer.
         """
         remaining = call_context.remaining()
         timeout = None if remaining is None else remaining * _WAIT_SHARE
@@ -37,4 +37,4 @@ class OrderCore:
         except InvalidRequest:
             raise  # both contracts have the same rule for an order, so it is reported as a defect
         except ServiceError as error:
-            raise NeighbourUnavailable("order-core") from error
+            raise DependencyUnavailable("order-core") from error

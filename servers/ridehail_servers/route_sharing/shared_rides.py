@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ridehail_servers.chassis.database import Database
-from ridehail_servers.chassis.errors import NeighbourUnavailable
+from ridehail_servers.chassis.errors import DependencyUnavailable
 
 from .errors import NotInFamily, SharingKeyNotFound
 from .family import Family
@@ -41,7 +41,7 @@ class SharedRides:
             share = await self._family.share_of(stored.yandex_uid)
         except NotInFamily:
             return Sharing(stored.phone_ids, None)
-        except NeighbourUnavailable:
+        except DependencyUnavailable:
             return Sharing(stored.phone_ids, None, family_unknown=True)
         return Sharing(stored.phone_ids, FamilyRide(share.admin_uid, share.admin_name, sharing_on=False))
 

@@ -53,7 +53,7 @@ DEFINITION = ServiceDefinition(
     name="toll-roads",
     schema="toll_roads",
     configs={_CONFIG: TollRoadsConfig},
-    neighbours=("order-core",),
+    dependencies=("order-core",),
     contracts=(
         Contract(_SERVICES["TollRoadsService"], toll_roads_api_pb2_grpc.add_TollRoadsServiceServicer_to_server),
         Contract(

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from ridehail_clients import AsyncOrderCoreClient, JsonObject, JsonValue, call_context
 from ridehail_clients import errors as client_errors
-from ridehail_servers.chassis.errors import NeighbourUnavailable
+from ridehail_servers.chassis.errors import DependencyUnavailable
 
 from .errors import OrderNotFound
 from .price_reset import CHANGES, FIXED_PRICE, PricedOrder, PriceReset
@@ -35,7 +35,7 @@ class OrderCore:
 
         Raises:
             OrderNotFound: order_core has no such order.
-            NeighbourUnavailable: order_core does not answer, or answers an error that is not about this order.
+            DependencyUnavailable: order_core does not answer, or answers an error that is not about this order.
         """
         with _errors_of(order_id):
             answer = await self._client.get_order_fields(order_id=order_id, fields=[_OFFER], timeout=_patience())
@@ -50,7 +50,7 @@ class OrderCore:
 
         Raises:
             OrderNotFound: order_core has no such order.
-            NeighbourUnavailable: order_core does not answer, or answers an error that is not about this order.
+            DependencyUnavailable: order_core does not answer, or answers an error that is not about this order.
         """
         with _errors_of(order_id):
             answer = await self._client.get_order_fields(
@@ -73,7 +73,7 @@ class OrderCore:
         Raises:
             DocumentChanged: The document has changed since the update was decided; nothing was done.
             OrderNotFound: order_core has no such order.
-            NeighbourUnavailable: order_core does not answer: the update may have been made or not.
+            DependencyUnavailable: order_core does not answer: the update may have been made or not.
         """
         with _errors_of(order_id):
             await self._client.set_order_fields(
@@ -99,7 +99,7 @@ def _errors_of(order_id: str) -> Iterator[None]:
     except (client_errors.OrderFieldTypeMismatch, client_errors.InvalidRequest):
         raise  # the document is not what order_core promises: no repeat mends that, so it is reported as a defect
     except client_errors.ServiceError as error:
-        raise NeighbourUnavailable("order-core") from error
+        raise DependencyUnavailable("order-core") from error
 
 
 def _patience() -> float | None:

@@ -8,7 +8,7 @@ from datetime import datetime
 import tenacity
 
 from ridehail_clients import call_context
-from ridehail_servers.chassis.errors import NeighbourUnavailable
+from ridehail_servers.chassis.errors import DependencyUnavailable
 
 from .order_core import DocumentChanged, OrderCore
 from .price_reset import price_reset
@@ -41,21 +41,21 @@ class PriceResets:
         Raises:
             OrderNotFound: order_core has no such order.
             PriceChangesOutOfOrder: See `price_reset`.
-            NeighbourUnavailable: order_core does not answer, or others change the document all the time.
+            DependencyUnavailable: order_core does not answer, or others change the document all the time.
         """
         remaining = call_context.remaining()
         patience = _LONGEST_S if remaining is None else remaining * _WAIT_SHARE
         attempts = tenacity.AsyncRetrying(
             stop=tenacity.stop_after_attempt(_ATTEMPTS) | tenacity.stop_before_delay(patience),
             wait=tenacity.wait_random_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S),
-            retry=tenacity.retry_if_exception_type((DocumentChanged, NeighbourUnavailable)),
+            retry=tenacity.retry_if_exception_type((DocumentChanged, DependencyUnavailable)),
             reraise=True,
         )
         try:
             with call_context.call_context(deadline=time.monotonic() + patience):
                 await attempts(self._attempt, order_id, at, first_road_at)
         except DocumentChanged as error:
-            raise NeighbourUnavailable("order-core") from error
+            raise DependencyUnavailable("order-core") from error
 
     async def _attempt(self, order_id: str, at: datetime, first_road_at: datetime) -> None:
         order = await self._order_core.price_of(order_id)

@@ -44,7 +44,7 @@ class RoadSwitches:
             RoadSwitchNotAllowed: The order's road cannot be switched.
             RoadSwitchConflict: The order has a switch of the same moment to the other road.
             PriceChangesOutOfOrder: The price cannot be reset as of that moment.
-            NeighbourUnavailable: order_core does not answer.
+            DependencyUnavailable: order_core does not answer.
             Overloaded: Too many switches wait for order_core.
         """
         async with self._order_of(switch, yandex_uid) as (connection, effect, _roads):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ridehail_servers.chassis.database import Connection, Database
-from ridehail_servers.chassis.errors import NeighbourUnavailable
+from ridehail_servers.chassis.errors import DependencyUnavailable
 from ridehail_servers.chassis.shared_reads import SharedReads
 
 from .errors import OrderNotFound
@@ -26,7 +26,7 @@ class OrderOffers(Protocol):
 
         Raises:
             OrderNotFound: There is no such order.
-            NeighbourUnavailable: It cannot be told now.
+            DependencyUnavailable: It cannot be told now.
         """
 
 
@@ -81,7 +81,7 @@ class RoadsByOffer:
 
         Raises:
             OrderNotFound: order_core has no such order.
-            NeighbourUnavailable: order_core does not answer.
+            DependencyUnavailable: order_core does not answer.
         """
         roads = await self.roads_of([order_id])
         if not roads:
@@ -95,7 +95,7 @@ class RoadsByOffer:
             order_ids: The orders.
 
         Raises:
-            NeighbourUnavailable: order_core does not answer.
+            DependencyUnavailable: order_core does not answer.
         """
         offers = await self._offers_of(order_ids)
         wanted = [offer for offer in offers.values() if offer is not None]
@@ -109,7 +109,7 @@ class RoadsByOffer:
         turn = asyncio.Semaphore(_NEIGHBOUR_CALLS)
         offers: dict[str, str | None] = dict.fromkeys(order_ids)
         unknown: set[str] = set()
-        failures: list[NeighbourUnavailable] = []
+        failures: list[DependencyUnavailable] = []
 
         async def ask(order_id: str) -> None:
             async with turn:
@@ -119,7 +119,7 @@ class RoadsByOffer:
                     offers[order_id] = await self._offers.offer_of(order_id)
                 except OrderNotFound:
                     unknown.add(order_id)
-                except NeighbourUnavailable as failure:
+                except DependencyUnavailable as failure:
                     failures.append(failure)
 
         # Those under way are let end: one may be the trial of an open breaker, which only an answer closes.

@@ -55,7 +55,7 @@ class PersonalStates:
             RevisionConflict: It is of another revision.
             PersonalStateTooLarge: It would become too large.
         """
-        async with self._database.transaction(undone=undone) as connection:
+        async with self._database.transaction(dry_run=undone) as connection:
             changed = await self._apply(connection, yandex_uid, change)
             current = await self._store.revision_of(connection, yandex_uid) if changed is None else 0
             return checked(changed, current)

@@ -25,7 +25,7 @@ from ridehail_clients import (
 from ridehail_clients import errors as client_errors
 from ridehail_clients.availability import is_unavailable
 from ridehail_servers.api_proxy.neighbours import Unanswered, answer_to, time_to_wait, unanswered
-from ridehail_servers.chassis.errors import NeighbourUnavailable
+from ridehail_servers.chassis.errors import DependencyUnavailable
 from ridehail_servers.chassis.logs import get_logger
 
 from .config import CardPatience
@@ -74,7 +74,7 @@ class OrderCore:
 
         Raises:
             OrderNotFound: order_core has no such order.
-            NeighbourUnavailable: order_core does not answer, or answers an error that is not about this order.
+            DependencyUnavailable: order_core does not answer, or answers an error that is not about this order.
         """
         try:
             return await self._client.get_order_info(
@@ -83,7 +83,7 @@ class OrderCore:
         except client_errors.OrderNotFound as error:
             raise OrderNotFound(order_id) from error
         except ServiceError as error:
-            raise NeighbourUnavailable("order-core") from error
+            raise DependencyUnavailable("order-core") from error
 
 
 class TollRoads:

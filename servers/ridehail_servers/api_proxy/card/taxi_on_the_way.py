@@ -24,7 +24,7 @@ class Orders(Protocol):
 
         Raises:
             OrderNotFound: There is no such order.
-            NeighbourUnavailable: It cannot be told.
+            DependencyUnavailable: It cannot be told.
         """
 
 
@@ -97,7 +97,7 @@ class TaxiOnTheWay:
 
         Raises:
             OrderNotFound: There is no such order, or it is another rider's.
-            NeighbourUnavailable: The order cannot be told.
+            DependencyUnavailable: The order cannot be told.
         """
         order = await self._orders.info_of(order_id)
         if order.yandex_uid != rider.yandex_uid:

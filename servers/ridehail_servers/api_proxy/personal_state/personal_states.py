@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ridehail_clients import ComparedKind, call_context
 from ridehail_clients.json_values import JsonObject
-from ridehail_servers.chassis.errors import NeighbourUnavailable
+from ridehail_servers.chassis.errors import DependencyUnavailable
 
 from .config import PersonalStateConfig
 from .outcome import Answered, Outcome, may_fall_back
@@ -110,7 +110,7 @@ class PersonalStates:
 
         Raises:
             DomainError: The back end that answers refuses the request.
-            NeighbourUnavailable: No back end that may answer does. What became of a write is not known.
+            DependencyUnavailable: No back end that may answer does. What became of a write is not known.
         """
         config = self._config()
         route = choose_route(
@@ -122,7 +122,7 @@ class PersonalStates:
         by, outcome = await self._outcome(question, route, config)
         if not isinstance(outcome, Answered):
             self._report(question.kind, route, "nobody")
-            raise NeighbourUnavailable(by.name)
+            raise DependencyUnavailable(by.name)
         self._report(question.kind, route, "old" if by is self._old else "new")
         if outcome.error is not None:
             raise outcome.error

@@ -9,8 +9,8 @@ from google.protobuf.message import DecodeError, Message
 from protovalidate import Validator, Violation
 
 from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest, ResponseTooLarge
-from ridehail_servers.chassis.moments import malformed_moments
 from ridehail_servers.chassis.request_limits import check_bytes, check_values, rules_view
+from ridehail_servers.chassis.timestamp_validation import malformed_timestamps
 from ridehail_servers.chassis.unknown_fields import UNKNOWN_FIELDS, discard_unknown
 
 from .base import Call, Handler, Layer, Response
@@ -75,7 +75,7 @@ class Validation(Layer):
         if unknown:
             UNKNOWN_FIELDS.labels(served.name, "refused" if served.is_internal_write else "ignored").inc()
         refused = unknown if served.is_internal_write else []
-        if violations := [*malformed_moments(request), *unfit, *broken, *refused]:
+        if violations := [*malformed_timestamps(request), *unfit, *broken, *refused]:
             raise InvalidRequest(violations)
         return request
 

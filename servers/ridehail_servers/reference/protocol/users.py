@@ -51,7 +51,7 @@ class Users:
             RevisionConflict: It is of another revision.
             PersonalStateTooLarge: It would become too large.
         """
-        async with self._database.transaction(undone=undone) as connection:
+        async with self._database.transaction(dry_run=undone) as connection:
             before = state_of(await self._store.find(connection, yandex_uid))
             if change.expected_revision() != before.revision:
                 return checked(None, before.revision)

@@ -9,13 +9,13 @@ from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc.context.attribute_context_pb2 import AttributeContext
 
-from ridehail_servers.chassis.moments import malformed_moments
+from ridehail_servers.chassis.timestamp_validation import malformed_timestamps
 
 BAD, GOOD = Timestamp(seconds=1, nanos=-1), Timestamp(seconds=-1, nanos=999_999_999)
 
 
 def paths(message: Message) -> list[str]:
-    return [violation.field for violation in malformed_moments(message)]
+    return [violation.field for violation in malformed_timestamps(message)]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ RULE = "timestamp.nanos"
 _NANOS_PER_SECOND = 1_000_000_000
 
 
-def malformed_moments(message: Message, path: str = "") -> Iterator[FieldViolation]:
+def malformed_timestamps(message: Message, path: str = "") -> Iterator[FieldViolation]:
     """Yields a violation for each Timestamp in a message whose nanoseconds are not within a second.
 
     Args:
@@ -35,7 +35,7 @@ def malformed_moments(message: Message, path: str = "") -> Iterator[FieldViolati
         return
     for field, value in message.ListFields():
         for name, part in _messages_in(field, value):
-            yield from malformed_moments(part, f"{path}.{name}" if path else name)
+            yield from malformed_timestamps(part, f"{path}.{name}" if path else name)
 
 
 def _messages_in(field: FieldDescriptor, value: object) -> Iterator[tuple[str, Message]]:
