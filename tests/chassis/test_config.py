@@ -276,6 +276,30 @@ async def test_an_edit_between_the_start_and_the_watch_is_not_missed(file: Path)
     watcher.cancel()
 
 
+class EditedMeanwhile(LiveConfig[Polling]):
+    """Reads, the first time, an edit that came after the look and is undone before the next one."""
+
+    is_edited = False
+
+    def reload(self) -> bool:
+        if self.is_edited:
+            return super().reload()
+        self.file.write_text("limits: {calls: 2}")
+        try:
+            return super().reload()
+        finally:
+            self.file.write_text(GOOD)
+            self.is_edited = True
+
+
+async def test_a_file_that_was_edited_between_look_and_reload_and_is_as_before_again_is_reloaded(file: Path) -> None:
+    config = EditedMeanwhile(file, Polling)
+    watcher = asyncio.create_task(watch([config], look_every_s=LOOK_EVERY_S))
+    await until(lambda: config.is_edited)
+    await until(lambda: config.value.limits.calls == 1)
+    watcher.cancel()
+
+
 async def test_each_file_is_judged_by_itself(file: Path) -> None:
     other = file.with_name("other.yaml")
     other.write_text(GOOD)

@@ -92,7 +92,11 @@ class LiveConfig(Generic[Model]):
 
 
 Fingerprints = Mapping[Path, bytes]
-"""File -> what tells its content from any other."""
+"""File -> what tells its content, and when it was written, from any other.
+
+The content alone would not do: a reload may read an edit that came after the look. If that is undone before the next
+look, the file would count as taken over though something else is in force.
+"""
 
 
 async def watch(files: Sequence[Reloadable], *, look_every_s: float = _LOOK_EVERY_S) -> None:
@@ -130,11 +134,11 @@ def settled_files(before: Fingerprints, found: Fingerprints, taken: Fingerprints
 
 
 def _fingerprints(files: Set[Path]) -> dict[Path, bytes]:
-    """Returns what tells the present content of each file from any other, also of one that cannot be read."""
     found: dict[Path, bytes] = {}
     for file in files:
         try:
-            found[file] = hashlib.sha256(read_bytes(file)).digest()
+            written_at = file.stat().st_mtime_ns
+            found[file] = b"%d %s" % (written_at, hashlib.sha256(read_bytes(file)).digest())
         except OSError as error:
             found[file] = str(error.errno).encode()
     return found
