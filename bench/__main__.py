@@ -17,10 +17,10 @@ from pathlib import Path
 
 from .cases import CASES, Case
 from .comparison import Effort, Figures, Goal, compare
+from .harness import Harness
 from .load import LoadFailed, ToolMissing, built
 from .servers import NotStarted, Servers
 from .tables import FULL_SIZE, tables
-from .world import World
 
 _FOLDER = Path(__file__).parents[1] / "build" / "bench"
 # The case of the sizes fills tables for minutes, so it is run when asked for.
@@ -54,19 +54,19 @@ def main() -> int:
         ):
             kept_if_quick = kept if arguments.quick else None
             servers = Servers(Path(folder, "servers"), workers=arguments.workers, kept=kept_if_quick)
-            world = World(servers, filled, orders, sizes, arguments.callers, messages)
+            harness = Harness(servers, filled, orders, sizes, arguments.callers, messages)
             for name in arguments.cases or _USUAL:
-                _measure(CASES[name], world, effort)
+                _measure(CASES[name], harness, effort)
     except (ToolMissing, NotStarted, LoadFailed) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _measure(case: Case, world: World, effort: Effort) -> None:
-    with case.contenders(world) as contenders:
-        print(f"\n{case.title} ({effort.rounds} rounds of {effort.seconds} s, {world.callers} callers)", flush=True)
-        figures = compare(contenders, effort, world.tables.processes)
+def _measure(case: Case, harness: Harness, effort: Effort) -> None:
+    with case.contenders(harness) as contenders:
+        print(f"\n{case.title} ({effort.rounds} rounds of {effort.seconds} s, {harness.callers} callers)", flush=True)
+        figures = compare(contenders, effort, harness.tables.processes)
         orders = {contender.name: contender.orders for contender in contenders}
     _print_table(figures, orders)
     _print_goals(case.goals, figures)

@@ -16,8 +16,8 @@ from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
 from ridehail.userstate.v1 import user_state_api_pb2 as user_state
 
 from .comparison import Contender, Figures, Goal
+from .harness import Harness
 from .tables import RIDER, random_id
-from .world import World
 
 _RETRIEVE = "/ridehail.tollroads.v1.TollRoadsService/RetrieveOrder"
 _BATCH_RETRIEVE = "/ridehail.tollroads.v1.TollRoadsService/BatchRetrieveOrders"
@@ -45,7 +45,7 @@ class Case:
     """
 
     title: str
-    contenders: Callable[[World], AbstractContextManager[Sequence[Contender]]]
+    contenders: Callable[[Harness], AbstractContextManager[Sequence[Contender]]]
     goals: Sequence[Goal]
 
 
@@ -62,41 +62,43 @@ def _one_order_as_json(some_order: Callable[[], str]) -> bytes:
 
 
 @contextmanager
-def _retrieve_order(world: World) -> Iterator[Sequence[Contender]]:
-    url = world.tables.database(world.orders)
+def _retrieve_order(harness: Harness) -> Iterator[Sequence[Contender]]:
+    url = harness.tables.database(harness.orders)
     with (
-        world.servers.ridehail("toll-roads", database_url=url) as ours,
-        world.servers.fastapi("fastapi_toll_roads", database_url=url) as fastapi,
-        world.servers.null("bare") as bare,
-        world.servers.null("chassis") as chassis,
+        harness.servers.ridehail("toll-roads", database_url=url) as ours,
+        harness.servers.fastapi("fastapi_toll_roads", database_url=url) as fastapi,
+        harness.servers.null("bare") as bare,
+        harness.servers.null("chassis") as chassis,
     ):
         yield (
-            world.contender("ridehail", ours, _RETRIEVE, _one_order),
-            world.contender("fastapi", fastapi, "/toll-roads/v1/order/retrieve", _one_order_as_json),
-            world.contender("null handler", bare, _RETRIEVE, _one_order),
-            world.contender("null + chassis", chassis, _RETRIEVE, _one_order),
+            harness.contender("ridehail", ours, _RETRIEVE, _one_order),
+            harness.contender("fastapi", fastapi, "/toll-roads/v1/order/retrieve", _one_order_as_json),
+            harness.contender("null handler", bare, _RETRIEVE, _one_order),
+            harness.contender("null + chassis", chassis, _RETRIEVE, _one_order),
         )
 
 
 @contextmanager
-def _batches(world: World) -> Iterator[Sequence[Contender]]:
-    with world.servers.ridehail("toll-roads", database_url=world.tables.database(world.orders)) as ours:
+def _batches(harness: Harness) -> Iterator[Sequence[Contender]]:
+    with harness.servers.ridehail("toll-roads", database_url=harness.tables.database(harness.orders)) as ours:
         yield (
-            world.contender("single calls", ours, _RETRIEVE, _one_order),
-            world.contender("batches", ours, _BATCH_RETRIEVE, _many_orders, orders_per_request=_BATCH, messages=2_000),
+            harness.contender("single calls", ours, _RETRIEVE, _one_order),
+            harness.contender(
+                "batches", ours, _BATCH_RETRIEVE, _many_orders, orders_per_request=_BATCH, messages=2_000
+            ),
         )
 
 
 @contextmanager
-def _table_sizes(world: World) -> Iterator[Sequence[Contender]]:
-    small, large = world.sizes
+def _table_sizes(harness: Harness) -> Iterator[Sequence[Contender]]:
+    small, large = harness.sizes
     with (
-        world.servers.ridehail("toll-roads", database_url=world.tables.database(small)) as few,
-        world.servers.ridehail("toll-roads", database_url=world.tables.database(large)) as many,
+        harness.servers.ridehail("toll-roads", database_url=harness.tables.database(small)) as few,
+        harness.servers.ridehail("toll-roads", database_url=harness.tables.database(large)) as many,
     ):
         yield (
-            world.contender(f"{small:,} orders", few, _RETRIEVE, _one_order, orders=small),
-            world.contender(f"{large:,} orders", many, _RETRIEVE, _one_order, orders=large),
+            harness.contender(f"{small:,} orders", few, _RETRIEVE, _one_order, orders=small),
+            harness.contender(f"{large:,} orders", many, _RETRIEVE, _one_order, orders=large),
         )
 
 
@@ -105,7 +107,7 @@ def _agreements(
     request: Callable[[str], eulas.CheckEulasRequest | eulas.ListEulasRequest],
     http_path: str,
     **fields: object,
-) -> Callable[[World], AbstractContextManager[Sequence[Contender]]]:
+) -> Callable[[Harness], AbstractContextManager[Sequence[Contender]]]:
     """Returns what starts the servers of a case about eulas.
 
     Args:
@@ -116,8 +118,8 @@ def _agreements(
     """
 
     @contextmanager
-    def contenders(world: World) -> Iterator[Sequence[Contender]]:
-        url = world.tables.agreements(world.orders)
+    def contenders(harness: Harness) -> Iterator[Sequence[Contender]]:
+        url = harness.tables.agreements(harness.orders)
 
         def message(some_user: Callable[[], str]) -> bytes:
             return request(some_user()).SerializeToString()
@@ -126,14 +128,14 @@ def _agreements(
             return json.dumps({"yandex_uid": some_user(), **fields}).encode()
 
         with (
-            world.servers.ridehail("eulas", database_url=url) as ours,
-            world.servers.fastapi("fastapi_eulas", database_url=url) as fastapi,
-            world.servers.null("bare") as bare,
+            harness.servers.ridehail("eulas", database_url=url) as ours,
+            harness.servers.fastapi("fastapi_eulas", database_url=url) as fastapi,
+            harness.servers.null("bare") as bare,
         ):
             yield (
-                world.contender("ridehail", ours, path, message, service="eulas"),
-                world.contender("fastapi", fastapi, http_path, json_message),
-                world.contender("null handler", bare, _RETRIEVE, _one_order),
+                harness.contender("ridehail", ours, path, message, service="eulas"),
+                harness.contender("fastapi", fastapi, http_path, json_message),
+                harness.contender("null handler", bare, _RETRIEVE, _one_order),
             )
 
     return contenders
@@ -160,17 +162,17 @@ def _poll(uid: str) -> bytes:
 
 
 @contextmanager
-def _polls(world: World) -> Iterator[Sequence[Contender]]:
-    riders = min(world.orders, _RIDERS)
-    url = world.tables.orders_state(riders)
+def _polls(harness: Harness) -> Iterator[Sequence[Contender]]:
+    riders = min(harness.orders, _RIDERS)
+    url = harness.tables.orders_state(riders)
     with (
-        world.servers.ridehail("order-state", database_url=url) as ours,
-        world.servers.fastapi("fastapi_order_state", database_url=url) as fastapi,
-        world.servers.null("bare") as bare,
+        harness.servers.ridehail("order-state", database_url=url) as ours,
+        harness.servers.fastapi("fastapi_order_state", database_url=url) as fastapi,
+        harness.servers.null("bare") as bare,
     ):
         yield (
-            world.passengers_contender("ridehail", ours, _POLL, _poll, service="order-state", riders=riders),
-            world.passengers_contender(
+            harness.passengers_contender("ridehail", ours, _POLL, _poll, service="order-state", riders=riders),
+            harness.passengers_contender(
                 "fastapi",
                 fastapi,
                 "/mlutp/v1/orders/state",
@@ -178,7 +180,7 @@ def _polls(world: World) -> Iterator[Sequence[Contender]]:
                 service=None,
                 riders=riders,
             ),
-            world.contender("null handler", bare, _RETRIEVE, _one_order),
+            harness.contender("null handler", bare, _RETRIEVE, _one_order),
         )
 
 
@@ -187,18 +189,18 @@ def _one_card(some_order: Callable[[], str]) -> bytes:
 
 
 @contextmanager
-def _cards(world: World) -> Iterator[Sequence[Contender]]:
-    rides = min(world.orders, _RIDES)
-    url = world.tables.rides(rides)
+def _cards(harness: Harness) -> Iterator[Sequence[Contender]]:
+    rides = min(harness.orders, _RIDES)
+    url = harness.tables.rides(rides)
     others = ("order-core", "toll-roads", "family", "route-sharing", "inapp-communications")
     with (
-        world.servers.ridehail(*others, database_url=url) as neighbours,
-        world.servers.ridehail("api-proxy", database_url=url, neighbours=neighbours) as ours,
-        world.servers.null("bare") as bare,
+        harness.servers.ridehail(*others, database_url=url) as neighbours,
+        harness.servers.ridehail("api-proxy", database_url=url, neighbours=neighbours) as ours,
+        harness.servers.null("bare") as bare,
     ):
         yield (
-            world.contender("card", ours, _CARD, _one_card, service="api-proxy", rider=RIDER, orders=rides),
-            world.contender("null handler", bare, _RETRIEVE, _one_order),
+            harness.contender("card", ours, _CARD, _one_card, service="api-proxy", rider=RIDER, orders=rides),
+            harness.contender("null handler", bare, _RETRIEVE, _one_order),
         )
 
 
@@ -211,17 +213,17 @@ def _one_state_as_json(some_user: Callable[[], str]) -> bytes:
 
 
 @contextmanager
-def _personal_states(world: World) -> Iterator[Sequence[Contender]]:
-    url = world.tables.personal_states(world.orders)
+def _personal_states(harness: Harness) -> Iterator[Sequence[Contender]]:
+    url = harness.tables.personal_states(harness.orders)
     with (
-        world.servers.ridehail("user-state", database_url=url) as ours,
-        world.servers.fastapi("fastapi_user_state", database_url=url) as fastapi,
-        world.servers.null("bare") as bare,
+        harness.servers.ridehail("user-state", database_url=url) as ours,
+        harness.servers.fastapi("fastapi_user_state", database_url=url) as fastapi,
+        harness.servers.null("bare") as bare,
     ):
         yield (
-            world.contender("ridehail", ours, _GET_STATE, _one_state, service="user-state"),
-            world.contender("fastapi", fastapi, "/v1/personalstate/get", _one_state_as_json),
-            world.contender("null handler", bare, _RETRIEVE, _one_order),
+            harness.contender("ridehail", ours, _GET_STATE, _one_state, service="user-state"),
+            harness.contender("fastapi", fastapi, "/v1/personalstate/get", _one_state_as_json),
+            harness.contender("null handler", bare, _RETRIEVE, _one_order),
         )
 
 
@@ -230,18 +232,18 @@ def _one_read(_some_user: Callable[[], str]) -> bytes:
 
 
 @contextmanager
-def _compared_states(world: World) -> Iterator[Sequence[Contender]]:
-    url = world.tables.both_back_ends(world.orders)
+def _compared_states(harness: Harness) -> Iterator[Sequence[Contender]]:
+    url = harness.tables.both_back_ends(harness.orders)
     services = ("api-proxy", "protocol", "user-state")
-    everybody = world.servers.with_experiments("userstate-personalstate-enabled")
+    everybody = harness.servers.with_experiments("userstate-personalstate-enabled")
     rider = random_id(1)
     with (
-        world.servers.ridehail(*services, database_url=url, config=everybody) as both,
-        world.servers.ridehail(*services, database_url=url) as old,
+        harness.servers.ridehail(*services, database_url=url, config=everybody) as both,
+        harness.servers.ridehail(*services, database_url=url) as old,
     ):
         yield (
-            world.contender("both, compared", both, _PERSONAL_STATE, _one_read, service="api-proxy", rider=rider),
-            world.contender("old alone", old, _PERSONAL_STATE, _one_read, service="api-proxy", rider=rider),
+            harness.contender("both, compared", both, _PERSONAL_STATE, _one_read, service="api-proxy", rider=rider),
+            harness.contender("old alone", old, _PERSONAL_STATE, _one_read, service="api-proxy", rider=rider),
         )
 
 

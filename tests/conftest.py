@@ -18,7 +18,7 @@ from ridehail_servers import resources, suite
 from ridehail_servers.runtime.data_dir import DataDir
 from tests.clients.flavours import ASYNCIO, BLOCKING, Flavour
 from tests.support import grpcurl
-from tests.support.config_edits import patient_config
+from tests.support.config_edits import lenient_config
 from tests.support.databases import cloned_database
 from tests.support.folders import shared_folder
 from tests.support.log_capture import LogCapture, captured_logs
@@ -132,20 +132,20 @@ def keys_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def patient_config_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return patient_config(tmp_path_factory.mktemp("patient") / "config")
+def lenient_config_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return lenient_config(tmp_path_factory.mktemp("patient") / "config")
 
 
 @pytest.fixture
-def config_dir(tmp_path: Path, patient_config_dir: Path) -> Path:
+def config_dir(tmp_path: Path, lenient_config_dir: Path) -> Path:
     """A copy of the shipped configuration without the limits that a busy machine breaks, for the test to edit."""
-    return Path(shutil.copytree(patient_config_dir, tmp_path / "config"))
+    return Path(shutil.copytree(lenient_config_dir, tmp_path / "config"))
 
 
 @pytest.fixture(scope="module")
-def module_config_dir(tmp_path_factory: pytest.TempPathFactory, patient_config_dir: Path) -> Path:
+def module_config_dir(tmp_path_factory: pytest.TempPathFactory, lenient_config_dir: Path) -> Path:
     """The same, for what the tests of a module share."""
-    return Path(shutil.copytree(patient_config_dir, tmp_path_factory.mktemp("module") / "config"))
+    return Path(shutil.copytree(lenient_config_dir, tmp_path_factory.mktemp("module") / "config"))
 
 
 @pytest.fixture(scope="module")

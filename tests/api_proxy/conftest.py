@@ -9,7 +9,7 @@ import pytest
 
 from tests.api_proxy.proxy import Proxy, serving
 from tests.api_proxy.scripted_eulas import ScriptedEulas, scripted_eulas
-from tests.api_proxy.scripted_launch import LISTED, STATE, World, accepting, listing, telling
+from tests.api_proxy.scripted_launch import LISTED, STATE, Harness, accepting, listing, telling
 from tests.api_proxy.scripted_orders import SERVICE, TAXI, WHOLE, ScriptedOrders, scripted_orders
 
 
@@ -58,8 +58,8 @@ def proxy(module_proxy: Proxy, eulas: ScriptedEulas, orders: ScriptedOrders) -> 
 
 
 @pytest.fixture
-def world(proxy: Proxy, eulas: ScriptedEulas, orders: ScriptedOrders) -> World:
+def harness(proxy: Proxy, eulas: ScriptedEulas, orders: ScriptedOrders) -> Harness:
     """All of the neighbours answer."""
     eulas.on_list = accepting("sdc")
     orders.on = {WHOLE: telling(STATE), TAXI: listing(LISTED), SERVICE: listing({})}
-    return World(orders, eulas, proxy)
+    return Harness(orders, eulas, proxy)

@@ -85,7 +85,7 @@ def accepting(*eula_ids: str, status: str = "accepted") -> Behaviour:
 
 
 @dataclass(frozen=True)
-class World:
+class Harness:
     """Scripted neighbours, and api_proxy beside them."""
 
     orders: ScriptedOrders

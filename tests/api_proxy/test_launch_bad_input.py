@@ -24,9 +24,9 @@ from tests.api_proxy.scripted_eulas import ScriptedEulas, failing
 from tests.api_proxy.scripted_orders import WHOLE, ScriptedOrders
 from tests.support.calls import failure_of
 from tests.support.config_edits import edit
+from tests.support.harness import Harness, behind_a_gateway
 from tests.support.suite_in_process import suite_in_process
 from tests.support.waiting import LIMIT_S
-from tests.support.world import World, behind_a_gateway
 
 ORDER: dict[str, Any] = {"orderid": "order", "service": "taxi"}
 KIND = "known_order.kind"
@@ -127,17 +127,17 @@ class Doors:
     orders: ScriptedOrders
     eulas: ScriptedEulas
     channel: grpc.aio.Channel
-    world: World
+    harness: Harness
 
     async def refusal(self, request: api.LaunchRequest | bytes) -> ServiceError:
         """Returns how a call by gRPC fails."""
-        metadata = self.world.suite.metadata("gateway", "api-proxy", "uid")
+        metadata = self.harness.suite.metadata("gateway", "api-proxy", "uid")
         return await failure_of(self.channel, LAUNCH, request, metadata=metadata)
 
     async def post(self, body: str) -> tuple[int, dict[str, Any]]:
         """Returns status and JSON of an answer of the gateway."""
-        url = f"http://127.0.0.1:{self.world.gateway.public_port}/3.0/launch"
-        request = urllib.request.Request(url, body.encode(), self.world.session(uid="uid"), method="POST")
+        url = f"http://127.0.0.1:{self.harness.gateway.public_port}/3.0/launch"
+        request = urllib.request.Request(url, body.encode(), self.harness.session(uid="uid"), method="POST")
 
         def send() -> tuple[int, bytes]:
             try:
@@ -175,9 +175,9 @@ async def module_doors(
     async with (
         running as suite,
         suite.channel() as channel,
-        behind_a_gateway(suite, tmp_path_factory.mktemp("gateway")) as world,
+        behind_a_gateway(suite, tmp_path_factory.mktemp("gateway")) as harness,
     ):
-        yield Doors(module_orders, module_eulas, channel, world)
+        yield Doors(module_orders, module_eulas, channel, harness)
 
 
 @pytest.fixture

@@ -15,16 +15,16 @@ import yaml
 
 from ridehail_clients import DeadlineExceeded
 from ridehail_servers.api_proxy.launch.local_state import ASK_NOW
-from tests.api_proxy.launch_world import (
+from tests.api_proxy.launch_harness import (
     DETAILS,
     GONE,
     KEEPERS,
     NEIGHBOURS,
     STAGES,
     TRUTH,
-    LaunchWorld,
+    LaunchHarness,
     known_orders,
-    launch_world,
+    launch_harness,
 )
 from tests.support.fault_proxy import Fault, down, erroring, hanging
 
@@ -186,38 +186,40 @@ def flat(answer: dict[str, Any]) -> dict[str, Any]:
     return others | {name: value for name, value in state.items() if name != "orders"} | orders
 
 
-# --- the world
+# --- the harness
 
 
 @pytest.fixture
-async def world(database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[LaunchWorld]:
+async def harness(database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[LaunchHarness]:
     config_dirs = {stage: Path(shutil.copytree(config_dir, config_dir / stage)) for stage in STAGES}
-    running = launch_world(database_url=database_url, keys_dir=keys_dir, config_dirs=config_dirs, in_fallback="chosen")
-    async with running as world:
+    running = launch_harness(
+        database_url=database_url, keys_dir=keys_dir, config_dirs=config_dirs, in_fallback="chosen"
+    )
+    async with running as harness:
         for uid in RIDERS:
-            await world.settle(uid)
+            await harness.settle(uid)
             for stage in STAGES:
-                await world.launch(stage, uid, request_id="first")  # the first call of a server is slow
-        yield world
+                await harness.launch(stage, uid, request_id="first")  # the first call of a server is slow
+        yield harness
 
 
-async def launched(world: LaunchWorld, cell: Cell) -> dict[str, Any]:
+async def launched(harness: LaunchHarness, cell: Cell) -> dict[str, Any]:
     """Launches with the cell's faults; returns the answer, which comes within the time of the contract."""
-    world.fail({one: FAULTS[fault] for one, fault in cell.faults.items()}, request_id=cell.name)
-    return await world.launch(cell.stage, cell.uid, request_id=cell.name, known=own(cell.uid))
+    harness.fail({one: FAULTS[fault] for one, fault in cell.faults.items()}, request_id=cell.name)
+    return await harness.launch(cell.stage, cell.uid, request_id=cell.name, known=own(cell.uid))
 
 
-async def launched_as_expected(world: LaunchWorld, cell: Cell, policy: list[dict[str, Any]]) -> dict[str, Any]:
+async def launched_as_expected(harness: LaunchHarness, cell: Cell, policy: list[dict[str, Any]]) -> dict[str, Any]:
     """Launches with the cell's faults, and compares the answer with the one that is expected."""
-    answer = await launched(world, cell)
+    answer = await launched(harness, cell)
     assert flat(without_opaque_tags(answer)) == flat(expected(cell, policy)), cell.name
     return answer
 
 
-async def heals(world: LaunchWorld, cell: Cell, answer: dict[str, Any], policy: list[dict[str, Any]]) -> None:
+async def heals(harness: LaunchHarness, cell: Cell, answer: dict[str, Any], policy: list[dict[str, Any]]) -> None:
     """Polls with the tags of a launch; where it told nothing of the orders, the next launch does."""
     if "mlutp_orders_state" not in answer:
-        await launched_as_expected(world, Cell(cell.stage, cell.uid, {}), policy)
+        await launched_as_expected(harness, Cell(cell.stage, cell.uid, {}), policy)
         return
     state = answer["mlutp_orders_state"]
     members = ("orderid", "service", "status", "tags", "details")
@@ -228,7 +230,7 @@ async def heals(world: LaunchWorld, cell: Cell, answer: dict[str, Any], policy: 
         | {"tags": had.get((order["service"], order["orderid"]), {})}
         for order in state["orders"]
     ]
-    poll = await world.poll(cell.uid, known, state["tags"])
+    poll = await harness.poll(cell.uid, known, state["tags"])
     assert poll["tags"] == {}, cell.name
     told = {(order["service"], order["orderid"]): order for order in poll["orders"]}
     assert len(told) == len(poll["orders"]), cell.name
@@ -241,7 +243,7 @@ async def heals(world: LaunchWorld, cell: Cell, answer: dict[str, Any], policy: 
 
 
 async def test_launch_answers_in_time_tells_what_it_can_and_the_next_poll_heals_the_rest(
-    world: LaunchWorld, config_dir: Path
+    harness: LaunchHarness, config_dir: Path
 ) -> None:
     policy = yaml.safe_load((config_dir / "order_state.yaml").read_text())["polling_policy"]
     every = list(cells())
@@ -250,7 +252,7 @@ async def test_launch_answers_in_time_tells_what_it_can_and_the_next_poll_heals_
     async def launch(cell: Cell) -> dict[str, Any] | None:
         async with at_once:
             try:
-                answer = await launched(world, cell)
+                answer = await launched(harness, cell)
             except DeadlineExceeded:
                 return None
         return answer if flat(without_opaque_tags(answer)) == flat(expected(cell, policy)) else None
@@ -258,7 +260,7 @@ async def test_launch_answers_in_time_tells_what_it_can_and_the_next_poll_heals_
     async def is_healed(cell: Cell, answer: dict[str, Any]) -> bool:
         async with at_once:
             try:
-                await heals(world, cell, answer, policy)
+                await heals(harness, cell, answer, policy)
             except (AssertionError, DeadlineExceeded):
                 return False
             return True
@@ -266,12 +268,12 @@ async def test_launch_answers_in_time_tells_what_it_can_and_the_next_poll_heals_
     answers = await asyncio.gather(*map(launch, every))
     # Beside others even a service that is up may be late on a busy machine; a launch or poll by itself has no excuse.
     complete = [
-        await launched_as_expected(world, cell, policy) if answer is None else answer
+        await launched_as_expected(harness, cell, policy) if answer is None else answer
         for cell, answer in zip(every, answers, strict=True)
     ]
-    world.heal()
+    harness.heal()
     for cell, answer, healed in zip(
         every, complete, await asyncio.gather(*map(is_healed, every, complete)), strict=True
     ):
         if not healed:
-            await heals(world, cell, answer, policy)
+            await heals(harness, cell, answer, policy)

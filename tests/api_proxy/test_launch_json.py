@@ -18,10 +18,10 @@ from ridehail_servers.api_proxy.launch.local_state import ASK_NOW
 from tests.api_proxy.proxy import EVER_MS, NOWHERE, configure, flag, write_flags
 from tests.support.config_edits import edit
 from tests.support.fault_proxy import FaultProxy, down, fault_proxy
+from tests.support.harness import Harness, behind_a_gateway
 from tests.support.service_controls import ServiceControls, controlled
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 from tests.support.waiting import LIMIT_S
-from tests.support.world import World, behind_a_gateway
 
 GOLDEN = Path(__file__).parent / "golden"
 UID = "4000000077"
@@ -44,7 +44,7 @@ class Door:
         controls: Of api_proxy.
     """
 
-    gateway: World
+    gateway: Harness
     faults: FaultProxy
     controls: ServiceControls
 

@@ -26,7 +26,7 @@ from tests.api_proxy.scripted_launch import (
     STATE,
     TOLD,
     WITHOUT,
-    World,
+    Harness,
     accepting,
     added,
     counted,
@@ -79,20 +79,20 @@ BROKEN: dict[str, tuple[Behaviour, str]] = {
     ("method", "service", "neighbour"), [(TAXI, "taxi", "order-core"), (SERVICE, "eats", "order-state")]
 )
 async def test_a_service_that_does_not_answer_is_handed_on_as_failed(
-    world: World, log: LogCapture, method: str, service: str, neighbour: str
+    harness: Harness, log: LogCapture, method: str, service: str, neighbour: str
 ) -> None:
     for state, (behaviour, reason) in BROKEN.items():
-        proxy = world.configured(providers_ms=wait_for(behaviour))
-        world.orders.asked.clear()
-        world.orders.on[method] = behaviour
+        proxy = harness.configured(providers_ms=wait_for(behaviour))
+        harness.orders.asked.clear()
+        harness.orders.on[method] = behaviour
         before = counted(FAILURES)
         answer = await proxy.launch(BODY, uid="uid-4077")
         assert answer["mlutp_orders_state"]["allowed_changes"] == CHANGES, state
-        oks = {name: one.ok for name, one in world.orders.whole.upstreams.items()}
+        oks = {name: one.ok for name, one in harness.orders.whole.upstreams.items()}
         assert oks == {"taxi": service != "taxi", "eats": service != "eats"}, state
-        assert not world.orders.whole.upstreams[service].orders, state
+        assert not harness.orders.whole.upstreams[service].orders, state
         assert added(before, FAILURES) == {(neighbour, service, reason): 1}, state
-        assert len(world.orders.requests(method)) == 1, f"{state}: asked again"
+        assert len(harness.orders.requests(method)) == 1, f"{state}: asked again"
     warnings = log.events("launch is not answered")
     assert [(one["neighbour"], one["orders_of"], one["reason"]) for one in warnings] == [
         (neighbour, service, reason) for _behaviour, reason in BROKEN.values()
@@ -118,18 +118,18 @@ STATE_BROKEN: dict[str, tuple[Behaviour, str]] = {
 
 
 @pytest.mark.parametrize("stage", STAGES)
-async def test_without_order_state_the_field_is_absent_or_made_without_it(world: World, stage: str) -> None:
+async def test_without_order_state_the_field_is_absent_or_made_without_it(harness: Harness, stage: str) -> None:
     """By the rider: who is in the experiment has the known orders, and tags to poll with."""
     for state, (behaviour, reason) in STATE_BROKEN.items():
-        proxy = world.configured(stage=stage, order_state_ms=wait_for(behaviour))
-        world.orders.on[WHOLE] = behaviour
-        world.orders.asked.clear()
+        proxy = harness.configured(stage=stage, order_state_ms=wait_for(behaviour))
+        harness.orders.on[WHOLE] = behaviour
+        harness.orders.asked.clear()
         before, failed = counted(WITHOUT), counted(FAILURES)
         assert await proxy.launch(BODY, uid="other") == {"eulas": {"accepted": ["sdc"]}}, state
         answer = await proxy.launch(BODY, uid="chosen")
         assert added(before, WITHOUT) == {("left_out", reason): 1, ("fallback", reason): 1}, state
         assert added(failed, FAILURES) == {("order-state", "all", reason): 2}, state
-        assert len(world.orders.requests(WHOLE)) == 2, f"{state}: asked again"
+        assert len(harness.orders.requests(WHOLE)) == 2, f"{state}: asked again"
         assert answer["eulas"] == {"accepted": ["sdc"]}, state
         local = answer["mlutp_orders_state"]
         assert local["orders"] == [KNOWN | {"need_request": [], "update_status": "stale"}], state
@@ -142,9 +142,9 @@ async def test_without_order_state_the_field_is_absent_or_made_without_it(world:
         assert parts == ["route", "fast_info", "part2", "full_info"], state
 
 
-async def test_the_fallback_follows_edits_of_the_polling_policy(world: World) -> None:
-    world.orders.on[WHOLE] = failing(grpc.StatusCode.INTERNAL)
-    proxy = world.configured(fallback=True)
+async def test_the_fallback_follows_edits_of_the_polling_policy(harness: Harness) -> None:
+    harness.orders.on[WHOLE] = failing(grpc.StatusCode.INTERNAL)
+    proxy = harness.configured(fallback=True)
     file = proxy.config_dir / "order_state.yaml"
     file.write_text(file.read_text().replace("url: /4.0/taxiroute", "url: /4.0/route"))
     proxy.controls.reload()
@@ -162,19 +162,19 @@ EULAS_BROKEN: dict[str, tuple[Behaviour, str]] = {
 }
 
 
-async def test_without_eulas_the_agreements_are_left_out(world: World) -> None:
+async def test_without_eulas_the_agreements_are_left_out(harness: Harness) -> None:
     for state, (behaviour, reason) in EULAS_BROKEN.items():
-        proxy = world.configured(eulas_ms=wait_for(behaviour))
-        world.eulas.on_list = behaviour
+        proxy = harness.configured(eulas_ms=wait_for(behaviour))
+        harness.eulas.on_list = behaviour
         before = failures().get(reason, 0)
         assert (await proxy.launch(BODY)).keys() == {"mlutp_orders_state"}, state
         assert failures()[reason] == before + 1, state
 
 
-async def test_eulas_is_not_asked_while_the_service_is_disabled(world: World) -> None:
-    proxy = world.configured(enabled=False)
+async def test_eulas_is_not_asked_while_the_service_is_disabled(harness: Harness) -> None:
+    proxy = harness.configured(enabled=False)
     assert (await proxy.launch(BODY)).keys() == {"mlutp_orders_state"}
-    assert world.eulas.listed == []
+    assert harness.eulas.listed == []
 
 
 # --- while nobody is there

@@ -17,11 +17,11 @@ import pytest
 from google.protobuf.json_format import ParseDict
 
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
-from tests.api_proxy.personal_state_world import COMPARE, PERSONAL_STATE, StateWorld, state_world
+from tests.api_proxy.personal_state_harness import COMPARE, PERSONAL_STATE, StateHarness, state_harness
 from tests.support.calls import failure_of
 from tests.support.contract_rules import broken_rules
+from tests.support.harness import Harness, behind_a_gateway
 from tests.support.waiting import LIMIT_S
-from tests.support.world import World, behind_a_gateway
 
 PATHS = ("/3.0/personalstate", "/personalstate")
 # One out of the experiments, and one whose requests are compared: both get the same.
@@ -98,8 +98,8 @@ PASSED_OVER = (b"", b'{"revision": "0"}', b'{"yandex_uid": "4000000001", "old": 
 class Doors:
     """Riders' ways in."""
 
-    states: StateWorld
-    gateway: World
+    states: StateHarness
+    gateway: Harness
 
     async def post(self, uid: str, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
         """Sends a body; returns the HTTP status and the answer."""
@@ -129,7 +129,7 @@ async def module_doors(
     module_database_url: str, keys_dir: Path, module_config_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Doors]:
     async with (
-        state_world(
+        state_harness(
             database_url=module_database_url, keys_dir=keys_dir, config_dir=module_config_dir, watched=False
         ) as states,
         behind_a_gateway(states.suite, tmp_path_factory.mktemp("gateway")) as gateway,

@@ -11,15 +11,15 @@ import pytest
 from ridehail_clients import InvalidRequest, NeighbourUnavailable, RevisionConflict
 from ridehail_servers.chassis.errors import DatabaseUnavailable, Internal, Overloaded
 from ridehail_servers.personal_states import errors
-from tests.api_proxy.personal_state_world import (
+from tests.api_proxy.personal_state_harness import (
     COMPARE,
     READ,
     WRITE,
     Got,
-    StateWorld,
+    StateHarness,
     configure,
     set_experiments,
-    state_world,
+    state_harness,
 )
 from tests.support.fault_proxy import Fault, answering, down, hanging
 from tests.support.waiting import until
@@ -137,46 +137,46 @@ async def test_each_case_goes_as_the_table_says(
     configure(config_dir, new_timeout_ms=EVER_MS, mode="compare")
     set_experiments(config_dir)
     table = cases(old_is_up=old_is_up, new_is_up=new_is_up)
-    async with state_world(
+    async with state_harness(
         database_url=module_database_url,
         keys_dir=keys_dir,
         config_dir=config_dir,
         old_is_up=old_is_up,
         new_is_up=new_is_up,
         watched=False,
-    ) as world:
-        await world.empty()
-        await world.give(*(case.uid for case in table))
+    ) as harness:
+        await harness.empty()
+        await harness.give(*(case.uid for case in table))
         for case in (one for one in table if one.rider != "new"):
-            await check(world, case)
-        world.configure(mode="new")
+            await check(harness, case)
+        harness.configure(mode="new")
         for case in (one for one in table if one.rider == "new"):
-            await check(world, case)
-        await until(lambda: len(compared(world)) >= sum(case.is_compared for case in table))
+            await check(harness, case)
+        await until(lambda: len(compared(harness)) >= sum(case.is_compared for case in table))
         # Also those that nobody waited for: a case that is not to be compared has not been.
-        assert sorted(compared(world)) == sorted(case.name for case in table if case.is_compared)
+        assert sorted(compared(harness)) == sorted(case.name for case in table if case.is_compared)
 
 
-async def check(world: StateWorld, case: Case) -> None:
+async def check(harness: StateHarness, case: Case) -> None:
     fault = NEW.get(case.new)
     if fault is hanging:
-        world.configure(new_timeout_ms=300)
-    world.new.heal()
+        harness.configure(new_timeout_ms=300)
+    harness.new.heal()
     if fault is not None:
-        world.new.fail(fault, "PersonalState")
-    act = world.read if case.kind == "read" else world.write
+        harness.new.fail(fault, "PersonalState")
+    act = harness.read if case.kind == "read" else harness.write
     got = await act(case.uid, request_id=case.name)
     assert told(got) == case.expected_answer, case.name
-    calls = [one for one in world.calls(case.name) if one.method != COMPARE]
+    calls = [one for one in harness.calls(case.name) if one.method != COMPARE]
     assert [who(one.to, MOCK in one.headers) for one in calls] == case.expected_calls, case.name
     assert {one.method for one in calls} <= {READ if case.kind == "read" else WRITE}
     if case.is_compared:
-        await until(lambda: case.name in compared(world))
-        assert world.calls(case.name)[-1].method == COMPARE
-        assert MOCK not in world.calls(case.name)[-1].headers
-    assert await world.revisions(case.uid) == revisions(case), case.name
+        await until(lambda: case.name in compared(harness))
+        assert harness.calls(case.name)[-1].method == COMPARE
+        assert MOCK not in harness.calls(case.name)[-1].headers
+    assert await harness.revisions(case.uid) == revisions(case), case.name
     if fault is hanging:
-        world.configure(new_timeout_ms=EVER_MS)
+        harness.configure(new_timeout_ms=EVER_MS)
 
 
 def who(to: str, is_mock: bool) -> str:
@@ -206,9 +206,9 @@ def revisions(case: Case) -> tuple[str, str]:
     return ("2" if by == "old" else "1"), ("2" if by == "new" else "1")
 
 
-def compared(world: StateWorld) -> list[str]:
+def compared(harness: StateHarness) -> list[str]:
     """Returns the requests whose answers were compared."""
-    return [str(one.headers["x-request-id"]) for one in world.log if one.method == COMPARE]
+    return [str(one.headers["x-request-id"]) for one in harness.log if one.method == COMPARE]
 
 
 # --- what the old back end refuses
@@ -219,21 +219,21 @@ async def test_what_the_old_back_end_refuses_the_rider_is_told_as_it_is(
 ) -> None:
     set_experiments(config_dir)
     configure(config_dir, new_timeout_ms=EVER_MS)
-    async with state_world(
+    async with state_harness(
         database_url=module_database_url, keys_dir=keys_dir, config_dir=config_dir, watched=False
-    ) as world:
-        await world.empty()
-        await world.give("out-1", "in-1")
+    ) as harness:
+        await harness.empty()
+        await harness.give("out-1", "in-1")
         for uid in ("out-1", "in-1"):
-            got = await world.write(uid, "5")
+            got = await harness.write(uid, "5")
             assert isinstance(got.error, RevisionConflict)
             assert got.error.metadata == {"current_revision_id": "1"}
             assert got.error.code is grpc.StatusCode.ABORTED
-        world.old.fail(answering(CONFLICT), READ)
-        assert told(await world.read("out-1")) == "409"
+        harness.old.fail(answering(CONFLICT), READ)
+        assert told(await harness.read("out-1")) == "409"
         refused = errors.PersonalStateTooLarge(max_bytes=1, max_tariffs=2, max_values=3)
-        world.old.fail(answering(refused), READ)
-        got = await world.read("in-1")
+        harness.old.fail(answering(refused), READ)
+        got = await harness.read("in-1")
         assert got.error is not None
         assert (got.error.reason, got.error.metadata) == (refused.reason, refused.metadata)
         assert not isinstance(got.error, InvalidRequest)

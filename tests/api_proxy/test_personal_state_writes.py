@@ -14,13 +14,13 @@ import pytest
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
 from ridehail_clients import NeighbourUnavailable, RevisionConflict
 from ridehail_servers.runtime.ports import free_port
-from tests.api_proxy.personal_state_world import (
+from tests.api_proxy.personal_state_harness import (
     WRITE,
     Got,
-    StateWorld,
+    StateHarness,
     configure,
     set_experiments,
-    state_world,
+    state_harness,
 )
 from tests.support.fault_proxy import Fault, down, hanging, lost_answer, served_and_hanging
 from tests.support.served_process import kill, serve
@@ -32,21 +32,23 @@ def is_unknown(got: Got) -> bool:
 
 
 @pytest.fixture(scope="module")
-async def module_world(module_database_url: str, keys_dir: Path, module_config_dir: Path) -> AsyncIterator[StateWorld]:
-    async with state_world(
+async def module_harness(
+    module_database_url: str, keys_dir: Path, module_config_dir: Path
+) -> AsyncIterator[StateHarness]:
+    async with state_harness(
         database_url=module_database_url, keys_dir=keys_dir, config_dir=module_config_dir, watched=False
-    ) as world:
-        yield world
+    ) as harness:
+        yield harness
 
 
 @pytest.fixture
-async def world(module_world: StateWorld) -> StateWorld:
+async def harness(module_harness: StateHarness) -> StateHarness:
     """The new back end answers a rider who has another tariff in each."""
-    await module_world.empty()
-    module_world.set_experiments()
-    module_world.configure(mode="new", new_timeout_ms=1000)
-    await module_world.give("in-1")
-    return module_world
+    await module_harness.empty()
+    module_harness.set_experiments()
+    module_harness.configure(mode="new", new_timeout_ms=1000)
+    await module_harness.give("in-1")
+    return module_harness
 
 
 @pytest.mark.parametrize(
@@ -54,23 +56,23 @@ async def world(module_world: StateWorld) -> StateWorld:
     [(lost_answer, True), (served_and_hanging, True), (down, False), (hanging, False)],
     ids=["answer lost", "served, then silence", "not served", "silence"],
 )
-async def test_a_write_of_unknown_outcome_is_not_made_again(world: StateWorld, fault: Fault, is_made: bool) -> None:
-    world.new.fail(fault, WRITE)
-    assert is_unknown(await world.write("in-1"))
-    assert await world.revisions("in-1") == ("1", "2" if is_made else "1")
-    assert [one.to for one in world.log if one.method == WRITE] == ["new"]
-    world.new.heal()
+async def test_a_write_of_unknown_outcome_is_not_made_again(harness: StateHarness, fault: Fault, is_made: bool) -> None:
+    harness.new.fail(fault, WRITE)
+    assert is_unknown(await harness.write("in-1"))
+    assert await harness.revisions("in-1") == ("1", "2" if is_made else "1")
+    assert [one.to for one in harness.log if one.method == WRITE] == ["new"]
+    harness.new.heal()
     # The rider reads again, and goes on from what is there.
-    state = await world.read("in-1")
+    state = await harness.read("in-1")
     assert state.state is not None
-    assert (await world.write("in-1", str(state.state["revision_id"]))).by == "new"
+    assert (await harness.write("in-1", str(state.state["revision_id"]))).by == "new"
 
 
-async def test_a_rider_whose_reads_stay_does_not_write_to_the_new_back_end(world: StateWorld) -> None:
-    world.set_experiments(reads={"if": [False, "on", "off"]})
-    assert (await world.write("in-1")).by == "old"
-    assert await world.revisions("in-1") == ("2", "1")
-    assert [one.to for one in world.log if one.method == WRITE] == ["new", "old"]
+async def test_a_rider_whose_reads_stay_does_not_write_to_the_new_back_end(harness: StateHarness) -> None:
+    harness.set_experiments(reads={"if": [False, "on", "off"]})
+    assert (await harness.write("in-1")).by == "old"
+    assert await harness.revisions("in-1") == ("2", "1")
+    assert [one.to for one in harness.log if one.method == WRITE] == ["new", "old"]
 
 
 # --- the real thing, killed
@@ -85,7 +87,7 @@ class Writer:
         open: Those of writes whose outcome is unknown.
     """
 
-    world: StateWorld
+    harness: StateHarness
     uid: str
     made: list[str] = field(default_factory=list)
     open: list[str] = field(default_factory=list)
@@ -98,7 +100,7 @@ class Writer:
         tariff = f"{self.uid}-{self._tariffs}"
         request = api.PersonalStateRequest(revision_id=self.revision)
         request.tariffs.add(category=tariff)
-        got = await self.world.send(self.uid, request)
+        got = await self.harness.send(self.uid, request)
         if got.state is not None:
             self.made.append(tariff)
             self.revision = str(got.state["revision_id"])
@@ -107,7 +109,7 @@ class Writer:
         else:
             assert is_unknown(got), got.error
             self.open.append(tariff)
-            state = (await self.world.read(self.uid)).state
+            state = (await self.harness.read(self.uid)).state
             assert state is not None
             self.revision = str(state["revision_id"])
 
@@ -121,8 +123,8 @@ async def test_no_write_is_made_twice_or_lost_when_the_new_back_end_is_killed(
     async with AsyncExitStack() as stack:
         running = serve("user-state", port=port, database_url=database_url, keys_dir=keys_dir, config_dir=config_dir)
         stack.callback(kill, running)
-        world = await stack.enter_async_context(
-            state_world(
+        harness = await stack.enter_async_context(
+            state_harness(
                 database_url=database_url,
                 keys_dir=keys_dir,
                 config_dir=config_dir,
@@ -130,8 +132,8 @@ async def test_no_write_is_made_twice_or_lost_when_the_new_back_end_is_killed(
                 watched=False,
             )
         )
-        writers = [Writer(world, f"in-{number}") for number in range(4)]
-        await until(lambda: world.is_answered_by("in-probe", "new"))
+        writers = [Writer(harness, f"in-{number}") for number in range(4)]
+        await until(lambda: harness.is_answered_by("in-probe", "new"))
         for writer in writers:
             await writer.write()
             assert len(writer.made) == 1
@@ -139,7 +141,7 @@ async def test_no_write_is_made_twice_or_lost_when_the_new_back_end_is_killed(
         async with await psycopg.AsyncConnection.connect(database_url) as locking:
             await locking.execute("LOCK TABLE user_state.personal_states IN SHARE MODE")
             held = [asyncio.create_task(writer.write()) for writer in writers]
-            await until(lambda: all_wait(world, len(writers)))
+            await until(lambda: all_wait(harness, len(writers)))
             kill(running)
             await asyncio.gather(*held)
         assert all(len(writer.open) == 1 for writer in writers)
@@ -147,25 +149,25 @@ async def test_no_write_is_made_twice_or_lost_when_the_new_back_end_is_killed(
         for writer in writers:
             for _ in range(3):
                 await writer.write()
-            old, new = await tariffs(world, writer.uid)
+            old, new = await tariffs(harness, writer.uid)
             assert not old & new
             assert set(writer.made) <= old | new <= {*writer.made, *writer.open}
             assert len(old) == 3
             assert len(writer.open) == 1
 
 
-async def all_wait(world: StateWorld, number: int) -> bool:
-    rows = await world.suite.rows(
+async def all_wait(harness: StateHarness, number: int) -> bool:
+    rows = await harness.suite.rows(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'user-state'"
         " AND datname = current_database()"
     )
     return rows == [(number,)]
 
 
-async def tariffs(world: StateWorld, uid: str) -> tuple[set[str], set[str]]:
+async def tariffs(harness: StateHarness, uid: str) -> tuple[set[str], set[str]]:
     """Returns the tariffs that the two back ends keep of a rider."""
     old, new = [
-        {str(name) for (name,) in await world.suite.rows(query, uid)}
+        {str(name) for (name,) in await harness.suite.rows(query, uid)}
         for query in (
             "SELECT jsonb_array_elements(document->'tariffs')->>'category' FROM protocol.users WHERE yandex_uid = %s",
             "SELECT jsonb_object_keys(tariffs) FROM user_state.personal_states WHERE yandex_uid = %s",

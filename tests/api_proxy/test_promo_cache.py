@@ -8,7 +8,7 @@ import pytest
 
 from ridehail_servers.chassis.cache import Cache, open_cache
 from ridehail_servers.chassis.settings import CacheSettings
-from tests.api_proxy.promo_world import World, world_on
+from tests.api_proxy.promo_harness import Harness, harness_on
 from tests.support.redis_server import RedisServer, redis_proxy
 from tests.support.tcp_proxy import Mode, TcpProxy
 from tests.support.waiting import until
@@ -32,57 +32,57 @@ async def cache(redis: RedisServer) -> AsyncIterator[Cache]:
 
 
 @pytest.fixture
-async def world(cache: Cache) -> AsyncIterator[World]:
-    world = world_on(cache)
-    yield world
-    for one in world.caches:
+async def harness(cache: Cache) -> AsyncIterator[Harness]:
+    harness = harness_on(cache)
+    yield harness
+    for one in harness.caches:
         await one.close()
 
 
-async def test_garbage_under_any_key_is_a_miss(redis: RedisServer, world: World) -> None:
+async def test_garbage_under_any_key_is_a_miss(redis: RedisServer, harness: Harness) -> None:
     for _ in range(2):
-        await world.poll()
+        await harness.poll()
     assert len(list(redis.client.scan_iter())) == 2
     for key in list(redis.client.scan_iter()):
         for garbage in GARBAGE:
-            world.truth.version += 1
+            harness.truth.version += 1
             redis.client.set(key, garbage)
-            assert await world.poll() == world.truth.version
+            assert await harness.poll() == harness.truth.version
             # A second look may have been kept again, and is no other.
-            assert await world.poll(host=1) == world.truth.version
-        world.truth.version += 1
+            assert await harness.poll(host=1) == harness.truth.version
+        harness.truth.version += 1
         redis.client.delete(key)
         redis.client.rpush(key, "a list")
-        assert await world.poll() == world.truth.version
+        assert await harness.poll() == harness.truth.version
 
 
-async def test_an_answer_that_is_cut_or_changed_is_a_miss(redis: RedisServer, world: World) -> None:
-    await world.poll()
+async def test_an_answer_that_is_cut_or_changed_is_a_miss(redis: RedisServer, harness: Harness) -> None:
+    await harness.poll()
     (key,) = [key for key in list(redis.client.scan_iter()) if b":entry:" in key]
     kept = redis.client.get(key)
     assert isinstance(kept, bytes)
     for position in range(0, len(kept), 3):
-        world.truth.version += 1
+        harness.truth.version += 1
         redis.client.set(key, kept[:position] + bytes([kept[position] ^ 1]) + kept[position + 1 :])
-        assert await world.poll() == world.truth.version
+        assert await harness.poll() == harness.truth.version
         redis.client.set(key, kept[:position])
-        assert await world.poll() == world.truth.version
+        assert await harness.poll() == harness.truth.version
 
 
 async def test_a_full_cache_that_takes_nothing_is_told_of_toggles_all_the_same(
-    redis: RedisServer, world: World
+    redis: RedisServer, harness: Harness
 ) -> None:
     for host in (0, 1):
-        assert await world.poll(host=host) == 0
+        assert await harness.poll(host=host) == 0
     redis.client.config_set("maxmemory", 1)
     try:
-        await world.toggler(0)
+        await harness.toggler(0)
         for host in (1, 0):
-            assert await world.poll(host=host) == 1
+            assert await harness.poll(host=host) == 1
     finally:
         redis.client.config_set("maxmemory", 0)
     for host in (1, 0):
-        assert await world.poll(host=host) == 1
+        assert await harness.poll(host=host) == 1
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ async def test_a_toggle_that_the_cache_could_not_be_told_of_is_told_as_soon_as_i
         open_cache(url, CacheSettings(timeout_ms=10_000)) as far,
         open_cache(redis.url, CacheSettings(timeout_ms=10_000)) as near,
     ):
-        cut_off, other = world_on(far), world_on(near)
+        cut_off, other = harness_on(far), harness_on(near)
         other.truth = cut_off.truth
         other.promos._banners = cut_off.truth
         assert await cut_off.poll() == await other.poll() == 0
@@ -120,9 +120,9 @@ async def test_a_toggle_that_the_cache_could_not_be_told_of_is_told_as_soon_as_i
             await one.close()
 
 
-async def test_nothing_personal_is_in_the_cache(redis: RedisServer, world: World) -> None:
-    await world.poll()
-    await world.toggler(0)
+async def test_nothing_personal_is_in_the_cache(redis: RedisServer, harness: Harness) -> None:
+    await harness.poll()
+    await harness.toggler(0)
     for key in list(redis.client.scan_iter()):
         assert b"order" not in key
         assert b"user" not in key

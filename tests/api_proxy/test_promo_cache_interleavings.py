@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ridehail_servers.chassis.cache import Cache, open_cache
 from ridehail_servers.chassis.settings import CacheSettings
-from tests.api_proxy.promo_world import LOCALES, UNKNOWN_FOR_S, World, world_on
+from tests.api_proxy.promo_harness import LOCALES, UNKNOWN_FOR_S, Harness, harness_on
 from tests.support.redis_server import RedisServer
 
 PATIENT = CacheSettings(timeout_ms=10_000)
@@ -77,7 +77,7 @@ def _of_redis(cache: Any, redis: RedisServer, runner: asyncio.Runner) -> Backend
     )
 
 
-def explore(backend: Backend, play: Callable[[World, Callable[[Any], str]], Any]) -> None:
+def explore(backend: Backend, play: Callable[[Harness, Callable[[Any], str]], Any]) -> None:
     """Has hypothesis choose every step of many plays."""
 
     @settings(
@@ -90,53 +90,53 @@ def explore(backend: Backend, play: Callable[[World, Callable[[Any], str]], Any]
     @given(st.data())
     def plays(data: st.DataObject) -> None:
         backend.clear()
-        world = world_on(backend.cache)
+        harness = harness_on(backend.cache)
 
         async def one() -> None:
-            await play(world, lambda able: data.draw(st.sampled_from(list(able))))
-            for cache in world.caches:
+            await play(harness, lambda able: data.draw(st.sampled_from(list(able))))
+            for cache in harness.caches:
                 await cache.close()
 
         backend.runner.run(one())
-        world.check()
+        harness.check()
 
     plays()
 
 
-async def assert_nothing_stale_is_left(backend: Backend, world: World) -> None:
+async def assert_nothing_stale_is_left(backend: Backend, harness: Harness) -> None:
     """Whatever is left in the cache, and whatever goes from it now, cards show the latest version."""
     for kind in ("nothing", "entry", "generation", "unknown"):
         backend.evict_all(kind)
         for host in (0, 1):
             for locale in LOCALES:
-                assert await world.poll(locale=locale, host=host) == world.truth.version
+                assert await harness.poll(locale=locale, host=host) == harness.truth.version
 
 
 def test_two_polls_and_two_toggles(backend: Backend) -> None:
-    async def play(world: World, choose: Callable[[Any], str]) -> None:
-        await world.poll()
+    async def play(harness: Harness, choose: Callable[[Any], str]) -> None:
+        await harness.poll()
         actors = {
-            "first poll": world.poller(0),
-            "second poll": world.poller(1),
-            "first toggle": world.toggler(0),
-            "second toggle": world.toggler(1),
+            "first poll": harness.poller(0),
+            "second poll": harness.poller(1),
+            "first toggle": harness.toggler(0),
+            "second toggle": harness.toggler(1),
         }
-        await world.scheduler.run(actors, choose, effects=backend.evictions("generation", "entry"))
-        assert world.truth.version == 2
-        await assert_nothing_stale_is_left(backend, world)
+        await harness.scheduler.run(actors, choose, effects=backend.evictions("generation", "entry"))
+        assert harness.truth.version == 2
+        await assert_nothing_stale_is_left(backend, harness)
 
     explore(backend, play)
 
 
 def test_a_toggle_that_is_refused_beside_one_that_is_not(backend: Backend) -> None:
-    async def play(world: World, choose: Callable[[Any], str]) -> None:
+    async def play(harness: Harness, choose: Callable[[Any], str]) -> None:
         actors = {
-            "poll": world.poller(0),
-            "refused": world.refused_toggler(1),
-            "toggle": world.toggler(0),
+            "poll": harness.poller(0),
+            "refused": harness.refused_toggler(1),
+            "toggle": harness.toggler(0),
         }
-        await world.scheduler.run(actors, choose, effects=backend.evictions("generation", "entry"))
-        await assert_nothing_stale_is_left(backend, world)
+        await harness.scheduler.run(actors, choose, effects=backend.evictions("generation", "entry"))
+        await assert_nothing_stale_is_left(backend, harness)
 
     explore(backend, play)
 
@@ -144,31 +144,31 @@ def test_a_toggle_that_is_refused_beside_one_that_is_not(backend: Backend) -> No
 def test_a_toggle_that_is_carried_out_after_it_was_given_up(backend: Backend) -> None:
     """Until nothing more can happen no card is kept: each shows what is the case when it is asked for."""
 
-    async def play(world: World, choose: Callable[[Any], str]) -> None:
-        await world.poll()
+    async def play(harness: Harness, choose: Callable[[Any], str]) -> None:
+        await harness.poll()
         actors = {
-            "first poll": world.poller(0),
-            "second poll": world.poller(1),
-            "given up": world.given_up_toggler(0),
-            "toggle": world.toggler(1),
+            "first poll": harness.poller(0),
+            "second poll": harness.poller(1),
+            "given up": harness.given_up_toggler(0),
+            "toggle": harness.toggler(1),
         }
         effects: Mapping[str, Callable[[], object]] = {
             **backend.evictions("generation", "entry"),
-            "carry out late": world.carry_out_late,
+            "carry out late": harness.carry_out_late,
         }
-        await world.scheduler.run(actors, choose, effects=effects)
+        await harness.scheduler.run(actors, choose, effects=effects)
         for host in (0, 1):
-            assert await world.poll(host=host) == world.truth.version
-        world.carry_out_late()
+            assert await harness.poll(host=host) == harness.truth.version
+        harness.carry_out_late()
         for host in (0, 1, 0):
-            assert await world.poll(host=host) == world.truth.version
+            assert await harness.poll(host=host) == harness.truth.version
         backend.evict_all("unknown")  # its time is over
         for host in (0, 1):
-            assert await world.poll(host=host) == world.truth.version
-        world.now[0] += UNKNOWN_FOR_S
-        for cache in world.caches:
+            assert await harness.poll(host=host) == harness.truth.version
+        harness.now[0] += UNKNOWN_FOR_S
+        for cache in harness.caches:
             await cache.repeat_what_is_due()
-        await assert_nothing_stale_is_left(backend, world)
+        await assert_nothing_stale_is_left(backend, harness)
 
     explore(backend, play)
 
@@ -176,15 +176,15 @@ def test_a_toggle_that_is_carried_out_after_it_was_given_up(backend: Backend) ->
 def test_the_mark_of_what_is_unknown_may_be_evicted_as_well(backend: Backend) -> None:
     """Then cards may show what was the case until the time is over, and not longer."""
 
-    async def play(world: World, choose: Callable[[Any], str]) -> None:
-        actors = {"poll": world.poller(1), "given up": world.given_up_toggler(0), "toggle": world.toggler(1)}
-        await world.scheduler.run(actors, choose, effects=backend.evictions("generation", "entry", "unknown"))
-        world.carry_out_late()
-        world.now[0] += UNKNOWN_FOR_S
+    async def play(harness: Harness, choose: Callable[[Any], str]) -> None:
+        actors = {"poll": harness.poller(1), "given up": harness.given_up_toggler(0), "toggle": harness.toggler(1)}
+        await harness.scheduler.run(actors, choose, effects=backend.evictions("generation", "entry", "unknown"))
+        harness.carry_out_late()
+        harness.now[0] += UNKNOWN_FOR_S
         backend.evict_all("unknown")
-        for cache in world.caches:
+        for cache in harness.caches:
             await cache.repeat_what_is_due()
-        await assert_nothing_stale_is_left(backend, world)
+        await assert_nothing_stale_is_left(backend, harness)
 
     explore(backend, play)
 
@@ -196,17 +196,17 @@ def test_one_poll_and_one_toggle_in_every_order_that_there_is(backend: Backend, 
     async def play(choices: list[int]) -> list[int]:
         """Plays by these choices, then always by the first; returns how many there were to choose from each time."""
         backend.clear()
-        world, widths = world_on(backend.cache), list[int]()
+        harness, widths = harness_on(backend.cache), list[int]()
         if warm:
-            await world.poll()
+            await harness.poll()
 
         def choose(able: Any) -> str:
             widths.append(len(able))
             return str(able[choices[len(widths) - 1] if len(widths) <= len(choices) else 0])
 
-        await world.scheduler.run({"poll": world.poller(0, times=1), "toggle": world.toggler(1)}, choose)
-        world.check()
-        assert await world.poll() == await world.poll(host=1) == 1
+        await harness.scheduler.run({"poll": harness.poller(0, times=1), "toggle": harness.toggler(1)}, choose)
+        harness.check()
+        assert await harness.poll() == await harness.poll(host=1) == 1
         return widths
 
     plays, choices = 0, list[int]()

@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
-from tests.api_proxy.card_world import TAXI_ON_THE_WAY, CardWorld, card_world, counted, is_selected
+from tests.api_proxy.card_harness import TAXI_ON_THE_WAY, CardHarness, card_harness, counted, is_selected
 from tests.support.calls import failure_of
 from tests.support.config_edits import edit
 from tests.support.fault_proxy import Fault, down, erroring, hanging, passing
@@ -39,17 +39,17 @@ TIMEOUTS_MS = {
 
 @dataclass
 class Outages:
-    """A world, and what stands between it and its cache."""
+    """A harness, and what stands between it and its cache."""
 
-    world: CardWorld
+    harness: CardHarness
     cache: TcpProxy
 
     def set(self, neighbour: str, mode: str) -> None:
         """Makes one neighbour fail in this way, and no other; who is slow is not waited for long."""
-        self.world.set_timeouts(**(TIMEOUTS_MS.get(neighbour, {}) if mode == SLOW else {}))
-        self.world.faults.heal()
+        self.harness.set_timeouts(**(TIMEOUTS_MS.get(neighbour, {}) if mode == SLOW else {}))
+        self.harness.faults.heal()
         if neighbour in GRPC_NAMES:
-            self.world.faults.fail(FAULTS.get(mode, passing), GRPC_NAMES[neighbour])
+            self.harness.faults.fail(FAULTS.get(mode, passing), GRPC_NAMES[neighbour])
         cache_mode = mode if neighbour == "cache" else UP
         self.cache.set(CACHE_MODES[cache_mode], answers=ERROR_ANSWER if cache_mode == ERRORING else None)
 
@@ -60,22 +60,22 @@ async def module_outages(
 ) -> AsyncIterator[Outages]:
     edit(module_config_dir / "server.yaml", {"cache": {"timeout_ms": 200}})
     with redis_proxy(running_redis) as (cache, url):
-        running = card_world(
+        running = card_harness(
             database_url=module_database_url,
             keys_dir=keys_dir,
             config_dir=module_config_dir,
             cache_url=url,
             watched=False,
         )
-        async with running as world:
-            yield Outages(world, cache)
+        async with running as harness:
+            yield Outages(harness, cache)
 
 
 @pytest.fixture
 def outages(module_outages: Outages, redis: RedisServer) -> Outages:
     """Nobody fails, nothing is kept, and every order is new."""
     module_outages.set("cache", UP)
-    module_outages.world.heal()
+    module_outages.harness.heal()
     return module_outages
 
 
@@ -102,12 +102,12 @@ async def test_each_neighbour_in_each_state_leaves_out_exactly_its_part(outages:
 
 async def check(outages: Outages, neighbour: str, mode: str) -> None:
     """Moves the toggle of a new ride and looks at its card, while one neighbour is in this state and afterwards."""
-    world = outages.world
-    order, told = await world.make_order(), f"{neighbour} is {mode}"
+    harness = outages.harness
+    order, told = await harness.make_order(), f"{neighbour} is {mode}"
     outages.set(neighbour, mode)
-    moved = await world.card(order, toggle=True)
-    plain = await world.card(order)
-    stored = await world.is_shared(order)
+    moved = await harness.card(order, toggle=True)
+    plain = await harness.card(order)
+    stored = await harness.is_shared(order)
     # Only the two that the toggle needs keep it from working.
     assert stored == (mode == UP or neighbour not in {"family", "route-sharing"}), told
     for card in (moved, plain):
@@ -122,22 +122,22 @@ async def check(outages: Outages, neighbour: str, mode: str) -> None:
     outages.set(neighbour, UP)
 
     async def is_well() -> bool:
-        card = await world.card(order)
+        card = await harness.card(order)
         return set(card) == expected_fields("", UP) and is_selected(card) is stored
 
     await until(is_well)
 
 
 async def test_what_is_left_out_is_counted_by_neighbour_and_reason(outages: Outages) -> None:
-    world, metric = outages.world, "ridehail_api_proxy_card_left_out"
+    harness, metric = outages.harness, "ridehail_api_proxy_card_left_out"
     reasons = {SLOW: "DEADLINE_EXCEEDED", DOWN: "UNAVAILABLE", ERRORING: "INTERNAL"}
     for neighbour in ("inapp-communications", "toll-roads", "route-sharing"):
         for mode in FAULTS:
             outages.set(neighbour, mode)
 
             async def is_counted(expected: tuple[str, str] = (neighbour, reasons[mode])) -> bool:
-                order, before = await world.make_order(), counted(metric)
-                await world.card(order, toggle=True)
+                order, before = await harness.make_order(), counted(metric)
+                await harness.card(order, toggle=True)
                 now = counted(metric)
                 # On a busy machine another service may be late as well, but not always.
                 return {labels for labels in now if now[labels] > before.get(labels, 0)} == {expected}
@@ -146,45 +146,45 @@ async def test_what_is_left_out_is_counted_by_neighbour_and_reason(outages: Outa
 
 
 async def test_without_its_order_there_is_no_card(outages: Outages) -> None:
-    world = outages.world
-    order = await world.make_order()
+    harness = outages.harness
+    order = await harness.make_order()
     request = api.TaxiOnTheWayRequest(order_id=order)
-    async with world.suite.altered(
+    async with harness.suite.altered(
         "ALTER TABLE order_core.orders RENAME TO out_of_reach", "ALTER TABLE order_core.out_of_reach RENAME TO orders"
     ):
-        error = await failure_of(world.channel, TAXI_ON_THE_WAY, request, metadata=world.metadata())
+        error = await failure_of(harness.channel, TAXI_ON_THE_WAY, request, metadata=harness.metadata())
     assert (error.code, error.reason) == (grpc.StatusCode.UNAVAILABLE, "NEIGHBOUR_UNAVAILABLE")
     assert error.metadata == {"neighbour": "order-core"}
 
 
 async def test_a_toggle_while_the_cache_is_away_voids_what_the_cache_comes_back_with(outages: Outages) -> None:
-    world = outages.world
-    order = await world.make_order()
+    harness = outages.harness
+    order = await harness.make_order()
     for toggle in (True, False):
         outages.set("cache", UP)
 
         async def is_kept() -> bool:
-            world.faults.calls.clear()
-            await world.card(order)
-            return not any("PromosOnTheWay" in one for one in world.faults.called)
+            harness.faults.calls.clear()
+            await harness.card(order)
+            return not any("PromosOnTheWay" in one for one in harness.faults.called)
 
         await until(is_kept)
         outages.set("cache", DOWN)
-        assert is_selected(await world.card(order, toggle=toggle)) is toggle
+        assert is_selected(await harness.card(order, toggle=toggle)) is toggle
         outages.set("cache", UP)
         for _ in range(5):
-            assert is_selected(await world.card(order)) is toggle
+            assert is_selected(await harness.card(order)) is toggle
         await until(is_kept)
-        assert is_selected(await world.card(order)) is toggle
+        assert is_selected(await harness.card(order)) is toggle
 
 
 async def test_a_cache_that_hangs_does_not_make_every_rider_wait(outages: Outages) -> None:
-    order = await outages.world.make_order()
+    order = await outages.harness.make_order()
     outages.set("cache", SLOW)
 
     async def is_skipped() -> bool:
         failures = counted("ridehail_cache_failures")
-        await outages.world.card(order)
+        await outages.harness.card(order)
         return counted("ridehail_cache_failures").get(("get", "taken_to_be_away"), 0) > failures.get(
             ("get", "taken_to_be_away"), 0
         )

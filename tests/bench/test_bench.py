@@ -14,7 +14,7 @@ from bench import load
 from bench.__main__ import main
 from bench.cases import CASES
 from tests.support.folders import shared_folder
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TIMEOUT_FACTOR
 
 _CHECKOUT = Path(__file__).parents[2]
 
@@ -33,7 +33,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "bench", *arguments]
     process = subprocess.Popen(command, cwd=_CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        output, errors = process.communicate(timeout=600 * PATIENCE)
+        output, errors = process.communicate(timeout=600 * TIMEOUT_FACTOR)
     finally:
         # Interrupted, it ends its servers as well; killed, it would leave them behind.
         if process.poll() is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.config_edits import patient_config
+from tests.support.config_edits import lenient_config
 from tests.support.folders import shared_folder
 from tests.support.up import RunningCommand, processes_of, up
 
@@ -16,7 +16,7 @@ from tests.support.up import RunningCommand, processes_of, up
 def demo_suite() -> Iterator[RunningCommand]:
     """One `ridehail up --demo` for all tests that only talk to it."""
     with shared_folder() as folder:
-        running = up(folder / "data", "--demo", "--config-dir", str(patient_config(folder / "config")))
+        running = up(folder / "data", "--demo", "--config-dir", str(lenient_config(folder / "config")))
         try:
             yield running
         finally:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ridehail_clients import AsyncPersonalStateClient, RevisionConflict, ServiceError, TariffSettings
+from tests.support.harness import Harness
 from tests.support.waiting import LIMIT_S
-from tests.support.world import World
 
 _READ_EACH_S = 0.4
 # Longer than the copy takes to come by: riders seldom choose twice within a second.
@@ -43,7 +43,7 @@ class Rider:
         failures: Whatever else went wrong.
     """
 
-    world: World
+    harness: Harness
     uid: str
     by_json: bool
     last: int = 0
@@ -53,9 +53,9 @@ class Rider:
 
     async def live(self, ended: asyncio.Event) -> None:
         """Reads, and now and then writes, until told to end."""
-        headers = self.world.session(uid=self.uid)
+        headers = self.harness.session(uid=self.uid)
         token = headers["authorization"].removeprefix("Bearer ")
-        public = f"127.0.0.1:{self.world.gateway.public_port}"
+        public = f"127.0.0.1:{self.harness.gateway.public_port}"
         clock = asyncio.get_running_loop().time
         write_at = clock() + (hash(self.uid) % 10) / 10
         async with AsyncPersonalStateClient(public, session_token=token) as client:
@@ -92,9 +92,9 @@ class Rider:
         self.writes += 1
 
     async def _post(self, body: object) -> dict[str, Any]:
-        url = f"http://127.0.0.1:{self.world.gateway.public_port}/3.0/personalstate"
+        url = f"http://127.0.0.1:{self.harness.gateway.public_port}/3.0/personalstate"
         request = urllib.request.Request(
-            url, json.dumps(body).encode(), self.world.session(uid=self.uid), method="POST"
+            url, json.dumps(body).encode(), self.harness.session(uid=self.uid), method="POST"
         )
 
         def send() -> dict[str, Any]:

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.harness import Harness, behind_a_gateway
 from tests.support.suite_in_process import suite_in_process
 from tests.support.waiting import LIMIT_S, until
-from tests.support.world import World, behind_a_gateway
 
 CREATED = "2026-11-20T12:00:00Z"
 NUL, LONG = "a\u0000b", "x" * 129
@@ -209,12 +209,12 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-async def world(
+async def harness(
     module_database_url: str, keys_dir: Path, module_config_dir: Path, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[World]:
+) -> AsyncIterator[Harness]:
     running = suite_in_process(database_url=module_database_url, keys_dir=keys_dir, config_dir=module_config_dir)
-    async with running as suite, behind_a_gateway(suite, tmp_path_factory.mktemp("gateway")) as world:
-        yield world
+    async with running as suite, behind_a_gateway(suite, tmp_path_factory.mktemp("gateway")) as harness:
+        yield harness
 
 
 async def curl(*words: str) -> tuple[int, dict[str, Any]]:
@@ -239,40 +239,40 @@ def sent(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str,
         connection.close()
 
 
-def target(world: World, at: Endpoint, *, uid: str = "400") -> tuple[str, dict[str, str]]:
+def target(harness: Harness, at: Endpoint, *, uid: str = "400") -> tuple[str, dict[str, str]]:
     if at.source is None:
-        return f"http://127.0.0.1:{world.gateway.public_port}{at.path}", world.session(uid=uid)
-    return f"http://127.0.0.1:{world.gateway.internal_port}{at.path}", world.ticket(at.source, at.service)
+        return f"http://127.0.0.1:{harness.gateway.public_port}{at.path}", harness.session(uid=uid)
+    return f"http://127.0.0.1:{harness.gateway.internal_port}{at.path}", harness.ticket(at.source, at.service)
 
 
-async def post(world: World, at: Endpoint, body: object, folder: Path, *extra: str) -> tuple[int, dict[str, Any]]:
-    url, credentials = target(world, at)
+async def post(harness: Harness, at: Endpoint, body: object, folder: Path, *extra: str) -> tuple[int, dict[str, Any]]:
+    url, credentials = target(harness, at)
     file = folder / "body"
     file.write_bytes((body if isinstance(body, str) else json.dumps(body)).encode())
     headers = [word for name, value in credentials.items() for word in ("--header", f"{name}: {value}")]
     return await curl(url, "--data-binary", f"@{file}", *headers, *extra)
 
 
-async def everything_stored(world: World) -> int:
+async def everything_stored(harness: Harness) -> int:
     """Returns the number of rows in all tables of all services."""
-    tables = await world.suite.rows(
+    tables = await harness.suite.rows(
         "SELECT quote_ident(schemaname) || '.' || quote_ident(tablename) FROM pg_tables"
         " WHERE schemaname IN ('toll_roads', 'order_core', 'eulas', 'user_state', 'protocol')"
         " AND tablename !~ 'yoyo|procrastinate_(version|workers)'"
     )
-    counts = [await world.suite.rows(f"SELECT count(*) FROM {table[0]}") for table in tables]
+    counts = [await harness.suite.rows(f"SELECT count(*) FROM {table[0]}") for table in tables]
     return sum(int(str(count[0][0])) for count in counts)
 
 
 @pytest.mark.timeout(600)
-async def test_bad_bodies_are_refused_by_name_and_nothing_is_stored(world: World, tmp_path: Path) -> None:
+async def test_bad_bodies_are_refused_by_name_and_nothing_is_stored(harness: Harness, tmp_path: Path) -> None:
     for number, case in enumerate(CASES):
         if case.status == 413:
             # The gateway ends such a connection, which not every client bears.
-            status, error = await post(world, case.at, case.body, tmp_path)
+            status, error = await post(harness, case.at, case.body, tmp_path)
         else:
             # Each as a passenger of its own: one alone may not send so many.
-            url, credentials = target(world, case.at, uid=str(4000 + number))
+            url, credentials = target(harness, case.at, uid=str(4000 + number))
             body = (case.body if isinstance(case.body, str) else json.dumps(case.body)).encode()
             status, error = await asyncio.to_thread(sent, url, body, credentials)
         told = f"{case.at.path} {str(case.body)[:100]} -> {status} {error}"
@@ -288,13 +288,15 @@ async def test_bad_bodies_are_refused_by_name_and_nothing_is_stored(world: World
             (bad_request,) = others
             violations = [(one["field"], one["reason"]) for one in bad_request["field_violations"]]
             assert violations == [case.violation], told
-    assert await everything_stored(world) == 0
+    assert await everything_stored(harness) == 0
 
 
-async def test_unknown_paths_and_verbs_are_not_found(world: World) -> None:
-    public, internal = (f"http://127.0.0.1:{port}" for port in (world.gateway.public_port, world.gateway.internal_port))
-    session = ["--header", f"authorization: {world.session()['authorization']}"]
-    ticket = ["--header", f"x-ya-service-ticket: {world.ticket()['x-ya-service-ticket']}"]
+async def test_unknown_paths_and_verbs_are_not_found(harness: Harness) -> None:
+    public, internal = (
+        f"http://127.0.0.1:{port}" for port in (harness.gateway.public_port, harness.gateway.internal_port)
+    )
+    session = ["--header", f"authorization: {harness.session()['authorization']}"]
+    ticket = ["--header", f"x-ya-service-ticket: {harness.ticket()['x-ya-service-ticket']}"]
     strange = [
         *([f"{public}{path}", *session] for path in ("/", "/4.0/toll-roads/v1/orders", "/toll-roads/v1/offer")),
         *([f"{internal}{path}", *ticket] for path in ("/", "/toll-roads/v1", SWITCH.path, "/toll-roads/v1/offer/")),
@@ -308,36 +310,36 @@ async def test_unknown_paths_and_verbs_are_not_found(world: World) -> None:
         assert (status, error["code"], error["details"]) == (404, 5, []), words
 
 
-async def test_who_a_passenger_is_cannot_be_claimed(world: World, tmp_path: Path) -> None:
+async def test_who_a_passenger_is_cannot_be_claimed(harness: Harness, tmp_path: Path) -> None:
     """Trusted headers of a client are dropped: without a session they help nothing, beside one they change nothing."""
-    url, _ = target(world, SWITCH)
+    url, _ = target(harness, SWITCH)
     claims = {
         "x-yandex-uid": "999",
         "x-yataxi-userid": "999",
         "x-ya-family-role": "owner",
         "x-yataxi-phone-id": "999",
-        "x-ya-gateway-key": (world.suite.settings.keys_dir / "gateway.key").read_text(),
+        "x-ya-gateway-key": (harness.suite.settings.keys_dir / "gateway.key").read_text(),
         "x-http-status": "200",
-        **world.ticket("gateway"),
+        **harness.ticket("gateway"),
     }
     headers = [word for name, value in claims.items() for word in ("--header", f"{name}: {value}")]
     status, error = await curl(url, "--data", json.dumps(SWITCH.body), *headers)
     assert (status, error["details"][0]["reason"]) == (401, "SESSION_MISSING")
-    status, error = await post(world, SWITCH, SWITCH.body, tmp_path, *headers)
+    status, error = await post(harness, SWITCH, SWITCH.body, tmp_path, *headers)
     assert (status, error["details"][0]["reason"]) == (404, "ORDER_NOT_FOUND")
 
 
-async def test_nothing_personal_is_in_the_gateways_log(world: World) -> None:
+async def test_nothing_personal_is_in_the_gateways_log(harness: Harness) -> None:
     secrets = {"uid": "7000000007", "order": "canary-order-77", "query": "canary-query-77"}
-    url, _ = target(world, SWITCH)
-    token = world.session(uid=secrets["uid"])["authorization"]
+    url, _ = target(harness, SWITCH)
+    token = harness.session(uid=secrets["uid"])["authorization"]
     body = json.dumps(SWITCH.body | {"order_id": secrets["order"]})
     for words in ([], ["--header", f"authorization: {token}"], ["--header", f"x-yandex-uid: {secrets['uid']}"]):
         await curl(f"{url}?phone={secrets['query']}", "--data", body, *words)
         await curl(url, "--data", body, *words)
-    await curl(f"http://127.0.0.1:{world.gateway.public_port}/the-last-one", "--header", f"authorization: {token}")
-    log = world.gateway.log_dir / "envoy-access.log"
+    await curl(f"http://127.0.0.1:{harness.gateway.public_port}/the-last-one", "--header", f"authorization: {token}")
+    log = harness.gateway.log_dir / "envoy-access.log"
     await until(lambda: "/the-last-one" in log.read_text())
-    written = log.read_text() + (world.gateway.log_dir / "envoy.log").read_text()
+    written = log.read_text() + (harness.gateway.log_dir / "envoy.log").read_text()
     for planted in (*secrets.values(), token.removeprefix("Bearer ")):
         assert planted not in written

@@ -41,10 +41,10 @@ from ridehail_clients.json_values import to_struct, to_value
 from ridehail_servers.chassis.tickets import TicketIssuer
 from tests.support.error_catalogue import catalogue
 from tests.support.fault_proxy import down, fault_proxy
+from tests.support.harness import ORDER_STATE, PASSENGER, TOLL_ROADS, Harness, Seen, behind_a_gateway
 from tests.support.locks import waiting_for_locks
 from tests.support.suite_in_process import suite_in_process
 from tests.support.waiting import until
-from tests.support.world import ORDER_STATE, PASSENGER, TOLL_ROADS, Seen, World, behind_a_gateway
 
 FAMILY = "/ridehail.family.v1.FamilyService"
 ROUTE_SHARING = "/ridehail.routesharing.v1.RouteSharingService"
@@ -54,7 +54,7 @@ NEVER_THROUGH_THE_GATEWAY = {"PASSENGER_MISSING", "GATEWAY_KEY_INVALID"}
 
 
 @pytest.fixture
-async def world(database_url: str, keys_dir: Path, config_dir: Path, tmp_path: Path) -> AsyncIterator[World]:
+async def harness(database_url: str, keys_dir: Path, config_dir: Path, tmp_path: Path) -> AsyncIterator[Harness]:
     (config_dir / "server.yaml").write_text("max_calls_under_way: 2\n")
     address: list[str] = []
     async with (
@@ -65,44 +65,44 @@ async def world(database_url: str, keys_dir: Path, config_dir: Path, tmp_path: P
             config_dir=config_dir,
             addresses={"order-core": faults.address},
         ) as suite,
-        behind_a_gateway(suite, tmp_path, faults=faults) as world,
+        behind_a_gateway(suite, tmp_path, faults=faults) as harness,
     ):
         address.append(suite.address)
-        yield world
+        yield harness
 
 
 @asynccontextmanager
-async def locked(world: World, table: str) -> AsyncIterator[None]:
+async def locked(harness: Harness, table: str) -> AsyncIterator[None]:
     """Keeps everybody else from the table for the length of the block."""
-    async with await psycopg.AsyncConnection.connect(world.suite.database_url) as connection:
+    async with await psycopg.AsyncConnection.connect(harness.suite.database_url) as connection:
         await connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
         yield
 
 
-async def put_order(world: World, document: JsonObject) -> None:
+async def put_order(harness: Harness, document: JsonObject) -> None:
     request = order_core.PutOrderRequest(order_id="order", yandex_uid="400", document=to_struct(document))
-    async with world.suite.channel() as channel:
+    async with harness.suite.channel() as channel:
         put = order_core_api_pb2_grpc.OrderCoreServiceStub(channel).PutOrder
-        await put(request, metadata=tuple(world.ticket("admin", "order-core").items()))
+        await put(request, metadata=tuple(harness.ticket("admin", "order-core").items()))
 
 
-async def expired_ticket(world: World) -> tuple[Seen, Seen]:
+async def expired_ticket(harness: Harness) -> tuple[Seen, Seen]:
     then = datetime.now(UTC) - timedelta(hours=2)
-    ticket = TicketIssuer(world.suite.keys, "api-proxy", clock=lambda: then).issue("toll-roads")
-    return await world.retrieve({"x-ya-service-ticket": ticket})
+    ticket = TicketIssuer(harness.suite.keys, "api-proxy", clock=lambda: then).issue("toll-roads")
+    return await harness.retrieve({"x-ya-service-ticket": ticket})
 
 
-async def passenger_missing(world: World) -> tuple[Seen, None]:
+async def passenger_missing(harness: Harness) -> tuple[Seen, None]:
     request = toll_roads.SwitchRoadRequest(order_id="order", has_toll_road=False)
-    return await world.grpc(f"{PASSENGER}/SwitchRoad", request, world.ticket("gateway")), None
+    return await harness.grpc(f"{PASSENGER}/SwitchRoad", request, harness.ticket("gateway")), None
 
 
-async def gateway_key_invalid(world: World) -> tuple[Seen, None]:
+async def gateway_key_invalid(harness: Harness) -> tuple[Seen, None]:
     check = external_auth_pb2.CheckRequest()
-    return await world.grpc("/envoy.service.auth.v3.Authorization/Check", check, world.ticket("gateway")), None
+    return await harness.grpc("/envoy.service.auth.v3.Authorization/Check", check, harness.ticket("gateway")), None
 
 
-async def rate_limited(world: World) -> tuple[Seen, Seen]:
+async def rate_limited(harness: Harness) -> tuple[Seen, Seen]:
     """A passenger floods the gateway; each answer but the last two is another error, for want of an order."""
 
     async def flood(call: Callable[[], Awaitable[Seen]]) -> Seen:
@@ -113,81 +113,83 @@ async def rate_limited(world: World) -> tuple[Seen, Seen]:
                     return seen
         raise AssertionError("nobody was limited")
 
-    headers, port = world.session(uid="500"), world.gateway.public_port
+    headers, port = harness.session(uid="500"), harness.gateway.public_port
     request = toll_roads.SwitchRoadRequest(order_id="order", has_toll_road=False)
     return (
-        await flood(lambda: world.grpc(f"{PASSENGER}/SwitchRoad", request, headers, address=f"127.0.0.1:{port}")),
+        await flood(lambda: harness.grpc(f"{PASSENGER}/SwitchRoad", request, headers, address=f"127.0.0.1:{port}")),
         await flood(
-            lambda: world.http(port, "/4.0/toll-roads/v1/order", {"order_id": "order", "has_toll_road": False}, headers)
+            lambda: harness.http(
+                port, "/4.0/toll-roads/v1/order", {"order_id": "order", "has_toll_road": False}, headers
+            )
         ),
     )
 
 
-async def overloaded(world: World) -> tuple[Seen, Seen]:
+async def overloaded(harness: Harness) -> tuple[Seen, Seen]:
     """As many calls as the server takes wait for a lock; the gateway's health checks still pass."""
-    async with locked(world, "toll_roads.offers"), world.suite.channel() as channel:
+    async with locked(harness, "toll_roads.offers"), harness.suite.channel() as channel:
         save = toll_roads_api_pb2_grpc.TollRoadsServiceStub(channel).SaveOffer
-        metadata = tuple(world.ticket("routestats").items())
+        metadata = tuple(harness.ticket("routestats").items())
         waiting = [
             asyncio.ensure_future(save(toll_roads.SaveOfferRequest(offer_id="offer"), metadata=metadata))
             for _ in range(2)
         ]
-        await until(lambda: _waiting_for_locks(world))
-        seen = await world.retrieve(world.ticket())
+        await until(lambda: _waiting_for_locks(harness))
+        seen = await harness.retrieve(harness.ticket())
     await asyncio.gather(*waiting, return_exceptions=True)
     return seen
 
 
-async def _waiting_for_locks(world: World) -> bool:
-    return len(await waiting_for_locks(world.suite.database_url)) == 2
+async def _waiting_for_locks(harness: Harness) -> bool:
+    return len(await waiting_for_locks(harness.suite.database_url)) == 2
 
 
-async def deadline_exceeded(world: World) -> tuple[Seen, Seen]:
-    async with locked(world, "order_core.orders"):
-        return await world.order_core(
+async def deadline_exceeded(harness: Harness) -> tuple[Seen, Seen]:
+    async with locked(harness, "order_core.orders"):
+        return await harness.order_core(
             "GetOrderFields", order_core.GetOrderFieldsRequest(order_id="order", fields=["a"])
         )
 
 
-async def neighbour_unavailable(world: World) -> tuple[Seen, Seen]:
-    file = world.suite.settings.config_dir / "toll_roads.yaml"
+async def neighbour_unavailable(harness: Harness) -> tuple[Seen, Seen]:
+    file = harness.suite.settings.config_dir / "toll_roads.yaml"
     file.write_text("retrieve_by: offer\n")
 
     async def is_noticed() -> bool:
-        return (await world.retrieve(world.ticket()))[0].reason == "NEIGHBOUR_UNAVAILABLE"
+        return (await harness.retrieve(harness.ticket()))[0].reason == "NEIGHBOUR_UNAVAILABLE"
 
-    world.faults.fail(down, "GetOrderFields")
+    harness.faults.fail(down, "GetOrderFields")
     await until(is_noticed)
-    seen = await world.retrieve(world.ticket())
+    seen = await harness.retrieve(harness.ticket())
     file.write_text("retrieve_by: order\n")
 
     async def is_back() -> bool:
-        return (await world.retrieve(world.ticket()))[0].reason == "ORDER_NOT_FOUND"
+        return (await harness.retrieve(harness.ticket()))[0].reason == "ORDER_NOT_FOUND"
 
     await until(is_back)
     return seen
 
 
-async def internal(world: World) -> tuple[Seen, Seen]:
-    await world.suite.execute("ALTER TABLE toll_roads.offers RENAME TO out_of_reach")
+async def internal(harness: Harness) -> tuple[Seen, Seen]:
+    await harness.suite.execute("ALTER TABLE toll_roads.offers RENAME TO out_of_reach")
     request = toll_roads.SaveOfferRequest(offer_id="offer")
-    return await world.both(f"{TOLL_ROADS}/SaveOffer", "/toll-roads/v1/offer", request, world.ticket("routestats"))
+    return await harness.both(f"{TOLL_ROADS}/SaveOffer", "/toll-roads/v1/offer", request, harness.ticket("routestats"))
 
 
-async def database_unavailable(world: World) -> tuple[Seen, Seen]:
-    name = psycopg.conninfo.conninfo_to_dict(world.suite.database_url)["dbname"]
-    elsewhere = psycopg.conninfo.make_conninfo(world.suite.database_url, dbname="postgres")
+async def database_unavailable(harness: Harness) -> tuple[Seen, Seen]:
+    name = psycopg.conninfo.conninfo_to_dict(harness.suite.database_url)["dbname"]
+    elsewhere = psycopg.conninfo.make_conninfo(harness.suite.database_url, dbname="postgres")
     async with await psycopg.AsyncConnection.connect(elsewhere, autocommit=True) as connection:
         await connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'.encode())
         await connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
-        return await world.retrieve(world.ticket())
+        return await harness.retrieve(harness.ticket())
 
 
-def switchable(*, can_switch_road: bool = True, **changes: bool) -> Callable[[World], Awaitable[tuple[Seen, Seen]]]:
+def switchable(*, can_switch_road: bool = True, **changes: bool) -> Callable[[Harness], Awaitable[tuple[Seen, Seen]]]:
     """Has a passenger switch a toll-road order to the free one."""
 
-    async def scenario(world: World) -> tuple[Seen, Seen]:
-        await world.suite.execute(
+    async def scenario(harness: Harness) -> tuple[Seen, Seen]:
+        await harness.suite.execute(
             "INSERT INTO toll_roads.orders (order_id, created_at, can_switch_road, yandex_uid) VALUES (%s, %s, %s, %s)",
             "order",
             "2026-11-20T11:00:00Z",
@@ -195,54 +197,54 @@ def switchable(*, can_switch_road: bool = True, **changes: bool) -> Callable[[Wo
             "400",
         )
         for moment, has_toll_road in {"2026-11-20T11:00:00Z": True, **changes}.items():
-            await world.suite.execute(
+            await harness.suite.execute(
                 "INSERT INTO toll_roads.log_has_toll_road (order_id, created_at, has_toll_road) VALUES (%s, %s, %s)",
                 "order",
                 moment,
                 has_toll_road,
             )
-        seen = await world.switch(world.session())
-        await world.suite.execute("TRUNCATE toll_roads.orders, toll_roads.log_has_toll_road")
+        seen = await harness.switch(harness.session())
+        await harness.suite.execute("TRUNCATE toll_roads.orders, toll_roads.log_has_toll_road")
         return seen
 
     return scenario
 
 
-async def price_changes_out_of_order(world: World) -> tuple[Seen, Seen]:
+async def price_changes_out_of_order(harness: Harness) -> tuple[Seen, Seen]:
     change: JsonObject = {"type": "taximeter_price", "created": "2026-11-20T12:00:00Z", "value": True}
-    await put_order(world, {"order": {"fixed_price": {"price": 1}}, "changes": {"objects": [change]}})
-    return await switchable()(world)
+    await put_order(harness, {"order": {"fixed_price": {"price": 1}}, "changes": {"objects": [change]}})
+    return await switchable()(harness)
 
 
-async def order_owner_mismatch(world: World) -> tuple[Seen, Seen]:
+async def order_owner_mismatch(harness: Harness) -> tuple[Seen, Seen]:
     def report(yandex_uid: str) -> order_state.ReportOrderPartsRequest:
         return order_state.ReportOrderPartsRequest(
             service="eats", orderid="order", yandex_uid=yandex_uid, sequence=1, parts={"full_info": "1"}
         )
 
-    headers = world.ticket("eats-orders", "order-state")
-    async with world.suite.channel() as channel:
+    headers = harness.ticket("eats-orders", "order-state")
+    async with harness.suite.channel() as channel:
         report_order_parts = order_state_api_pb2_grpc.OrderStateServiceStub(channel).ReportOrderParts
         await report_order_parts(report("400"), metadata=tuple(headers.items()))
-    return await world.native(f"{ORDER_STATE}/ReportOrderParts", report("401"), headers)
+    return await harness.native(f"{ORDER_STATE}/ReportOrderParts", report("401"), headers)
 
 
-async def service_not_found(world: World) -> tuple[Seen, Seen]:
+async def service_not_found(harness: Harness) -> tuple[Seen, Seen]:
     request = order_state.GetServiceOrdersStateRequest(service="laundry", yandex_uid="400")
-    headers = world.ticket(destination="order-state")
-    return await world.both(f"{ORDER_STATE}/GetServiceOrdersState", "/v1/laundry/orders/state", request, headers)
+    headers = harness.ticket(destination="order-state")
+    return await harness.both(f"{ORDER_STATE}/GetServiceOrdersState", "/v1/laundry/orders/state", request, headers)
 
 
-async def answer_refused(world: World, eula_id: str, status: str) -> tuple[Seen, Seen]:
+async def answer_refused(harness: Harness, eula_id: str, status: str) -> tuple[Seen, Seen]:
     decision = eulas_pb2.EulaDecision(eula_id=eula_id, status=status)
     request = eulas.SaveEulasRequest(yandex_uid="400", eulas=[decision])
     path = "/ridehail.eulas.v1.EulasService/SaveEulas"
-    return await world.both(path, "/v1/save", request, world.ticket("admin", "eulas"))
+    return await harness.both(path, "/v1/save", request, harness.ticket("admin", "eulas"))
 
 
-async def family_refused(world: World, method: str, request: Any) -> tuple[Seen, Seen]:
+async def family_refused(harness: Harness, method: str, request: Any) -> tuple[Seen, Seen]:
     """A call of family that fails; it has no JSON form, so gRPC goes through the gateway as well."""
-    async with AsyncFamilyClient(world.suite.address, ticket=world.suite.ticket("admin")) as admin:
+    async with AsyncFamilyClient(harness.suite.address, ticket=harness.suite.ticket("admin")) as admin:
         with suppress(AlreadyInFamily):
             await admin.create_family(admin=FamilyAdmin("7", "Ann"), phone_id="phone")
         known = await admin.get_family(yandex_uid="7")
@@ -251,14 +253,14 @@ async def family_refused(world: World, method: str, request: Any) -> tuple[Seen,
         if method == "AddMember" and request.family_id == known.family_id:
             for number in range(100, 149):
                 await admin.add_member(family_id=known.family_id, member=FamilyMember(f"{number}", "phone"))
-    path, headers = f"{FAMILY}/{method}", world.ticket("admin", "family")
-    internal = f"127.0.0.1:{world.gateway.internal_port}"
-    return await world.grpc(path, request, headers), await world.grpc(path, request, headers, address=internal)
+    path, headers = f"{FAMILY}/{method}", harness.ticket("admin", "family")
+    internal = f"127.0.0.1:{harness.gateway.internal_port}"
+    return await harness.grpc(path, request, headers), await harness.grpc(path, request, headers, address=internal)
 
 
-async def share_refused(world: World, **changes: str) -> tuple[Seen, Seen]:
+async def share_refused(harness: Harness, **changes: str) -> tuple[Seen, Seen]:
     """A toggle that is refused, after the family's one rider has shared a ride."""
-    async with AsyncRouteSharingClient(world.suite.address, ticket=world.suite.ticket("api-proxy")) as api_proxy:
+    async with AsyncRouteSharingClient(harness.suite.address, ticket=harness.suite.ticket("api-proxy")) as api_proxy:
         await api_proxy.share_with_family(
             order_id="order", sharing_key="key", share_ride_with_family=True, yandex_uid="7", timeout=10
         )
@@ -266,47 +268,47 @@ async def share_refused(world: World, **changes: str) -> tuple[Seen, Seen]:
     request = route_sharing.ShareWithFamilyRequest(
         **fields, share_ride_with_family=route_sharing_pb2.ShareRideWithFamily(value=True)
     )
-    path, headers = f"{ROUTE_SHARING}/ShareWithFamily", world.ticket("api-proxy", "route-sharing")
-    return await world.both(path, "/share-with-family", request, headers)
+    path, headers = f"{ROUTE_SHARING}/ShareWithFamily", harness.ticket("api-proxy", "route-sharing")
+    return await harness.both(path, "/share-with-family", request, headers)
 
 
-async def sharing_key_not_found(world: World) -> tuple[Seen, Seen]:
+async def sharing_key_not_found(harness: Harness) -> tuple[Seen, Seen]:
     """A passenger's call, both ways through the public listener; by JSON it is a GET."""
     path = "/ridehail.routesharing.v1.PassengerRouteSharingService/GetInfo"
-    request, port = route_sharing.GetInfoRequest(sharing_key="nothing"), world.gateway.public_port
-    headers, http_path = world.session(), "/4.0/order-route-sharing/v1/info?sharing_key=nothing"
+    request, port = route_sharing.GetInfoRequest(sharing_key="nothing"), harness.gateway.public_port
+    headers, http_path = harness.session(), "/4.0/order-route-sharing/v1/info?sharing_key=nothing"
     return (
-        await world.grpc(path, request, headers, address=f"127.0.0.1:{port}"),
-        await world.http(port, http_path, None, headers),
+        await harness.grpc(path, request, headers, address=f"127.0.0.1:{port}"),
+        await harness.http(port, http_path, None, headers),
     )
 
 
-async def too_many_states(world: World) -> tuple[Seen, Seen]:
-    await world.suite.execute(
+async def too_many_states(harness: Harness) -> tuple[Seen, Seen]:
+    await harness.suite.execute(
         """
         INSERT INTO user_state.personal_states (yandex_uid, revision, selected_category, tariffs, updated_at)
         SELECT 'large-' || number, 1, '', jsonb_build_object('a', jsonb_build_object('b', repeat('x', 60000))), now()
         FROM generate_series(1, 5) AS number
         """
     )
-    return await world.native(
+    return await harness.native(
         "/ridehail.userstate.v1.UserStateService/ListPersonalStates",
         user_state.ListPersonalStatesRequest(page_size=5, after_yandex_uid="large"),
-        world.ticket("admin", "user-state"),
+        harness.ticket("admin", "user-state"),
     )
 
 
-async def update_refused(world: World, revision_id: str, **requirements: str) -> tuple[Seen, Seen]:
+async def update_refused(harness: Harness, revision_id: str, **requirements: str) -> tuple[Seen, Seen]:
     request = user_state.UpdatePersonalStateRequest(
         yandex_uid="400",
         revision_id=revision_id,
         tariffs=[user_state_pb2.TariffSettings(category="econom", requirements=to_struct(requirements))],
     )
     path = "/ridehail.userstate.v1.UserStateService/UpdatePersonalState"
-    return await world.both(path, "/v1/personalstate/update", request, world.ticket("api-proxy", "user-state"))
+    return await harness.both(path, "/v1/personalstate/update", request, harness.ticket("api-proxy", "user-state"))
 
 
-async def answers_differ(world: World) -> tuple[Seen, Seen]:
+async def answers_differ(harness: Harness) -> tuple[Seen, Seen]:
     request = user_state.CompareJsonsRequest(
         request_id="request",
         kind="read",
@@ -316,58 +318,58 @@ async def answers_differ(world: World) -> tuple[Seen, Seen]:
         new_status=200,
     )
     path = "/ridehail.userstate.v1.UserStateService/CompareJsons"
-    return await world.both(path, "/internal/compare_jsons", request, world.ticket("api-proxy", "user-state"))
+    return await harness.both(path, "/internal/compare_jsons", request, harness.ticket("api-proxy", "user-state"))
 
 
-SCENARIOS: dict[str, Callable[[World], Awaitable[tuple[Seen, Seen | None]]]] = {
-    "INVALID_REQUEST": lambda world: world.retrieve(world.ticket(), order_id="a\nb"),
-    "TICKET_MISSING": lambda world: world.retrieve({}),
-    "TICKET_INVALID": lambda world: world.retrieve({"x-ya-service-ticket": "garbage"}),
+SCENARIOS: dict[str, Callable[[Harness], Awaitable[tuple[Seen, Seen | None]]]] = {
+    "INVALID_REQUEST": lambda harness: harness.retrieve(harness.ticket(), order_id="a\nb"),
+    "TICKET_MISSING": lambda harness: harness.retrieve({}),
+    "TICKET_INVALID": lambda harness: harness.retrieve({"x-ya-service-ticket": "garbage"}),
     "TICKET_EXPIRED": expired_ticket,
-    "TICKET_WRONG_DESTINATION": lambda world: world.retrieve(world.ticket(destination="order-core")),
-    "CALLER_NOT_ALLOWED": lambda world: world.retrieve(world.ticket("routestats")),
+    "TICKET_WRONG_DESTINATION": lambda harness: harness.retrieve(harness.ticket(destination="order-core")),
+    "CALLER_NOT_ALLOWED": lambda harness: harness.retrieve(harness.ticket("routestats")),
     "PASSENGER_MISSING": passenger_missing,
-    "SESSION_MISSING": lambda world: world.switch({}),
-    "SESSION_INVALID": lambda world: world.switch({"authorization": "Bearer garbage"}),
-    "SESSION_EXPIRED": lambda world: world.switch(world.session(now=datetime.now(UTC) - timedelta(hours=2))),
+    "SESSION_MISSING": lambda harness: harness.switch({}),
+    "SESSION_INVALID": lambda harness: harness.switch({"authorization": "Bearer garbage"}),
+    "SESSION_EXPIRED": lambda harness: harness.switch(harness.session(now=datetime.now(UTC) - timedelta(hours=2))),
     "GATEWAY_KEY_INVALID": gateway_key_invalid,
     "RATE_LIMITED": rate_limited,
-    "ORDER_NOT_FOUND": lambda world: world.retrieve(world.ticket()),
+    "ORDER_NOT_FOUND": lambda harness: harness.retrieve(harness.ticket()),
     "ORDER_OWNER_MISMATCH": order_owner_mismatch,
     "SERVICE_NOT_FOUND": service_not_found,
-    "ORDER_VERSION_CONFLICT": lambda world: world.set_fields(expected_version=2, unset=["a"]),
-    "ORDER_FIELD_TYPE_MISMATCH": lambda world: world.set_fields(increment={"order.status": 1}),
+    "ORDER_VERSION_CONFLICT": lambda harness: harness.set_fields(expected_version=2, unset=["a"]),
+    "ORDER_FIELD_TYPE_MISMATCH": lambda harness: harness.set_fields(increment={"order.status": 1}),
     "ROAD_SWITCH_NOT_ALLOWED": switchable(can_switch_road=False),
     "ROAD_SWITCH_CONFLICT": switchable(**{"2026-11-20T12:00:00Z": True}),
     "PRICE_CHANGES_OUT_OF_ORDER": price_changes_out_of_order,
-    "EULA_NOT_FOUND": lambda world: answer_refused(world, "nothing", "accepted"),
-    "EULA_NOT_REJECTABLE": lambda world: answer_refused(world, "personal_data", "rejected"),
-    "FAMILY_NOT_FOUND": lambda world: family_refused(world, "GetFamily", family.GetFamilyRequest(yandex_uid="400")),
-    "ALREADY_IN_FAMILY": lambda world: family_refused(
-        world,
+    "EULA_NOT_FOUND": lambda harness: answer_refused(harness, "nothing", "accepted"),
+    "EULA_NOT_REJECTABLE": lambda harness: answer_refused(harness, "personal_data", "rejected"),
+    "FAMILY_NOT_FOUND": lambda harness: family_refused(harness, "GetFamily", family.GetFamilyRequest(yandex_uid="400")),
+    "ALREADY_IN_FAMILY": lambda harness: family_refused(
+        harness,
         "CreateFamily",
         family.CreateFamilyRequest(admin=family_pb2.FamilyAdmin(yandex_uid="7", name="Ann"), phone_id="phone"),
     ),
-    "FAMILY_FULL": lambda world: family_refused(
-        world,
+    "FAMILY_FULL": lambda harness: family_refused(
+        harness,
         "AddMember",
         family.AddMemberRequest(member=family_pb2.FamilyMember(yandex_uid="8", phone_id="phone", role="user")),
     ),
-    "FAMILY_ADMIN_NOT_REMOVABLE": lambda world: family_refused(
-        world, "RemoveMember", family.RemoveMemberRequest(yandex_uid="7")
+    "FAMILY_ADMIN_NOT_REMOVABLE": lambda harness: family_refused(
+        harness, "RemoveMember", family.RemoveMemberRequest(yandex_uid="7")
     ),
-    "NOT_IN_FAMILY": lambda world: share_refused(world, yandex_uid="400"),
-    "SHARING_KEY_CONFLICT": lambda world: share_refused(world, order_id="another"),
+    "NOT_IN_FAMILY": lambda harness: share_refused(harness, yandex_uid="400"),
+    "SHARING_KEY_CONFLICT": lambda harness: share_refused(harness, order_id="another"),
     "SHARING_KEY_NOT_FOUND": sharing_key_not_found,
-    "REVISION_CONFLICT": lambda world: update_refused(world, "7"),
+    "REVISION_CONFLICT": lambda harness: update_refused(harness, "7"),
     "JSON_MISMATCH": answers_differ,
-    "PERSONAL_STATE_TOO_LARGE": lambda world: update_refused(world, "0", long="x" * 65_536),
+    "PERSONAL_STATE_TOO_LARGE": lambda harness: update_refused(harness, "0", long="x" * 65_536),
     "RESPONSE_TOO_LARGE": too_many_states,
     "OVERLOADED": overloaded,
     "DEADLINE_EXCEEDED": deadline_exceeded,
     "NEIGHBOUR_UNAVAILABLE": neighbour_unavailable,
     "INTERNAL": internal,
-    # The last one: it leaves the world in ruins.
+    # The last one: it leaves the harness in ruins.
     "DATABASE_UNAVAILABLE": database_unavailable,
 }
 
@@ -380,13 +382,13 @@ def test_the_table_of_this_test_is_whole() -> None:
 
 
 @pytest.mark.timeout(400)
-async def test_every_reason_looks_as_the_catalogue_says_by_grpc_and_through_the_gateway(world: World) -> None:
+async def test_every_reason_looks_as_the_catalogue_says_by_grpc_and_through_the_gateway(harness: Harness) -> None:
     promised = catalogue()
-    await put_order(world, {"order": {"version": 3, "status": "driving"}})
+    await put_order(harness, {"order": {"version": 3, "status": "driving"}})
     for reason, scenario in SCENARIOS.items():
         # What the last scenario left under way would take the places of this one's calls.
         await until(lambda: REGISTRY.get_sample_value("ridehail_rpc_in_flight") == 0)
-        direct, through_gateway = await scenario(world)
+        direct, through_gateway = await scenario(harness)
         assert (through_gateway is None) == (reason in NEVER_THROUGH_THE_GATEWAY), reason
         for seen in filter(None, (direct, through_gateway)):
             assert (seen.reason, seen.code) == (reason, promised[reason].code), seen

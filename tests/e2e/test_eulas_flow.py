@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 
 from tests.support.config_edits import edit
+from tests.support.harness import Harness, behind_a_gateway
 from tests.support.suite_in_process import suite_in_process
 from tests.support.waiting import LIMIT_S, until
-from tests.support.world import World, behind_a_gateway
 
 MOSCOW = "moscow"
 TARIFFS = ["econom", "self_driving", "child"]
@@ -35,15 +35,15 @@ CHILD_SEAT_DAYS = 182.5
 class App:
     """A rider's app behind the gateway."""
 
-    world: World
+    harness: Harness
     clock: list[datetime]
     uid: str
     language: str = "en"
 
     async def post(self, path: str, body: object) -> dict[str, Any]:
         """Makes a call that succeeds."""
-        headers = {**self.world.session(uid=self.uid, now=self.clock[0]), "accept-language": self.language}
-        url = f"http://127.0.0.1:{self.world.gateway.public_port}{path}"
+        headers = {**self.harness.session(uid=self.uid, now=self.clock[0]), "accept-language": self.language}
+        url = f"http://127.0.0.1:{self.harness.gateway.public_port}{path}"
         request = urllib.request.Request(url, json.dumps(body).encode(), headers, method="POST")
 
         def send() -> dict[str, Any]:
@@ -84,7 +84,7 @@ class App:
 
     def raise_revision(self, eula_id: str) -> None:
         """Edits the configuration by hand, as one does."""
-        file = self.world.suite.settings.config_dir / "eulas.yaml"
+        file = self.harness.suite.settings.config_dir / "eulas.yaml"
         raised, edits = re.subn(
             rf"(eula_id: {eula_id}\n(?:    .*\n)*?    revision: )(\d+)",
             lambda match: f"{match[1]}{int(match[2]) + 1}",
@@ -97,13 +97,13 @@ class App:
 
     def set_switches(self, **values: object) -> None:
         """Edits api_proxy's configuration."""
-        edit(self.world.suite.settings.config_dir / "api_proxy.yaml", values)
+        edit(self.harness.suite.settings.config_dir / "api_proxy.yaml", values)
 
 
 @pytest.fixture(scope="module")
-async def world(
+async def harness(
     module_database_url: str, keys_dir: Path, module_config_dir: Path, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[tuple[World, list[datetime]]]:
+) -> AsyncIterator[tuple[Harness, list[datetime]]]:
     """All that a rider's agreements need, and the clock of it, which never goes back."""
     clock = [START]
     # What is measured here is not how fast a busy machine is.
@@ -115,14 +115,14 @@ async def world(
         services=("eulas", "api-proxy", "passenger-authorizer"),
         clock=lambda: clock[0],
     )
-    async with running as suite, behind_a_gateway(suite, tmp_path_factory.mktemp("gateway")) as world:
-        yield world, clock
+    async with running as suite, behind_a_gateway(suite, tmp_path_factory.mktemp("gateway")) as harness:
+        yield harness, clock
 
 
 @pytest.fixture
-def app(world: tuple[World, list[datetime]]) -> App:
+def app(harness: tuple[Harness, list[datetime]]) -> App:
     """The app of a rider who has answered nothing yet."""
-    return App(*world, uid=uuid.uuid4().hex)
+    return App(*harness, uid=uuid.uuid4().hex)
 
 
 @pytest.mark.timeout(600)
@@ -214,8 +214,8 @@ async def test_while_eulas_is_switched_off_only_what_allows_unknown_is_shown(app
 
 async def test_without_its_database_eulas_costs_the_rider_tariffs_but_no_errors(app: App) -> None:
     await app.save(sdc="accepted", child_seat_ru="rejected")
-    await app.world.suite.execute("ALTER TABLE eulas.users RENAME TO out_of_reach")
+    await app.harness.suite.execute("ALTER TABLE eulas.users RENAME TO out_of_reach")
     assert await app.tariffs() == (["econom", "child"], {"self_driving": "eulas_unavailable"})
     assert await app.zone_info() == {}
-    await app.world.suite.execute("ALTER TABLE eulas.out_of_reach RENAME TO users")
+    await app.harness.suite.execute("ALTER TABLE eulas.out_of_reach RENAME TO users")
     assert await app.tariffs() == (["econom", "self_driving"], {"child": "eula_rejected"})

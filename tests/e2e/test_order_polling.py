@@ -16,23 +16,23 @@ from psycopg import conninfo
 
 from ridehail_servers import resources
 from tests.e2e.order_keepers import LIMITS, Keepers, Reporter
-from tests.e2e.order_polling_world import RETRY_S, App, Costs, PollingWorld, polling_world
+from tests.e2e.order_polling_harness import RETRY_S, App, Costs, PollingHarness, polling_harness
 from tests.support.waiting import LIMIT_S
 
 STEPS = 40
 
 
 @pytest.fixture(scope="module")
-async def world(
+async def harness(
     postgres_url: str, keys_dir: Path, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[PollingWorld]:
+) -> AsyncIterator[PollingHarness]:
     folder = tmp_path_factory.mktemp("polling")
     config_dir = Path(shutil.copytree(resources.folder("config"), folder / "config"))
     name = f"order_polling_{uuid.uuid4().hex}"
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE template_of_tests".encode())
     url = conninfo.make_conninfo(postgres_url, dbname=name)
-    async with polling_world(database_url=url, keys_dir=keys_dir, config_dir=config_dir, folder=folder) as running:
+    async with polling_harness(database_url=url, keys_dir=keys_dir, config_dir=config_dir, folder=folder) as running:
         yield running
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
@@ -41,17 +41,17 @@ async def world(
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_whatever_fails_on_the_way_both_phones_show_what_is_true_in_the_end(
-    world: PollingWorld, seed: int
+    harness: PollingHarness, seed: int
 ) -> None:
     random, costs = Random(seed), Costs()
-    keepers = world.keepers(f"rider-{uuid.uuid4().hex[:8]}", random)
-    reporter = Reporter(world.reporters, keepers, random)
-    asked_before = world.provider_calls
+    keepers = harness.keepers(f"rider-{uuid.uuid4().hex[:8]}", random)
+    reporter = Reporter(harness.reporters, keepers, random)
+    asked_before = harness.provider_calls
     async with AsyncExitStack() as stack:
-        apps = [await stack.enter_async_context(world.app(keepers, random, costs)) for _ in range(2)]
+        apps = [await stack.enter_async_context(harness.app(keepers, random, costs)) for _ in range(2)]
 
-        await live(world, keepers, reporter, apps, random)
-        await come_to_rest(world, reporter, apps)
+        await live(harness, keepers, reporter, apps, random)
+        await come_to_rest(harness, reporter, apps)
 
         listed = await keepers.listed()
         assert listed == keepers.truth
@@ -63,7 +63,7 @@ async def test_whatever_fails_on_the_way_both_phones_show_what_is_true_in_the_en
             }
             assert len(app.counted) == app.invalid
 
-    asked = world.provider_calls - asked_before
+    asked = harness.provider_calls - asked_before
     print(  # noqa: T201  # what polling saves
         f"seed {seed}: {costs.polls} polls; parts fetched {costs.fetches} instead of {costs.full_fetches},"
         f" services asked {asked} times instead of {costs.polls * len(LIMITS)}"
@@ -73,34 +73,34 @@ async def test_whatever_fails_on_the_way_both_phones_show_what_is_true_in_the_en
     assert asked < costs.polls * len(LIMITS)
 
 
-async def live(world: PollingWorld, keepers: Keepers, reporter: Reporter, apps: list[App], random: Random) -> None:
+async def live(harness: PollingHarness, keepers: Keepers, reporter: Reporter, apps: list[App], random: Random) -> None:
     """Lets orders come, change and go while polls go on, services fail and order_state is restarted."""
     restart_at = random.randrange(STEPS // 3, STEPS - 5)
     for app in apps:
         app.failing = 0.15
     for step in range(STEPS):
         if step == restart_at:
-            await world.front.stop()
+            await harness.front.stop()
         if step == restart_at + 2:
-            await world.front.start()
+            await harness.front.start()
         if random.random() < 0.2:
-            world.break_something(random)
+            harness.break_something(random)
         if random.random() < 0.5:
             await keepers.change_something()
         await asyncio.gather(reporter.tell_some(), *(app.step() for app in apps))
-        world.pass_time(random.uniform(0, RETRY_S))
+        harness.pass_time(random.uniform(0, RETRY_S))
 
 
-async def come_to_rest(world: PollingWorld, reporter: Reporter, apps: list[App]) -> None:
+async def come_to_rest(harness: PollingHarness, reporter: Reporter, apps: list[App]) -> None:
     """Heals everything, and polls until nobody has doubts any more."""
-    world.heal()
+    harness.heal()
     await reporter.tell_all()
     async with asyncio.timeout(LIMIT_S):
         for app in apps:
             app.failing = 0.0
             quiet = 0
             while quiet < 2:
-                world.pass_time(RETRY_S)
+                harness.pass_time(RETRY_S)
                 before, fetches = app.poller.cards, app.costs.fetches
                 await app.step()
                 cards = app.poller.cards

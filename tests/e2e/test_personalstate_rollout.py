@@ -23,13 +23,13 @@ from ridehail_servers.api_proxy.personal_state.metrics import show_at_zero
 from ridehail_servers.chassis.config import load
 from ridehail_servers.chassis.experiments import Experiments
 from ridehail_servers.chassis.metrics import CONFIG_INVALID
-from tests.api_proxy.personal_state_world import READ, READS, WRITE, WRITES, StateWorld, counted, state_world
+from tests.api_proxy.personal_state_harness import READ, READS, WRITE, WRITES, StateHarness, counted, state_harness
 from tests.deploy.queries import TARGET_LABELS, read
 from tests.e2e.riders import SETTING, TARIFF, Rider, living
 from tests.e2e.rollout_page import Shell, blocks
 from tests.support.fault_proxy import Call, Forward, down
+from tests.support.harness import behind_a_gateway
 from tests.support.waiting import LIMIT_S, until
-from tests.support.world import behind_a_gateway
 
 TEAM = ("4000000001", "4000000002")
 SECTIONS = sorted({block.section for block in blocks() if block.is_edit})
@@ -127,7 +127,7 @@ class Totals:
 class Rehearsal:
     """All that is going on."""
 
-    world: StateWorld
+    harness: StateHarness
     shell: Shell
     riders: list[Rider]
     jobs: list[asyncio.subprocess.Process] = field(default_factory=list)
@@ -159,14 +159,14 @@ class Rehearsal:
         """Waits until, of all riders, the calls of these alone go to a back end."""
 
         async def goes_so() -> bool:
-            start = len(self.world.log)
+            start = len(self.harness.log)
             await until(lambda: self._everybody_called(method, start))
-            return {uid_of(one) for one in self.world.log[start:] if (one.to, one.method) == (by, method)} == uids
+            return {uid_of(one) for one in self.harness.log[start:] if (one.to, one.method) == (by, method)} == uids
 
         await until(goes_so)
 
     def _everybody_called(self, method: str, start: int) -> bool:
-        called = {uid_of(one) for one in self.world.log[start:] if one.method == method}
+        called = {uid_of(one) for one in self.harness.log[start:] if one.method == method}
         return called >= {rider.uid for rider in self.riders}
 
     async def grows(self, value: Callable[[], float], by: float) -> None:
@@ -221,20 +221,20 @@ def chosen_uids(config_dir: Path, folder: Path) -> dict[int, list[str]]:
 
 @asynccontextmanager
 async def rehearsal(
-    world: StateWorld, uids: list[str], folder: Path, config_dir: Path, keys_dir: Path
+    harness: StateHarness, uids: list[str], folder: Path, config_dir: Path, keys_dir: Path
 ) -> AsyncIterator[Rehearsal]:
     """Puts the gateway before all, and ends what was started."""
     shell = Shell(
         {
             "RIDEHAIL_CONFIG_DIR": str(config_dir),
             "RIDEHAIL_KEYS_DIR": str(keys_dir),
-            "RIDEHAIL_ADDRESSES": f"protocol={world.suite.address} user-state={world.suite.address}",
-            "RIDEHAIL_DATABASE_URL": world.suite.database_url,
+            "RIDEHAIL_ADDRESSES": f"protocol={harness.suite.address} user-state={harness.suite.address}",
+            "RIDEHAIL_DATABASE_URL": harness.suite.database_url,
         }
     )
-    async with behind_a_gateway(world.suite, folder) as gateway:
+    async with behind_a_gateway(harness.suite, folder) as gateway:
         riders = [Rider(gateway, uid, by_json=number % 3 == 0) for number, uid in enumerate(uids)]
-        run = Rehearsal(world, shell, riders)
+        run = Rehearsal(harness, shell, riders)
         try:
             yield run
         finally:
@@ -255,8 +255,8 @@ async def test_the_whole_roll_out_under_traffic_without_an_error_that_a_rider_se
     by_share = chosen_uids(config_dir, tmp_path / "shares")
     everybody = [*TEAM, *(uid for uids in by_share.values() for uid in uids)]
     async with (
-        state_world(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir) as world,
-        rehearsal(world, everybody, tmp_path, config_dir, keys_dir) as run,
+        state_harness(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir) as harness,
+        rehearsal(harness, everybody, tmp_path, config_dir, keys_dir) as run,
         living(run.riders),
     ):
         await roll_out(run, by_share)
@@ -268,7 +268,7 @@ async def test_the_whole_roll_out_under_traffic_without_an_error_that_a_rider_se
 
 
 async def roll_out(run: Rehearsal, by_share: dict[int, list[str]]) -> None:
-    world, everybody = run.world, {rider.uid for rider in run.riders}
+    harness, everybody = run.harness, {rider.uid for rider in run.riders}
 
     # Step 1: nothing changes.
     await run.are_asked(READ, set())
@@ -278,7 +278,7 @@ async def roll_out(run: Rehearsal, by_share: dict[int, list[str]]) -> None:
     # Step 2.
     assert re.search(rf"listed={len(everybody)} due={len(everybody)}", await run.ask("Step 2"))
     await run.follow("Step 2")
-    await until(lambda: all_copied(world, len(everybody)))
+    await until(lambda: all_copied(harness, len(everybody)))
 
     # Step 3, and back.
     await run.do("Step 3")
@@ -289,7 +289,7 @@ async def roll_out(run: Rehearsal, by_share: dict[int, list[str]]) -> None:
     assert [kind.different for kind in await run.report()] == [0, 0]
 
     # Step 5, with a defect in the new back end. Riders see nothing of it.
-    world.new.fail(planted_bug, READ)
+    harness.new.fail(planted_bug, READ)
     await run.do("Step 5", number=0)
     team = {uid for uid in TEAM if uid in in_share(run, READS)}
     await run.are_asked(READ, {*by_share[100], *team})
@@ -302,7 +302,7 @@ async def roll_out(run: Rehearsal, by_share: dict[int, list[str]]) -> None:
     assert re.search(rf"/requirements/{SETTING}: number -> string", report), report
 
     # Mended: from now on nothing differs.
-    world.new.heal()
+    harness.new.heal()
     await run.grows(lambda: run.compared("read"), 5)
     mended, _writes = await run.report()
     assert mended.different > 0
@@ -317,9 +317,11 @@ async def roll_out(run: Rehearsal, by_share: dict[int, list[str]]) -> None:
     await run.do("Step 6", number=2)
     await run.are_asked(WRITE, everybody)
     await run.grows(lambda: run.compared("write"), len(everybody))
-    assert all("x-ya-mock-write-request" in one.headers for one in world.log if (one.to, one.method) == ("new", WRITE))
+    assert all(
+        "x-ya-mock-write-request" in one.headers for one in harness.log if (one.to, one.method) == ("new", WRITE)
+    )
     assert (
-        await world.suite.rows(
+        await harness.suite.rows(
             "SELECT yandex_uid FROM user_state.personal_states JOIN protocol.users USING (yandex_uid)"
             " WHERE revision > (document ->> 'revision')::bigint"
         )
@@ -338,9 +340,9 @@ async def roll_out(run: Rehearsal, by_share: dict[int, list[str]]) -> None:
     await run.are_asked(WRITE, set(), by="old")
     await run.grows(lambda: run.answered("write", "new", "new"), len(everybody))
     # The new back end does not answer reads for a while.
-    world.new.fail(down, READ)
+    harness.new.fail(down, READ)
     await run.grows(lambda: run.answered("read", "new", "old"), 10)
-    world.new.heal()
+    harness.new.heal()
     await run.grows(lambda: run.answered("read", "new", "new"), 10)
 
     # And back again: nothing that was written is gone.
@@ -353,20 +355,20 @@ async def roll_out(run: Rehearsal, by_share: dict[int, list[str]]) -> None:
 
 def in_share(run: Rehearsal, experiment: str) -> set[str]:
     """Returns the riders who take part, as the file stands."""
-    flags = Experiments(run.world.suite.settings.config_dir / "flags.json")
+    flags = Experiments(run.harness.suite.settings.config_dir / "flags.json")
     return {rider.uid for rider in run.riders if flags.enabled(experiment, passenger=rider.uid)}
 
 
-async def all_copied(world: StateWorld, number: int) -> bool:
-    return await world.suite.rows("SELECT count(*) FROM user_state.personal_states") == [(number,)]
+async def all_copied(harness: StateHarness, number: int) -> bool:
+    return await harness.suite.rows("SELECT count(*) FROM user_state.personal_states") == [(number,)]
 
 
 async def all_there(run: Rehearsal) -> bool:
     """Tells whether both back ends have what each rider has set last."""
-    old = await run.world.suite.rows(
+    old = await run.harness.suite.rows(
         "SELECT yandex_uid, (document -> 'tariffs' -> 0 -> 'requirements' ->> %s)::int FROM protocol.users", SETTING
     )
-    new = await run.world.suite.rows(
+    new = await run.harness.suite.rows(
         "SELECT yandex_uid, (tariffs -> %s ->> %s)::int FROM user_state.personal_states", TARIFF, SETTING
     )
     last = {rider.uid: rider.last for rider in run.riders}

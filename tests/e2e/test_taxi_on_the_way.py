@@ -20,10 +20,10 @@ from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.tickets import TicketIssuer
-from tests.api_proxy.card_world import TAXI_ON_THE_WAY, is_selected
+from tests.api_proxy.card_harness import TAXI_ON_THE_WAY, is_selected
 from tests.support.calls import call
 from tests.support.command_line import ridehail
-from tests.support.config_edits import edit, patient_config
+from tests.support.config_edits import edit, lenient_config
 from tests.support.folders import shared_folder
 from tests.support.redis_server import RedisServer
 from tests.support.up import RunningCommand, up
@@ -76,7 +76,7 @@ class App:
 def app(running_redis: RedisServer) -> Iterator[App]:
     running_redis.client.flushall()
     with shared_folder() as folder:
-        config = patient_config(folder / "config")
+        config = lenient_config(folder / "config")
         edit(config / "server.yaml", {"cache": {"timeout_ms": 10_000}})
         edit(config / "api_proxy.yaml", {"TAXI_ON_THE_WAY": dict.fromkeys(WAITS, 10_000)})
         words = ("--demo", "--workers", str(WORKERS), "--cache-url", running_redis.url, "--config-dir", str(config))

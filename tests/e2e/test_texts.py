@@ -1,6 +1,6 @@
 """The five texts' JSON and paths, verbatim, through the gateway.
 
-Each case is a request as its text writes it; ids and members that a text leaves out are those of the demo world.
+Each case is a request as its text writes it; ids and members that a text leaves out are those of the demo data.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def texts_suite(demo_suite: RunningCommand) -> RunningCommand:
-    """The demo world with the order of the third text, whose rider has shared it."""
+    """The demo data with the order of the third text, whose rider has shared it."""
     document = {"order": {"rsk": SHARING_KEY, "status": "driving", "fixed_price": {"price": 100}, "user_id": "user"}}
     put = Case("/order-core/put-order", {"order_id": ORDER, "yandex_uid": UID, "document": document}, ("version",))
     status, answer = asked(demo_suite, replace(put, caller=("admin", "order-core")))

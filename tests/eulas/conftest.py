@@ -8,9 +8,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.eulas.harness import Harness
+from tests.eulas.harness import harness as running_harness
 from tests.eulas.users import User
-from tests.eulas.world import World
-from tests.eulas.world import world as running_world
 from tests.support.databases import empty_tables
 
 
@@ -23,21 +23,21 @@ def database_url(module_database_url: str) -> str:
 
 
 @pytest.fixture(scope="module")
-async def module_world(module_database_url: str, keys_dir: Path, module_config_dir: Path) -> AsyncIterator[World]:
-    """A world that the tests of a module share."""
-    async with running_world(
+async def module_harness(module_database_url: str, keys_dir: Path, module_config_dir: Path) -> AsyncIterator[Harness]:
+    """A harness that the tests of a module share."""
+    async with running_harness(
         database_url=module_database_url, keys_dir=keys_dir, config_dir=module_config_dir
-    ) as world:
-        yield world
+    ) as harness:
+        yield harness
 
 
 @pytest.fixture
-async def world(module_world: World) -> World:
-    """The module's world, as if nothing had happened in it."""
-    await module_world.reset()
-    return module_world
+async def harness(module_harness: Harness) -> Harness:
+    """The module's harness, as if nothing had happened in it."""
+    await module_harness.reset()
+    return module_harness
 
 
 @pytest.fixture
-def user(world: World) -> User:
-    return world.user("4000000001")
+def user(harness: Harness) -> User:
+    return harness.user("4000000001")

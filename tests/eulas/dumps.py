@@ -19,7 +19,7 @@ from ridehail_servers.eulas.config import EulasConfig
 from ridehail_servers.eulas.import_file import opened_dump, opened_rejects
 from ridehail_servers.eulas.import_store import ImportStore
 from ridehail_servers.eulas.importing import Import, Imported
-from tests.eulas.world import DAY, EULAS, T0, ZONES, agreement
+from tests.eulas.harness import DAY, EULAS, T0, ZONES, agreement
 from tests.support.up import RIDEHAIL
 
 CHUNK = 20

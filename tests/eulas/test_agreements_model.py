@@ -21,8 +21,8 @@ from hypothesis.stateful import (
 
 from ridehail_clients import ServiceError
 from tests.eulas.agreements_model import Model
+from tests.eulas.harness import EULAS, ZONES, Harness, agreement, harness
 from tests.eulas.users import User
-from tests.eulas.world import EULAS, ZONES, World, agreement, world
 from tests.support.loop_thread import LoopThread
 from tests.support.state_machines import run_machine, running_in_a_thread
 
@@ -42,7 +42,7 @@ class Agreements(RuleBasedStateMachine):
     """One user, in the service and in the model."""
 
     loop: ClassVar[LoopThread]
-    at: ClassVar[World]
+    at: ClassVar[Harness]
 
     @initialize()
     def user_comes(self) -> None:
@@ -148,7 +148,7 @@ class Agreements(RuleBasedStateMachine):
 
 @pytest.fixture
 def machine(database_url: str, keys_dir: Path, config_dir: Path) -> Iterator[type[Agreements]]:
-    running = world(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir)
+    running = harness(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir)
     with running_in_a_thread(running) as (Agreements.loop, Agreements.at):
         yield Agreements
 

@@ -8,8 +8,8 @@ from google.protobuf.message import Message
 
 from ridehail.eulas.v1 import eulas_api_pb2 as api
 from ridehail_clients import ServiceError
+from tests.eulas.harness import Harness, agreement
 from tests.eulas.users import CHECK, LIST, PASSENGER_LIST, PASSENGER_SAVE, SAVE, User, decisions
-from tests.eulas.world import World, agreement
 from tests.support.calls import Metadata, call, failure_of
 
 # What an id is: see tests/chassis/test_text_rules.py. Here: which fields are ids.
@@ -79,29 +79,29 @@ async def refusal(user: User, path: str, request: Message | bytes) -> list[tuple
     return [(violation.field, violation.reason) for violation in error.violations]
 
 
-async def assert_nothing_is_stored(world: World) -> None:
+async def assert_nothing_is_stored(harness: Harness) -> None:
     for table in ("users", "decisions_log"):
-        assert await world.suite.rows(f"SELECT * FROM eulas.{table}") == []
+        assert await harness.suite.rows(f"SELECT * FROM eulas.{table}") == []
 
 
 # --- ids
 
 
-async def test_a_bad_id_is_refused_wherever_it_stands(world: World, user: User) -> None:
+async def test_a_bad_id_is_refused_wherever_it_stands(harness: Harness, user: User) -> None:
     for path, request, field in (one for bad in BAD_IDS for one in requests_with_id(bad)):
         assert await refusal(user, path, request) == [(field, "string.id")]
-    await assert_nothing_is_stored(world)
+    await assert_nothing_is_stored(harness)
 
 
-async def test_any_other_printable_id_is_taken_and_is_only_an_id(world: World, user: User) -> None:
-    await world.configure([agreement(good, good, tariffs=[good]) for good in GOOD_IDS])
+async def test_any_other_printable_id_is_taken_and_is_only_an_id(harness: Harness, user: User) -> None:
+    await harness.configure([agreement(good, good, tariffs=[good]) for good in GOOD_IDS])
     for good in GOOD_IDS:
         await call(user.channel, SAVE, save_of((good, "rejected"), uid=good), metadata=user.service_metadata)
-        asks = world.user(good)
+        asks = harness.user(good)
         assert await asks.listed("signed", good, country=good, tariffs=[good]) == [(good, "rejected")]
         assert await asks.check(good) == [(good, good, "rejected")]
         assert await asks.check_types(good) == [(good, good, "rejected")]
-    stored = await world.suite.rows("SELECT yandex_uid, eula_id FROM eulas.users")
+    stored = await harness.suite.rows("SELECT yandex_uid, eula_id FROM eulas.users")
     assert set(stored) == {(good, good) for good in GOOD_IDS}
 
 
@@ -114,23 +114,23 @@ async def test_an_unknown_filter_is_refused(user: User) -> None:
         assert await refusal(user, PASSENGER_LIST, own_list_of(filter=bad)) == [("filter", "string.in")]
 
 
-async def test_what_is_no_answer_is_refused(world: World, user: User) -> None:
+async def test_what_is_no_answer_is_refused(harness: Harness, user: User) -> None:
     for bad in BAD_STATUSES:
         answers = [("rules", "accepted"), ("surge_il", bad)]
         assert await refusal(user, SAVE, save_of(*answers)) == [("eulas[1].status", "string.in")]
         assert await refusal(user, PASSENGER_SAVE, own_save_of(*answers)) == [("eulas[1].status", "string.in")]
-    await assert_nothing_is_stored(world)
+    await assert_nothing_is_stored(harness)
 
 
 # --- numbers and sizes
 
 
 @pytest.mark.parametrize(("number", "rule"), [(0, "repeated.min_items"), (101, "repeated.max_items")])
-async def test_a_batch_has_one_to_a_hundred_answers(world: World, user: User, number: int, rule: str) -> None:
+async def test_a_batch_has_one_to_a_hundred_answers(harness: Harness, user: User, number: int, rule: str) -> None:
     answers = [("rules", "accepted")] * number
     assert await refusal(user, SAVE, save_of(*answers)) == [("eulas", rule)]
     assert await refusal(user, PASSENGER_SAVE, own_save_of(*answers)) == [("eulas", rule)]
-    await assert_nothing_is_stored(world)
+    await assert_nothing_is_stored(harness)
 
 
 async def test_lists_of_more_than_a_hundred_are_refused(user: User) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from ridehail.eulas.v1 import eulas_api_pb2 as api
+from tests.eulas.harness import DAY, EULAS, ZONES, Harness, agreement
 from tests.eulas.users import CHECK, User
-from tests.eulas.world import DAY, EULAS, ZONES, World, agreement
 from tests.support.calls import call, failure_of
 
 
@@ -42,27 +42,27 @@ async def test_types_are_told_in_the_order_asked_each_once(user: User) -> None:
     ids=str,
 )
 async def test_a_type_is_accepted_if_one_of_it_is_else_rejected_if_one_is(
-    world: World, user: User, answers: list[tuple[str, str]], expected: tuple[str, str, str]
+    harness: Harness, user: User, answers: list[tuple[str, str]], expected: tuple[str, str, str]
 ) -> None:
-    await world.configure([*(agreement(eula_id, "t") for eula_id in "abc"), agreement("d", "another")])
+    await harness.configure([*(agreement(eula_id, "t") for eula_id in "abc"), agreement("d", "another")])
     if answers:
         await user.save(*answers)
     assert await user.check_types("t") == [expected]
 
 
-async def test_what_counts_no_more_is_unknown(world: World, user: User) -> None:
+async def test_what_counts_no_more_is_unknown(harness: Harness, user: User) -> None:
     await user.save(("surge_il", "accepted"), ("sdc", "rejected"))
-    await world.configure([EULAS[0], {**EULAS[2], "revision": 2}])
+    await harness.configure([EULAS[0], {**EULAS[2], "revision": 2}])
     assert await user.check("surge_il", "sdc") == [("surge_il", "surge", "accepted"), ("sdc", "sdc", "unknown")]
     assert await user.check_types("surge", "sdc") == [("surge_il", "surge", "accepted"), ("", "sdc", "unknown")]
-    world.pass_time(DAY)
+    harness.pass_time(DAY)
     assert await user.check("surge_il") == [("surge_il", "surge", "unknown")]
     assert await user.check_types("surge") == [("", "surge", "unknown")]
 
 
-async def test_an_answer_to_what_left_the_configuration_decides_nothing(world: World, user: User) -> None:
+async def test_an_answer_to_what_left_the_configuration_decides_nothing(harness: Harness, user: User) -> None:
     await user.save(("surge_il", "accepted"))
-    await world.configure(EULAS[1:])
+    await harness.configure(EULAS[1:])
     assert await user.check("surge_il") == [("surge_il", "", "unknown")]
     assert await user.check_types("surge") == [("", "surge", "unknown")]
 
@@ -84,9 +84,9 @@ async def test_without_a_zone_all_agreements_of_a_type_count(user: User) -> None
     ],
 )
 async def test_an_agreement_decides_for_its_type_only_where_it_applies(
-    world: World, user: User, zone_name: str | None, expected: tuple[str, str, str]
+    harness: Harness, user: User, zone_name: str | None, expected: tuple[str, str, str]
 ) -> None:
-    await world.configure(
+    await harness.configure(
         [agreement("seat_il", "seat", countries=["isr"]), agreement("seat_ru", "seat", countries=["rus"])],
         {**ZONES, "minsk": "blr"},
     )
@@ -94,8 +94,8 @@ async def test_an_agreement_decides_for_its_type_only_where_it_applies(
     assert await user.check_types("seat", zone_name=zone_name) == [expected]
 
 
-async def test_zone_and_country_of_an_agreement_both_have_to_match(world: World, user: User) -> None:
-    await world.configure([agreement("both", "seat", countries=["isr"], zones=["haifa", "moscow"])])
+async def test_zone_and_country_of_an_agreement_both_have_to_match(harness: Harness, user: User) -> None:
+    await harness.configure([agreement("both", "seat", countries=["isr"], zones=["haifa", "moscow"])])
     await user.save(("both", "accepted"))
     found = {zone: (await user.check_types("seat", zone_name=zone))[0][2] for zone in (*ZONES, "oslo")}
     assert found == {"tel_aviv": "unknown", "haifa": "accepted", "moscow": "unknown", "oslo": "unknown"}

@@ -16,8 +16,8 @@ from ridehail_servers.chassis.config import ConfigError, load
 from ridehail_servers.eulas.answers import Answer, decide
 from ridehail_servers.eulas.config import EulasConfig, TariffRequirements
 from ridehail_servers.eulas.decision import Status
+from tests.eulas.harness import EULAS, Harness, agreement
 from tests.eulas.users import User
-from tests.eulas.world import EULAS, World, agreement
 from tests.support.log_capture import LogCapture
 from tests.support.waiting import until
 
@@ -175,12 +175,12 @@ def test_requirements_that_cannot_be_read_are_refused(tmp_path: Path, bad: objec
 
 
 async def test_a_bad_edit_changes_nothing_and_its_repair_takes_effect(
-    world: World, user: User, log: LogCapture
+    harness: Harness, user: User, log: LogCapture
 ) -> None:
     def is_invalid() -> bool:
         return REGISTRY.get_sample_value("ridehail_config_invalid", {"file": "eulas.yaml"}) == 1
 
-    file = world.suite.settings.config_dir / "eulas.yaml"
+    file = harness.suite.settings.config_dir / "eulas.yaml"
     for bad, key in (("EULAS: [", ""), ("ZONES: {}\nEULAS: [{eula_id: rules}]", "EULAS.0.type"), ("", "ZONES")):
         file.write_text(bad)
 
@@ -193,6 +193,6 @@ async def test_a_bad_edit_changes_nothing_and_its_repair_takes_effect(
         assert line["reason"]
         assert is_invalid()
         assert await user.listed("unknown", "tel_aviv") == [("surge_il", "unknown"), ("rules", "unknown")]
-    await world.configure(EULAS[3:])
+    await harness.configure(EULAS[3:])
     assert not is_invalid()
     assert await user.listed("unknown", "tel_aviv") == [("rules", "unknown")]

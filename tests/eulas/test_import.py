@@ -25,7 +25,7 @@ from ridehail_servers.eulas.importing import Imported
 from ridehail_servers.eulas.store import EulasStore
 from ridehail_servers.eulas.user_decisions import UserDecisions
 from tests.eulas.dumps import CHUNK, LAST_LOGGED, LOG, STATE, Importer, line, opened, rejects_of, rows
-from tests.eulas.world import DAY, MICROSECOND, T0
+from tests.eulas.harness import DAY, MICROSECOND, T0
 from tests.support.waiting import eventually
 
 SECOND = timedelta(seconds=1)

@@ -26,7 +26,7 @@ from ridehail_servers.eulas.store import EulasStore
 from ridehail_servers.eulas.user_decisions import UserDecisions
 from tests.eulas.crashing import run_import
 from tests.eulas.dumps import CHUNK, LAST_LOGGED, LOG, STATE, Importer, line, opened, rejects_of, rows, started, write
-from tests.eulas.world import DAY, MICROSECOND
+from tests.eulas.harness import DAY, MICROSECOND
 from tests.support import processes
 from tests.support.command_line import ridehail
 from tests.support.crash_injector import died, first_and_last

@@ -11,8 +11,8 @@ import pytest
 from ridehail.eulas.v1 import eulas_api_pb2 as api
 from ridehail.eulas.v1 import eulas_pb2
 from ridehail_servers.chassis.timestamps import from_timestamp
+from tests.eulas.harness import DAY, EULAS, MICROSECOND, T0, Harness, agreement
 from tests.eulas.users import LIST, PASSENGER_LIST, User, statuses
-from tests.eulas.world import DAY, EULAS, MICROSECOND, T0, World, agreement
 from tests.support.calls import failure_of
 
 UNKNOWN = "unknown"
@@ -72,8 +72,8 @@ async def test_tariffs_leave_out_what_concerns_other_tariffs_only(
     assert await ids(user, zone_name="moscow", tariffs=tariffs) == expected
 
 
-async def test_country_zone_and_tariff_must_all_match(world: World, user: User) -> None:
-    await world.configure([agreement("e", "t", countries=["isr"], zones=["haifa"], tariffs=["econom"])])
+async def test_country_zone_and_tariff_must_all_match(harness: Harness, user: User) -> None:
+    await harness.configure([agreement("e", "t", countries=["isr"], zones=["haifa"], tariffs=["econom"])])
     assert await ids(user, zone_name="haifa", tariffs=["econom"]) == ["e"]
     assert await ids(user, zone_name="tel_aviv", tariffs=["econom"]) == []
     assert await ids(user, zone_name="haifa", tariffs=["other"]) == []
@@ -104,10 +104,10 @@ async def test_answers_are_listed_wherever_the_user_is(user: User) -> None:
     assert await ids(user, "all", "tel_aviv") == ["surge_il", "surge_haifa", "sdc", "rules"]
 
 
-async def test_an_answer_is_one_users_only(world: World, user: User) -> None:
+async def test_an_answer_is_one_users_only(harness: Harness, user: User) -> None:
     await user.save(("rules", "accepted"))
     for uid in ("4000000002", "400000000", "40000000011", " 4000000001"):
-        assert await world.user(uid).listed("signed") == []
+        assert await harness.user(uid).listed("signed") == []
 
 
 async def test_what_was_just_saved_is_never_shown_again(user: User) -> None:
@@ -121,56 +121,58 @@ async def test_what_was_just_saved_is_never_shown_again(user: User) -> None:
 # --- when it counts no more
 
 
-async def test_an_answer_counts_until_its_time_is_over(world: World, user: User) -> None:
+async def test_an_answer_counts_until_its_time_is_over(harness: Harness, user: User) -> None:
     await user.save(("surge_il", "accepted"))
-    world.pass_time(DAY - MICROSECOND)
+    harness.pass_time(DAY - MICROSECOND)
     assert await user.listed("signed") == [("surge_il", "accepted")]
-    world.pass_time(MICROSECOND)
+    harness.pass_time(MICROSECOND)
     for wanted in ("signed", "accepted", "rejected"):
         assert await user.listed(wanted) == []
     assert await ids(user) == ["surge_il", "rules"]
     assert await user.listed("all", "tel_aviv") == [("surge_il", "unknown"), ("rules", "unknown")]
 
 
-async def test_each_answer_has_the_time_of_its_agreement_when_it_was_given(world: World, user: User) -> None:
+async def test_each_answer_has_the_time_of_its_agreement_when_it_was_given(harness: Harness, user: User) -> None:
     await user.save(("surge_il", "accepted"), ("rules", "accepted"))
-    await world.configure([{**eula, "ttl_s": 1} for eula in EULAS])
-    world.pass_time(HOUR)
+    await harness.configure([{**eula, "ttl_s": 1} for eula in EULAS])
+    harness.pass_time(HOUR)
     assert await user.listed("signed") == [("surge_il", "accepted")]
 
 
-async def test_a_raised_revision_asks_again_and_a_new_answer_ends_that(world: World, user: User) -> None:
+async def test_a_raised_revision_asks_again_and_a_new_answer_ends_that(harness: Harness, user: User) -> None:
     await user.save(("surge_il", "rejected"))
-    await world.configure([{**EULAS[0], "revision": 2}, *EULAS[1:]])
+    await harness.configure([{**EULAS[0], "revision": 2}, *EULAS[1:]])
     assert await user.listed("all", "tel_aviv") == [("surge_il", "unknown"), ("rules", "unknown")]
     assert await user.listed("signed") == []
     await user.save(("surge_il", "accepted"))
     assert await user.listed("signed") == [("surge_il", "accepted")]
 
 
-async def test_a_revision_that_is_taken_back_brings_the_answers_back(world: World, user: User) -> None:
-    await world.configure([{**EULAS[0], "revision": 3}])
+async def test_a_revision_that_is_taken_back_brings_the_answers_back(harness: Harness, user: User) -> None:
+    await harness.configure([{**EULAS[0], "revision": 3}])
     await user.save(("surge_il", "accepted"))
-    await world.configure([{**EULAS[0], "revision": 2}])
+    await harness.configure([{**EULAS[0], "revision": 2}])
     assert await user.listed("signed") == [("surge_il", "accepted")]
 
 
-async def test_an_agreement_that_left_the_configuration_stays_listed_by_id_and_status(world: World, user: User) -> None:
+async def test_an_agreement_that_left_the_configuration_stays_listed_by_id_and_status(
+    harness: Harness, user: User
+) -> None:
     await user.save(("sdc", "rejected"), ("surge_il", "accepted"), ("rules", "accepted"))
-    await world.configure([EULAS[3]])
+    await harness.configure([EULAS[3]])
     assert await user.listed("signed") == [("rules", "accepted"), ("sdc", "rejected"), ("surge_il", "accepted")]
     gone = (await user.shown("rejected"))[0]
     assert (gone.type, gone.title, gone.text, gone.url, gone.rejectable) == ("", "", "", "", False)
     assert from_timestamp(gone.valid_till) == T0 + DAY
-    world.pass_time(DAY)
+    harness.pass_time(DAY)
     assert await user.listed("all", "moscow") == [("rules", "unknown")]
 
 
-async def test_an_agreement_that_moved_to_another_zone_keeps_its_answers(world: World, user: User) -> None:
+async def test_an_agreement_that_moved_to_another_zone_keeps_its_answers(harness: Harness, user: User) -> None:
     await user.save(("surge_haifa", "accepted"))
-    await world.configure([{**EULAS[1], "zones": ["moscow"]}])
+    await harness.configure([{**EULAS[1], "zones": ["moscow"]}])
     assert await user.listed("signed") == [("surge_haifa", "accepted")]
-    assert await world.user("another").listed("unknown", "moscow") == [("surge_haifa", "unknown")]
+    assert await harness.user("another").listed("unknown", "moscow") == [("surge_haifa", "unknown")]
 
 
 # --- how it looks
@@ -189,9 +191,9 @@ async def test_an_unanswered_agreement_is_shown_whole(user: User) -> None:
     )
 
 
-async def test_an_answer_is_shown_with_its_times(world: World, user: User) -> None:
+async def test_an_answer_is_shown_with_its_times(harness: Harness, user: User) -> None:
     await user.save(("rules", "accepted"))
-    world.pass_time(HOUR / 2)
+    harness.pass_time(HOUR / 2)
     shown = (await user.shown("accepted"))[0]
     assert from_timestamp(shown.updated_at) == T0
     assert from_timestamp(shown.valid_till) == T0 + HOUR

@@ -18,7 +18,7 @@ from ridehail_servers.eulas.store import EulasStore
 from ridehail_servers.eulas.user_decisions import UserDecisions
 from tests.eulas.crashing import run_purge
 from tests.eulas.dumps import LAST_LOGGED, LOG, STATE, opened, rows
-from tests.eulas.world import DAY, MICROSECOND, T0
+from tests.eulas.harness import DAY, MICROSECOND, T0
 from tests.support import processes
 from tests.support.command_line import ridehail
 from tests.support.crash_injector import died

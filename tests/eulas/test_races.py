@@ -16,9 +16,9 @@ from ridehail_servers.chassis.settings import PoolSettings
 from ridehail_servers.eulas.decision import Decision, Status
 from ridehail_servers.eulas.store import EulasStore
 from ridehail_servers.eulas.user_decisions import UserDecisions
+from tests.eulas.harness import DAY, T0, Harness
 from tests.eulas.racer import EULA_IDS, UID, race
 from tests.eulas.users import User
-from tests.eulas.world import DAY, T0, World
 from tests.support import processes
 from tests.support.locks import waiting_for_locks
 from tests.support.waiting import LIMIT_S, until
@@ -181,7 +181,7 @@ async def test_a_lookup_that_began_before_a_save_is_not_shared_with_one_after_it
     await database.close()
 
 
-async def test_what_was_saved_is_in_the_next_answer_however_many_ask_at_once(world: World) -> None:
+async def test_what_was_saved_is_in_the_next_answer_however_many_ask_at_once(harness: Harness) -> None:
     async def answer(ask: Callable[[], Awaitable[Any]]) -> Any:
         # A machine that is too busy for so many may refuse some.
         while True:
@@ -196,4 +196,4 @@ async def test_what_was_saved_is_in_the_next_answer_however_many_ask_at_once(wor
             assert await answer(partial(user.listed, "signed")) == [("surge_il", status)]
             assert (await answer(partial(user.check, "surge_il")))[0][2] == status
 
-    await asyncio.gather(*(use(world.user(f"user-{number}")) for number in range(60)))
+    await asyncio.gather(*(use(harness.user(f"user-{number}")) for number in range(60)))

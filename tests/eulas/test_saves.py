@@ -9,8 +9,8 @@ import grpc
 import psycopg
 import pytest
 
+from tests.eulas.harness import DAY, EULAS, T0, Harness
 from tests.eulas.users import User
-from tests.eulas.world import DAY, EULAS, T0, World
 from tests.support.config_edits import edit
 from tests.support.log_capture import LogCapture
 from tests.support.waiting import until
@@ -18,19 +18,19 @@ from tests.support.waiting import until
 # --- what is stored
 
 
-async def test_an_answer_is_stored_with_revision_and_end_of_validity(world: World, user: User) -> None:
-    await world.configure([{**EULAS[0], "revision": 7, "ttl_s": 10}])
+async def test_an_answer_is_stored_with_revision_and_end_of_validity(harness: Harness, user: User) -> None:
+    await harness.configure([{**EULAS[0], "revision": 7, "ttl_s": 10}])
     await user.save(("surge_il", "rejected"))
     assert await user.stored() == [("surge_il", "rejected", 7, T0 + timedelta(seconds=10))]
-    times = await world.suite.rows("SELECT updated_at, created_at FROM eulas.users")
+    times = await harness.suite.rows("SELECT updated_at, created_at FROM eulas.users")
     assert times == [(T0, T0)]
 
 
-async def test_a_change_of_mind_keeps_the_moment_of_the_first_answer(world: World, user: User) -> None:
+async def test_a_change_of_mind_keeps_the_moment_of_the_first_answer(harness: Harness, user: User) -> None:
     await user.save(("surge_il", "accepted"))
-    world.pass_time(DAY)
+    harness.pass_time(DAY)
     await user.save(("surge_il", "rejected"))
-    rows = await world.suite.rows("SELECT status::text, updated_at, created_at FROM eulas.users")
+    rows = await harness.suite.rows("SELECT status::text, updated_at, created_at FROM eulas.users")
     assert rows == [("rejected", T0 + DAY, T0)]
 
 
@@ -54,11 +54,13 @@ async def test_of_several_answers_to_one_agreement_the_last_counts_and_is_logged
     assert sorted(await user.log()) == [("sdc", "accepted", 1, "admin"), ("surge_il", "rejected", 1, "admin")]
 
 
-async def test_every_save_is_on_record_with_its_source_also_one_that_changes_nothing(world: World, user: User) -> None:
+async def test_every_save_is_on_record_with_its_source_also_one_that_changes_nothing(
+    harness: Harness, user: User
+) -> None:
     await user.save_own(("surge_il", "accepted"))
     await user.save_own(("surge_il", "accepted"))
     await user.save(("surge_il", "rejected"))
-    await world.configure([{**EULAS[0], "revision": 2}])
+    await harness.configure([{**EULAS[0], "revision": 2}])
     await user.save_own(("surge_il", "accepted"))
     assert await user.log() == [
         ("surge_il", "accepted", 1, "passenger"),
@@ -66,13 +68,13 @@ async def test_every_save_is_on_record_with_its_source_also_one_that_changes_not
         ("surge_il", "rejected", 1, "admin"),
         ("surge_il", "accepted", 2, "passenger"),
     ]
-    moments = await world.suite.rows("SELECT DISTINCT decided_at, valid_till FROM eulas.decisions_log")
+    moments = await harness.suite.rows("SELECT DISTINCT decided_at, valid_till FROM eulas.decisions_log")
     assert moments == [(T0, T0 + DAY)]
 
 
-async def test_the_later_arrival_wins_though_its_clock_is_behind(world: World, user: User) -> None:
+async def test_the_later_arrival_wins_though_its_clock_is_behind(harness: Harness, user: User) -> None:
     await user.save(("surge_il", "accepted"))
-    world.pass_time(-timedelta(hours=1))
+    harness.pass_time(-timedelta(hours=1))
     await user.save(("surge_il", "rejected"))
     assert await user.listed("signed") == [("surge_il", "rejected")]
     assert await user.stored() == await user.last_logged()
@@ -99,8 +101,8 @@ async def test_the_app_asks_for_tariffs_again_when_one_requires_an_answered_type
     assert list(await user.save_own(*answers)) == expected
 
 
-async def test_a_requirement_that_is_switched_on_or_off_takes_effect(world: World, user: User) -> None:
-    file = world.suite.settings.config_dir / "api_proxy.yaml"
+async def test_a_requirement_that_is_switched_on_or_off_takes_effect(harness: Harness, user: User) -> None:
+    file = harness.suite.settings.config_dir / "api_proxy.yaml"
 
     async def is_asked_again() -> bool:
         return list(await user.save(("sdc", "accepted"))) == ["routestats"]
@@ -164,9 +166,9 @@ async def test_one_bad_answer_refuses_the_batch_and_changes_nothing(
     assert (await user.stored(), await user.log()) == before
 
 
-async def test_an_agreement_that_left_the_configuration_takes_no_answer(world: World, user: User) -> None:
+async def test_an_agreement_that_left_the_configuration_takes_no_answer(harness: Harness, user: User) -> None:
     await user.save(("surge_il", "accepted"))
-    await world.configure([EULAS[3]])
+    await harness.configure([EULAS[3]])
     error = await user.refused(("surge_il", "rejected"))
     assert error.reason == "EULA_NOT_FOUND"
     assert await user.listed("signed") == [("surge_il", "accepted")]
@@ -177,16 +179,16 @@ async def test_an_agreement_of_another_zone_takes_an_answer(user: User) -> None:
     assert await user.listed("signed") == [("surge_haifa", "accepted"), ("sdc", "accepted")]
 
 
-def never_logged(world: World, eula_id: str) -> AbstractAsyncContextManager[None]:
+def never_logged(harness: Harness, eula_id: str) -> AbstractAsyncContextManager[None]:
     """Has the log refuse answers to an agreement, for the length of the block."""
     table = "ALTER TABLE eulas.decisions_log"
-    return world.suite.altered(
+    return harness.suite.altered(
         f"{table} ADD CONSTRAINT never CHECK (eula_id <> '{eula_id}')", f"{table} DROP CONSTRAINT never"
     )
 
 
-async def test_a_log_that_cannot_be_written_saves_nothing(world: World, user: User) -> None:
-    async with never_logged(world, "sdc"):
+async def test_a_log_that_cannot_be_written_saves_nothing(harness: Harness, user: User) -> None:
+    async with never_logged(harness, "sdc"):
         error = await user.refused(("surge_il", "accepted"), ("sdc", "accepted"))
     assert error.reason == "INTERNAL"
     assert await user.stored() == []
@@ -210,16 +212,16 @@ async def test_a_log_that_cannot_be_written_saves_nothing(world: World, user: Us
         """,
     ],
 )
-async def test_the_log_cannot_be_changed_nor_dated_back(world: World, user: User, statement: str) -> None:
+async def test_the_log_cannot_be_changed_nor_dated_back(harness: Harness, user: User, statement: str) -> None:
     await user.save(("surge_il", "accepted"))
     before = await user.log()
     with pytest.raises((psycopg.errors.InsufficientPrivilege, psycopg.errors.GeneratedAlways)):
-        await world.suite.execute(statement)
+        await harness.suite.execute(statement)
     assert await user.log() == before
     assert len(await user.stored()) == 1
 
 
-async def test_nobody_is_named_in_the_logs(world: World, user: User, log: LogCapture) -> None:
+async def test_nobody_is_named_in_the_logs(harness: Harness, user: User, log: LogCapture) -> None:
     before = len(log.events("call"))
     await user.save(("surge_il", "accepted"))
     await user.save_own(("surge_il", "rejected"))
@@ -227,7 +229,7 @@ async def test_nobody_is_named_in_the_logs(world: World, user: User, log: LogCap
     await user.list_own("all", "haifa")
     await user.check("surge_il")
     await user.refused(("nothing", "accepted"))
-    async with never_logged(world, "sdc"):
+    async with never_logged(harness, "sdc"):
         assert (await user.refused(("sdc", "accepted"))).reason == "INTERNAL"
     await until(lambda: len(log.events("call")) - before == 7)  # the last line comes with the next turn of the loop
     assert len(log.events("unexpected error")) == 1

@@ -16,8 +16,8 @@ from ridehail_servers.chassis.settings import PoolSettings
 from ridehail_servers.eulas.decision import Decision, Status
 from ridehail_servers.eulas.store import EulasStore
 from ridehail_servers.eulas.user_decisions import UserDecisions
+from tests.eulas.harness import DAY, T0, Harness
 from tests.eulas.users import User
-from tests.eulas.world import DAY, T0, World
 
 USERS = 20_000
 
@@ -64,9 +64,9 @@ async def test_many_users_at_once_share_a_few_queries(database: CountingDatabase
 
 
 @pytest.mark.parametrize("question", ["list", "check", "check types"])
-async def test_a_question_by_itself_is_one_query(world: World, user: User, question: str) -> None:
+async def test_a_question_by_itself_is_one_query(harness: Harness, user: User, question: str) -> None:
     await user.save(("surge_il", "accepted"))
-    before = await statements(world)
+    before = await statements(harness)
     for _ in range(10):
         if question == "list":
             await user.shown("all", "haifa")
@@ -74,18 +74,18 @@ async def test_a_question_by_itself_is_one_query(world: World, user: User, quest
             await user.check("surge_il", "sdc", "nothing")
         else:
             await user.check_types("surge", "sdc")
-    assert await statements(world) - before == 10
+    assert await statements(harness) - before == 10
 
 
-async def statements(world: World) -> int:
+async def statements(harness: Harness) -> int:
     """Returns how often users' decisions have been read."""
-    database = world.suite.database("eulas")
+    database = harness.suite.database("eulas")
     async with AsyncExitStack() as stack:
         # Every connection of the pool passes on what it has counted, at the end of its next transaction.
         for connection in [await stack.enter_async_context(database.connection()) for _ in range(8)]:
             await connection.execute("SELECT pg_stat_force_next_flush()")
             await connection.execute("SELECT 1")
-    rows = await world.suite.rows(
+    rows = await harness.suite.rows(
         "SELECT (seq_scan + idx_scan)::int FROM pg_stat_user_tables WHERE relid = 'eulas.users'::regclass"
     )
     assert isinstance(rows[0][0], int)

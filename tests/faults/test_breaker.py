@@ -26,7 +26,7 @@ from ridehail_clients import (
     call_context,
     open_async_channel,
 )
-from tests.api_proxy.card_world import card_world
+from tests.api_proxy.card_harness import card_harness
 from tests.clients.scripted_server import ScriptedServer, fail, info, reply, running_server
 from tests.support import virtual_time
 from tests.support.fault_proxy import hanging
@@ -279,26 +279,26 @@ def breakers_open(dependency: str) -> float:
 async def test_a_card_does_not_wait_for_a_dependency_that_is_known_to_hang(
     database_url: str, keys_dir: Path, config_dir: Path
 ) -> None:
-    async with card_world(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir) as world:
-        order = await world.make_order()
-        assert "toll_road" in await world.card(order)
-        world.faults.fail(hanging, "TollRoadsService")
+    async with card_harness(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir) as harness:
+        order = await harness.make_order()
+        assert "toll_road" in await harness.card(order)
+        harness.faults.fail(hanging, "TollRoadsService")
 
         async def is_found() -> bool:
-            assert "toll_road" not in await world.card(order)
+            assert "toll_road" not in await harness.card(order)
             return breakers_open("toll-roads") == 1
 
         await until(is_found)
-        started, reached = time.monotonic(), world.faults.called.count("TollRoadsService/BatchRetrieveOrders")
+        started, reached = time.monotonic(), harness.faults.called.count("TollRoadsService/BatchRetrieveOrders")
         for _ in range(20):
-            assert (await world.card(order))["status"] == "driving"
-        trials = world.faults.called.count("TollRoadsService/BatchRetrieveOrders") - reached
+            assert (await harness.card(order))["status"] == "driving"
+        trials = harness.faults.called.count("TollRoadsService/BatchRetrieveOrders") - reached
         assert trials <= 1 + 2 * (time.monotonic() - started)
 
-        world.faults.heal()
+        harness.faults.heal()
 
         async def is_whole() -> bool:
-            return "toll_road" in await world.card(order)
+            return "toll_road" in await harness.card(order)
 
         await until(is_whole)
         assert breakers_open("toll-roads") == 0

@@ -51,7 +51,7 @@ TOGETHER = {"toll-roads": ("toll-roads", "passenger-authorizer"), "order-core": 
 
 
 @dataclass
-class World:
+class Harness:
     """Two servers with certificates, and an order that goes by a toll road."""
 
     authority: Authority
@@ -72,9 +72,9 @@ class World:
 
 
 @pytest.fixture(scope="module")
-async def world(
+async def harness(
     module_database_url: str, keys_dir: Path, module_config_dir: Path, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[World]:
+) -> AsyncIterator[Harness]:
     # By offer, toll_roads asks order_core.
     edit(module_config_dir / "toll_roads.yaml", {"retrieve_by": "offer"})
     authority = Authority(tmp_path_factory.mktemp("tls"))
@@ -103,13 +103,13 @@ async def world(
             server = app.Server(built, settings)
             await server.start()
             stack.push_async_callback(server.drain)
-        world = World(authority, folders, ports, keys_dir)
-        async with world.channel("order-core", "admin") as channel:
-            admin = AsyncOrderCoreClient(channel, ticket=world.ticket("admin"))
+        harness = Harness(authority, folders, ports, keys_dir)
+        async with harness.channel("order-core", "admin") as channel:
+            admin = AsyncOrderCoreClient(channel, ticket=harness.ticket("admin"))
             await admin.put_order(order_id="o1", yandex_uid="u1", document={"order": {"request": {"offer": "f1"}}})
-        async with world.channel("toll-roads", "routestats") as channel:
-            await AsyncTollRoadsClient(channel, ticket=world.ticket("routestats")).save_offer(offer_id="f1")
-        yield world
+        async with harness.channel("toll-roads", "routestats") as channel:
+            await AsyncTollRoadsClient(channel, ticket=harness.ticket("routestats")).save_offer(offer_id="f1")
+        yield harness
 
 
 async def health(channel: grpc.aio.Channel) -> int:
@@ -117,65 +117,65 @@ async def health(channel: grpc.aio.Channel) -> int:
     return int(answer.status)
 
 
-async def test_services_call_each_other_by_their_certificates(world: World) -> None:
-    async with world.channel("toll-roads", "api-proxy") as channel:
-        client = AsyncTollRoadsClient(channel, ticket=world.ticket("api-proxy"))
+async def test_services_call_each_other_by_their_certificates(harness: Harness) -> None:
+    async with harness.channel("toll-roads", "api-proxy") as channel:
+        client = AsyncTollRoadsClient(channel, ticket=harness.ticket("api-proxy"))
         road = await client.retrieve_order(order_id="o1", timeout=10)
     assert road.has_toll_road
 
 
 @pytest.mark.parametrize("caller", [None, "nobody"], ids=["plain text", "no certificate"])
-async def test_who_shows_no_certificate_is_not_let_in(world: World, caller: str | None) -> None:
-    async with world.channel("toll-roads", "admin") as channel:
+async def test_who_shows_no_certificate_is_not_let_in(harness: Harness, caller: str | None) -> None:
+    async with harness.channel("toll-roads", "admin") as channel:
         assert await health(channel) == health_pb2.HealthCheckResponse.SERVING
-    async with world.channel("toll-roads", caller) as channel:
+    async with harness.channel("toll-roads", caller) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await health(channel)
     assert refused.value.code() == grpc.StatusCode.UNAVAILABLE
 
 
-async def test_a_server_that_is_not_the_called_service_gets_no_call(world: World) -> None:
-    async with world.channel("order-core", "api-proxy", server_name="toll-roads") as channel:
+async def test_a_server_that_is_not_the_called_service_gets_no_call(harness: Harness) -> None:
+    async with harness.channel("order-core", "api-proxy", server_name="toll-roads") as channel:
         with pytest.raises(TransportUnavailable):
-            await AsyncTollRoadsClient(channel, ticket=world.ticket("api-proxy")).retrieve_order(order_id="o1")
+            await AsyncTollRoadsClient(channel, ticket=harness.ticket("api-proxy")).retrieve_order(order_id="o1")
 
 
-async def test_a_ticket_is_worth_nothing_with_the_certificate_of_another(world: World) -> None:
-    async with world.channel("toll-roads", "routestats") as channel:
+async def test_a_ticket_is_worth_nothing_with_the_certificate_of_another(harness: Harness) -> None:
+    async with harness.channel("toll-roads", "routestats") as channel:
         with pytest.raises(CallerNotAllowed, match="does not name api-proxy"):
-            await AsyncTollRoadsClient(channel, ticket=world.ticket("api-proxy")).retrieve_order(order_id="o1")
+            await AsyncTollRoadsClient(channel, ticket=harness.ticket("api-proxy")).retrieve_order(order_id="o1")
 
 
-async def test_nobody_but_the_gateway_speaks_for_the_certificates_of_others(world: World) -> None:
-    async with world.channel("toll-roads", "routestats") as channel:
-        client = AsyncTollRoadsClient(channel, ticket=world.ticket("api-proxy"))
+async def test_nobody_but_the_gateway_speaks_for_the_certificates_of_others(harness: Harness) -> None:
+    async with harness.channel("toll-roads", "routestats") as channel:
+        client = AsyncTollRoadsClient(channel, ticket=harness.ticket("api-proxy"))
         with pytest.raises(CallerNotAllowed, match="does not name api-proxy"):
             await client.retrieve_order(order_id="o1", metadata=[("x-forwarded-client-cert", "DNS=api-proxy")])
 
 
-async def test_a_new_connection_gets_the_renewed_certificate(world: World, log: LogCapture) -> None:
-    folder, port = world.folders["order-core"], world.ports["order-core"]
-    context = client_context(world.folders["admin"])
+async def test_a_new_connection_gets_the_renewed_certificate(harness: Harness, log: LogCapture) -> None:
+    folder, port = harness.folders["order-core"], harness.ports["order-core"]
+    context = client_context(harness.folders["admin"])
 
     before = await asyncio.to_thread(shown, port, context)
     # An agent replaces one file after the other.
-    world.authority.renew(folder, "order-core", only_certificate=True)
+    harness.authority.renew(folder, "order-core", only_certificate=True)
     assert await asyncio.to_thread(shown, port, context) == before
     assert log.events("certificate not renewed: the old one stays")
 
-    renewed = world.authority.renew(folder, "order-core")
+    renewed = harness.authority.renew(folder, "order-core")
     assert await asyncio.to_thread(shown, port, context) == renewed != before
-    async with world.channel("order-core", "admin") as channel:
+    async with harness.channel("order-core", "admin") as channel:
         assert await health(channel) == health_pb2.HealthCheckResponse.SERVING
 
 
-async def test_metrics_are_encrypted_and_take_the_renewed_certificate(world: World, tmp_path: Path) -> None:
-    folder = world.authority.folder("metrics", "127.0.0.1")
+async def test_metrics_are_encrypted_and_take_the_renewed_certificate(harness: Harness, tmp_path: Path) -> None:
+    folder = harness.authority.folder("metrics", "127.0.0.1")
     context = client_context(folder, own=False)
     context.set_alpn_protocols(["http/1.1"])
     with metrics_port(MetricsAddress("127.0.0.1", 0, folder), tmp_path) as port:
         for _ in range(2):
-            renewed = world.authority.renew(folder, "127.0.0.1")
+            renewed = harness.authority.renew(folder, "127.0.0.1")
             assert await asyncio.to_thread(shown, port, context) == renewed
         status, body = await asyncio.to_thread(https, port, context, ("GET", "/metrics"))
     assert status == 200
@@ -198,7 +198,7 @@ def https(
 
 
 @pytest.fixture(scope="module")
-def gateway(world: World) -> Iterator[RunningEnvoy]:
+def gateway(harness: Harness) -> Iterator[RunningEnvoy]:
     # Not under pytest's own folder: the path of a unix socket has 107 bytes.
     with TemporaryDirectory(prefix="gw-", dir="/tmp") as name:
         folder = Path(name)
@@ -207,13 +207,13 @@ def gateway(world: World) -> Iterator[RunningEnvoy]:
             internal_port=0,
             admin_socket=folder / "admin",
             upstreams={
-                **dict.fromkeys(suite.SERVICES, f"127.0.0.1:{world.ports['toll-roads']}"),
-                "order-core": f"127.0.0.1:{world.ports['order-core']}",
+                **dict.fromkeys(suite.SERVICES, f"127.0.0.1:{harness.ports['toll-roads']}"),
+                "order-core": f"127.0.0.1:{harness.ports['order-core']}",
             },
-            gateway_key=SecretStr((world.keys_dir / "gateway.key").read_text().strip()),
+            gateway_key=SecretStr((harness.keys_dir / "gateway.key").read_text().strip()),
             access_log=folder / "access.log",
             health_check_interval_s=0.2,
-            tls_dir=world.folders["gateway"],
+            tls_dir=harness.folders["gateway"],
             tls_secrets=folder,
         )
         for file, text in render_tls_secrets(settings).items():
@@ -222,11 +222,11 @@ def gateway(world: World) -> Iterator[RunningEnvoy]:
             yield envoy
 
 
-async def retrieved(world: World, gateway: RunningEnvoy, certificate: str, **headers: str) -> tuple[int, Any]:
+async def retrieved(harness: Harness, gateway: RunningEnvoy, certificate: str, **headers: str) -> tuple[int, Any]:
     """Asks for an order by JSON with a ticket of api-proxy."""
-    context = client_context(world.folders[certificate])
+    context = client_context(harness.folders[certificate])
     context.set_alpn_protocols(["http/1.1"])
-    sent = {"x-ya-service-ticket": world.ticket("api-proxy")("toll-roads"), **headers}
+    sent = {"x-ya-service-ticket": harness.ticket("api-proxy")("toll-roads"), **headers}
     status, body = await asyncio.to_thread(
         https, gateway.internal.port, context, ("POST", RETRIEVE), {"order_id": "o1"}, sent
     )
@@ -234,27 +234,27 @@ async def retrieved(world: World, gateway: RunningEnvoy, certificate: str, **hea
 
 
 async def test_the_gateway_passes_calls_and_the_certificates_of_its_clients_on(
-    world: World, gateway: RunningEnvoy
+    harness: Harness, gateway: RunningEnvoy
 ) -> None:
     async def answers() -> bool:  # not before its health checks have passed
-        return (await retrieved(world, gateway, "api-proxy"))[0] != 503
+        return (await retrieved(harness, gateway, "api-proxy"))[0] != 503
 
     await until(answers)
-    status, answer = await retrieved(world, gateway, "api-proxy")
+    status, answer = await retrieved(harness, gateway, "api-proxy")
     assert (status, answer["has_toll_road"]) == (200, True)
     forged = {"x-forwarded-client-cert": "DNS=api-proxy"}
     for headers in ({}, forged):
-        status, answer = await retrieved(world, gateway, "routestats", **headers)
+        status, answer = await retrieved(harness, gateway, "routestats", **headers)
         assert (status, answer["details"][0]["reason"]) == (403, "CALLER_NOT_ALLOWED")
 
 
 async def test_the_internal_listener_wants_a_certificate_and_the_public_one_does_not(
-    world: World, gateway: RunningEnvoy
+    harness: Harness, gateway: RunningEnvoy
 ) -> None:
     session = issue_session_token(
-        KeyRing(world.keys_dir / "sessions"), yandex_uid="u1", ttl=timedelta(minutes=5), now=datetime.now(UTC)
+        KeyRing(harness.keys_dir / "sessions"), yandex_uid="u1", ttl=timedelta(minutes=5), now=datetime.now(UTC)
     )
-    context = client_context(world.folders["nobody"], own=False)
+    context = client_context(harness.folders["nobody"], own=False)
     context.set_alpn_protocols(["http/1.1"])
     with pytest.raises((ssl.SSLError, ConnectionError)):
         await asyncio.to_thread(https, gateway.internal.port, context, ("POST", RETRIEVE), {"order_id": "o1"})
@@ -272,9 +272,9 @@ async def test_the_internal_listener_wants_a_certificate_and_the_public_one_does
     assert (status, json.loads(answer)["details"][0]["reason"]) == (404, "ORDER_NOT_FOUND"), answer
 
 
-async def test_the_gateway_takes_the_renewed_certificate(world: World, gateway: RunningEnvoy) -> None:
-    renewed = world.authority.renew(world.folders["gateway"], "gateway", "127.0.0.1")
-    context = client_context(world.folders["nobody"], own=False)
+async def test_the_gateway_takes_the_renewed_certificate(harness: Harness, gateway: RunningEnvoy) -> None:
+    renewed = harness.authority.renew(harness.folders["gateway"], "gateway", "127.0.0.1")
+    context = client_context(harness.folders["nobody"], own=False)
 
     async def shows_it() -> bool:
         return await asyncio.to_thread(shown, gateway.public.port, context) == renewed

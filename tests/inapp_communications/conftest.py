@@ -17,7 +17,7 @@ from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
 
 @dataclass
-class World:
+class Harness:
     """What runs, and what a test needs to ask it.
 
     Attributes:
@@ -53,7 +53,7 @@ class World:
 
 
 @pytest.fixture(scope="module")
-async def module_world(module_database_url: str, keys_dir: Path, module_config_dir: Path) -> AsyncIterator[World]:
+async def module_harness(module_database_url: str, keys_dir: Path, module_config_dir: Path) -> AsyncIterator[Harness]:
     running: list[SuiteInProcess] = []
     inapp, controls = controlled(INAPP, module_config_dir)
     async with (
@@ -69,13 +69,13 @@ async def module_world(module_database_url: str, keys_dir: Path, module_config_d
         AsyncInappCommunicationsClient(suite.address, ticket=suite.ticket("api-proxy"), attempt_timeout=30) as client,
     ):
         running.append(suite)
-        yield World(suite, faults, channel, client, controls)
+        yield Harness(suite, faults, channel, client, controls)
 
 
 @pytest.fixture
-async def world(module_world: World) -> World:
+async def harness(module_harness: Harness) -> Harness:
     """No ride is known, and nobody fails."""
-    await module_world.suite.empty_tables()
-    module_world.faults.clear()
-    module_world.controls.close_breakers()
-    return module_world
+    await module_harness.suite.empty_tables()
+    module_harness.faults.clear()
+    module_harness.controls.close_breakers()
+    return module_harness

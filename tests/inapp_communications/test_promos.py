@@ -8,7 +8,7 @@ from google.protobuf import json_format
 
 from ridehail.inapp.v1 import inapp_api_pb2 as api
 from ridehail_clients import Promo
-from tests.inapp_communications.conftest import World
+from tests.inapp_communications.conftest import Harness
 from tests.support.calls import call
 from tests.support.contract_rules import broken_rules, callers_of
 from tests.support.fault_proxy import Fault, down, erroring, hanging
@@ -27,29 +27,29 @@ DOCUMENTED = """
 SHARE, BELT = "share_ride_with_family", "seat_belt"
 
 
-async def shown(world: World, **asked: object) -> list[tuple[str, bool | None]]:
+async def shown(harness: Harness, **asked: object) -> list[tuple[str, bool | None]]:
     """Returns the banners and the states of their toggles."""
-    answer = await world.client.promos_on_the_way(order_id="order", **asked)  # type: ignore[arg-type]
+    answer = await harness.client.promos_on_the_way(order_id="order", **asked)  # type: ignore[arg-type]
     return [(promo.id, promo.is_selected) for promo in answer.promos]
 
 
-async def test_the_toggle_shows_what_is_stored_whatever_the_rider_has_just_set(world: World) -> None:
+async def test_the_toggle_shows_what_is_stored_whatever_the_rider_has_just_set(harness: Harness) -> None:
     for moved in (None, True, False):
         asked = {"sharing_key": "never", "family_role": "user", "share_ride_with_family": moved}
-        assert await shown(world, **asked) == [(SHARE, False), (BELT, None)]
+        assert await shown(harness, **asked) == [(SHARE, False), (BELT, None)]
     for stored in (True, False, True):
-        await world.share("key", on=stored)
+        await harness.share("key", on=stored)
         for moved in (None, True, False):
             asked = {"sharing_key": "key", "family_role": "user", "share_ride_with_family": moved}
-            assert await shown(world, **asked) == [(SHARE, stored), (BELT, None)]
+            assert await shown(harness, **asked) == [(SHARE, stored), (BELT, None)]
 
 
-async def test_the_documented_json_is_taken_as_it_is_written(world: World) -> None:
-    await world.share("e1c6a56f649ac6bea97360268d18f554", on=True)
+async def test_the_documented_json_is_taken_as_it_is_written(harness: Harness) -> None:
+    await harness.share("e1c6a56f649ac6bea97360268d18f554", on=True)
     request = json_format.Parse(DOCUMENTED, api.PromosOnTheWayRequest())
     request.family_role = "user"
-    metadata = world.suite.metadata("api-proxy", "inapp-communications")
-    answer = api.PromosOnTheWayResponse.FromString(await call(world.channel, PROMOS, request, metadata=metadata))
+    metadata = harness.suite.metadata("api-proxy", "inapp-communications")
+    answer = api.PromosOnTheWayResponse.FromString(await call(harness.channel, PROMOS, request, metadata=metadata))
     assert [promo.is_selected for promo in answer.promos if promo.id == SHARE] == [True]
 
 
@@ -63,13 +63,13 @@ async def test_the_documented_json_is_taken_as_it_is_written(world: World) -> No
     ],
 )
 async def test_who_sees_what(
-    world: World, role: str, key: str, expected: list[tuple[str, bool | None]], banner_set: str
+    harness: Harness, role: str, key: str, expected: list[tuple[str, bool | None]], banner_set: str
 ) -> None:
-    answer = await world.client.promos_on_the_way(order_id="order", sharing_key=key, family_role=role)
+    answer = await harness.client.promos_on_the_way(order_id="order", sharing_key=key, family_role=role)
     assert [(promo.id, promo.is_selected) for promo in answer.promos] == expected
     assert answer.banner_set == banner_set
     needs_state = (SHARE, False) in expected
-    assert world.faults.called == (["RouteSharingService/GetSharingInfo"] if needs_state else [])
+    assert harness.faults.called == (["RouteSharingService/GetSharingInfo"] if needs_state else [])
 
 
 @pytest.mark.parametrize(
@@ -85,35 +85,35 @@ async def test_who_sees_what(
         (";;q=,\n", "Share this ride with your family", "They will see where you are until you arrive"),
     ],
 )
-async def test_banners_are_in_the_riders_language(world: World, locale: str, title: str, text: str) -> None:
-    answer = await world.client.promos_on_the_way(
+async def test_banners_are_in_the_riders_language(harness: Harness, locale: str, title: str, text: str) -> None:
+    answer = await harness.client.promos_on_the_way(
         order_id="order", sharing_key="key", family_role="user", locale=locale
     )
     assert answer.promos[0] == Promo(SHARE, title, text, "https://example.com/banners/family.png", is_selected=False)
 
 
 @pytest.mark.parametrize("fault", [hanging, down, erroring])
-async def test_while_the_state_cannot_be_told_there_are_no_banners_in_time(world: World, fault: Fault) -> None:
+async def test_while_the_state_cannot_be_told_there_are_no_banners_in_time(harness: Harness, fault: Fault) -> None:
     """Within the time of the contract, that is: else there would be an error."""
-    world.faults.fail(fault, "RouteSharingService")
-    answer = await world.client.promos_on_the_way(order_id="order", sharing_key="key", family_role="user", timeout=5)
+    harness.faults.fail(fault, "RouteSharingService")
+    answer = await harness.client.promos_on_the_way(order_id="order", sharing_key="key", family_role="user", timeout=5)
     assert (answer.promos, answer.banner_set) == ((), "")
-    assert await shown(world, sharing_key="key", family_role="owner") == [(BELT, None)]
+    assert await shown(harness, sharing_key="key", family_role="owner") == [(BELT, None)]
 
 
-async def test_nobody_without_a_set_is_shown_anything(world: World) -> None:
-    shipped = world.banners.read_text()
+async def test_nobody_without_a_set_is_shown_anything(harness: Harness) -> None:
+    shipped = harness.banners.read_text()
     banners = [{"id": "one", "title": {"en": "One"}}]
     owners = {"name": "owners", "family_roles": ["owner"], "banners": banners}
-    world.banners.write_text(yaml.safe_dump({"banner_sets": [owners]}))
-    world.controls.reload()
+    harness.banners.write_text(yaml.safe_dump({"banner_sets": [owners]}))
+    harness.controls.reload()
     try:
-        assert await shown(world, family_role="owner") == [("one", None)]
-        answer = await world.client.promos_on_the_way(order_id="order", family_role="user")
+        assert await shown(harness, family_role="owner") == [("one", None)]
+        answer = await harness.client.promos_on_the_way(order_id="order", family_role="user")
         assert (answer.promos, answer.banner_set) == ((), "")
     finally:
-        world.banners.write_text(shipped)
-        world.controls.reload()
+        harness.banners.write_text(shipped)
+        harness.controls.reload()
 
 
 BAD: dict[str, tuple[api.PromosOnTheWayRequest, str, str]] = {

@@ -8,30 +8,30 @@ from pathlib import Path
 import pytest
 
 from tests.clients.flavours import ASYNCIO, BLOCKING, Flavour
+from tests.order_state.harness import Harness, Rider
+from tests.order_state.harness import harness as running_harness
 from tests.order_state.polling_app import PollingApp, Start
-from tests.order_state.world import Rider, World
-from tests.order_state.world import world as running_world
 
 
 @pytest.fixture(scope="module")
-async def module_world(module_database_url: str, keys_dir: Path, module_config_dir: Path) -> AsyncIterator[World]:
-    """A world that the tests of a module share."""
-    async with running_world(
+async def module_harness(module_database_url: str, keys_dir: Path, module_config_dir: Path) -> AsyncIterator[Harness]:
+    """A harness that the tests of a module share."""
+    async with running_harness(
         database_url=module_database_url, keys_dir=keys_dir, config_dir=module_config_dir
-    ) as world:
-        yield world
+    ) as harness:
+        yield harness
 
 
 @pytest.fixture
-async def world(module_world: World) -> World:
-    """The module's world, as if nothing had happened in it."""
-    await module_world.reset()
-    return module_world
+async def harness(module_harness: Harness) -> Harness:
+    """The module's harness, as if nothing had happened in it."""
+    await module_harness.reset()
+    return module_harness
 
 
 @pytest.fixture
-def rider(world: World) -> Rider:
-    return world.rider("4000000001")
+def rider(harness: Harness) -> Rider:
+    return harness.rider("4000000001")
 
 
 @pytest.fixture(params=[ASYNCIO, BLOCKING], ids=lambda flavour: flavour.name)

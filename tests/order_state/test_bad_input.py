@@ -13,8 +13,8 @@ from ridehail.orderstate.v1 import order_state_api_pb2 as api
 from ridehail.orderstate.v1 import order_state_pb2
 from ridehail_clients import ServiceError
 from ridehail_clients.json_values import to_struct
+from tests.order_state.harness import GET, GET_SERVICE, POLL, REPORT, Harness, Rider, known
 from tests.order_state.provider_server import order
-from tests.order_state.world import GET, GET_SERVICE, POLL, REPORT, Rider, World, known
 from tests.support.calls import Metadata, call, failure_of
 
 # What an id is, the shared rule decides; this one breaks it, wherever it stands.
@@ -104,16 +104,16 @@ def requests_that_are_too_much() -> list[Bad]:
 
 
 def metadata_of(rider: Rider, path: str) -> Metadata:
-    return rider.own_metadata() if path == POLL else rider.world.metadata(CALLERS[path])
+    return rider.own_metadata() if path == POLL else rider.harness.metadata(CALLERS[path])
 
 
 async def failure(rider: Rider, path: str, request: Message | bytes) -> ServiceError:
-    return await failure_of(rider.world.channel, path, request, metadata=metadata_of(rider, path))
+    return await failure_of(rider.harness.channel, path, request, metadata=metadata_of(rider, path))
 
 
-async def assert_nothing_happened(world: World) -> None:
-    assert await world.stored() == []
-    assert sum(world.asked().values()) == 0
+async def assert_nothing_happened(harness: Harness) -> None:
+    assert await harness.stored() == []
+    assert sum(harness.asked().values()) == 0
 
 
 async def assert_refused(rider: Rider, bad: Bad) -> None:
@@ -128,20 +128,20 @@ async def assert_refused(rider: Rider, bad: Bad) -> None:
     assert told[0].split('["')[0] == field.split('["')[0], (bad, told)
 
 
-async def test_a_bad_id_is_refused_wherever_it_stands(world: World, rider: Rider) -> None:
+async def test_a_bad_id_is_refused_wherever_it_stands(harness: Harness, rider: Rider) -> None:
     for request in requests_with_id(BAD_ID):
         await assert_refused(rider, request)
-    await assert_nothing_happened(world)
+    await assert_nothing_happened(harness)
 
 
-async def test_what_is_beyond_a_limit_is_refused(world: World, rider: Rider) -> None:
+async def test_what_is_beyond_a_limit_is_refused(harness: Harness, rider: Rider) -> None:
     for request in requests_that_are_too_much():
         await assert_refused(rider, request)
-    await assert_nothing_happened(world)
+    await assert_nothing_happened(harness)
 
 
-async def test_what_is_within_the_limits_is_taken(world: World) -> None:
-    rider = world.rider("uid")
+async def test_what_is_within_the_limits_is_taken(harness: Harness) -> None:
+    rider = harness.rider("uid")
     parts: dict[str, Any] = {f"part-{number}-{'x' * 100}": "v" * 128 for number in range(20)}
     await rider.report("0", 2**63 - 1, **parts)
     tags = dict.fromkeys(parts, "t" * 256)
@@ -152,9 +152,9 @@ async def test_what_is_within_the_limits_is_taken(world: World) -> None:
     await rider.start(*orders, supported=[f"service-{number}" for number in range(20)])
 
 
-async def test_any_other_printable_id_is_taken_and_is_only_an_id(world: World) -> None:
+async def test_any_other_printable_id_is_taken_and_is_only_an_id(harness: Harness) -> None:
     for good in GOOD_IDS:
-        rider = world.rider(good)
+        rider = harness.rider(good)
         parts: dict[str, Any] = {good: good}
         await rider.report(good, 1, service=good, **parts)
         await rider.report(good, 1, service="taxi", **parts)
@@ -165,19 +165,19 @@ async def test_any_other_printable_id_is_taken_and_is_only_an_id(world: World) -
             unheard = {"taxi": order_state_pb2.Upstream(ok=False)}
             (state,) = (await rider.start(known(good), supported=["taxi"], upstreams=unheard)).orders
         assert (state.orderid, dict(state.tags), list(state.need_request)) == (good, {good: good}, [good])
-    stored = await world.suite.rows(
+    stored = await harness.suite.rows(
         "SELECT yandex_uid, orderid, service FROM order_state.orders WHERE service <> 'taxi'"
     )
     assert set(stored) == {(good, good, good) for good in GOOD_IDS}
 
 
 @pytest.mark.parametrize("path", CALLERS)
-async def test_bytes_that_are_no_message_are_refused(world: World, rider: Rider, path: str) -> None:
+async def test_bytes_that_are_no_message_are_refused(harness: Harness, rider: Rider, path: str) -> None:
     for garbage in (b"\xff", b"\x0a\xff\xff", b"\x0a\x02\xff\xfe", b"\x08", os.urandom(64) + b"\x07"):
         assert (await failure(rider, path, garbage)).code is grpc.StatusCode.INVALID_ARGUMENT
     too_large = await failure(rider, path, b"\x0a" + b"x" * 5_000_000)
     assert too_large.code is grpc.StatusCode.RESOURCE_EXHAUSTED
-    await assert_nothing_happened(world)
+    await assert_nothing_happened(harness)
 
 
 async def test_details_up_to_the_limits_come_back(rider: Rider) -> None:
@@ -195,21 +195,21 @@ async def test_details_up_to_the_limits_come_back(rider: Rider) -> None:
 GOOD: dict[str, Message] = {POLL: poll_of(), GET: get_of(), GET_SERVICE: one_of(), REPORT: report_of()}
 
 
-async def test_services_that_are_not_let_in_ask_and_tell_nothing(world: World, rider: Rider) -> None:
+async def test_services_that_are_not_let_in_ask_and_tell_nothing(harness: Harness, rider: Rider) -> None:
     for path, request in GOOD.items():
         for source in {"gateway", "processing", "eats-orders", "order-state", "toll-roads"} - {CALLERS[path]}:
-            metadata = world.metadata(source, "uid")
-            error = await failure_of(world.channel, path, request, metadata=metadata)
+            metadata = harness.metadata(source, "uid")
+            error = await failure_of(harness.channel, path, request, metadata=metadata)
             assert (error.code, error.reason) == (grpc.StatusCode.PERMISSION_DENIED, "CALLER_NOT_ALLOWED"), path
-    await assert_nothing_happened(world)
+    await assert_nothing_happened(harness)
 
 
-async def test_a_poll_without_passenger_is_refused(world: World, rider: Rider) -> None:
-    error = await failure_of(world.channel, POLL, GOOD[POLL], metadata=world.metadata("gateway"))
+async def test_a_poll_without_passenger_is_refused(harness: Harness, rider: Rider) -> None:
+    error = await failure_of(harness.channel, POLL, GOOD[POLL], metadata=harness.metadata("gateway"))
     assert (error.code, error.reason) == (grpc.StatusCode.UNAUTHENTICATED, "PASSENGER_MISSING")
 
 
-async def test_services_that_keep_orders_may_report_them(world: World) -> None:
+async def test_services_that_keep_orders_may_report_them(harness: Harness) -> None:
     for number, source in enumerate(("order-core", "eats-orders", "grocery-orders", "admin"), 1):
-        await call(world.channel, REPORT, report_of(sequence=number), metadata=world.metadata(source))
-    assert len(await world.stored()) == 1
+        await call(harness.channel, REPORT, report_of(sequence=number), metadata=harness.metadata(source))
+    assert len(await harness.stored()) == 1

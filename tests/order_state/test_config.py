@@ -15,7 +15,7 @@ from ridehail_servers.order_state.config import OrderStateConfig
 from ridehail_servers.order_state.tag_keys import TAG_KEYS_FILE, read_tag_keys
 from ridehail_servers.runtime.data_dir import DataDir
 from ridehail_servers.runtime.secret_file import write_secret
-from tests.order_state.world import CONFIG, POLICY, Rider, World, allowed, known
+from tests.order_state.harness import CONFIG, POLICY, Harness, Rider, allowed, known
 from tests.support.config_edits import edit
 from tests.support.waiting import until
 
@@ -68,8 +68,8 @@ def test_a_bad_file_is_refused_by_key(tmp_path: Path, change: dict[str, Any], ke
     assert refused.value.key.startswith(key)
 
 
-async def test_an_edit_takes_effect_while_the_server_runs(world: World, rider: Rider) -> None:
-    edit(world.suite.settings.config_dir / "order_state.yaml", {"max_active_orders": {"grocery": 0}})
+async def test_an_edit_takes_effect_while_the_server_runs(harness: Harness, rider: Rider) -> None:
+    edit(harness.suite.settings.config_dir / "order_state.yaml", {"max_active_orders": {"grocery": 0}})
 
     async def is_in_force() -> bool:
         return allowed(await rider.poll(known("1"))) == {"taxi": True, "eats": True, "grocery": "too_many_orders"}

@@ -8,28 +8,30 @@ from pathlib import Path
 
 import pytest
 
+from tests.order_state.harness import SERVERS, Harness, known
+from tests.order_state.harness import harness as running_harness
 from tests.order_state.provider_server import order
 from tests.order_state.wire import Wire, wire_to
-from tests.order_state.world import SERVERS, World, known
-from tests.order_state.world import world as running_world
 from tests.support.folders import shared_folder
 
 NOBODY = dict.fromkeys(SERVERS, 0)
 
 
 @pytest.fixture(scope="module")
-async def wired(module_database_url: str, keys_dir: Path, module_config_dir: Path) -> AsyncIterator[tuple[Wire, World]]:
-    """A world, and the wire between it and its database."""
+async def wired(
+    module_database_url: str, keys_dir: Path, module_config_dir: Path
+) -> AsyncIterator[tuple[Wire, Harness]]:
+    """A harness, and the wire between it and its database."""
     with shared_folder() as folder:
         async with (
             wire_to(module_database_url, folder) as wire,
-            running_world(database_url=wire.url, keys_dir=keys_dir, config_dir=module_config_dir) as at,
+            running_harness(database_url=wire.url, keys_dir=keys_dir, config_dir=module_config_dir) as at,
         ):
             yield wire, at
 
 
 @pytest.mark.parametrize("orders", [0, 1, 50])
-async def test_a_poll_without_tags_is_one_round_trip_and_asks_nobody(wired: tuple[Wire, World], orders: int) -> None:
+async def test_a_poll_without_tags_is_one_round_trip_and_asks_nobody(wired: tuple[Wire, Harness], orders: int) -> None:
     wire, at = wired
     await at.reset()
     rider = at.rider("uid")
@@ -57,7 +59,7 @@ async def test_a_poll_without_tags_is_one_round_trip_and_asks_nobody(wired: tupl
     assert at.asked() == {**NOBODY, "taxi": 2}
 
 
-async def test_polls_that_come_together_share_round_trips(wired: tuple[Wire, World]) -> None:
+async def test_polls_that_come_together_share_round_trips(wired: tuple[Wire, Harness]) -> None:
     wire, at = wired
     await at.rider("warm").poll()
     wire.clear()

@@ -17,13 +17,13 @@ import pytest
 import yaml
 
 from ridehail_servers import resources
+from tests.order_state.harness import Harness
+from tests.order_state.harness import harness as running_harness
 from tests.order_state.provider_server import order
-from tests.order_state.world import World
-from tests.order_state.world import world as running_world
 from tests.support.config_edits import edit
+from tests.support.harness import Harness as Gateway
+from tests.support.harness import behind_a_gateway
 from tests.support.waiting import until
-from tests.support.world import World as Gateway
-from tests.support.world import behind_a_gateway
 
 GOLDEN = Path(__file__).parent / "golden"
 UID = "400"
@@ -36,15 +36,15 @@ START, OF_EATS = "/v1/orders/state", "/v1/eats/orders/state"
 class Front:
     """order_state behind a gateway."""
 
-    world: World
+    harness: Harness
     gateway: Gateway
 
     async def post(self, path: str, body: object) -> tuple[int, Any]:
         """Returns status and JSON of an answer; the path tells which listener it is called at."""
         if path in POLLS:
-            port, headers = self.gateway.gateway.public_port, self.gateway.session(uid=UID, now=self.world.clock[0])
+            port, headers = self.gateway.gateway.public_port, self.gateway.session(uid=UID, now=self.harness.clock[0])
         else:
-            port, headers = self.gateway.gateway.internal_port, dict(self.world.metadata("api-proxy"))
+            port, headers = self.gateway.gateway.internal_port, dict(self.harness.metadata("api-proxy"))
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data, headers, method="POST")
 
@@ -64,22 +64,22 @@ async def module_front(
 ) -> AsyncIterator[Front]:
     """order_state with the shipped configuration, behind a gateway."""
     async with (
-        running_world(
+        running_harness(
             database_url=module_database_url,
             keys_dir=keys_dir,
             config_dir=module_config_dir,
             config={**SHIPPED, "provider_timeout_ms": 1_000},
             others=["passenger-authorizer"],
-        ) as world,
-        behind_a_gateway(world.suite, tmp_path_factory.mktemp("gateway")) as gateway,
+        ) as harness,
+        behind_a_gateway(harness.suite, tmp_path_factory.mktemp("gateway")) as gateway,
     ):
-        yield Front(world, gateway)
+        yield Front(harness, gateway)
 
 
 @pytest.fixture
 async def front(module_front: Front) -> Front:
     """The module's, as if nothing had happened in it."""
-    await module_front.world.reset()
+    await module_front.harness.reset()
     return module_front
 
 
@@ -94,14 +94,14 @@ async def without_policy(front: Front) -> AsyncIterator[None]:
 
 
 async def put_in_force(front: Front, policy: list[object]) -> None:
-    edit(front.world.suite.settings.config_dir / "order_state.yaml", {"polling_policy": policy})
+    edit(front.harness.suite.settings.config_dir / "order_state.yaml", {"polling_policy": policy})
 
     async def is_in_force() -> bool:
-        started = await front.world.rider("nobody").start(supported=["taxi"])
+        started = await front.harness.rider("nobody").start(supported=["taxi"])
         return bool(started.polling_policy) == bool(policy)
 
     await until(is_in_force)
-    front.world.providers["taxi"].reset()
+    front.harness.providers["taxi"].reset()
 
 
 def golden(name: str) -> Any:
@@ -123,33 +123,33 @@ async def test_the_poll_of_the_product_description_is_answered_literal_for_liter
 
 async def assert_the_poll_is_answered(front: Front) -> None:
     for service in ("eats", "grocery"):
-        front.world.providers[service].failure = grpc.StatusCode.UNAVAILABLE
-    front.world.providers["taxi"].orders[UID] = [order("order1", sequence=1, taxiontheway="1590674416")]
-    rider = front.world.rider(UID)
+        front.harness.providers[service].failure = grpc.StatusCode.UNAVAILABLE
+    front.harness.providers["taxi"].orders[UID] = [order("order1", sequence=1, taxiontheway="1590674416")]
+    rider = front.harness.rider(UID)
     await rider.report("order1", 1, taxiontheway="1590674416")
     await rider.report("order1", 1, service="eats", eats_tracking="1590674416")
     for path in POLLS:
         status, answer = await front.post(path, (GOLDEN / "poll_request.json").read_bytes())
         assert (status, with_opaque_tags(answer)) == (200, golden("poll_response.json"))
-    assert front.world.asked() == {"taxi": 2, "eats": 2, "grocery": 2}
+    assert front.harness.asked() == {"taxi": 2, "eats": 2, "grocery": 2}
     # The tags that came are good for the next poll.
     request = golden("poll_request.json") | {"tags": answer["tags"]}
     assert (await front.post(POLLS[0], request))[1]["tags"] == answer["tags"]
-    assert front.world.asked() == {"taxi": 2, "eats": 2, "grocery": 2}
+    assert front.harness.asked() == {"taxi": 2, "eats": 2, "grocery": 2}
 
 
 async def test_the_start_of_the_product_description_is_answered_literal_for_literal(front: Front) -> None:
     for service in ("eats", "grocery"):
-        front.world.providers[service].failure = grpc.StatusCode.UNAVAILABLE
+        front.harness.providers[service].failure = grpc.StatusCode.UNAVAILABLE
     listed = order("order1", sequence=1, fast_info="encoded_tag", part2="encoded_tag")
-    front.world.providers["taxi"].orders[UID] = [listed]
+    front.harness.providers["taxi"].orders[UID] = [listed]
     status, answer = await front.post(START, (GOLDEN / "start_request.json").read_bytes())
     assert (status, with_opaque_tags(answer)) == (200, golden("start_response.json"))
 
 
 async def test_one_services_orders_as_json(front: Front) -> None:
     listed = order("order1", "cooking", sequence=2**40, details={"some_field": "some_value"}, full_info="1")
-    front.world.providers["eats"].orders[UID] = [listed]
+    front.harness.providers["eats"].orders[UID] = [listed]
     assert await front.post(OF_EATS, {"yandex_uid": UID}) == (
         200,
         {
@@ -166,7 +166,7 @@ async def test_one_services_orders_as_json(front: Front) -> None:
     )
     status, error = await front.post("/v1/laundry/orders/state", {"yandex_uid": UID})
     assert (status, error["details"][0]["reason"]) == (404, "SERVICE_NOT_FOUND")
-    front.world.providers["eats"].failure = grpc.StatusCode.UNAVAILABLE
+    front.harness.providers["eats"].failure = grpc.StatusCode.UNAVAILABLE
     status, error = await front.post(OF_EATS, {"yandex_uid": UID})
     assert (status, error["details"][0]["metadata"]) == (503, {"neighbour": "eats-orders"})
 
@@ -233,8 +233,8 @@ async def test_bad_bodies_are_refused_by_name_and_nothing_is_stored(front: Front
         info, bad_request = error["details"]
         assert info["reason"] == "INVALID_REQUEST", told
         assert [(one["field"], one["reason"]) for one in bad_request["field_violations"]] == [violation], told
-    assert sum(front.world.asked().values()) == 0
-    assert await front.world.stored() == []
+    assert sum(front.harness.asked().values()) == 0
+    assert await front.harness.stored() == []
 
 
 async def test_fields_that_the_contract_does_not_know_are_passed_over(front: Front) -> None:

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from tests.order_state.harness import CONFIG, RETRY_S, SERVERS, TTL_S, Harness, Rider, allowed, harness, known, shown
 from tests.order_state.orders_model import AppOrder, Key, Model
 from tests.order_state.provider_server import order
-from tests.order_state.world import CONFIG, RETRY_S, SERVERS, TTL_S, Rider, World, allowed, known, shown, world
 from tests.support.loop_thread import LoopThread
 from tests.support.state_machines import run_machine, running_in_a_thread
 
@@ -52,7 +52,7 @@ class Orders(RuleBasedStateMachine):
     """One rider with two apps, in the service and in the model."""
 
     loop: ClassVar[LoopThread]
-    at: ClassVar[World]
+    at: ClassVar[Harness]
 
     @initialize()
     def rider_comes(self) -> None:
@@ -199,7 +199,7 @@ class Orders(RuleBasedStateMachine):
 
 @pytest.fixture
 def machine(database_url: str, keys_dir: Path, config_dir: Path) -> Iterator[type[Orders]]:
-    running = world(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir)
+    running = harness(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir)
     with running_in_a_thread(running) as (Orders.loop, Orders.at):
         yield Orders
 

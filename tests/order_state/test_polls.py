@@ -13,8 +13,8 @@ from psycopg import conninfo
 
 from ridehail_clients import DatabaseUnavailable, InvalidRequest
 from ridehail_clients.json_values import from_struct, to_struct
+from tests.order_state.harness import RETRY_S, TTL_S, Harness, Rider, allowed, known, shown
 from tests.order_state.provider_server import order
-from tests.order_state.world import RETRY_S, TTL_S, Rider, World, allowed, known, shown
 from tests.support.log_capture import LogCapture
 from tests.support.waiting import until
 
@@ -32,15 +32,17 @@ NUL_IN_A_NAME: dict[str, Any] = {"p\0": "v"}
 # --- without tags
 
 
-async def test_a_rider_without_orders_may_order_anything(world: World, rider: Rider) -> None:
+async def test_a_rider_without_orders_may_order_anything(harness: Harness, rider: Rider) -> None:
     answer = await rider.poll()
     assert (shown(answer), dict(answer.tags)) == ([], {})
     assert allowed(answer) == {"taxi": True, "eats": True, "grocery": True}
     assert list(allowed(answer)) == ["taxi", "eats", "grocery"]
-    assert world.asked() == NOBODY
+    assert harness.asked() == NOBODY
 
 
-async def test_a_reported_order_is_actual_as_the_app_tells_it_and_nobody_is_asked(world: World, rider: Rider) -> None:
+async def test_a_reported_order_is_actual_as_the_app_tells_it_and_nobody_is_asked(
+    harness: Harness, rider: Rider
+) -> None:
     await rider.report("1", 1, info="a", route="b", extra="c")
     app = known("1", status="driving", tags={"info": "a", "extra": "old"}, details=to_struct({"x": [1, None]}))
     answer = await rider.poll(app)
@@ -48,7 +50,7 @@ async def test_a_reported_order_is_actual_as_the_app_tells_it_and_nobody_is_aske
     assert shown(answer) == [("taxi", "1", "driving", tags, ["route", "extra"], "actual")]
     assert from_struct(answer.orders[0].details) == {"x": [1, None]}
     assert dict(answer.tags) == {}
-    assert world.asked() == NOBODY
+    assert harness.asked() == NOBODY
 
 
 async def test_what_the_app_has_is_not_requested(rider: Rider) -> None:
@@ -65,60 +67,62 @@ async def test_force_requests_all_parts_that_anybody_knows_of_in_the_order_of_fe
 
 
 async def test_an_order_that_nothing_was_reported_of_is_stale_and_its_service_is_asked_later(
-    world: World, rider: Rider
+    harness: Harness, rider: Rider
 ) -> None:
     answer = await rider.poll(known("1", status="driving", tags={"info": "a"}))
     assert shown(answer) == [("taxi", "1", "driving", {"info": "a"}, [], "stale")]
     assert list(answer.tags) == ["taxi"]
     # The tag tells that it was asked just now, so that a service that never reports is not asked at every other poll.
     again = await rider.poll(known("1"), tags=answer.tags)
-    assert (dict(again.tags), world.asked()) == (dict(answer.tags), NOBODY)
-    world.pass_time(RETRY_S)
+    assert (dict(again.tags), harness.asked()) == (dict(answer.tags), NOBODY)
+    harness.pass_time(RETRY_S)
     await rider.poll(known("1"), tags=again.tags)
-    assert world.asked() == {**NOBODY, "taxi": 1}
+    assert harness.asked() == {**NOBODY, "taxi": 1}
 
 
-async def test_a_reported_order_that_the_app_does_not_know_comes_with_the_next_poll(world: World, rider: Rider) -> None:
+async def test_a_reported_order_that_the_app_does_not_know_comes_with_the_next_poll(
+    harness: Harness, rider: Rider
+) -> None:
     await rider.report("1", 1, info="a")
-    world.providers["taxi"].orders[rider.uid] = [order("1", sequence=1, info="a")]
+    harness.providers["taxi"].orders[rider.uid] = [order("1", sequence=1, info="a")]
     first = await rider.poll()
-    assert (shown(first), list(first.tags), world.asked()) == ([], ["taxi"], NOBODY)
+    assert (shown(first), list(first.tags), harness.asked()) == ([], ["taxi"], NOBODY)
     second = await rider.poll(tags=first.tags)
     assert shown(second) == [("taxi", "1", "driving", {"info": "a"}, ["info"], "actual")]
-    assert (dict(second.tags), world.asked()) == ({}, {**NOBODY, "taxi": 1})
+    assert (dict(second.tags), harness.asked()) == ({}, {**NOBODY, "taxi": 1})
 
 
-async def test_a_reported_end_makes_the_order_stale_and_the_next_poll_drops_it(world: World, rider: Rider) -> None:
+async def test_a_reported_end_makes_the_order_stale_and_the_next_poll_drops_it(harness: Harness, rider: Rider) -> None:
     await rider.report("1", 1, info="a")
     await rider.report("1", 2, finished=True)
     first = await rider.poll(known("1"))
     assert shown(first) == [("taxi", "1", "old", {"info": "a"}, ["info"], "stale")]
     second = await rider.poll(known("1"), tags=first.tags)
-    assert (shown(second), dict(second.tags), world.asked()) == ([], {}, {**NOBODY, "taxi": 1})
+    assert (shown(second), dict(second.tags), harness.asked()) == ([], {}, {**NOBODY, "taxi": 1})
     assert dict((await rider.poll()).tags) == {}
 
 
-async def test_news_outweigh_orders_that_nothing_was_reported_of(world: World, rider: Rider) -> None:
+async def test_news_outweigh_orders_that_nothing_was_reported_of(harness: Harness, rider: Rider) -> None:
     await rider.report("new", 1)
     answer = await rider.poll(known("unknown"))
     await rider.poll(tags=answer.tags)
-    assert world.asked() == {**NOBODY, "taxi": 1}
+    assert harness.asked() == {**NOBODY, "taxi": 1}
 
 
-async def test_another_riders_order_is_one_that_nothing_is_known_of(world: World, rider: Rider) -> None:
-    await world.rider("another").report("1", 1, info="secret")
+async def test_another_riders_order_is_one_that_nothing_is_known_of(harness: Harness, rider: Rider) -> None:
+    await harness.rider("another").report("1", 1, info="secret")
     answer = await rider.poll(known("1"))
     assert shown(answer) == [("taxi", "1", "old", {}, [], "stale")]
 
 
-async def test_an_order_of_no_service_comes_back_as_it_was_even_if_forced(world: World, rider: Rider) -> None:
+async def test_an_order_of_no_service_comes_back_as_it_was_even_if_forced(harness: Harness, rider: Rider) -> None:
     await rider.report("1", 1, service="laundry", drum="a")
     details = to_struct({"spin": 1200})
     app = known("1", "laundry", "spinning", tags={"drum": "old"}, force=True, details=details)
     answer = await rider.poll(app, tags={"laundry": "tag"})
     assert shown(answer) == [("laundry", "1", "spinning", {"drum": "old"}, [], "stale")]
     assert answer.orders[0].details == details
-    assert (dict(answer.tags), list(allowed(answer)), world.asked()) == ({}, ["taxi", "eats", "grocery"], NOBODY)
+    assert (dict(answer.tags), list(allowed(answer)), harness.asked()) == ({}, ["taxi", "eats", "grocery"], NOBODY)
 
 
 async def test_orders_of_equal_ids_in_two_services_are_two(rider: Rider) -> None:
@@ -152,17 +156,17 @@ async def test_an_app_is_never_given_more_tags_than_it_may_send(rider: Rider) ->
 # --- with tags
 
 
-async def test_only_the_services_of_the_tags_are_asked(world: World, rider: Rider) -> None:
+async def test_only_the_services_of_the_tags_are_asked(harness: Harness, rider: Rider) -> None:
     await rider.poll(tags={"eats": "", "grocery": "garbage"})
-    assert world.asked() == {"taxi": 0, "eats": 1, "grocery": 1}
+    assert harness.asked() == {"taxi": 0, "eats": 1, "grocery": 1}
 
 
-async def test_a_services_list_is_the_truth(world: World, rider: Rider) -> None:
+async def test_a_services_list_is_the_truth(harness: Harness, rider: Rider) -> None:
     listed = [
         order("new", "pending", sequence=1, details={"car": "white"}, route="r", info="i"),
         order("kept", "driving", sequence=7, info="2"),
     ]
-    world.providers["taxi"].orders[rider.uid] = listed
+    harness.providers["taxi"].orders[rider.uid] = listed
     apps = [known("gone"), known("kept", status="old", tags={"info": "1"}, details=to_struct({"car": "old"}))]
     answer = await rider.poll(*apps, tags={"taxi": "x"})
     assert shown(answer) == [
@@ -174,9 +178,9 @@ async def test_a_services_list_is_the_truth(world: World, rider: Rider) -> None:
     assert dict(answer.tags) == {}
 
 
-async def test_known_orders_keep_their_order_and_added_ones_follow_by_service(world: World, rider: Rider) -> None:
+async def test_known_orders_keep_their_order_and_added_ones_follow_by_service(harness: Harness, rider: Rider) -> None:
     for service in ("grocery", "taxi", "eats"):
-        world.providers[service].orders[rider.uid] = [order(f"new {service}"), order(f"known {service}")]
+        harness.providers[service].orders[rider.uid] = [order(f"new {service}"), order(f"known {service}")]
     apps = [known("known grocery", "grocery"), known("x", "laundry"), known("known taxi"), known("known eats", "eats")]
     answer = await rider.poll(*apps, tags=dict.fromkeys(("grocery", "eats", "taxi"), ""))
     ids = [one.orderid for one in answer.orders]
@@ -185,10 +189,10 @@ async def test_known_orders_keep_their_order_and_added_ones_follow_by_service(wo
 
 @pytest.mark.parametrize("failure", [*FAILURES, None])
 async def test_orders_of_a_service_that_does_not_answer_come_back_stale_with_what_was_reported(
-    world: World, rider: Rider, failure: grpc.StatusCode | None, log: LogCapture
+    harness: Harness, rider: Rider, failure: grpc.StatusCode | None, log: LogCapture
 ) -> None:
     await rider.report("1", 1, info="b")
-    provider = world.providers["taxi"]
+    provider = harness.providers["taxi"]
     provider.failure, provider.silent = failure, failure is None
     apps = (known("1", status="mine", tags={"info": "a"}), known("2"))
     answer = await rider.poll(*apps, tags={"taxi": ""})
@@ -197,30 +201,30 @@ async def test_orders_of_a_service_that_does_not_answer_come_back_stale_with_wha
         ("taxi", "2", "old", {}, [], "stale"),
     ]
     # Before the interval is over it is not asked again, and the tag stays as it is.
-    world.pass_time(RETRY_S - 0.001)
+    harness.pass_time(RETRY_S - 0.001)
     again = await rider.poll(*apps, tags=answer.tags)
     assert (shown(again), dict(again.tags)) == (shown(answer), dict(answer.tags))
-    assert world.asked() == {**NOBODY, "taxi": 1}
+    assert harness.asked() == {**NOBODY, "taxi": 1}
     # Then it is, and all is well again.
     provider.failure, provider.silent = None, False
     provider.orders[rider.uid] = [order("1", "driving", sequence=2, info="c")]
-    world.pass_time(0.001)
+    harness.pass_time(0.001)
     healed = await rider.poll(*apps, tags=again.tags)
     assert shown(healed) == [("taxi", "1", "driving", {"info": "c"}, ["info"], "actual")]
-    assert (dict(healed.tags), world.asked()) == ({}, {**NOBODY, "taxi": 2})
+    assert (dict(healed.tags), harness.asked()) == ({}, {**NOBODY, "taxi": 2})
     assert len(log.events("orders are not told")) == 1
 
 
-async def test_one_service_that_fails_spoils_nothing_of_the_others(world: World, rider: Rider) -> None:
-    world.providers["eats"].failure = grpc.StatusCode.UNAVAILABLE
-    world.providers["taxi"].orders[rider.uid] = [order("1")]
+async def test_one_service_that_fails_spoils_nothing_of_the_others(harness: Harness, rider: Rider) -> None:
+    harness.providers["eats"].failure = grpc.StatusCode.UNAVAILABLE
+    harness.providers["taxi"].orders[rider.uid] = [order("1")]
     answer = await rider.poll(known("1", "eats"), known("1"), tags=dict.fromkeys(("taxi", "eats", "grocery"), ""))
     assert [(one.service, one.update_status) for one in answer.orders] == [("eats", "stale"), ("taxi", "actual")]
     assert list(answer.tags) == ["eats"]
 
 
-async def test_a_services_own_word_on_more_orders_goes_before_the_limits(world: World, rider: Rider) -> None:
-    taxi, eats, grocery = world.providers.values()
+async def test_a_services_own_word_on_more_orders_goes_before_the_limits(harness: Harness, rider: Rider) -> None:
+    taxi, eats, grocery = harness.providers.values()
     taxi.can_make_more_orders, taxi.no_more_orders_reason = False, "debt"
     eats.can_make_more_orders, eats.no_more_orders_reason = True, "passed over"
     grocery.can_make_more_orders = False
@@ -230,49 +234,49 @@ async def test_a_services_own_word_on_more_orders_goes_before_the_limits(world: 
     assert allowed(await rider.poll(known("1", "eats")))["eats"] == "too_many_orders"
 
 
-async def test_a_tag_is_good_for_its_rider_and_its_service_only(world: World, rider: Rider) -> None:
-    for provider in world.providers.values():
+async def test_a_tag_is_good_for_its_rider_and_its_service_only(harness: Harness, rider: Rider) -> None:
+    for provider in harness.providers.values():
         provider.failure = grpc.StatusCode.UNAVAILABLE
     tags = (await rider.poll(tags={"taxi": "", "eats": ""})).tags
-    assert world.asked() == {"taxi": 1, "eats": 1, "grocery": 0}
+    assert harness.asked() == {"taxi": 1, "eats": 1, "grocery": 0}
     for foreign in ({"taxi": tags["eats"]}, {"taxi": tags["taxi"] + "x"}, {"taxi": tags["taxi"][:-1]}):
-        asked = world.asked()["taxi"]
+        asked = harness.asked()["taxi"]
         answer = await rider.poll(known("1"), tags=foreign)
-        assert (world.asked()["taxi"], answer.orders[0].update_status) == (asked + 1, "stale")
-    await world.rider("another").poll(tags={"taxi": tags["taxi"]})
-    assert world.providers["taxi"].questions["another"] == 1
+        assert (harness.asked()["taxi"], answer.orders[0].update_status) == (asked + 1, "stale")
+    await harness.rider("another").poll(tags={"taxi": tags["taxi"]})
+    assert harness.providers["taxi"].questions["another"] == 1
 
 
-async def test_an_expired_tag_asks_now(world: World, rider: Rider) -> None:
-    world.providers["taxi"].failure = grpc.StatusCode.UNAVAILABLE
+async def test_an_expired_tag_asks_now(harness: Harness, rider: Rider) -> None:
+    harness.providers["taxi"].failure = grpc.StatusCode.UNAVAILABLE
     tags = (await rider.poll(tags={"taxi": ""})).tags
-    world.pass_time(TTL_S + 1)
+    harness.pass_time(TTL_S + 1)
     await rider.poll(tags=tags)
-    assert world.asked()["taxi"] == 2
+    assert harness.asked()["taxi"] == 2
 
 
 async def test_a_service_whose_list_contradicts_its_reports_is_asked_again_but_not_at_once(
-    world: World, rider: Rider
+    harness: Harness, rider: Rider
 ) -> None:
     await rider.report("late", 1, info="a")
     await rider.report("ended", 5, finished=True)
-    provider = world.providers["taxi"]
+    provider = harness.providers["taxi"]
     for listed, ids in (([], []), ([order("late", sequence=1), order("ended", sequence=4)], ["late", "ended"])):
         provider.orders[rider.uid] = listed
         answer = await rider.poll(tags={"taxi": ""})
         assert [(one.orderid, one.update_status) for one in answer.orders] == [(one, "actual") for one in ids]
-        asked = world.asked()["taxi"]
+        asked = harness.asked()["taxi"]
         again = await rider.poll(*(known(one) for one in ids), tags=answer.tags)
-        assert (world.asked()["taxi"], dict(again.tags)) == (asked, dict(answer.tags))
-        world.pass_time(RETRY_S)
+        assert (harness.asked()["taxi"], dict(again.tags)) == (asked, dict(answer.tags))
+        harness.pass_time(RETRY_S)
     provider.orders[rider.uid] = [order("late", sequence=1)]
     assert dict((await rider.poll(tags=again.tags)).tags) == {}
 
 
-async def test_an_order_that_goes_on_after_its_end_was_reported_is_known_to(world: World, rider: Rider) -> None:
+async def test_an_order_that_goes_on_after_its_end_was_reported_is_known_to(harness: Harness, rider: Rider) -> None:
     await rider.report("1", 5, finished=True, info="a")
     await rider.report("bare", 5, finished=True)
-    world.providers["taxi"].orders[rider.uid] = [order("1", sequence=6, info="b"), order("bare", sequence=6)]
+    harness.providers["taxi"].orders[rider.uid] = [order("1", sequence=6, info="b"), order("bare", sequence=6)]
     answer = await rider.poll(tags={"taxi": ""})
     assert dict(answer.tags) == {}
     plain = await rider.poll(known("1", tags={"info": "b"}), known("bare"))
@@ -283,19 +287,19 @@ async def test_an_order_that_goes_on_after_its_end_was_reported_is_known_to(worl
     assert dict(plain.tags) == {}
 
 
-async def test_a_list_that_is_older_than_the_reported_end_does_not_undo_it(world: World, rider: Rider) -> None:
+async def test_a_list_that_is_older_than_the_reported_end_does_not_undo_it(harness: Harness, rider: Rider) -> None:
     await rider.report("1", 5, finished=True)
-    world.providers["taxi"].orders[rider.uid] = [order("1", sequence=4, info="4")]
+    harness.providers["taxi"].orders[rider.uid] = [order("1", sequence=4, info="4")]
     await rider.poll(tags={"taxi": ""})
-    assert await world.stored() == [("taxi", "1", rider.uid, True, True, 5, "info", "4", 4)]
+    assert await harness.stored() == [("taxi", "1", rider.uid, True, True, 5, "info", "4", 4)]
 
 
 # --- versions never go back
 
 
-async def test_what_a_service_told_is_remembered_when_nobody_is_asked(world: World, rider: Rider) -> None:
+async def test_what_a_service_told_is_remembered_when_nobody_is_asked(harness: Harness, rider: Rider) -> None:
     await rider.report("1", 2, info="2", route="2")
-    world.providers["taxi"].orders[rider.uid] = [order("1", sequence=3, info="3")]
+    harness.providers["taxi"].orders[rider.uid] = [order("1", sequence=3, info="3")]
     (told,) = (await rider.poll(known("1"), tags={"taxi": ""})).orders
     assert dict(told.tags) == {"info": "3", "route": "2"}
     (plain,) = (await rider.poll(known("1", tags=dict(told.tags)))).orders
@@ -304,48 +308,50 @@ async def test_what_a_service_told_is_remembered_when_nobody_is_asked(world: Wor
     assert dict((await rider.poll(known("1"))).orders[0].tags) == {"info": "3", "route": "2"}
 
 
-async def test_a_service_that_lags_behind_its_reports_does_not_turn_versions_back(world: World, rider: Rider) -> None:
+async def test_a_service_that_lags_behind_its_reports_does_not_turn_versions_back(
+    harness: Harness, rider: Rider
+) -> None:
     await rider.report("1", 5, info="5")
-    world.providers["taxi"].orders[rider.uid] = [order("1", sequence=4, info="4", route="4")]
+    harness.providers["taxi"].orders[rider.uid] = [order("1", sequence=4, info="4", route="4")]
     (told,) = (await rider.poll(known("1"), tags={"taxi": ""})).orders
     assert dict(told.tags) == {"info": "5", "route": "4"}
     assert dict((await rider.poll(known("1"))).orders[0].tags) == {"info": "5", "route": "4"}
 
 
-async def test_of_two_versions_of_one_change_the_one_told_first_stays(world: World, rider: Rider) -> None:
+async def test_of_two_versions_of_one_change_the_one_told_first_stays(harness: Harness, rider: Rider) -> None:
     await rider.report("1", 5, info="reported")
-    world.providers["taxi"].orders[rider.uid] = [order("1", sequence=5, info="listed")]
+    harness.providers["taxi"].orders[rider.uid] = [order("1", sequence=5, info="listed")]
     for tags in ({"taxi": ""}, {}, {"taxi": ""}):
         assert dict((await rider.poll(known("1"), tags=tags)).orders[0].tags) == {"info": "reported"}
 
 
-async def test_a_service_that_only_lists_is_asked_once_in_every_interval(world: World, rider: Rider) -> None:
-    provider = world.providers["taxi"]
+async def test_a_service_that_only_lists_is_asked_once_in_every_interval(harness: Harness, rider: Rider) -> None:
+    provider = harness.providers["taxi"]
     provider.orders[rider.uid] = [order("1", sequence=3, info="3")]
     await rider.poll(tags={"taxi": ""})
     plain = await rider.poll(known("1", tags={"info": "2"}))
     assert shown(plain) == [("taxi", "1", "old", {"info": "3"}, ["info"], "stale")]
     provider.orders[rider.uid] = [order("1", sequence=4, info="4")]
     assert (await rider.poll(known("1"), tags=plain.tags)).orders[0].update_status == "stale"
-    world.pass_time(RETRY_S)
+    harness.pass_time(RETRY_S)
     healed = await rider.poll(known("1"), tags=plain.tags)
     assert shown(healed) == [("taxi", "1", "driving", {"info": "4"}, ["info"], "actual")]
     assert provider.questions[rider.uid] == 2
 
 
-async def test_a_list_without_numbers_is_the_newest_and_is_not_remembered(world: World, rider: Rider) -> None:
+async def test_a_list_without_numbers_is_the_newest_and_is_not_remembered(harness: Harness, rider: Rider) -> None:
     await rider.report("1", 9, info="9")
-    world.providers["taxi"].orders[rider.uid] = [order("1", info="told"), order("2", info="told")]
+    harness.providers["taxi"].orders[rider.uid] = [order("1", info="told"), order("2", info="told")]
     answer = await rider.poll(known("1"), tags={"taxi": ""})
     assert [dict(one.tags) for one in answer.orders] == [{"info": "told"}] * 2
-    assert await world.stored() == [("taxi", "1", rider.uid, True, False, 0, "info", "9", 9)]
+    assert await harness.stored() == [("taxi", "1", rider.uid, True, False, 0, "info", "9", 9)]
 
 
-async def test_a_list_tells_nothing_of_another_riders_order(world: World, rider: Rider) -> None:
-    await world.rider("owner").report("1", 1, info="1")
-    world.providers["taxi"].orders[rider.uid] = [order("1", sequence=9, info="9"), order("2", sequence=1, info="1")]
+async def test_a_list_tells_nothing_of_another_riders_order(harness: Harness, rider: Rider) -> None:
+    await harness.rider("owner").report("1", 1, info="1")
+    harness.providers["taxi"].orders[rider.uid] = [order("1", sequence=9, info="9"), order("2", sequence=1, info="1")]
     await rider.poll(tags={"taxi": ""})
-    assert [row[:3] + row[6:] for row in await world.stored()] == [
+    assert [row[:3] + row[6:] for row in await harness.stored()] == [
         ("taxi", "1", "owner", "info", "1", 1),
         ("taxi", "2", rider.uid, "info", "1", 1),
     ]
@@ -365,15 +371,15 @@ async def test_a_list_tells_nothing_of_another_riders_order(world: World, rider:
         [order("1", sequence=-1)],
     ],
 )
-async def test_a_list_that_breaks_the_contract_is_no_answer(world: World, rider: Rider, bad: list[object]) -> None:
-    world.providers["taxi"].orders[rider.uid] = bad  # type: ignore[assignment]
+async def test_a_list_that_breaks_the_contract_is_no_answer(harness: Harness, rider: Rider, bad: list[object]) -> None:
+    harness.providers["taxi"].orders[rider.uid] = bad  # type: ignore[assignment]
     answer = await rider.poll(known("1"), tags={"taxi": ""})
     assert shown(answer) == [("taxi", "1", "old", {}, [], "stale")]
     assert list(answer.tags) == ["taxi"]
-    assert await world.stored() == []
+    assert await harness.stored() == []
 
 
-async def test_numbers_that_are_no_numbers_in_details_harm_nobody(world: World, rider: Rider) -> None:
+async def test_numbers_that_are_no_numbers_in_details_harm_nobody(harness: Harness, rider: Rider) -> None:
     odd = to_struct({"x": 1})
     odd.fields["x"].number_value = float("nan")
     with pytest.raises(InvalidRequest) as refused:
@@ -383,24 +389,24 @@ async def test_numbers_that_are_no_numbers_in_details_harm_nobody(world: World, 
     ]
     bad = order("1")
     bad.details.CopyFrom(odd)
-    world.providers["taxi"].orders[rider.uid] = [bad]
+    harness.providers["taxi"].orders[rider.uid] = [bad]
     assert (await rider.poll(known("1"), tags={"taxi": ""})).orders[0].update_status == "stale"
 
 
 # --- outages and many at once
 
 
-async def test_polls_fail_while_the_database_is_away_and_recover(world: World, rider: Rider) -> None:
+async def test_polls_fail_while_the_database_is_away_and_recover(harness: Harness, rider: Rider) -> None:
     await rider.report("1", 1, info="a")
-    name = conninfo.conninfo_to_dict(world.suite.database_url)["dbname"]
-    elsewhere = conninfo.make_conninfo(world.suite.database_url, dbname="postgres")
+    name = conninfo.conninfo_to_dict(harness.suite.database_url)["dbname"]
+    elsewhere = conninfo.make_conninfo(harness.suite.database_url, dbname="postgres")
     async with await psycopg.AsyncConnection.connect(elsewhere, autocommit=True) as connection:
         await connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'.encode())
         await connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", (name,))
         for tags in ({}, {"taxi": ""}):
             with pytest.raises(DatabaseUnavailable):
                 await rider.poll(known("1"), tags=tags)
-        assert world.asked() == NOBODY
+        assert harness.asked() == NOBODY
         await connection.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'.encode())
 
     async def is_back() -> bool:
@@ -412,9 +418,9 @@ async def test_polls_fail_while_the_database_is_away_and_recover(world: World, r
     await until(is_back)
 
 
-async def test_polls_do_not_notice_that_connections_were_lost(world: World, rider: Rider) -> None:
+async def test_polls_do_not_notice_that_connections_were_lost(harness: Harness, rider: Rider) -> None:
     await rider.report("1", 1, info="a")
-    await world.suite.execute(
+    await harness.suite.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
@@ -423,38 +429,38 @@ async def test_polls_do_not_notice_that_connections_were_lost(world: World, ride
 
 
 async def test_a_list_that_cannot_be_recorded_is_answered_all_the_same(
-    world: World, rider: Rider, log: LogCapture
+    harness: Harness, rider: Rider, log: LogCapture
 ) -> None:
-    world.providers["taxi"].orders[rider.uid] = [order("1", sequence=1, info="a")]
+    harness.providers["taxi"].orders[rider.uid] = [order("1", sequence=1, info="a")]
     never = "CONSTRAINT never"
-    await world.suite.execute(f"ALTER TABLE order_state.orders ADD {never} CHECK (finish_sequence < 0) NOT VALID")
+    await harness.suite.execute(f"ALTER TABLE order_state.orders ADD {never} CHECK (finish_sequence < 0) NOT VALID")
     answer = await rider.poll(tags={"taxi": ""})
-    await world.suite.execute(f"ALTER TABLE order_state.orders DROP {never}")
+    await harness.suite.execute(f"ALTER TABLE order_state.orders DROP {never}")
     assert [one.update_status for one in answer.orders] == ["actual"]
     assert len(log.events("listed orders not recorded")) == 1
 
 
-async def test_services_are_asked_side_by_side(world: World, rider: Rider) -> None:
+async def test_services_are_asked_side_by_side(harness: Harness, rider: Rider) -> None:
     together = asyncio.Barrier(3)
-    for provider in world.providers.values():
+    for provider in harness.providers.values():
         provider.together = together
     # Asked one after another, none would answer before its time is up.
     assert not (await rider.poll(tags=dict.fromkeys(("taxi", "eats", "grocery"), ""))).tags
 
 
-async def test_many_apps_of_many_riders_at_once_get_their_own_orders(world: World) -> None:
-    riders = [world.rider(f"rider-{number}") for number in range(30)]
+async def test_many_apps_of_many_riders_at_once_get_their_own_orders(harness: Harness) -> None:
+    riders = [harness.rider(f"rider-{number}") for number in range(30)]
     await asyncio.gather(*(rider.report(rider.uid, 1, info=rider.uid) for rider in riders))
     answers = await asyncio.gather(*(rider.poll(known(rider.uid)) for rider in riders * 3))
     for rider, answer in zip(riders * 3, answers, strict=True):
         assert shown(answer) == [("taxi", rider.uid, "old", {"info": rider.uid}, ["info"], "actual")]
 
 
-async def test_each_service_is_called_with_a_ticket_for_itself(world: World, rider: Rider) -> None:
+async def test_each_service_is_called_with_a_ticket_for_itself(harness: Harness, rider: Rider) -> None:
     await rider.poll(tags=dict.fromkeys(("taxi", "eats", "grocery"), ""))
     destinations = [
         jwt.decode(one, options={"verify_signature": False})["dst"]
-        for provider in world.providers.values()
+        for provider in harness.providers.values()
         for one in provider.tickets
     ]
     assert destinations == ["order-core", "eats-orders", "grocery-orders"]

@@ -8,16 +8,16 @@ from prometheus_client import REGISTRY, generate_latest
 
 from ridehail_clients import ServiceError
 from ridehail_clients.json_values import to_struct
+from tests.order_state.harness import Harness, Rider, known
 from tests.order_state.provider_server import order
-from tests.order_state.world import Rider, World, known
 from tests.support.log_capture import captured_logs
 
 UID, ORDER, STATUS, DETAIL = "uidcanary400", "ordercanary77", "statuscanary", "detailcanary"
 PART, VERSION, TAG = "partcanary", "versioncanary", "tagcanary"
 
 
-async def everything(world: World, rider: Rider) -> None:
-    taxi = world.providers["taxi"]
+async def everything(harness: Harness, rider: Rider) -> None:
+    taxi = harness.providers["taxi"]
     app = known(ORDER, status=STATUS, tags={PART: VERSION}, details=to_struct({DETAIL: DETAIL}))
     tags = {"taxi": TAG, UID: TAG}
     taxi.no_more_orders_reason = DETAIL
@@ -40,24 +40,24 @@ async def everything(world: World, rider: Rider) -> None:
     taxi.orders[rider.uid], taxi.failure = [odd], None
     await rider.poll(app, tags=tags)
     await rider.report(ORDER, 1)
-    for call in (rider.poll(app, app), world.rider("other").report(ORDER, 2), rider.report(f"{ORDER}\n", 1)):
+    for call in (rider.poll(app, app), harness.rider("other").report(ORDER, 2), rider.report(f"{ORDER}\n", 1)):
         with pytest.raises(ServiceError):
             await call
 
 
-async def test_nothing_of_a_riders_is_logged_or_measured(world: World) -> None:
-    rider = world.rider(UID)
+async def test_nothing_of_a_riders_is_logged_or_measured(harness: Harness) -> None:
+    rider = harness.rider(UID)
     with captured_logs(level="DEBUG") as log:
-        await everything(world, rider)
+        await everything(harness, rider)
         # What is stored cannot be stored ...
-        await world.suite.execute(
+        await harness.suite.execute(
             f"ALTER TABLE order_state.orders ADD CONSTRAINT never CHECK (orderid <> '{ORDER}') NOT VALID"
         )
-        world.providers["taxi"].orders[UID] = [order(ORDER, sequence=9)]
+        harness.providers["taxi"].orders[UID] = [order(ORDER, sequence=9)]
         await rider.poll(tags={"taxi": ""})
         with pytest.raises(ServiceError):
             await rider.report(ORDER, 10)
-        await world.suite.execute("ALTER TABLE order_state.orders DROP CONSTRAINT never")
+        await harness.suite.execute("ALTER TABLE order_state.orders DROP CONSTRAINT never")
     assert log.events("orders are not told")
     assert log.events("listed orders not recorded")
     assert log.events("unexpected error")

@@ -8,26 +8,26 @@ import pytest
 from ridehail.orderstate.v1 import order_state_api_pb2 as api
 from ridehail.orderstate.v1 import order_state_pb2
 from ridehail_clients.json_values import to_struct
+from tests.order_state.harness import GET_SERVICE, POLICY, RETRY_S, SERVERS, Harness, Rider, allowed, known, shown
 from tests.order_state.provider_server import order
-from tests.order_state.world import GET_SERVICE, POLICY, RETRY_S, SERVERS, Rider, World, allowed, known, shown
 from tests.support.calls import call, failure_of
 
 Upstream = order_state_pb2.Upstream
 
 
-async def test_every_supported_service_is_asked(world: World, rider: Rider) -> None:
-    world.providers["taxi"].orders[rider.uid] = [order("1", info="a")]
-    world.providers["eats"].failure = grpc.StatusCode.UNAVAILABLE
+async def test_every_supported_service_is_asked(harness: Harness, rider: Rider) -> None:
+    harness.providers["taxi"].orders[rider.uid] = [order("1", info="a")]
+    harness.providers["eats"].failure = grpc.StatusCode.UNAVAILABLE
     answer = await rider.start(known("2", "eats"), supported=["eats", "taxi", "laundry", "taxi"])
     assert shown(answer) == [
         ("eats", "2", "old", {}, [], "stale"),
         ("taxi", "1", "driving", {"info": "a"}, ["info"], "actual"),
     ]
     assert (list(answer.tags), list(allowed(answer))) == (["eats"], ["taxi", "eats"])
-    assert world.asked() == {"taxi": 1, "eats": 1, "grocery": 0}
+    assert harness.asked() == {"taxi": 1, "eats": 1, "grocery": 0}
 
 
-async def test_what_the_caller_asked_already_is_not_asked_again(world: World, rider: Rider) -> None:
+async def test_what_the_caller_asked_already_is_not_asked_again(harness: Harness, rider: Rider) -> None:
     upstreams = {
         "taxi": Upstream(ok=True, orders=[order("1", sequence=3, info="a", details={"car": "red"})]),
         "eats": Upstream(ok=False, orders=[order("passed over")]),
@@ -42,34 +42,34 @@ async def test_what_the_caller_asked_already_is_not_asked_again(world: World, ri
     assert answer.orders[1].details == to_struct({"car": "red"})
     assert allowed(answer) == {"taxi": True, "eats": "too_many_orders", "grocery": "closed"}
     assert list(answer.tags) == ["eats"]
-    assert sum(world.asked().values()) == 0
+    assert sum(harness.asked().values()) == 0
     # It counts as asked just now, and what was told is remembered.
     await rider.poll(tags=answer.tags)
-    assert sum(world.asked().values()) == 0
+    assert sum(harness.asked().values()) == 0
     assert dict((await rider.poll(known("1"))).orders[0].tags) == {"info": "a"}
-    world.pass_time(RETRY_S)
+    harness.pass_time(RETRY_S)
     await rider.poll(tags=answer.tags)
-    assert world.asked()["eats"] == 1
+    assert harness.asked()["eats"] == 1
 
 
 @pytest.mark.parametrize("bad", [[order("1"), order("1")], [order("")], [order("1", info="\0")]])
 async def test_a_callers_list_that_breaks_the_contract_counts_as_none(
-    world: World, rider: Rider, bad: list[object]
+    harness: Harness, rider: Rider, bad: list[object]
 ) -> None:
     answer = await rider.start(known("1"), upstreams={"taxi": Upstream(ok=True, orders=bad)}, supported=["taxi"])  # type: ignore[arg-type]
     assert shown(answer) == [("taxi", "1", "old", {}, [], "stale")]
     assert list(answer.tags) == ["taxi"]
-    assert await world.stored() == []
+    assert await harness.stored() == []
 
 
 async def test_services_that_are_not_supported_are_left_out_and_their_orders_untouched(
-    world: World, rider: Rider
+    harness: Harness, rider: Rider
 ) -> None:
     await rider.report("1", 1, service="eats", full_info="a")
     answer = await rider.start(known("1", "eats", tags={"x": "y"}, force=True), supported=["grocery"])
     assert shown(answer) == [("eats", "1", "old", {"x": "y"}, [], "stale")]
     assert (list(answer.tags), list(allowed(answer)), list(answer.polling_policy)) == ([], ["grocery"], [])
-    assert world.asked() == {"taxi": 0, "eats": 0, "grocery": 1}
+    assert harness.asked() == {"taxi": 0, "eats": 0, "grocery": 1}
     nothing = await rider.start(supported=[])
     assert nothing == api.GetOrdersStateResponse()
 
@@ -87,13 +87,13 @@ async def test_the_policy_of_the_supported_services_comes_by_priority(rider: Rid
 
 async def ask(rider: Rider, service: str) -> api.GetServiceOrdersStateResponse:
     request = api.GetServiceOrdersStateRequest(service=service, yandex_uid=rider.uid)
-    answer = await call(rider.world.channel, GET_SERVICE, request, metadata=rider.world.metadata("api-proxy"))
+    answer = await call(rider.harness.channel, GET_SERVICE, request, metadata=rider.harness.metadata("api-proxy"))
     return api.GetServiceOrdersStateResponse.FromString(answer)
 
 
 @pytest.mark.parametrize("service", SERVERS)
-async def test_one_services_answer_is_passed_on(world: World, rider: Rider, service: str) -> None:
-    provider = world.providers[service]
+async def test_one_services_answer_is_passed_on(harness: Harness, rider: Rider, service: str) -> None:
+    provider = harness.providers[service]
     orders = [order("2", "new", sequence=5, info="a", details={"x": 1}), order("1")]
     provider.orders[rider.uid], provider.can_make_more_orders, provider.no_more_orders_reason = orders, False, "debt"
     assert await ask(rider, service) == api.GetServiceOrdersStateResponse(
@@ -103,9 +103,9 @@ async def test_one_services_answer_is_passed_on(world: World, rider: Rider, serv
     assert await ask(rider, service) == api.GetServiceOrdersStateResponse()
 
 
-async def test_a_service_that_does_not_exist_is_not_found(world: World, rider: Rider) -> None:
+async def test_a_service_that_does_not_exist_is_not_found(harness: Harness, rider: Rider) -> None:
     request = api.GetServiceOrdersStateRequest(service="laundry", yandex_uid=rider.uid)
-    error = await failure_of(world.channel, GET_SERVICE, request, metadata=world.metadata("admin"))
+    error = await failure_of(harness.channel, GET_SERVICE, request, metadata=harness.metadata("admin"))
     assert (error.code, error.reason, error.metadata) == (
         grpc.StatusCode.NOT_FOUND,
         "SERVICE_NOT_FOUND",
@@ -114,10 +114,10 @@ async def test_a_service_that_does_not_exist_is_not_found(world: World, rider: R
 
 
 @pytest.mark.parametrize("service", SERVERS)
-async def test_a_service_that_does_not_answer_is_unavailable(world: World, rider: Rider, service: str) -> None:
-    world.providers[service].failure = grpc.StatusCode.INTERNAL
+async def test_a_service_that_does_not_answer_is_unavailable(harness: Harness, rider: Rider, service: str) -> None:
+    harness.providers[service].failure = grpc.StatusCode.INTERNAL
     request = api.GetServiceOrdersStateRequest(service=service, yandex_uid=rider.uid)
-    error = await failure_of(world.channel, GET_SERVICE, request, metadata=world.metadata("admin"))
+    error = await failure_of(harness.channel, GET_SERVICE, request, metadata=harness.metadata("admin"))
     assert (error.code, error.reason, error.metadata) == (
         grpc.StatusCode.UNAVAILABLE,
         "NEIGHBOUR_UNAVAILABLE",
@@ -130,19 +130,19 @@ async def test_a_service_that_does_not_answer_is_unavailable(world: World, rider
 
 
 async def test_a_reported_order_counts_towards_the_limit_though_the_app_does_not_name_it(
-    world: World, rider: Rider
+    harness: Harness, rider: Rider
 ) -> None:
     await rider.report("1", 1, service="eats", full_info="a")
     polled = await rider.poll()
     assert (shown(polled), allowed(polled)["eats"], list(polled.tags)) == ([], "too_many_orders", ["eats"])
-    assert sum(world.asked().values()) == 0
+    assert sum(harness.asked().values()) == 0
 
 
 async def test_while_a_service_is_down_its_reported_orders_are_listed_stale_and_count(
-    world: World, rider: Rider
+    harness: Harness, rider: Rider
 ) -> None:
     await rider.report("1", 1, service="eats", full_info="a")
-    world.providers["eats"].failure = grpc.StatusCode.UNAVAILABLE
+    harness.providers["eats"].failure = grpc.StatusCode.UNAVAILABLE
     started = await rider.start(supported=["eats"])
     assert shown(started) == [("eats", "1", "", {"full_info": "a"}, ["full_info"], "stale")]
     assert not started.orders[0].HasField("details")
@@ -153,16 +153,16 @@ async def test_while_a_service_is_down_its_reported_orders_are_listed_stale_and_
 
 
 async def test_an_order_whose_end_was_reported_does_not_count_though_the_app_names_it(
-    world: World, rider: Rider
+    harness: Harness, rider: Rider
 ) -> None:
     await rider.report("1", 1, service="eats", finished=True)
-    world.providers["eats"].failure = grpc.StatusCode.UNAVAILABLE
+    harness.providers["eats"].failure = grpc.StatusCode.UNAVAILABLE
     for answer in (await rider.poll(known("1", "eats")), await rider.start(known("1", "eats"), supported=["eats"])):
         assert allowed(answer)["eats"] is True
 
 
-async def test_another_riders_reported_order_neither_counts_nor_is_listed(world: World, rider: Rider) -> None:
-    await world.rider("another").report("1", 1, service="eats", full_info="a")
-    world.providers["eats"].failure = grpc.StatusCode.UNAVAILABLE
+async def test_another_riders_reported_order_neither_counts_nor_is_listed(harness: Harness, rider: Rider) -> None:
+    await harness.rider("another").report("1", 1, service="eats", full_info="a")
+    harness.providers["eats"].failure = grpc.StatusCode.UNAVAILABLE
     started = await rider.start(supported=["eats"])
     assert (shown(started), allowed(started)) == ([], {"eats": True})

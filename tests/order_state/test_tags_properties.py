@@ -69,8 +69,8 @@ FOREIGN = [
 ]
 
 
-def poll(world: Known, tag: str) -> Answered:
-    polling = Polling(world, world, TAG_MAKER, config=OrderStateConfig, clock=lambda: T0)
+def poll(harness: Known, tag: str) -> Answered:
+    polling = Polling(harness, harness, TAG_MAKER, config=OrderStateConfig, clock=lambda: T0)
     app = KnownOrder(OrderKey("taxi", "x"), "app's", {}, force=False, details=None)
     return asyncio.run(polling.poll("uid", [app], {"taxi": tag}))
 
@@ -85,18 +85,18 @@ def poll(world: Known, tag: str) -> Answered:
 def test_a_tag_that_cannot_be_trusted_makes_nothing_actual_and_raises_nothing(
     tag: str, reported: bool, answers: bool
 ) -> None:
-    world = Known(reported, answers)
-    answered = poll(world, tag)
+    harness = Known(reported, answers)
+    answered = poll(harness, tag)
     (state,) = answered.answer.orders
-    assert world.asked == 1
+    assert harness.asked == 1
     assert state.update_status == ("actual" if answers else "stale")
     assert list(answered.tags) == ([] if answers else ["taxi"])
 
 
 def test_a_good_tag_keeps_the_service_from_being_asked() -> None:
-    world = Known(reported=True, answers=True)
-    answered = poll(world, GOOD)
-    assert (world.asked, answered.tags, answered.answer.orders[0].update_status) == (0, {"taxi": GOOD}, "stale")
+    harness = Known(reported=True, answers=True)
+    answered = poll(harness, GOOD)
+    assert (harness.asked, answered.tags, answered.answer.orders[0].update_status) == (0, {"taxi": GOOD}, "stale")
 
 
 @settings(max_examples=60)

@@ -7,7 +7,7 @@ from google.protobuf.message import Message
 from ridehail.routesharing.v1 import route_sharing_api_pb2 as api
 from ridehail.routesharing.v1.route_sharing_pb2 import ShareRideWithFamily
 from ridehail_clients import SharingInfo
-from tests.route_sharing.world import GET_INFO, World
+from tests.route_sharing.harness import GET_INFO, Harness
 from tests.support.contract_rules import broken_rules, callers_of
 
 SERVICE = "/ridehail.routesharing.v1.RouteSharingService"
@@ -55,16 +55,16 @@ def test_each_method_is_for_its_callers_alone() -> None:
         assert callers_of(path) == {caller}
 
 
-async def test_any_other_printable_id_is_taken_and_is_only_an_id(world: World) -> None:
+async def test_any_other_printable_id_is_taken_and_is_only_an_id(harness: Harness) -> None:
     for good in GOOD_IDS:
-        await world.insert(good, key=good, order=good, rider=good)
-        assert await world.info(good) == SharingInfo((good,), None)
+        await harness.insert(good, key=good, order=good, rider=good)
+        assert await harness.info(good) == SharingInfo((good,), None)
         for passenger in ({"uid": good}, {"phone_id": good}) if good.isascii() else ():
-            shown = await world.watch(good, **passenger)
+            shown = await harness.watch(good, **passenger)
             assert not isinstance(shown, str)
             assert shown.order_id == good
 
 
-async def test_a_hundred_phones_are_taken(world: World) -> None:
-    await world.insert(*(f"phone-{number:03}" for number in range(100)))
-    assert await world.phones() == tuple(f"phone-{number:03}" for number in range(100))
+async def test_a_hundred_phones_are_taken(harness: Harness) -> None:
+    await harness.insert(*(f"phone-{number:03}" for number in range(100)))
+    assert await harness.phones() == tuple(f"phone-{number:03}" for number in range(100))

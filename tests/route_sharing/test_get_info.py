@@ -6,7 +6,7 @@ import pytest
 
 from ridehail.routesharing.v1 import route_sharing_api_pb2 as api
 from ridehail_clients import FamilyAdmin, FamilyMember, SharedRide
-from tests.route_sharing.world import GET_INFO, World
+from tests.route_sharing.harness import GET_INFO, Harness
 from tests.support.calls import failure_of
 
 NOTHING = "SHARING_KEY_NOT_FOUND"
@@ -14,18 +14,18 @@ SHOWN = SharedRide("order", "A ride on the family account of Ann")
 
 
 @pytest.fixture
-async def shared(world: World) -> World:
+async def shared(harness: Harness) -> Harness:
     """A ride that is shared with a family and with a friend; another ride is shared with somebody else."""
-    await world.make_family(
+    await harness.make_family(
         FamilyAdmin("7", "Ann"), "phone-admin", FamilyMember("1", "phone-rider"), FamilyMember("2", "phone-sister")
     )
-    await world.insert("phone-friend", rider="1")
-    await world.share(True)
-    await world.insert("phone-other", key="other-key", order="other-order", rider="3")
-    return world
+    await harness.insert("phone-friend", rider="1")
+    await harness.share(True)
+    await harness.insert("phone-other", key="other-key", order="other-order", rider="3")
+    return harness
 
 
-async def test_it_is_shown_to_the_rider_and_to_phones_that_it_is_shared_with(shared: World) -> None:
+async def test_it_is_shown_to_the_rider_and_to_phones_that_it_is_shared_with(shared: Harness) -> None:
     assert await shared.watch(uid="1") == SHOWN
     for phone in ("phone-admin", "phone-sister"):
         assert await shared.watch(phone_id=phone) == SHOWN
@@ -47,12 +47,12 @@ async def test_it_is_shown_to_the_rider_and_to_phones_that_it_is_shared_with(sha
         ("stranger", "%"),
     ],
 )
-async def test_to_everybody_else_it_does_not_exist(shared: World, uid: str, phone_id: str) -> None:
+async def test_to_everybody_else_it_does_not_exist(shared: Harness, uid: str, phone_id: str) -> None:
     seen = await shared.watch(uid=uid, phone_id=phone_id)
     assert seen == await shared.watch("no-such-key", uid=uid, phone_id=phone_id) == NOTHING
 
 
-async def test_a_refusal_is_the_same_word_for_word_whether_the_key_exists_or_not(shared: World) -> None:
+async def test_a_refusal_is_the_same_word_for_word_whether_the_key_exists_or_not(shared: Harness) -> None:
     errors = []
     for key in ("key", "no-such-key"):
         request = api.GetInfoRequest(sharing_key=key)
@@ -64,7 +64,7 @@ async def test_a_refusal_is_the_same_word_for_word_whether_the_key_exists_or_not
 
 
 async def test_a_member_sees_it_until_it_is_not_shared_with_the_family_any_more_a_friend_sees_it_still(
-    shared: World,
+    shared: Harness,
 ) -> None:
     await shared.share(False)
     assert await shared.watch(phone_id="phone-sister") == NOTHING
@@ -81,7 +81,7 @@ async def test_a_member_sees_it_until_it_is_not_shared_with_the_family_any_more_
     ],
 )
 async def test_the_caption_is_in_the_passengers_language(
-    shared: World, accept_language: str, family: str, default: str
+    shared: Harness, accept_language: str, family: str, default: str
 ) -> None:
     for phone, key, expected in (
         ("phone-sister", "key", family),

@@ -19,12 +19,12 @@ from ridehail.routesharing.v1 import route_sharing_api_pb2 as api
 from ridehail_clients import AsyncPassengerRouteSharingClient, FamilyAdmin, FamilyMember, SharedRide, SharingKeyNotFound
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
-from tests.route_sharing.world import GET_INFO, T0, World
-from tests.route_sharing.world import world as running_world
+from tests.route_sharing.harness import GET_INFO, T0, Harness
+from tests.route_sharing.harness import harness as running_harness
 from tests.support.calls import failure_of
+from tests.support.harness import Harness as Gateway
+from tests.support.harness import behind_a_gateway
 from tests.support.waiting import LIMIT_S
-from tests.support.world import World as Gateway
-from tests.support.world import behind_a_gateway
 
 GOLDEN = Path(__file__).parent / "golden"
 SHARE, INFO, WATCH = "/share-with-family", "/sharing-info", "/4.0/order-route-sharing/v1/info"
@@ -41,16 +41,16 @@ def golden(name: str) -> dict[str, Any]:
 class Town:
     """Both services behind a gateway."""
 
-    world: World
+    harness: Harness
     gateway: Gateway
 
     def session(self, uid: str, phone_id: str = "") -> dict[str, str]:
-        keys = KeyRing(self.world.suite.settings.keys_dir / "sessions")
+        keys = KeyRing(self.harness.suite.settings.keys_dir / "sessions")
         token = issue_session_token(keys, yandex_uid=uid, phone_id=phone_id, ttl=timedelta(hours=1), now=T0)
         return {"authorization": f"Bearer {token}"}
 
     def ticket(self, source: str) -> dict[str, str]:
-        return dict(self.world.ticket(source))
+        return dict(self.harness.ticket(source))
 
     async def send(
         self, verb: str, path: str, headers: Mapping[str, str], body: bytes | None = None
@@ -85,21 +85,21 @@ class Town:
 async def module_town(
     module_database_url: str, keys_dir: Path, module_config_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Town]:
-    running = running_world(
+    running = running_harness(
         database_url=module_database_url,
         keys_dir=keys_dir,
         config_dir=module_config_dir,
         services=("family", "route-sharing", "passenger-authorizer"),
     )
-    async with running as world, behind_a_gateway(world.suite, tmp_path_factory.mktemp("gateway")) as gateway:
-        yield Town(world, gateway)
+    async with running as harness, behind_a_gateway(harness.suite, tmp_path_factory.mktemp("gateway")) as gateway:
+        yield Town(harness, gateway)
 
 
 @pytest.fixture
 async def town(module_town: Town) -> Town:
     """There is a family, and no ride."""
-    await module_town.world.suite.empty_tables()
-    await module_town.world.make_family(ADMIN, ADMIN_PHONE, RIDER)
+    await module_town.harness.suite.empty_tables()
+    await module_town.harness.make_family(ADMIN, ADMIN_PHONE, RIDER)
     return module_town
 
 
@@ -111,7 +111,7 @@ async def test_the_examples_work_to_the_letter(town: Town) -> None:
     # Nobody's ride: no family at all, rather than an empty one.
     assert await town.info("?sharing_key=nothing") == (200, {"phone_ids": []})
     # Before the first toggle: the rider's family.
-    await town.world.insert("phone-friend", key="new", order="new", rider=RIDER.yandex_uid)
+    await town.harness.insert("phone-friend", key="new", order="new", rider=RIDER.yandex_uid)
     off = {"admin_name": ADMIN.name, "admin_uid": ADMIN.yandex_uid, "sharing_on": False}
     assert await town.info("?sharing_key=new") == (200, {"phone_ids": ["phone-friend"], "family": off})
     shown = await town.watch(f"?{urlencode(golden('sharing_info.request'))}", town.session("1", ADMIN_PHONE))
@@ -120,7 +120,7 @@ async def test_the_examples_work_to_the_letter(town: Town) -> None:
 
 
 async def test_a_ride_is_shown_in_the_language_of_the_header_and_to_strangers_not_at_all(town: Town) -> None:
-    await town.world.insert("phone-other", key="other-key", order="other-order", rider="3")
+    await town.harness.insert("phone-other", key="other-key", order="other-order", rider="3")
     await town.share(golden("share_with_family.request"))
     key = golden("sharing_info.request")["sharing_key"]
     member, rider = town.session("9", ADMIN_PHONE), town.session(RIDER.yandex_uid)
@@ -139,7 +139,7 @@ async def test_a_ride_is_shown_in_the_language_of_the_header_and_to_strangers_no
         "x-yataxi-phone-id": ADMIN_PHONE,
         "x-ya-family-role": "owner",
         "x-yataxi-userid": "user",
-        **dict(town.world.ticket("gateway")),
+        **dict(town.harness.ticket("gateway")),
     }
     strangers = {
         "another's key": (key, town.session("3", "phone-other")),
@@ -246,11 +246,11 @@ async def test_bad_queries_and_bodies_are_refused_and_nothing_is_stored(town: To
     for path, headers in ((SHARE, session), (INFO, session), (SHARE, {}), (INFO, {})):
         status, error = await town.send("POST" if path == SHARE else "GET", path, headers, b"{}")
         assert (status, error["details"][0]["reason"]) == (401, "TICKET_MISSING")
-    assert not any((await town.world.tables()).values())
+    assert not any((await town.harness.tables()).values())
 
 
 async def test_of_a_parameter_given_twice_the_last_one_counts(town: Town) -> None:
-    await town.world.insert("phone-friend", key="second")
+    await town.harness.insert("phone-friend", key="second")
     status, info = await town.info("?sharing_key=first&sharing_key=second")
     assert (status, info) == (200, {"phone_ids": ["phone-friend"]})
     # Not even beside a key of one's own does another's tell anything.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import REGISTRY, generate_latest
 
 from ridehail_clients import FamilyAdmin, FamilyMember, ServiceError, SharedRide
-from tests.route_sharing.world import GET_INFO, World
+from tests.route_sharing.harness import GET_INFO, Harness
 from tests.support.calls import Metadata, call
 from tests.support.log_capture import captured_logs
 
@@ -18,8 +18,8 @@ PERSONAL = (ADMIN_UID, RIDER_UID, OTHER_UID, *PHONES, NAME, KEY, OTHER_KEY)
 class Told:
     """What callers are told when they are refused."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, harness: Harness) -> None:
+        self.harness = harness
         self.errors: list[ServiceError] = []
 
     async def reason(self, call: object) -> str:
@@ -32,34 +32,34 @@ class Told:
 
     async def share(self, *, key: str = KEY, order: str = "order", rider: str = RIDER_UID, on: bool = True) -> str:
         return await self.reason(
-            self.world.api_proxy.share_with_family(
+            self.harness.api_proxy.share_with_family(
                 order_id=order, sharing_key=key, share_ride_with_family=on, yandex_uid=rider
             )
         )
 
     async def insert(self, *, key: str = KEY, order: str = "order", rider: str = RIDER_UID) -> str:
         return await self.reason(
-            self.world.processing.enqueue_insert_order(
+            self.harness.processing.enqueue_insert_order(
                 order_id=order, sharing_key=key, phone_ids=PHONES, yandex_uid=rider
             )
         )
 
     async def raw(self, path: str, request: bytes, metadata: Metadata) -> str:
-        return await self.reason(call(self.world.channel, path, request, metadata=metadata))
+        return await self.reason(call(self.harness.channel, path, request, metadata=metadata))
 
 
-async def test_nothing_personal_leaves_the_services_but_in_answers(world: World) -> None:
-    told, family = Told(world), world.family
+async def test_nothing_personal_leaves_the_services_but_in_answers(harness: Harness) -> None:
+    told, family = Told(harness), harness.family
     with captured_logs(level="DEBUG") as log:
-        async with world.suite.worker():
+        async with harness.suite.worker():
             # Calls that go well ...
             admin = FamilyAdmin(ADMIN_UID, NAME)
-            family_id = await world.make_family(admin, PHONES[0], FamilyMember(RIDER_UID, PHONES[1]))
+            family_id = await harness.make_family(admin, PHONES[0], FamilyMember(RIDER_UID, PHONES[1]))
             assert [await told.share(on=on) for on in (True, False, True)] == ["OK"] * 3
             assert await told.insert() == "OK"
-            await world.idle()
-            assert await world.phones(KEY) == (PHONES[0], PHONES[2], PHONES[1])
-            assert isinstance(await world.watch(KEY, uid=OTHER_UID, phone_id=PHONES[2]), SharedRide)
+            await harness.idle()
+            assert await harness.phones(KEY) == (PHONES[0], PHONES[2], PHONES[1])
+            assert isinstance(await harness.watch(KEY, uid=OTHER_UID, phone_id=PHONES[2]), SharedRide)
             # ... that are refused ...
             reasons = {
                 await told.share(rider=OTHER_UID),
@@ -71,9 +71,9 @@ async def test_nothing_personal_leaves_the_services_but_in_answers(world: World)
                 await told.reason(family.get_family(yandex_uid=OTHER_UID)),
                 await told.reason(family.remove_member(family_id=family_id, yandex_uid=ADMIN_UID)),
                 await told.reason(family.add_member(family_id=family_id, member=FamilyMember(NAME, PHONES[0]))),
-                await told.raw(GET_INFO, b"\x0a" + KEY.encode(), world.passenger(OTHER_UID, PHONES[0])),
-                await told.raw(GET_INFO, b"\x0a\x01x", world.passenger(OTHER_UID, PHONES[0])),
-                await told.raw(GET_INFO, b"\x0a\x01x", (*world.ticket("admin"), ("x-yandex-uid", OTHER_UID))),
+                await told.raw(GET_INFO, b"\x0a" + KEY.encode(), harness.passenger(OTHER_UID, PHONES[0])),
+                await told.raw(GET_INFO, b"\x0a\x01x", harness.passenger(OTHER_UID, PHONES[0])),
+                await told.raw(GET_INFO, b"\x0a\x01x", (*harness.ticket("admin"), ("x-yandex-uid", OTHER_UID))),
             }
             assert reasons >= {
                 "NOT_IN_FAMILY",
@@ -86,9 +86,9 @@ async def test_nothing_personal_leaves_the_services_but_in_answers(world: World)
                 "CALLER_NOT_ALLOWED",
                 "OK",
             }
-            await world.idle()
+            await harness.idle()
             # ... and that meet a defect.
-            await world.suite.execute(
+            await harness.suite.execute(
                 f"""
                 ALTER TABLE order_route_sharing.phone_ids ADD CONSTRAINT nobody
                     CHECK (phone_id <> '{PHONES[0]}') NOT VALID;
@@ -99,8 +99,8 @@ async def test_nothing_personal_leaves_the_services_but_in_answers(world: World)
             assert await told.insert(key=OTHER_KEY) == "OK"
             stranger = FamilyMember(OTHER_UID, PHONES[0])
             assert await told.reason(family.add_member(family_id=family_id, member=stranger)) == "INTERNAL"
-            await world.idle()
-        jobs = await world.suite.rows("SELECT args::text FROM order_route_sharing.procrastinate_jobs")
+            await harness.idle()
+        jobs = await harness.suite.rows("SELECT args::text FROM order_route_sharing.procrastinate_jobs")
 
     assert log.events("task refused")
     assert log.events("task failed")

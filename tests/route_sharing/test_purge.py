@@ -11,45 +11,47 @@ from ridehail_clients import FamilyAdmin, FamilyMember, SharedRide, SharingInfo
 from ridehail_servers.chassis.tasks import Task
 from ridehail_servers.route_sharing.purge_store import PurgeStore
 from ridehail_servers.route_sharing.purging import Purge
-from tests.route_sharing.world import World
+from tests.route_sharing.harness import Harness
 from tests.support.waiting import until
 
 KEPT = timedelta(hours=168)
 MOMENT = timedelta(microseconds=1)
 
 
-def purge(world: World) -> Task:
-    service = next(service for definition, service in world.suite.built.services if definition.name == "route-sharing")
+def purge(harness: Harness) -> Task:
+    service = next(
+        service for definition, service in harness.suite.built.services if definition.name == "route-sharing"
+    )
     return next(task for task in service.tasks if task.name == "route_sharing_purge")
 
 
-async def aged(world: World) -> World:
+async def aged(harness: Harness) -> Harness:
     """Makes a ride and a refused report that are just as old as they may be."""
-    await world.make_family(FamilyAdmin("7", "Ann"), "phone-admin", FamilyMember("1", "phone-rider"))
-    await world.insert("phone-friend", rider="1")
-    await world.share(True)
-    await world.insert("phone-friend", order="another")
-    world.clock[0] += KEPT
-    return world
+    await harness.make_family(FamilyAdmin("7", "Ann"), "phone-admin", FamilyMember("1", "phone-rider"))
+    await harness.insert("phone-friend", rider="1")
+    await harness.share(True)
+    await harness.insert("phone-friend", order="another")
+    harness.clock[0] += KEPT
+    return harness
 
 
 @pytest.fixture
-async def old(world: World) -> World:
-    return await aged(world)
+async def old(harness: Harness) -> Harness:
+    return await aged(harness)
 
 
-async def test_it_runs_every_hour(world: World) -> None:
-    assert purge(world).schedule == "25 * * * *"
+async def test_it_runs_every_hour(harness: Harness) -> None:
+    assert purge(harness).schedule == "25 * * * *"
 
 
-async def test_what_is_just_as_old_as_it_may_be_stays(old: World) -> None:
+async def test_what_is_just_as_old_as_it_may_be_stays(old: Harness) -> None:
     before = await old.tables()
     assert all(before.values())
     await purge(old).run(0)
     assert await old.tables() == before
 
 
-async def test_what_is_older_goes_with_all_that_belongs_to_it_and_younger_rides_stay(old: World) -> None:
+async def test_what_is_older_goes_with_all_that_belongs_to_it_and_younger_rides_stay(old: Harness) -> None:
     await old.share(True, key="young", order="young")
     old.clock[0] += MOMENT
     await purge(old).run(0)
@@ -59,8 +61,8 @@ async def test_what_is_older_goes_with_all_that_belongs_to_it_and_younger_rides_
     assert await old.share(True, order="another") == "OK"
 
 
-async def test_the_configuration_says_how_old(own_world: World) -> None:
-    old = await aged(own_world)
+async def test_the_configuration_says_how_old(own_harness: Harness) -> None:
+    old = await aged(own_harness)
     file = old.suite.settings.config_dir / "route_sharing.yaml"
     edited = file.read_text().replace("kept_h: 168", "kept_h: 169").replace("the family account", "an account")
     file.write_text(edited)
@@ -76,7 +78,7 @@ async def test_the_configuration_says_how_old(own_world: World) -> None:
     assert await old.tables() == before
 
 
-async def test_a_ride_that_is_being_changed_is_left_for_the_next_run(old: World) -> None:
+async def test_a_ride_that_is_being_changed_is_left_for_the_next_run(old: Harness) -> None:
     old.clock[0] += MOMENT
     async with await psycopg.AsyncConnection.connect(old.suite.database_url) as connection:
         await connection.execute("SELECT FROM order_route_sharing.sharing_keys FOR NO KEY UPDATE")
@@ -87,10 +89,10 @@ async def test_a_ride_that_is_being_changed_is_left_for_the_next_run(old: World)
 
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 100])
-async def test_batches_of_any_size_delete_everything_old(world: World, batch: int) -> None:
+async def test_batches_of_any_size_delete_everything_old(harness: Harness, batch: int) -> None:
     for number in range(6):
-        await world.insert("phone", key=f"key-{number}", order=f"order-{number}")
-    now = world.clock[0] + KEPT + MOMENT
-    database = world.suite.database("route-sharing")
+        await harness.insert("phone", key=f"key-{number}", order=f"order-{number}")
+    now = harness.clock[0] + KEPT + MOMENT
+    database = harness.suite.database("route-sharing")
     await Purge(database, PurgeStore(), lambda: KEPT, lambda: now, batch=batch).run(0)
-    assert (await world.tables())["phone_ids"] == []
+    assert (await harness.tables())["phone_ids"] == []

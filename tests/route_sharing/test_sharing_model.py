@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from ridehail_clients import FamilyAdmin, FamilyMember, ServiceError, SharedRide
+from tests.route_sharing.harness import Harness, harness
 from tests.route_sharing.sharing_model import Call, Model
-from tests.route_sharing.world import World, world
 from tests.support.loop_thread import LoopThread
 from tests.support.state_machines import run_machine, running_in_a_thread
 
@@ -44,7 +44,7 @@ class Sharing(RuleBasedStateMachine):
     """Two families and three rides, in the services and in the model."""
 
     loop: ClassVar[LoopThread]
-    at: ClassVar[World]
+    at: ClassVar[Harness]
 
     @initialize(phones=st.tuples(PHONE, PHONE), member=PHONE)
     def families_are_made(self, phones: tuple[str, str], member: str) -> None:
@@ -171,7 +171,7 @@ class Sharing(RuleBasedStateMachine):
 
 @pytest.fixture
 def machine(database_url: str, keys_dir: Path, config_dir: Path) -> Iterator[type[Sharing]]:
-    running = world(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir)
+    running = harness(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir)
     with running_in_a_thread(running) as (Sharing.loop, Sharing.at):
         yield Sharing
 

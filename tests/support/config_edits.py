@@ -18,7 +18,7 @@ pool: {timeout_s: 10, shared_read_timeout_ms: 10000}
 """
 
 
-def patient_config(folder: Path) -> Path:
+def lenient_config(folder: Path) -> Path:
     """Copies the shipped configuration to a folder that does not exist yet, with patient servers; returns it."""
     shutil.copytree(resources.folder("config"), folder)
     (folder / "server.yaml").write_text(_SERVER)

@@ -97,7 +97,7 @@ class OwnPostgres:
 
     def __init__(self, folder: Path, schemas: Sequence[str] = SCHEMAS) -> None:
         self._keeper = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.postgres_keeper", str(folder)],
+            [sys.executable, "-m", "tests.support.postgres_process", str(folder)],
             cwd=Path(__file__).parents[2],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

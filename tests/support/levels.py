@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.doors import closed_doors
+from tests.support.io_guard import io_forbidden
 
 LEVELS = {
     "unit": "no process, no socket: rules by themselves",
@@ -66,14 +66,14 @@ def _level(folder: str, item: pytest.Item) -> str:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
     """Keeps the doors of a unit test closed while its fixtures are made."""
-    with closed_doors(only_if=_is_unit(item)):
+    with io_forbidden(only_if=_is_unit(item)):
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     """Keeps the doors of a unit test closed while it runs."""
-    with closed_doors(only_if=_is_unit(item)):
+    with io_forbidden(only_if=_is_unit(item)):
         return (yield)
 
 

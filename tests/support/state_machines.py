@@ -11,19 +11,19 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
 from tests.support.loop_thread import LoopThread, loop_thread
 
-World = TypeVar("World")
+Harness = TypeVar("Harness")
 
 
 @contextmanager
-def running_in_a_thread(world: AbstractAsyncContextManager[World]) -> Iterator[tuple[LoopThread, World]]:
-    """Enters `world` on a loop that keeps running for the length of the block.
+def running_in_a_thread(harness: AbstractAsyncContextManager[Harness]) -> Iterator[tuple[LoopThread, Harness]]:
+    """Enters `harness` on a loop that keeps running for the length of the block.
 
     Args:
-        world: The services, and what a machine needs to talk to them.
+        harness: The services, and what a machine needs to talk to them.
     """
     with loop_thread() as loop:
         stack = AsyncExitStack()
-        entered = loop.run(stack.enter_async_context(world))
+        entered = loop.run(stack.enter_async_context(harness))
         try:
             yield loop, entered
         finally:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import psutil
 
-from tests.support.waiting import PATIENCE
+from tests.support.waiting import TIMEOUT_FACTOR
 
 RIDEHAIL = Path(sys.executable).with_name("ridehail")
-READY_WITHIN_S = STOPPED_WITHIN_S = _COMMAND_S = 150.0 * PATIENCE
+READY_WITHIN_S = STOPPED_WITHIN_S = _COMMAND_S = 150.0 * TIMEOUT_FACTOR
 
 
 class NotReady(Exception):

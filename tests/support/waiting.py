@@ -12,10 +12,10 @@ from typing import TypeVar
 
 Result = TypeVar("Result")
 
-PATIENCE = float(os.environ.get("RIDEHAIL_TEST_PATIENCE", "1"))
+TIMEOUT_FACTOR = float(os.environ.get("RIDEHAIL_TEST_PATIENCE", "1"))
 """How many times longer than usual tests wait."""
 
-LIMIT_S = 60.0 * PATIENCE
+LIMIT_S = 60.0 * TIMEOUT_FACTOR
 """Seconds after which a state that has not come is taken not to come at all. Nobody is judged by it: whatever a test
 waits for comes within a second or two on a quiet machine."""
 

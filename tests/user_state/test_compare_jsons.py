@@ -19,9 +19,9 @@ from ridehail_clients import ComparedKind
 from ridehail_clients.json_values import to_value
 from ridehail_servers.user_state.metrics import OTHER, PathLabels
 from tests.support.config_edits import edit
+from tests.support.harness import behind_a_gateway
 from tests.support.log_capture import LogCapture
 from tests.support.suite_in_process import suite_in_process
-from tests.support.world import behind_a_gateway
 from tests.user_state.comparing import Comparing
 
 READ, WRITE = ComparedKind.READ, ComparedKind.WRITE
@@ -210,9 +210,9 @@ async def test_a_bad_request_is_refused_and_counts_nothing(comparing: Comparing)
 
 
 async def test_two_bodies_by_themselves_are_the_answers_to_a_read(comparing: Comparing, tmp_path: Path) -> None:
-    async with behind_a_gateway(comparing.suite, tmp_path) as world:
-        port = world.gateway.internal_port
-        headers = {**world.ticket("api-proxy", "user-state"), "x-request-id": "0c5ef7e6-bare"}
+    async with behind_a_gateway(comparing.suite, tmp_path) as harness:
+        port = harness.gateway.internal_port
+        headers = {**harness.ticket("api-proxy", "user-state"), "x-request-id": "0c5ef7e6-bare"}
 
         def send(body: dict[str, Any]) -> tuple[int, Any]:
             url = f"http://127.0.0.1:{port}/internal/compare_jsons"

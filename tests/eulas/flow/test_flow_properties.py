@@ -47,16 +47,16 @@ class Killed(BaseException):
     """Nothing after it is done, as after a kill."""
 
 
-class MortalClient(PassengerEulasClient):
+class CrashingClient(PassengerEulasClient):
     """Its process may be killed while a call is under way."""
 
     kill: tuple[int, bool] | None = None
 
     def save_eulas(self, **arguments: Any) -> tuple[str, ...]:
-        return self._mortal(lambda: super(MortalClient, self).save_eulas(**arguments))
+        return self._mortal(lambda: super(CrashingClient, self).save_eulas(**arguments))
 
     def list_eulas(self, **arguments: Any) -> Any:
-        return self._mortal(lambda: super(MortalClient, self).list_eulas(**arguments))
+        return self._mortal(lambda: super(CrashingClient, self).list_eulas(**arguments))
 
     def _mortal(self, call: Callable[[], Result]) -> Result:
         if self.kill is None:
@@ -84,14 +84,14 @@ class KeptAnswersMachine(RuleBasedStateMachine):
         self.folder = tempfile.TemporaryDirectory(dir=FOLDERS)
         self.file = Path(self.folder.name, "answers")
         self.time = FakeTime()
-        self.apps: dict[tuple[str, int], tuple[EulasFlow, MortalClient]] = {}
+        self.apps: dict[tuple[str, int], tuple[EulasFlow, CrashingClient]] = {}
         self.given: dict[str, dict[str, str]] = {"anna": {}, "boris": {}}
         self.owed: dict[str, dict[str, str]] = {"anna": {}, "boris": {}}
         self.ever_given: set[tuple[str, str, str]] = set()
 
-    def app(self, account: str, instance: int) -> tuple[EulasFlow, MortalClient]:
+    def app(self, account: str, instance: int) -> tuple[EulasFlow, CrashingClient]:
         if (account, instance) not in self.apps:
-            client = MortalClient(self.channel, session_token=account, retry=ONCE, attempt_timeout=30)
+            client = CrashingClient(self.channel, session_token=account, retry=ONCE, attempt_timeout=30)
             flow = EulasFlow(
                 client,
                 self.file,

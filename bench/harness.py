@@ -19,7 +19,7 @@ _SEED = 1
 
 
 @dataclass(frozen=True)
-class World:
+class Harness:
     """Everything at hand.
 
     Attributes:

@@ -38,7 +38,7 @@ TOGGLE_BANNER = "share_ride_with_family"
 
 
 @dataclass
-class CardWorld:
+class CardHarness:
     """A running suite, and what riders do."""
 
     suite: SuiteInProcess
@@ -136,9 +136,9 @@ def counted(metric: str) -> dict[tuple[str, ...], float]:
 
 
 @asynccontextmanager
-async def card_world(
+async def card_harness(
     *, database_url: str, keys_dir: Path, config_dir: Path, cache_url: str | None = None, watched: bool = True
-) -> AsyncIterator[CardWorld]:
+) -> AsyncIterator[CardHarness]:
     """Runs the services for the length of the block; the neighbours of each are behind a proxy.
 
     Args:
@@ -162,6 +162,6 @@ async def card_world(
         ) as suite:
             running.append(suite)
             async with suite.channel() as channel:
-                world = CardWorld(suite, faults, channel, controls)
-                await world.make_family()
-                yield world
+                harness = CardHarness(suite, faults, channel, controls)
+                await harness.make_family()
+                yield harness

@@ -67,7 +67,7 @@ def _watched(function: Callable[..., Any], what: str) -> Callable[..., Any]:  # 
 
 
 @contextmanager
-def closed_doors(*, only_if: bool) -> Iterator[None]:
+def io_forbidden(*, only_if: bool) -> Iterator[None]:
     """Fails whoever opens a socket or starts a process during the block.
 
     Args:

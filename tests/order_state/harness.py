@@ -80,15 +80,15 @@ async def _patiently(make_call: Callable[[], Awaitable[bytes]]) -> bytes:
 
 @dataclass(frozen=True)
 class Rider:
-    """A rider of the world, and those who ask and tell about them."""
+    """A rider of the harness, and those who ask and tell about them."""
 
-    world: World
+    harness: Harness
     uid: str
 
     async def poll(self, *orders: Known, tags: Mapping[str, str] | None = None) -> api.PollOrdersStateResponse:
         request = api.PollOrdersStateRequest(known_orders=orders, tags=tags or {})
         return api.PollOrdersStateResponse.FromString(
-            await _patiently(lambda: call(self.world.channel, POLL, request, metadata=self.own_metadata()))
+            await _patiently(lambda: call(self.harness.channel, POLL, request, metadata=self.own_metadata()))
         )
 
     async def start(
@@ -101,7 +101,9 @@ class Rider:
             yandex_uid=self.uid, supported_services=supported, known_orders=orders, upstreams=upstreams or {}
         )
         return api.GetOrdersStateResponse.FromString(
-            await _patiently(lambda: call(self.world.channel, GET, request, metadata=self.world.metadata("api-proxy")))
+            await _patiently(
+                lambda: call(self.harness.channel, GET, request, metadata=self.harness.metadata("api-proxy"))
+            )
         )
 
     async def report(
@@ -110,16 +112,16 @@ class Rider:
         request = api.ReportOrderPartsRequest(
             service=service, orderid=orderid, yandex_uid=self.uid, sequence=sequence, parts=parts, finished=finished
         )
-        metadata = self.world.metadata("admin")
-        answer = await _patiently(lambda: call(self.world.channel, REPORT, request, metadata=metadata))
+        metadata = self.harness.metadata("admin")
+        answer = await _patiently(lambda: call(self.harness.channel, REPORT, request, metadata=metadata))
         return api.ReportOrderPartsResponse.FromString(answer).changed
 
     def own_metadata(self) -> Metadata:
-        return self.world.metadata("gateway", self.uid)
+        return self.harness.metadata("gateway", self.uid)
 
 
 @dataclass
-class World:
+class Harness:
     """A running order_state, its neighbours and its clock."""
 
     suite: SuiteInProcess
@@ -158,14 +160,14 @@ class World:
 
 
 @asynccontextmanager
-async def world(
+async def harness(
     *,
     database_url: str,
     keys_dir: Path,
     config_dir: Path,
     config: Mapping[str, Any] = MappingProxyType(CONFIG),
     others: Sequence[str] = (),
-) -> AsyncIterator[World]:
+) -> AsyncIterator[Harness]:
     """Runs order_state, and others of the suite, for the length of the block."""
     (config_dir / "order_state.yaml").write_text(yaml.safe_dump(dict(config)))
     clock = [T0]
@@ -182,7 +184,7 @@ async def world(
             )
         )
         channel = await stack.enter_async_context(suite.channel())
-        yield World(suite, channel, clock, providers)
+        yield Harness(suite, channel, clock, providers)
 
 
 def shown(answer: api.PollOrdersStateResponse | api.GetOrdersStateResponse) -> list[tuple[object, ...]]:

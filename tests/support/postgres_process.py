@@ -1,4 +1,4 @@
-"""Looks after one Postgres for a test: `python -m tests.support.postgres_keeper FOLDER`.
+"""Looks after one Postgres for a test: `python -m tests.support.postgres_process FOLDER`.
 
 Starts it and says its URL, then obeys the lines `stop` and `start` and says `done` to each. At the end of its input it
 stops Postgres and ends, so that a killed test leaves nothing behind.

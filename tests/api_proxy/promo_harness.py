@@ -64,7 +64,7 @@ class Truth:
 
 
 @dataclass
-class World:
+class Harness:
     """One ride.
 
     Attributes:
@@ -145,7 +145,7 @@ class World:
         self.truth.version += 1
 
 
-def world_on(cache: Cache) -> World:
+def harness_on(cache: Cache) -> Harness:
     """Returns a ride whose cards two hosts make with this cache."""
     scheduler = Scheduler()
     truth, now = Truth(scheduler), [0.0]
@@ -161,4 +161,4 @@ def world_on(cache: Cache) -> World:
     promos, other = (
         CardPromos(one, truth, PromoEncoding(), ttl_s=lambda _name: 60, looked_up=lambda _kept: None) for one in caches
     )
-    return World(scheduler, truth, promos, other, (caches[0], caches[1]), now)
+    return Harness(scheduler, truth, promos, other, (caches[0], caches[1]), now)

@@ -47,7 +47,7 @@ class Seen:
 
 
 @dataclass
-class World:
+class Harness:
     """A suite behind a gateway, and ways to call both."""
 
     suite: SuiteInProcess
@@ -141,7 +141,7 @@ class World:
 @asynccontextmanager
 async def behind_a_gateway(
     suite: SuiteInProcess, folder: Path, *, faults: FaultProxy | None = None
-) -> AsyncIterator[World]:
+) -> AsyncIterator[Harness]:
     """Puts a gateway before a running suite for the length of the block.
 
     Args:
@@ -162,6 +162,6 @@ async def behind_a_gateway(
     await supervisor.start(gateway.process())
     try:
         await gateway.wait_until_ready(within=20)
-        yield World(suite, gateway, faults or FaultProxy(lambda: suite.address))
+        yield Harness(suite, gateway, faults or FaultProxy(lambda: suite.address))
     finally:
         await supervisor.stop()

@@ -34,7 +34,7 @@ TABLES = ("sharing_keys", "phone_ids", "family_rides", "insert_order_requests")
 
 
 @dataclass
-class World:
+class Harness:
     """A running suite, its clock, and clients of everybody who may call."""
 
     suite: SuiteInProcess
@@ -138,14 +138,14 @@ class World:
 
 
 @asynccontextmanager
-async def world(
+async def harness(
     *,
     database_url: str,
     keys_dir: Path,
     config_dir: Path,
     services: Sequence[str] = ("family", "route-sharing"),
     addresses: dict[str, str] | None = None,
-) -> AsyncIterator[World]:
+) -> AsyncIterator[Harness]:
     """Runs both services for the length of the block."""
     clock = [T0]
     async with AsyncExitStack() as stack:
@@ -166,7 +166,7 @@ async def world(
             return await stack.enter_async_context(client)
 
         admin = TicketIssuer(suite.keys, "admin", clock=lambda: clock[0])
-        yield World(
+        yield Harness(
             suite=suite,
             channel=await stack.enter_async_context(suite.channel()),
             clock=clock,

@@ -1,4 +1,4 @@
-"""A small world of agreements, and a suite that serves it by a clock that the test sets."""
+"""A small catalogue of agreements, and a suite that serves it by a clock that the test sets."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ REQUIREMENTS = {
 
 
 @dataclass
-class World:
+class Harness:
     """A running suite, its clock and its configuration."""
 
     suite: SuiteInProcess
@@ -98,8 +98,8 @@ def write_eulas(config_dir: Path, eulas: Configured, zones: dict[str, str] | Non
 
 
 @asynccontextmanager
-async def world(*, database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[World]:
-    """Runs eulas with the small world for the length of the block."""
+async def harness(*, database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[Harness]:
+    """Runs eulas with the small catalogue for the length of the block."""
     write_eulas(config_dir, EULAS)
     edit(config_dir / "api_proxy.yaml", {"ROUTESTATS_EULA_REQUIREMENTS_FOR_CATEGORIES_IN_ZONE": None})
     edit(config_dir / "api_proxy.yaml", {"ROUTESTATS_EULA_REQUIREMENTS_FOR_CATEGORIES_IN_ZONE": REQUIREMENTS})
@@ -114,4 +114,4 @@ async def world(*, database_url: str, keys_dir: Path, config_dir: Path) -> Async
         ) as suite,
         suite.channel() as channel,
     ):
-        yield World(suite, channel, clock)
+        yield Harness(suite, channel, clock)

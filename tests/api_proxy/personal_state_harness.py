@@ -76,7 +76,7 @@ class Got:
 
 
 @dataclass
-class StateWorld:
+class StateHarness:
     """What a test talks to.
 
     Attributes:
@@ -181,7 +181,7 @@ class StateWorld:
 
 
 @asynccontextmanager
-async def state_world(
+async def state_harness(
     *,
     database_url: str,
     keys_dir: Path,
@@ -190,7 +190,7 @@ async def state_world(
     new_is_up: bool = True,
     new_at: str = "",
     watched: bool = True,
-) -> AsyncIterator[StateWorld]:
+) -> AsyncIterator[StateHarness]:
     """Serves for the length of the block.
 
     Args:
@@ -226,4 +226,4 @@ async def state_world(
         suite.channel() as channel,
     ):
         running.append(suite)
-        yield StateWorld(suite, channel, old, new, controls, log)
+        yield StateHarness(suite, channel, old, new, controls, log)

@@ -27,8 +27,8 @@ from ridehail_servers.runtime.ports import free_port
 from tests.e2e.order_keepers import KEEPERS, LIMITS, Keepers, Key
 from tests.support.config_edits import edit
 from tests.support.fault_proxy import Fault, FaultProxy, Forward, down, fault_proxy, hanging, late
+from tests.support.harness import Harness, behind_a_gateway
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
-from tests.support.world import World, behind_a_gateway
 
 RETRY_S = 5
 _LIST = "ListActiveOrders"
@@ -128,7 +128,7 @@ class App:
 
 
 @dataclass
-class PollingWorld:
+class PollingHarness:
     """The gateway, what stands behind it, and ways to break that.
 
     Attributes:
@@ -136,7 +136,7 @@ class PollingWorld:
         passed: How far the clock of all services is ahead.
     """
 
-    world: World
+    harness: Harness
     faults: Mapping[str, FaultProxy]
     passed: list[timedelta]
     front: Front
@@ -172,8 +172,8 @@ class PollingWorld:
     @asynccontextmanager
     async def app(self, keepers: Keepers, random: Random, costs: Costs) -> AsyncIterator[App]:
         """A phone, behind the gateway."""
-        token = self.world.session(uid=keepers.uid, now=self.front.clock())["authorization"].removeprefix("Bearer ")
-        target = f"127.0.0.1:{self.world.gateway.public_port}"
+        token = self.harness.session(uid=keepers.uid, now=self.front.clock())["authorization"].removeprefix("Bearer ")
+        target = f"127.0.0.1:{self.harness.gateway.public_port}"
         async with (
             AsyncLaunchClient(target, session_token=token) as launch,
             AsyncPassengerOrderStateClient(target, session_token=token) as state,
@@ -219,9 +219,9 @@ class Front:
 
 
 @asynccontextmanager
-async def polling_world(
+async def polling_harness(
     *, database_url: str, keys_dir: Path, config_dir: Path, folder: Path
-) -> AsyncIterator[PollingWorld]:
+) -> AsyncIterator[PollingHarness]:
     """Runs all of it for the length of the block."""
     passed = [timedelta(0)]
     edit(config_dir / "order_state.yaml", {"retry_interval_s": RETRY_S, "max_active_orders": LIMITS})
@@ -241,10 +241,10 @@ async def polling_world(
         front = Front(database_url, keys_dir, config_dir, addresses, port, passed)
         suite = await front.start()
         stack.push_async_callback(front.stop)
-        world = await stack.enter_async_context(behind_a_gateway(suite, folder))
+        harness = await stack.enter_async_context(behind_a_gateway(suite, folder))
         admin = TicketIssuer(kept.keys, "admin", clock=front.clock)
-        yield PollingWorld(
-            world=world,
+        yield PollingHarness(
+            harness=harness,
             faults=faults,
             passed=passed,
             front=front,

@@ -66,7 +66,7 @@ def known_orders() -> list[dict[str, Any]]:
 
 
 @dataclass
-class LaunchWorld:
+class LaunchHarness:
     """Running servers.
 
     Attributes:
@@ -139,9 +139,9 @@ class LaunchWorld:
 
 
 @asynccontextmanager
-async def launch_world(
+async def launch_harness(
     *, database_url: str, keys_dir: Path, config_dirs: Mapping[str, Path], in_fallback: str
-) -> AsyncIterator[LaunchWorld]:
+) -> AsyncIterator[LaunchHarness]:
     """Runs all servers for the length of the block.
 
     Args:
@@ -176,4 +176,4 @@ async def launch_world(
             )
             for stage, folder in config_dirs.items()
         }
-        yield LaunchWorld(suites[0], proxies, faults, clock)
+        yield LaunchHarness(suites[0], proxies, faults, clock)
