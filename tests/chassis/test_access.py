@@ -24,9 +24,8 @@ from ridehail_servers.chassis.keys import KeyRing, create_key_pair
 from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.settings import ProcessSettings
 from ridehail_servers.chassis.tickets import TicketIssuer
-from ridehail_servers.runtime.child_order import ChildOrder
-from ridehail_servers.runtime.secret_file import write_secret
-from ridehail_servers.runtime.supervisor import StartFailed, Supervisor, child
+from ridehail_servers.runtime.data_dir import write_secret
+from ridehail_servers.runtime.supervisor import ChildSpec, StartFailed, Supervisor, child
 from tests.support.calls import Metadata, Rpc, call, failure_of, rpcs
 from tests.support.config_edits import edit
 from tests.support.recorded_suite import RecordedSuite, recorded_suite
@@ -273,7 +272,7 @@ async def test_a_process_that_cannot_start_says_why(keys_dir: Path, config_dir: 
     settings = ProcessSettings(services=("passenger-authorizer",), config_dir=config_dir, keys_dir=keys_dir)
     supervisor = Supervisor()
     with pytest.raises(StartFailed, match=r"access\.yaml: methods: .*Authorization/Check has no entry"):
-        await supervisor.start(child("serve-1", ChildOrder(role="serve", settings=settings), log=None))
+        await supervisor.start(child("serve-1", ChildSpec(role="serve", settings=settings), log=None))
     await supervisor.stop()
 
 

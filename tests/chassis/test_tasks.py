@@ -15,8 +15,7 @@ from ridehail_clients import AsyncTollRoadsClient
 from ridehail_servers.chassis.errors import DatabaseUnavailable, DependencyUnavailable, Overloaded
 from ridehail_servers.chassis.settings import ProcessSettings, TaskSettings
 from ridehail_servers.chassis.tasks import Task, TaskRefused
-from ridehail_servers.runtime.child_order import ChildOrder
-from ridehail_servers.runtime.supervisor import Process, Supervisor, child
+from ridehail_servers.runtime.supervisor import ChildSpec, Process, Supervisor, child
 from tests.support.config_edits import edit
 from tests.support.databases import empty_tables
 from tests.support.locks import locked_table
@@ -268,7 +267,7 @@ def a_worker(name: str, suite: SuiteInProcess, log_file: Path) -> Process:
         database_urls={"toll-roads": suite.database_url},
         addresses={"order-core": suite.address},
     )
-    return child(name, ChildOrder(role="work", settings=settings), log=log_file)
+    return child(name, ChildSpec(role="work", settings=settings), log=log_file)
 
 
 async def test_a_task_whose_worker_is_killed_has_its_effect_exactly_once(

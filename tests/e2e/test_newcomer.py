@@ -23,7 +23,7 @@ from ridehail_clients import OrderNotFound, TollRoadsClient, static_ticket
 from ridehail_servers import resources
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.tickets import TicketIssuer
-from ridehail_servers.gateway.envoy import envoy_command
+from ridehail_servers.gateway.envoy_program import envoy_command
 from ridehail_servers.runtime.data_dir import DataDir
 from ridehail_servers.runtime.ports import free_port
 from ridehail_servers.runtime.postgres import EmbeddedPostgres

@@ -34,7 +34,7 @@ from tests.gateway.conftest import (
     settings,
     upstream,
 )
-from tests.gateway.running_envoy import Listener, Reply, RunningEnvoy, running_envoy
+from tests.gateway.envoy_process import Listener, Reply, RunningEnvoy, running_envoy
 from tests.gateway.upstream import Upstream
 
 SWITCH = "/4.0/toll-roads/v1/order"

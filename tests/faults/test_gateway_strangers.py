@@ -37,7 +37,7 @@ from tests.gateway.conftest import (
     token,
     upstream,
 )
-from tests.gateway.running_envoy import Listener, RunningEnvoy, running_envoy
+from tests.gateway.envoy_process import Listener, RunningEnvoy, running_envoy
 from tests.gateway.upstream import Upstream
 from tests.support.grpcurl import Grpcurl, GrpcurlFailed
 from tests.support.waiting import LIMIT_S, eventually

@@ -37,7 +37,7 @@ from ridehail_servers.gateway.configuration import GatewaySettings, render, rend
 from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
 from ridehail_servers.runtime.metrics_port import MetricsAddress, metrics_port
 from ridehail_servers.runtime.ports import reserve
-from tests.gateway.running_envoy import RunningEnvoy, running_envoy
+from tests.gateway.envoy_process import RunningEnvoy, running_envoy
 from tests.support.certificates import Authority, client_context, shown
 from tests.support.config_edits import edit
 from tests.support.log_capture import LogCapture

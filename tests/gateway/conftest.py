@@ -28,8 +28,8 @@ from ridehail_servers.chassis.settings import ProcessSettings
 from ridehail_servers.gateway.configuration import GatewaySettings, default_descriptor_set, render
 from ridehail_servers.passenger_authorizer.definition import definition as authorizer_definition
 from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
-from ridehail_servers.runtime.secret_file import write_secret
-from tests.gateway.running_envoy import Listener, RunningEnvoy, running_envoy
+from ridehail_servers.runtime.data_dir import write_secret
+from tests.gateway.envoy_process import Listener, RunningEnvoy, running_envoy
 from tests.gateway.upstream import Upstream, serving
 from tests.support.loop_thread import LoopThread, loop_thread
 

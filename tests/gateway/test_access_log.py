@@ -12,7 +12,7 @@ from google.rpc import error_details_pb2
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from tests.gateway import native
-from tests.gateway.running_envoy import Reply, RunningEnvoy
+from tests.gateway.envoy_process import Reply, RunningEnvoy
 from tests.gateway.upstream import Upstream, fails
 from tests.support.waiting import eventually
 

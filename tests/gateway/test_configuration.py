@@ -23,7 +23,7 @@ from ridehail_servers.gateway.configuration import (
     default_descriptor_set,
     render,
 )
-from ridehail_servers.gateway.envoy import EnvoyConfigInvalid, validate
+from ridehail_servers.gateway.envoy_program import EnvoyConfigInvalid, validate
 
 KEY = 'a-"key"-of-100%-{{trouble}}'
 AUDIENCES = {"public": options_pb2.AUDIENCE_PASSENGER, "internal": options_pb2.AUDIENCE_INTERNAL}

@@ -10,7 +10,7 @@ from google.rpc import error_details_pb2
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from tests.gateway import native
-from tests.gateway.running_envoy import Listener
+from tests.gateway.envoy_process import Listener
 from tests.gateway.upstream import Upstream, answers, fails
 
 PATH = "/4.0/toll-roads/v1/order"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import pytest
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
-from tests.gateway.running_envoy import Listener
+from tests.gateway.envoy_process import Listener
 from tests.gateway.upstream import Upstream
 from tests.support.waiting import LIMIT_S
 

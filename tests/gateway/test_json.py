@@ -10,7 +10,7 @@ from google.protobuf.descriptor import FileDescriptor
 from google.protobuf.message import Message
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
-from tests.gateway.running_envoy import Listener
+from tests.gateway.envoy_process import Listener
 from tests.gateway.upstream import Upstream, answers
 
 SWITCH = "/4.0/toll-roads/v1/order"

@@ -13,7 +13,7 @@ from google.protobuf.descriptor import FileDescriptor
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from ridehail_servers.gateway.json_members import json_members
 from tests.gateway import native
-from tests.gateway.running_envoy import Listener
+from tests.gateway.envoy_process import Listener
 from tests.gateway.upstream import Upstream
 
 SWITCH = "/4.0/toll-roads/v1/order"

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tests.gateway.running_envoy import Listener, RunningEnvoy
+from tests.gateway.envoy_process import Listener, RunningEnvoy
 from tests.gateway.upstream import Upstream
 
 SWITCH = "/4.0/toll-roads/v1/order"

@@ -18,7 +18,7 @@ from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from ridehail_servers.chassis.service_definition import ServiceDefinition
 from ridehail_servers.gateway.configuration import GatewaySettings, render
 from tests.gateway import native
-from tests.gateway.running_envoy import Listener, RunningEnvoy, running_envoy
+from tests.gateway.envoy_process import Listener, RunningEnvoy, running_envoy
 from tests.gateway.upstream import Call, Context, Upstream, fails
 from tests.support.loop_thread import LoopThread
 from tests.support.waiting import eventually

@@ -14,7 +14,7 @@ from google.protobuf.empty_pb2 import Empty
 from ridehail.ordercore.v1 import order_core_api_pb2
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from tests.gateway import native
-from tests.gateway.running_envoy import Listener
+from tests.gateway.envoy_process import Listener
 from tests.gateway.upstream import Upstream
 
 SWITCH = "/4.0/toll-roads/v1/order"

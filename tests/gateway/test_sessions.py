@@ -16,8 +16,8 @@ from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.tickets import TicketVerifier
 from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
 from tests.gateway import native
+from tests.gateway.envoy_process import Listener
 from tests.gateway.forged_tokens import FORGED, Forge
-from tests.gateway.running_envoy import Listener
 from tests.gateway.upstream import Upstream
 
 PATH = "/4.0/toll-roads/v1/order"

@@ -11,8 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from ridehail_clients.json_values import JsonObject, JsonValue
 from ridehail_servers import resources
 from ridehail_servers.chassis import migrations
-from ridehail_servers.reference.order_core.document import new_document
-from ridehail_servers.reference.order_core.statuses import FINAL_STATUSES
+from ridehail_servers.reference.order_core.document import FINAL_STATUSES, new_document
 from ridehail_servers.reference.order_core.store import OrderRow, OrderStore
 from tests.order_core.test_document import documents
 from tests.support.suite_in_process import SuiteInProcess

@@ -13,8 +13,7 @@ from ridehail_servers.chassis.config import ConfigError, load
 from ridehail_servers.chassis.keys import KeysMissing
 from ridehail_servers.order_state.config import OrderStateConfig
 from ridehail_servers.order_state.tag_keys import TAG_KEYS_FILE, read_tag_keys
-from ridehail_servers.runtime.data_dir import DataDir
-from ridehail_servers.runtime.secret_file import write_secret
+from ridehail_servers.runtime.data_dir import DataDir, write_secret
 from tests.order_state.harness import CONFIG, POLICY, Harness, Rider, allowed, known
 from tests.support.config_edits import edit
 from tests.support.waiting import until

@@ -20,7 +20,7 @@ from ridehail_servers.chassis.settings import ProcessSettings
 from ridehail_servers.chassis.tickets import TicketVerifier
 from ridehail_servers.passenger_authorizer.definition import definition
 from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
-from ridehail_servers.runtime.secret_file import write_secret
+from ridehail_servers.runtime.data_dir import write_secret
 
 PATH = "/ridehail.tollroads.v1.PassengerTollRoadsService/SwitchRoad"
 KEY = (("x-ya-gateway-key", "the-key-of-the-gateway"),)

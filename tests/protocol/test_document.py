@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ridehail_servers.personal_states.state import EMPTY, Change, PersonalState
+from ridehail_servers.personal_state_backend.state import EMPTY, Change, PersonalState
 from ridehail_servers.reference.protocol.document import changed, document_of, state_of
 
 STATE = PersonalState(3, "econom", {"vip": {"a": 1}, "econom": {"b": 2}})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import trustme
 
-from ridehail_servers.runtime.secret_file import write_secret
+from ridehail_servers.runtime.data_dir import write_secret
 
 
 class Authority:

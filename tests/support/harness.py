@@ -23,7 +23,7 @@ from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
-from ridehail_servers.runtime.envoy import Gateway
+from ridehail_servers.runtime.gateway_process import GatewayProcess
 from ridehail_servers.runtime.ports import free_port
 from ridehail_servers.runtime.supervisor import Supervisor
 from tests.support.fault_proxy import FaultProxy
@@ -51,7 +51,7 @@ class Harness:
     """A suite behind a gateway, and ways to call both."""
 
     suite: SuiteInProcess
-    gateway: Gateway
+    gateway: GatewayProcess
     faults: FaultProxy
 
     def ticket(self, source: str = "api-proxy", destination: str = "toll-roads") -> dict[str, str]:
@@ -149,7 +149,7 @@ async def behind_a_gateway(
         folder: Where the gateway keeps its configuration and logs.
         faults: The proxy between toll_roads and order_core, where the suite goes through one.
     """
-    gateway = Gateway(
+    gateway = GatewayProcess(
         host="127.0.0.1",
         public_port=free_port("127.0.0.1", 0),
         internal_port=free_port("127.0.0.1", 0),

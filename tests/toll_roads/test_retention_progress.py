@@ -8,8 +8,8 @@ import io
 import pytest
 from rich.console import Console
 
-from ridehail_servers.command_line import job_progress
-from ridehail_servers.command_line.row_progress import RowProgress
+from ridehail_servers.command_line import progress as progress_bars
+from ridehail_servers.command_line.toll_roads_jobs import RowProgress
 from ridehail_servers.toll_roads.retention.pace import Pace
 from ridehail_servers.toll_roads.retention.progress import Outcome, Progress, Step
 from tests.support.virtual_time import in_virtual_time
@@ -40,7 +40,7 @@ def test_elsewhere_there_are_plain_lines_now_and_then(monkeypatch: pytest.Monkey
     text, summary = shown(terminal=False)
     assert text == ""
     assert summary == "purge_log deleted=60 kept=4, purge_orders nothing to do"
-    monkeypatch.setattr(job_progress, "_LINE_EVERY_S", 0.0)
+    monkeypatch.setattr(progress_bars, "_LINE_EVERY_S", 0.0)
     text, _ = shown(terminal=False)
     assert text == "purge_log: 30 of 60\npurge_log: 60 of 60\n"
 

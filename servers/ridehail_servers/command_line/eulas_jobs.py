@@ -21,8 +21,8 @@ from ridehail_servers.eulas.purge_store import PurgeStore
 from ridehail_servers.eulas.purging import Purge
 
 from .job_database import job_database, job_database_url
-from .job_progress import JobProgress
 from .options import UsageError
+from .progress import JobProgress
 
 _SERVICE = "eulas"
 

@@ -54,7 +54,7 @@ def config(
     from ridehail_servers import suite
     from ridehail_servers.chassis.keys import read_secret
     from ridehail_servers.gateway.configuration import render
-    from ridehail_servers.runtime.secret_file import write_secret
+    from ridehail_servers.runtime.data_dir import write_secret
 
     values: dict[str, object] = {
         "public_port": public_port,
@@ -95,7 +95,7 @@ def check() -> None:
 
     from ridehail_servers import suite
     from ridehail_servers.gateway.configuration import render
-    from ridehail_servers.gateway.envoy import validate
+    from ridehail_servers.gateway.envoy_program import validate
 
     values = {
         "public_port": 8080,
@@ -115,7 +115,7 @@ def check() -> None:
 
 def _write_tls_secrets(folder: Path, settings: GatewaySettings) -> None:
     from ridehail_servers.gateway.configuration import render_tls_secrets
-    from ridehail_servers.runtime.secret_file import write_secret
+    from ridehail_servers.runtime.data_dir import write_secret
 
     folder.mkdir(exist_ok=True)
     for name, text in render_tls_secrets(settings).items():

@@ -52,7 +52,7 @@ def copy(
     if follow and dry_run:
         raise UsageError("--follow and --dry-run do not go together")
     addresses = [_address(name, address) for name in (source, destination)]
-    from .personalstate_copying import copy_states
+    from .personalstate_jobs import copy_states
 
     copy_states(
         (source, destination), addresses, (keys_dir or data_dir / "keys") / "tickets", follow=follow, dry=dry_run

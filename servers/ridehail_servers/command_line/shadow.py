@@ -42,6 +42,6 @@ def report(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Tell how often the two back ends' answers differ, and where. No value of any answer is kept or shown."""
-    from .shadow_report import print_report
+    from .shadow_jobs import print_report
 
     print_report(since, database_url, data_dir, as_json=as_json)

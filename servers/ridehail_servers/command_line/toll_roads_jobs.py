@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 import typer
+from rich.console import Console
 
 from ridehail_servers.chassis import logs
 from ridehail_servers.chassis.clock import system_clock
@@ -19,12 +22,12 @@ from ridehail_servers.toll_roads.retention.archive_store import ArchiveStore
 from ridehail_servers.toll_roads.retention.archiving import Archiving
 from ridehail_servers.toll_roads.retention.cutoffs import Cutoffs, cutoffs
 from ridehail_servers.toll_roads.retention.pace import Pace
-from ridehail_servers.toll_roads.retention.progress import Report, Step
+from ridehail_servers.toll_roads.retention.progress import Outcome, Progress, Report, Step
 from ridehail_servers.toll_roads.retention.purging import OfferPurge, OrderPurge
 from ridehail_servers.toll_roads.retention.store import PurgeStore
 
 from .job_database import job_database, job_database_url
-from .row_progress import RowProgress
+from .progress import JobProgress
 
 _SERVICE = "toll-roads"
 
@@ -33,6 +36,46 @@ class _Job(Protocol):
     async def due(self, cutoffs: Cutoffs) -> dict[Step, int]: ...
 
     async def run(self, cutoffs: Cutoffs, pace: Pace, report: Report) -> bool | None: ...
+
+
+class RowProgress:
+    """Shows what a job does with its rows, and sums it up."""
+
+    def __init__(self, due: Mapping[Step, int], *, console: Console | None = None) -> None:
+        """Prepares a bar for each step.
+
+        Args:
+            due: The rows that each step will process.
+            console: Where to show, or None for standard error.
+        """
+        self._due = due
+        self._counts: Counter[tuple[Step, Outcome]] = Counter()
+        self._bars = JobProgress({step.value: rows for step, rows in due.items()}, console=console)
+
+    def __enter__(self) -> Self:
+        self._bars.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bars.__exit__(kind, error, traceback)
+
+    def report(self, done: Progress) -> None:
+        """Adds what the job has just done."""
+        self._counts[done.step, done.outcome] += done.rows
+        if done.outcome is not Outcome.KEPT:
+            rows = self._counts[done.step, done.outcome]
+            self._bars.show(done.step.value, rows, f"{rows} of {self._due[done.step]}")
+
+    def summary(self) -> str:
+        """Returns one line with the counts of every step."""
+        parts = []
+        for step in self._due:
+            counts = {outcome: rows for (at, outcome), rows in self._counts.items() if at is step}
+            text = " ".join(f"{outcome}={rows}" for outcome, rows in sorted(counts.items()))
+            parts.append(f"{step} {text or 'nothing to do'}")
+        return ", ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)

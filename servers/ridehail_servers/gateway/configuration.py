@@ -20,7 +20,7 @@ from ridehail_servers.chassis.status import DOMAIN, HTTP_STATUS_KEY, STATUS_DETA
 from ridehail_servers.chassis.unknown_fields import UNKNOWN_MEMBERS_KEY
 
 from . import body_limits, headers, json_members, rate_limits
-from .envoy import EnvoyError
+from .envoy_program import EnvoyError
 from .routes import GatewayRoutes, gateway_routes
 
 TEMPLATE: Final = "envoy.yaml.j2"

@@ -22,20 +22,20 @@ from ridehail_servers.chassis.health import ends_when_stuck
 from ridehail_servers.chassis.settings import ProcessSettings
 
 from . import metrics_files
-from .child_order import LOG_VARIABLE, ChildOrder
+from .supervisor import LOG_VARIABLE, ChildSpec
 
 
-async def run(order: ChildOrder, stop: asyncio.Event) -> None:
-    """Does what the order says until told to stop, then drains.
+async def run(spec: ChildSpec, stop: asyncio.Event) -> None:
+    """Runs a server or a task worker until `stop` is set, then drains.
 
     Args:
-        order: What to be.
+        spec: What to run.
         stop: Set to stop.
     """
-    definitions = [suite.SERVICES[name] for name in order.settings.services]
-    async with app.build(definitions, order.settings) as built:
+    definitions = [suite.SERVICES[name] for name in spec.settings.services]
+    async with app.build(definitions, spec.settings) as built:
         with ends_when_stuck(built.tuning.loop_stuck_s):
-            await (_serve(built, order.settings, stop) if order.role == "serve" else _work(built, stop))
+            await (_serve(built, spec.settings, stop) if spec.role == "serve" else _work(built, stop))
 
 
 async def _serve(built: app.Built, settings: ProcessSettings, stop: asyncio.Event) -> None:
@@ -56,14 +56,14 @@ async def _work(built: app.Built, stop: asyncio.Event) -> None:
 
 
 def main() -> int:
-    """Reads the order and carries it out.
+    """Reads the spec from standard input and runs it.
 
     Returns:
         The exit code: 0 after an orderly end, 1 when the process could not start.
     """
-    order = ChildOrder.model_validate_json(sys.stdin.readline())
+    spec = ChildSpec.model_validate_json(sys.stdin.readline())
     descriptor = int(os.environ.get(LOG_VARIABLE, sys.stderr.fileno()))
-    logs.configure(service=sys.argv[1], level=order.settings.log_level, stream=logs.LogFile(descriptor))
+    logs.configure(service=sys.argv[1], level=spec.settings.log_level, stream=logs.LogFile(descriptor))
     logs.take_over_process()
     logger = logs.get_logger(__name__)
 
@@ -73,7 +73,7 @@ def main() -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         threading.Thread(target=_wait_for_parent, args=(loop, stop), daemon=True).start()
-        await run(order, stop)
+        await run(spec, stop)
 
     try:
         metrics_files.reserve()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,9 +20,8 @@ import psutil
 from ridehail_servers.chassis.failures import Explained
 from ridehail_servers.chassis.keys import create_key_pair
 
-from .secret_file import write_secret
-
 _STOP_S = 10.0
+_OWNER_ONLY = 0o600
 
 
 class DataDirInUse(Explained):
@@ -124,3 +124,13 @@ class DataDir:
 
     def _write_processes(self, processes: list[tuple[int, float]]) -> None:
         self._processes.write_text(json.dumps(processes))
+
+
+def write_secret(file: Path, text: str) -> None:
+    """Writes a file that only its owner can read, even if it existed with wider rights."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT, _OWNER_ONLY)
+    with os.fdopen(descriptor, "w") as opened:
+        # Before the first byte: an old file keeps its rights when it is opened.
+        os.fchmod(descriptor, _OWNER_ONLY)
+        opened.truncate()
+        opened.write(text)

@@ -12,10 +12,9 @@ from pathlib import Path
 from ridehail_servers.chassis.settings import ProcessSettings
 
 from . import metrics_files
-from .child_order import ChildOrder
 from .metrics_port import MetricsAddress, metrics_port
 from .ports import reserve
-from .supervisor import Supervisor, child
+from .supervisor import ChildSpec, Supervisor, child
 
 
 async def serve(
@@ -78,11 +77,11 @@ async def _run(
     at = stack.enter_context(metrics_port(metrics, Path(folder)))
     stop = stop_on_signals()
     supervisor = Supervisor()
-    order = ChildOrder.model_validate({"role": role, "settings": settings})
+    spec = ChildSpec.model_validate({"role": role, "settings": settings})
     try:
         for number in range(1, workers + 1):
             name = f"{role}-{number}"
-            await supervisor.start(child(name, order, log=None, environment={metrics_files.VARIABLE: folder}))
+            await supervisor.start(child(name, spec, log=None, environment={metrics_files.VARIABLE: folder}))
         report(f"metrics={metrics.host}:{at}")
         await stop.wait()
     finally:

@@ -14,17 +14,21 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict
 
 from ridehail_servers.chassis.background import keep_running
 from ridehail_servers.chassis.failures import Explained
 from ridehail_servers.chassis.logs import LogFile, get_logger
+from ridehail_servers.chassis.settings import ProcessSettings
 
 from . import metrics_files
-from .child_order import LOG_VARIABLE, ChildOrder
 
 logger = get_logger(__name__)
 
-# Where the processes leave their metrics for us to sum up; the name is prometheus_client's.
+LOG_VARIABLE: Final = "RIDEHAIL_LOG_DESCRIPTOR"
+"""Names the descriptor that a child's log goes to; standard error is for what others in the process print."""
 
 _START_S = 60.0
 _STOP_S = 60.0
@@ -38,6 +42,15 @@ class StartFailed(Explained):
     """A process did not come up; the message says why."""
 
 
+class ChildSpec(BaseModel):
+    """What one of our own processes runs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    role: Literal["serve", "work"]
+    settings: ProcessSettings
+
+
 @dataclass(slots=True)
 class Process:
     """One supervised process.
@@ -45,30 +58,30 @@ class Process:
     Attributes:
         name: For people; also the name of its log file.
         command: What is run.
-        order: Written to the standard input of one of our own processes; None: a foreign program.
+        spec: Written to the standard input of one of our own processes, or None for a foreign program.
         log: Where its standard error goes; None: to ours.
         environment: Added to ours.
     """
 
     name: str
     command: Sequence[str]
-    order: ChildOrder | None
+    spec: ChildSpec | None
     log: Path | None
     environment: dict[str, str] = field(default_factory=dict)
     running: asyncio.subprocess.Process | None = None
 
 
-def child(name: str, order: ChildOrder, *, log: Path | None, environment: dict[str, str] | None = None) -> Process:
+def child(name: str, spec: ChildSpec, *, log: Path | None, environment: dict[str, str] | None = None) -> Process:
     """Returns one of our own processes, not yet started.
 
     Args:
         name: For people.
-        order: What it is told to be.
+        spec: What it runs.
         log: Where its log goes; None: to our standard error.
         environment: Added to ours.
     """
     command = (sys.executable, "-m", "ridehail_servers.runtime.child", name)
-    return Process(name, command, order, log, environment or {})
+    return Process(name, command, spec, log, environment or {})
 
 
 class Supervisor:
@@ -142,9 +155,9 @@ class Supervisor:
             self._started(process.running.pid)
         except OSError as error:
             logger.error("process not noted", process=process.name, reason=error.strerror or str(error))
-        if process.order:
+        if process.spec:
             try:
-                await asyncio.wait_for(_hand_over(process.running, process.order), _START_S)
+                await asyncio.wait_for(_hand_over(process.running, process.spec), _START_S)
             except (StartFailed, TimeoutError) as error:
                 await _end(process)
                 reason = str(error) or f"not ready within {_START_S:.0f} s"
@@ -158,8 +171,8 @@ async def _spawned(process: Process) -> asyncio.subprocess.Process:
     try:
         running = await asyncio.create_subprocess_exec(
             *process.command,
-            stdin=asyncio.subprocess.PIPE if process.order else asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE if process.order else print_to,
+            stdin=asyncio.subprocess.PIPE if process.spec else asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE if process.spec else print_to,
             stderr=print_to,
             pass_fds=(log,),
             env={**os.environ, **process.environment, LOG_VARIABLE: str(log)},
@@ -214,11 +227,11 @@ def _cause(code: int, process: Process) -> dict[str, object]:
     return cause
 
 
-async def _hand_over(running: asyncio.subprocess.Process, order: ChildOrder) -> None:
+async def _hand_over(running: asyncio.subprocess.Process, spec: ChildSpec) -> None:
     assert running.stdin is not None
     assert running.stdout is not None
     with suppress(ConnectionError):  # it ended already; what it said tells why
-        running.stdin.write(order.model_dump_json().encode() + b"\n")
+        running.stdin.write(spec.model_dump_json().encode() + b"\n")
         await running.stdin.drain()
     said = (await running.stdout.readline()).decode().strip()
     if not said.startswith("ready"):

@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 
 from ridehail_clients.tls import CA, CERTIFICATE, KEY
 
-from .secret_file import write_secret
+from .data_dir import write_secret
 
 _LIFE = timedelta(days=30)
 _CLOCKS_DIFFER = timedelta(minutes=5)

@@ -26,15 +26,14 @@ from ridehail_servers.chassis.settings import ProcessSettings
 from ridehail_servers.chassis.tickets import GATEWAY, TicketIssuer
 
 from . import metrics_files
-from .child_order import ChildOrder
 from .data_dir import DataDir
-from .envoy import NAME as ENVOY
-from .envoy import Gateway
+from .gateway_process import NAME as ENVOY
+from .gateway_process import GatewayProcess
 from .metrics_port import MetricsAddress, metrics_port
 from .ports import free_port, reserve
 from .postgres import EmbeddedPostgres, PostgresNotStarted
 from .serve import stop_on_signals
-from .supervisor import StartFailed, Supervisor, child
+from .supervisor import ChildSpec, StartFailed, Supervisor, child
 
 logger = get_logger(__name__)
 
@@ -131,7 +130,7 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
         await _start_processes(supervisor, data, settings, authorizer, options.workers)
 
         progress("starting the gateway")
-        gateway = Gateway(
+        gateway = GatewayProcess(
             host=HOST,
             public_port=http_port,
             internal_port=internal_port,
@@ -188,16 +187,16 @@ async def _start_processes(
     supervisor: Supervisor, data: DataDir, settings: ProcessSettings, authorizer: ProcessSettings, workers: int
 ) -> None:
     environment = {metrics_files.VARIABLE: str(data.metrics)}
-    serve = ChildOrder(role="serve", settings=settings)
+    serve = ChildSpec(role="serve", settings=settings)
     with_tasks = tuple(name for name in settings.services if suite.SERVICES[name].has_tasks)
-    orders = {
+    specs = {
         **{f"serve-{number}": serve for number in range(1, workers + 1)},
-        "authorize-1": ChildOrder(role="serve", settings=authorizer),
-        "work-1": ChildOrder(role="work", settings=settings.model_copy(update={"services": with_tasks})),
+        "authorize-1": ChildSpec(role="serve", settings=authorizer),
+        "work-1": ChildSpec(role="work", settings=settings.model_copy(update={"services": with_tasks})),
     }
     starts: list[Awaitable[None]] = [
-        supervisor.start(child(name, order, log=data.logs / f"{name}.log", environment=environment))
-        for name, order in orders.items()
+        supervisor.start(child(name, spec, log=data.logs / f"{name}.log", environment=environment))
+        for name, spec in specs.items()
     ]
     results = await asyncio.gather(*starts, return_exceptions=True)
     for result in results:

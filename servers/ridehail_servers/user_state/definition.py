@@ -22,9 +22,9 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     """Makes the service for one process."""
     from .comparison_store import ComparisonStore
     from .comparisons import Comparisons
-    from .personal_states import PersonalStates
     from .service import UserStateServicer
     from .store import StateStore
+    from .stored_states import StoredStates
 
     assert context.storage is not None
     config: LiveConfig[UserStateConfig] = context.configs[_CONFIG]
@@ -36,7 +36,7 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
         clock=context.clock,
         hash_key=secrets.token_bytes(_HASH_KEY_BYTES),
     )
-    states = PersonalStates(database, StateStore(), context.clock)
+    states = StoredStates(database, StateStore(), context.clock)
     yield RunningService(servicers=(UserStateServicer(states, comparisons),))
 
 

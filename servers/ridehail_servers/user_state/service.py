@@ -12,11 +12,11 @@ from ridehail_clients import call_context
 from ridehail_clients.json_values import from_value
 from ridehail_servers.chassis.mock_write import is_mock_write
 from ridehail_servers.chassis.timestamps import from_timestamp
-from ridehail_servers.personal_states.messages import change_from, copies_from, copy_messages, state_fields
+from ridehail_servers.personal_state_backend.codec import change_from, copies_from, copy_messages, state_fields
 
 from .comparisons import Comparisons
 from .json_comparison import Answer, Kind
-from .personal_states import PersonalStates
+from .stored_states import StoredStates
 
 # The HTTP status of a body that comes without one.
 _OK = 200
@@ -27,7 +27,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class UserStateServicer(api_grpc.UserStateServiceServicer):
     """See ridehail/userstate/v1/user_state_api.proto."""
 
-    def __init__(self, states: PersonalStates, comparisons: Comparisons) -> None:
+    def __init__(self, states: StoredStates, comparisons: Comparisons) -> None:
         """Takes the domain.
 
         Args:

@@ -9,7 +9,7 @@ from typing import cast
 from ridehail_clients.json_values import JsonObject
 from ridehail_servers.chassis.database import Connection
 from ridehail_servers.chassis.json_text import decode, encode
-from ridehail_servers.personal_states.state import MAX_PAGE_BYTES, Change, PersonalState, StateCopy
+from ridehail_servers.personal_state_backend.state import MAX_PAGE_BYTES, Change, PersonalState, StateCopy
 
 _FIRST_REVISION = 1
 

@@ -22,6 +22,9 @@ LARGEST_BYTES: Final = 1024 * 1024
 """Of a document as JSON. Without a limit, updates could make one that is larger than an answer may be."""
 MAX_VALUES: Final = 5000
 """Members and elements of a document in all: so many are read and written without making other calls wait."""
+FINAL_STATUSES: Final = ("cancelled", "complete", "expired", "failed", "finished")
+"""The values of `order.status` that end an order; an order with any other status, or with none, is active. The index
+`orders_active_idx` is made for exactly these, so a change here needs a migration."""
 
 
 class Absence(Enum):

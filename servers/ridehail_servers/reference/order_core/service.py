@@ -11,7 +11,7 @@ from ridehail.ordercore.v1 import order_core_api_pb2 as api
 from ridehail.ordercore.v1 import order_core_api_pb2_grpc as api_grpc
 from ridehail_clients.json_values import from_struct, to_struct
 
-from .conversion import active_order_message, update_from
+from .codec import active_order_message, update_from
 from .orders import Orders
 
 Context = grpc.aio.ServicerContext[Any, Any]  # of requests and answers of any type

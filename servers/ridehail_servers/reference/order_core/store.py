@@ -14,7 +14,7 @@ from ridehail_servers.chassis.database import Connection
 from ridehail_servers.chassis.json_limits import DetailsBudget
 from ridehail_servers.chassis.json_text import decode
 
-from .statuses import FINAL_STATUSES
+from .document import FINAL_STATUSES
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.json_limits import DetailsBudget
 
 from .errors import OrderOwnerMismatch
-from .order import ActiveOrder, Order
+from .order_details import ActiveOrder, Order
 from .store import OrderStore
 
 MAX_LISTED: Final = 100

@@ -12,7 +12,7 @@ from ridehail.orderprovider.v1 import order_provider_api_pb2_grpc as api_grpc
 from ridehail.orderprovider.v1 import order_provider_pb2
 from ridehail_clients.json_values import from_struct, to_struct
 
-from .order import ActiveOrder, Order
+from .order_details import ActiveOrder, Order
 from .orders import Orders
 
 Context = grpc.aio.ServicerContext[Any, Any]  # of requests and answers of any type

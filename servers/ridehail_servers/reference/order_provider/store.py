@@ -9,7 +9,7 @@ from psycopg.types.json import Json, Jsonb
 from ridehail_servers.chassis.database import Connection
 from ridehail_servers.chassis.json_limits import DetailsBudget
 
-from .order import ActiveOrder, Order
+from .order_details import ActiveOrder, Order
 
 
 class OrderStore:

@@ -16,10 +16,10 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     """Makes the service for one process."""
     from .service import ProtocolServicer
     from .store import DocumentStore
-    from .users import Users
+    from .stored_states import StoredStates
 
     assert context.storage is not None
-    users = Users(context.storage.database, DocumentStore(), context.clock)
+    users = StoredStates(context.storage.database, DocumentStore(), context.clock)
     yield RunningService(servicers=(ProtocolServicer(users),))
 
 

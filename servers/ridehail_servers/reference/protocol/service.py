@@ -10,9 +10,9 @@ from ridehail.protocol.v1 import protocol_api_pb2 as api
 from ridehail.protocol.v1 import protocol_api_pb2_grpc as api_grpc
 from ridehail_servers.chassis.mock_write import is_mock_write
 from ridehail_servers.chassis.timestamps import from_timestamp
-from ridehail_servers.personal_states.messages import change_from, copies_from, copy_messages, state_fields
+from ridehail_servers.personal_state_backend.codec import change_from, copies_from, copy_messages, state_fields
 
-from .users import Users
+from .stored_states import StoredStates
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -20,7 +20,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class ProtocolServicer(api_grpc.ProtocolServiceServicer):
     """See ridehail/protocol/v1/protocol_api.proto."""
 
-    def __init__(self, users: Users) -> None:
+    def __init__(self, users: StoredStates) -> None:
         """Takes the domain.
 
         Args:

@@ -9,7 +9,7 @@ from typing import cast
 from ridehail_clients.json_values import JsonValue
 from ridehail_servers.chassis.database import Connection
 from ridehail_servers.chassis.json_text import decode, encode
-from ridehail_servers.personal_states.state import MAX_PAGE_BYTES
+from ridehail_servers.personal_state_backend.state import MAX_PAGE_BYTES
 
 from .document import Document
 

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 import pytest
 
-from tests.personal_states.back_ends import NAMES, BackEnd, back_ends_of
-from tests.personal_states.copying import DIRECTIONS, Direction
+from tests.personal_state_backend.backends import NAMES, BackEnd, back_ends_of
+from tests.personal_state_backend.copying import DIRECTIONS, Direction
 from tests.support.suite_in_process import SuiteInProcess
 
 

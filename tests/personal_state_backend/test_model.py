@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from ridehail_clients import PersonalState, RevisionConflict
-from tests.personal_states.back_ends import NAMES, BackEnd, Settings, back_ends_of, by_category, copy_of
+from tests.personal_state_backend.backends import NAMES, BackEnd, Settings, back_ends_of, by_category, copy_of
 from tests.support.loop_thread import LoopThread
 from tests.support.state_machines import run_machine, running_in_a_thread
 from tests.support.suite_in_process import suite_in_process

@@ -26,9 +26,9 @@ from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.user_state.copying import BackEndUnavailable, Copied, Copying, PageTooLarge
 
-from .job_progress import JobProgress
 from .options import UsageError
 from .personalstate import BackEndName
+from .progress import JobProgress
 
 _CALLER = "admin"
 _PASSES_BEGIN_AFTER_S = 1.0

@@ -8,12 +8,12 @@ from datetime import datetime
 from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Connection, Database
 from ridehail_servers.chassis.shared_reads import SharedReads
-from ridehail_servers.personal_states.state import EMPTY, Change, PersonalState, StateCopy, check_page, checked
+from ridehail_servers.personal_state_backend.state import EMPTY, Change, PersonalState, StateCopy, check_page, checked
 
 from .store import StateStore
 
 
-class PersonalStates:
+class StoredStates:
     """Reads and changes states; concurrent reads share their queries.
 
     Nothing is cached: a lookup is answered by a query that began after it, so it sees all that was stored before.

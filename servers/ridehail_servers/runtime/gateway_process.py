@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ridehail_servers import suite
 from ridehail_servers.gateway.configuration import GatewaySettings, render, render_tls_secrets
-from ridehail_servers.gateway.envoy import envoy_command
+from ridehail_servers.gateway.envoy_program import envoy_command
 
-from .secret_file import write_secret
+from .data_dir import write_secret
 from .supervisor import Process, StartFailed
 
 NAME = "envoy"
@@ -21,7 +21,7 @@ _UNIX_SOCKET_LENGTH = 100
 
 
 @dataclass(frozen=True)
-class Gateway:
+class GatewayProcess:
     """Where the gateway of a run listens and what it needs.
 
     Attributes:

@@ -11,9 +11,9 @@ from typing import Any
 from ridehail_clients import PersonalStateCopy, RetryPolicy
 from ridehail_servers.chassis.clock import system_clock
 from ridehail_servers.command_line.personalstate import BackEndName
-from ridehail_servers.command_line.personalstate_copying import RemoteBackEnd
+from ridehail_servers.command_line.personalstate_jobs import RemoteBackEnd
 from ridehail_servers.user_state.copying import Copied, Copying
-from tests.personal_states.back_ends import BackEnd, client_of, copy_of
+from tests.personal_state_backend.backends import BackEnd, client_of, copy_of
 
 DIRECTIONS = [("protocol", "user-state"), ("user-state", "protocol")]
 Direction = tuple[BackEnd, BackEnd]

@@ -8,12 +8,12 @@ from pathlib import Path
 from ridehail_servers.chassis.clock import system_clock
 from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.settings import PoolSettings
-from ridehail_servers.personal_states.errors import RevisionConflict
-from ridehail_servers.personal_states.state import Change
+from ridehail_servers.personal_state_backend.errors import RevisionConflict
+from ridehail_servers.personal_state_backend.state import Change
 from ridehail_servers.reference.protocol.store import DocumentStore
-from ridehail_servers.reference.protocol.users import Users
-from ridehail_servers.user_state.personal_states import PersonalStates
+from ridehail_servers.reference.protocol.stored_states import StoredStates as ProtocolStates
 from ridehail_servers.user_state.store import StateStore
+from ridehail_servers.user_state.stored_states import StoredStates as UserStates
 
 UID = "racing"
 WRITERS = 3
@@ -34,10 +34,10 @@ async def race(back_end: str, url: str, name: str, wins: int, output: Path) -> N
         url, schema=back_end.replace("-", "_"), settings=PoolSettings(max_size=WRITERS), application="racer"
     )
     await database.open()
-    states: PersonalStates | Users = (
-        PersonalStates(database, StateStore(), system_clock)
+    states: UserStates | ProtocolStates = (
+        UserStates(database, StateStore(), system_clock)
         if back_end == "user-state"
-        else Users(database, DocumentStore(), system_clock)
+        else ProtocolStates(database, DocumentStore(), system_clock)
     )
 
     async def change_some(writer: int) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import grpc
 
-from ridehail_servers.personal_states.state import MAX_BYTES, MAX_TARIFFS
-from tests.personal_states.back_ends import BackEnd, by_category
+from ridehail_servers.personal_state_backend.state import MAX_BYTES, MAX_TARIFFS
+from tests.personal_state_backend.backends import BackEnd, by_category
 
 VALUES: list[Any] = [
     *(0, 1, 1.5, -7, 0.1, -1e-300, 2**53 - 1, 1 - 2**53, 5e-324),

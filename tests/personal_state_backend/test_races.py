@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from ridehail_clients import RevisionConflict
-from tests.personal_states.back_ends import STATE_TABLES, BackEnd, by_category
-from tests.personal_states.racer import UID, WRITERS, race
+from tests.personal_state_backend.backends import STATE_TABLES, BackEnd, by_category
+from tests.personal_state_backend.racer import UID, WRITERS, race
 from tests.support import processes
 from tests.support.locks import waiting_for_locks
 from tests.support.waiting import until

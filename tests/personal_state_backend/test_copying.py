@@ -9,10 +9,10 @@ import psycopg
 import pytest
 
 from ridehail_servers.command_line.personalstate import BackEndName
-from ridehail_servers.command_line.personalstate_copying import RemoteBackEnd
+from ridehail_servers.command_line.personalstate_jobs import RemoteBackEnd
 from ridehail_servers.user_state.copying import BackEndUnavailable, Copied, PageTooLarge
-from tests.personal_states.back_ends import STATE_TABLES, BackEnd, copy_of
-from tests.personal_states.copying import (
+from tests.personal_state_backend.backends import STATE_TABLES, BackEnd, copy_of
+from tests.personal_state_backend.copying import (
     Direction,
     check_copies_beside_changes,
     comparable,

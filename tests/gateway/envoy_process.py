@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ridehail_servers.gateway.envoy import envoy_command
+from ridehail_servers.gateway.envoy_program import envoy_command
 from tests.support.waiting import LIMIT_S, eventually
 
 

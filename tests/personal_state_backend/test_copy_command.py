@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from tests.personal_states.back_ends import STATE_TABLES, BackEnd, copy_of
-from tests.personal_states.copying import DIRECTIONS, Direction, check_copies_beside_changes
+from tests.personal_state_backend.backends import STATE_TABLES, BackEnd, copy_of
+from tests.personal_state_backend.copying import DIRECTIONS, Direction, check_copies_beside_changes
 from tests.support.command_line import ridehail
 from tests.support.suite_in_process import SuiteInProcess
 from tests.support.up import RIDEHAIL

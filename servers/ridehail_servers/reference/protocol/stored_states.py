@@ -1,4 +1,4 @@
-"""Users' documents, read, changed and copied."""
+"""StoredStates' documents, read, changed and copied."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from datetime import datetime
 
 from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Connection, Database
-from ridehail_servers.personal_states.state import Change, PersonalState, StateCopy, check_page, checked
+from ridehail_servers.personal_state_backend.state import Change, PersonalState, StateCopy, check_page, checked
 
 from .document import changed, document_of, state_of
 from .store import DocumentStore
 
 
-class Users:
+class StoredStates:
     """Reads and changes what is kept of users."""
 
     def __init__(self, database: Database, store: DocumentStore, clock: Clock) -> None:
