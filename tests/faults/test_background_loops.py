@@ -12,9 +12,9 @@ from prometheus_client import REGISTRY
 
 from ridehail_servers.api_proxy.card.promo_cache import PromoCache
 from ridehail_servers.api_proxy.personal_state.comparison_queue import ComparisonQueue
-from ridehail_servers.chassis.backend_cache import BackendCache
 from ridehail_servers.chassis.background import failing_loops, keep_running, running_loops
 from ridehail_servers.chassis.database import Database
+from ridehail_servers.chassis.redis_cache import RedisCache
 from ridehail_servers.chassis.settings import CacheSettings, PoolSettings, TaskSettings
 from ridehail_servers.chassis.tasks import TaskQueue
 from ridehail_servers.runtime.supervisor import Process, Supervisor
@@ -112,28 +112,28 @@ async def test_a_loop_with_nothing_left_to_do_ends() -> None:
 # --- the loops of the tree
 
 
-class MovingBackend:
-    """A cache's back end that is away, then fails in a way that nobody thought of, then answers."""
+class MovingClient:
+    """A client of Redis that is away, then fails in a way that nobody thought of, then answers."""
 
     def __init__(self) -> None:
         self.answers: list[BaseException] = [asyncio.CancelledError(), Panic()]
         self.away = True
 
-    async def get_many(self, *keys: str) -> tuple[bytes | None, ...]:
+    async def mget(self, keys: tuple[str, ...]) -> list[bytes | None]:
         if self.away:
             raise ConnectionError
-        return (None,) * len(keys)
+        return [None] * len(keys)
 
     async def ping(self) -> None:
         if self.answers:
             raise self.answers.pop(0)
         self.away = False
 
-    async def close(self) -> None: ...
+    async def aclose(self) -> None: ...
 
 
 async def test_a_cache_is_used_again_after_a_ping_that_failed_oddly(log: LogCapture) -> None:
-    cache = BackendCache(MovingBackend(), CacheSettings())  # type: ignore[arg-type]
+    cache = RedisCache(MovingClient(), CacheSettings())  # type: ignore[arg-type]
     try:
 
         async def answers() -> bool:

@@ -1,14 +1,17 @@
 """A cache that all processes of a service share: Redis, or this process' memory where there is only one.
 
-A cache may lose anything at any moment, and may be away: then there is nothing in it, which is never an error of the
-call. What it is made of, `backend_cache`, is loaded by the processes that open one.
+A cache may lose anything at any time, and may be away: then there is nothing in it, which is never an error of the
+call. `redis_cache` is loaded by the processes that open one.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
+
+from cachetools import TLRUCache
 
 from .settings import CacheSettings
 
@@ -17,27 +20,23 @@ NO_CACHE = "none"
 
 
 class CacheUnavailable(Exception):
-    """The cache did not answer; whether it did what it was asked to is not known. Counted already."""
+    """The cache did not respond; whether it did what it was asked to is not known. Counted already."""
 
 
 class CacheRefused(CacheUnavailable):
-    """The cache answers, but does not do this, such as to store something when it is full."""
+    """The cache responds, but does not do this, such as to store something when it is full."""
 
 
 class Cache(Protocol):
     """What a service does with a cache. Every method may raise `CacheUnavailable`."""
 
     async def get_many(self, *keys: str) -> tuple[bytes | None, ...]:
-        """Returns the values at one moment; None where there is none.
-
-        Args:
-            keys: One or more.
-        """
+        """Returns the value of each key at one instant, or None where there is none."""
 
     async def put(
         self, key: str, value: bytes, *, ttl_s: float, only_if_absent: bool = False, insist: bool = False
     ) -> bool:
-        """Stores a value.
+        """Stores a value for `ttl_s` seconds; returns whether it was stored.
 
         Args:
             key: Where.
@@ -45,35 +44,47 @@ class Cache(Protocol):
             ttl_s: Seconds after which it goes.
             only_if_absent: Whether what is there stays.
             insist: Whether it is tried also while the cache is taken to be away.
-
-        Returns:
-            Whether it was stored.
         """
 
     async def delete(self, key: str) -> None:
-        """Removes a value, also while the cache is taken to be away.
-
-        Args:
-            key: Where it is, if it is there.
-        """
+        """Removes a value, if there is one; also tried while the cache is taken to be away."""
 
 
 class NoCache:
-    """A cache that keeps nothing."""
-
     async def get_many(self, *keys: str) -> tuple[bytes | None, ...]:
-        """See Cache."""
         return (None,) * len(keys)
 
     async def put(
         self, _key: str, _value: bytes, *, ttl_s: float, only_if_absent: bool = False, insist: bool = False
     ) -> bool:
-        """See Cache."""
         del ttl_s, only_if_absent, insist
         return False
 
-    async def delete(self, _key: str) -> None:
-        """See Cache."""
+    async def delete(self, _key: str) -> None: ...
+
+
+class MemoryCache:
+    def __init__(self, max_entries: int) -> None:
+        # Of each value the time when it goes.
+        self._entries: TLRUCache[str, tuple[bytes, float]] = TLRUCache(
+            max_entries, ttu=lambda _key, entry, _now: entry[1], timer=time.monotonic
+        )
+
+    async def get_many(self, *keys: str) -> tuple[bytes | None, ...]:
+        entries = [self._entries.get(key) for key in keys]
+        return tuple(entry and entry[0] for entry in entries)
+
+    async def put(
+        self, key: str, value: bytes, *, ttl_s: float, only_if_absent: bool = False, insist: bool = False
+    ) -> bool:
+        del insist
+        if only_if_absent and key in self._entries:
+            return False
+        self._entries[key] = (value, time.monotonic() + ttl_s)
+        return True
+
+    async def delete(self, key: str) -> None:
+        self._entries.pop(key, None)
 
 
 def check_url(url: str) -> str:
@@ -98,19 +109,21 @@ def check_url(url: str) -> str:
 
 @asynccontextmanager
 async def open_cache(url: str | None, settings: CacheSettings) -> AsyncIterator[Cache]:
-    """Opens a cache for the length of the block. Need not be there: it is connected to when it is used.
+    """Opens a cache for the length of the block. It is connected to when it is used.
 
     Args:
-        url: See `check_url`; None: in the memory of this process.
+        url: See `check_url`, or None for the memory of this process.
         settings: How it is used.
     """
-    if url == NO_CACHE:
+    if url is None:
+        yield MemoryCache(settings.memory_entries)
+    elif url == NO_CACHE:
         yield NoCache()
-        return
-    from .backend_cache import BackendCache, opened_backend  # noqa: PLC0415
+    else:
+        from .redis_cache import RedisCache, redis_client  # noqa: PLC0415
 
-    cache = BackendCache(await opened_backend(None if url is None else check_url(url), settings), settings)
-    try:
-        yield cache
-    finally:
-        await cache.close()
+        cache = RedisCache(redis_client(check_url(url)), settings)
+        try:
+            yield cache
+        finally:
+            await cache.close()
