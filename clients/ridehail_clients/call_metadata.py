@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
-from ridehail_clients.call_context import request_id
 from ridehail_clients.tickets import TicketSource
+from ridehail_kernel.call_context import request_id
+from ridehail_kernel.metadata_keys import AUTHORIZATION_KEY, REQUEST_ID_KEY, TICKET_KEY
 
 Metadata = Sequence[tuple[str, str]]
 """Names, in lower case, and values."""
 
 Credentials = Callable[[], Metadata]
 """Returns the metadata that tells the server who calls; asked once per call."""
-
-TICKET_KEY: Final = "x-ya-service-ticket"
-REQUEST_ID_KEY: Final = "x-request-id"
-AUTHORIZATION_KEY: Final = "authorization"
-MOCK_WRITE_KEY: Final = "x-ya-mock-write-request"
 
 
 def ticket_credentials(ticket: TicketSource | None, destination: str) -> Credentials:

@@ -8,9 +8,9 @@ from typing import Final
 
 import grpc
 
-from ridehail_clients.call_context import remaining
-from ridehail_clients.contract import MethodContract
 from ridehail_clients.errors import CallTimedOut
+from ridehail_kernel.call_context import remaining
+from ridehail_kernel.method_contracts import MethodContract
 
 # Of the time that an attempt is given.
 _FAIR_SHARE: Final = 0.5

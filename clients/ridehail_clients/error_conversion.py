@@ -13,10 +13,10 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 
 from ridehail_clients.errors import ERRORS_BY_REASON, CallTimedOut, FieldViolation, ServiceError, TransportUnavailable
+from ridehail_kernel.metadata_keys import REQUEST_ID_KEY
 
 _DOMAIN: Final = "ridehail"
 _STATUS_KEY: Final = "grpc-status-details-bin"
-_REQUEST_ID_KEY: Final = "x-request-id"
 _ERRORS_WITHOUT_REASON: Final = {
     grpc.StatusCode.UNAVAILABLE: TransportUnavailable,
     grpc.StatusCode.DEADLINE_EXCEEDED: CallTimedOut,
@@ -53,7 +53,7 @@ def service_error(error: grpc.RpcError) -> ServiceError:
         metadata=details.info.metadata,
         retry_after=None if details.retry is None else details.retry.retry_delay.ToTimedelta().total_seconds(),
         violations=[FieldViolation(one.field, one.description, one.reason) for one in details.request.field_violations],
-        request_id=str(_trailing(error, _REQUEST_ID_KEY) or ""),
+        request_id=str(_trailing(error, REQUEST_ID_KEY) or ""),
     )
 
 

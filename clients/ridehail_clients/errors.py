@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from ridehail_clients.service_error import (
+from ridehail_kernel.service_error import (
     BreakerOpen,
     CallTimedOut,
     ClientClosed,

@@ -10,7 +10,7 @@ from typing import Final
 from ridehail_clients.errors import EulaNotFound, EulaNotRejectable, InvalidRequest, ServiceError
 from ridehail_clients.models import Eula, EulaDecision, EulaState
 from ridehail_clients.retry import RetryPolicy
-from ridehail_clients.text_rules import MAX_LENGTH
+from ridehail_kernel.text_rules import MAX_LENGTH
 
 LARGEST_BATCH: Final = 100
 """Answers that one call may save."""

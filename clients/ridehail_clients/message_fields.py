@@ -14,8 +14,8 @@ from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from ridehail_clients.json_values import JsonInput, JsonObject, JsonValue, from_list, from_struct, from_value, to_struct
-from ridehail_clients.service_error import ServiceError
+from ridehail_kernel.json_values import JsonInput, JsonObject, JsonValue, from_list, from_struct, from_value, to_struct
+from ridehail_kernel.service_error import ServiceError
 
 Word = TypeVar("Word", bound=StrEnum)
 Parsed = TypeVar("Parsed", bound=Message)

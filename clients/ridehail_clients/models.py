@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Self
 
 from google.protobuf.struct_pb2 import Struct
+from ridehail_kernel.json_values import JsonInput, JsonObject, from_struct, to_struct
 
 from ridehail.apiproxy.v1 import api_proxy_api_pb2
 from ridehail.eulas.v1 import eulas_pb2
@@ -23,7 +24,6 @@ from ridehail.protocol.v1 import protocol_api_pb2
 from ridehail.routesharing.v1 import route_sharing_api_pb2, route_sharing_pb2
 from ridehail.tollroads.v1 import toll_roads_api_pb2, toll_roads_pb2
 from ridehail.userstate.v1 import user_state_api_pb2, user_state_pb2
-from ridehail_clients.json_values import JsonInput, JsonObject, from_struct, to_struct
 from ridehail_clients.message_fields import (
     from_open_struct,
     from_timestamp,

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
-from ridehail_clients.json_values import JsonObject
 from ridehail_clients.models import PollingPolicy, UpdateStatus
+from ridehail_kernel.json_values import JsonObject
 
 Part = TypeVar("Part")
 """What the app makes of a part, whatever that is."""

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeAlias
 
-from ridehail_clients.json_values import JsonObject
 from ridehail_clients.models import LaunchKnownOrder, LaunchOrder, OrderState, UpdateStatus
 from ridehail_clients.order_cards import CardPart, OrderCard, Part
+from ridehail_kernel.json_values import JsonObject
 
 # What the contract takes.
 _MOST_TAGS: Final = 20

@@ -13,8 +13,8 @@ from typing import Final, Generic, TypeVar
 import grpc
 
 from ridehail_clients.attempt import caller_is_cancelled, client_closed
-from ridehail_clients.coalescing import Coalescer
 from ridehail_clients.errors import CallTimedOut
+from ridehail_kernel.coalescing import Coalescer
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")

@@ -85,7 +85,7 @@ def _authorizer() -> ServiceDefinition:
 def _passenger_services(definitions: Iterable[ServiceDefinition]) -> dict[str, str]:
     """Returns the full name of every gRPC service for passengers, with the service of the suite that serves it."""
     from ridehail.common.v1 import options_pb2
-    from ridehail_clients.contract import service_audience
+    from ridehail_kernel.method_contracts import service_audience
 
     return {
         contract.descriptor.full_name: definition.name

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ridehail_clients import call_context
+from ridehail_kernel import call_context
 from ridehail_servers.api_proxy.personal_state.comparison_queue import ComparisonQueue
 from tests.support import virtual_time
 

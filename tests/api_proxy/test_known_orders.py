@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ridehail.orderstate.v1 import order_state_pb2
 from ridehail_clients import KnownOrder, OrdersStateAndPolicy, OrderState, UpdateStatus
-from ridehail_clients.json_values import to_struct
+from ridehail_kernel.json_values import to_struct
 from ridehail_servers.api_proxy.launch.answer import launch_response
 from ridehail_servers.api_proxy.launch.known_orders import OtherMembers, read_known_orders
 from ridehail_servers.api_proxy.launch.launches import Launch

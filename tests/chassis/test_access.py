@@ -16,7 +16,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from ridehail.common.v1 import options_pb2
 from ridehail_clients import InvalidRequest
-from ridehail_clients.contract import method_contract, service_audience
+from ridehail_kernel.method_contracts import method_contract, service_audience
 from ridehail_servers import resources, suite
 from ridehail_servers.chassis.access import AccessPolicy
 from ridehail_servers.chassis.config import ConfigError, load

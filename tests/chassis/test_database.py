@@ -12,7 +12,8 @@ import psycopg
 import pytest
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
-from ridehail_clients import AsyncTollRoadsClient, OrderNotFound, call_context
+from ridehail_clients import AsyncTollRoadsClient, OrderNotFound
+from ridehail_kernel import call_context
 from ridehail_servers.chassis.database import Connection, Database
 from ridehail_servers.chassis.errors import DatabaseUnavailable, Overloaded
 from ridehail_servers.chassis.settings import PoolSettings

@@ -18,7 +18,8 @@ from prometheus_client import REGISTRY, generate_latest
 
 from ridehail.ordercore.v1 import order_core_api_pb2 as order_core
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
-from ridehail_clients import ServiceError, call_context
+from ridehail_clients import ServiceError
+from ridehail_kernel import call_context
 from ridehail_servers.chassis import logs, tokens
 from ridehail_servers.chassis.keys import KeyRing
 from tests.support.calls import Metadata, call, failure_of

@@ -19,7 +19,7 @@ from ridehail._third_party.buf.validate import validate_pb2
 from ridehail.common.v1 import rules_pb2
 from ridehail.eulas.v1.eulas_pb2 import EulaDecision
 from ridehail.family.v1.family_pb2 import FamilyAdmin
-from ridehail_clients.text_rules import is_id, is_written_text
+from ridehail_kernel.text_rules import is_id, is_written_text
 from ridehail_servers.chassis.localized_texts import Titles
 from ridehail_servers.chassis.text_rules import Id, Name
 from ridehail_servers.toll_roads.retention.durability import sync_commit

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ridehail_clients import call_context
-from ridehail_clients.coalescing import Coalescer
+from ridehail_kernel import call_context
+from ridehail_kernel.coalescing import Coalescer
 from tests.support.virtual_time import in_virtual_time, run_by_its_clock
 
 

@@ -9,7 +9,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health_pb2
 
 from ridehail.common.v1 import options_pb2
-from ridehail_clients.contract import contracts_by_request, method_contract
+from ridehail_kernel.method_contracts import contracts_by_request, method_contract
 from tests.clients.rpcs import rpc_named
 
 

@@ -17,7 +17,7 @@ from ridehail_clients import (
     RetryPolicy,
     ServiceError,
 )
-from ridehail_clients.call_context import call_context, remaining, request_id
+from ridehail_kernel.call_context import call_context, remaining, request_id
 from tests.clients.flavours import ASYNCIO, Flavour
 from tests.clients.scripted_server import ScriptedServer, fail, info, retry_after
 from tests.support.virtual_time import in_virtual_time

@@ -12,8 +12,8 @@ import pytest
 from ridehail._third_party.buf.validate import validate_pb2
 from ridehail.common.v1 import options_pb2
 from ridehail_clients import CallerNotAllowed, RetryPolicy, ServiceError
-from ridehail_clients.call_context import call_context
-from ridehail_clients.contract import method_contract
+from ridehail_kernel.call_context import call_context
+from ridehail_kernel.method_contracts import method_contract
 from tests.clients.cases.all_cases import CASES
 from tests.clients.flavours import REQUIRED, Flavour
 from tests.clients.rpcs import Rpc, all_rpcs

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ridehail_clients import JsonInput, JsonValue
-from ridehail_clients.json_values import from_struct, to_struct
+from ridehail_kernel.json_values import from_struct, to_struct
 
 _whole = st.integers(-(2**53) + 1, 2**53 - 1)
 _text = st.text(st.characters(exclude_categories=["Cs"]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ridehail_clients import static_ticket, ticket_from_env
-from ridehail_clients.call_context import call_context
+from ridehail_kernel.call_context import call_context
 from tests.clients.flavours import Flavour
 from tests.clients.scripted_server import ScriptedServer
 

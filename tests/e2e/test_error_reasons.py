@@ -37,7 +37,7 @@ from ridehail_clients import (
     FamilyMember,
     JsonObject,
 )
-from ridehail_clients.json_values import to_struct, to_value
+from ridehail_kernel.json_values import to_struct, to_value
 from ridehail_servers.chassis.tickets import TicketIssuer
 from tests.support.error_catalogue import catalogue
 from tests.support.fault_proxy import down, fault_proxy

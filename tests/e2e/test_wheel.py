@@ -18,11 +18,12 @@ ROOT = Path(__file__).parents[2]
 
 PROGRAM = """
 import importlib, pkgutil, sys
-import ridehail_clients
+import ridehail_clients, ridehail_kernel
 from ridehail_clients import TollRoadsClient, ticket_from_env
 
-for package in pkgutil.walk_packages(ridehail_clients.__path__, "ridehail_clients."):
-    importlib.import_module(package.name)
+for shipped in (ridehail_clients, ridehail_kernel):
+    for package in pkgutil.walk_packages(shipped.__path__, f"{shipped.__name__}."):
+        importlib.import_module(package.name)
 for name in sys.argv[2:]:
     importlib.import_module(name)
 assert not {"psycopg", "pydantic", "ridehail_servers", "protovalidate"} & set(sys.modules)
@@ -83,11 +84,17 @@ def test_the_wheel_holds_all_that_the_servers_read(wheel: Path) -> None:
         for file in (ROOT / folder).rglob("*"):
             if file.is_file() and "__pycache__" not in file.parts:
                 assert f"ridehail_servers/resources/{file.relative_to(ROOT)}" in names
-    assert {"ridehail/descriptors.binpb", "ridehail/py.typed", "ridehail_clients/py.typed"} <= names
+    assert {
+        "ridehail/descriptors.binpb",
+        "ridehail/py.typed",
+        "ridehail_clients/py.typed",
+        "ridehail_kernel/py.typed",
+    } <= names
     # A top-level `buf`, `google` or `envoy` would collide with other distributions.
     assert {name.split("/")[0] for name in names if not name.split("/")[0].endswith(".dist-info")} == {
         "ridehail",
         "ridehail_clients",
+        "ridehail_kernel",
         "ridehail_servers",
     }
 

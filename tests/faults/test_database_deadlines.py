@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
-from ridehail_clients.contract import method_contract
+from ridehail_kernel.method_contracts import method_contract
 from ridehail_servers.chassis.database import Connection, Database
 from ridehail_servers.chassis.errors import DatabaseUnavailable
 from ridehail_servers.chassis.settings import PoolSettings

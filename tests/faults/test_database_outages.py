@@ -14,7 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from prometheus_client import REGISTRY
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
-from ridehail_clients import call_context
+from ridehail_kernel import call_context
 from ridehail_servers.chassis import connection_pool
 from ridehail_servers.chassis.database import Connection, Database
 from ridehail_servers.chassis.errors import DatabaseUnavailable, DomainError, Overloaded

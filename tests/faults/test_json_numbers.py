@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api_proxy
 from ridehail.userstate.v1 import user_state_api_pb2 as user_state
 from ridehail_clients import InvalidRequest
-from ridehail_clients.json_values import LARGEST_WHOLE, from_struct, from_value, to_struct, to_value
+from ridehail_kernel.json_values import LARGEST_WHOLE, from_struct, from_value, to_struct, to_value
 from ridehail_servers.chassis.errors import FieldViolation
 from ridehail_servers.chassis.request_limits import RequestLimits, check_values
 from tests.support.calls import failure_of, rpcs

@@ -11,7 +11,7 @@ import pytest
 
 from ridehail.common.v1 import options_pb2
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
-from ridehail_clients.contract import service_audience
+from ridehail_kernel.method_contracts import service_audience
 from ridehail_servers import resources, suite
 from ridehail_servers.chassis import tokens
 from ridehail_servers.chassis.keys import KeyRing

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 
-from ridehail_clients.json_values import LARGEST_WHOLE, JsonObject, JsonValue, from_struct, to_struct
+from ridehail_kernel.json_values import LARGEST_WHOLE, JsonObject, JsonValue, from_struct, to_struct
 from ridehail_servers.chassis.errors import DomainError, InvalidRequest
 from ridehail_servers.chassis.json_limits import MAX_DEPTH, count_values
 from ridehail_servers.reference.order_core.document import (

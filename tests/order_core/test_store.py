@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from ridehail_clients.json_values import JsonObject, JsonValue
+from ridehail_kernel.json_values import JsonObject, JsonValue
 from ridehail_servers import resources
 from ridehail_servers.chassis import migrations
 from ridehail_servers.reference.order_core.document import FINAL_STATUSES, new_document

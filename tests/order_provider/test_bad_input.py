@@ -11,7 +11,7 @@ from google.protobuf.struct_pb2 import Struct, Value
 
 from ridehail.orderprovider.v1 import order_provider_api_pb2 as api
 from ridehail_clients import JsonInput
-from ridehail_clients.json_values import to_struct
+from ridehail_kernel.json_values import to_struct
 from ridehail_servers.chassis.json_limits import MAX_DEPTH
 from tests.support.calls import failure_of
 from tests.support.suite_in_process import SuiteInProcess

@@ -16,7 +16,7 @@ from ridehail_clients import (
     JsonInput,
     OrderOwnerMismatch,
 )
-from ridehail_clients.json_values import JsonValue
+from ridehail_kernel.json_values import JsonValue
 from ridehail_servers.chassis.database import Connection
 from ridehail_servers.chassis.json_limits import MAX_DEPTH
 from ridehail_servers.reference.order_provider.store import OrderStore

@@ -14,7 +14,7 @@ import grpc
 from ridehail.ordercore.v1 import order_core_api_pb2 as order_core
 from ridehail.orderprovider.v1 import order_provider_api_pb2 as order_provider
 from ridehail.orderprovider.v1 import order_provider_pb2
-from ridehail_clients.json_values import to_struct
+from ridehail_kernel.json_values import to_struct
 
 Context = grpc.aio.ServicerContext[Any, Any]
 

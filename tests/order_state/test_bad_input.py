@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from ridehail.orderstate.v1 import order_state_api_pb2 as api
 from ridehail.orderstate.v1 import order_state_pb2
 from ridehail_clients import ServiceError
-from ridehail_clients.json_values import to_struct
+from ridehail_kernel.json_values import to_struct
 from tests.order_state.harness import GET, GET_SERVICE, POLL, REPORT, Harness, Rider, known
 from tests.order_state.provider_server import order
 from tests.support.calls import Metadata, call, failure_of

@@ -12,7 +12,7 @@ import pytest
 from psycopg import conninfo
 
 from ridehail_clients import DatabaseUnavailable, InvalidRequest
-from ridehail_clients.json_values import from_struct, to_struct
+from ridehail_kernel.json_values import from_struct, to_struct
 from tests.order_state.harness import RETRY_S, TTL_S, Harness, Rider, allowed, known, shown
 from tests.order_state.provider_server import order
 from tests.support.log_capture import LogCapture

@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import REGISTRY, generate_latest
 
 from ridehail_clients import ServiceError
-from ridehail_clients.json_values import to_struct
+from ridehail_kernel.json_values import to_struct
 from tests.order_state.harness import Harness, Rider, known
 from tests.order_state.provider_server import order
 from tests.support.log_capture import captured_logs

@@ -7,7 +7,7 @@ import pytest
 
 from ridehail.orderstate.v1 import order_state_api_pb2 as api
 from ridehail.orderstate.v1 import order_state_pb2
-from ridehail_clients.json_values import to_struct
+from ridehail_kernel.json_values import to_struct
 from tests.order_state.harness import GET_SERVICE, POLICY, RETRY_S, SERVERS, Harness, Rider, allowed, known, shown
 from tests.order_state.provider_server import order
 from tests.support.calls import call, failure_of

@@ -9,7 +9,7 @@ import grpc
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
-from ridehail_clients.json_values import to_struct
+from ridehail_kernel.json_values import to_struct
 from tests.personal_state_backend.backends import BackEnd
 
 GET, UPDATE, LIST, TAKE = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ridehail_clients.json_values import to_struct
+from ridehail_kernel.json_values import to_struct
 from tests.personal_state_backend.backends import BackEnd, by_category
 
 MOCK = "x-ya-mock-write-request"

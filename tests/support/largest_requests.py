@@ -17,7 +17,7 @@ from protovalidate import Validator
 
 from ridehail._third_party.buf.validate import validate_pb2
 from ridehail.common.v1 import rules_pb2
-from ridehail_clients.json_values import JsonInput, to_list, to_struct, to_value
+from ridehail_kernel.json_values import JsonInput, to_list, to_struct, to_value
 from ridehail_servers.chassis.errors import InvalidRequest
 from ridehail_servers.chassis.request_limits import RequestLimits, check_bytes, check_values, rules_view
 

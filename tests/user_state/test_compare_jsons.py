@@ -16,7 +16,7 @@ from prometheus_client import REGISTRY, generate_latest
 
 from ridehail.userstate.v1 import user_state_api_pb2 as api
 from ridehail_clients import ComparedKind
-from ridehail_clients.json_values import to_value
+from ridehail_kernel.json_values import to_value
 from ridehail_servers.user_state.metrics import OTHER, PathLabels
 from tests.support.config_edits import edit
 from tests.support.harness import behind_a_gateway

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Final
 
 from ridehail_clients._async.generated.eulas import AsyncPassengerEulasClient
-from ridehail_clients.availability import is_unavailable
 from ridehail_clients.call_metadata import Metadata
 from ridehail_clients.errors import ServiceError
 from ridehail_clients.eula_answers import (
@@ -38,6 +37,7 @@ from ridehail_clients.kept_answers import KeptAnswers
 from ridehail_clients.local_work import AsyncSleep, async_sleep, run_in_thread
 from ridehail_clients.models import EulaDecision, EulaFilter
 from ridehail_clients.retry import RetryPolicy
+from ridehail_kernel.availability import is_unavailable
 
 _LOCK_POLL_S: Final = 0.05
 _LOCK_POLLS: Final = 100

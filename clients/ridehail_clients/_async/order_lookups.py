@@ -15,7 +15,7 @@ from ridehail_clients.channel import AsyncUnaryMethod
 from ridehail_clients.errors import OrderNotFound, ServiceError
 from ridehail_clients.models import OrderRoad
 from ridehail_clients.shared_lookup import AsyncSharedLookup
-from ridehail_clients.text_rules import is_id
+from ridehail_kernel.text_rules import is_id
 
 
 class AsyncOrderLookups:

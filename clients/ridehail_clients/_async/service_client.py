@@ -13,9 +13,9 @@ from ridehail.common.v1 import options_pb2
 from ridehail_clients._async.transport import AsyncTransport
 from ridehail_clients.call_metadata import Credentials, session_credentials, ticket_credentials
 from ridehail_clients.channel import AsyncChannel, open_async_channel
-from ridehail_clients.contract import contracts_by_request, service_audience
 from ridehail_clients.retry import RetryPolicy
 from ridehail_clients.tickets import TicketSource
+from ridehail_kernel.method_contracts import contracts_by_request, service_audience
 
 
 class AsyncServiceClient(ABC):

@@ -16,7 +16,7 @@ from ridehail_clients.channel import SyncUnaryMethod
 from ridehail_clients.errors import OrderNotFound, ServiceError
 from ridehail_clients.models import OrderRoad
 from ridehail_clients.shared_lookup import SharedLookup
-from ridehail_clients.text_rules import is_id
+from ridehail_kernel.text_rules import is_id
 
 
 class OrderLookups:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Generic, Protocol, TypeVar
 
-from ridehail_clients.availability import is_unavailable
 from ridehail_clients.errors import ServiceError
 from ridehail_clients.local_work import SyncSleep, sync_sleep
 from ridehail_clients.models import (
@@ -36,6 +35,7 @@ from ridehail_clients.order_cards import (
 )
 from ridehail_clients.polled_order import PartFetch
 from ridehail_clients.polled_orders import DuePart, PolledOrders
+from ridehail_kernel.availability import is_unavailable
 
 Fetched_co = TypeVar("Fetched_co", covariant=True)
 

@@ -15,10 +15,10 @@ from ridehail_clients.attempt import make_sync_attempt
 from ridehail_clients.call_metadata import Credentials, Metadata, outgoing_metadata
 from ridehail_clients.call_time import CallTime
 from ridehail_clients.channel import SyncChannel, SyncUnaryMethod
-from ridehail_clients.contract import MethodContract
 from ridehail_clients.errors import ServiceError, TransportUnavailable
 from ridehail_clients.failover import SyncFailoverChannel
 from ridehail_clients.retry import RetryPolicy, retry_rules
+from ridehail_kernel.method_contracts import MethodContract
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)

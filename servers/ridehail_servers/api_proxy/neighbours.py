@@ -6,7 +6,8 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ridehail_clients import ServiceError, call_context
+from ridehail_clients import ServiceError
+from ridehail_kernel import call_context
 
 Answer = TypeVar("Answer")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import grpc
 from grpc_reflection.v1alpha import reflection
 
-from ridehail_clients import channel
+from ridehail_clients import open_async_channel
 
 from .access import AccessPolicy
 from .background import cancelled, keep_running
@@ -288,7 +288,7 @@ async def _channels(
     channels: dict[str, grpc.aio.Channel] = {}
     credentials = None if settings.tls_dir is None else TlsFiles(settings.tls_dir).channel_credentials()
     for dependency in definition.dependencies:
-        channels[dependency] = channel.open_async_channel(
+        channels[dependency] = open_async_channel(
             settings.addresses[dependency],
             credentials=credentials,
             server_name=dependency if credentials else None,

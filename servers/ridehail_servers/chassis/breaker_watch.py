@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ridehail_clients.breakers import BreakerObserver
+from ridehail_clients import BreakerObserver
 
 from .logs import get_logger
 from .metrics import BREAKERS_OPEN

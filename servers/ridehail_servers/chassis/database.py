@@ -17,7 +17,7 @@ import psycopg
 from psycopg import conninfo
 from psycopg.rows import TupleRow
 
-from ridehail_clients import call_context
+from ridehail_kernel import call_context
 
 from .connection_pool import ConnectionPool
 from .connection_queue import ConnectionQueue

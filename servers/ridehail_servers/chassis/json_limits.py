@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from ridehail_clients.json_values import LARGEST_WHOLE, JsonValue
+from ridehail_kernel.json_values import LARGEST_WHOLE, JsonValue
 
 from .errors import FieldViolation
 

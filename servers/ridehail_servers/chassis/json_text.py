@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from ridehail_clients.json_values import LARGEST_WHOLE, JsonInput, JsonValue
+from ridehail_kernel.json_values import LARGEST_WHOLE, JsonInput, JsonValue
 
 
 def encode(value: JsonInput) -> str:

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import orjson
 
+from ridehail_kernel import call_context
+
 from .failures import is_database_error
 
 if TYPE_CHECKING:
@@ -283,8 +285,6 @@ def _describe(error: BaseException) -> str:
 
 
 def _add(service: str) -> structlog.typing.Processor:
-    from ridehail_clients import call_context  # noqa: PLC0415 - it comes with gRPC
-
     def add(_logger: Any, _method: str, event: Event) -> Event:  # structlog's processors take any logger
         event["service"] = service
         request_id = call_context.request_id()

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from ridehail.common.v1 import options_pb2
-from ridehail_clients.contract import method_contract, service_audience
+from ridehail_kernel.method_contracts import method_contract, service_audience
 
 from .request_limits import RequestLimits
 from .service_definition import ServiceDefinition

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ridehail_clients.call_metadata import MOCK_WRITE_KEY
+from ridehail_kernel.metadata_keys import MOCK_WRITE_KEY
 
 
 def is_mock_write(metadata: Iterable[tuple[str, str | bytes]] | None) -> bool:

@@ -10,8 +10,8 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from ridehail_clients import call_context
-from ridehail_clients.coalescing import Coalescer
+from ridehail_kernel import call_context
+from ridehail_kernel.coalescing import Coalescer
 
 from .database import Connection, Database
 from .errors import DatabaseUnavailable

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from ridehail_clients.text_rules import has_written_characters, is_id
+from ridehail_kernel.text_rules import has_written_characters, is_id
 
 
 def _checked_id(value: str) -> str:

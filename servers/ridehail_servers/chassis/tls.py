@@ -16,7 +16,7 @@ import grpc
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from ridehail_clients.tls import CA, CERTIFICATE, KEY
+from ridehail_kernel.tls import CA, CERTIFICATE, KEY
 
 from .keys import KeysMissing, check_is_private
 from .logs import get_logger

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from ridehail_clients.text_rules import is_id
+from ridehail_kernel.text_rules import is_id
 from ridehail_servers.chassis import logs
 from ridehail_servers.toll_roads.retention.archive_store import ArchiveStore
 from ridehail_servers.toll_roads.retention.history import Histories, OrderHistory

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ridehail_clients.call_metadata import AUTHORIZATION_KEY, MOCK_WRITE_KEY
+from ridehail_kernel.metadata_keys import AUTHORIZATION_KEY, MOCK_WRITE_KEY
 from ridehail_servers.chassis import passenger, tickets
 from ridehail_servers.chassis.interceptors.auth import GATEWAY_KEY
 from ridehail_servers.chassis.interceptors.telemetry import REQUEST_ID_KEY

@@ -17,7 +17,7 @@ from google.protobuf.descriptor import Descriptor, MethodDescriptor, ServiceDesc
 from google.protobuf.descriptor_pb2 import MethodOptions
 
 from ridehail.common.v1 import options_pb2
-from ridehail_clients.contract import method_contract, service_audience
+from ridehail_kernel.method_contracts import method_contract, service_audience
 from ridehail_servers.chassis.service_definition import ServiceDefinition
 
 from .body_limits import body_limit

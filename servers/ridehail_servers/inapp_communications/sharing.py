@@ -5,7 +5,8 @@ from __future__ import annotations
 import grpc
 from prometheus_client import Counter
 
-from ridehail_clients import AsyncRouteSharingClient, ServiceError, TicketSource, call_context
+from ridehail_clients import AsyncRouteSharingClient, ServiceError, TicketSource
+from ridehail_kernel import call_context
 from ridehail_servers.chassis.logs import get_logger
 
 # Of what is left of the call's time: the rest is for the answer without the state.

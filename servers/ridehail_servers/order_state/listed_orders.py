@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ridehail_clients.text_rules import is_id
+from ridehail_kernel.text_rules import is_id
 
 from .orders import ActiveOrder
 

@@ -15,9 +15,9 @@ from ridehail_clients import (
     RetryPolicy,
     ServiceError,
     TicketSource,
-    call_context,
 )
-from ridehail_clients.json_values import to_struct
+from ridehail_kernel import call_context
+from ridehail_kernel.json_values import to_struct
 from ridehail_servers.chassis.logs import get_logger
 
 from .keepers import KEEPERS, TAXI

@@ -8,7 +8,7 @@ from typing import Any
 from ridehail.protocol.v1 import protocol_api_pb2 as protocol
 from ridehail.userstate.v1 import user_state_api_pb2 as user_state
 from ridehail.userstate.v1 import user_state_pb2
-from ridehail_clients.json_values import JsonObject, from_struct, to_struct
+from ridehail_kernel.json_values import JsonObject, from_struct, to_struct
 
 from .state import Change, PersonalState, StateCopy, by_category, check_copies
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ridehail_clients import AsyncFamilyClient, FamilyNotFound, InvalidRequest, ServiceError, call_context
+from ridehail_clients import AsyncFamilyClient, FamilyNotFound, InvalidRequest, ServiceError
+from ridehail_kernel import call_context
 from ridehail_servers.chassis.errors import DependencyUnavailable
 
 from .errors import NotInFamily

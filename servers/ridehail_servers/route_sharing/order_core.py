@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ridehail_clients import AsyncOrderCoreClient, InvalidRequest, ServiceError, call_context
+from ridehail_clients import AsyncOrderCoreClient, InvalidRequest, ServiceError
 from ridehail_clients import OrderNotFound as NoSuchOrder
+from ridehail_kernel import call_context
 from ridehail_servers.chassis.errors import DependencyUnavailable
 
 from .errors import OrderNotFound

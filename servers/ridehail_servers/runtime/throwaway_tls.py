@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from ridehail_clients.tls import CA, CERTIFICATE, KEY
+from ridehail_kernel.tls import CA, CERTIFICATE, KEY
 
 from .data_dir import write_secret
 

@@ -14,7 +14,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from ridehail_clients import open_async_channel, tls_from_dir
-from ridehail_clients.tls import CA, CERTIFICATE, KEY
+from ridehail_kernel.tls import CA, CERTIFICATE, KEY
 from ridehail_servers import suite
 from ridehail_servers.chassis import migrations
 from ridehail_servers.chassis.background import cancelled, keep_running

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ridehail_clients import AsyncOrderCoreClient, JsonObject, JsonValue, call_context
+from ridehail_clients import AsyncOrderCoreClient, JsonObject, JsonValue
 from ridehail_clients import errors as client_errors
+from ridehail_kernel import call_context
 from ridehail_servers.chassis.errors import DependencyUnavailable
 
 from .errors import OrderNotFound

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import tenacity
 
-from ridehail_clients import call_context
+from ridehail_kernel import call_context
 from ridehail_servers.chassis.errors import DependencyUnavailable
 
 from .order_core import DocumentChanged, OrderCore

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from ridehail_clients import call_context
+from ridehail_kernel import call_context
 from ridehail_servers.chassis.database import Connection, Database
 from ridehail_servers.chassis.errors import Overloaded
 

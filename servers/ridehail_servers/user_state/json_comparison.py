@@ -14,7 +14,7 @@ from enum import Enum, StrEnum, auto
 from itertools import chain, islice
 from typing import Final, Literal, TypeAlias
 
-from ridehail_clients.json_values import LARGEST_WHOLE, JsonObject, JsonValue
+from ridehail_kernel.json_values import LARGEST_WHOLE, JsonObject, JsonValue
 
 MOST_DIFFERENCES: Final = 100
 """So many differences are told."""

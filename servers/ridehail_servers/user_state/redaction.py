@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from ridehail_clients.json_values import JsonValue
+from ridehail_kernel.json_values import JsonValue
 
 from .json_comparison import ABSENT, Difference, MaybeValue, Path, canonical
 

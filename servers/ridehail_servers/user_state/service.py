@@ -8,8 +8,8 @@ import grpc
 
 from ridehail.userstate.v1 import user_state_api_pb2 as api
 from ridehail.userstate.v1 import user_state_api_pb2_grpc as api_grpc
-from ridehail_clients import call_context
-from ridehail_clients.json_values import from_value
+from ridehail_kernel import call_context
+from ridehail_kernel.json_values import from_value
 from ridehail_servers.chassis.mock_write import is_mock_write
 from ridehail_servers.chassis.timestamps import from_timestamp
 from ridehail_servers.personal_state_backend.codec import change_from, copies_from, copy_messages, state_fields

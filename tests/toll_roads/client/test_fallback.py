@@ -26,7 +26,7 @@ from ridehail_clients import (
     ServiceError,
     TransportUnavailable,
 )
-from ridehail_clients.availability import is_unavailable
+from ridehail_kernel.availability import is_unavailable
 from tests.clients.flavours import ASYNCIO, Flavour
 from tests.clients.scripted_server import Answer, ScriptedServer, fail, info, reply, retry_after
 from tests.support.waiting import LIMIT_S

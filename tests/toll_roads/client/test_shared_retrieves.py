@@ -13,7 +13,7 @@ from ridehail_clients import (
     InvalidRequest,
     OrderNotFound,
 )
-from ridehail_clients.call_context import call_context
+from ridehail_kernel.call_context import call_context
 from tests.clients.flavours import Flavour
 from tests.clients.scripted_server import ScriptedServer
 from tests.toll_roads.client.shared_callers import CLIENT, ORDERS, PATIENT, Gate, asked, received, retrieve

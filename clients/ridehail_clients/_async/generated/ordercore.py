@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from ridehail_kernel.json_values import JsonInput, to_list, to_struct, to_value
+
 from ridehail.ordercore.v1 import order_core_api_pb2, order_core_api_pb2_grpc
 from ridehail_clients._async.service_client import AsyncInternalClient
 from ridehail_clients.call_metadata import Metadata
-from ridehail_clients.json_values import JsonInput, to_list, to_struct, to_value
 from ridehail_clients.message_fields import to_strings
 from ridehail_clients.models import ActiveOrders, OrderFields, OrderInfo
 

@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from ridehail_kernel.json_values import JsonInput, to_struct
+
 from ridehail.orderprovider.v1 import order_provider_api_pb2, order_provider_api_pb2_grpc
 from ridehail_clients._async.service_client import AsyncNamedServiceClient
 from ridehail_clients.call_metadata import Metadata
-from ridehail_clients.json_values import JsonInput, to_struct
 from ridehail_clients.models import ActiveOrders
 
 __all__ = ["AsyncOrderProviderClient"]

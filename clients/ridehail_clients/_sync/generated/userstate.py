@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from ridehail_kernel.json_values import JsonInput, to_value
+
 from ridehail.userstate.v1 import user_state_api_pb2, user_state_api_pb2_grpc
 from ridehail_clients._sync.service_client import InternalClient
 from ridehail_clients.call_metadata import Metadata, with_flag
-from ridehail_clients.json_values import JsonInput, to_value
 from ridehail_clients.message_fields import to_timestamp
 from ridehail_clients.models import ComparedKind, PersonalState, PersonalStateCopy, TariffSettings
 

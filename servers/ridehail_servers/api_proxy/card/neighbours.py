@@ -23,7 +23,7 @@ from ridehail_clients import (
     TicketSource,
 )
 from ridehail_clients import errors as client_errors
-from ridehail_clients.availability import is_unavailable
+from ridehail_kernel.availability import is_unavailable
 from ridehail_servers.api_proxy.neighbours import Unanswered, answer_to, time_to_wait, unanswered
 from ridehail_servers.chassis.errors import DependencyUnavailable
 from ridehail_servers.chassis.logs import get_logger

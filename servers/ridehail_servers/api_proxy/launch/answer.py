@@ -9,7 +9,7 @@ from google.protobuf.struct_pb2 import Struct, Value
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
 from ridehail.orderstate.v1 import order_state_pb2
 from ridehail_clients import AllowedChanges, OrdersStateAndPolicy, OrderState, PollingPolicy
-from ridehail_clients.json_values import JsonInput, to_struct
+from ridehail_kernel.json_values import JsonInput, to_struct
 
 from .known_orders import OtherMembers
 from .launches import Launch

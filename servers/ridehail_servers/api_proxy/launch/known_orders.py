@@ -12,7 +12,7 @@ from protovalidate import Validator
 
 from ridehail.orderstate.v1 import order_state_pb2
 from ridehail_clients import KnownOrder
-from ridehail_clients.json_values import from_struct
+from ridehail_kernel.json_values import from_struct
 from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest
 from ridehail_servers.chassis.interceptors.validation import field_violation
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ridehail_clients import AsyncUserStateClient, JsonMismatch, ServiceError, call_context
+from ridehail_clients import AsyncUserStateClient, JsonMismatch, ServiceError
+from ridehail_kernel import call_context
 from ridehail_servers.chassis.logs import get_logger
 
 from .metrics import ComparisonOutcome, count_comparison

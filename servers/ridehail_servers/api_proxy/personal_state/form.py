@@ -6,7 +6,7 @@ from google.protobuf import json_format
 
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
 from ridehail_clients import TariffSettings
-from ridehail_clients.json_values import JsonObject, from_struct
+from ridehail_kernel.json_values import JsonObject, from_struct
 
 from .question import Question, question_of
 

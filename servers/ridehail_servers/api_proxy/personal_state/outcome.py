@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from ridehail_clients import ComparedKind, PersonalState, ServiceError
-from ridehail_clients.json_values import JsonObject
+from ridehail_kernel.json_values import JsonObject
 from ridehail_servers.chassis.errors import Code, DomainError, FieldViolation
 
 _OK: Final = 200

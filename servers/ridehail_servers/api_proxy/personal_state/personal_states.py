@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from ridehail_clients import ComparedKind, call_context
-from ridehail_clients.json_values import JsonObject
+from ridehail_clients import ComparedKind
+from ridehail_kernel import call_context
+from ridehail_kernel.json_values import JsonObject
 from ridehail_servers.chassis.errors import DependencyUnavailable
 
 from .config import PersonalStateConfig

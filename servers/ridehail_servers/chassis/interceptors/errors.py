@@ -6,7 +6,7 @@ import asyncio
 
 import grpc
 
-from ridehail_clients import call_context
+from ridehail_kernel import call_context
 from ridehail_servers.chassis.errors import DomainError, Internal
 from ridehail_servers.chassis.logs import get_logger
 from ridehail_servers.chassis.status import trailing_metadata_of

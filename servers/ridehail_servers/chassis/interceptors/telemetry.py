@@ -11,7 +11,7 @@ from functools import cache
 
 from prometheus_client import Histogram
 
-from ridehail_clients import call_context
+from ridehail_kernel import call_context
 from ridehail_servers.chassis.logs import get_logger, log_call
 from ridehail_servers.chassis.metrics import RPC_DURATION, RPC_ERRORS, RPC_IN_FLIGHT
 

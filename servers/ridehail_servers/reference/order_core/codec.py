@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ridehail.ordercore.v1 import order_core_api_pb2 as api
 from ridehail.orderprovider.v1 import order_provider_pb2
-from ridehail_clients.json_values import from_value, to_struct
+from ridehail_kernel.json_values import from_value, to_struct
 
 from .orders import ActiveOrder
 from .update import Update

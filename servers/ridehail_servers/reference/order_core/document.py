@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from enum import Enum, auto
 from typing import Final, Literal, TypeAlias, TypeGuard
 
-from ridehail_clients.json_values import LARGEST_WHOLE, JsonObject, JsonValue
+from ridehail_kernel.json_values import LARGEST_WHOLE, JsonObject, JsonValue
 from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest
 from ridehail_servers.chassis.json_limits import count_values
 from ridehail_servers.chassis.json_text import size_bytes

@@ -9,7 +9,7 @@ import grpc
 
 from ridehail.ordercore.v1 import order_core_api_pb2 as api
 from ridehail.ordercore.v1 import order_core_api_pb2_grpc as api_grpc
-from ridehail_clients.json_values import from_struct, to_struct
+from ridehail_kernel.json_values import from_struct, to_struct
 
 from .codec import active_order_message, update_from
 from .orders import Orders

@@ -9,7 +9,7 @@ from typing import Final
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from ridehail_clients.json_values import JsonObject
+from ridehail_kernel.json_values import JsonObject
 from ridehail_servers.chassis.database import Connection
 from ridehail_servers.chassis.json_limits import DetailsBudget
 from ridehail_servers.chassis.json_text import decode

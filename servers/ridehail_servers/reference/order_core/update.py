@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ridehail_clients.json_values import JsonObject, JsonValue
+from ridehail_kernel.json_values import JsonObject, JsonValue
 from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest
 from ridehail_servers.chassis.json_limits import unfit_values
 

@@ -10,7 +10,7 @@ import grpc
 from ridehail.orderprovider.v1 import order_provider_api_pb2 as api
 from ridehail.orderprovider.v1 import order_provider_api_pb2_grpc as api_grpc
 from ridehail.orderprovider.v1 import order_provider_pb2
-from ridehail_clients.json_values import from_struct, to_struct
+from ridehail_kernel.json_values import from_struct, to_struct
 
 from .order_details import ActiveOrder, Order
 from .orders import Orders

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from ridehail_clients.json_values import JsonObject
+from ridehail_kernel.json_values import JsonObject
 from ridehail_servers.personal_state_backend.state import EMPTY, Change, PersonalState
 
 

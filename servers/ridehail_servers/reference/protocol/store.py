@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import cast
 
-from ridehail_clients.json_values import JsonValue
+from ridehail_kernel.json_values import JsonValue
 from ridehail_servers.chassis.database import Connection
 from ridehail_servers.chassis.json_text import decode, encode
 from ridehail_servers.personal_state_backend.state import MAX_PAGE_BYTES

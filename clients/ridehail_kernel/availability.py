@@ -6,7 +6,7 @@ from typing import Final
 
 import grpc
 
-from ridehail_clients.errors import ClientClosed, ServiceError
+from ridehail_kernel.service_error import ClientClosed, ServiceError
 
 _UNAVAILABLE: Final = frozenset(
     {
