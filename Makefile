@@ -11,7 +11,7 @@ TEST_PROCESSES ?= 3
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit test-long check format lint types contracts generated imports gateway proto released lock bench bench-peak bench-retention bench-eulas-import chaos audit clean
+.PHONY: help setup run test test-unit test-long check format lint types contracts generated imports names gateway proto released lock bench bench-peak bench-retention bench-eulas-import chaos audit clean
 
 help: ## Show what each target does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,7 +47,7 @@ test-unit: setup ## Run the tests that need no process and no socket, in a minut
 test-long: setup ## Run the crash campaigns in their long forms: every step is a death, a suite is killed 100 times (KILLS).
 	RIDEHAIL_TEST_KILLS=$(or $(KILLS),100) $(PYTEST) --long -m 'long or slow' --ignore tests/bench $(PYTEST_ARGS)
 
-check: lint types contracts generated imports gateway ## Format, lint, types, contracts, generated files, import rules, gateway.
+check: lint types contracts generated imports names gateway ## Format, lint, types, contracts, generated files, import rules, class names, gateway.
 
 format: setup ## Format the code and fix what can be fixed by itself.
 	$(BIN)/ruff format $(SOURCES)
@@ -73,6 +73,9 @@ generated: contracts
 
 imports: setup
 	$(BIN)/lint-imports
+
+names: setup
+	$(BIN)/pytest -n 0 tests/test_class_names.py
 
 gateway: setup
 	$(BIN)/ridehail gateway check
