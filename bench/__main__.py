@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from .cases import CASES, Case
-from .comparison import Effort, Figures, Goal, compare
+from .comparison import Figures, Goal, Schedule, compare
 from .harness import Harness
 from .load import LoadFailed, ToolMissing, built
 from .servers import NotStarted, Servers
@@ -40,11 +40,11 @@ _SIZES = "10000,10000000"
 def main() -> int:
     """Runs the cases; returns the exit code."""
     arguments = _arguments()
-    effort = Effort(arguments.rounds, arguments.seconds, warm_up_s=min(2.0, arguments.seconds))
+    schedule = Schedule(arguments.rounds, arguments.seconds, warm_up_s=min(2.0, arguments.seconds))
     orders, sizes = FULL_SIZE, arguments.sizes
     messages = 50_000
     if arguments.quick:
-        effort, orders, sizes, messages = Effort(1, 0.2, 0.1), 1_000, (500, 1_000), 500
+        schedule, orders, sizes, messages = Schedule(1, 0.2, 0.1), 1_000, (500, 1_000), 500
     try:
         built()
         with (
@@ -56,17 +56,19 @@ def main() -> int:
             servers = Servers(Path(folder, "servers"), workers=arguments.workers, kept=kept_if_quick)
             harness = Harness(servers, filled, orders, sizes, arguments.callers, messages)
             for name in arguments.cases or _USUAL:
-                _measure(CASES[name], harness, effort)
+                _measure(CASES[name], harness, schedule)
     except (ToolMissing, NotStarted, LoadFailed) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _measure(case: Case, harness: Harness, effort: Effort) -> None:
+def _measure(case: Case, harness: Harness, schedule: Schedule) -> None:
     with case.contenders(harness) as contenders:
-        print(f"\n{case.title} ({effort.rounds} rounds of {effort.seconds} s, {harness.callers} callers)", flush=True)
-        figures = compare(contenders, effort, harness.tables.processes)
+        print(
+            f"\n{case.title} ({schedule.rounds} rounds of {schedule.seconds} s, {harness.callers} callers)", flush=True
+        )
+        figures = compare(contenders, schedule, harness.tables.processes)
         orders = {contender.name: contender.orders for contender in contenders}
     _print_table(figures, orders)
     _print_goals(case.goals, figures)

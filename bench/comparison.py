@@ -68,7 +68,7 @@ class Goal:
 
 
 @dataclass(frozen=True)
-class Effort:
+class Schedule:
     """How long to measure.
 
     Attributes:
@@ -83,21 +83,21 @@ class Effort:
 
 
 def compare(
-    contenders: Sequence[Contender], effort: Effort, postgres: Callable[[], Sequence[psutil.Process]]
+    contenders: Sequence[Contender], schedule: Schedule, postgres: Callable[[], Sequence[psutil.Process]]
 ) -> dict[str, Figures]:
     """Returns the medians over the rounds. In each round all contenders have their turn, so noise hits all alike.
 
     Args:
         contenders: All of them run all the time; who is not asked takes next to nothing.
-        effort: How long to measure.
+        schedule: How long to measure.
         postgres: Returns Postgres' processes.
     """
     for contender in contenders:
-        load.run(contender.load, effort.warm_up_s)
+        load.run(contender.load, schedule.warm_up_s)
     turns: dict[str, list[Figures]] = {contender.name: [] for contender in contenders}
-    for _ in range(effort.rounds):
+    for _ in range(schedule.rounds):
         for contender in contenders:
-            turns[contender.name].append(_turn(contender, effort.seconds, postgres))
+            turns[contender.name].append(_turn(contender, schedule.seconds, postgres))
     return {name: _medians(figures) for name, figures in turns.items()}
 
 

@@ -58,7 +58,7 @@ Newest = dict[tuple[str, str], tuple[int, str]]
 
 
 @dataclass(frozen=True)
-class Dump:
+class DecisionDump:
     """A dump, and what is to come of it.
 
     Attributes:
@@ -72,7 +72,7 @@ class Dump:
     bad: int
 
 
-def write_dump(path: Path, lines: int) -> Dump:
+def write_dump(path: Path, lines: int) -> DecisionDump:
     """Writes a dump; of each user and agreement no two lines are equally new."""
     chance = random.Random(4)
     newest: Newest = {}
@@ -100,7 +100,7 @@ def write_dump(path: Path, lines: int) -> Dump:
             }
             file.write(json.dumps(decision).encode() + b"\n")
             newest[uid, eula_id] = max(newest.get((uid, eula_id), (-1, "")), (made, status))
-    return Dump(path, newest, bad)
+    return DecisionDump(path, newest, bad)
 
 
 @contextmanager
@@ -114,13 +114,13 @@ def database(admin_url: str, name: str) -> Iterator[str]:
         admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-def start(dump: Dump, url: str) -> subprocess.Popen[str]:
+def start(dump: DecisionDump, url: str) -> subprocess.Popen[str]:
     """Starts an import as an operator would."""
     words = [str(RIDEHAIL), "eulas", "import", str(dump.path), "--database-url", url]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
-def run(dump: Dump, url: str) -> str:
+def run(dump: DecisionDump, url: str) -> str:
     """Imports the dump, prints what that cost, and returns what was printed."""
     process = start(dump, url)
     watched, sizes = psutil.Process(process.pid), [0]
@@ -141,7 +141,7 @@ def run(dump: Dump, url: str) -> str:
     return told
 
 
-def check(dump: Dump, url: str) -> tuple[object, ...]:
+def check(dump: DecisionDump, url: str) -> tuple[object, ...]:
     """Compares what is stored with the dump; returns a digest of the log.
 
     Raises:
@@ -165,7 +165,7 @@ def check(dump: Dump, url: str) -> tuple[object, ...]:
     return tuple(digest)
 
 
-def kill(dump: Dump, url: str, decisions: int) -> None:
+def kill(dump: DecisionDump, url: str, decisions: int) -> None:
     """Kills an import as soon as so many decisions are in the log."""
     process = start(dump, url)
     with psycopg.connect(url, autocommit=True) as connection:
@@ -181,7 +181,7 @@ def kill(dump: Dump, url: str, decisions: int) -> None:
     print(f"    killed when {row[0]:,} decisions were logged", flush=True)
 
 
-def measure(dump: Dump, admin_url: str) -> None:
+def measure(dump: DecisionDump, admin_url: str) -> None:
     """Runs all parts."""
     with database(admin_url, "alone") as url:
         print("import", flush=True)

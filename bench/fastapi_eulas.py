@@ -31,7 +31,7 @@ class CheckRequest(BaseModel):
     eula_types: list[str] = Field(min_length=1, max_length=100)
 
 
-class EulaStatus(BaseModel):
+class EulaStatusBody(BaseModel):
     """Where the user stands."""
 
     eula_id: str
@@ -42,7 +42,7 @@ class EulaStatus(BaseModel):
 class CheckResponse(BaseModel):
     """One entry a type."""
 
-    eulas: list[EulaStatus]
+    eulas: list[EulaStatusBody]
 
 
 class ListRequest(BaseModel):
@@ -52,7 +52,7 @@ class ListRequest(BaseModel):
     zone_name: str = Field(min_length=1, max_length=128)
 
 
-class Eula(BaseModel):
+class EulaBody(BaseModel):
     """An agreement to show."""
 
     eula_id: str
@@ -67,7 +67,7 @@ class Eula(BaseModel):
 class ListResponse(BaseModel):
     """What to show."""
 
-    eulas: list[Eula]
+    eulas: list[EulaBody]
 
 
 app = FastAPI(lifespan=pooled)
@@ -92,7 +92,7 @@ async def check(request: CheckRequest) -> CheckResponse:
         of_type = {eula_id: decided[eula_id] for eula_id in decided if _EULAS[eula_id]["type"] == eula_type}
         status = next((one for one in ("accepted", "rejected") if one in of_type.values()), "unknown")
         eula_id = next((eula_id for eula_id, one in of_type.items() if one == status), "")
-        answers.append(EulaStatus(eula_id=eula_id, type=eula_type, status=status))
+        answers.append(EulaStatusBody(eula_id=eula_id, type=eula_type, status=status))
     return CheckResponse(eulas=answers)
 
 
@@ -103,7 +103,7 @@ async def unknown(request: ListRequest) -> ListResponse:
     country = _CONFIG["ZONES"].get(request.zone_name)
     return ListResponse(
         eulas=[
-            Eula(
+            EulaBody(
                 eula_id=eula["eula_id"],
                 type=eula["type"],
                 status="unknown",

@@ -32,7 +32,7 @@ _PRIORITIES = {(policy["service"], policy["part_name"]): policy["priority"] for 
 _LAST = 1_000_000
 
 
-class KnownOrder(BaseModel):
+class KnownOrderBody(BaseModel):
     """An order as the app knows it."""
 
     orderid: str = Field(min_length=1, max_length=128)
@@ -45,10 +45,10 @@ class KnownOrder(BaseModel):
 class PollRequest(BaseModel):
     """What the app knows."""
 
-    known_orders: list[KnownOrder] = Field(max_length=50)
+    known_orders: list[KnownOrderBody] = Field(max_length=50)
 
 
-class OrderState(BaseModel):
+class OrderStateBody(BaseModel):
     """What of an order to fetch."""
 
     orderid: str
@@ -59,7 +59,7 @@ class OrderState(BaseModel):
     update_status: str
 
 
-class AllowedChanges(BaseModel):
+class AllowedChangesBody(BaseModel):
     """Whether the rider may order more."""
 
     service: str
@@ -70,8 +70,8 @@ class AllowedChanges(BaseModel):
 class PollResponse(BaseModel):
     """The answer."""
 
-    orders: list[OrderState]
-    allowed_changes: list[AllowedChanges]
+    orders: list[OrderStateBody]
+    allowed_changes: list[AllowedChangesBody]
 
 
 app = FastAPI(lifespan=pooled)
@@ -90,7 +90,7 @@ async def poll(request: PollRequest, x_yandex_uid: Annotated[str, Header()]) -> 
         needed = [part for part, version in parts.items() if known.force or known.tags.get(part) != version]
         needed.sort(key=lambda part: (_PRIORITIES.get((known.service, part), _LAST), part))
         orders.append(
-            OrderState(
+            OrderStateBody(
                 orderid=known.orderid,
                 service=known.service,
                 status=known.status,
@@ -104,7 +104,7 @@ async def poll(request: PollRequest, x_yandex_uid: Annotated[str, Header()]) -> 
     return PollResponse(
         orders=orders,
         allowed_changes=[
-            AllowedChanges(
+            AllowedChangesBody(
                 service=service,
                 can_make_more_orders=can,
                 no_more_orders_reason=None if can else "too_many_orders",

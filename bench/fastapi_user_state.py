@@ -25,7 +25,7 @@ class StateRequest(BaseModel):
     yandex_uid: str = Field(min_length=1, max_length=128)
 
 
-class TariffSettings(BaseModel):
+class TariffSettingsBody(BaseModel):
     """What is set for a tariff."""
 
     category: str
@@ -37,7 +37,7 @@ class State(BaseModel):
 
     revision_id: str
     selected_category: str
-    tariffs: list[TariffSettings]
+    tariffs: list[TariffSettingsBody]
 
 
 app = FastAPI(lifespan=pooled)
@@ -53,6 +53,7 @@ async def personal_state(request: StateRequest) -> State:
         revision_id=str(row["revision"]),
         selected_category=row["selected_category"],
         tariffs=[
-            TariffSettings(category=category, requirements=one) for category, one in json.loads(row["tariffs"]).items()
+            TariffSettingsBody(category=category, requirements=one)
+            for category, one in json.loads(row["tariffs"]).items()
         ],
     )

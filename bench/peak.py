@@ -52,7 +52,7 @@ Call = Callable[[], Awaitable[None]]
 
 
 @dataclass
-class Kind:
+class LoadKind:
     """One kind of call.
 
     Attributes:
@@ -147,7 +147,7 @@ class Consumers:
         await self._passengers.SwitchRoad(request, metadata=metadata, timeout=2)
 
 
-async def measure(server: Running, kinds: Sequence[Kind], seconds: float) -> float:
+async def measure(server: Running, kinds: Sequence[LoadKind], seconds: float) -> float:
     """Makes the calls at their rates; returns the CPU seconds that the server used.
 
     Args:
@@ -182,11 +182,11 @@ async def run(server: Running, keys: KeyRing, arguments: argparse.Namespace) -> 
         await consumers.open()
         await consumers.prepare_switches(round(arguments.switches * (arguments.seconds + _WARM_UP_S)) + 10)
 
-        def kinds() -> list[Kind]:
+        def kinds() -> list[LoadKind]:
             return [
-                Kind("RetrieveOrder", arguments.retrieves, consumers.retrieve),
-                Kind("SaveOffer", arguments.offers, consumers.save_offer),
-                Kind("SwitchRoad", arguments.switches, consumers.switch),
+                LoadKind("RetrieveOrder", arguments.retrieves, consumers.retrieve),
+                LoadKind("SaveOffer", arguments.offers, consumers.save_offer),
+                LoadKind("SwitchRoad", arguments.switches, consumers.switch),
             ]
 
         await measure(server, kinds(), _WARM_UP_S)
@@ -195,7 +195,7 @@ async def run(server: Running, keys: KeyRing, arguments: argparse.Namespace) -> 
     _print(measured, cpu, arguments.seconds)
 
 
-def _print(kinds: Sequence[Kind], cpu: float, seconds: float) -> None:
+def _print(kinds: Sequence[LoadKind], cpu: float, seconds: float) -> None:
     print(f"{'':<16}{'calls/s':>10}{'errors':>10}{'p50 ms':>10}{'p99 ms':>10}{'p99.9 ms':>10}")
     for kind in kinds:
         failed = sum(kind.errors.values())

@@ -17,7 +17,7 @@ from pathlib import Path
 from bench import load
 from tests.support.folders import shared_folder
 
-from .report import Effort, Report
+from .report import ChaosReport, Effort
 
 _BUILD = Path(__file__).parents[2] / "build" / "chaos"
 PARTS = {
@@ -42,7 +42,7 @@ def main() -> int:
     except load.ToolMissing as error:
         print(f"chaos: {error}", file=sys.stderr)
         return 1
-    report, effort = Report(arguments.folder), Effort(arguments.quick, arguments.at_once, arguments.outage_minutes)
+    report, effort = ChaosReport(arguments.folder), Effort(arguments.quick, arguments.at_once, arguments.outage_minutes)
     for part in arguments.parts or PARTS:
         module = importlib.import_module(f".{part}", __package__)
         with shared_folder() as folder:

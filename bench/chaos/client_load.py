@@ -14,7 +14,7 @@ Call = Callable[[int], Awaitable[object]]
 
 
 @dataclass(frozen=True)
-class Attempt:
+class TimedCall:
     """A call and its end. Instants are Unix seconds.
 
     Attributes:
@@ -47,7 +47,7 @@ class ClientLoad:
 
     call: Call
     rate: float
-    attempts: list[Attempt] = field(default_factory=list)
+    attempts: list[TimedCall] = field(default_factory=list)
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -69,9 +69,9 @@ class ClientLoad:
             await self.call(number)
         except ServiceError as error:
             failure = error.reason or type(error).__name__
-        self.attempts.append(Attempt(number, sent, time.time(), failure))
+        self.attempts.append(TimedCall(number, sent, time.time(), failure))
 
 
-def failures(attempts: Sequence[Attempt]) -> Counter[str]:
+def failures(attempts: Sequence[TimedCall]) -> Counter[str]:
     """Returns how calls failed, and how often."""
     return Counter(attempt.failure for attempt in attempts if attempt.failure)

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from .outage_cases import recovered
-from .report import Effort, Report
+from .report import ChaosReport, Effort
 from .suite_up import SuiteUp
 
 PART = "disk_full"
@@ -45,7 +45,7 @@ def _mount(folder: Path) -> bool:
     return subprocess.run(command, check=False).returncode == 0
 
 
-async def run(report: Report, folder: Path, effort: Effort) -> None:
+async def run(report: ChaosReport, folder: Path, effort: Effort) -> None:
     """Runs the part; quick: the same.
 
     Args:

@@ -29,8 +29,8 @@ from .calls import WORKLOADS, Calls, Journal, Keys, found_in
 from .generator import Event, Events, Stream
 from .outage_cases import recovered
 from .postgres import HOST, Postgres
-from .report import Effort, Report
-from .stack import RIDEHAIL, Place
+from .report import ChaosReport, Effort
+from .stack import RIDEHAIL, ServerFolder
 
 PART = "failover"
 MOVED_WITHIN_S = 20.0
@@ -67,7 +67,7 @@ class _Cluster:
     """A primary, a standby, servers and a worker."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
-        self.place = Place(folder)
+        self.server_folder = ServerFolder(folder)
         self.primary = Postgres(folder / "primary")
         stack.callback(self.primary.stop)
         self.primary.start_with_schemas()
@@ -83,8 +83,8 @@ class _Cluster:
         urls = dict.fromkeys(_SERVICES, self.url)
         addresses = dict.fromkeys(_SERVICES, self.address)
         for process in (
-            self.place.serve(_SERVICES, urls, addresses, name="server", port=port),
-            self.place.worker(["toll-roads"], urls, addresses, name="worker"),
+            self.server_folder.serve(_SERVICES, urls, addresses, name="server", port=port),
+            self.server_folder.worker(["toll-roads"], urls, addresses, name="worker"),
         ):
             stack.callback(process.kill)
             process.start()
@@ -123,7 +123,7 @@ class _Cluster:
             "--database-url",
             self.url,
             "--data-dir",
-            str(self.place.folder / "data"),
+            str(self.server_folder.folder / "data"),
         ]
         with suppress(subprocess.TimeoutExpired):
             return subprocess.run([RIDEHAIL, *words], capture_output=True, timeout=_JOB_S, check=False).returncode == 0
@@ -141,7 +141,7 @@ class _Case:
             workload = WORKLOADS[service]
             for calls in filter(None, (workload.write, workload.read, workload.task)):
                 numbers = self._keys.take(math.ceil(_RATE * seconds))
-                stream = calls.stream(cluster.address, cluster.place.keys, numbers, _RATE)
+                stream = calls.stream(cluster.address, cluster.server_folder.keys, numbers, _RATE)
                 self._streams.append((stream, calls, numbers))
 
     async def run(self, way: _Way) -> dict[str, object]:
@@ -214,7 +214,7 @@ def _sent(event: Event) -> float:
     return event.sent
 
 
-async def run(report: Report, folder: Path, effort: Effort) -> None:
+async def run(report: ChaosReport, folder: Path, effort: Effort) -> None:
     """Runs the part; quick: only the hung primary that nobody fences.
 
     Args:

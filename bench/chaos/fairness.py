@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import generator
 from .generator import Event, Stream, quantile
-from .report import Effort, Report
+from .report import ChaosReport, Effort
 from .suite_up import LAUNCH, SuiteUp
 
 PART = "fairness"
@@ -73,7 +73,7 @@ def _p99_ms(events: Sequence[Event]) -> float:
     return quantile((1000 * event.seconds for event in events), 0.99)
 
 
-async def run(report: Report, folder: Path, effort: Effort) -> None:
+async def run(report: ChaosReport, folder: Path, effort: Effort) -> None:
     """Runs the part; quick: shorter.
 
     Args:
@@ -94,7 +94,7 @@ async def run(report: Report, folder: Path, effort: Effort) -> None:
             _add(report, what, alone, events)
 
 
-def _add(report: Report, what: str, alone: Sequence[Event], events: generator.Events) -> None:
+def _add(report: ChaosReport, what: str, alone: Sequence[Event], events: generator.Events) -> None:
     beside = _all(events)
     failures = Counter(event.reason or event.code for event in beside if not event.is_acknowledged)
     ratio = _p99_ms(beside) / max(1.0, _p99_ms(alone))

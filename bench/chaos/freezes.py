@@ -18,7 +18,7 @@ from .generator import Events
 from .generator import run as generate
 from .outage_cases import RECOVERY_S, recovered
 from .postgres import signal_tree
-from .report import Effort, Report
+from .report import ChaosReport, Effort
 from .suite_up import SuiteUp
 
 PART = "freezes"
@@ -72,7 +72,7 @@ async def _task_is_done(suite: SuiteUp, folder: Path) -> float:
     return math.inf
 
 
-async def run(report: Report, folder: Path, effort: Effort) -> None:
+async def run(report: ChaosReport, folder: Path, effort: Effort) -> None:
     """Runs the part; quick: short hangs.
 
     Args:

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from .generator import quantile
-from .report import Effort, Report
+from .report import ChaosReport, Effort
 from .suite_up import SuiteUp
 
 PART = "kill_loop"
@@ -22,7 +22,7 @@ _RATE = 20.0
 _GONE_WITHIN_S = 30.0
 
 
-async def run(report: Report, folder: Path, effort: Effort) -> None:
+async def run(report: ChaosReport, folder: Path, effort: Effort) -> None:
     """Runs the part; quick: two kills.
 
     Args:

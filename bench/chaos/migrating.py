@@ -14,7 +14,7 @@ import psycopg
 from psycopg import conninfo
 
 from .postgres import Postgres
-from .report import Effort, Report
+from .report import ChaosReport, Effort
 from .stack import RIDEHAIL
 
 PART = "migrating"
@@ -58,7 +58,7 @@ def _one_more(url: str) -> None:
     )
 
 
-async def run(report: Report, folder: Path, effort: Effort) -> None:
+async def run(report: ChaosReport, folder: Path, effort: Effort) -> None:
     """Runs the part; quick: five kills of each kind.
 
     Args:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .generator import Event, quantile
-from .report import Report
+from .report import ChaosReport
 
 RECOVERY_S = 2.0
 """Within this time of the database's return a service has to be back."""
@@ -22,7 +22,7 @@ _CONSECUTIVE = 5
 
 
 @dataclass(frozen=True)
-class Case:
+class OutageCase:
     """One outage of one service.
 
     Attributes:
@@ -71,7 +71,9 @@ def recovered(events: Sequence[Event], healed: float) -> float | None:
     return None
 
 
-def summarize(report: Report, part: str, cases: Sequence[Case], failures: Mapping[str, Counter[str]]) -> None:
+def summarize(
+    report: ChaosReport, part: str, cases: Sequence[OutageCase], failures: Mapping[str, Counter[str]]
+) -> None:
     """Reports the cases, by kind and in all.
 
     Args:
@@ -81,7 +83,7 @@ def summarize(report: Report, part: str, cases: Sequence[Case], failures: Mappin
         failures: Kind -> how calls failed during its outages, and how often; `ALL` -> how they failed when the services
             should have been back.
     """
-    by_kind: dict[str, list[Case]] = defaultdict(list)
+    by_kind: dict[str, list[OutageCase]] = defaultdict(list)
     for case in cases:
         by_kind[case.kind].append(case)
     for kind, those in [*by_kind.items(), (ALL, cases)]:
@@ -104,28 +106,28 @@ def summarize(report: Report, part: str, cases: Sequence[Case], failures: Mappin
         report.add(part, kind, figures, promise=promise, kept=late == 0, note=note)
 
 
-def write_cases(cases: Sequence[Case], file: Path) -> None:
+def write_cases(cases: Sequence[OutageCase], file: Path) -> None:
     """Writes every case as CSV."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w", newline="") as output:
-        writer = csv.DictWriter(output, list(Case.__dataclass_fields__))
+        writer = csv.DictWriter(output, list(OutageCase.__dataclass_fields__))
         writer.writeheader()
         writer.writerows(asdict(case) for case in cases)
 
 
-def case_of(kind: str, duration_s: float, load: tuple[str, int], healed: float, events: Sequence[Event]) -> Case:
+def case_of(kind: str, duration_s: float, load: tuple[str, int], healed: float, events: Sequence[Event]) -> OutageCase:
     """Returns what an outage did to a service, as far as these events tell.
 
     Args:
-        kind: See `Case`.
-        duration_s: See `Case`.
+        kind: See `OutageCase`.
+        duration_s: See `OutageCase`.
         load: The service and its calls a second.
         healed: See `recovered`.
         events: See `recovered`.
     """
     back = recovered(events, healed)
     after = [event for event in events if back is not None and event.sent >= back]
-    return Case(
+    return OutageCase(
         kind,
         duration_s,
         *load,

@@ -20,8 +20,8 @@ from tests.support.tcp_proxy import Mode
 from . import generator
 from .calls import WORKLOADS, Calls, Journal, Keys, Workload, found_in
 from .generator import Event, Events, Stream
-from .outage_cases import ALL, RECOVERY_S, Case, case_of, summarize, write_cases
-from .report import Effort, Report
+from .outage_cases import ALL, RECOVERY_S, OutageCase, case_of, summarize, write_cases
+from .report import ChaosReport, Effort
 from .stack import Stack, running_stack
 
 PART = "outages"
@@ -41,7 +41,7 @@ Rates = dict[str, int]
 
 
 @dataclass(frozen=True)
-class Kind:
+class OutageKind:
     """A way in which a database fails.
 
     Attributes:
@@ -70,13 +70,15 @@ def _signal(number: signal.Signals) -> Callable[[Stack], None]:
 
 
 KINDS = (
-    Kind("refused", _mode(Mode.REFUSE), _mode(Mode.PASS)),
-    Kind("reset", _mode(Mode.RESET), _mode(Mode.PASS)),
-    Kind("packets dropped", _mode(Mode.BLACKHOLE), _mode(Mode.PASS)),
-    Kind("Postgres stopped (SIGSTOP)", _signal(signal.SIGSTOP), _signal(signal.SIGCONT)),
-    Kind("Postgres killed", lambda stack: stack.postgres.kill(), lambda stack: stack.postgres.start(), _RESTART_S),
-    Kind("slow by 40 ms", _mode(Mode.PASS, 0.02), _mode(Mode.PASS)),
-    Kind("slow by 400 ms", _mode(Mode.PASS, 0.2), _mode(Mode.PASS)),
+    OutageKind("refused", _mode(Mode.REFUSE), _mode(Mode.PASS)),
+    OutageKind("reset", _mode(Mode.RESET), _mode(Mode.PASS)),
+    OutageKind("packets dropped", _mode(Mode.BLACKHOLE), _mode(Mode.PASS)),
+    OutageKind("Postgres stopped (SIGSTOP)", _signal(signal.SIGSTOP), _signal(signal.SIGCONT)),
+    OutageKind(
+        "Postgres killed", lambda stack: stack.postgres.kill(), lambda stack: stack.postgres.start(), _RESTART_S
+    ),
+    OutageKind("slow by 40 ms", _mode(Mode.PASS, 0.02), _mode(Mode.PASS)),
+    OutageKind("slow by 400 ms", _mode(Mode.PASS, 0.2), _mode(Mode.PASS)),
 )
 
 
@@ -97,7 +99,7 @@ def groups(at_once: int) -> Iterator[Rates]:
 
 
 class _Campaign:
-    def __init__(self, stack: Stack, folder: Path, report: Report) -> None:
+    def __init__(self, stack: Stack, folder: Path, report: ChaosReport) -> None:
         self._stack = stack
         self._folder = folder
         self._report = report
@@ -105,7 +107,7 @@ class _Campaign:
         self._journals: dict[str, Journal] = defaultdict(Journal)
         self._tasks: dict[str, Journal] = defaultdict(Journal)
         self.failures: dict[str, Counter[str]] = defaultdict(Counter)
-        self.cases: list[Case] = []
+        self.cases: list[OutageCase] = []
         self.restarts = 0
 
     async def baseline(self, rates: Rates) -> None:
@@ -120,7 +122,7 @@ class _Campaign:
         note = ", ".join(f"{name} {count}" for name, count in failures.most_common(3))
         self._report.add(PART, "no outage, for comparison", figures, note=note)
 
-    async def episode(self, kind: Kind, duration_s: float, rates: Rates) -> None:
+    async def episode(self, kind: OutageKind, duration_s: float, rates: Rates) -> None:
         """Breaks the databases of some services once, and restarts those that stay dead."""
         running = asyncio.create_task(self._run(rates, _BEFORE_S + duration_s + _AFTER_S + kind.extra_s))
         await asyncio.sleep(_BEFORE_S)
@@ -153,7 +155,7 @@ class _Campaign:
                 own = min(left * share, calls.max_rate)
                 left -= own
                 numbers = self._keys.take(max(1, math.ceil(own * seconds)))
-                stream = calls.stream(self._stack.addresses[service], self._stack.place.keys, numbers, own)
+                stream = calls.stream(self._stack.addresses[service], self._stack.server_folder.keys, numbers, own)
                 streams.append(stream)
                 journals[stream.name] = journal, numbers
         events = await generator.run(streams, seconds, self._folder)
@@ -206,7 +208,7 @@ def _of_service(events: Events, service: str) -> list[Event]:
     return sorted(found, key=lambda event: event.sent)
 
 
-async def run(report: Report, folder: Path, effort: Effort) -> None:
+async def run(report: ChaosReport, folder: Path, effort: Effort) -> None:
     """Runs the part; quick: one group of services and the shorter outages.
 
     Args:

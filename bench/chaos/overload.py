@@ -20,8 +20,8 @@ from .calls import WORKLOADS, Keys
 from .generator import Event, Stream, quantile
 from .outage_cases import RECOVERY_S, recovered
 from .postgres import HOST, Postgres
-from .report import Effort, Report
-from .stack import Place
+from .report import ChaosReport, Effort
+from .stack import ServerFolder
 
 PART = "overload"
 
@@ -44,20 +44,20 @@ _HEALTH = "/grpc.health.v1.Health/Check"
 
 
 class _Overload:
-    def __init__(self, report: Report, folder: Path, stack: ExitStack) -> None:
+    def __init__(self, report: ChaosReport, folder: Path, stack: ExitStack) -> None:
         self._report = report
         self._folder = folder
         self._keys = Keys()
-        place = Place(folder)
+        server_folder = ServerFolder(folder)
         postgres = Postgres(folder / "postgres")
         stack.callback(postgres.stop)
         postgres.start_with_schemas()
         proxy = stack.enter_context(tcp_proxy(postgres_target(postgres.url)))
-        self._place = place
+        self._server_folder = server_folder
         port = free_port(HOST, 0)
         self._address = f"{HOST}:{port}"
         urls = dict.fromkeys(_SERVICES, through(proxy, postgres.url))
-        server = place.serve(_SERVICES, urls, dict.fromkeys(_SERVICES, self._address), name="server", port=port)
+        server = server_folder.serve(_SERVICES, urls, dict.fromkeys(_SERVICES, self._address), name="server", port=port)
         stack.callback(server.kill)
         server.start()
         proxy.set(Mode.PASS, delay_s=_ONE_WAY_S)
@@ -126,7 +126,7 @@ class _Overload:
     def _stream(self, service: str, rate: float, deadline_s: float, *, connections: int = 4) -> Stream:
         calls = WORKLOADS[service].read
         assert calls is not None
-        made = calls.stream(self._address, self._place.keys, self._keys.take(2000), 1.0)
+        made = calls.stream(self._address, self._server_folder.keys, self._keys.take(2000), 1.0)
         return Stream(
             name=made.name,
             address=made.address,
@@ -164,7 +164,7 @@ def _causes(events: Sequence[Event]) -> str:
     return ", ".join(f"{name} {count}" for name, count in causes.most_common(4))
 
 
-async def run(report: Report, folder: Path, effort: Effort) -> None:
+async def run(report: ChaosReport, folder: Path, effort: Effort) -> None:
     """Runs the part; quick: two loads and few episodes.
 
     Args:

@@ -21,8 +21,8 @@ from ridehail_servers.runtime.ports import free_port
 from . import generator
 from .calls import WORKLOADS, Journal, Keys, found_in
 from .postgres import HOST, Postgres
-from .report import Effort, Report
-from .stack import Place
+from .report import ChaosReport, Effort
+from .stack import ServerFolder
 
 PART = "pgbouncer"
 
@@ -89,7 +89,7 @@ def _urls(postgres: Postgres, port: int) -> dict[str, str]:
             return urls
 
 
-async def run(report: Report, folder: Path, effort: Effort) -> None:
+async def run(report: ChaosReport, folder: Path, effort: Effort) -> None:
     """Runs the part; quick: shorter.
 
     Args:
@@ -104,18 +104,18 @@ async def run(report: Report, folder: Path, effort: Effort) -> None:
     version = _version(program)
     seconds = 3.0 if effort.quick else _SECONDS
     with ExitStack() as stack:
-        place, postgres = Place(folder), Postgres(folder / "postgres")
+        server_folder, postgres = ServerFolder(folder), Postgres(folder / "postgres")
         stack.callback(postgres.stop)
         await asyncio.to_thread(postgres.start_with_schemas)
         urls = await asyncio.to_thread(lambda: _urls(postgres, _start(program, folder, postgres, stack)))
         if version < _SINCE_PREPARED:
-            _without_prepared_statements(place)
+            _without_prepared_statements(server_folder)
         port = free_port(HOST, 0)
         address = f"{HOST}:{port}"
         addresses = dict.fromkeys(WORKLOADS, address)
-        server = place.serve(list(WORKLOADS), urls, addresses, name="server", port=port)
+        server = server_folder.serve(list(WORKLOADS), urls, addresses, name="server", port=port)
         direct = dict.fromkeys(WORKLOADS, postgres.url)
-        worker = place.worker(["route-sharing", "toll-roads"], direct, addresses, name="worker")
+        worker = server_folder.worker(["route-sharing", "toll-roads"], direct, addresses, name="worker")
         for process in (server, worker):
             stack.callback(process.kill)
             await asyncio.to_thread(process.start)
@@ -123,7 +123,7 @@ async def run(report: Report, folder: Path, effort: Effort) -> None:
         for workload in WORKLOADS.values():
             for calls in filter(None, (workload.write, workload.read)):
                 numbers = keys.take(round(_RATE * seconds) + 1)
-                streams.append(calls.stream(address, place.keys, numbers, _RATE))
+                streams.append(calls.stream(address, server_folder.keys, numbers, _RATE))
                 journals.append((workload, calls is workload.write, numbers))
         events = await generator.run(streams, seconds, folder)
         failures = Counter(
@@ -157,8 +157,8 @@ async def _lost(journal: Journal, url: str, query: str) -> int:
         await asyncio.sleep(0.5)
 
 
-def _without_prepared_statements(place: Place) -> None:
-    file = place.config / "server.yaml"
+def _without_prepared_statements(server_folder: ServerFolder) -> None:
+    file = server_folder.config / "server.yaml"
     content, count = re.subn(r"prepared_statements: true", "prepared_statements: false", file.read_text())
     assert count == 1
     file.write_text(content)

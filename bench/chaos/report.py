@@ -49,7 +49,7 @@ class Finding:
 
 
 @dataclass
-class Report:
+class ChaosReport:
     """Gathers findings and keeps the files up to date, so that an interrupted campaign leaves what it has found.
 
     Attributes:

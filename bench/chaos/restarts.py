@@ -15,11 +15,11 @@ from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.runtime.ports import free_port
 
 from .calls import WORKLOADS, Journal, Keys, found_in, shared_order
-from .client_load import Attempt, ClientLoad, failures
+from .client_load import ClientLoad, TimedCall, failures
 from .generator import quantile
 from .postgres import HOST, Postgres, signal_tree
-from .report import Effort, Report
-from .stack import Place, Process
+from .report import ChaosReport, Effort
+from .stack import RidehailProcess, ServerFolder
 
 PART = "restarts"
 SET_ASIDE_S = 5.0
@@ -36,16 +36,16 @@ class _Pair:
     """Two servers, and a client that knows both addresses."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
-        self.place = Place(folder)
+        self.server_folder = ServerFolder(folder)
         self.postgres = Postgres(folder / "postgres")
         stack.callback(self.postgres.stop)
         self.postgres.start_with_schemas()
-        self.servers: list[Process] = []
+        self.servers: list[RidehailProcess] = []
         self._addresses: list[str] = []
         for number in (1, 2):
             port = free_port(HOST, 0)
             urls, addresses = {_SERVICE: self.postgres.url}, {_SERVICE: f"{HOST}:{port}"}
-            server = self.place.serve([_SERVICE], urls, addresses, name=f"server-{number}", port=port)
+            server = self.server_folder.serve([_SERVICE], urls, addresses, name=f"server-{number}", port=port)
             stack.callback(server.kill)
             server.start()
             self.servers.append(server)
@@ -55,7 +55,7 @@ class _Pair:
 
     async def client(self, stack: AsyncExitStack) -> AsyncOrderCoreClient:
         """Opens a client of both."""
-        ticket = TicketIssuer(self.place.keys, "admin")
+        ticket = TicketIssuer(self.server_folder.keys, "admin")
         return await stack.enter_async_context(AsyncOrderCoreClient("ipv4:" + ",".join(self._addresses), ticket=ticket))
 
     async def watched(self, stack: AsyncExitStack) -> tuple[ClientLoad, ClientLoad]:
@@ -82,7 +82,7 @@ class _Pair:
             server.start()
 
 
-async def _rolling(pair: _Pair, gap_s: float, report: Report) -> None:
+async def _rolling(pair: _Pair, gap_s: float, report: ChaosReport) -> None:
     async with AsyncExitStack() as stack:
         reads, writes = await pair.watched(stack)
         async with asyncio.TaskGroup() as group:
@@ -111,7 +111,7 @@ async def _rolling(pair: _Pair, gap_s: float, report: Report) -> None:
     )
 
 
-async def _hung(pair: _Pair, seconds: float, report: Report) -> None:
+async def _hung(pair: _Pair, seconds: float, report: ChaosReport) -> None:
     async with AsyncExitStack() as stack:
         reads, writes = await pair.watched(stack)
         async with asyncio.TaskGroup() as group:
@@ -150,7 +150,7 @@ async def _hung(pair: _Pair, seconds: float, report: Report) -> None:
     )
 
 
-def _p50_ms(attempts: Sequence[Attempt]) -> float:
+def _p50_ms(attempts: Sequence[TimedCall]) -> float:
     return 1000 * quantile((attempt.seconds for attempt in attempts), 0.5)
 
 
@@ -158,7 +158,7 @@ def _named(failed: Counter[str]) -> str:
     return ", ".join(f"{name} {count}" for name, count in failed.most_common(4))
 
 
-async def run(report: Report, folder: Path, effort: Effort) -> None:
+async def run(report: ChaosReport, folder: Path, effort: Effort) -> None:
     """Runs the part; quick: short gaps.
 
     Args:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 
+from bench.servers import NotStarted
 from ridehail_servers import resources, suite
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.runtime.data_dir import DataDir
@@ -28,16 +29,12 @@ START_S = 60.0
 STOP_S = 60.0
 
 
-class NotStarted(Exception):
-    """A process did not come up; the message holds the end of its log."""
-
-
 def variable(service: str) -> str:
     """Returns the environment variable that names a service's database."""
     return f"RIDEHAIL_DATABASE_URL_{service.upper().replace('-', '_')}"
 
 
-class Process:
+class RidehailProcess:
     """A `ridehail` command that can be stopped, killed and started again."""
 
     def __init__(self, words: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
@@ -120,7 +117,7 @@ class Process:
             self.process.wait(STOP_S)
 
 
-class Place:
+class ServerFolder:
     """A folder with keys and configuration, in which servers are started."""
 
     def __init__(self, folder: Path) -> None:
@@ -144,7 +141,7 @@ class Place:
         name: str,
         port: int,
         workers: int = 1,
-    ) -> Process:
+    ) -> RidehailProcess:
         """Returns a server, not yet started.
 
         Args:
@@ -162,7 +159,7 @@ class Place:
 
     def worker(
         self, services: Sequence[str], urls: Mapping[str, str], addresses: Mapping[str, str], *, name: str
-    ) -> Process:
+    ) -> RidehailProcess:
         """Returns a task worker, not yet started. For the arguments see `serve`."""
         return self._command(role="worker", services=services, urls=urls, addresses=addresses, options=(), name=name)
 
@@ -175,20 +172,20 @@ class Place:
         addresses: Mapping[str, str],
         options: Sequence[str],
         name: str,
-    ) -> Process:
+    ) -> RidehailProcess:
         words = [role, *services, "--metrics-port", "0", "--data-dir", str(self.folder / "data")]
         words += ["--config-dir", str(self.config), *options]
         for service, address in addresses.items():
             words += ["--address", f"{service}={address}"]
         environment = {variable(service): url for service, url in urls.items()}
-        return Process(words, self.folder / f"{name}.log", environment)
+        return RidehailProcess(words, self.folder / f"{name}.log", environment)
 
 
 class Stack:
     """Every service with a database in two server processes, a worker, and a proxy before each service's database.
 
     Attributes:
-        place: Keys and configuration.
+        server_folder: Keys and configuration.
         postgres: The one server of all schemas.
         proxies: Service -> the proxy on the way to its database.
         addresses: Service -> where it answers.
@@ -199,10 +196,10 @@ class Stack:
         """Starts all of it.
 
         Args:
-            folder: See `Place`.
+            folder: See `ServerFolder`.
             stack: Ends it.
         """
-        self.place = Place(folder)
+        self.server_folder = ServerFolder(folder)
         self.postgres = Postgres(folder / "postgres")
         stack.callback(self.postgres.stop)
         self.postgres.start_with_schemas()
@@ -214,11 +211,11 @@ class Stack:
         ports = {group: free_port(HOST, 0) for group in groups}
         self.addresses = {name: f"{HOST}:{ports[group]}" for group, members in groups.items() for name in members}
         self.processes = {
-            group: self.place.serve(members, urls, self.addresses, name=group, port=ports[group])
+            group: self.server_folder.serve(members, urls, self.addresses, name=group, port=ports[group])
             for group, members in groups.items()
         }
         workers = [name for name, it in WORKLOADS.items() if it.task or name == "route-sharing"]
-        self.processes["worker"] = self.place.worker(workers, urls, self.addresses, name="worker")
+        self.processes["worker"] = self.server_folder.worker(workers, urls, self.addresses, name="worker")
         for process in self.processes.values():
             stack.callback(process.kill)
             process.start()

@@ -23,7 +23,7 @@ from . import generator
 from .calls import WORKLOADS, Journal, Keys, found_in
 from .generator import Events, Stream
 from .postgres import put_shared_orders, signal_tree
-from .stack import Process
+from .stack import RidehailProcess
 
 WRITTEN = "eulas"
 """The service whose writes are compared with the database: its log has each as often as it was applied."""
@@ -36,7 +36,7 @@ _PASSENGERS = 5
 _PORTS = ("grpc", "http", "internal-http", "metrics")
 
 
-class SuiteUp(Process):
+class SuiteUp(RidehailProcess):
     """The whole suite.
 
     Attributes:

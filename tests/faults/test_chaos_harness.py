@@ -17,7 +17,7 @@ from bench.chaos.generator import Event
 from bench.chaos.outage_cases import case_of, recovered
 from bench.chaos.outages import groups
 from bench.chaos.postgres import put_shared_orders
-from bench.chaos.report import Report
+from bench.chaos.report import ChaosReport
 from ridehail_servers import suite
 from tests.support.suite_in_process import SuiteInProcess
 from tests.support.waiting import until
@@ -64,7 +64,7 @@ def test_every_service_with_a_database_has_a_workload() -> None:
 
 
 def test_a_broken_promise_fails_the_campaign_and_stands_in_its_files(tmp_path: Path) -> None:
-    report = Report(tmp_path)
+    report = ChaosReport(tmp_path)
     report.add("part", "kept", {"figure": 1}, promise="p", kept=True)
     assert report.close() == 0
 
