@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import procrastinate
 import psycopg
 from procrastinate import exceptions as procrastinate_errors
+from procrastinate.middleware import AsyncCallNext
+from procrastinate.worker import Worker
 from psycopg import conninfo
 
 from .background import report_failure
@@ -95,6 +97,7 @@ class TaskQueue:
         """
         self._service = service
         self._database = database
+        self._scheduled: set[str] = set()
         self._connections: weakref.WeakSet[BoundedConnection] = weakref.WeakSet()
         self._app = procrastinate.App(connector=_connector(database, self._bound, max_size=4))
 
@@ -143,21 +146,13 @@ class TaskQueue:
         TASKS_RESCUED.labels(self._service)
 
     def _register(self, task: Task) -> None:
-        if task.schedule is None:
-            self._app.task(name=task.name, retry=_UntilItPasses())(self._measured(task))
-            return
-        run = self._measured(task)
+        async def run(**argument: int) -> None:
+            await task.run(*argument.values())
 
-        async def at(timestamp: int) -> None:
-            try:
-                await run(timestamp)
-            except DomainError:
-                raise  # it passes, and the task is tried again
-            except Exception:
-                # Told already. Its time comes again, so it is not kept as one that failed for good.
-                logger.warning("scheduled task left to its next time", task=task.name)
-
-        self._app.periodic(cron=task.schedule)(self._app.task(name=task.name, retry=_UntilItPasses())(at))
+        registered = self._app.task(name=task.name, retry=_UntilItPasses())(run)
+        if task.schedule is not None:
+            self._scheduled.add(task.name)
+            self._app.periodic(cron=task.schedule)(registered)  # type: ignore[arg-type]  # it takes any name
 
     async def _bound(self, connection: BoundedConnection) -> None:
         """Prepares a new connection of procrastinate's, of its pool as well as the one that listens."""
@@ -178,6 +173,7 @@ class TaskQueue:
                     shutdown_graceful_timeout=settings.drain_s,
                     fetch_job_polling_interval=1.0,
                     delete_jobs="successful",
+                    worker_middleware=[self._report],
                 )
             )
             rescue = asyncio.create_task(self._rescue_forever(settings))
@@ -196,28 +192,29 @@ class TaskQueue:
             if isinstance(result, Exception):
                 raise result
 
-    def _measured(self, task: Task) -> Callable[..., Awaitable[None]]:
-        async def run(subject: int) -> None:
-            started = time.perf_counter()
-            outcome = "failed"
-            try:
-                await task.run(subject)
-                outcome = "done"
-            except TaskRefused as error:
+    async def _report(self, run: AsyncCallNext, context: procrastinate.JobContext, _worker: Worker) -> None:
+        """Runs a task, measures it and logs why it fails."""
+        task, (subject,) = context.job.task_name, context.job.task_kwargs.values()
+        started, outcome = time.perf_counter(), "failed"
+        try:
+            await run()
+            outcome = "done"
+        except DomainError as error:
+            outcome = "retried"
+            logger.warning("task failed for now", task=task, subject=subject, reason=error.reason)
+            raise
+        except Exception as error:
+            if isinstance(error, TaskRefused):
                 outcome = "refused"
-                logger.error("task refused", task=task.name, subject=subject, reason=str(error))
+                logger.error("task refused", task=task, subject=subject, reason=str(error))
+            else:
+                logger.error("task failed", task=task, subject=subject, exc_info=error)
+            if task not in self._scheduled:
                 raise
-            except DomainError as error:
-                outcome = "retried"
-                logger.warning("task failed for now", task=task.name, subject=subject, reason=error.reason)
-                raise
-            except Exception as error:
-                logger.error("task failed", task=task.name, subject=subject, exc_info=error)
-                raise
-            finally:
-                TASK_DURATION.labels(task.name, outcome).observe(time.perf_counter() - started)
-
-        return run
+            # Its time comes again, so it is not kept as one that failed for good.
+            logger.warning("scheduled task left to its next time", task=task)
+        finally:
+            TASK_DURATION.labels(task, outcome).observe(time.perf_counter() - started)
 
     async def _rescue_forever(self, settings: TaskSettings) -> None:
         """Gives the tasks of dead workers to living ones; procrastinate leaves that to its users."""
