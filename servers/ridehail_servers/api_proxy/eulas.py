@@ -16,11 +16,12 @@ from ridehail_clients import (
     RetryPolicy,
     TicketSource,
 )
+from ridehail_kernel.deadline_budget import share_of_remaining
+from ridehail_servers.chassis.dependency_calls import CallFailure, Response, ResponseUnreadable, call_dependency
 from ridehail_servers.chassis.logs import get_logger
 
 from .config import Patience
 from .locale_header import shortened
-from .neighbours import Answer, AnswerUnreadable, Unanswered, answer_to, time_to_wait
 
 FAILURES = Counter(
     "ridehail_api_proxy_eulas_failures", "Questions that eulas left unanswered, by the reason.", ("reason",)
@@ -85,11 +86,11 @@ class Eulas:
             yandex_uid=yandex_uid,
             eula_types=eula_types,
             zone_name=zone_name,
-            timeout=time_to_wait(patience.whole_s),
+            timeout=share_of_remaining(at_most=patience.whole_s),
         )
         statuses = {one.type: one.status for one in answer}
         if len(answer) != len(statuses) or statuses.keys() != set(eula_types):
-            raise AnswerUnreadable
+            raise ResponseUnreadable
         return statuses
 
     async def _list_unknown(self, yandex_uid: str, zone_name: str, locale: str, patience: Patience) -> Sequence[Eula]:
@@ -98,18 +99,18 @@ class Eulas:
             filter=EulaFilter.UNKNOWN,
             zone_name=zone_name,
             locale=shortened(locale),
-            timeout=time_to_wait(patience.whole_s),
+            timeout=share_of_remaining(at_most=patience.whole_s),
         )
         if not all(one.eula_id and one.status is EulaState.UNKNOWN for one in answer):
-            raise AnswerUnreadable
+            raise ResponseUnreadable
         return answer
 
     async def _list_accepted(self, yandex_uid: str, patience: Patience) -> Sequence[str]:
         answer = await self._client(patience).list_eulas(
-            yandex_uid=yandex_uid, filter=EulaFilter.ACCEPTED, timeout=time_to_wait(patience.whole_s)
+            yandex_uid=yandex_uid, filter=EulaFilter.ACCEPTED, timeout=share_of_remaining(at_most=patience.whole_s)
         )
         if not all(one.eula_id and one.status is EulaState.ACCEPTED for one in answer):
-            raise AnswerUnreadable
+            raise ResponseUnreadable
         return [one.eula_id for one in answer]
 
     def _make_client(self, patience: Patience) -> AsyncEulasClient:
@@ -118,9 +119,9 @@ class Eulas:
         return AsyncEulasClient(self._channel, ticket=self._ticket, retry=retry, attempt_timeout=patience.attempt_s)
 
 
-async def _answer_or_none(question: Awaitable[Answer]) -> Answer | None:
-    answer = await answer_to(question)
-    if not isinstance(answer, Unanswered):
+async def _answer_or_none(question: Awaitable[Response]) -> Response | None:
+    answer = await call_dependency(question)
+    if not isinstance(answer, CallFailure):
         return answer
     FAILURES.labels(answer.reason).inc()
     logger.warning("eulas does not tell", reason=answer.reason, exc_info=answer.error)

@@ -17,7 +17,7 @@ import psycopg
 from psycopg import conninfo
 from psycopg.rows import TupleRow
 
-from ridehail_kernel import call_context
+from ridehail_kernel.deadline_budget import share_of_remaining
 
 from .connection_pool import ConnectionPool
 from .connection_queue import ConnectionQueue
@@ -31,8 +31,6 @@ Result = TypeVar("Result")
 
 logger = get_logger(__name__)
 
-# Waiting for a connection may take this share of what is left of the deadline: the rest is for query and answer.
-_WAIT_SHARE = 0.8
 # What was sent to a server that vanished without a word is given up after this long instead of a quarter of an hour.
 _VANISHED_MS = 6_000
 _HANGS_S = 1.0
@@ -222,10 +220,8 @@ class Database:
                 return await query(connection)
 
     def _timeout(self) -> float:
-        remaining = call_context.remaining()
-        if remaining is None:
-            return self._settings.timeout_s
-        return max(0.001, min(self._settings.timeout_s, remaining * _WAIT_SHARE))
+        # The rest is for the query and the response.
+        return max(0.001, share_of_remaining(at_most=self._settings.timeout_s))
 
     def _check_others(self, error: psycopg.Error) -> None:
         logger.warning("database connection lost", error=type(error).__name__)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import grpc
 from prometheus_client import Counter
 
-from ridehail_clients import AsyncRouteSharingClient, ServiceError, TicketSource
-from ridehail_kernel import call_context
+from ridehail_clients import AsyncRouteSharingClient, TicketSource
+from ridehail_kernel.deadline_budget import share_of_remaining
+from ridehail_servers.chassis.dependency_calls import CallFailure, call_dependency
 from ridehail_servers.chassis.logs import get_logger
 
-# Of what is left of the call's time: the rest is for the answer without the state.
-_WAIT_SHARE = 0.8
 # The time of the call is the limit, so that an attempt that hangs is not made again; one that fails at once is.
 _ATTEMPT_S = 60.0
 
@@ -38,20 +37,11 @@ class RouteSharing:
         Args:
             sharing_key: The key under which the ride is shared.
         """
-        remaining = call_context.remaining()
-        timeout = None if remaining is None else remaining * _WAIT_SHARE
-        try:
-            info = await self._client.get_sharing_info(sharing_key=sharing_key, timeout=timeout)
-        except ServiceError as error:
-            # The reasons of the catalogue are few; what another server calls its reason may be anything.
-            _report(error.REASON or error.code.name)
-        except Exception as error:  # whatever garbage makes the client library do is no reason to fail the call
-            _report("UNEXPECTED", error)
-        else:
+        info = await call_dependency(
+            self._client.get_sharing_info(sharing_key=sharing_key, timeout=share_of_remaining())
+        )
+        if not isinstance(info, CallFailure):
             return info.family is not None and info.family.sharing_on
+        FAILURES.labels(info.reason).inc()
+        logger.warning("route_sharing does not tell", reason=info.reason, exc_info=info.error)
         return None
-
-
-def _report(reason: str, error: Exception | None = None) -> None:
-    FAILURES.labels(reason).inc()
-    logger.warning("route_sharing does not tell", reason=reason, exc_info=error)

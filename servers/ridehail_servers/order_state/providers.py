@@ -13,11 +13,11 @@ from ridehail_clients import (
     AsyncOrderCoreClient,
     AsyncOrderProviderClient,
     RetryPolicy,
-    ServiceError,
     TicketSource,
 )
-from ridehail_kernel import call_context
+from ridehail_kernel.deadline_budget import share_of_remaining
 from ridehail_kernel.json_values import to_struct
+from ridehail_servers.chassis.dependency_calls import CallFailure, ResponseUnreadable, call_dependency
 from ridehail_servers.chassis.logs import get_logger
 
 from .keepers import KEEPERS, TAXI
@@ -25,17 +25,11 @@ from .listed_orders import is_usable
 from .metrics import PROVIDER_FAILURES
 from .orders import ActiveOrder, ProviderAnswer
 
-# Of what is left of the call's time: the rest is for the answer without the service.
-_WAIT_SHARE = 0.8
 # An attempt has all of a question's time, which is less than this.
 _LONGEST_S = 10.0
 _ONCE = RetryPolicy(attempts=1)
 
 logger = get_logger(__name__)
-
-
-class _AnswerUnreadable(Exception):
-    """The service answered what its contract does not allow."""
 
 
 class _Client(Protocol):
@@ -70,22 +64,19 @@ class OrderProviders:
             service: The service.
             yandex_uid: The rider.
         """
-        try:
-            told = await self._clients[service].list_active_orders(yandex_uid=yandex_uid, timeout=self._patience())
-            return ProviderAnswer(_usable(told.orders), told.can_make_more_orders, told.no_more_orders_reason)
-        except ServiceError as error:
-            # The reasons of the catalogue are few; what another server calls its reason may be anything.
-            _report(service, error.REASON or error.code.name)
-        except _AnswerUnreadable:
-            _report(service, "UNREADABLE")
-        except Exception as error:  # whatever garbage makes the client library do is no reason to fail the rider
-            # The error's text may quote what is the rider's.
-            _report(service, "UNEXPECTED", error=type(error).__name__)
+        result = await call_dependency(self._list_orders(service, yandex_uid))
+        if not isinstance(result, CallFailure):
+            return result
+        PROVIDER_FAILURES.labels(service, result.reason).inc()
+        # Of an unforeseen error the kind alone: its text may quote what is the rider's.
+        unforeseen = {} if result.error is None else {"error": type(result.error).__name__}
+        logger.warning("orders are not told", provider=service, reason=result.reason, **unforeseen)
         return None
 
-    def _patience(self) -> float:
-        remaining = call_context.remaining()
-        return self._timeout() if remaining is None else min(self._timeout(), remaining * _WAIT_SHARE)
+    async def _list_orders(self, service: str, yandex_uid: str) -> ProviderAnswer:
+        timeout = share_of_remaining(at_most=self._timeout())
+        listed = await self._clients[service].list_active_orders(yandex_uid=yandex_uid, timeout=timeout)
+        return ProviderAnswer(_usable(listed.orders), listed.can_make_more_orders, listed.no_more_orders_reason)
 
 
 def _client(service: str, server: str, channel: grpc.aio.Channel, ticket: TicketSource) -> _Client:
@@ -106,10 +97,5 @@ def _usable(orders: Sequence[ListedOrder]) -> Sequence[ActiveOrder]:
         for order in orders
     ]
     if not is_usable(listed):
-        raise _AnswerUnreadable
+        raise ResponseUnreadable
     return listed
-
-
-def _report(service: str, reason: str, **more: str) -> None:
-    PROVIDER_FAILURES.labels(service, reason).inc()
-    logger.warning("orders are not told", provider=service, reason=reason, **more)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from ridehail_kernel import call_context
+from ridehail_kernel.deadline_budget import share_of_remaining
 from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.logs import get_logger
@@ -58,13 +58,11 @@ class RecordedOrders:
             orders: Numbered ones, each once.
         """
         try:
-            async with asyncio.timeout(_record_time()), self._database.connection() as connection:
+            async with (
+                asyncio.timeout(share_of_remaining(_RECORD_SHARE, at_most=_RECORD_S)),
+                self._database.connection() as connection,
+            ):
                 await self._store.record_listed(connection, service, yandex_uid, orders, self._clock())
         except Exception as error:  # the app has its answer, whatever becomes of what the next poll could use
             UNRECORDED.labels(service).inc()
             logger.warning("listed orders not recorded", provider=service, error=type(error).__name__)
-
-
-def _record_time() -> float:
-    remaining = call_context.remaining()
-    return _RECORD_S if remaining is None else min(_RECORD_S, remaining * _RECORD_SHARE)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from ridehail_clients import AsyncFamilyClient, FamilyNotFound, InvalidRequest, ServiceError
-from ridehail_kernel import call_context
-from ridehail_servers.chassis.errors import DependencyUnavailable
+from ridehail_clients import AsyncFamilyClient, FamilyNotFound, InvalidRequest
+from ridehail_kernel.deadline_budget import share_of_remaining
+from ridehail_servers.chassis.dependency_calls import required_dependency
 
 from .errors import NotInFamily
 from .family_share import FamilyShare, others_phones
 
-# Of what is left of the call's time: the rest is for storing what family says, or for the answer that it is silent.
-_WAIT_SHARE = 0.7
+# Of the deadline budget: the rest is for storing what family returns, or for reporting that it is unavailable.
+_FAMILY_SHARE = 0.7
 
 
 class Family:
@@ -29,16 +29,9 @@ class Family:
             NotInFamily: The rider is in no family.
             DependencyUnavailable: family does not answer.
         """
-        remaining = call_context.remaining()
-        patience = None if remaining is None else remaining * _WAIT_SHARE
-        try:
-            family = await self._client.get_family(yandex_uid=rider, timeout=patience)
-        except FamilyNotFound as error:
-            raise NotInFamily from error
-        except InvalidRequest:
-            raise  # both contracts have the same rule for a rider, so it is reported as a defect
-        except ServiceError as error:
-            raise DependencyUnavailable("family") from error
+        # Both contracts have the same rule for a rider, so its violation is a defect.
+        with required_dependency("family", {FamilyNotFound: NotInFamily}, defects=(InvalidRequest,)):
+            family = await self._client.get_family(yandex_uid=rider, timeout=share_of_remaining(_FAMILY_SHARE))
         return FamilyShare(
             admin_uid=int(family.admin.yandex_uid),
             admin_name=family.admin.name,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from ridehail_clients import AsyncOrderCoreClient, InvalidRequest, ServiceError
+from ridehail_clients import AsyncOrderCoreClient, InvalidRequest
 from ridehail_clients import OrderNotFound as NoSuchOrder
-from ridehail_kernel import call_context
-from ridehail_servers.chassis.errors import DependencyUnavailable
+from ridehail_kernel.deadline_budget import share_of_remaining
+from ridehail_servers.chassis.dependency_calls import required_dependency
 
 from .errors import OrderNotFound
 
-# Of what is left of the call's time: the rest is for family, and for storing what it answers.
-_WAIT_SHARE = 0.4
+# Of the deadline budget: the rest is for family, and for storing what it returns.
+_ORDER_CORE_SHARE = 0.4
 
 
 class OrderCore:
@@ -29,13 +29,9 @@ class OrderCore:
             OrderNotFound: There is no such order.
             DependencyUnavailable: order_core does not answer.
         """
-        remaining = call_context.remaining()
-        timeout = None if remaining is None else remaining * _WAIT_SHARE
-        try:
+        # Both contracts have the same rule for an order, so its violation is a defect.
+        with required_dependency(
+            "order-core", {NoSuchOrder: lambda: OrderNotFound(order_id)}, defects=(InvalidRequest,)
+        ):
+            timeout = share_of_remaining(_ORDER_CORE_SHARE)
             return (await self._client.get_order_info(order_id=order_id, timeout=timeout)).yandex_uid
-        except NoSuchOrder as error:
-            raise OrderNotFound(order_id) from error
-        except InvalidRequest:
-            raise  # both contracts have the same rule for an order, so it is reported as a defect
-        except ServiceError as error:
-            raise DependencyUnavailable("order-core") from error

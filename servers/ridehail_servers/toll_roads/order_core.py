@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from ridehail_clients import AsyncOrderCoreClient, JsonObject, JsonValue
 from ridehail_clients import errors as client_errors
-from ridehail_kernel import call_context
-from ridehail_servers.chassis.errors import DependencyUnavailable
+from ridehail_kernel.deadline_budget import share_of_remaining
+from ridehail_servers.chassis.dependency_calls import required_dependency
 
 from .errors import OrderNotFound
 from .price_reset import CHANGES, FIXED_PRICE, PricedOrder, PriceReset
 
 _OFFER = "order.request.offer"
-# Of what is left of the call's time: the rest is for the answer that order_core does not answer.
-_WAIT_SHARE = 0.8
 
 
 class DocumentChanged(Exception):
@@ -39,7 +36,9 @@ class OrderCore:
             DependencyUnavailable: order_core does not answer, or answers an error that is not about this order.
         """
         with _errors_of(order_id):
-            answer = await self._client.get_order_fields(order_id=order_id, fields=[_OFFER], timeout=_patience())
+            answer = await self._client.get_order_fields(
+                order_id=order_id, fields=[_OFFER], timeout=share_of_remaining()
+            )
         offer = _value_at(answer.fields, _OFFER)
         return offer if isinstance(offer, str) and offer else None
 
@@ -55,7 +54,7 @@ class OrderCore:
         """
         with _errors_of(order_id):
             answer = await self._client.get_order_fields(
-                order_id=order_id, fields=[FIXED_PRICE, CHANGES], timeout=_patience()
+                order_id=order_id, fields=[FIXED_PRICE, CHANGES], timeout=share_of_remaining()
             )
         changes = _value_at(answer.fields, CHANGES)
         return PricedOrder(
@@ -85,27 +84,20 @@ class OrderCore:
                 push=reset.push,
                 increment=reset.increment,
                 call_processing=True,
-                timeout=_patience(),
+                timeout=share_of_remaining(),
             )
 
 
-@contextmanager
-def _errors_of(order_id: str) -> Iterator[None]:
-    try:
-        yield
-    except client_errors.OrderNotFound as error:
-        raise OrderNotFound(order_id) from error
-    except client_errors.OrderVersionConflict as error:
-        raise DocumentChanged from error
-    except (client_errors.OrderFieldTypeMismatch, client_errors.InvalidRequest):
-        raise  # the document is not what order_core promises: no repeat mends that, so it is reported as a defect
-    except client_errors.ServiceError as error:
-        raise DependencyUnavailable("order-core") from error
-
-
-def _patience() -> float | None:
-    remaining = call_context.remaining()
-    return None if remaining is None else remaining * _WAIT_SHARE
+def _errors_of(order_id: str) -> AbstractContextManager[None]:
+    return required_dependency(
+        "order-core",
+        {
+            client_errors.OrderNotFound: lambda: OrderNotFound(order_id),
+            client_errors.OrderVersionConflict: DocumentChanged,
+        },
+        # The document is not what order_core promises.
+        defects=(client_errors.OrderFieldTypeMismatch, client_errors.InvalidRequest),
+    )
 
 
 def _value_at(fields: JsonObject, path: str) -> JsonValue:

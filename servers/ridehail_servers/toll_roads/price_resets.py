@@ -8,6 +8,7 @@ from datetime import datetime
 import tenacity
 
 from ridehail_kernel import call_context
+from ridehail_kernel.deadline_budget import share_of_remaining
 from ridehail_servers.chassis.errors import DependencyUnavailable
 
 from .order_core import DocumentChanged, OrderCore
@@ -16,9 +17,8 @@ from .price_reset import price_reset
 _ATTEMPTS = 4
 _FIRST_WAIT_S = 0.02
 _LONGEST_WAIT_S = 0.5
-# All attempts together; of what is left of the call's time, the rest is for the answer that order_core does not answer.
-_LONGEST_S = 5.0
-_WAIT_SHARE = 0.8
+# All attempts together.
+_MAX_RESET_S = 5.0
 
 
 class PriceResets:
@@ -43,16 +43,15 @@ class PriceResets:
             PriceChangesOutOfOrder: See `price_reset`.
             DependencyUnavailable: order_core does not answer, or others change the document all the time.
         """
-        remaining = call_context.remaining()
-        patience = _LONGEST_S if remaining is None else remaining * _WAIT_SHARE
+        timeout_s = share_of_remaining(at_most=_MAX_RESET_S)
         attempts = tenacity.AsyncRetrying(
-            stop=tenacity.stop_after_attempt(_ATTEMPTS) | tenacity.stop_before_delay(patience),
+            stop=tenacity.stop_after_attempt(_ATTEMPTS) | tenacity.stop_before_delay(timeout_s),
             wait=tenacity.wait_random_exponential(multiplier=_FIRST_WAIT_S, max=_LONGEST_WAIT_S),
             retry=tenacity.retry_if_exception_type((DocumentChanged, DependencyUnavailable)),
             reraise=True,
         )
         try:
-            with call_context.call_context(deadline=time.monotonic() + patience):
+            with call_context.call_context(deadline=time.monotonic() + timeout_s):
                 await attempts(self._attempt, order_id, at, first_road_at)
         except DocumentChanged as error:
             raise DependencyUnavailable("order-core") from error

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from ridehail_kernel import call_context
+from ridehail_kernel.deadline_budget import share_of_remaining
 from ridehail_servers.chassis.database import Connection, Database
 from ridehail_servers.chassis.errors import Overloaded
 
@@ -17,8 +17,8 @@ from .store import TollRoadsStore
 # A switch that resets a price keeps its connection while order_core answers. At most so many at a time, so that an
 # order_core that is slow does not take the whole pool from the lookups.
 _RESETS_AT_ONCE = 2
-_WAIT_SHARE = 0.5
-_LONGEST_WAIT_S = 2.0
+_TURN_SHARE = 0.5
+_MAX_TURN_S = 2.0
 
 
 class RoadSwitches:
@@ -77,10 +77,8 @@ class RoadSwitches:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        remaining = call_context.remaining()
-        patience = _LONGEST_WAIT_S if remaining is None else min(_LONGEST_WAIT_S, remaining * _WAIT_SHARE)
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(share_of_remaining(_TURN_SHARE, at_most=_MAX_TURN_S)):
                 await self._resets.acquire()
         except TimeoutError:
             raise Overloaded("too many switches wait for order_core") from None

@@ -24,8 +24,8 @@ from ridehail_clients import (
 )
 from ridehail_clients import errors as client_errors
 from ridehail_kernel.availability import is_unavailable
-from ridehail_servers.api_proxy.neighbours import Unanswered, answer_to, time_to_wait, unanswered
-from ridehail_servers.chassis.errors import DependencyUnavailable
+from ridehail_kernel.deadline_budget import share_of_remaining
+from ridehail_servers.chassis.dependency_calls import CallFailure, call_dependency, call_failure, required_dependency
 from ridehail_servers.chassis.logs import get_logger
 
 from .config import CardPatience
@@ -76,14 +76,10 @@ class OrderCore:
             OrderNotFound: order_core has no such order.
             DependencyUnavailable: order_core does not answer, or answers an error that is not about this order.
         """
-        try:
+        with required_dependency("order-core", {client_errors.OrderNotFound: lambda: OrderNotFound(order_id)}):
             return await self._client.get_order_info(
                 order_id=order_id, timeout=_time_for(self._patience().order_core_timeout_ms)
             )
-        except client_errors.OrderNotFound as error:
-            raise OrderNotFound(order_id) from error
-        except ServiceError as error:
-            raise DependencyUnavailable("order-core") from error
 
 
 class TollRoads:
@@ -107,8 +103,8 @@ class TollRoads:
             order_id: The order.
         """
         wait_s = _time_for(self._patience().toll_roads_timeout_ms)
-        road = await answer_to(self._client.retrieve_order(order_id=order_id, timeout=wait_s))
-        if not isinstance(road, Unanswered):
+        road = await call_dependency(self._client.retrieve_order(order_id=order_id, timeout=wait_s))
+        if not isinstance(road, CallFailure):
             return CardRoad(has_toll_road=road.has_toll_road, can_switch_road=road.can_switch_road)
         if road.reason == client_errors.OrderNotFound.REASON:
             return RoadStatus.NONE
@@ -151,11 +147,11 @@ class RouteSharing:
         except ServiceError as error:
             unknown = is_unavailable(error)
             TOGGLES.labels("unknown" if unknown else "refused").inc()
-            _leave_out("route-sharing", unanswered(error))
+            _leave_out("route-sharing", call_failure(error))
             return not unknown
         except Exception as error:  # whatever garbage makes the client library do is no reason to fail the rider
             TOGGLES.labels("unknown").inc()
-            _leave_out("route-sharing", unanswered(error))
+            _leave_out("route-sharing", call_failure(error))
             return False
         TOGGLES.labels("done").inc()
         return True
@@ -189,7 +185,7 @@ class Inapp:
             question: What is asked.
             moved_to: To what the rider has just moved the toggle; None: not moved.
         """
-        promos = await answer_to(
+        promos = await call_dependency(
             self._client.promos_on_the_way(
                 order_id=question.order_id,
                 sharing_key=question.sharing_key,
@@ -199,7 +195,7 @@ class Inapp:
                 timeout=_time_for(self._patience().inapp_timeout_ms),
             )
         )
-        if not isinstance(promos, Unanswered):
+        if not isinstance(promos, CallFailure):
             return promos
         _leave_out("inapp-communications", promos)
         return None
@@ -214,10 +210,10 @@ def count_lookup(kept: bool) -> None:  # noqa: FBT001  # handed over as a functi
     PROMOS_LOOKED_UP.labels("hit" if kept else "miss").inc()
 
 
-def _leave_out(neighbour: str, why: Unanswered) -> None:
+def _leave_out(neighbour: str, why: CallFailure) -> None:
     LEFT_OUT.labels(neighbour, why.reason).inc()
     logger.warning("left out of a card", neighbour=neighbour, reason=why.reason, exc_info=why.error)
 
 
 def _time_for(configured_ms: int) -> float:
-    return time_to_wait(configured_ms / 1000)
+    return share_of_remaining(at_most=configured_ms / 1000)

@@ -22,7 +22,7 @@ from ridehail_clients import (
     TicketSource,
     Upstream,
 )
-from ridehail_servers.api_proxy.neighbours import AnswerUnreadable, Unanswered, answer_to
+from ridehail_servers.chassis.dependency_calls import CallFailure, ResponseUnreadable, call_dependency
 from ridehail_servers.chassis.json_limits import unfit_values
 from ridehail_servers.chassis.logs import get_logger
 
@@ -69,8 +69,8 @@ class OrderServices:
             yandex_uid: The rider.
             timeout: Seconds.
         """
-        answer = await answer_to(self._active_orders(service, yandex_uid, timeout))
-        if not isinstance(answer, Unanswered):
+        answer = await call_dependency(self._active_orders(service, yandex_uid, timeout))
+        if not isinstance(answer, CallFailure):
             return Upstream.of(answer)
         if answer.reason == ServiceNotFound.REASON:
             return None
@@ -85,7 +85,7 @@ class OrderServices:
         known_orders: Sequence[KnownOrder],
         upstreams: Mapping[str, Upstream],
         timeout: float,
-    ) -> OrdersStateAndPolicy | Unanswered:
+    ) -> OrdersStateAndPolicy | CallFailure:
         """Returns what order_state tells of a rider's orders, or why it does not.
 
         Args:
@@ -95,8 +95,10 @@ class OrderServices:
             upstreams: What came of asking services.
             timeout: Seconds.
         """
-        answer = await answer_to(self._readable_state(yandex_uid, supported_services, known_orders, upstreams, timeout))
-        if isinstance(answer, Unanswered):
+        answer = await call_dependency(
+            self._readable_state(yandex_uid, supported_services, known_orders, upstreams, timeout)
+        )
+        if isinstance(answer, CallFailure):
             _report("order-state", "all", answer)
         return answer
 
@@ -109,7 +111,7 @@ class OrderServices:
             )
         # order_state would refuse all of the rider's orders for what is wrong with one service's.
         if not _can_be_handed_on(answer.orders):
-            raise AnswerUnreadable
+            raise ResponseUnreadable
         return answer
 
     async def _readable_state(
@@ -130,7 +132,7 @@ class OrderServices:
         # The client has just read the answer, which may be large.
         await asyncio.sleep(0)
         if not _is_readable(answer.orders):
-            raise AnswerUnreadable
+            raise ResponseUnreadable
         await asyncio.sleep(0)
         return answer
 
@@ -154,7 +156,7 @@ def _each_once(names: Sequence[str]) -> bool:
     return all(names) and len(set(names)) == len(names)
 
 
-def _report(neighbour: str, orders_of: str, unanswered: Unanswered) -> None:
+def _report(neighbour: str, orders_of: str, unanswered: CallFailure) -> None:
     FAILURES.labels(neighbour, orders_of, unanswered.reason).inc()
     # Of an error that is not foreseen the kind alone: its text may quote what is the rider's.
     unforeseen = {} if unanswered.error is None else {"error": type(unanswered.error).__name__}

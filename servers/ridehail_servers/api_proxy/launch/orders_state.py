@@ -10,8 +10,9 @@ from typing import Protocol
 from prometheus_client import Counter
 
 from ridehail_clients import KnownOrder, OrdersStateAndPolicy, Upstream
+from ridehail_kernel.deadline_budget import share_of_remaining
 from ridehail_servers.api_proxy.config import LaunchConfig
-from ridehail_servers.api_proxy.neighbours import Unanswered, time_to_wait
+from ridehail_servers.chassis.dependency_calls import CallFailure
 
 from .local_state import local_state
 from .polling_rules import PollingRules
@@ -37,7 +38,7 @@ class Asks(Protocol):
         known_orders: Sequence[KnownOrder],
         upstreams: Mapping[str, Upstream],
         timeout: float,
-    ) -> OrdersStateAndPolicy | Unanswered:
+    ) -> OrdersStateAndPolicy | CallFailure:
         """Returns what order_state tells within `timeout` seconds, or why it does not."""
 
 
@@ -95,7 +96,7 @@ class OrdersStates:
             upstreams=await self._upstreams(asked, yandex_uid, timeout=time.providers_s),
             timeout=time.order_state_s,
         )
-        if not isinstance(answer, Unanswered):
+        if not isinstance(answer, CallFailure):
             return _with_statuses_of_app(answer, known_orders) if config.orders_state == "stage1" else answer
         is_local = self._fallback(yandex_uid)
         WITHOUT_ORDER_STATE.labels("fallback" if is_local else "left_out", answer.reason).inc()
@@ -120,5 +121,5 @@ def _time(config: LaunchConfig, *, with_providers: bool) -> _Time:
     providers_s = config.provider_timeout_ms / 1000 if with_providers else 0.0
     order_state_s = config.order_state_timeout_ms / 1000
     whole_s = providers_s + order_state_s
-    share = time_to_wait(whole_s) / whole_s
+    share = share_of_remaining(at_most=whole_s) / whole_s
     return _Time(providers_s=providers_s * share, order_state_s=order_state_s * share)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ridehail_clients import ComparedKind
 from ridehail_kernel import call_context
+from ridehail_kernel.deadline_budget import share_of_remaining
 from ridehail_kernel.json_values import JsonObject
 from ridehail_servers.chassis.errors import DependencyUnavailable
 
@@ -135,7 +136,9 @@ class PersonalStates:
             return self._old, await self._ask_old(question, config)
         # One after the other: what is written to the old back end is copied to the new one, which, asked at the same
         # time, would sometimes see it changed already and answer a conflict.
-        new = await self._new.ask(question, timeout=_time_for_new(config), mock=route is Route.COMPARE)
+        new = await self._new.ask(
+            question, timeout=share_of_remaining(_NEW_SHARE, at_most=config.new_timeout_s), mock=route is Route.COMPARE
+        )
         if route is Route.COMPARE:
             old = await self._ask_old(question, config)
             if isinstance(old, Answered) and isinstance(new, Answered):
@@ -147,8 +150,3 @@ class PersonalStates:
 
     def _ask_old(self, question: Question, config: PersonalStateConfig) -> Awaitable[Outcome]:
         return self._old.ask(question, timeout=config.old_timeout_s)
-
-
-def _time_for_new(config: PersonalStateConfig) -> float:
-    remaining = call_context.remaining()
-    return config.new_timeout_s if remaining is None else min(config.new_timeout_s, remaining * _NEW_SHARE)
