@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -88,7 +89,8 @@ def test_an_answer_keeps_all_the_rules(
     known: dict[OrderKey, KnownOrder], recorded: list[RecordedOrder], heard: Mapping[str, Heard], limit: int
 ) -> None:
     """One draw for all of them: drawing costs more than the rules do."""
-    answer = decide_answer(known, recorded, heard, policy=POLICY, limits=dict.fromkeys(SERVICES, limit))
+    deciding = decide_answer(known, recorded, heard, policy=POLICY, limits=dict.fromkeys(SERVICES, limit))
+    answer = asyncio.run(deciding)
     an_app_is_told_to_fetch_what_it_lacks_and_nothing_else(answer, known, recorded, heard)
     an_order_is_actual_if_its_service_told_of_it_and_what_is_not_can_be_asked_for(answer, known, recorded, heard)
     the_limit_is_held_against_all_orders_that_are_under_way(answer, known, recorded, heard, limit)
@@ -253,11 +255,12 @@ def test_an_app_is_never_given_more_tags_than_it_may_send(versions: dict[str, st
     key = OrderKey("taxi", "x")
     recorded = RecordedOrder(key, True, False, 0, {part: PartVersion(one, 1) for part, one in versions.items()})
     app = KnownOrder(key, "", tags, force=False, details=None)
-    answer = decide_answer({key: app}, [recorded], {"taxi": NotAsked()}, policy=POLICY, limits={})
-    (state,) = answer.orders
+    asked_nobody: Mapping[str, Heard] = {"taxi": NotAsked()}
+    deciding = decide_answer({key: app}, [recorded], asked_nobody, policy=POLICY, limits={})
+    (state,) = asyncio.run(deciding).orders
     assert len(state.tags) <= MOST_PARTS
     assert set(state.need_request) <= state.tags.keys()
-    (again,) = decide_answer(
-        {key: replace(app, tags=state.tags)}, [recorded], {"taxi": NotAsked()}, policy=POLICY, limits={}
-    ).orders
+    fetched = replace(app, tags=state.tags)
+    deciding = decide_answer({key: fetched}, [recorded], asked_nobody, policy=POLICY, limits={})
+    (again,) = asyncio.run(deciding).orders
     assert not again.need_request

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,7 +27,7 @@ class Answer:
     next_tags: Mapping[str, NextTag]
 
 
-def decide_answer(
+async def decide_answer(
     known: Mapping[OrderKey, KnownOrder],
     recorded: Iterable[RecordedOrder],
     heard: Mapping[str, Heard],
@@ -34,7 +35,7 @@ def decide_answer(
     policy: PollingPolicy,
     limits: Mapping[str, int],
 ) -> Answer:
-    """Decides what an app is answered.
+    """Decides what an app is answered. Other calls run after each service, whose orders may be many.
 
     Args:
         known: What the app knows, in its order.
@@ -45,18 +46,16 @@ def decide_answer(
         limits: Service -> how many orders a rider may have.
     """
     stored = list(recorded)
-    of_services = {
-        service: service_orders(
-            Beliefs(
-                service=service,
-                known={key: order for key, order in known.items() if key.service == service},
-                recorded={order.key: order for order in stored if order.key.service == service},
-                policy_parts=policy.part_names(service),
-            ),
-            one,
+    of_services = {}
+    for service, one in heard.items():
+        beliefs = Beliefs(
+            service=service,
+            known={key: order for key, order in known.items() if key.service == service},
+            recorded={order.key: order for order in stored if order.key.service == service},
+            policy_parts=policy.part_names(service),
         )
-        for service, one in heard.items()
-    }
+        of_services[service] = service_orders(beliefs, one)
+        await asyncio.sleep(0)
     return Answer(
         orders=[*_of_known(known, of_services), *(state for own in of_services.values() for state in own.added)],
         allowed_changes=[

@@ -164,7 +164,7 @@ class Polling:
         await asyncio.sleep(0)
         await self._record_news(yandex_uid, complete, recorded)
         await asyncio.sleep(0)
-        answer = decide_answer(by_key, recorded, complete, policy=config.policy, limits=config.max_active_orders)
+        answer = await decide_answer(by_key, recorded, complete, policy=config.policy, limits=config.max_active_orders)
         tags = {service: self._tag(tag, yandex_uid, service, now) for service, tag in answer.next_tags.items()}
         return Answered(answer, tags)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from psycopg.types.json import Jsonb
+
 from ridehail_servers.chassis.database import Connection
 
 from .orders import ActiveOrder, OrderKey, PartVersion, RecordedOrder
@@ -133,14 +135,18 @@ class OrderStateStore:
             orders: Numbered ones, each once.
             now: The present moment.
         """
-        listed = sorted(orders, key=lambda order: order.orderid)
-        parts = [(order, part, version) for order in listed for part, version in order.parts.items()]
+        # One JSON: psycopg writes arrays element by element in Python, which takes ten times as long.
+        listed = [
+            {"orderid": order.orderid, "sequence": order.sequence, "parts": dict(order.parts)}
+            for order in sorted(orders, key=lambda order: order.orderid)
+        ]
         await connection.execute(
             """
-            WITH held AS (
+            WITH given AS (
+                SELECT * FROM jsonb_to_recordset(%(listed)s) AS listed (orderid text, sequence bigint, parts jsonb)
+            ), held AS (
                 INSERT INTO order_state.orders AS known (service, orderid, yandex_uid, finish_sequence, updated_at)
-                SELECT %(service)s, orderid, %(uid)s, sequence, %(now)s
-                FROM unnest(%(orderids)s::text[], %(sequences)s::bigint[]) AS given (orderid, sequence)
+                SELECT %(service)s, orderid, %(uid)s, sequence, %(now)s FROM given
                 ON CONFLICT (service, orderid) DO UPDATE SET
                     finished = known.finished AND known.finish_sequence >= excluded.finish_sequence,
                     finish_sequence = greatest(known.finish_sequence, excluded.finish_sequence),
@@ -149,26 +155,14 @@ class OrderStateStore:
                 RETURNING service, orderid
             )
             INSERT INTO order_state.parts AS known (service, orderid, part_name, version, sequence)
-            SELECT held.service, held.orderid, given.part_name, given.version, given.sequence
-            FROM held JOIN unnest(
-                %(part_orderids)s::text[], %(part_names)s::text[], %(versions)s::text[], %(part_sequences)s::bigint[]
-            ) AS given (orderid, part_name, version, sequence) USING (orderid)
+            SELECT held.service, held.orderid, part.key, part.value, given.sequence
+            FROM held JOIN given USING (orderid), jsonb_each_text(given.parts) AS part
             ON CONFLICT (service, orderid, part_name) DO UPDATE SET
                 version = excluded.version,
                 sequence = excluded.sequence
             WHERE excluded.sequence > known.sequence
             """,
-            {
-                "service": service,
-                "uid": yandex_uid,
-                "now": now,
-                "orderids": [order.orderid for order in listed],
-                "sequences": [order.sequence for order in listed],
-                "part_orderids": [order.orderid for order, _part, _version in parts],
-                "part_names": [part for _order, part, _version in parts],
-                "versions": [version for _order, _part, version in parts],
-                "part_sequences": [order.sequence for order, _part, _version in parts],
-            },
+            {"service": service, "uid": yandex_uid, "now": now, "listed": Jsonb(listed)},
         )
 
     async def forget(self, connection: Connection, *, finished_before: datetime, before: datetime, limit: int) -> int:
