@@ -11,8 +11,8 @@ from typing import Any
 from ridehail_clients import PersonalStateCopy, RetryPolicy
 from ridehail_servers.chassis.clock import system_clock
 from ridehail_servers.command_line.personalstate import BackEndName
-from ridehail_servers.command_line.personalstate_jobs import RemoteBackEnd
-from ridehail_servers.user_state.copying import Copied, Copying
+from ridehail_servers.command_line.personalstate_jobs import RemoteEndpoint
+from ridehail_servers.user_state.copying import CopyCounts, CopyJob
 from tests.personal_state_backend.backends import BackEnd, client_of, copy_of
 
 DIRECTIONS = [("protocol", "user-state"), ("user-state", "protocol")]
@@ -20,16 +20,16 @@ Direction = tuple[BackEnd, BackEnd]
 
 
 @asynccontextmanager
-async def copying(source: BackEnd, destination: BackEnd, **options: Any) -> AsyncIterator[Copying]:
+async def copying(source: BackEnd, destination: BackEnd, **options: Any) -> AsyncIterator[CopyJob]:
     """The job as the command runs it, in this process."""
     quick = RetryPolicy(attempts=1)
     async with (
         client_of(source.suite, source.name, "admin", retry=quick) as ours,
         client_of(destination.suite, destination.name, "admin", retry=quick) as theirs,
     ):
-        yield Copying(
-            RemoteBackEnd(BackEndName(source.name), ours),
-            RemoteBackEnd(BackEndName(destination.name), theirs),
+        yield CopyJob(
+            RemoteEndpoint(BackEndName(source.name), ours),
+            RemoteEndpoint(BackEndName(destination.name), theirs),
             system_clock,
             **options,
         )
@@ -54,7 +54,7 @@ def comparable(found: dict[str, PersonalStateCopy]) -> dict[str, Any]:
     }
 
 
-def nothing(_done: Copied) -> None:
+def nothing(_done: CopyCounts) -> None:
     """Where nobody looks at the progress."""
 
 
@@ -91,7 +91,7 @@ async def check_copies_beside_changes(
 
     async with copying(source, destination) as job:
         assert (await job.run(nothing)).listed == users
-        assert await job.run(nothing, dry=True) == Copied(users, 0)
+        assert await job.run(nothing, dry_run=True) == CopyCounts(users, 0)
     ours, theirs = await states(source), await states(destination)
     assert ours.keys() == theirs.keys()
     for uid, copy in theirs.items():

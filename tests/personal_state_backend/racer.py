@@ -46,7 +46,7 @@ async def race(back_end: str, url: str, name: str, wins: int, output: Path) -> N
             category = f"{name}-{writer}"
             change = Change(str(seen), category, {category: {"wins": won + 1}})
             try:
-                state = await states.update(UID, change, undone=False)
+                state = await states.update(UID, change, dry_run=False)
             except RevisionConflict as conflict:
                 current = int(conflict.metadata["current_revision_id"])
                 lines.append(f"lost {seen} {current}")

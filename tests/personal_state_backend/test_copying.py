@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from ridehail_servers.command_line.personalstate import BackEndName
-from ridehail_servers.command_line.personalstate_jobs import RemoteBackEnd
-from ridehail_servers.user_state.copying import BackEndUnavailable, Copied, PageTooLarge
+from ridehail_servers.command_line.personalstate_jobs import RemoteEndpoint
+from ridehail_servers.user_state.copying import CopyCounts, EndpointUnavailable, PageTooLarge
 from tests.personal_state_backend.backends import STATE_TABLES, BackEnd, copy_of
 from tests.personal_state_backend.copying import (
     Direction,
@@ -79,8 +79,8 @@ async def test_all_states_are_copied_and_a_repeat_copies_nothing(direction: Dire
     for size in (1, 5, 7, 500):
         async with copying(source, destination, page_size=size) as job:
             due = 23 if size == 1 else 0
-            assert await job.run(nothing, dry=True) == Copied(25, due)
-            assert await job.run(nothing) == Copied(25, due)
+            assert await job.run(nothing, dry_run=True) == CopyCounts(25, due)
+            assert await job.run(nothing) == CopyCounts(25, due)
     ours, theirs = comparable(await states(source)), comparable(await states(destination))
     assert {uid for uid in theirs if theirs[uid] != ours.get(uid)} == {"user-4", "user-5", "only-there"}
 
@@ -93,9 +93,9 @@ async def test_states_that_do_not_fit_into_one_message_are_copied_in_several(
     for number in range(0, 70, 10):
         await source.take(*(copy_of(f"user-{n:03}", 1, "", large) for n in range(number, number + 10)))
     with pytest.raises(PageTooLarge):
-        await RemoteBackEnd(BackEndName(source.name), source.admin).list_states("", None, 100)
+        await RemoteEndpoint(BackEndName(source.name), source.admin).list_states("", None, 100)
     async with copying(source, destination) as job:
-        assert await job.run(nothing) == Copied(70, 70)
+        assert await job.run(nothing) == CopyCounts(70, 70)
     ours, theirs = await states(source, page_size=1), await states(destination, page_size=1)
     assert comparable(theirs) == comparable(ours)
 
@@ -103,9 +103,9 @@ async def test_states_that_do_not_fit_into_one_message_are_copied_in_several(
 async def test_what_is_committed_late_is_found_by_the_next_pass(direction: Direction) -> None:
     """A pass goes back far enough to see a change whose time of change lies before the pass that missed it."""
     source, destination = direction
-    passes: list[BackEndUnavailable | None] = []
+    passes: list[EndpointUnavailable | None] = []
 
-    async def pause(failure: BackEndUnavailable | None) -> None:
+    async def pause(failure: EndpointUnavailable | None) -> None:
         passes.append(failure)
         if len(passes) == 1:
             await source.update("0", "late", uid="late")
@@ -128,14 +128,14 @@ async def test_what_is_committed_late_is_found_by_the_next_pass(direction: Direc
 async def test_a_pass_that_is_broken_off_is_made_again(direction: Direction) -> None:
     source, destination = direction
     await source.take(copy_of("before", 1))
-    failures: list[BackEndUnavailable | None] = []
+    failures: list[EndpointUnavailable | None] = []
 
     async with (
         copying(source, destination) as job,
         await psycopg.AsyncConnection.connect(source.suite.database_url) as lock,
     ):
 
-        async def pause(failure: BackEndUnavailable | None) -> None:
+        async def pause(failure: EndpointUnavailable | None) -> None:
             failures.append(failure)
             if len(failures) == 1:
                 await source.update("0", uid="meanwhile")

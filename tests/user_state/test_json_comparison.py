@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from ridehail_servers.user_state.json_comparison import (
     ABSENT,
-    MOST_DIFFERENCES,
-    Answer,
+    MAX_DIFFERENCES,
     Difference,
     Kind,
+    Response,
     Verdict,
     body_differences,
     canonical,
@@ -232,9 +232,9 @@ def test_pointers_are_written_as_rfc_6901_says(path: tuple[str | int, ...], told
 
 
 def test_the_first_hundred_differences_are_told_and_that_there_are_more() -> None:
-    old = Answer(200, list(range(MOST_DIFFERENCES)))
-    just = compare(READ, old, Answer(200, [None] * MOST_DIFFERENCES))
-    more = compare(READ, old, Answer(200, [None] * (MOST_DIFFERENCES + 1)))
+    old = Response(200, list(range(MAX_DIFFERENCES)))
+    just = compare(READ, old, Response(200, [None] * MAX_DIFFERENCES))
+    more = compare(READ, old, Response(200, [None] * (MAX_DIFFERENCES + 1)))
     assert (len(just.differences), just.truncated) == (100, False)
     assert (len(more.differences), more.truncated) == (100, True)
     assert [one.path for one in just.differences] == [(place,) for place in range(100)]
@@ -243,12 +243,14 @@ def test_the_first_hundred_differences_are_told_and_that_there_are_more() -> Non
 # --- verdicts
 
 
-def state(revision: str, **fields: Any) -> Answer:
-    return Answer(200, {"revision_id": revision, "selected_category": "", "tariffs": [], **fields})
+def state(revision: str, **fields: Any) -> Response:
+    return Response(200, {"revision_id": revision, "selected_category": "", "tariffs": [], **fields})
 
 
-def conflict(current: str) -> Answer:
-    return Answer(409, {"code": "ABORTED", "reason": "REVISION_CONFLICT", "metadata": {"current_revision_id": current}})
+def conflict(current: str) -> Response:
+    return Response(
+        409, {"code": "ABORTED", "reason": "REVISION_CONFLICT", "metadata": {"current_revision_id": current}}
+    )
 
 
 @pytest.mark.parametrize(
@@ -265,15 +267,15 @@ def conflict(current: str) -> Answer:
         (WRITE, conflict("9"), state("8"), Verdict.BEHIND, None),
         # Both hold 7, and still only one of them takes the update.
         (WRITE, state("8"), conflict("7"), Verdict.DIFFERENT, None),
-        (READ, state("7"), Answer(500, {}), Verdict.DIFFERENT, None),
-        (READ, state("7"), Answer(201, state("7").body), Verdict.DIFFERENT, []),
+        (READ, state("7"), Response(500, {}), Verdict.DIFFERENT, None),
+        (READ, state("7"), Response(201, state("7").body), Verdict.DIFFERENT, []),
         (READ, state("x"), state("y"), Verdict.DIFFERENT, ["/revision_id"]),
-        (READ, Answer(200, {"revision_id": "7"}), Answer(200, {}), Verdict.DIFFERENT, ["/revision_id"]),
-        (READ, Answer(200, [1]), Answer(200, "x"), Verdict.DIFFERENT, [""]),
+        (READ, Response(200, {"revision_id": "7"}), Response(200, {}), Verdict.DIFFERENT, ["/revision_id"]),
+        (READ, Response(200, [1]), Response(200, "x"), Verdict.DIFFERENT, [""]),
     ],
 )
 def test_answers_of_different_revisions_are_told_apart_from_different_answers(
-    kind: Kind, old: Answer, new: Answer, verdict: Verdict, told: list[str] | None
+    kind: Kind, old: Response, new: Response, verdict: Verdict, told: list[str] | None
 ) -> None:
     comparison = compare(kind, old, new)
     assert comparison.verdict is verdict
@@ -323,6 +325,6 @@ def test_a_mebibyte_is_compared_in_time(make: Callable[[int], Any], seed: int) -
     # What this process computes; the machine may be busy with others. A second is measured at most; a comparison of
     # each element with each other one would take minutes.
     began = time.process_time()
-    comparison = compare(READ, Answer(200, old), Answer(200, new))
+    comparison = compare(READ, Response(200, old), Response(200, new))
     assert time.process_time() - began < 20
     assert comparison.verdict is (Verdict.EQUAL if seed == 1 else Verdict.DIFFERENT)

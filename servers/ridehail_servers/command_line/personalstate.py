@@ -55,7 +55,7 @@ def copy(
     from .personalstate_jobs import copy_states
 
     copy_states(
-        (source, destination), addresses, (keys_dir or data_dir / "keys") / "tickets", follow=follow, dry=dry_run
+        (source, destination), addresses, (keys_dir or data_dir / "keys") / "tickets", follow=follow, dry_run=dry_run
     )
 
 

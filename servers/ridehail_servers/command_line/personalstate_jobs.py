@@ -24,7 +24,7 @@ from ridehail_servers.chassis import logs
 from ridehail_servers.chassis.clock import system_clock
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.tickets import TicketIssuer
-from ridehail_servers.user_state.copying import BackEndUnavailable, Copied, Copying, PageTooLarge
+from ridehail_servers.user_state.copying import CopyCounts, CopyJob, EndpointUnavailable, PageTooLarge
 
 from .options import UsageError
 from .personalstate import BackEndName
@@ -37,52 +37,45 @@ _PASSES = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEE
 
 
 def copy_states(
-    names: Sequence[BackEndName], addresses: Sequence[str], keys_dir: Path, *, follow: bool, dry: bool
+    names: Sequence[BackEndName], addresses: Sequence[str], keys_dir: Path, *, follow: bool, dry_run: bool
 ) -> None:
-    """Copies states from one back end to another.
-
-    Args:
-        names: Source and destination.
-        addresses: Where they answer.
-        keys_dir: The key ring of tickets.
-        follow: Whether to go on with what changes.
-        dry: Whether to change nothing.
+    """Copies states from one back end to the other.
 
     Raises:
         KeysMissing: There is no key to sign tickets with.
-        UsageError: A back end refuses, or does not answer.
+        UsageError: A back end refuses a call, or is unavailable.
     """
     logs.configure(service="personalstate", level="WARNING")
     tickets = TicketIssuer(KeyRing(keys_dir), _CALLER)
     try:
-        asyncio.run(_copy(names, addresses, tickets, follow=follow, dry=dry))
+        asyncio.run(_copy(names, addresses, tickets, follow=follow, dry_run=dry_run))
     except ServiceError as error:
         raise UsageError(str(error)) from error
-    except BackEndUnavailable as error:
+    except EndpointUnavailable as error:
         raise UsageError(f"{error}; what was copied is kept, and a repeat goes on") from error
 
 
 async def _copy(
-    names: Sequence[BackEndName], addresses: Sequence[str], tickets: TicketIssuer, *, follow: bool, dry: bool
+    names: Sequence[BackEndName], addresses: Sequence[str], tickets: TicketIssuer, *, follow: bool, dry_run: bool
 ) -> None:
     began = time.monotonic()
     async with AsyncExitStack() as stack:
         source, destination = [
-            RemoteBackEnd(name, await stack.enter_async_context(_client(name, address, tickets)))
+            RemoteEndpoint(name, await stack.enter_async_context(_client(name, address, tickets)))
             for name, address in zip(names, addresses, strict=True)
         ]
         bar = stack.enter_context(JobProgress({_STEP: None}))
-        job = Copying(source, destination, system_clock)
+        job = CopyJob(source, destination, system_clock)
         if follow:
             typer.echo(f"{_STEP}: follows {names[0]}; Ctrl-C ends it", err=True)
             await job.follow(lambda done: _show(bar, done), _pause)
-        done = await job.run(lambda done: _show(bar, done), dry=dry)
+        done = await job.run(lambda done: _show(bar, done), dry_run=dry_run)
     seconds = time.monotonic() - began
-    told = f"listed={done.listed} due={done.stored}" if dry else _told(done)
-    typer.echo(f"{_STEP}{', dry run' if dry else ''}: {told} in {seconds:.1f} s")
+    told = f"listed={done.listed} due={done.stored}" if dry_run else _told(done)
+    typer.echo(f"{_STEP}{', dry run' if dry_run else ''}: {told} in {seconds:.1f} s")
 
 
-class RemoteBackEnd:
+class RemoteEndpoint:
     """A back end, called by its client."""
 
     def __init__(self, name: BackEndName, client: AsyncUserStateClient | AsyncProtocolClient) -> None:
@@ -111,7 +104,7 @@ class RemoteBackEnd:
 
     def _translated(self, error: ServiceError) -> Exception:
         may_pass = error.code in _PASSES or error.retry_after is not None or isinstance(error, CallTimedOut)
-        return BackEndUnavailable(f"{self._name}: {error}") if may_pass else error
+        return EndpointUnavailable(f"{self._name}: {error}") if may_pass else error
 
 
 def _client(name: BackEndName, address: str, tickets: TicketIssuer) -> AsyncUserStateClient | AsyncProtocolClient:
@@ -119,15 +112,15 @@ def _client(name: BackEndName, address: str, tickets: TicketIssuer) -> AsyncUser
     return client(address, ticket=tickets)
 
 
-async def _pause(failure: BackEndUnavailable | None) -> None:
+async def _pause(failure: EndpointUnavailable | None) -> None:
     if failure is not None:
         typer.echo(f"{_STEP}: {failure}; goes on", err=True)
     await asyncio.sleep(_PASSES_BEGIN_AFTER_S)
 
 
-def _show(bar: JobProgress, done: Copied) -> None:
+def _show(bar: JobProgress, done: CopyCounts) -> None:
     bar.show(_STEP, done.listed, _told(done))
 
 
-def _told(done: Copied) -> str:
+def _told(done: CopyCounts) -> str:
     return f"listed={done.listed} stored={done.stored}"

@@ -1,1 +1,1 @@
-"""What the back ends of personal states have to agree on, as their contract says; how they keep states is their own."""
+"""What the two back ends of personal states share because their contracts do; how they store states is their own."""

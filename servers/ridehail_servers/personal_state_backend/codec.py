@@ -1,4 +1,4 @@
-"""The contracts' messages, to and from what the domain knows. Both contracts have the same fields."""
+"""Converts the messages of both contracts, which have the same fields, to and from domain values."""
 
 from __future__ import annotations
 
@@ -14,10 +14,7 @@ from .state import Change, PersonalState, StateCopy, by_category, check_copies
 
 
 def change_from(request: user_state.UpdatePersonalStateRequest | protocol.UpdatePersonalStateRequest) -> Change:
-    """Returns what an update asks for.
-
-    Args:
-        request: Valid by its contract.
+    """Returns the change that a valid update request holds.
 
     Raises:
         InvalidRequest: See `by_category`.
@@ -32,10 +29,7 @@ def change_from(request: user_state.UpdatePersonalStateRequest | protocol.Update
 def copies_from(
     request: user_state.ImportPersonalStatesRequest | protocol.ImportPersonalStatesRequest,
 ) -> list[StateCopy]:
-    """Returns the copies of a request.
-
-    Args:
-        request: Valid by its contract.
+    """Returns the copies of a valid request.
 
     Raises:
         InvalidRequest: See `by_category` and `check_copies`.
@@ -56,11 +50,7 @@ def copies_from(
 
 
 def state_fields(state: PersonalState) -> dict[str, Any]:  # arguments of a message, which differ in type
-    """Returns the fields by which both contracts answer with a state.
-
-    Args:
-        state: The state.
-    """
+    """Returns the fields of a state in the responses of both contracts."""
     return {
         "revision_id": str(state.revision),
         "selected_category": state.selected_category,
@@ -72,11 +62,6 @@ def state_fields(state: PersonalState) -> dict[str, Any]:  # arguments of a mess
 
 
 def copy_messages(copies: Iterable[StateCopy]) -> list[user_state_pb2.PersonalStateCopy]:
-    """Returns copies as both contracts have them.
-
-    Args:
-        copies: Of states.
-    """
     return [user_state_pb2.PersonalStateCopy(yandex_uid=copy.yandex_uid, **state_fields(copy.state)) for copy in copies]
 
 

@@ -1,10 +1,10 @@
-"""What both back ends refuse."""
+"""Errors that both back ends return."""
 
 from ridehail_servers.chassis.errors import DomainError
 
 
 class RevisionConflict(DomainError):
-    """The state is of another revision than the update expected."""
+    """The state is at another revision than the update expects."""
 
     def __init__(self, current_revision: int) -> None:
         super().__init__(
@@ -15,8 +15,6 @@ class RevisionConflict(DomainError):
 
 
 class PersonalStateTooLarge(DomainError):
-    """The state would become too large."""
-
     def __init__(self, *, max_bytes: int, max_tariffs: int, max_values: int) -> None:
         super().__init__(
             "PERSONAL_STATE_TOO_LARGE",

@@ -1,4 +1,4 @@
-"""A user's personal state, and what may be done to it."""
+"""A user's personal state: its limits, and the rules of changing and copying it."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class PersonalState:
     """What a user has set for rides.
 
     Attributes:
-        revision: How often it was changed; 0 for a user who has set nothing.
-        selected_category: The chosen tariff; empty: none.
-        tariffs: Category -> the user's requirements; the order is the back end's own.
+        revision: Number of changes so far; 0 for a user who has set nothing.
+        selected_category: The chosen tariff, or empty.
+        tariffs: Category -> the user's requirements; each back end has an order of its own.
     """
 
     revision: int
@@ -46,11 +46,11 @@ EMPTY: Final = PersonalState(0, "", {})
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an update asks for.
+    """What an update changes.
 
     Attributes:
         revision_id: The revision that the caller saw, as the caller wrote it.
-        selected_category: The tariff to choose; empty: none; None: as before.
+        selected_category: The tariff to choose, empty for none, or None to keep it.
         tariffs: Requirements that replace those of the same categories.
     """
 
@@ -59,7 +59,7 @@ class Change:
     tariffs: Mapping[str, JsonObject]
 
     def expected_revision(self) -> int | None:
-        """Returns the revision that the state must be of; None: no state is ever of this one."""
+        """Returns the revision that the state must be at, or None if no state ever is at the one given."""
         return int(self.revision_id) if _REVISION_ID.fullmatch(self.revision_id) else None
 
 
@@ -72,14 +72,14 @@ class StateCopy:
 
 
 def checked(changed: PersonalState | None, current_revision: int) -> PersonalState:
-    """Returns the state after an update, if it may stay.
+    """Returns the state after an update, if it may be kept.
 
     Args:
-        changed: As the update left it; None: the state was of another revision.
-        current_revision: Of the state, in that case.
+        changed: The updated state, or None if the state was at another revision.
+        current_revision: The state's revision in that case.
 
     Raises:
-        RevisionConflict: The state was of another revision.
+        RevisionConflict: The state was at another revision.
         PersonalStateTooLarge: It has become too large.
     """
     if changed is None:
@@ -89,14 +89,7 @@ def checked(changed: PersonalState | None, current_revision: int) -> PersonalSta
 
 
 def check_size(state: PersonalState) -> None:
-    """Refuses a state that is too large to be kept.
-
-    Args:
-        state: As it would be kept.
-
-    Raises:
-        PersonalStateTooLarge: It is.
-    """
+    """Raises PersonalStateTooLarge for a state that is too large to be stored."""
     as_json: JsonObject = {
         "selected_category": state.selected_category,
         "tariffs": [{"category": category, "requirements": one} for category, one in state.tariffs.items()],
@@ -106,13 +99,13 @@ def check_size(state: PersonalState) -> None:
 
 
 def check_page(page: Sequence[StateCopy] | None) -> Sequence[StateCopy]:
-    """Returns the states of a page, if they are few enough to be answered and imported.
+    """Returns the states of a page, if they fit into a response and into an import.
 
     Args:
-        page: Of one answer; None: several states, of more than MAX_PAGE_BYTES.
+        page: The states, or None if several of them have more than MAX_PAGE_BYTES.
 
     Raises:
-        ResponseTooLarge: They are not. A page of one state never is.
+        ResponseTooLarge: They do not fit. A page of one state always does.
     """
     if page is None:
         raise ResponseTooLarge(MAX_PAGE_BYTES)
@@ -129,14 +122,10 @@ def _values(state: PersonalState) -> int:
 
 
 def by_category(given: Sequence[tuple[str, JsonObject]], field: str) -> dict[str, JsonObject]:
-    """Returns the settings of a request by category.
-
-    Args:
-        given: Category and requirements of each tariff, in the order of the request.
-        field: Names the list in the request.
+    """Returns the settings of a request by category; `field` names the list in the request.
 
     Raises:
-        InvalidRequest: A category is there twice.
+        InvalidRequest: A category occurs twice.
     """
     settings = dict(given)
     if len(settings) < len(given):
@@ -145,14 +134,7 @@ def by_category(given: Sequence[tuple[str, JsonObject]], field: str) -> dict[str
 
 
 def check_copies(copies: Sequence[StateCopy]) -> None:
-    """Refuses copies that do not go together.
-
-    Args:
-        copies: Of a request.
-
-    Raises:
-        InvalidRequest: A user is there twice, or a state is too large to be kept.
-    """
+    """Raises InvalidRequest if a user occurs twice, or a state is too large to be stored."""
     violations = []
     if len({copy.yandex_uid for copy in copies}) < len(copies):
         violations.append(FieldViolation("states", "must have each user once", "personal_state.unique_user"))

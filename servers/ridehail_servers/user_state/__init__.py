@@ -1,1 +1,1 @@
-"""user_state: keeps what users have set for rides, and compares its answers with those of the old back end."""
+"""user_state: stores what users have set for rides, and compares its responses with those of the old back end."""

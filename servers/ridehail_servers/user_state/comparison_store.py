@@ -16,15 +16,15 @@ from .redaction import RedactedDifference
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """Answers that differ, without their values.
+    """Two responses that differ, without their values.
 
     Attributes:
         at: When they were compared.
-        request_id: The request, as logs name it.
-        kind: What it was.
+        request_id: As in the logs.
+        kind: Of the request.
         old_status: HTTP status of the old back end.
         new_status: HTTP status of the new back end.
-        differences: Where the bodies differ.
+        differences: Of the bodies.
     """
 
     at: datetime
@@ -36,10 +36,10 @@ class Mismatch:
 
 
 class ComparisonStore:
-    """One method per statement. Every method runs on the caller's connection, in its transaction if there is one."""
+    """One method per statement, each on the caller's connection and in its transaction if there is one."""
 
     async def count(self, connection: Connection, now: datetime, kind: Kind, verdict: Verdict) -> bool:
-        """Counts a comparison; returns whether it is the first of a minute in this row."""
+        """Counts a comparison; returns whether it is the first of its minute in this row."""
         cursor = await connection.execute(
             """
             INSERT INTO user_state.comparisons AS stored (minute, kind, verdict, shard, count)
@@ -52,7 +52,7 @@ class ComparisonStore:
         return await cursor.fetchone() == (1,)
 
     async def drop_old_counts(self, connection: Connection, before: datetime) -> None:
-        """Deletes the totals of minutes before a moment, but for those that others are about to delete."""
+        """Deletes the totals of minutes before a time, except those that others are deleting."""
         await connection.execute(
             """
             DELETE FROM user_state.comparisons
@@ -64,7 +64,6 @@ class ComparisonStore:
         )
 
     async def insert_mismatch(self, connection: Connection, mismatch: Mismatch) -> None:
-        """Stores a mismatch."""
         await connection.execute(
             """
             INSERT INTO user_state.mismatches (at, request_id, kind, old_status, new_status, differences)
@@ -81,7 +80,7 @@ class ComparisonStore:
         )
 
     async def drop_old_mismatches(self, connection: Connection, kept: int) -> None:
-        """Deletes all but the latest mismatches, but for those that others are about to delete."""
+        """Deletes all but the latest mismatches, except those that others are deleting."""
         await connection.execute(
             """
             DELETE FROM user_state.mismatches

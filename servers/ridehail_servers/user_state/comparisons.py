@@ -1,4 +1,4 @@
-"""Compares answers and keeps a record of it."""
+"""Compares responses and records the results."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from ridehail_servers.chassis.database import Database
 from .comparison_store import ComparisonStore, Mismatch
 from .config import UserStateConfig
 from .errors import JsonMismatch
-from .json_comparison import Answer, Comparison, Kind, Verdict, compare
+from .json_comparison import Comparison, Kind, Response, Verdict, compare
 from .metrics import COMPARISONS, MISMATCHES, STATUS, PathLabels
 from .redaction import pattern, pointer, redacted
 
 # All of a status has to fit into 8 KiB.
-_MOST_PATH_BYTES: Final = 4_000
+_MAX_PATH_BYTES: Final = 4_000
 
-Answers = Callable[[], tuple[Answer, Answer]]
-"""Returns the old answer and the new one; reading them may take long."""
+ReadResponses = Callable[[], tuple[Response, Response]]
+"""Returns the old response and the new one, which may take long."""
 
 
 class Comparisons:
-    """Compares pairs of answers; counts them; stores where those that differ do."""
+    """Compares pairs of responses; counts them; stores where they differ."""
 
     def __init__(
         self,
@@ -37,15 +37,7 @@ class Comparisons:
         clock: Clock,
         hash_key: bytes,
     ) -> None:
-        """Takes what it needs.
-
-        Args:
-            database: Of user_state.
-            store: Its SQL.
-            config: Returns what is configured now.
-            clock: Tells the time.
-            hash_key: Random; see `redaction`.
-        """
+        """Keeps the collaborators; `hash_key` is random, see `redaction`."""
         self._database = database
         self._store = store
         self._config = config
@@ -53,39 +45,38 @@ class Comparisons:
         self._hash_key = hash_key
         self._labels = PathLabels()
 
-    async def compare(self, request_id: str, kind: Kind, answers: Answers) -> None:
-        """Compares two answers to one request.
+    async def compare(self, request_id: str, kind: Kind, read_responses: ReadResponses) -> None:
+        """Compares the old and the new response to one request.
 
-        Args:
-            request_id: The request, as logs name it.
-            kind: What it was.
-            answers: What both back ends answered.
+        `read_responses` runs in a thread.
 
         Raises:
             JsonMismatch: They differ.
         """
-        # Large answers take a while, and other calls should not wait for it.
-        comparison, mismatch = await asyncio.to_thread(self._compared, request_id, kind, answers)
+        # Large responses take a while, and must not block the event loop.
+        comparison, mismatch = await asyncio.to_thread(self._compare_and_redact, request_id, kind, read_responses)
         self._count(kind, comparison)
         await self._record(kind, comparison.verdict, mismatch)
         if comparison.verdict is not Verdict.EQUAL:
             raise _error(comparison)
 
-    def _compared(self, request_id: str, kind: Kind, answers: Answers) -> tuple[Comparison, Mismatch | None]:
-        old, new = answers()
+    def _compare_and_redact(
+        self, request_id: str, kind: Kind, read_responses: ReadResponses
+    ) -> tuple[Comparison, Mismatch | None]:
+        old, new = read_responses()
         comparison = compare(kind, old, new)
         if comparison.verdict is not Verdict.DIFFERENT:
             return comparison, None
-        places = tuple(redacted(one, self._hash_key) for one in comparison.differences)
-        return comparison, Mismatch(self._clock(), request_id, kind, old.status, new.status, places)
+        differences = tuple(redacted(one, self._hash_key) for one in comparison.differences)
+        return comparison, Mismatch(self._clock(), request_id, kind, old.status, new.status, differences)
 
     def _count(self, kind: Kind, comparison: Comparison) -> None:
         COMPARISONS.labels(kind, comparison.verdict).inc()
         if comparison.verdict is not Verdict.DIFFERENT:
             return
-        places = {pattern(one.path) for one in comparison.differences}
-        for place in (*sorted(places), *([STATUS] if comparison.statuses_differ else [])):
-            MISMATCHES.labels(kind, self._labels.label(place)).inc()
+        patterns = {pattern(one.path) for one in comparison.differences}
+        for path in (*sorted(patterns), *([STATUS] if comparison.statuses_differ else [])):
+            MISMATCHES.labels(kind, self._labels.label(path)).inc()
 
     async def _record(self, kind: Kind, verdict: Verdict, mismatch: Mismatch | None) -> None:
         config, now = self._config(), self._clock()
@@ -94,7 +85,7 @@ class Comparisons:
                 is_first = await self._store.count(connection, now, kind, verdict)
                 if mismatch is not None:
                     await self._store.insert_mismatch(connection, mismatch)
-            # Only now does everybody see the new rows: so whoever comes last drops all that are too many.
+            # After the commit, so that the last of several calls at once sees and drops all surplus rows.
             if mismatch is not None:
                 await self._store.drop_old_mismatches(connection, config.mismatches_kept)
             if is_first:
@@ -104,7 +95,7 @@ class Comparisons:
 
 def _error(comparison: Comparison) -> JsonMismatch:
     paths: list[str] = []
-    room = _MOST_PATH_BYTES
+    room = _MAX_PATH_BYTES
     for found in comparison.differences:
         path = pointer(found.path)
         room -= len(json.dumps(path)) + 1

@@ -6,11 +6,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class UserStateConfig(BaseModel):
-    """How long comparisons of answers are kept.
+    """How long comparisons are kept.
 
     Attributes:
-        mismatches_kept: The latest mismatches that are kept; older ones are dropped.
-        comparisons_kept_days: Days after which the totals of a minute are dropped.
+        mismatches_kept: How many of the latest mismatches are kept.
+        comparisons_kept_days: Days after which the totals of a minute are deleted.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

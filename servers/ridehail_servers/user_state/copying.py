@@ -1,7 +1,7 @@
 """Copies personal states from one back end to the other.
 
-The one that is copied to stores a copy only if it is of a higher revision than what it has. So nothing newer is ever
-overwritten, whatever changes meanwhile, and a copying may be killed, repeated and run several times at once.
+The destination stores a copy only if its revision is higher than the stored one. So nothing newer is ever overwritten,
+whatever changes meanwhile, and a copy job may be killed, repeated and run several times at once.
 """
 
 from __future__ import annotations
@@ -14,115 +14,109 @@ from typing import Final, Protocol
 from ridehail_clients import PersonalStateCopy
 from ridehail_servers.chassis.clock import Clock
 
-LARGEST_PAGE: Final = 500
+MAX_PAGE_SIZE: Final = 500
 OVERLAP: Final = timedelta(seconds=60)
-"""A state's time of change is set before it can be seen, and by a clock that may differ from ours: so each pass goes
-back so far."""
+"""How far back each pass goes: a state's time of change is set before others can see it, by a clock that may differ
+from ours."""
 
 
 class PageTooLarge(Exception):
     """The states of a page do not fit into a message."""
 
 
-class BackEndUnavailable(Exception):
-    """A back end does not answer, which may pass."""
+class EndpointUnavailable(Exception):
+    """A back end is unavailable, perhaps for a short time."""
 
 
-class BackEnd(Protocol):
-    """A back end of personal states, as far as copying needs it. Its methods raise `BackEndUnavailable`."""
+class CopyEndpoint(Protocol):
+    """A back end to copy from or to. Its methods raise `EndpointUnavailable`."""
 
     async def list_states(
         self, after_yandex_uid: str, changed_since: datetime | None, page_size: int
     ) -> Sequence[PersonalStateCopy]:
-        """Returns states by user; fewer than `page_size`: there are no more.
+        """Returns up to `page_size` states, sorted by user; fewer mean that there are no more.
 
         Raises:
             PageTooLarge: They do not fit into a message.
         """
 
     async def import_states(self, states: Sequence[PersonalStateCopy]) -> int:
-        """Stores those that are newer than what is there; returns how many."""
+        """Stores the states that are newer than the stored ones; returns how many."""
 
 
 @dataclass(frozen=True, slots=True)
-class Copied:
-    """What has been done.
+class CopyCounts:
+    """How much has been copied.
 
     Attributes:
-        listed: States that were looked at.
-        stored: Those of them that were newer than what the other back end had.
+        listed: States that were read.
+        stored: Those of them that were newer than the destination's.
     """
 
     listed: int = 0
     stored: int = 0
 
-    def __add__(self, other: Copied) -> Copied:
-        return Copied(self.listed + other.listed, self.stored + other.stored)
+    def __add__(self, other: CopyCounts) -> CopyCounts:
+        return CopyCounts(self.listed + other.listed, self.stored + other.stored)
 
 
-Report = Callable[[Copied], None]
-"""Told all that has been done so far, after each page."""
+Report = Callable[[CopyCounts], None]
+"""Gets the counts so far, after each page."""
 
 
-class Copying:
-    """Copies from one back end to another."""
+class CopyJob:
+    """Copies from a source to a destination."""
 
-    def __init__(self, source: BackEnd, destination: BackEnd, clock: Clock, *, page_size: int = LARGEST_PAGE) -> None:
-        """Takes both.
-
-        Args:
-            source: Copied from.
-            destination: Copied to.
-            clock: Tells the time.
-            page_size: States of one message at most.
-        """
+    def __init__(
+        self, source: CopyEndpoint, destination: CopyEndpoint, clock: Clock, *, page_size: int = MAX_PAGE_SIZE
+    ) -> None:
         self._source = source
         self._destination = destination
         self._clock = clock
         self._page_size = page_size
 
-    async def run(self, report: Report, *, changed_since: datetime | None = None, dry: bool = False) -> Copied:
-        """Copies every state once.
+    async def run(self, report: Report, *, changed_since: datetime | None = None, dry_run: bool = False) -> CopyCounts:
+        """Copies every state once, and returns the counts.
 
         Args:
-            report: Told of each page.
-            changed_since: Only states that changed at this moment or later; None: all.
-            dry: Whether nothing is stored; `stored` then tells what would be.
+            report: Called after each page.
+            changed_since: Copy only states that changed at this time or later, or None for all.
+            dry_run: Store nothing; `stored` then counts what would be.
         """
-        done = Copied()
-        store = self._newer if dry else self._destination.import_states
+        done = CopyCounts()
+        store = self._newer if dry_run else self._destination.import_states
         async for page in self._pages(self._source, "", changed_since):
-            done += Copied(len(page), await store(page))
+            done += CopyCounts(len(page), await store(page))
             report(done)
         return done
 
-    async def follow(self, report: Report, pause: Callable[[BackEndUnavailable | None], Awaitable[None]]) -> None:
-        """Copies every state, then those that have changed, over and over until it is cancelled.
+    async def follow(self, report: Report, pause: Callable[[EndpointUnavailable | None], Awaitable[None]]) -> None:
+        """Copies every state, then repeatedly those that have changed, until it is cancelled.
 
-        A pass that a back end breaks off is made again.
+        A pass that fails because a back end is unavailable is repeated.
 
         Args:
-            report: Told of each page; a state that changes often counts each time.
-            pause: Waits between two passes; told why the last one was broken off, if it was.
+            report: Called after each page; a state that changes often counts each time.
+            pause: Waits between two passes; gets the failure of the last pass, or None.
         """
-        before, since = Copied(), None
+        before, since = CopyCounts(), None
         while True:
             began = self._clock()
             failure = None
             try:
                 before += await self.run(_on_top_of(before, report), changed_since=since)
                 since = began - OVERLAP
-            except BackEndUnavailable as error:
+            except EndpointUnavailable as error:
                 failure = error
             await pause(failure)
 
     async def _pages(
-        self, back_end: BackEnd, after: str, changed_since: datetime | None
+        self, endpoint: CopyEndpoint, after: str, changed_since: datetime | None
     ) -> AsyncIterator[Sequence[PersonalStateCopy]]:
         size = self._page_size
         while True:
             try:
-                page = await back_end.list_states(after, changed_since, size)
+                page = await endpoint.list_states(after, changed_since, size)
             except PageTooLarge:
                 if size == 1:
                     raise
@@ -140,7 +134,7 @@ class Copying:
         wanted = {state.yandex_uid: int(state.revision_id) for state in page}
         last = page[-1].yandex_uid
         there: dict[str, int] = {}
-        # A part of a text comes before it: so the pages begin before the first user, and not far from it.
+        # A prefix sorts before the text itself: so the pages begin just before the first user.
         after = page[0].yandex_uid[:-1]
         async for found in self._pages(self._destination, after, None):
             there.update((state.yandex_uid, int(state.revision_id)) for state in found)
@@ -149,5 +143,5 @@ class Copying:
         return sum(revision > there.get(uid, 0) for uid, revision in wanted.items())
 
 
-def _on_top_of(before: Copied, report: Report) -> Report:
+def _on_top_of(before: CopyCounts, report: Report) -> Report:
     return lambda done: report(before + done)

@@ -1,4 +1,4 @@
-"""How user_state is put together."""
+"""Wires user_state."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _HASH_KEY_BYTES = 32
 
 @asynccontextmanager
 async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
-    """Makes the service for one process."""
+    from ridehail_servers.personal_state_backend.copies import StateCopies
+
     from .comparison_store import ComparisonStore
     from .comparisons import Comparisons
     from .service import UserStateServicer
@@ -37,7 +38,8 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
         hash_key=secrets.token_bytes(_HASH_KEY_BYTES),
     )
     states = StoredStates(database, StateStore(), context.clock)
-    yield RunningService(servicers=(UserStateServicer(states, comparisons),))
+    copies = StateCopies(database, StateStore(), context.clock)
+    yield RunningService(servicers=(UserStateServicer(states, copies, comparisons),))
 
 
 DEFINITION = ServiceDefinition(

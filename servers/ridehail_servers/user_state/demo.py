@@ -1,4 +1,4 @@
-"""The personal state of the demo world, in the new back end."""
+"""The personal state of the demo, in the new back end."""
 
 from __future__ import annotations
 
@@ -11,11 +11,7 @@ PASSENGER = "4000000001"
 
 
 async def load_demo(demo: Demo) -> Sequence[Example]:
-    """Gives one passenger a chosen tariff and settings, the same as in the old back end, unless they have changed.
-
-    Args:
-        demo: Where and how to call.
-    """
+    """Gives one passenger a chosen tariff and settings, as in the old back end, unless they have changed since."""
     state = PersonalStateCopy(
         yandex_uid=PASSENGER,
         revision_id="1",

@@ -1,4 +1,4 @@
-"""What user_state refuses beyond what every back end of personal states does."""
+"""Errors of user_state beside those that both back ends of personal states share."""
 
 import json
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from ridehail_servers.chassis.errors import DomainError
 
 
 class JsonMismatch(DomainError):
-    """Two answers to the same request differ."""
+    """Two responses to the same request differ."""
 
     def __init__(self, paths: Sequence[str], *, statuses_differ: bool, truncated: bool) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""What comparisons export."""
+"""Metrics of comparisons."""
 
 from __future__ import annotations
 
@@ -21,22 +21,18 @@ MISMATCHES = Counter(
 
 STATUS: Final = "(status)"
 OTHER: Final = "other"
-_MOST_PATHS: Final = 100
-_LONGEST_PATH: Final = 200
+_MAX_PATHS: Final = 100
+_MAX_PATH_LENGTH: Final = 200
 
 
 class PathLabels:
-    """Keeps the number of places that metrics tell apart within bounds, whatever the answers hold."""
+    """Limits the number of paths that metrics tell apart, whatever the responses hold."""
 
     def __init__(self) -> None:
         self._known: set[str] = set()
 
     def label(self, pattern: str) -> str:
-        """Returns the label of a place.
-
-        Args:
-            pattern: Of the place.
-        """
-        if len(self._known) < _MOST_PATHS and len(pattern) <= _LONGEST_PATH:
+        """Returns the label of a path pattern."""
+        if len(self._known) < _MAX_PATHS and len(pattern) <= _MAX_PATH_LENGTH:
             self._known.add(pattern)
         return pattern if pattern in self._known else OTHER

@@ -1,7 +1,7 @@
-"""How a difference is told without any value of the answers.
+"""Describes a difference without any value of the responses.
 
 Names of members are part of the application's vocabulary, as a rule; one that does not look like it could be a value
-itself, so a placeholder takes its place. Hashes are keyed: they tell equal values from different ones, nothing else.
+itself, so a placeholder takes its place. Hashes are keyed: they distinguish equal values from different ones, no more.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _HASH_BYTES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class RedactedDifference:
-    """A place where two answers differ.
+    """A place where two bodies differ.
 
     Attributes:
         path: A JSON pointer (RFC 6901) with placeholders for names that are not plain.
-        old_type: What the old answer has there: object, array, string, number, boolean, null or absent.
-        new_type: What the new answer has there.
+        old_type: Type of the old value: object, array, string, number, boolean, null or absent.
+        new_type: Type of the new value.
         old_hash: Of the value; empty when absent.
         new_hash: Of the value; empty when absent.
     """
@@ -43,9 +43,7 @@ class RedactedDifference:
 def redacted(difference: Difference, key: bytes) -> RedactedDifference:
     """Returns a difference without its values.
 
-    Args:
-        difference: With them.
-        key: Random, of this process: who does not know it cannot try values until a hash fits.
+    `key` is random and of this process: without it nobody can try values until a hash matches.
     """
     return RedactedDifference(
         path=pointer(tuple(token if isinstance(token, int) else plain(token) for token in difference.path)),
@@ -57,38 +55,22 @@ def redacted(difference: Difference, key: bytes) -> RedactedDifference:
 
 
 def plain(name: str) -> str:
-    """Returns a member's name, or a placeholder for one that could be a value.
-
-    Args:
-        name: Of the member.
-    """
+    """Returns a member's name, or a placeholder if it could be a value."""
     return name if _PLAIN_NAME.fullmatch(name) else PLACEHOLDER
 
 
 def pointer(path: Path) -> str:
-    """Returns a path as a JSON pointer (RFC 6901).
-
-    Args:
-        path: Names and indices.
-    """
+    """Returns a path as a JSON pointer (RFC 6901)."""
     return "".join(f"/{token}" if isinstance(token, int) else f"/{_escaped(token)}" for token in path)
 
 
 def pattern(path: Path) -> str:
-    """Returns a path that does not tell elements of an array apart, with placeholders for names that are not plain.
-
-    Args:
-        path: Names and indices.
-    """
+    """Returns a path with `*` for every index and placeholders for names that are not plain."""
     return "".join("/*" if isinstance(token, int) else f"/{plain(token)}" for token in path)
 
 
 def type_name(value: MaybeValue) -> str:
-    """Returns what kind of value it is, in the words of JSON.
-
-    Args:
-        value: The value.
-    """
+    """Returns a value's type in the words of JSON."""
     if value is ABSENT:
         return "absent"
     if value is None:

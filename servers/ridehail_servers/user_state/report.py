@@ -1,4 +1,4 @@
-"""What comparisons have shown: how often two back ends' answers differ, and where."""
+"""The report on comparisons: how often the two back ends' responses differ, and where."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CONFIDENCE: Final = 0.95
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """A share, and between what bounds it lies with a confidence of 95 %."""
+    """A share with its 95 % confidence interval."""
 
     share: float
     lowest: float
@@ -25,12 +25,12 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """How the comparisons of one kind of request came out.
+    """Results of the comparisons of one kind of request.
 
     Attributes:
-        equal: So many pairs of answers were equal.
-        different: So many were different.
-        behind: So many were of different revisions of the state, and so tell of the copying and not of the back ends.
+        equal: Pairs of responses that were equal.
+        different: Pairs that were different.
+        behind: Pairs of different revisions of the state, which are a matter of the copying, not of the back ends.
     """
 
     equal: int
@@ -38,18 +38,18 @@ class Totals:
     behind: int
 
     def rate(self) -> Rate | None:
-        """Returns the share of different pairs among those that tell of the back ends; None without any."""
+        """Returns the share of different pairs among the equal and the different ones, or None without any."""
         return wilson(self.different, self.equal + self.different)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A place where answers differ.
+class MismatchPath:
+    """A path where responses differ.
 
     Attributes:
         kind: Of the requests.
         path: A JSON pointer, with `*` for every index; `(status)` for the HTTP status.
-        mismatches: In how many mismatches.
+        mismatches: How many mismatches have it.
     """
 
     kind: Kind
@@ -59,7 +59,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class SampleDifference:
-    """Where the bodies of one mismatch differ, and what is there on both sides, as JSON names types."""
+    """Where the bodies of one mismatch differ, and the JSON types on both sides."""
 
     path: str
     old_type: str
@@ -71,9 +71,9 @@ class Sample:
     """One mismatch.
 
     Attributes:
-        request_id: The request, as logs name it.
-        at: When its answers were compared.
-        kind: What it was.
+        request_id: As in the logs.
+        at: When its responses were compared.
+        kind: Of the request.
         old_status: HTTP status of the old back end.
         new_status: HTTP status of the new back end.
         differences: The first ones of the bodies.
@@ -89,29 +89,25 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What comparisons have shown since some moment.
+    """Results of the comparisons since a time.
 
     Attributes:
-        since: The moment; the whole minute that it lies in counts.
+        since: The time; the whole minute of it counts.
         totals: By the kind of request.
-        kept: How many mismatches are kept of that time; places and samples are theirs.
-        places: Where most of them differ, the most frequent first.
-        samples: The latest of them.
+        kept: How many mismatches of that time are stored; places and samples are theirs.
+        places: The most frequent paths, the most frequent first.
+        samples: The latest mismatches.
     """
 
     since: datetime
     totals: Mapping[Kind, Totals]
     kept: int
-    places: Sequence[Place]
+    places: Sequence[MismatchPath]
     samples: Sequence[Sample]
 
 
 def totals_of(counts: Mapping[tuple[Kind, Verdict], int]) -> dict[Kind, Totals]:
-    """Returns the totals by the kind of request.
-
-    Args:
-        counts: Of comparisons, by kind and verdict.
-    """
+    """Returns the totals by the kind of request."""
     return {
         kind: Totals(
             equal=counts.get((kind, Verdict.EQUAL), 0),
@@ -123,13 +119,11 @@ def totals_of(counts: Mapping[tuple[Kind, Verdict], int]) -> dict[Kind, Totals]:
 
 
 def wilson(successes: int, trials: int) -> Rate | None:
-    """Returns a share and its bounds by Wilson's score interval, which also fits shares near 0 and few trials.
+    """Returns a share and its bounds, or None without trials.
+
+    Wilson's score interval also fits shares near 0 and few trials.
 
     Wilson, E. B.: Probable inference, the law of succession, and statistical inference. JASA 22 (1927).
-
-    Args:
-        successes: 0 to `trials`.
-        trials: So many were made; without any there is no share.
     """
     if not trials:
         return None

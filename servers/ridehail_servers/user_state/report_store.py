@@ -8,7 +8,7 @@ from ridehail_servers.chassis.database import Connection
 
 from .json_comparison import Kind, Verdict
 from .metrics import STATUS
-from .report import Place, Report, Sample, SampleDifference, totals_of
+from .report import MismatchPath, Report, Sample, SampleDifference, totals_of
 
 _PLACES = 20
 _SAMPLES = 5
@@ -16,15 +16,10 @@ _SAMPLE_DIFFERENCES = 5
 
 
 class ReportStore:
-    """One method per statement but for the report as a whole."""
+    """One method per statement, except for the report as a whole."""
 
     async def report(self, connection: Connection, since: datetime) -> Report:
-        """Returns what comparisons have shown since some moment.
-
-        Args:
-            connection: In a transaction that sees one state of the database.
-            since: The moment.
-        """
+        """Returns the report since a time. The transaction must see one state of the database."""
         return Report(
             since=since,
             totals=totals_of(await self.counts(connection, since)),
@@ -34,7 +29,7 @@ class ReportStore:
         )
 
     async def counts(self, connection: Connection, since: datetime) -> dict[tuple[Kind, Verdict], int]:
-        """Returns how many comparisons there were, by kind and verdict."""
+        """Counts comparisons by kind and verdict."""
         cursor = await connection.execute(
             """
             SELECT kind::text, verdict::text, sum(count)::bigint
@@ -47,16 +42,15 @@ class ReportStore:
         return {(Kind(kind), Verdict(verdict)): count for kind, verdict, count in await cursor.fetchall()}
 
     async def count_mismatches(self, connection: Connection, since: datetime) -> int:
-        """Counts the mismatches that are kept."""
         cursor = await connection.execute("SELECT count(*) FROM user_state.mismatches WHERE at >= %s", (since,))
         row = await cursor.fetchone()
         assert row is not None
         return int(row[0])
 
-    async def places(self, connection: Connection, since: datetime) -> list[Place]:
-        """Returns the places where most mismatches differ, the most frequent first.
+    async def places(self, connection: Connection, since: datetime) -> list[MismatchPath]:
+        """Returns the paths that most mismatches have, the most frequent first.
 
-        A token of digits alone is an index: no name that is told begins with a digit.
+        A token of digits alone is an index: no name that is stored begins with a digit.
         """
         cursor = await connection.execute(
             """
@@ -76,7 +70,7 @@ class ReportStore:
             """,
             {"since": since, "status": STATUS, "limit": _PLACES},
         )
-        return [Place(Kind(kind), path, count) for kind, path, count in await cursor.fetchall()]
+        return [MismatchPath(Kind(kind), path, count) for kind, path, count in await cursor.fetchall()]
 
     async def samples(self, connection: Connection, since: datetime) -> list[Sample]:
         """Returns the latest mismatches."""

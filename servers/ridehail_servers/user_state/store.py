@@ -15,10 +15,10 @@ _FIRST_REVISION = 1
 
 
 class StateStore:
-    """One method per statement. Every method runs on the caller's connection, in its transaction if there is one."""
+    """One method per statement, each on the caller's connection and in its transaction if there is one."""
 
     async def states_of(self, connection: Connection, yandex_uids: Sequence[str]) -> dict[str, PersonalState]:
-        """Returns the states of those of the users who have set something."""
+        """Returns the stored states by user."""
         cursor = await connection.execute(
             """
             SELECT yandex_uid, revision, selected_category, tariffs::text
@@ -30,7 +30,7 @@ class StateStore:
         return {uid: _state(*columns) for uid, *columns in await cursor.fetchall()}
 
     async def revision_of(self, connection: Connection, yandex_uid: str) -> int:
-        """Returns the revision of a user's state; 0 for a user who has set nothing."""
+        """Returns the revision of a user's state, or 0 if there is none."""
         cursor = await connection.execute(
             "SELECT revision FROM user_state.personal_states WHERE yandex_uid = %s", (yandex_uid,)
         )
@@ -40,7 +40,7 @@ class StateStore:
     async def insert(
         self, connection: Connection, yandex_uid: str, change: Change, now: datetime
     ) -> PersonalState | None:
-        """Stores the state of a user who has set nothing before; None: the user has, by now."""
+        """Stores a user's first state, or returns None if there is one already."""
         cursor = await connection.execute(
             """
             INSERT INTO user_state.personal_states (yandex_uid, revision, selected_category, tariffs, updated_at)
@@ -56,7 +56,7 @@ class StateStore:
     async def update(
         self, connection: Connection, yandex_uid: str, expected_revision: int, change: Change, now: datetime
     ) -> PersonalState | None:
-        """Changes a state that is of the expected revision; None: it is of another one."""
+        """Changes a state that is at the expected revision, or returns None if it is at another one."""
         cursor = await connection.execute(
             """
             UPDATE user_state.personal_states
@@ -73,10 +73,7 @@ class StateStore:
         return None if row is None else _state(*row)
 
     async def list_all(self, connection: Connection, after_yandex_uid: str, limit: int) -> list[StateCopy] | None:
-        """Returns states by user, from the first user after the given one.
-
-        None: there are several, of more than MAX_PAGE_BYTES.
-        """
+        """See `CopyStore`."""
         cursor = await connection.execute(
             """
             WITH page AS (
@@ -101,10 +98,10 @@ class StateStore:
     async def list_changed(
         self, connection: Connection, after_yandex_uid: str, limit: int, changed_since: datetime
     ) -> list[StateCopy] | None:
-        """Returns those states of the list that changed at some moment or later.
+        """See `CopyStore`.
 
-        They are chosen first, so that the index on the time of change is used: by user, all states would be walked
-        through for the few that have changed.
+        The changed states are selected first, so that the index on the time of change is used: by user, all states
+        would be scanned for the few that have changed.
         """
         cursor = await connection.execute(
             """
@@ -133,11 +130,11 @@ class StateStore:
         return _page(await cursor.fetchall())
 
     async def import_newer(self, connection: Connection, copies: Sequence[StateCopy], now: datetime) -> int:
-        """Stores those of the copies whose revision is higher than that of what is there; returns how many.
+        """Stores the copies whose revision is higher than the stored one; returns how many.
 
-        All callers lock rows in the same order, so none waits for another in a circle.
+        All callers lock rows in the same order, so they cannot deadlock.
         """
-        ordered = sorted((copy for copy in copies if copy.state.revision), key=lambda copy: copy.yandex_uid)
+        ordered = sorted(copies, key=lambda copy: copy.yandex_uid)
         cursor = await connection.execute(
             """
             INSERT INTO user_state.personal_states AS stored

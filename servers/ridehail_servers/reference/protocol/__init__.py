@@ -1,1 +1,1 @@
-"""protocol: the old back end of personal states, which keeps one document a user."""
+"""protocol: the old back end of personal states, with one document a user."""

@@ -1,4 +1,4 @@
-"""How protocol is put together."""
+"""Wires protocol."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ from .demo import load_demo
 
 @asynccontextmanager
 async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
-    """Makes the service for one process."""
+    from ridehail_servers.personal_state_backend.copies import StateCopies
+
     from .service import ProtocolServicer
     from .store import DocumentStore
     from .stored_states import StoredStates
 
     assert context.storage is not None
-    users = StoredStates(context.storage.database, DocumentStore(), context.clock)
-    yield RunningService(servicers=(ProtocolServicer(users),))
+    database, store = context.storage.database, DocumentStore()
+    states = StoredStates(database, store, context.clock)
+    copies = StateCopies(database, store, context.clock)
+    yield RunningService(servicers=(ProtocolServicer(states, copies),))
 
 
 DEFINITION = ServiceDefinition(

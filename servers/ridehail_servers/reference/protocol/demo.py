@@ -11,11 +11,7 @@ PASSENGER = "4000000001"
 
 
 async def load_demo(demo: Demo) -> Sequence[Example]:
-    """Gives one passenger a chosen tariff and settings, unless the state has changed already.
-
-    Args:
-        demo: Where and how to call.
-    """
+    """Gives one passenger a chosen tariff and settings, unless the state has changed since."""
     state = PersonalStateCopy(
         yandex_uid=PASSENGER,
         revision_id="1",

@@ -1,4 +1,4 @@
-"""What a user's document is, and how it is changed: read whole, changed in memory, written whole."""
+"""A user's document: read whole, changed in memory, written whole."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from ridehail_servers.personal_state_backend.state import EMPTY, Change, Persona
 
 
 class Tariff(TypedDict):
-    """What a user has set for a tariff."""
+    """A user's settings for a tariff."""
 
     category: str
     requirements: JsonObject
 
 
 class Document(TypedDict):
-    """What is kept of a user; tariffs in the order in which they were set, the latest last.
+    """A user's document; tariffs in the order in which they were set, the latest last.
 
     The revision is text, since numbers in JSON are whole only up to 2^53.
     """
@@ -27,11 +27,7 @@ class Document(TypedDict):
 
 
 def state_of(document: Document | None) -> PersonalState:
-    """Returns the state that a document tells.
-
-    Args:
-        document: Of a user; None: there is none.
-    """
+    """Returns the state in a document, or the empty state without one."""
     if document is None:
         return EMPTY
     return PersonalState(
@@ -42,11 +38,6 @@ def state_of(document: Document | None) -> PersonalState:
 
 
 def document_of(state: PersonalState) -> Document:
-    """Returns the document that tells a state.
-
-    Args:
-        state: Of a user.
-    """
     return Document(
         revision=str(state.revision),
         selected_category=state.selected_category,
@@ -55,12 +46,7 @@ def document_of(state: PersonalState) -> Document:
 
 
 def changed(state: PersonalState, change: Change) -> PersonalState:
-    """Returns a state as a change leaves it: settings that are replaced become the latest.
-
-    Args:
-        state: Before; it stays as it is.
-        change: What to change.
-    """
+    """Returns a state as a change leaves it: settings that are replaced become the latest."""
     kept = {category: one for category, one in state.tariffs.items() if category not in change.tariffs}
     selected = state.selected_category if change.selected_category is None else change.selected_category
     return PersonalState(state.revision + 1, selected, {**kept, **change.tariffs})

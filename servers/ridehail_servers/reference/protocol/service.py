@@ -11,6 +11,7 @@ from ridehail.protocol.v1 import protocol_api_pb2_grpc as api_grpc
 from ridehail_servers.chassis.mock_write import is_mock_write
 from ridehail_servers.chassis.timestamps import from_timestamp
 from ridehail_servers.personal_state_backend.codec import change_from, copies_from, copy_messages, state_fields
+from ridehail_servers.personal_state_backend.copies import StateCopies
 
 from .stored_states import StoredStates
 
@@ -20,39 +21,31 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class ProtocolServicer(api_grpc.ProtocolServiceServicer):
     """See ridehail/protocol/v1/protocol_api.proto."""
 
-    def __init__(self, users: StoredStates) -> None:
-        """Takes the domain.
-
-        Args:
-            users: Reads and changes.
-        """
-        self._users = users
+    def __init__(self, states: StoredStates, copies: StateCopies) -> None:
+        self._states = states
+        self._copies = copies
 
     async def GetPersonalState(
         self, request: api.GetPersonalStateRequest, context: Context
     ) -> api.GetPersonalStateResponse:
-        """See the contract."""
-        state = await self._users.state_of(request.yandex_uid)
+        state = await self._states.of_user(request.yandex_uid)
         return api.GetPersonalStateResponse(**state_fields(state))
 
     async def UpdatePersonalState(
         self, request: api.UpdatePersonalStateRequest, context: Context
     ) -> api.UpdatePersonalStateResponse:
-        """See the contract."""
-        undone = is_mock_write(context.invocation_metadata())
-        state = await self._users.update(request.yandex_uid, change_from(request), undone=undone)
+        dry_run = is_mock_write(context.invocation_metadata())
+        state = await self._states.update(request.yandex_uid, change_from(request), dry_run=dry_run)
         return api.UpdatePersonalStateResponse(**state_fields(state))
 
     async def ListPersonalStates(
         self, request: api.ListPersonalStatesRequest, context: Context
     ) -> api.ListPersonalStatesResponse:
-        """See the contract."""
         since = from_timestamp(request.changed_since) if request.HasField("changed_since") else None
-        copies = await self._users.listed(request.after_yandex_uid, request.page_size, since)
+        copies = await self._copies.list_page(request.after_yandex_uid, request.page_size, since)
         return api.ListPersonalStatesResponse(states=copy_messages(copies))
 
     async def ImportPersonalStates(
         self, request: api.ImportPersonalStatesRequest, context: Context
     ) -> api.ImportPersonalStatesResponse:
-        """See the contract."""
-        return api.ImportPersonalStatesResponse(stored=await self._users.import_newer(copies_from(request)))
+        return api.ImportPersonalStatesResponse(stored=await self._copies.import_newer(copies_from(request)))

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import cast
 
 from ridehail_kernel.json_values import JsonValue
 from ridehail_servers.chassis.database import Connection
 from ridehail_servers.chassis.json_text import decode, encode
-from ridehail_servers.personal_state_backend.state import MAX_PAGE_BYTES
+from ridehail_servers.personal_state_backend.state import MAX_PAGE_BYTES, StateCopy
 
-from .document import Document
+from .document import Document, document_of, state_of
 
 
 class DocumentStore:
-    """One method per statement. Every method runs on the caller's connection, in its transaction if there is one."""
+    """One method per statement, each on the caller's connection and in its transaction if there is one."""
 
     async def find(self, connection: Connection, yandex_uid: str) -> Document | None:
-        """Returns a user's document; None when there is none."""
         cursor = await connection.execute(
             "SELECT document::text FROM protocol.users WHERE yandex_uid = %s", (yandex_uid,)
         )
@@ -39,7 +38,7 @@ class DocumentStore:
     async def replace(
         self, connection: Connection, yandex_uid: str, expected_revision: int, document: Document, now: datetime
     ) -> bool:
-        """Replaces a document that is of the expected revision; returns whether it is."""
+        """Replaces a document that is at the expected revision; returns whether it is."""
         cursor = await connection.execute(
             """
             UPDATE protocol.users SET document = %s::jsonb, updated_at = %s
@@ -49,13 +48,8 @@ class DocumentStore:
         )
         return cursor.rowcount == 1
 
-    async def list_all(
-        self, connection: Connection, after_yandex_uid: str, limit: int
-    ) -> list[tuple[str, Document]] | None:
-        """Returns users and documents by user, from the first user after the given one.
-
-        None: there are several, of more than MAX_PAGE_BYTES.
-        """
+    async def list_all(self, connection: Connection, after_yandex_uid: str, limit: int) -> list[StateCopy] | None:
+        """See `CopyStore`."""
         cursor = await connection.execute(
             """
             WITH page AS (
@@ -74,8 +68,8 @@ class DocumentStore:
 
     async def list_changed(
         self, connection: Connection, after_yandex_uid: str, limit: int, changed_since: datetime
-    ) -> list[tuple[str, Document]] | None:
-        """Returns those of the list that changed at some moment or later, chosen by the index on that."""
+    ) -> list[StateCopy] | None:
+        """See `CopyStore`. The changed documents are selected first, by the index on the time of change."""
         cursor = await connection.execute(
             """
             WITH changed AS MATERIALIZED (
@@ -95,12 +89,12 @@ class DocumentStore:
         )
         return _page(await cursor.fetchall())
 
-    async def import_newer(self, connection: Connection, documents: Mapping[str, Document], now: datetime) -> int:
-        """Stores those of the documents, by user, whose revision is higher than that of what is there.
+    async def import_newer(self, connection: Connection, copies: Sequence[StateCopy], now: datetime) -> int:
+        """Stores the copies whose revision is higher than the stored one; returns how many.
 
-        All callers lock rows in the same order, so none waits for another in a circle. Returns how many were stored.
+        All callers lock rows in the same order, so they cannot deadlock.
         """
-        ordered = sorted(documents)
+        ordered = sorted(copies, key=lambda copy: copy.yandex_uid)
         cursor = await connection.execute(
             """
             INSERT INTO protocol.users AS stored (yandex_uid, document, updated_at)
@@ -108,17 +102,17 @@ class DocumentStore:
             ON CONFLICT (yandex_uid) DO UPDATE SET document = excluded.document, updated_at = excluded.updated_at
             WHERE (stored.document ->> 'revision')::bigint < (excluded.document ->> 'revision')::bigint
             """,
-            (now, ordered, [_text(documents[uid]) for uid in ordered]),
+            (now, [copy.yandex_uid for copy in ordered], [_text(document_of(copy.state)) for copy in ordered]),
         )
         return cursor.rowcount
 
 
-def _page(rows: Sequence[tuple[str, str | None]]) -> list[tuple[str, Document]] | None:
+def _page(rows: Sequence[tuple[str, str | None]]) -> list[StateCopy] | None:
     page = []
     for uid, text in rows:
         if text is None:
             return None
-        page.append((uid, _document(text)))
+        page.append(StateCopy(uid, state_of(_document(text))))
     return page
 
 
