@@ -6,11 +6,11 @@ from datetime import datetime
 from pathlib import Path
 
 from ridehail_servers.chassis.clock import system_clock
-from ridehail_servers.eulas.import_file import opened_dump, opened_rejects
+from ridehail_servers.eulas.import_file import open_dump, open_rejects
+from ridehail_servers.eulas.import_job import ImportJob
 from ridehail_servers.eulas.import_store import ImportStore
-from ridehail_servers.eulas.importing import Import
-from ridehail_servers.eulas.purge_store import PurgeStore
-from ridehail_servers.eulas.purging import Purge
+from ridehail_servers.eulas.purge_job import PurgeJob
+from ridehail_servers.eulas.store import EulasStore
 from tests.eulas.dumps import CATALOGUE, CHUNK, rejects_path_of
 from tests.support.crash_injector import CrashInjector
 
@@ -19,8 +19,8 @@ async def run_import(path: Path, database_url: str, dies_after: int | None = Non
     """Imports a dump; dies after a step, if one is given."""
     injector = CrashInjector(dies_after)
     async with injector.database(database_url, "eulas") as database:
-        with opened_dump(path) as dump, opened_rejects(rejects_path_of(path)) as rejects:
-            job = Import(database, injector.wrap(ImportStore()), CATALOGUE, system_clock, chunk=CHUNK)
+        with open_dump(path) as dump, open_rejects(rejects_path_of(path)) as rejects:
+            job = ImportJob(database, injector.wrap(ImportStore()), CATALOGUE, system_clock, chunk=CHUNK)
             await job.run(dump, injector.wrap(rejects), lambda _done: injector.step("report"))
     return injector
 
@@ -31,6 +31,6 @@ async def run_purge(
     """Deletes decisions that expired before a moment; dies after a step, if one is given."""
     injector = CrashInjector(dies_after)
     async with injector.database(database_url, "eulas") as database:
-        job = Purge(database, injector.wrap(PurgeStore()), batch_size=batch_size)
+        job = PurgeJob(database, injector.wrap(EulasStore()), batch_size=batch_size)
         await job.run(before, lambda _rows: injector.step("report"))
     return injector

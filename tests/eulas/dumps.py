@@ -16,9 +16,9 @@ import psycopg
 from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.settings import PoolSettings
 from ridehail_servers.eulas.config import EulasConfig
-from ridehail_servers.eulas.import_file import opened_dump, opened_rejects
+from ridehail_servers.eulas.import_file import open_dump, open_rejects
+from ridehail_servers.eulas.import_job import ImportCounts, ImportJob
 from ridehail_servers.eulas.import_store import ImportStore
-from ridehail_servers.eulas.importing import Import, Imported
 from tests.eulas.harness import DAY, EULAS, T0, ZONES, agreement
 from tests.support.up import RIDEHAIL
 
@@ -102,15 +102,15 @@ class Importer:
     folder: Path
     name: str = "dump.jsonl"
 
-    async def run(self, *lines: Mapping[str, object] | bytes, now: datetime = T0) -> Imported:
+    async def run(self, *lines: Mapping[str, object] | bytes, now: datetime = T0) -> ImportCounts:
         """Writes and imports a dump."""
         write(self.path, lines)
         return await self.rerun(now=now)
 
-    async def rerun(self, *, now: datetime = T0) -> Imported:
+    async def rerun(self, *, now: datetime = T0) -> ImportCounts:
         """Imports the dump again."""
-        with opened_dump(self.path) as dump, opened_rejects(self.rejects_path) as rejects:
-            job = Import(self.database, ImportStore(), CATALOGUE, lambda: now, chunk=CHUNK)
+        with open_dump(self.path) as dump, open_rejects(self.rejects_path) as rejects:
+            job = ImportJob(self.database, ImportStore(), CATALOGUE, lambda: now, chunk=CHUNK)
             return await job.run(dump, rejects, lambda _: None)
 
     @property

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.settings import PoolSettings
+from ridehail_servers.eulas.agreements import UserDecisions
 from ridehail_servers.eulas.decision import Decision, Status
 from ridehail_servers.eulas.store import EulasStore
-from ridehail_servers.eulas.user_decisions import UserDecisions
 
 UID = "racing"
 EULA_IDS = [f"eula-{number}" for number in range(6)]

@@ -13,9 +13,9 @@ from pydantic import BaseModel
 
 from ridehail_servers import resources
 from ridehail_servers.chassis.config import ConfigError, load
-from ridehail_servers.eulas.answers import Answer, decide
 from ridehail_servers.eulas.config import EulasConfig, TariffRequirements
 from ridehail_servers.eulas.decision import Status
+from ridehail_servers.eulas.eula_save import NewDecision, accepted_decisions
 from tests.eulas.harness import EULAS, Harness, agreement
 from tests.eulas.users import User
 from tests.support.log_capture import LogCapture
@@ -116,7 +116,7 @@ def test_the_least_and_the_most_are_taken(tmp_path: Path) -> None:
 def test_the_longest_time_to_live_ends_before_the_calendar(tmp_path: Path) -> None:
     config = load(written(tmp_path, content({**GOOD, "ttl_s": 31_557_600_000})), EulasConfig)
     in_a_thousand_years = datetime(3026, 1, 1, tzinfo=UTC)
-    made = decide([Answer("surge_il", Status.ACCEPTED)], config.catalogue, in_a_thousand_years)
+    made = accepted_decisions([NewDecision("surge_il", Status.ACCEPTED)], config.catalogue, in_a_thousand_years)
     assert made[0].valid_till.year < 4100
 
 

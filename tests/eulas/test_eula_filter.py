@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from ridehail_servers.eulas.decision import Decision, Status, valid_decisions
 from ridehail_servers.eulas.errors import ZoneNameMissing
-from ridehail_servers.eulas.eula_catalogue import Eula, EulaCatalogue, Whereabouts
-from ridehail_servers.eulas.eula_filter import Filter, check_filter, list_eulas
-from ridehail_servers.eulas.refresh import refresh
-from ridehail_servers.eulas.type_status import standing_of_eula, standing_of_type
+from ridehail_servers.eulas.eula_catalogue import Eula, EulaCatalogue, UserLocation
+from ridehail_servers.eulas.eula_filter import Filter, check_filter, filter_eulas
+from ridehail_servers.eulas.eula_save import refresh
+from ridehail_servers.eulas.eula_status import status_of_eula, status_of_type
 
 T0 = datetime(2026, 11, 20, tzinfo=UTC)
 IDS, TYPES = [f"eula-{letter}" for letter in "abcdef"], ["surge", "sdc"]
@@ -55,7 +55,7 @@ DECISIONS = st.lists(
 )
 NOW = st.sampled_from([T0 + timedelta(seconds=seconds) for seconds in range(-3, 4)])
 WHEREABOUTS = st.builds(
-    Whereabouts,
+    UserLocation,
     zone_name=st.sampled_from([*ZONES, "nowhere"]),
     country=st.sampled_from([None, *COUNTRIES]),
     tariffs=some([*TARIFFS, "other"]),
@@ -64,13 +64,13 @@ WHEREABOUTS = st.builds(
 
 @given(EULAS, DECISIONS, NOW, WHEREABOUTS)
 def test_signed_is_accepted_and_rejected_all_is_unknown_and_signed_and_none_is_in_two(
-    eulas: list[Eula], decisions: list[Decision], now: datetime, whereabouts: Whereabouts
+    eulas: list[Eula], decisions: list[Decision], now: datetime, whereabouts: UserLocation
 ) -> None:
     catalogue = EulaCatalogue(eulas, ZONES)
     valid = valid_decisions(decisions, catalogue, now)
 
     def shown(wanted: Filter) -> set[tuple[str, Status]]:
-        listed = list_eulas(wanted, catalogue, valid, whereabouts)
+        listed = filter_eulas(wanted, catalogue, valid, whereabouts)
         assert len({one.eula_id for one in listed}) == len(listed)
         return {(one.eula_id, one.status) for one in listed}
 
@@ -86,11 +86,11 @@ def test_signed_is_accepted_and_rejected_all_is_unknown_and_signed_and_none_is_i
 
 @given(EULAS, DECISIONS, NOW, WHEREABOUTS)
 def test_a_list_is_in_the_order_of_the_configuration_then_by_id(
-    eulas: list[Eula], decisions: list[Decision], now: datetime, whereabouts: Whereabouts
+    eulas: list[Eula], decisions: list[Decision], now: datetime, whereabouts: UserLocation
 ) -> None:
     catalogue = EulaCatalogue(eulas, ZONES)
     order = [eula.eula_id for eula in eulas]
-    listed = list_eulas(Filter.ALL, catalogue, valid_decisions(decisions, catalogue, now), whereabouts)
+    listed = filter_eulas(Filter.ALL, catalogue, valid_decisions(decisions, catalogue, now), whereabouts)
     configured = [one.eula_id for one in listed if one.eula is not None]
     gone = [one.eula_id for one in listed if one.eula is None]
     assert [one.eula_id for one in listed] == configured + gone
@@ -101,12 +101,12 @@ def test_a_list_is_in_the_order_of_the_configuration_then_by_id(
 
 @given(EULAS, DECISIONS, NOW, WHEREABOUTS)
 def test_a_list_and_a_check_say_the_same(
-    eulas: list[Eula], decisions: list[Decision], now: datetime, whereabouts: Whereabouts
+    eulas: list[Eula], decisions: list[Decision], now: datetime, whereabouts: UserLocation
 ) -> None:
     catalogue = EulaCatalogue(eulas, ZONES)
     valid = valid_decisions(decisions, catalogue, now)
-    for one in list_eulas(Filter.ALL, catalogue, valid, whereabouts):
-        checked = standing_of_eula(one.eula_id, catalogue, valid)
+    for one in filter_eulas(Filter.ALL, catalogue, valid, whereabouts):
+        checked = status_of_eula(one.eula_id, catalogue, valid)
         assert checked.status == (Status.UNKNOWN if one.eula is None else one.status)
 
 
@@ -127,8 +127,8 @@ def test_a_type_is_decided_by_the_agreements_that_apply_in_the_zone(
         )
     ]
     for eula_type in (*TYPES, "nothing"):
-        alone = [standing_of_eula(eula.eula_id, catalogue, valid) for eula in applying if eula.type == eula_type]
-        decided = standing_of_type(eula_type, catalogue, valid, zone_name)
+        alone = [status_of_eula(eula.eula_id, catalogue, valid) for eula in applying if eula.type == eula_type]
+        decided = status_of_type(eula_type, catalogue, valid, zone_name)
         assert decided.status == min((one.status for one in alone), key=ranks.index, default=Status.UNKNOWN)
         assert (decided.eula_id == "") == (decided.status is Status.UNKNOWN)
         if decided.eula_id:
@@ -147,8 +147,8 @@ def test_a_decision_counts_before_its_end_and_on_no_older_revision(
 
 
 @given(EULAS, WHEREABOUTS)
-def test_an_agreement_concerns_whom_each_of_its_bounds_lets_in(eulas: list[Eula], whereabouts: Whereabouts) -> None:
-    concerned = EulaCatalogue(eulas, ZONES).that_concern(whereabouts)
+def test_an_agreement_concerns_whom_each_of_its_bounds_lets_in(eulas: list[Eula], whereabouts: UserLocation) -> None:
+    concerned = EulaCatalogue(eulas, ZONES).applicable(whereabouts)
     country = whereabouts.country or ZONES.get(whereabouts.zone_name)
     for eula in eulas:
         bounds = [
@@ -161,7 +161,7 @@ def test_an_agreement_concerns_whom_each_of_its_bounds_lets_in(eulas: list[Eula]
 
 @pytest.mark.parametrize("wanted", list(Filter))
 def test_only_what_the_user_has_to_see_needs_a_zone(wanted: Filter) -> None:
-    check_filter(wanted, Whereabouts("tel_aviv"))
+    check_filter(wanted, UserLocation("tel_aviv"))
     if wanted in {Filter.UNKNOWN, Filter.ALL}:
         with pytest.raises(ZoneNameMissing):
             check_filter(wanted, None)
@@ -183,7 +183,7 @@ def test_tariffs_are_asked_for_again_when_an_answer_can_change_one_of_them(
         end = T0 + timedelta(days=1)
         valid = {answered.eula_id: Decision(answered.eula_id, Status.ACCEPTED, 3, end, T0)} if answered else {}
         return {
-            (zone, eula_type, standing_of_type(eula_type, catalogue, valid, zone).status)
+            (zone, eula_type, status_of_type(eula_type, catalogue, valid, zone).status)
             for zone, types in required.items()
             for eula_type in types
         }

@@ -18,12 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ridehail_servers.chassis.database import Database
+from ridehail_servers.eulas.agreements import UserDecisions
 from ridehail_servers.eulas.decision import Decision, Status
-from ridehail_servers.eulas.import_file import FileUnusable, opened_dump
-from ridehail_servers.eulas.import_lines import CLOCK_ERROR, LONGEST_LINE
-from ridehail_servers.eulas.importing import Imported
+from ridehail_servers.eulas.import_file import FileUnusable, open_dump
+from ridehail_servers.eulas.import_job import ImportCounts
+from ridehail_servers.eulas.import_lines import MAX_CLOCK_SKEW, MAX_LINE_BYTES
 from ridehail_servers.eulas.store import EulasStore
-from ridehail_servers.eulas.user_decisions import UserDecisions
 from tests.eulas.dumps import CHUNK, LAST_LOGGED, LOG, STATE, Importer, line, opened, rejects_of, rows
 from tests.eulas.harness import DAY, MICROSECOND, T0
 from tests.support.waiting import eventually
@@ -46,7 +46,7 @@ def stored(status: str = "accepted", revision: int = 1, updated_at: datetime = T
 
 
 async def test_a_decision_is_stored_and_logged_as_it_was_made(importer: Importer, database_url: str) -> None:
-    assert await importer.run(line()) == Imported(lines=1, imported=1)
+    assert await importer.run(line()) == ImportCounts(lines=1, imported=1)
     assert rows(database_url, STATE) == [stored()]
     assert rows(database_url, LOG) == [(*stored(), "import")]
     assert rows(database_url, "SELECT created_at FROM eulas.users") == [(T0,)]
@@ -68,7 +68,7 @@ async def test_the_service_tells_what_was_imported(importer: Importer) -> None:
         ({"eula_id": "gone"}, stored(eula_id="gone", revision=1)),
         ({"eula_id": "rules", "status": "rejected"}, stored("rejected", eula_id="rules")),
         ({"valid_till": T0 - DAY, "updated_at": T0 - 2 * DAY}, stored(updated_at=T0 - 2 * DAY, valid_till=T0 - DAY)),
-        ({"updated_at": T0 + CLOCK_ERROR}, stored(updated_at=T0 + CLOCK_ERROR)),
+        ({"updated_at": T0 + MAX_CLOCK_SKEW}, stored(updated_at=T0 + MAX_CLOCK_SKEW)),
         ({"valid_till": T0 + MICROSECOND}, stored(valid_till=T0 + MICROSECOND)),
         (
             {"valid_till": "9999-12-31T23:59:59.999999Z"},
@@ -96,7 +96,7 @@ async def test_the_service_tells_what_was_imported(importer: Importer) -> None:
 async def test_history_is_taken_as_it_is(
     importer: Importer, database_url: str, fields: dict[str, Any], row: tuple[object, ...]
 ) -> None:
-    assert await importer.run(line(**fields)) == Imported(lines=1, imported=1)
+    assert await importer.run(line(**fields)) == ImportCounts(lines=1, imported=1)
     assert rows(database_url, STATE) == [row]
     assert rejects_of(importer.path) == []
 
@@ -138,7 +138,7 @@ GOOD = json.dumps(line()).encode()
         (line(updated_at="2026-11-20T12:00:60Z"), "updated_at: Input should be a valid datetime"),
         (line(valid_till="9999-12-31T23:59:59-01:00"), "valid_till: must be within the years 1 to 9999 (UTC)"),
         (line(updated_at="0001-01-01T00:00:00+01:00"), "updated_at: must be within the years 1 to 9999 (UTC)"),
-        (line(updated_at=T0 + CLOCK_ERROR + MICROSECOND), "updated_at: is in the future"),
+        (line(updated_at=T0 + MAX_CLOCK_SKEW + MICROSECOND), "updated_at: is in the future"),
         (line(valid_till=T0), "valid_till: must be after updated_at"),
         (line(valid_till=T0 - DAY), "valid_till: must be after updated_at"),
         (
@@ -152,7 +152,7 @@ async def test_a_bad_line_is_rejected_with_its_reason(
     importer: Importer, database_url: str, bad: dict[str, object] | bytes, reason: str
 ) -> None:
     done = await importer.run(line(yandex_uid="before"), bad, line(yandex_uid="after"))
-    assert done == Imported(lines=3, imported=2, rejected=1)
+    assert done == ImportCounts(lines=3, imported=2, rejected=1)
     assert [row[0] for row in rows(database_url, STATE)] == ["after", "before"]
     (reject,) = rejects_of(importer.path)
     assert str(reject["reason"]).startswith(reason)
@@ -161,18 +161,18 @@ async def test_a_bad_line_is_rejected_with_its_reason(
 
 
 async def test_a_line_without_end_is_rejected_and_what_follows_is_read(importer: Importer, database_url: str) -> None:
-    endless = json.dumps(line(note="x" * (3 * LONGEST_LINE))).encode()
+    endless = json.dumps(line(note="x" * (3 * MAX_LINE_BYTES))).encode()
     longest = json.dumps(line(yandex_uid="longest")).encode()
-    longest += b" " * (LONGEST_LINE - len(longest) - 1)
+    longest += b" " * (MAX_LINE_BYTES - len(longest) - 1)
     done = await importer.run(endless, longest, longest + b" ", line(yandex_uid="after"))
-    assert done == Imported(lines=4, imported=2, rejected=2)
-    reason = f"longer than {LONGEST_LINE} bytes"
+    assert done == ImportCounts(lines=4, imported=2, rejected=2)
+    reason = f"longer than {MAX_LINE_BYTES} bytes"
     assert rejects_of(importer.path) == [{"line": 1, "reason": reason}, {"line": 3, "reason": reason}]
     assert [row[0] for row in rows(database_url, STATE)] == ["after", "longest"]
 
 
 async def test_blank_lines_are_no_lines_but_have_their_numbers(importer: Importer) -> None:
-    assert await importer.run(b"", b"  \r", line(), b"?", b"") == Imported(lines=2, imported=1, rejected=1)
+    assert await importer.run(b"", b"  \r", line(), b"?", b"") == ImportCounts(lines=2, imported=1, rejected=1)
     assert [reject["line"] for reject in rejects_of(importer.path)] == [4]
 
 
@@ -205,7 +205,7 @@ async def test_of_one_users_lines_the_newest_is_in_force(
 @pytest.mark.parametrize("between", [0, CHUNK], ids=["near", "in another transaction"])
 async def test_of_equally_new_lines_the_first_is_in_force(importer: Importer, database_url: str, between: int) -> None:
     done = await importer.run(line(status="rejected"), *[b"{}"] * between, line())
-    assert (done.imported, done.passed_over) == (1, 1)
+    assert (done.imported, done.skipped) == (1, 1)
     assert rows(database_url, STATE) == [stored("rejected")]
 
 
@@ -217,7 +217,7 @@ async def test_a_newer_decision_is_not_overwritten(
 ) -> None:
     await save(importer.database, Decision("surge_il", Status.REJECTED, 3, T0 + DAY, live_at))
     done = await importer.run(line())
-    assert (done.imported, done.passed_over) == ((1, 0) if in_force == "accepted" else (0, 1))
+    assert (done.imported, done.skipped) == ((1, 0) if in_force == "accepted" else (0, 1))
     assert [row[2] for row in rows(database_url, STATE)] == [in_force]
     assert rows(database_url, LAST_LOGGED) == rows(database_url, STATE)
 
@@ -227,7 +227,7 @@ async def test_a_newer_decision_that_was_purged_is_not_overwritten(importer: Imp
     async with importer.database.connection() as connection:
         await connection.execute("DELETE FROM eulas.users")
     done = await importer.run(line(valid_till=T0 + 400 * DAY))
-    assert (done.imported, done.passed_over) == (0, 1)
+    assert (done.imported, done.skipped) == (0, 1)
     assert rows(database_url, STATE) == []
 
 
@@ -319,7 +319,7 @@ async def test_files_merge_as_if_line_by_line(importer: Importer, database_url: 
 async def test_a_packed_file_is_unpacked(importer: Importer, database_url: str) -> None:
     packed = importer.folder / "dump.jsonl.gz"
     packed.write_bytes(gzip.compress(GOOD + b"\n" + GOOD.replace(b"surge_il", b"sdc")))
-    with opened_dump(packed) as dump:
+    with open_dump(packed) as dump:
         assert len(list(dump.lines())) == 2
         assert dump.position == dump.size
 
@@ -330,14 +330,14 @@ async def test_a_packed_file_is_unpacked(importer: Importer, database_url: str) 
 def test_a_file_that_is_not_whole_is_refused(tmp_path: Path, damage: Any) -> None:
     packed = tmp_path / "dump.gz"
     packed.write_bytes(damage(gzip.compress(os.urandom(1000).hex().encode())))
-    with opened_dump(packed) as dump, pytest.raises(FileUnusable, match="not a whole gzip file"):
+    with open_dump(packed) as dump, pytest.raises(FileUnusable, match="not a whole gzip file"):
         list(dump.lines())
 
 
 def test_a_file_is_imported_by_one_at_a_time(tmp_path: Path) -> None:
     path = tmp_path / "dump.jsonl"
     path.touch()
-    with opened_dump(path), pytest.raises(FileUnusable, match="already"), opened_dump(path):
+    with open_dump(path), pytest.raises(FileUnusable, match="already"), open_dump(path):
         pass
-    with opened_dump(path):
+    with open_dump(path):
         pass

@@ -19,11 +19,11 @@ import psycopg
 import pytest
 
 from ridehail_servers.chassis.database import Database
-from ridehail_servers.eulas import importing
+from ridehail_servers.eulas import import_job
+from ridehail_servers.eulas.agreements import UserDecisions
 from ridehail_servers.eulas.decision import Decision, Status
-from ridehail_servers.eulas.importing import Imported
+from ridehail_servers.eulas.import_job import ImportCounts
 from ridehail_servers.eulas.store import EulasStore
-from ridehail_servers.eulas.user_decisions import UserDecisions
 from tests.eulas.crashing import run_import
 from tests.eulas.dumps import CHUNK, LAST_LOGGED, LOG, STATE, Importer, line, opened, rejects_of, rows, started, write
 from tests.eulas.harness import DAY, MICROSECOND
@@ -188,12 +188,12 @@ def logged(database_url: str) -> int:
 @pytest.mark.long
 def test_killed_at_any_time_and_run_again_it_ends_the_same(database_url: str, tmp_path: Path) -> None:
     """Also in the middle of a step, and as an operator would run it."""
-    path = dump(tmp_path / "dump.jsonl", 8 * importing.CHUNK, users=6000)
+    path = dump(tmp_path / "dump.jsonl", 8 * import_job.CHUNK, users=6000)
     seed = random.randrange(10**6)
     chance = random.Random(seed)
     kills = 0
     while kills < 2:
-        further = logged(database_url) + chance.randrange(importing.CHUNK)
+        further = logged(database_url) + chance.randrange(import_job.CHUNK)
         process = started(path, database_url)
         eventually(lambda: process.poll() is not None or logged(database_url) > further)  # noqa: B023
         time.sleep(chance.random() * 0.2)
@@ -213,7 +213,7 @@ def test_killed_at_any_time_and_run_again_it_ends_the_same(database_url: str, tm
 # --- beside saves
 
 
-async def save_while(database: Database, imports: Sequence[asyncio.Task[Imported]], chance: random.Random) -> int:
+async def save_while(database: Database, imports: Sequence[asyncio.Task[ImportCounts]], chance: random.Random) -> int:
     """Saves answers, some older than lines of the file, until all imports have ended; returns how many."""
     decisions, saves = UserDecisions(database, EulasStore()), 0
     while not all(one.done() for one in imports):
@@ -298,6 +298,6 @@ def peak_of(path: Path, database_url: str) -> int:
 
 @pytest.mark.long
 def test_the_memory_of_the_command_does_not_grow_with_the_file(database_url: str, tmp_path: Path) -> None:
-    small = peak_of(dump(tmp_path / "small.jsonl", 4 * importing.CHUNK, users=10**6), database_url)
-    large = peak_of(dump(tmp_path / "large.jsonl", 40 * importing.CHUNK, users=10**6, seed=2), database_url)
+    small = peak_of(dump(tmp_path / "small.jsonl", 4 * import_job.CHUNK, users=10**6), database_url)
+    large = peak_of(dump(tmp_path / "large.jsonl", 40 * import_job.CHUNK, users=10**6, seed=2), database_url)
     assert large < small + 12 * 2**20

@@ -11,11 +11,10 @@ import psycopg
 import pytest
 
 from ridehail_servers.chassis.database import Database
+from ridehail_servers.eulas.agreements import UserDecisions
 from ridehail_servers.eulas.decision import Decision, Status
-from ridehail_servers.eulas.purge_store import PurgeStore
-from ridehail_servers.eulas.purging import BATCH, Purge
+from ridehail_servers.eulas.purge_job import BATCH, PurgeJob
 from ridehail_servers.eulas.store import EulasStore
-from ridehail_servers.eulas.user_decisions import UserDecisions
 from tests.eulas.crashing import run_purge
 from tests.eulas.dumps import LAST_LOGGED, LOG, STATE, opened, rows
 from tests.eulas.harness import DAY, MICROSECOND, T0
@@ -41,7 +40,7 @@ async def save(database: Database, uid: str, valid_till: datetime) -> None:
 
 
 async def purge(database: Database, before: datetime = T0, batch_size: int = 3) -> int:
-    return await Purge(database, PurgeStore(), batch_size=batch_size).run(before, lambda _: None)
+    return await PurgeJob(database, EulasStore(), batch_size=batch_size).run(before, lambda _: None)
 
 
 def fill(database_url: str, expired: int, valid: int = 0) -> None:
@@ -69,7 +68,7 @@ async def test_what_expired_before_the_moment_is_deleted(database: Database, dat
         await save(database, f"old-{number}", T0 - MICROSECOND - (number // 2) * DAY)
     await save(database, "just then", T0)
     await save(database, "valid", T0 + DAY)
-    job, told = Purge(database, PurgeStore(), batch_size=3), list[int]()
+    job, told = PurgeJob(database, EulasStore(), batch_size=3), list[int]()
     assert await job.due(T0) == 8
     assert await job.run(T0, told.append) == 8
     assert told == [3, 6, 8]

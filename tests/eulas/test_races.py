@@ -13,9 +13,9 @@ import pytest
 from ridehail_clients import Overloaded
 from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.settings import PoolSettings
+from ridehail_servers.eulas.agreements import UserDecisions
 from ridehail_servers.eulas.decision import Decision, Status
 from ridehail_servers.eulas.store import EulasStore
-from ridehail_servers.eulas.user_decisions import UserDecisions
 from tests.eulas.harness import DAY, T0, Harness
 from tests.eulas.racer import EULA_IDS, UID, race
 from tests.eulas.users import User

@@ -13,9 +13,9 @@ import pytest
 
 from ridehail_servers.chassis.database import Connection, Database, Result
 from ridehail_servers.chassis.settings import PoolSettings
+from ridehail_servers.eulas.agreements import UserDecisions
 from ridehail_servers.eulas.decision import Decision, Status
 from ridehail_servers.eulas.store import EulasStore
-from ridehail_servers.eulas.user_decisions import UserDecisions
 from tests.eulas.harness import DAY, T0, Harness
 from tests.eulas.users import User
 

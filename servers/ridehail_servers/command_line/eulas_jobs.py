@@ -14,11 +14,11 @@ from ridehail_servers.chassis.clock import system_clock
 from ridehail_servers.chassis.config import load
 from ridehail_servers.eulas.config import EulasConfig
 from ridehail_servers.eulas.eula_catalogue import EulaCatalogue
-from ridehail_servers.eulas.import_file import FileUnusable, opened_dump, opened_rejects
+from ridehail_servers.eulas.import_file import FileUnusable, open_dump, open_rejects
+from ridehail_servers.eulas.import_job import ImportCounts, ImportFailed, ImportJob
 from ridehail_servers.eulas.import_store import ImportStore
-from ridehail_servers.eulas.importing import Import, Imported, ImportFailed
-from ridehail_servers.eulas.purge_store import PurgeStore
-from ridehail_servers.eulas.purging import Purge
+from ridehail_servers.eulas.purge_job import PurgeJob
+from ridehail_servers.eulas.store import EulasStore
 
 from .job_database import job_database, job_database_url
 from .options import UsageError
@@ -66,14 +66,14 @@ def purge(expired_for: timedelta, database_url: str | None, data_dir: Path, *, d
 async def _import(file: Path, url: str, catalogue: EulaCatalogue) -> None:
     began = time.monotonic()
     rejects_path = file.with_name(f"{file.name}.rejects.jsonl")
-    with opened_dump(file) as dump, opened_rejects(rejects_path) as rejects:
+    with open_dump(file) as dump, open_rejects(rejects_path) as rejects:
         async with job_database(_SERVICE, url) as database:
             with JobProgress({"import": dump.size}, in_bytes=True) as bar:
 
-                def report(done: Imported) -> None:
+                def report(done: ImportCounts) -> None:
                     bar.show("import", dump.position, _told(done))
 
-                done = await Import(database, ImportStore(), catalogue, system_clock).run(dump, rejects, report)
+                done = await ImportJob(database, ImportStore(), catalogue, system_clock).run(dump, rejects, report)
     seconds = time.monotonic() - began
     typer.echo(f"import: {_told(done)} in {seconds:.1f} s, {done.lines / seconds:.0f} lines/s")
     if done.rejected:
@@ -83,7 +83,7 @@ async def _import(file: Path, url: str, catalogue: EulaCatalogue) -> None:
 async def _purge(url: str, expired_for: timedelta, *, dry_run: bool) -> None:
     before = system_clock() - expired_for
     async with job_database(_SERVICE, url) as database:
-        job = Purge(database, PurgeStore())
+        job = PurgeJob(database, EulasStore())
         due = await job.due(before)
         if dry_run:
             typer.echo(f"purge, dry run: due={due}")
@@ -93,6 +93,6 @@ async def _purge(url: str, expired_for: timedelta, *, dry_run: bool) -> None:
     typer.echo(f"purge: deleted={deleted}")
 
 
-def _told(done: Imported) -> str:
-    counts = f"imported={done.imported} passed_over={done.passed_over} rejected={done.rejected}"
+def _told(done: ImportCounts) -> str:
+    counts = f"imported={done.imported} passed_over={done.skipped} rejected={done.rejected}"
     return f"lines={done.lines} {counts}"

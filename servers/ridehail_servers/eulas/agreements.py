@@ -1,32 +1,44 @@
-"""Lists and checks agreements of users, and saves their answers."""
+"""Lists and checks agreements of users, and saves their decisions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
 
 from ridehail_servers.chassis.clock import Clock
+from ridehail_servers.chassis.database import Database
+from ridehail_servers.chassis.shared_reads import SharedReads
 
-from .answers import Answer, decide
 from .decision import Decision, valid_decisions
-from .errors import NotOneQuestion
-from .eula_catalogue import EulaCatalogue, Whereabouts
-from .eula_filter import Filter, ListedEula, check_filter, list_eulas
-from .refresh import refresh
-from .type_status import Standing, standing_of_eula, standing_of_type
+from .errors import IdsOrTypesRequired
+from .eula_catalogue import EulaCatalogue, UserLocation
+from .eula_filter import Filter, ListedEula, check_filter, filter_eulas
+from .eula_save import NewDecision, accepted_decisions, refresh
+from .eula_status import EulaStatus, status_of_eula, status_of_type
+from .store import EulasStore
 
 PASSENGER = "passenger"
 """The source of what users save with their own apps."""
 
 
-class Decisions(Protocol):
-    """Keeps what users have decided."""
+class UserDecisions:
+    """Reads and writes decisions; concurrent reads share their queries.
 
-    async def of_user(self, yandex_uid: str) -> Sequence[Decision]:
-        """Returns a user's decisions, valid or not, as of some moment after the call began."""
+    Nothing is cached: a read's query begins after the read did, so it sees all that was saved before.
+    """
+
+    def __init__(self, database: Database, store: EulasStore) -> None:
+        self._database = database
+        self._store = store
+        self._decisions = SharedReads(database, store.decisions_of)
+
+    async def of_user(self, yandex_uid: str) -> list[Decision]:
+        """Returns a user's stored decisions, valid or not, one for each agreement."""
+        return await self._decisions.get(yandex_uid) or []
 
     async def save(self, yandex_uid: str, decisions: Sequence[Decision], *, source: str) -> None:
-        """Stores and logs decisions, all or none."""
+        """Stores and logs decisions, one for each agreement at most: all or none."""
+        async with self._database.connection() as connection:
+            await self._store.save(connection, yandex_uid, decisions, source)
 
 
 class Agreements:
@@ -34,81 +46,73 @@ class Agreements:
 
     def __init__(
         self,
-        decisions: Decisions,
+        decisions: UserDecisions,
         *,
         catalogue: Callable[[], EulaCatalogue],
         required_types: Callable[[], Mapping[str, frozenset[str]]],
         clock: Clock,
     ) -> None:
-        """Takes what it needs.
+        """Keeps its arguments.
 
         Args:
-            decisions: Keeps decisions.
+            decisions: Reads and writes decisions.
             catalogue: Returns what is configured now.
             required_types: Returns, by zone, the types that tariffs require now.
-            clock: Tells the time.
+            clock: Returns the time.
         """
         self._decisions = decisions
         self._catalogue = catalogue
         self._required_types = required_types
         self._clock = clock
 
-    async def listed(self, yandex_uid: str, wanted: Filter, whereabouts: Whereabouts | None) -> list[ListedEula]:
+    async def list_eulas(self, yandex_uid: str, wanted: Filter, location: UserLocation | None) -> list[ListedEula]:
         """Returns a user's agreements.
 
-        Args:
-            yandex_uid: The user.
-            wanted: Which.
-            whereabouts: Where the user is; None: not told.
-
         Raises:
-            ZoneNameMissing: The filter needs to know where.
+            ZoneNameMissing: The filter needs a location.
         """
-        check_filter(wanted, whereabouts)
+        check_filter(wanted, location)
         catalogue, decisions = await self._state_of(yandex_uid)
-        return list_eulas(wanted, catalogue, decisions, whereabouts)
+        return filter_eulas(wanted, catalogue, decisions, location)
 
-    async def standings(
+    async def check_eulas(
         self, yandex_uid: str, eula_ids: Sequence[str], eula_types: Sequence[str], *, zone_name: str | None
-    ) -> list[Standing]:
-        """Returns where a user stands with agreements, or with types of them: one answer for each, in their order.
+    ) -> list[EulaStatus]:
+        """Returns a user's status with agreements or with types of them, one for each, in their order.
 
         Args:
             yandex_uid: The user.
             eula_ids: The agreements ...
             eula_types: ... or the types.
-            zone_name: Where the types are judged, or None: all their agreements count.
+            zone_name: Only agreements that apply there decide for their type; without it, all do.
 
         Raises:
-            NotOneQuestion: Not exactly one of the two is given.
+            IdsOrTypesRequired: Not exactly one of the two lists is given.
         """
         if bool(eula_ids) == bool(eula_types):
-            raise NotOneQuestion
+            raise IdsOrTypesRequired
         catalogue, decisions = await self._state_of(yandex_uid)
         if eula_ids:
-            return [standing_of_eula(eula_id, catalogue, decisions) for eula_id in dict.fromkeys(eula_ids)]
-        return [standing_of_type(one, catalogue, decisions, zone_name) for one in dict.fromkeys(eula_types)]
+            return [status_of_eula(eula_id, catalogue, decisions) for eula_id in dict.fromkeys(eula_ids)]
+        return [status_of_type(one, catalogue, decisions, zone_name) for one in dict.fromkeys(eula_types)]
 
-    async def save(self, yandex_uid: str, answers: Sequence[Answer], *, source: str) -> list[str]:
-        """Saves a user's answers, all or none.
+    async def save_eulas(self, yandex_uid: str, batch: Sequence[NewDecision], *, source: str) -> list[str]:
+        """Saves a user's decisions, all or none; returns what the app has to request again.
 
         Args:
             yandex_uid: The user.
-            answers: In the order in which they were given.
+            batch: In the order in which the user decided.
             source: Who saves them: `PASSENGER`, or a service.
 
-        Returns:
-            What the app should ask again.
-
         Raises:
-            EulaNotFound: See `answers.decide`.
-            EulaNotRejectable: See `answers.decide`.
+            EulaNotFound: See `accepted_decisions`.
+            EulaNotRejectable: See `accepted_decisions`.
         """
         catalogue = self._catalogue()
-        decisions = decide(answers, catalogue, self._clock())
+        decisions = accepted_decisions(batch, catalogue, self._clock())
         await self._decisions.save(yandex_uid, decisions, source=source)
-        answered = (catalogue.get(decision.eula_id) for decision in decisions)
-        return refresh((eula for eula in answered if eula is not None), catalogue, self._required_types())
+        saved = (catalogue.get(decision.eula_id) for decision in decisions)
+        return refresh((eula for eula in saved if eula is not None), catalogue, self._required_types())
 
     async def _state_of(self, yandex_uid: str) -> tuple[EulaCatalogue, Mapping[str, Decision]]:
         stored = await self._decisions.of_user(yandex_uid)

@@ -25,9 +25,9 @@ from ridehail_servers.chassis.text_rules import Id
 from .eula_catalogue import Eula, EulaCatalogue
 
 _URL = TypeAdapter(HttpUrl)
-# A thousand years: whatever is decided today is valid until a moment that calendars reach.
-_LONGEST_TTL_S = 31_557_600_000
-_LAST_REVISION = 2**31 - 1
+# A thousand years: `datetime` can hold the end of whatever is decided today.
+_MAX_TTL_S = 31_557_600_000
+_MAX_REVISION = 2**31 - 1
 
 
 def _checked_url(value: str) -> str:
@@ -42,9 +42,9 @@ class ConfiguredEula(BaseModel):
     Attributes:
         eula_id: Its name.
         type: What kind it is.
-        revision: Counts up whenever everybody is to be asked again.
-        ttl_s: For how many seconds an answer counts.
-        rejectable: Whether the answer may be no.
+        revision: Is raised when everybody has to decide again.
+        ttl_s: For how many seconds a decision counts.
+        rejectable: Whether it may be rejected.
         countries: Where it applies; empty: in all.
         zones: Where it applies; empty: in all.
         tariffs: What it concerns; empty: all.
@@ -57,8 +57,8 @@ class ConfiguredEula(BaseModel):
 
     eula_id: Id
     type: Id
-    revision: int = Field(strict=True, ge=1, le=_LAST_REVISION)
-    ttl_s: int = Field(strict=True, ge=1, le=_LONGEST_TTL_S)
+    revision: int = Field(strict=True, ge=1, le=_MAX_REVISION)
+    ttl_s: int = Field(strict=True, ge=1, le=_MAX_TTL_S)
     rejectable: bool = Field(strict=True)
     countries: tuple[Id, ...] = ()
     zones: tuple[Id, ...] = ()
@@ -68,7 +68,6 @@ class ConfiguredEula(BaseModel):
     url: Annotated[str, AfterValidator(_checked_url)] = ""
 
     def eula(self) -> Eula:
-        """Returns the agreement as the rules know it."""
         return Eula(
             eula_id=self.eula_id,
             type=self.type,
@@ -111,13 +110,11 @@ class EulasConfig(BaseModel):
 
     @cached_property
     def catalogue(self) -> EulaCatalogue:
-        """The agreements as the rules know them."""
+        """The agreements for the rules."""
         return EulaCatalogue([eula.eula() for eula in self.eulas], self.zones)
 
 
 class TariffRequirement(BaseModel):
-    """What a tariff of a zone requires, as far as eulas needs to know."""
-
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     eula_type: str
@@ -125,7 +122,7 @@ class TariffRequirement(BaseModel):
 
 
 class TariffRequirements(BaseModel):
-    """What eulas reads of `api_proxy.yaml`; all of that file is api_proxy's to judge.
+    """What eulas reads of `api_proxy.yaml`, which api_proxy validates as a whole.
 
     Attributes:
         by_zone: Zone -> tariff -> what it requires.

@@ -1,4 +1,4 @@
-"""What a user answered to an agreement, and for how long that counts."""
+"""What a user decided on an agreement, and for how long that counts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .eula_catalogue import EulaCatalogue
 
 
 class Status(StrEnum):
-    """Where a user stands with an agreement."""
+    """A user's status with an agreement."""
 
     UNKNOWN = "unknown"
     ACCEPTED = "accepted"
@@ -20,14 +20,14 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A stored answer.
+    """A stored decision.
 
     Attributes:
         eula_id: The agreement.
         status: ACCEPTED or REJECTED.
-        revision: Of the agreement that was answered.
-        valid_till: From this moment on it counts no more; aware.
-        updated_at: When it was made; aware.
+        revision: Of the agreement when the user decided.
+        valid_till: From then on it no longer counts; aware.
+        updated_at: When the user decided; aware.
     """
 
     eula_id: str
@@ -38,15 +38,10 @@ class Decision:
 
 
 def valid_decisions(decisions: Iterable[Decision], catalogue: EulaCatalogue, now: datetime) -> dict[str, Decision]:
-    """Returns the decisions that count, by agreement.
+    """Returns the decisions of one user that count, by agreement.
 
-    One on a revision older than the configured one does not: the user is asked again. One on an agreement that has left
-    the configuration counts until its time is over.
-
-    Args:
-        decisions: Of one user, one for each agreement at most.
-        catalogue: What is configured.
-        now: The present moment.
+    A decision on a revision older than the configured one does not: the user has to decide again. One on an agreement
+    that has left the configuration counts until its `valid_till`.
     """
     return {decision.eula_id: decision for decision in decisions if _is_valid(decision, catalogue, now)}
 

@@ -1,4 +1,4 @@
-"""How eulas is put together."""
+"""Wires eulas."""
 
 from __future__ import annotations
 
@@ -19,11 +19,9 @@ _SERVICES = eulas_api_pb2.DESCRIPTOR.services_by_name
 
 @asynccontextmanager
 async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
-    """Makes the service for one process."""
-    from .agreements import Agreements
+    from .agreements import Agreements, UserDecisions
     from .service import EulasServicer, PassengerEulasServicer
     from .store import EulasStore
-    from .user_decisions import UserDecisions
 
     assert context.storage is not None
     config: LiveConfig[EulasConfig] = context.configs[_CONFIG]

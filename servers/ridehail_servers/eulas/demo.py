@@ -1,4 +1,4 @@
-"""The agreements of the demo world."""
+"""The demo data of eulas."""
 
 from __future__ import annotations
 
@@ -14,11 +14,7 @@ _SERVICE = "ridehail.eulas.v1.EulasService"
 
 
 async def load_demo(demo: Demo) -> Sequence[Example]:
-    """Has one passenger accept the surge in Israel, unless they have answered already.
-
-    Args:
-        demo: Where and how to call.
-    """
+    """Accepts the surge in Israel for one passenger who has not decided on it yet."""
     async with AsyncEulasClient(demo.grpc_address, ticket=demo.ticket_of("admin")) as eulas:
         (surge,) = await eulas.check_eulas(yandex_uid=PASSENGER, eula_ids=[ACCEPTED])
         if surge.status is EulaState.UNKNOWN:

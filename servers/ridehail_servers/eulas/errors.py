@@ -1,4 +1,4 @@
-"""What eulas refuses."""
+"""The errors of eulas."""
 
 from ridehail_servers.chassis.errors import DomainError, FieldViolation, InvalidRequest
 
@@ -11,21 +11,21 @@ class EulaNotFound(DomainError):
 
 
 class EulaNotRejectable(DomainError):
-    """The agreement can be accepted or left unanswered, but not rejected."""
+    """The agreement can be accepted or left undecided, but not rejected."""
 
     def __init__(self, eula_id: str) -> None:
         super().__init__("EULA_NOT_REJECTABLE", "the agreement cannot be rejected", {"eula_id": eula_id})
 
 
 class ZoneNameMissing(InvalidRequest):
-    """The filter shows what the user has to see, which depends on the zone, and no zone is given."""
+    """The filter needs a zone and none is given: what the user has to see depends on it."""
 
     def __init__(self, wanted: str) -> None:
         super().__init__([FieldViolation("zone_name", f"is required for the filter {wanted}", "eulas.zone_name")])
 
 
-class NotOneQuestion(InvalidRequest):
-    """Neither agreements nor types are asked for, or both."""
+class IdsOrTypesRequired(InvalidRequest):
+    """The request names neither agreements nor types, or both."""
 
     def __init__(self) -> None:
         super().__init__(

@@ -14,9 +14,9 @@ class Eula:
     Attributes:
         eula_id: Its name.
         type: What kind it is; tariffs require kinds.
-        revision: Counts up whenever everybody is to be asked again.
-        ttl: How long an answer counts.
-        rejectable: Whether the answer may be no.
+        revision: Is raised when everybody has to decide again.
+        ttl: How long a decision counts.
+        rejectable: Whether it may be rejected.
         countries: Where it applies; empty: in all.
         zones: Where it applies; empty: in all.
         tariffs: What it concerns; empty: all.
@@ -39,13 +39,13 @@ class Eula:
 
 
 @dataclass(frozen=True, slots=True)
-class Whereabouts:
-    """Where a user is, and what the user is offered there.
+class UserLocation:
+    """Where a user is, and the tariffs of interest there.
 
     Attributes:
-        zone_name: The zone; one that is not configured is in no country.
-        country: None: the zone's.
-        tariffs: Those of interest; empty: all.
+        zone_name: One that is not configured is in no country.
+        country: The country, or None for the zone's.
+        tariffs: Empty: all.
     """
 
     zone_name: str
@@ -57,31 +57,16 @@ class EulaCatalogue:
     """All configured agreements, in the order of the configuration."""
 
     def __init__(self, eulas: Sequence[Eula], countries_of_zones: Mapping[str, str]) -> None:
-        """Indexes the agreements.
-
-        Args:
-            eulas: With unique ids.
-            countries_of_zones: The country of each zone that there is.
-        """
         self.eulas = tuple(eulas)
         self._by_id = {eula.eula_id: eula for eula in self.eulas}
         self._countries = countries_of_zones
 
     def get(self, eula_id: str) -> Eula | None:
-        """Returns the agreement; None when it is not configured.
-
-        Args:
-            eula_id: Its name.
-        """
+        """Returns the agreement, or None if it is not configured."""
         return self._by_id.get(eula_id)
 
     def of_type(self, eula_type: str, zone_name: str | None) -> list[Eula]:
-        """Returns the agreements of a type that apply in a zone.
-
-        Args:
-            eula_type: The type; an unknown one has none.
-            zone_name: The zone, or None for all agreements of the type, wherever they apply.
-        """
+        """Returns the agreements of a type that apply in a zone, or all of the type without one."""
         return [
             eula
             for eula in self.eulas
@@ -89,12 +74,9 @@ class EulaCatalogue:
         ]
 
     def applies_in(self, eula: Eula, zone_name: str, country: str | None = None) -> bool:
-        """Returns whether an agreement's zones and countries are empty or match.
+        """Returns whether an agreement's zones and countries are empty or match; without a country, the zone's counts.
 
-        Args:
-            eula: The agreement.
-            zone_name: The zone; one that is not configured matches no agreement that is bound to zones.
-            country: The country, or None for that of the zone; a zone that is not configured is in no country.
+        A zone that is not configured is in no country, and matches no agreement that is bound to zones.
         """
         if country is None:
             country = self._countries.get(zone_name)
@@ -102,15 +84,11 @@ class EulaCatalogue:
             not eula.countries or country in eula.countries
         )
 
-    def that_concern(self, whereabouts: Whereabouts) -> list[Eula]:
-        """Returns the agreements whose country, zone and tariffs all match.
-
-        Args:
-            whereabouts: Where the user is.
-        """
+    def applicable(self, location: UserLocation) -> list[Eula]:
+        """Returns the agreements whose country, zone and tariffs all match."""
         return [
             eula
             for eula in self.eulas
-            if self.applies_in(eula, whereabouts.zone_name, whereabouts.country)
-            and (not eula.tariffs or not whereabouts.tariffs or not eula.tariffs.isdisjoint(whereabouts.tariffs))
+            if self.applies_in(eula, location.zone_name, location.country)
+            and (not eula.tariffs or not location.tariffs or not eula.tariffs.isdisjoint(location.tariffs))
         ]

@@ -5,18 +5,16 @@ Source: the section "list" of the design of agreements.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from .decision import Decision, Status
 from .errors import ZoneNameMissing
-from .eula_catalogue import Eula, EulaCatalogue, Whereabouts
+from .eula_catalogue import Eula, EulaCatalogue, UserLocation
 
 
 class Filter(StrEnum):
-    """What is asked for."""
-
     UNKNOWN = "unknown"
     ACCEPTED = "accepted"
     REJECTED = "rejected"
@@ -39,8 +37,8 @@ class ListedEula:
 
     Attributes:
         eula_id: The agreement.
-        eula: What is configured; None when it has left the configuration.
-        decision: The valid one; None: there is none.
+        eula: What is configured, or None if it has left the configuration.
+        decision: The valid one, or None.
     """
 
     eula_id: str
@@ -49,54 +47,43 @@ class ListedEula:
 
     @property
     def status(self) -> Status:
-        """Where the user stands."""
         return Status.UNKNOWN if self.decision is None else self.decision.status
 
 
-def check_filter(wanted: Filter, whereabouts: Whereabouts | None) -> None:
-    """Refuses a filter that shows what the user has to see to somebody who is nowhere.
-
-    Args:
-        wanted: What is asked for.
-        whereabouts: Where the user is, if told.
+def check_filter(wanted: Filter, location: UserLocation | None) -> None:
+    """Refuses a filter that includes undecided agreements when the location is unknown.
 
     Raises:
-        ZoneNameMissing: The filter needs to know.
+        ZoneNameMissing: The filter needs a location.
     """
-    if whereabouts is None and Status.UNKNOWN in _STATUSES[wanted]:
+    if location is None and Status.UNKNOWN in _STATUSES[wanted]:
         raise ZoneNameMissing(wanted)
 
 
-def list_eulas(
+def filter_eulas(
     wanted: Filter,
     catalogue: EulaCatalogue,
     valid_decisions: Mapping[str, Decision],
-    whereabouts: Whereabouts | None,
+    location: UserLocation | None,
 ) -> list[ListedEula]:
     """Returns the agreements of the filter: configured ones in the order of the configuration, then the others by id.
 
     Args:
-        wanted: What is asked for, see `check_filter`.
+        wanted: See `check_filter`.
         catalogue: What is configured.
-        valid_decisions: The user's, by agreement: all that count, of whatever zone.
-        whereabouts: Where the user is: decides which agreements there are to decide on.
+        valid_decisions: The user's valid decisions of all zones, by agreement.
+        location: Decides which agreements the user has to decide on.
     """
-    concerned = () if whereabouts is None else catalogue.that_concern(whereabouts)
-    shown = {eula.eula_id for eula in concerned} | valid_decisions.keys()
+    applicable = () if location is None else catalogue.applicable(location)
+    shown = {eula.eula_id for eula in applicable} | valid_decisions.keys()
     configured = [
         ListedEula(eula.eula_id, eula, valid_decisions.get(eula.eula_id))
         for eula in catalogue.eulas
         if eula.eula_id in shown
     ]
-    return [
-        listed for listed in (*configured, *_gone(catalogue, valid_decisions.values())) if _is_wanted(wanted, listed)
+    unconfigured = [
+        ListedEula(eula_id, None, decision)
+        for eula_id, decision in sorted(valid_decisions.items())
+        if catalogue.get(eula_id) is None
     ]
-
-
-def _gone(catalogue: EulaCatalogue, decisions: Iterable[Decision]) -> list[ListedEula]:
-    gone = [decision for decision in decisions if catalogue.get(decision.eula_id) is None]
-    return [ListedEula(one.eula_id, None, one) for one in sorted(gone, key=lambda one: one.eula_id)]
-
-
-def _is_wanted(wanted: Filter, listed: ListedEula) -> bool:
-    return listed.status in _STATUSES[wanted]
+    return [listed for listed in (*configured, *unconfigured) if listed.status in _STATUSES[wanted]]

@@ -1,4 +1,4 @@
-"""The file that is imported, and the one with what was rejected of it."""
+"""Reads the file to import, and writes the lines that were rejected."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 import orjson
 
-from .import_lines import LONGEST_LINE
+from .import_lines import MAX_LINE_BYTES
 
 # Of a gigabyte without a line break no more than this is held at once.
-_MOST_READ = LONGEST_LINE + 1
+_MAX_READ = MAX_LINE_BYTES + 1
 
 
 class FileUnusable(Exception):
@@ -40,26 +40,23 @@ class Dump:
         return self._raw.tell()
 
     def lines(self) -> Iterator[bytes]:
-        """Yields the lines; of one that is longer than `LONGEST_LINE` its beginning, which is longer as well.
+        """Yields the lines; of one that is longer than `MAX_LINE_BYTES` only the first `MAX_LINE_BYTES` + 1 bytes.
 
         Raises:
-            FileUnusable: It is not what its name says.
+            FileUnusable: It is not a whole gzip file.
         """
         try:
-            while line := self._lines.readline(_MOST_READ):
+            while line := self._lines.readline(_MAX_READ):
                 yield line
-                while len(line) == _MOST_READ and not line.endswith(b"\n"):
-                    line = self._lines.readline(_MOST_READ)
+                while len(line) == _MAX_READ and not line.endswith(b"\n"):
+                    line = self._lines.readline(_MAX_READ)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise FileUnusable(f"{self._path} is not a whole gzip file") from error
 
 
 @contextmanager
-def opened_dump(path: Path) -> Iterator[Dump]:
-    """Opens a file for one import at a time; one whose name ends with `.gz` is unpacked as it is read.
-
-    Args:
-        path: The file.
+def open_dump(path: Path) -> Iterator[Dump]:
+    """Opens a file for one import at a time, and unpacks it if its name ends with `.gz`.
 
     Raises:
         FileUnusable: It is a folder or a device, or is being imported.
@@ -80,43 +77,27 @@ def opened_dump(path: Path) -> Iterator[Dump]:
             yield Dump(path, raw, raw)
 
 
-class Rejects(Protocol):
-    """Takes what is rejected."""
-
-    def add(self, line: int, reason: str, text: bytes) -> None:
-        """Notes a line: its number from 1, why it is rejected, what it says."""
-
-
 class RejectsFile:
-    """A file of rejected lines. They are about persons, so nobody else may read it."""
+    """A file of rejected lines. They are about persons, so only its owner may read it."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.count = 0
 
     def add(self, line: int, reason: str, text: bytes) -> None:
-        """Notes a line. The text of one that is too long is left out.
-
-        Args:
-            line: Its number, from 1.
-            reason: Why it is rejected.
-            text: All of it.
-        """
+        """Adds a line, numbered from 1, without its text if that is too long."""
         reject: dict[str, object] = {"line": line, "reason": reason}
-        if len(text) <= LONGEST_LINE:
+        if len(text) <= MAX_LINE_BYTES:
             reject["text"] = text.rstrip(b"\r\n").decode(errors="replace")
         self._file.write(orjson.dumps(reject, option=orjson.OPT_APPEND_NEWLINE))
         self.count += 1
 
 
 @contextmanager
-def opened_rejects(path: Path) -> Iterator[RejectsFile]:
-    """Makes a file that takes the place of an earlier one at the end of the block, or removes that one if it is empty.
+def open_rejects(path: Path) -> Iterator[RejectsFile]:
+    """Creates a file that replaces an earlier one at the end of the block, or removes that one if it is empty itself.
 
     A block that fails changes nothing; a killed process leaves a file beside it, which the next one removes.
-
-    Args:
-        path: Where it will be.
 
     Raises:
         OSError: It cannot be written.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import psycopg
+
 from ridehail_servers.chassis.database import Connection
 
 from .decision import Decision
 
 SOURCE = "import"
-"""Who saved what was imported."""
+"""The source of imported decisions."""
 
 _STATEMENTS = (
     """
@@ -23,10 +25,10 @@ _STATEMENTS = (
     ) ON COMMIT DELETE ROWS
     """,
     "COPY pg_temp.imported (yandex_uid, eula_id, status, revision, valid_till, updated_at) FROM STDIN",
-    # The log is asked beside the state, since it knows of decisions that were purged too; asked once per row, because
-    # the planner may read all of it when it is joined. As in EulasStore.save each row is locked before its entry draws
-    # its number, and rows are locked in the order of code points, so that neither saves nor other imports wait for this
-    # one in a circle. What another transaction saves after the statement began is told by the conflict.
+    # The log is read beside the state, since it holds purged decisions too; by a sub-select per row, because the
+    # planner may read all of it when it is joined. As in EulasStore.save each row is locked before its entry draws its
+    # number, and rows are locked in the order of code points, so that neither saves nor other imports wait for this one
+    # in a circle. What another transaction saves after the statement began appears as a conflict.
     """
     WITH applied AS (
         INSERT INTO eulas.users AS stored (
@@ -56,11 +58,15 @@ _STATEMENTS = (
 )
 
 
+class RowsRefused(Exception):
+    """Postgres refused rows; the message names the kind of its error, whose own text has the values in it."""
+
+
 class ImportStore:
     """Stores decisions of many users at once."""
 
     async def save_newer(self, connection: Connection, decisions: Mapping[tuple[str, str], Decision]) -> int:
-        """Stores and logs those of the decisions that are newer than all that is known of the user and the agreement.
+        """Stores and logs the decisions that are newer than every known one of the user on the agreement.
 
         Args:
             connection: In a transaction.
@@ -68,14 +74,30 @@ class ImportStore:
 
         Returns:
             How many were.
+
+        Raises:
+            RowsRefused: See the class; nothing is stored.
         """
+        try:
+            return await self._save_newer(connection, decisions)
+        except (psycopg.DataError, psycopg.IntegrityError) as error:
+            raise RowsRefused(type(error).__name__) from None
+
+    async def _save_newer(self, connection: Connection, decisions: Mapping[tuple[str, str], Decision]) -> int:
         make_table, copy_in, apply = _STATEMENTS
         await connection.execute(make_table)
         async with connection.cursor() as cursor:
             async with cursor.copy(copy_in) as copy:
-                for (yandex_uid, eula_id), made in decisions.items():
+                for (yandex_uid, eula_id), decision in decisions.items():
                     await copy.write_row(
-                        (yandex_uid, eula_id, made.status.value, made.revision, made.valid_till, made.updated_at)
+                        (
+                            yandex_uid,
+                            eula_id,
+                            decision.status.value,
+                            decision.revision,
+                            decision.valid_till,
+                            decision.updated_at,
+                        )
                     )
             # A prepared plan would be that of the small tables that the import began with.
             await cursor.execute(apply, (SOURCE,), prepare=False)

@@ -16,85 +16,68 @@ from ridehail_servers.chassis.passenger import current_passenger
 from ridehail_servers.chassis.timestamps import to_timestamp
 
 from .agreements import PASSENGER, Agreements
-from .answers import Answer
 from .decision import Status
-from .eula_catalogue import Whereabouts
+from .eula_catalogue import UserLocation
 from .eula_filter import Filter, ListedEula
+from .eula_save import NewDecision
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class EulasServicer(api_grpc.EulasServiceServicer):
-    """See ridehail/eulas/v1/eulas_api.proto."""
-
     def __init__(self, agreements: Agreements) -> None:
-        """Takes the domain.
-
-        Args:
-            agreements: Lists, checks and saves.
-        """
         self._agreements = agreements
 
     async def ListEulas(self, request: api.ListEulasRequest, context: Context) -> api.ListEulasResponse:
-        """See the contract."""
-        listed = await self._agreements.listed(request.yandex_uid, Filter(request.filter), _whereabouts(request))
+        listed = await self._agreements.list_eulas(request.yandex_uid, Filter(request.filter), _location(request))
         return api.ListEulasResponse(eulas=_eulas(listed, request.locale))
 
     async def SaveEulas(self, request: api.SaveEulasRequest, context: Context) -> api.SaveEulasResponse:
-        """See the contract."""
-        refresh = await self._agreements.save(request.yandex_uid, _answers(request.eulas), source=current_caller())
+        refresh = await self._agreements.save_eulas(
+            request.yandex_uid, _decisions(request.eulas), source=current_caller()
+        )
         return api.SaveEulasResponse(refresh=refresh)
 
     async def CheckEulas(self, request: api.CheckEulasRequest, context: Context) -> api.CheckEulasResponse:
-        """See the contract."""
-        standings = await self._agreements.standings(
+        statuses = await self._agreements.check_eulas(
             request.yandex_uid,
             request.eula_ids,
             request.eula_types,
             zone_name=request.zone_name if request.HasField("zone_name") else None,
         )
         return api.CheckEulasResponse(
-            eulas=[eulas_pb2.EulaStatus(eula_id=one.eula_id, type=one.type, status=one.status) for one in standings]
+            eulas=[eulas_pb2.EulaStatus(eula_id=one.eula_id, type=one.type, status=one.status) for one in statuses]
         )
 
 
 class PassengerEulasServicer(api_grpc.PassengerEulasServiceServicer):
-    """See ridehail/eulas/v1/eulas_api.proto."""
-
     def __init__(self, agreements: Agreements) -> None:
-        """Takes the domain.
-
-        Args:
-            agreements: Lists and saves.
-        """
         self._agreements = agreements
 
     async def ListEulas(
         self, request: api.PassengerEulasServiceListEulasRequest, context: Context
     ) -> api.PassengerEulasServiceListEulasResponse:
-        """See the contract."""
         passenger = current_passenger()
-        listed = await self._agreements.listed(passenger.yandex_uid, Filter(request.filter), _whereabouts(request))
+        listed = await self._agreements.list_eulas(passenger.yandex_uid, Filter(request.filter), _location(request))
         return api.PassengerEulasServiceListEulasResponse(eulas=_eulas(listed, passenger.accept_language))
 
     async def SaveEulas(
         self, request: api.PassengerEulasServiceSaveEulasRequest, context: Context
     ) -> api.PassengerEulasServiceSaveEulasResponse:
-        """See the contract."""
         uid = current_passenger().yandex_uid
-        refresh = await self._agreements.save(uid, _answers(request.eulas), source=PASSENGER)
+        refresh = await self._agreements.save_eulas(uid, _decisions(request.eulas), source=PASSENGER)
         return api.PassengerEulasServiceSaveEulasResponse(refresh=refresh)
 
 
-def _whereabouts(request: api.ListEulasRequest | api.PassengerEulasServiceListEulasRequest) -> Whereabouts | None:
+def _location(request: api.ListEulasRequest | api.PassengerEulasServiceListEulasRequest) -> UserLocation | None:
     if not request.HasField("zone_name"):
         return None
     country = request.country if request.HasField("country") else None
-    return Whereabouts(request.zone_name, country, frozenset(request.tariffs))
+    return UserLocation(request.zone_name, country, frozenset(request.tariffs))
 
 
-def _answers(decisions: Iterable[eulas_pb2.EulaDecision]) -> list[Answer]:
-    return [Answer(decision.eula_id, Status(decision.status)) for decision in decisions]
+def _decisions(decisions: Iterable[eulas_pb2.EulaDecision]) -> list[NewDecision]:
+    return [NewDecision(decision.eula_id, Status(decision.status)) for decision in decisions]
 
 
 def _eulas(listed: Sequence[ListedEula], accept_language: str) -> list[eulas_pb2.Eula]:

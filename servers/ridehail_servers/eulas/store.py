@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from ridehail_servers.chassis.database import Connection
 
 from .decision import Decision, Status
+
+MIN_TIMESTAMP = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
+"""Before every row."""
+
+
+@dataclass(frozen=True, slots=True)
+class PurgedDecisions:
+    """What a statement deleted: how many rows, and their latest valid_till, or None without any."""
+
+    rows: int
+    latest: datetime | None
 
 
 class EulasStore:
@@ -29,16 +42,9 @@ class EulasStore:
         return found
 
     async def save(self, connection: Connection, yandex_uid: str, decisions: Sequence[Decision], source: str) -> None:
-        """Stores decisions over earlier ones, and logs them: all of it or nothing.
-
-        Args:
-            connection: Any.
-            yandex_uid: The user.
-            decisions: One for each agreement at most.
-            source: Who saves them.
-        """
+        """Stores decisions over earlier ones and logs them, one for each agreement at most: all of it or nothing."""
         # Each row is locked before its entry draws its number, and stays locked until both are visible: so the order of
-        # the log is the order in which answers took effect. All callers lock in the same order, so none waits for
+        # the log is the order in which decisions took effect. All callers lock in the same order, so none waits for
         # another in a circle.
         ordered = sorted(decisions, key=lambda decision: decision.eula_id)
         await connection.execute(
@@ -71,3 +77,39 @@ class EulasStore:
                 source,
             ),
         )
+
+    async def count_expired(self, connection: Connection, before: datetime) -> int:
+        """Counts the decisions that expired before a timestamp."""
+        cursor = await connection.execute("SELECT count(*) FROM eulas.users WHERE valid_till < %s", (before,))
+        row = await cursor.fetchone()
+        assert row is not None
+        return int(row[0])
+
+    async def delete_expired(
+        self, connection: Connection, since: datetime, before: datetime, limit: int
+    ) -> PurgedDecisions:
+        """Deletes the decisions of a time span that expired first, but for those that others have locked.
+
+        To start where the last batch ended spares a walk over its dead rows. Rows that are locked cannot move, so they
+        are deleted by their place (ctid) instead of a second search.
+        """
+        cursor = await connection.execute(
+            """
+            WITH deleted AS (
+                DELETE FROM eulas.users
+                WHERE ctid = ANY(ARRAY(
+                    SELECT ctid FROM eulas.users
+                    WHERE valid_till >= %s AND valid_till < %s
+                    ORDER BY valid_till
+                    LIMIT %s
+                    FOR UPDATE SKIP LOCKED
+                ))
+                RETURNING valid_till
+            )
+            SELECT count(*), max(valid_till) FROM deleted
+            """,
+            (since, before, limit),
+        )
+        row = await cursor.fetchone()
+        assert row is not None
+        return PurgedDecisions(*row)

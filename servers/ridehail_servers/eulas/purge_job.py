@@ -1,7 +1,7 @@
 """Deletes decisions that expired long ago. The log of decisions keeps them.
 
 Every batch is a short transaction that skips what others have locked, so any number of runs share the work, and no save
-waits for more than a batch; what was skipped is left for the next run.
+waits for more than a batch; the next run deletes what was skipped.
 """
 
 from __future__ import annotations
@@ -11,53 +11,36 @@ from datetime import datetime
 
 from ridehail_servers.chassis.database import Database
 
-from .purge_store import EVER, PurgeStore
+from .store import MIN_TIMESTAMP, EulasStore
 
 BATCH = 5_000
 """Rows of one transaction."""
 
-Report = Callable[[int], None]
-"""Told how many rows have been deleted so far, after each transaction."""
 
-
-class Purge:
+class PurgeJob:
     """The job that deletes expired decisions."""
 
-    def __init__(self, database: Database, store: PurgeStore, *, batch_size: int = BATCH) -> None:
-        """Takes what it needs.
-
-        Args:
-            database: Of eulas.
-            store: Its SQL.
-            batch_size: Rows of one transaction, at least 1.
-        """
+    def __init__(self, database: Database, store: EulasStore, *, batch_size: int = BATCH) -> None:
         self._database = database
         self._store = store
         self._batch_size = batch_size
 
     async def due(self, before: datetime) -> int:
-        """Counts the rows that `run` would delete.
-
-        Args:
-            before: See `run`.
-        """
+        """Counts the rows that `run` would delete."""
         async with self._database.connection() as connection:
             return await self._store.count_expired(connection, before)
 
-    async def run(self, before: datetime, report: Report) -> int:
-        """Deletes the decisions that expired before a moment.
+    async def run(self, before: datetime, report: Callable[[int], None]) -> int:
+        """Deletes the decisions with a `valid_till` before a timestamp; returns how many.
 
         Args:
-            before: The moment; aware. One that expired just then stays.
-            report: Told of every batch.
-
-        Returns:
-            How many were deleted.
+            before: Aware.
+            report: Called after each transaction with the number of rows deleted so far.
 
         Raises:
             DatabaseUnavailable: The database failed. What was reported is deleted.
         """
-        deleted, since = 0, EVER
+        deleted, since = 0, MIN_TIMESTAMP
         while True:
             async with self._database.transaction() as connection:
                 purged = await self._store.delete_expired(connection, since, before, self._batch_size)

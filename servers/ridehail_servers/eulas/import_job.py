@@ -1,9 +1,8 @@
-"""Imports decisions that another database kept.
+"""Imports decisions from another database's dump.
 
-The file is read in chunks of so many lines, each stored and logged in one transaction. A line is imported if it is
-newer than all that is known of its user and its agreement; of equally new lines the first is. So a second run finds
-nothing newer, and as chunks begin at the same lines in every run, one after a run that was killed goes on where that
-one ended.
+Each chunk of lines is stored and logged in one transaction. A line is imported if it is newer than every known
+decision of its user on its agreement; of equally new lines the first is. So a second run finds nothing newer, and as
+chunks begin at the same lines in every run, a run after one that was killed continues where that one ended.
 """
 
 from __future__ import annotations
@@ -12,19 +11,17 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-import psycopg
-
 from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Database
 
 from .decision import Decision, Status
 from .eula_catalogue import EulaCatalogue
-from .import_file import Dump, Rejects
+from .import_file import Dump, RejectsFile
 from .import_lines import BadLine, DumpLine, parse
-from .import_store import ImportStore
+from .import_store import ImportStore, RowsRefused
 
 CHUNK = 5_000
-"""Lines of one transaction. Whoever saves an answer that is being imported waits for the end of it."""
+"""Lines of one transaction. A save of a decision that is being imported waits for the end of it."""
 
 # Of agreements that are not configured.
 _FIRST_REVISION = 1
@@ -33,17 +30,17 @@ _Decisions = dict[tuple[str, str], Decision]
 
 
 class ImportFailed(Exception):
-    """The database refuses what was read; the message says which lines, and quotes nothing of them."""
+    """The database refused some lines; the message says which, and quotes nothing of them."""
 
 
 @dataclass(slots=True)
-class Imported:
-    """What became of the lines so far.
+class ImportCounts:
+    """The number of lines so far.
 
     Attributes:
-        lines: How many there were, blank ones aside.
-        imported: How many made a decision that was not known.
-        rejected: How many were no decisions.
+        lines: All but blank ones.
+        imported: Those with a decision that was not known.
+        rejected: Those that are no decisions.
     """
 
     lines: int = 0
@@ -51,16 +48,12 @@ class Imported:
     rejected: int = 0
 
     @property
-    def passed_over(self) -> int:
-        """How many were not newer than what was known, or than another line of their chunk."""
+    def skipped(self) -> int:
+        """Those not newer than what was known, or than another line of their chunk."""
         return self.lines - self.imported - self.rejected
 
 
-Report = Callable[[Imported], None]
-"""Told what became of the lines so far, after each transaction."""
-
-
-class Import:
+class ImportJob:
     """The job that imports a file."""
 
     def __init__(
@@ -72,35 +65,26 @@ class Import:
         *,
         chunk: int = CHUNK,
     ) -> None:
-        """Takes what it needs.
-
-        Args:
-            database: Of eulas.
-            store: Its SQL.
-            catalogue: Tells which revision decisions are taken to be on, since dumps do not.
-            clock: Tells the time.
-            chunk: Lines of one transaction, at least 1.
-        """
         self._database = database
         self._store = store
-        self._catalogue = catalogue
+        self._catalogue = catalogue  # for the revisions, which dumps do not have
         self._clock = clock
         self._chunk = chunk
 
-    async def run(self, dump: Dump, rejects: Rejects, report: Report) -> Imported:
+    async def run(self, dump: Dump, rejects: RejectsFile, report: Callable[[ImportCounts], None]) -> ImportCounts:
         """Imports the lines that are decisions, and newer than what is known.
 
         Args:
             dump: The lines.
-            rejects: Takes those that are no decisions.
-            report: Told of every chunk.
+            rejects: Receives the lines that are no decisions.
+            report: Called after each transaction.
 
         Raises:
             DatabaseUnavailable: The database failed. What was reported is stored.
             FileUnusable: See `Dump.lines`.
             ImportFailed: See the class.
         """
-        done = Imported()
+        done = ImportCounts()
         lines = enumerate(dump.lines(), start=1)
         while chunk := list(islice(lines, self._chunk)):
             decisions = _newest(self._decisions(chunk, rejects, done))
@@ -109,7 +93,7 @@ class Import:
         return done
 
     def _decisions(
-        self, chunk: Iterable[tuple[int, bytes]], rejects: Rejects, done: Imported
+        self, chunk: Iterable[tuple[int, bytes]], rejects: RejectsFile, done: ImportCounts
     ) -> Iterator[tuple[tuple[str, str], Decision]]:
         now = self._clock()
         for number, text in chunk:
@@ -135,10 +119,8 @@ class Import:
         try:
             async with self._database.transaction() as connection:
                 return await self._store.save_newer(connection, decisions)
-        except (psycopg.DataError, psycopg.IntegrityError) as error:
-            # The error's own text has the values in it.
-            reason = f"Postgres refuses lines {first_line} to {last_line}: {type(error).__name__}"
-            raise ImportFailed(reason) from None
+        except RowsRefused as refused:
+            raise ImportFailed(f"Postgres refuses lines {first_line} to {last_line}: {refused}") from None
 
 
 def _newest(decisions: Iterable[tuple[tuple[str, str], Decision]]) -> _Decisions:
