@@ -6,9 +6,10 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from ridehail_kernel.metadata_keys import TICKET_KEY
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.passenger import Identity
-from ridehail_servers.chassis.tickets import METADATA_KEY, TicketIssuer
+from ridehail_servers.chassis.tickets import TicketIssuer
 
 from .comparison import Contender
 from .load import Load, write_bodies
@@ -102,7 +103,7 @@ class Harness:
         else:
             ticket_of = TicketIssuer(self._keys, "gateway").issue
             tickets = (ticket_of(service, passenger=Identity(uid)).encode() for uid in uids)
-            each = (METADATA_KEY, write_bodies(file.with_suffix(".tickets"), tickets))
+            each = (TICKET_KEY, write_bodies(file.with_suffix(".tickets"), tickets))
         asked = Load(server.protocol, server.address, path, bodies, {}, self.callers, each)
         return Contender(name, server, asked)
 
@@ -111,8 +112,8 @@ class Harness:
         return KeyRing(self.servers.folder / "keys" / "tickets")
 
     def _ticket(self, service: str) -> Mapping[str, str]:
-        return {METADATA_KEY: TicketIssuer(self._keys, "api-proxy").issue(service)}
+        return {TICKET_KEY: TicketIssuer(self._keys, "api-proxy").issue(service)}
 
     def _rider(self, service: str, rider: str) -> Mapping[str, str]:
         passenger = Identity(rider, family_role="user")
-        return {METADATA_KEY: TicketIssuer(self._keys, "gateway").issue(service, passenger=passenger)}
+        return {TICKET_KEY: TicketIssuer(self._keys, "gateway").issue(service, passenger=passenger)}

@@ -43,7 +43,6 @@ REASONS = {
     ),
     "ActiveOrder": "an order under way, as each service that has some knows it",
     "Family": "the family that family keeps, and what route_sharing reads of it",
-    "FieldViolation": "a broken rule, as servers send it and as clients get it",
     "OrderCore": "the adapter of order-core, in each service that calls it",
     "OrderNotFound": "one reason of the catalogue, which several services have",
     "OrderOwnerMismatch": "one reason of the catalogue, which several services have",

@@ -9,14 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from ridehail_kernel.service_error import (
-    BreakerOpen,
-    CallTimedOut,
-    ClientClosed,
-    FieldViolation,
-    ServiceError,
-    TransportUnavailable,
-)
+from ridehail_kernel.field_violation import FieldViolation
+from ridehail_kernel.service_error import BreakerOpen, CallTimedOut, ClientClosed, ServiceError, TransportUnavailable
 
 __all__ = [
     "ERRORS_BY_REASON",

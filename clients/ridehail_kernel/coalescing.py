@@ -30,7 +30,7 @@ class Coalescer(Generic[Key, Value]):
         max_batch: int = 1000,
         max_concurrent: int = 2,
         spacing: float = 0.005,
-        patience: float = 0.01,
+        slow_after: float = 0.01,
     ) -> None:
         """Prepares an empty coalescer.
 
@@ -40,13 +40,13 @@ class Coalescer(Generic[Key, Value]):
             max_concurrent: Batches under way at once at most.
             spacing: Seconds from the beginning of a batch of several keys to that of the next one, at least. A batch of
                 one key shows that there is no load worth gathering for.
-            patience: Seconds after which a batch is slow.
+            slow_after: Seconds after which a batch is slow.
         """
         self._load = load
         self._max_batch = max_batch
         self._max_concurrent = max_concurrent
         self._spacing = spacing
-        self._patience = patience
+        self._slow_after = slow_after
         self._waiting: dict[Key, list[asyncio.Future[Value | None]]] = {}
         # Each batch under way, with the timer that goes off when it is slow.
         self._batches: dict[asyncio.Task[int], asyncio.TimerHandle] = {}
@@ -85,7 +85,7 @@ class Coalescer(Generic[Key, Value]):
         loop = asyncio.get_running_loop()
         # An empty context: a batch serves many calls, so no call's deadline or request id may bind it.
         task = loop.create_task(self._run(), context=contextvars.Context())
-        self._batches[task] = loop.call_later(self._patience, self._wait_no_longer_for, task)
+        self._batches[task] = loop.call_later(self._slow_after, self._wait_no_longer_for, task)
         self._awaited = task
         task.add_done_callback(self._finished)
 
@@ -93,7 +93,7 @@ class Coalescer(Generic[Key, Value]):
         slow = self._batches.pop(task)
         self._callers.pop(task, None)
         slow.cancel()
-        began = slow.when() - self._patience
+        began = slow.when() - self._slow_after
         if not task.cancelled() and task.result() > 1:
             asyncio.get_running_loop().call_at(began + self._spacing, self._wait_no_longer_for, task)
         else:

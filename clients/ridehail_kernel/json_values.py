@@ -15,7 +15,7 @@ JsonObject: TypeAlias = "dict[str, JsonValue]"
 JsonInput: TypeAlias = "bool | int | float | str | Sequence[JsonInput] | Mapping[str, JsonInput] | None"
 """A value as the clients take it."""
 
-LARGEST_WHOLE: Final = 2**53 - 1
+MAX_SAFE_INTEGER: Final = 2**53 - 1
 """Up to here, either way, whole numbers stay what they are: protobuf keeps every number as a double, and a larger one
 may stand for several."""
 
@@ -125,7 +125,7 @@ def _fill_value(target: Value, value: JsonInput) -> None:
 
 
 def _number(value: float) -> float:
-    if isinstance(value, int) and abs(value) > LARGEST_WHOLE:
+    if isinstance(value, int) and abs(value) > MAX_SAFE_INTEGER:
         raise UnfitNumber("a whole number in JSON must be from -(2^53 - 1) to 2^53 - 1")
     if not math.isfinite(value):
         raise UnfitNumber("a number in JSON must be finite")
@@ -161,7 +161,7 @@ def from_value(value: Value) -> JsonValue:
             return value.bool_value
         case "number_value":
             number = value.number_value
-            return int(number) if number.is_integer() and abs(number) <= LARGEST_WHOLE else number
+            return int(number) if number.is_integer() and abs(number) <= MAX_SAFE_INTEGER else number
         case "string_value":
             return value.string_value
         case "struct_value":

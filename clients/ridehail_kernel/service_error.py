@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar
 
 import grpc
 
-
-@dataclass(frozen=True, slots=True)
-class FieldViolation:
-    """One rule of the contract that the request broke.
-
-    Attributes:
-        field: Path of the field, as in `order_ids[3]`.
-        description: What the field must be, for people.
-        reason: Id of the rule, for programs, as in `string.id`.
-    """
-
-    field: str
-    description: str
-    reason: str
+from ridehail_kernel.field_violation import FieldViolation
 
 
 class ServiceError(Exception):

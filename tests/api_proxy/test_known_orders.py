@@ -29,7 +29,7 @@ def violations(*orders: Struct | Mapping[str, Any]) -> list[tuple[str, str, str]
     sent = [order if isinstance(order, Struct) else to_struct(order) for order in orders]
     with pytest.raises(InvalidRequest) as caught:
         read_known_orders(sent)
-    return [(one.field, one.rule, one.description) for one in caught.value.violations]
+    return [(one.field, one.reason, one.description) for one in caught.value.violations]
 
 
 def without(name: str) -> dict[str, Any]:

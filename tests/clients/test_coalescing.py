@@ -154,7 +154,7 @@ async def test_without_load_nobody_waits_for_company() -> None:
 @in_virtual_time
 async def test_a_slow_batch_does_not_hold_up_the_next_one() -> None:
     lookups = Lookups(held=True)
-    coalescer = Coalescer(lookups.load, patience=0.02)
+    coalescer = Coalescer(lookups.load, slow_after=0.02)
     first = await gathered(coalescer, [0])
     second = await gathered(coalescer, [2])
     assert lookups.batches == [[0]]

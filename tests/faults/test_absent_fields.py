@@ -96,7 +96,7 @@ def plain_fields() -> Iterator[FieldDescriptor]:
 def broken_rules(message: Message) -> dict[str, str]:
     """Returns the rules that a message breaks, by field."""
     violations = map(field_violation, VALIDATOR.collect_violations(message))
-    return {violation.field: violation.rule for violation in violations}
+    return {violation.field: violation.reason for violation in violations}
 
 
 def test_whatever_a_request_leaves_out_is_refused_or_has_a_meaning_that_is_listed() -> None:

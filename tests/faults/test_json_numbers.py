@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api_proxy
 from ridehail.userstate.v1 import user_state_api_pb2 as user_state
 from ridehail_clients import InvalidRequest
-from ridehail_kernel.json_values import LARGEST_WHOLE, from_struct, from_value, to_struct, to_value
-from ridehail_servers.chassis.errors import FieldViolation
+from ridehail_kernel.field_violation import FieldViolation
+from ridehail_kernel.json_values import MAX_SAFE_INTEGER, from_struct, from_value, to_struct, to_value
 from ridehail_servers.chassis.request_limits import RequestLimits, check_values
 from tests.support.calls import failure_of, rpcs
 from tests.support.largest_requests import holds_json, request_with_json
@@ -46,11 +46,11 @@ def on_the_wire(value: Any) -> Value:
 @pytest.mark.parametrize("number", [2.0**53, -(2.0**53), 12345678901234567890.0, 1e300, float("nan"), float("-inf")])
 def test_every_json_of_every_request_is_judged(number: float) -> None:
     for rpc in WITH_JSON:
-        fine = request_with_json(rpc.method, on_the_wire({"a": LARGEST_WHOLE}).struct_value)
+        fine = request_with_json(rpc.method, on_the_wire({"a": MAX_SAFE_INTEGER}).struct_value)
         assert unfit(fine) == [], rpc.name
         bad = request_with_json(rpc.method, Struct(fields={"a": Value(number_value=number)}))
         found = unfit(bad)
-        assert {one.rule for one in found} == {"json.number"}, rpc.name
+        assert {one.reason for one in found} == {"json.number"}, rpc.name
         assert all('["a"]' in one.field for one in found), rpc.name
 
 
@@ -58,7 +58,7 @@ def test_every_json_of_every_request_is_judged(number: float) -> None:
 def test_two_whole_numbers_are_never_taken_for_each_other(old: int, new: int) -> None:
     request = user_state.CompareJsonsRequest(old=on_the_wire({"total": old}), new=on_the_wire({"total": new}))
     paths = {one.field for one in unfit(request)}
-    assert paths == {f'{side}["total"]' for side, it in (("old", old), ("new", new)) if abs(it) > LARGEST_WHOLE}
+    assert paths == {f'{side}["total"]' for side, it in (("old", old), ("new", new)) if abs(it) > MAX_SAFE_INTEGER}
     if not paths:
         assert (from_value(request.old), from_value(request.new)) == ({"total": old}, {"total": new})
 
@@ -70,7 +70,7 @@ def test_two_whole_numbers_are_never_taken_for_each_other(old: int, new: int) ->
 )
 def test_what_a_launch_takes_comes_back_as_it_was_sent(card: dict[str, int]) -> None:
     request = api_proxy.LaunchRequest(known_orders=[on_the_wire({"card": card}).struct_value])
-    changed = {name for name, number in card.items() if abs(number) > LARGEST_WHOLE}
+    changed = {name for name, number in card.items() if abs(number) > MAX_SAFE_INTEGER}
     assert {one.field for one in unfit(request)} == {f'known_orders[0]["card"]["{name}"]' for name in changed}
     if not changed:
         assert from_struct(request.known_orders[0]) == {"card": card}

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 
-from ridehail_kernel.json_values import LARGEST_WHOLE, JsonObject, JsonValue, from_struct, to_struct
+from ridehail_kernel.json_values import MAX_SAFE_INTEGER, JsonObject, JsonValue, from_struct, to_struct
 from ridehail_servers.chassis.errors import DomainError, InvalidRequest
 from ridehail_servers.chassis.json_limits import MAX_DEPTH, count_values
 from ridehail_servers.reference.order_core.document import (
@@ -43,7 +43,7 @@ def nested(levels: int) -> JsonValue:
 def violations_of(make: Callable[[], object]) -> list[tuple[str, str]]:
     with pytest.raises(InvalidRequest) as caught:
         make()
-    return [(violation.field, violation.rule) for violation in caught.value.violations]
+    return [(violation.field, violation.reason) for violation in caught.value.violations]
 
 
 # --- reading
@@ -184,7 +184,7 @@ def test_an_update_changes_what_it_names(update: Update, changed: dict[str, obje
 )
 def test_a_value_of_another_kind_is_named_by_its_path(update: Update, path: str) -> None:
     document = a_document(
-        text="t", null=None, array=[1], object={"number": 1}, flag=True, half=0.5, largest=LARGEST_WHOLE, huge=1e20
+        text="t", null=None, array=[1], object={"number": 1}, flag=True, half=0.5, largest=MAX_SAFE_INTEGER, huge=1e20
     )
 
     with pytest.raises(OrderFieldTypeMismatch) as caught:
@@ -205,7 +205,7 @@ def test_the_version_rises_by_what_the_update_increments_it_else_by_one(
 
 
 def test_a_version_that_cannot_rise_any_more_is_a_mismatch() -> None:
-    document = new_document({"order": {"version": LARGEST_WHOLE}})
+    document = new_document({"order": {"version": MAX_SAFE_INTEGER}})
 
     with pytest.raises(OrderFieldTypeMismatch) as caught:
         apply(Update(call_processing=True), document, order_id="order")
@@ -255,13 +255,13 @@ def test_changes_that_break_a_rule_make_no_update(
 
 # --- properties
 
-whole_numbers = st.integers(-LARGEST_WHOLE, LARGEST_WHOLE)
+whole_numbers = st.integers(-MAX_SAFE_INTEGER, MAX_SAFE_INTEGER)
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=5)
 # Few names, so that paths often meet.
 names = st.sampled_from(["a", "b", "c", "a-b"])
 paths = st.lists(names, min_size=1, max_size=4).map(".".join)
 values: st.SearchStrategy[JsonValue] = st.recursive(
-    st.none() | st.booleans() | whole_numbers | st.floats(-LARGEST_WHOLE, LARGEST_WHOLE) | texts,
+    st.none() | st.booleans() | whole_numbers | st.floats(-MAX_SAFE_INTEGER, MAX_SAFE_INTEGER) | texts,
     lambda parts: st.lists(parts, max_size=3) | st.dictionaries(names | texts, parts, max_size=3),
     max_leaves=8,
 )

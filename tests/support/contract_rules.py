@@ -16,7 +16,7 @@ _VALIDATOR = Validator()
 def broken_rules(request: Message) -> list[tuple[str, str]]:
     """Returns what is wrong with a request by its contract: fields and rules."""
     violations = map(field_violation, _VALIDATOR.collect_violations(request))
-    return [(one.field, one.rule) for one in violations]
+    return [(one.field, one.reason) for one in violations]
 
 
 def callers_of(path: str) -> set[str]:

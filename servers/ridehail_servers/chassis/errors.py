@@ -7,8 +7,9 @@ in the catalogue, `proto/ridehail/common/v1/error_reason.proto`, which also says
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
+
+from ridehail_kernel.field_violation import FieldViolation
 
 from .error_catalogue import CODE_AND_HTTP_STATUS
 from .failures import Explained
@@ -29,21 +30,6 @@ class Code(IntEnum):
     INTERNAL = 13
     UNAVAILABLE = 14
     UNAUTHENTICATED = 16
-
-
-@dataclass(frozen=True, slots=True)
-class FieldViolation:
-    """One broken rule of a request.
-
-    Attributes:
-        field: Path of the field, as in `order_ids[3]`.
-        description: What the field must be, for people.
-        rule: Id of the rule, for programs (`string.id`).
-    """
-
-    field: str
-    description: str
-    rule: str
 
 
 class DomainError(Explained):
@@ -98,7 +84,7 @@ def _shortened(violation: FieldViolation) -> FieldViolation:
     if len(encoded) <= _LONGEST_FIELD_BYTES:
         return violation
     field = encoded[: _LONGEST_FIELD_BYTES - 3].decode(errors="ignore")
-    return FieldViolation(f"{field}...", violation.description, violation.rule)
+    return FieldViolation(f"{field}...", violation.description, violation.reason)
 
 
 class Overloaded(DomainError):

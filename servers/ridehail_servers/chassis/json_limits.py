@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from ridehail_kernel.json_values import LARGEST_WHOLE, JsonValue
-
-from .errors import FieldViolation
+from ridehail_kernel.field_violation import FieldViolation
+from ridehail_kernel.json_values import MAX_SAFE_INTEGER, JsonValue
 
 MAX_DEPTH: Final = 30
 """Levels of objects and arrays, where a field's contract says nothing else. Protobuf reads at most 100 messages within
@@ -26,7 +25,7 @@ def is_number(value: float) -> bool:
     Args:
         value: Any number.
     """
-    return -LARGEST_WHOLE <= value <= LARGEST_WHOLE
+    return -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER
 
 
 def unfit_values(

@@ -16,9 +16,10 @@ from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
 from ridehail.common.v1 import options_pb2
+from ridehail_kernel.field_violation import FieldViolation
 from ridehail_kernel.json_values import JsonValue, from_list, from_struct, from_value
 
-from .errors import FieldViolation, InvalidRequest
+from .errors import InvalidRequest
 from .json_limits import MAX_DEPTH, is_number, unfit_values
 
 Json = Struct | Value | ListValue

@@ -31,7 +31,7 @@ def status_of(error: DomainError) -> status_pb2.Status:
             error_details_pb2.BadRequest(
                 field_violations=[
                     error_details_pb2.BadRequest.FieldViolation(
-                        field=violation.field, description=violation.description, reason=violation.rule
+                        field=violation.field, description=violation.description, reason=violation.reason
                     )
                     for violation in error.violations
                 ]

@@ -15,13 +15,14 @@ from typing import Any
 
 from cachetools import TLRUCache
 
+from ridehail_kernel.metadata_keys import TICKET_KEY
+
 from . import tokens
 from .clock import Clock, system_clock
 from .errors import DomainError
 from .keys import KeyRing, KeysMissing
 from .passenger import Identity
 
-METADATA_KEY = "x-ya-service-ticket"
 GATEWAY = "gateway"
 """The source of tickets that are bound to a passenger."""
 MAX_TTL = timedelta(hours=1)
@@ -54,7 +55,7 @@ class TicketMissing(DomainError):
     """The call has no ticket."""
 
     def __init__(self) -> None:
-        super().__init__("TICKET_MISSING", f"metadata {METADATA_KEY} is missing")
+        super().__init__("TICKET_MISSING", f"metadata {TICKET_KEY} is missing")
 
 
 class TicketInvalid(DomainError):

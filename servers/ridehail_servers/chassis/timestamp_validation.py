@@ -13,7 +13,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from .errors import FieldViolation
+from ridehail_kernel.field_violation import FieldViolation
 
 RULE = "timestamp.nanos"
 

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 from prometheus_client import Counter
 
-from .errors import FieldViolation
+from ridehail_kernel.field_violation import FieldViolation
 
 UNKNOWN_MEMBERS_KEY: Final = "x-ya-unknown-members"
 """The header by which the gateway names the members of a JSON body that the transcoder drops, joined by commas."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest
+from ridehail_kernel.field_violation import FieldViolation
+from ridehail_servers.chassis.errors import InvalidRequest
 
 from .errors import FamilyAdminNotRemovable, FamilyFull
 

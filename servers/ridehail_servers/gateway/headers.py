@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from ridehail_kernel.metadata_keys import AUTHORIZATION_KEY, MOCK_WRITE_KEY
-from ridehail_servers.chassis import passenger, tickets
+from ridehail_kernel.metadata_keys import AUTHORIZATION_KEY, MOCK_WRITE_KEY, REQUEST_ID_KEY, TICKET_KEY
+from ridehail_servers.chassis import passenger
 from ridehail_servers.chassis.interceptors.auth import GATEWAY_KEY
-from ridehail_servers.chassis.interceptors.telemetry import REQUEST_ID_KEY
 from ridehail_servers.chassis.status import HTTP_STATUS_KEY
 from ridehail_servers.chassis.tls import FORWARDED_KEY
 from ridehail_servers.chassis.unknown_fields import UNKNOWN_MEMBERS_KEY
@@ -22,7 +21,7 @@ _ALWAYS_STRIPPED: Final = (
     UNKNOWN_MEMBERS_KEY,
     *ORIGINAL_REQUEST,
 )
-STRIPPED: Final = {"public": (*_ALWAYS_STRIPPED, tickets.METADATA_KEY), "internal": _ALWAYS_STRIPPED}
+STRIPPED: Final = {"public": (*_ALWAYS_STRIPPED, TICKET_KEY), "internal": _ALWAYS_STRIPPED}
 
 # Envoy sets this one itself, whatever the client says, and finds no route without it.
 _FORWARDED_PROTO: Final = "x-forwarded-proto"
@@ -35,7 +34,7 @@ _EVERYWHERE: Final = (*_HTTP, REQUEST_ID_KEY, passenger.LANGUAGE_KEY)
 _BY_LISTENER: Final = {
     # For the authorizer, which takes it away.
     "public": (AUTHORIZATION_KEY,),
-    "internal": (tickets.METADATA_KEY, MOCK_WRITE_KEY),
+    "internal": (TICKET_KEY, MOCK_WRITE_KEY),
 }
 
 

@@ -1,6 +1,7 @@
 """What order_state refuses."""
 
-from ridehail_servers.chassis.errors import DomainError, FieldViolation, InvalidRequest
+from ridehail_kernel.field_violation import FieldViolation
+from ridehail_servers.chassis.errors import DomainError, InvalidRequest
 
 
 class ServiceNotFound(DomainError):

@@ -11,13 +11,12 @@ from envoy.service.auth.v3 import external_auth_pb2, external_auth_pb2_grpc
 from envoy.type.v3 import http_status_pb2
 from google.rpc import status_pb2
 
-from ridehail_servers.chassis import tickets
+from ridehail_kernel.metadata_keys import AUTHORIZATION_KEY, TICKET_KEY
 from ridehail_servers.chassis.errors import Code, DomainError
 from ridehail_servers.chassis.status import STATUS_DETAILS_KEY, status_of
 
 from .authorizer import Allowed, Authorizer, Denied
 
-AUTHORIZATION: Final = "authorization"
 # Under this name the gateway says which method a request is routed to, as in package.Service/Method.
 METHOD_EXTENSION: Final = "method"
 # Read by the gateway, which puts it into the JSON error and does not pass it on.
@@ -48,7 +47,7 @@ class AuthorizationServicer(external_auth_pb2_grpc.AuthorizationServicer):  # ty
         # configuration asks afterwards, when the path is the method's.
         method = request.attributes.context_extensions.get(METHOD_EXTENSION)
         decision = self._authorizer.decide(
-            authorization=http.headers.get(AUTHORIZATION), path=http.path if method is None else f"/{method}"
+            authorization=http.headers.get(AUTHORIZATION_KEY), path=http.path if method is None else f"/{method}"
         )
         return _allowed(decision) if isinstance(decision, Allowed) else _denied(decision)
 
@@ -56,14 +55,14 @@ class AuthorizationServicer(external_auth_pb2_grpc.AuthorizationServicer):  # ty
 def _allowed(decision: Allowed) -> external_auth_pb2.CheckResponse:
     response = external_auth_pb2.CheckResponse(status=status_pb2.Status())
     ok = response.ok_response
-    ok.headers.append(_header(tickets.METADATA_KEY, decision.ticket))
+    ok.headers.append(_header(TICKET_KEY, decision.ticket))
     # Each one is set or removed, whatever the client sent.
     for name, value in decision.session.passenger.headers().items():
         if value:
             ok.headers.append(_header(name, value))
         else:
             ok.headers_to_remove.append(name)
-    ok.headers_to_remove.append(AUTHORIZATION)
+    ok.headers_to_remove.append(AUTHORIZATION_KEY)
     return response
 
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ridehail_kernel.field_violation import FieldViolation
 from ridehail_kernel.json_values import JsonObject
-from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest, ResponseTooLarge
+from ridehail_servers.chassis.errors import InvalidRequest, ResponseTooLarge
 from ridehail_servers.chassis.json_limits import count_values
 from ridehail_servers.chassis.json_text import size_bytes
 

@@ -14,7 +14,7 @@ from enum import Enum, StrEnum, auto
 from itertools import chain, islice
 from typing import Final, Literal, TypeAlias
 
-from ridehail_kernel.json_values import LARGEST_WHOLE, JsonObject, JsonValue
+from ridehail_kernel.json_values import MAX_SAFE_INTEGER, JsonObject, JsonValue
 
 MAX_DIFFERENCES: Final = 100
 """Further ones are only reported as `truncated`."""
@@ -259,6 +259,6 @@ def _with_whole_numbers(value: JsonValue) -> JsonValue:
         return {name: _with_whole_numbers(one) for name, one in value.items()}
     if isinstance(value, list):
         return [_with_whole_numbers(one) for one in value]
-    if isinstance(value, float) and value.is_integer() and abs(value) <= LARGEST_WHOLE:
+    if isinstance(value, float) and value.is_integer() and abs(value) <= MAX_SAFE_INTEGER:
         return int(value)
     return value

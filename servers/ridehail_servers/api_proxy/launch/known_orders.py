@@ -12,8 +12,9 @@ from protovalidate import Validator
 
 from ridehail.orderstate.v1 import order_state_pb2
 from ridehail_clients import KnownOrder
+from ridehail_kernel.field_violation import FieldViolation
 from ridehail_kernel.json_values import from_struct
-from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest
+from ridehail_servers.chassis.errors import InvalidRequest
 from ridehail_servers.chassis.interceptors.validation import field_violation
 
 OtherMembers = Mapping[tuple[str, str], Mapping[str, Value]]
@@ -119,7 +120,7 @@ def _plain(name: str, value: Value) -> Any:  # of the kind that the field of thi
 
 
 def _inside(path: str, violations: Iterable[FieldViolation]) -> list[FieldViolation]:
-    return [FieldViolation(f"{path}.{one.field}", one.description, one.rule) for one in violations]
+    return [FieldViolation(f"{path}.{one.field}", one.description, one.reason) for one in violations]
 
 
 def _others(members: Struct) -> dict[str, Value]:

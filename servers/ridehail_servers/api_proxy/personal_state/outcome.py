@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from ridehail_clients import ComparedKind, PersonalState, ServiceError
 from ridehail_kernel.json_values import JsonObject
-from ridehail_servers.chassis.errors import Code, DomainError, FieldViolation
+from ridehail_servers.chassis.errors import Code, DomainError
 
 _OK: Final = 200
 # Errors that are the request's own fault: another back end has to answer them alike.
@@ -94,7 +94,7 @@ def failed_with(error: ServiceError) -> Outcome:
         error.message,
         error.metadata,
         retry_after=error.retry_after,
-        violations=[FieldViolation(one.field, one.description, one.reason) for one in error.violations],
+        violations=error.violations,
     )
     body: JsonObject = {"code": code.name, "reason": error.reason, "metadata": dict(error.metadata)}
     return Answered(_HTTP_STATUSES[code], body, told)

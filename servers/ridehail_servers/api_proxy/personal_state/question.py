@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ridehail_clients import ComparedKind, TariffSettings
-from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest
+from ridehail_kernel.field_violation import FieldViolation
+from ridehail_servers.chassis.errors import InvalidRequest
 
 
 @dataclass(frozen=True, slots=True)

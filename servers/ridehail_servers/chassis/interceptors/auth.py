@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hmac
 
+from ridehail_kernel.metadata_keys import TICKET_KEY
 from ridehail_servers.chassis.access import AccessPolicy
 from ridehail_servers.chassis.caller import set_caller
 from ridehail_servers.chassis.errors import DomainError
 from ridehail_servers.chassis.live_config import LiveConfig
 from ridehail_servers.chassis.methods import ServedMethod
 from ridehail_servers.chassis.passenger import Identity, set_passenger
-from ridehail_servers.chassis.tickets import GATEWAY, METADATA_KEY, TicketVerifier
+from ridehail_servers.chassis.tickets import GATEWAY, TicketVerifier
 from ridehail_servers.chassis.tls import peer_names
 
 from .base import Call, Handler, Layer, Response
@@ -94,5 +95,5 @@ class Authentication(Layer):
             if not hmac.compare_digest(metadata.get(GATEWAY_KEY, "").encode(), self._gateway_key):
                 raise GatewayKeyInvalid
             return GATEWAY, None
-        ticket = self._tickets.verify(metadata.get(METADATA_KEY), destination=served.service)
+        ticket = self._tickets.verify(metadata.get(TICKET_KEY), destination=served.service)
         return ticket.source, ticket.passenger

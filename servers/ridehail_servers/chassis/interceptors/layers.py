@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import grpc
 from grpc_interceptor.server import AsyncServerInterceptor
 
+from ridehail_kernel.metadata_keys import TICKET_KEY
 from ridehail_servers.chassis import tickets
 from ridehail_servers.chassis.methods import MethodTable, ServedMethod
 
@@ -136,7 +137,7 @@ class LayeredHandlers(grpc.GenericRpcHandler):
         if guarded is None:
             if (services := self._shared.get(path)) is None:
                 return None
-            ticket = _texts(handler_call_details.invocation_metadata).get(tickets.METADATA_KEY)
+            ticket = _texts(handler_call_details.invocation_metadata).get(TICKET_KEY)
             guarded = services.get(tickets.claimed_destination(ticket)) or next(iter(services.values()))
         cause = guarded.admission.refusal()
         if cause is None:

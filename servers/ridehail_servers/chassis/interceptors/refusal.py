@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 
 import grpc
 
+from ridehail_kernel.metadata_keys import REQUEST_ID_KEY
 from ridehail_servers.chassis.errors import Overloaded
 from ridehail_servers.chassis.methods import ServedMethod
 from ridehail_servers.chassis.status import trailing_metadata_of
 
 from .base import Context, RpcHandler
-from .telemetry import REQUEST_ID_KEY, report_call, request_id_from
+from .telemetry import report_call, request_id_from
 
 _ERROR = Overloaded()
 _DETAILS = trailing_metadata_of(_ERROR)

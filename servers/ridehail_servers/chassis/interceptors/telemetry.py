@@ -12,6 +12,7 @@ from functools import cache
 from prometheus_client import Histogram
 
 from ridehail_kernel import call_context
+from ridehail_kernel.metadata_keys import REQUEST_ID_KEY
 from ridehail_servers.chassis.logs import get_logger, log_call
 from ridehail_servers.chassis.metrics import RPC_DURATION, RPC_ERRORS, RPC_IN_FLIGHT
 
@@ -19,7 +20,6 @@ from .base import Call, Handler, Layer, Response
 
 logger = get_logger(__name__)
 
-REQUEST_ID_KEY = "x-request-id"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _OVERLOADED = "OVERLOADED"
 _REFUSALS_S = 1.0

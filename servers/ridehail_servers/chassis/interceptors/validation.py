@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from google.protobuf.message import DecodeError, Message
 from protovalidate import Validator, Violation
 
-from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest, ResponseTooLarge
+from ridehail_kernel.field_violation import FieldViolation
+from ridehail_servers.chassis.errors import InvalidRequest, ResponseTooLarge
 from ridehail_servers.chassis.request_limits import check_bytes, check_values, rules_view
 from ridehail_servers.chassis.timestamp_validation import malformed_timestamps
 from ridehail_servers.chassis.unknown_fields import UNKNOWN_FIELDS, discard_unknown

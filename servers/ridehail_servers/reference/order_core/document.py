@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from enum import Enum, auto
 from typing import Final, Literal, TypeAlias, TypeGuard
 
-from ridehail_kernel.json_values import LARGEST_WHOLE, JsonObject, JsonValue
-from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest
+from ridehail_kernel.field_violation import FieldViolation
+from ridehail_kernel.json_values import MAX_SAFE_INTEGER, JsonObject, JsonValue
+from ridehail_servers.chassis.errors import InvalidRequest
 from ridehail_servers.chassis.json_limits import count_values
 from ridehail_servers.chassis.json_text import size_bytes
 
@@ -140,4 +141,4 @@ def is_whole(value: MaybeValue) -> TypeGuard[int]:
     Args:
         value: Of a field.
     """
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_WHOLE
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_SAFE_INTEGER

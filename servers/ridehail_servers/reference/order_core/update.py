@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ridehail_kernel.field_violation import FieldViolation
 from ridehail_kernel.json_values import JsonObject, JsonValue
-from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest
+from ridehail_servers.chassis.errors import InvalidRequest
 from ridehail_servers.chassis.json_limits import unfit_values
 
 from .document import ABSENT, VERSION, is_whole, value_at

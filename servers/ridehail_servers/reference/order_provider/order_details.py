@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from ridehail_kernel.field_violation import FieldViolation
 from ridehail_kernel.json_values import JsonObject
-from ridehail_servers.chassis.errors import FieldViolation, InvalidRequest
+from ridehail_servers.chassis.errors import InvalidRequest
 from ridehail_servers.chassis.json_limits import DetailsBudget, count_values
 from ridehail_servers.chassis.json_text import size_bytes
 
