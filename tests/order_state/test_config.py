@@ -12,7 +12,7 @@ from ridehail_servers import resources, suite
 from ridehail_servers.chassis.config import ConfigError, load
 from ridehail_servers.chassis.keys import KeysMissing
 from ridehail_servers.order_state.config import OrderStateConfig
-from ridehail_servers.order_state.tag_keys import TAG_KEYS_FILE, read_tag_keys
+from ridehail_servers.order_state.poll_tokens import KEYS_FILE, read_secrets
 from ridehail_servers.runtime.data_dir import DataDir, write_secret
 from tests.order_state.harness import CONFIG, POLICY, Harness, Rider, allowed, known
 from tests.support.config_edits import edit
@@ -82,29 +82,29 @@ async def test_an_edit_takes_effect_while_the_server_runs(harness: Harness, ride
 def test_up_makes_a_secret_once_that_nobody_else_may_read(tmp_path: Path) -> None:
     data = DataDir(tmp_path)
     data.ensure_keys(suite.ticket_sources(resources.folder("config")))
-    file = data.keys / TAG_KEYS_FILE
-    (secret,) = read_tag_keys(data.keys)
+    file = data.keys / KEYS_FILE
+    (secret,) = read_secrets(data.keys)
     assert file.stat().st_mode & 0o777 == 0o600
     data.ensure_keys(suite.ticket_sources(resources.folder("config")))
-    assert read_tag_keys(data.keys) == [secret]
+    assert read_secrets(data.keys) == [secret]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\n \n", b"short\n", b"x" * 16 + b"\nshort", b"\xff" * 32])
 def test_a_file_without_good_secrets_stops_the_start(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
-        (tmp_path / TAG_KEYS_FILE).write_bytes(content)
-        (tmp_path / TAG_KEYS_FILE).chmod(0o600)
-    with pytest.raises(KeysMissing, match=TAG_KEYS_FILE):
-        read_tag_keys(tmp_path)
+        (tmp_path / KEYS_FILE).write_bytes(content)
+        (tmp_path / KEYS_FILE).chmod(0o600)
+    with pytest.raises(KeysMissing, match=KEYS_FILE):
+        read_secrets(tmp_path)
 
 
 def test_secrets_that_others_can_read_stop_the_start(tmp_path: Path) -> None:
-    write_secret(tmp_path / TAG_KEYS_FILE, "a" * 16)
-    (tmp_path / TAG_KEYS_FILE).chmod(0o644)
+    write_secret(tmp_path / KEYS_FILE, "a" * 16)
+    (tmp_path / KEYS_FILE).chmod(0o644)
     with pytest.raises(KeysMissing, match=r"can be read by others \(mode 0644\): chmod 600"):
-        read_tag_keys(tmp_path)
+        read_secrets(tmp_path)
 
 
 def test_secrets_are_lines_and_blank_ones_do_not_count(tmp_path: Path) -> None:
-    write_secret(tmp_path / TAG_KEYS_FILE, f"{'a' * 16}\n\n  {'b' * 16}\n")
-    assert read_tag_keys(tmp_path) == ["a" * 16, "b" * 16]
+    write_secret(tmp_path / KEYS_FILE, f"{'a' * 16}\n\n  {'b' * 16}\n")
+    assert read_secrets(tmp_path) == ["a" * 16, "b" * 16]

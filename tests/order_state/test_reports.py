@@ -15,9 +15,9 @@ import psycopg
 from ridehail.orderstate.v1 import order_state_api_pb2 as api
 from ridehail_servers.chassis.tasks import Task
 from ridehail_servers.order_state.config import OrderStateConfig
-from ridehail_servers.order_state.forgetting import Forgetting
 from ridehail_servers.order_state.orders import ActiveOrder
 from ridehail_servers.order_state.store import OrderStateStore
+from ridehail_servers.order_state.tasks import DeleteOldOrders
 from tests.order_state.harness import REPORT, Harness, Rider
 from tests.order_state.provider_server import order
 from tests.support.calls import failure_of
@@ -148,7 +148,9 @@ CONFIG = OrderStateConfig(kept_finished_h=48, kept_h=720)
 
 def task(harness: Harness, batch_size: int = 2) -> Task:
     database = harness.suite.database("order-state")
-    return Forgetting(database, OrderStateStore(), lambda: CONFIG, lambda: harness.clock[0], batch_size=batch_size).task
+    return DeleteOldOrders(
+        database, OrderStateStore(), lambda: CONFIG, lambda: harness.clock[0], batch_size=batch_size
+    ).task
 
 
 async def ids(harness: Harness) -> set[object]:

@@ -10,25 +10,33 @@ from datetime import UTC, datetime
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ridehail_servers.order_state.answer import Answer, decide_answer
+from ridehail_servers.order_state.order_parts import MAX_PARTS, current_versions, is_news
 from ridehail_servers.order_state.orders import (
     ActiveOrder,
+    ActiveOrders,
     KnownOrder,
     OrderKey,
     PartVersion,
-    ProviderAnswer,
     RecordedOrder,
 )
-from ridehail_servers.order_state.part_versions import MOST_PARTS, current_versions, is_news
+from ridehail_servers.order_state.orders_state import OrdersState, decide_orders_state
+from ridehail_servers.order_state.poll_tokens import TokenKind
 from ridehail_servers.order_state.polling_policy import PartPolicy, PollingPolicy
-from ridehail_servers.order_state.service_orders import Heard, NewTag, NoAnswer, NotAsked, TooEarly
+from ridehail_servers.order_state.service_orders import ProviderResult, Skipped, Throttled, Unavailable
 
 T0 = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SERVICES = ["taxi", "eats"]
 PARTS = ["info", "route", "a", "b"]
 POLICY = PollingPolicy(
-    PartPolicy("taxi", part, f"/{part}", (), "tag_defined", "card", priority, None)
-    for priority, part in enumerate(["info", "route", "unheard"])
+    PartPolicy(
+        service="taxi",
+        part_name=part,
+        url=f"/{part}",
+        polling_type="tag_defined",
+        part_type="card",
+        priority=priority,
+    )
+    for priority, part in enumerate(["info", "route", "unknown"])
 )
 VERSIONS = st.sampled_from(["1", "2", "3"])
 TAGS = st.dictionaries(st.sampled_from([*PARTS, "mine"]), st.one_of(VERSIONS, st.just("")), max_size=5)
@@ -59,13 +67,13 @@ RECORDED = st.lists(
     max_size=4,
     unique_by=lambda one: one.key,
 )
-ANSWERS = st.builds(
-    ProviderAnswer,
+RESPONSES = st.builds(
+    ActiveOrders,
     orders=st.lists(
         st.builds(
             ActiveOrder,
             orderid=ORDERIDS,
-            status=st.just("told"),
+            status=st.just("listed"),
             parts=st.dictionaries(st.sampled_from(PARTS), VERSIONS, max_size=3),
             sequence=st.integers(0, 4),
             details=st.none(),
@@ -75,37 +83,56 @@ ANSWERS = st.builds(
     ),
     can_make_more_orders=st.none() | st.booleans(),
 )
-HEARD: st.SearchStrategy[Heard] = st.one_of(ANSWERS, st.builds(NotAsked), st.builds(NoAnswer), st.just(TooEarly("t")))
+RESULTS: st.SearchStrategy[ProviderResult] = st.one_of(
+    RESPONSES, st.builds(Skipped), st.builds(Unavailable), st.just(Throttled("t"))
+)
+
+
+def decide(
+    known: Mapping[OrderKey, KnownOrder],
+    recorded: Sequence[RecordedOrder],
+    results: Mapping[str, ProviderResult],
+    limit: int | None = None,
+) -> OrdersState:
+    limits = {} if limit is None else dict.fromkeys(SERVICES, limit)
+    deciding = decide_orders_state(
+        known, recorded, results, policy=POLICY, limits=limits, issue_token=lambda kind, _service: kind.name
+    )
+    return asyncio.run(deciding)
 
 
 @settings(max_examples=200)
 @given(
     known=known_orders(SERVICES),
     recorded=RECORDED,
-    heard=st.fixed_dictionaries(dict.fromkeys(SERVICES, HEARD)),
+    results=st.fixed_dictionaries(dict.fromkeys(SERVICES, RESULTS)),
     limit=st.integers(0, 4),
 )
-def test_an_answer_keeps_all_the_rules(
-    known: dict[OrderKey, KnownOrder], recorded: list[RecordedOrder], heard: Mapping[str, Heard], limit: int
+def test_a_response_keeps_all_the_rules(
+    known: dict[OrderKey, KnownOrder], recorded: list[RecordedOrder], results: Mapping[str, ProviderResult], limit: int
 ) -> None:
     """One draw for all of them: drawing costs more than the rules do."""
-    deciding = decide_answer(known, recorded, heard, policy=POLICY, limits=dict.fromkeys(SERVICES, limit))
-    answer = asyncio.run(deciding)
-    an_app_is_told_to_fetch_what_it_lacks_and_nothing_else(answer, known, recorded, heard)
-    an_order_is_actual_if_its_service_told_of_it_and_what_is_not_can_be_asked_for(answer, known, recorded, heard)
-    the_limit_is_held_against_all_orders_that_are_under_way(answer, known, recorded, heard, limit)
+    response = decide(known, recorded, results, limit)
+    an_app_fetches_what_it_lacks_and_nothing_else(response, known, recorded, results)
+    an_order_is_actual_if_its_provider_lists_or_reports_it_else_there_is_a_poll_token(
+        response, known, recorded, results
+    )
+    the_limit_is_held_against_all_orders_that_are_under_way(response, known, recorded, results, limit)
 
 
-def an_app_is_told_to_fetch_what_it_lacks_and_nothing_else(
-    answer: Answer, known: dict[OrderKey, KnownOrder], recorded: list[RecordedOrder], heard: Mapping[str, Heard]
+def an_app_fetches_what_it_lacks_and_nothing_else(
+    response: OrdersState,
+    known: dict[OrderKey, KnownOrder],
+    recorded: list[RecordedOrder],
+    results: Mapping[str, ProviderResult],
 ) -> None:
     stored = {one.key: one for one in recorded}
-    for state in answer.orders:
-        app, service = known.get(state.key), heard.get(state.key.service)
-        told = {}
-        if isinstance(service, ProviderAnswer):
-            told = {one.orderid: one for one in service.orders}
-        sources = current_versions(told.get(state.key.orderid), stored.get(state.key), ())
+    for state in response.orders:
+        app, service = known.get(state.key), results.get(state.key.service)
+        listed = {}
+        if isinstance(service, ActiveOrders):
+            listed = {one.orderid: one for one in service.orders}
+        sources = current_versions(listed.get(state.key.orderid), stored.get(state.key), ())
         if service is None:
             assert app is not None
             assert (state.tags, state.need_request, state.update_status) == (app.tags, (), "stale")
@@ -121,36 +148,39 @@ def an_app_is_told_to_fetch_what_it_lacks_and_nothing_else(
         assert state.tags == {**has, **sources}
 
 
-def an_order_is_actual_if_its_service_told_of_it_and_what_is_not_can_be_asked_for(
-    answer: Answer, known: dict[OrderKey, KnownOrder], recorded: list[RecordedOrder], heard: Mapping[str, Heard]
+def an_order_is_actual_if_its_provider_lists_or_reports_it_else_there_is_a_poll_token(
+    response: OrdersState,
+    known: dict[OrderKey, KnownOrder],
+    recorded: list[RecordedOrder],
+    results: Mapping[str, ProviderResult],
 ) -> None:
     stored = {one.key: one for one in recorded}
-    shown = {state.key: state for state in answer.orders}
-    assert len(shown) == len(answer.orders)
+    shown = {state.key: state for state in response.orders}
+    assert len(shown) == len(response.orders)
     assert [key for key in shown if key in known] == [key for key in known if key in shown]
     for key, state in shown.items():
-        service, own = heard.get(key.service), stored.get(key)
-        if isinstance(service, ProviderAnswer):
+        service, own = results.get(key.service), stored.get(key)
+        if isinstance(service, ActiveOrders):
             is_actual = True
         else:
             goes_on = own is not None and own.reported and not own.finished
-            is_actual = isinstance(service, NotAsked) and goes_on
+            is_actual = isinstance(service, Skipped) and goes_on
         assert state.update_status == ("actual" if is_actual else "stale")
-    for service_name, service in heard.items():
-        of_service = [state for state in answer.orders if state.key.service == service_name]
-        if isinstance(service, ProviderAnswer):
+    for service_name, service in results.items():
+        of_service = [state for state in response.orders if state.key.service == service_name]
+        if isinstance(service, ActiveOrders):
             assert {state.key.orderid for state in of_service} == {one.orderid for one in service.orders}
-            assert {state.status for state in of_service} <= {"told"}
+            assert {state.status for state in of_service} <= {"listed"}
         else:
             under_way = {
                 one.key for one in recorded if one.key.service == service_name and one.reported and not one.finished
             }
             own_keys = {key for key in known if key.service == service_name}
-            # What is stored takes the place of what a service does not tell.
-            assert {state.key for state in of_service} == own_keys | (set() if service == NotAsked() else under_way)
+            # What is stored takes the place of a list that there is none of.
+            assert {state.key for state in of_service} == own_keys | (set() if service == Skipped() else under_way)
             stale = any(state.update_status == "stale" for state in of_service)
-            assert not stale or service_name in answer.next_tags
-        if isinstance(service, NotAsked):
+            assert not stale or service_name in response.poll_tokens
+        if isinstance(service, Skipped):
             news = any(
                 one.reported and not one.finished and one.key not in known
                 for one in recorded
@@ -161,23 +191,23 @@ def an_order_is_actual_if_its_service_told_of_it_and_what_is_not_can_be_asked_fo
                 for one in recorded
                 if one.key.service == service_name
             )
-            assert (answer.next_tags.get(service_name) is NewTag.ASK_NOW) == (news or ended)
+            assert (response.poll_tokens.get(service_name) == TokenKind.QUERY_NOW.name) == (news or ended)
 
 
 def the_limit_is_held_against_all_orders_that_are_under_way(
-    answer: Answer,
+    response: OrdersState,
     known: dict[OrderKey, KnownOrder],
     recorded: list[RecordedOrder],
-    heard: Mapping[str, Heard],
+    results: Mapping[str, ProviderResult],
     limit: int,
 ) -> None:
     """What was reported counts though the app does not name it, and what has ended does not though it does."""
-    for changes in answer.allowed_changes:
-        service = heard[changes.service]
+    for changes in response.allowed_changes:
+        service = results[changes.service]
         reported = {one.key: one.finished for one in recorded if one.reported and one.key.service == changes.service}
         under_way = {key for key, finished in reported.items() if not finished}
         under_way |= {key for key in known if key.service == changes.service and key not in reported}
-        if isinstance(service, ProviderAnswer):
+        if isinstance(service, ActiveOrders):
             if service.can_make_more_orders is not None:
                 assert changes.can_make_more_orders == service.can_make_more_orders
                 continue
@@ -221,7 +251,7 @@ class Stored:
 def test_no_version_goes_back_however_late_reports_and_lists_are(
     changes: list[set[str]], events: list[tuple[str, int, bool]]
 ) -> None:
-    """A part's version is the number of the change that made it, so that older and newer can be told."""
+    """A part's version is the number of the change that made it, so that the older of two is the lower one."""
     states: list[dict[str, str]] = [{}]
     for number, changed in enumerate(changes, 1):
         states.append({**states[-1], **dict.fromkeys(changed, str(number))})
@@ -233,17 +263,17 @@ def test_no_version_goes_back_however_late_reports_and_lists_are(
             if says_end:
                 stored.finish_sequence = max(stored.finish_sequence, sequence)
             continue
-        told = None
+        listed = None
         if kind == "asking poll":
-            told = ActiveOrder("x", "told", states[sequence], sequence, None)
-        versions = current_versions(told, stored.order, ())
+            listed = ActiveOrder("x", "listed", states[sequence], sequence, None)
+        versions = current_versions(listed, stored.order, ())
         for part, version in versions.items():
             assert int(version) >= seen.get(part, 0)
             seen[part] = int(version)
         assert seen.keys() == versions.keys()
-        if told is not None and is_news(told, stored.order):
-            stored.take(told.parts, told.sequence)
-            stored.finish_sequence = max(stored.finish_sequence, told.sequence)
+        if listed is not None and is_news(listed, stored.order):
+            stored.take(listed.parts, listed.sequence)
+            stored.finish_sequence = max(stored.finish_sequence, listed.sequence)
 
 
 @settings(max_examples=60)
@@ -255,12 +285,9 @@ def test_an_app_is_never_given_more_tags_than_it_may_send(versions: dict[str, st
     key = OrderKey("taxi", "x")
     recorded = RecordedOrder(key, True, False, 0, {part: PartVersion(one, 1) for part, one in versions.items()})
     app = KnownOrder(key, "", tags, force=False, details=None)
-    asked_nobody: Mapping[str, Heard] = {"taxi": NotAsked()}
-    deciding = decide_answer({key: app}, [recorded], asked_nobody, policy=POLICY, limits={})
-    (state,) = asyncio.run(deciding).orders
-    assert len(state.tags) <= MOST_PARTS
+    response = decide({key: app}, [recorded], {"taxi": Skipped()})
+    (state,) = response.orders
+    assert len(state.tags) <= MAX_PARTS
     assert set(state.need_request) <= state.tags.keys()
-    fetched = replace(app, tags=state.tags)
-    deciding = decide_answer({key: fetched}, [recorded], asked_nobody, policy=POLICY, limits={})
-    (again,) = asyncio.run(deciding).orders
+    (again,) = decide({key: replace(app, tags=state.tags)}, [recorded], {"taxi": Skipped()}).orders
     assert not again.need_request

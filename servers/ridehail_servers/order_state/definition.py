@@ -1,4 +1,4 @@
-"""How order_state is put together. Which services keep orders: see keepers.py."""
+"""Wires order_state."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ridehail_servers.chassis.service_definition import Contract, RunningService
 
 from .config import OrderStateConfig
 from .demo import load_demo
-from .keepers import KEEPERS
+from .orders import PROVIDERS
 
 _CONFIG = "order_state.yaml"
 _SERVICES = order_state_api_pb2.DESCRIPTOR.services_by_name
@@ -20,15 +20,13 @@ _SERVICES = order_state_api_pb2.DESCRIPTOR.services_by_name
 @asynccontextmanager
 async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     """Makes the service for one process."""
-    from .forgetting import Forgetting
+    from .dependencies import OrderProviders
+    from .order_records import OrderRecords
+    from .poll_tokens import PollTokens, read_secrets
     from .polling import Polling
-    from .providers import OrderProviders
-    from .recorded_orders import RecordedOrders
-    from .reports import Reports
     from .service import OrderStateServicer, PassengerOrderStateServicer
     from .store import OrderStateStore
-    from .tag import Tags
-    from .tag_keys import read_tag_keys
+    from .tasks import DeleteOldOrders
 
     assert context.storage is not None
     database, store = context.storage.database, OrderStateStore()
@@ -37,19 +35,17 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     def config() -> OrderStateConfig:
         return live.value
 
+    records = OrderRecords(database, store, context.clock)
     polling = Polling(
-        RecordedOrders(database, store, context.clock),
+        records,
         OrderProviders(context.channels, ticket=context.tickets, timeout=lambda: config().provider_timeout_ms / 1_000),
-        Tags(read_tag_keys(context.keys_dir)),
+        PollTokens(read_secrets(context.keys_dir)),
         config=config,
         clock=context.clock,
     )
     yield RunningService(
-        servicers=(
-            PassengerOrderStateServicer(polling),
-            OrderStateServicer(polling, Reports(database, store, context.clock)),
-        ),
-        tasks=(Forgetting(database, store, config, context.clock).task,),
+        servicers=(PassengerOrderStateServicer(polling), OrderStateServicer(polling, records)),
+        tasks=(DeleteOldOrders(database, store, config, context.clock).task,),
     )
 
 
@@ -57,7 +53,7 @@ DEFINITION = ServiceDefinition(
     name="order-state",
     schema="order_state",
     configs={_CONFIG: OrderStateConfig},
-    dependencies=tuple(KEEPERS.values()),
+    dependencies=tuple(PROVIDERS.values()),
     contracts=(
         Contract(
             _SERVICES["PassengerOrderStateService"],

@@ -1,4 +1,4 @@
-"""What is reported of the orders of the demo world."""
+"""Reports of the demo's orders."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ridehail_clients import AsyncOrderStateClient
 from ridehail_servers.chassis.service_definition import Demo, Example
 
-from .keepers import KEEPERS
+from .orders import PROVIDERS
 
 PASSENGER = "4000000001"
 
@@ -15,13 +15,9 @@ _SERVICE = "ridehail.orderstate.v1.OrderStateService"
 
 
 async def load_demo(demo: Demo) -> Sequence[Example]:
-    """Reports the orders of one rider as their services list them, so that polls know of them.
-
-    Args:
-        demo: Where and how to call.
-    """
+    """Reports the orders of one rider as their providers list them, so that polls find them."""
     async with AsyncOrderStateClient(demo.grpc_address, ticket=demo.ticket_of("admin")) as order_state:
-        for service in KEEPERS:
+        for service in PROVIDERS:
             listed = await order_state.get_service_orders_state(service=service, yandex_uid=PASSENGER)
             for order in listed.orders:
                 if order.sequence:

@@ -1,11 +1,11 @@
-"""What order_state refuses."""
+"""Errors of order_state."""
 
 from ridehail_kernel.field_violation import FieldViolation
 from ridehail_servers.chassis.errors import DomainError, InvalidRequest
 
 
 class ServiceNotFound(DomainError):
-    """No service of this name keeps orders."""
+    """No provider keeps orders of a service of this name."""
 
     def __init__(self, service: str) -> None:
         super().__init__("SERVICE_NOT_FOUND", "no such service keeps orders", {"service": service})
@@ -15,15 +15,11 @@ class OrderOwnerMismatch(DomainError):
     """The order was reported as another rider's."""
 
     def __init__(self, orderid: str) -> None:
-        super().__init__(
-            "ORDER_OWNER_MISMATCH",
-            "the order belongs to another passenger",
-            {"order_id": orderid},
-        )
+        super().__init__("ORDER_OWNER_MISMATCH", "the order belongs to another passenger", {"order_id": orderid})
 
 
 class OrderGivenTwice(InvalidRequest):
-    """An app knows an order once."""
+    """An app sent an order twice."""
 
     def __init__(self) -> None:
         super().__init__(

@@ -1,18 +1,36 @@
-"""Orders, as apps know them, as services tell them, as they were reported, and as they are answered."""
+"""Orders: as apps know them, as providers list them, as they are stored, and as an app receives them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
+from ridehail_kernel.text_rules import is_id
+
+TAXI = "taxi"
+
+PROVIDERS: Mapping[str, str] = MappingProxyType(
+    {
+        TAXI: "order-core",
+        "eats": "eats-orders",
+        "grocery": "grocery-orders",
+    }
+)
+"""The provider registry: service, as apps know it -> the server that keeps its orders, in the order of responses. A new
+one is one line here, and its contract served under that name."""
+
 Details: TypeAlias = Any
-"""What else is told of an order, in whatever form it came; passed on, never looked into. None: nothing."""
+"""Whatever else an order has, in the form in which it came; passed on, never read. None: nothing."""
+
+_MAX_STATUS = 128
+_MAX_SEQUENCE = 2**63 - 1
 
 
 class UpdateStatus(StrEnum):
-    """How far what is answered of an order can be trusted."""
+    """How far the state of an order can be trusted."""
 
     ACTUAL = "actual"
     STALE = "stale"
@@ -20,12 +38,7 @@ class UpdateStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OrderKey:
-    """Names an order.
-
-    Attributes:
-        service: The service that keeps it.
-        orderid: The order, unique within its service.
-    """
+    """Names an order: `orderid` is unique within its service."""
 
     service: str
     orderid: str
@@ -36,11 +49,8 @@ class KnownOrder:
     """An order as an app knows it. Nothing of it is trusted.
 
     Attributes:
-        key: The order.
-        status: Where it stood.
-        tags: Part -> tag of what the app has of it.
+        tags: Part -> version of what the app has of it.
         force: Whether the app wants every part again.
-        details: What else the app keeps.
     """
 
     key: OrderKey
@@ -52,14 +62,11 @@ class KnownOrder:
 
 @dataclass(frozen=True, slots=True)
 class ActiveOrder:
-    """An order under way, as its service tells it.
+    """An order under way, as its provider lists it.
 
     Attributes:
-        orderid: The order, unique within its service.
-        status: Where it stands.
         parts: Part -> version.
-        sequence: The number of its latest change; 0: the service does not number changes.
-        details: What else the service tells.
+        sequence: The number of its latest change; 0: the provider does not number changes.
     """
 
     orderid: str
@@ -70,13 +77,11 @@ class ActiveOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class ProviderAnswer:
-    """What a service answers about a rider.
+class ActiveOrders:
+    """A provider's response about a rider.
 
     Attributes:
-        orders: Those under way, each once.
-        can_make_more_orders: Whether the rider may make one more; None: the service has no opinion.
-        no_more_orders_reason: Why not; None: not said.
+        can_make_more_orders: Whether the rider may make one more, or None if the provider has no opinion.
     """
 
     orders: Sequence[ActiveOrder]
@@ -86,12 +91,7 @@ class ProviderAnswer:
 
 @dataclass(frozen=True, slots=True)
 class PartVersion:
-    """A version of a part.
-
-    Attributes:
-        version: Opaque.
-        sequence: The number of the order's change that it was told with.
-    """
+    """An opaque version of a part, and the number of the order's change that it came with."""
 
     version: str
     sequence: int
@@ -99,14 +99,12 @@ class PartVersion:
 
 @dataclass(frozen=True, slots=True)
 class RecordedOrder:
-    """What is stored of an order of the asking rider.
+    """What is stored of an order of one rider.
 
     Attributes:
-        key: The order.
-        reported: Whether its service reported it; else its service only listed it.
-        finished: Whether it has ended.
-        finish_sequence: The number of the change that told so, or that it goes on; 0: none did.
-        parts: Part -> the newest version that was told.
+        reported: Whether its provider reported it; else its provider only listed it.
+        finish_sequence: The number of the change that said whether it has ended; 0: none did.
+        parts: Part -> its newest version.
     """
 
     key: OrderKey
@@ -115,18 +113,24 @@ class RecordedOrder:
     finish_sequence: int
     parts: Mapping[str, PartVersion] = field(default_factory=dict)
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether its provider reported it, and not its end."""
+        return self.reported and not self.finished
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its provider reported its end."""
+        return self.reported and self.finished
+
 
 @dataclass(frozen=True, slots=True)
 class OrderState:
-    """An order as it is answered.
+    """An order as an app receives it.
 
     Attributes:
-        key: The order.
-        status: Where it stands.
-        tags: Part -> tag.
+        tags: Part -> version.
         need_request: The parts that the app should fetch, in this order.
-        update_status: How far all that can be trusted.
-        details: What else is told.
     """
 
     key: OrderKey
@@ -135,3 +139,21 @@ class OrderState:
     need_request: Sequence[str]
     update_status: UpdateStatus
     details: Details
+
+
+def is_valid_list(orders: Iterable[ActiveOrder]) -> bool:
+    """Checks that a provider's list keeps to the contract: each order once, and ids that apps may send back.
+
+    A list that does not is refused as a whole: to show the rest of it would be to hide orders.
+    """
+    seen: set[str] = set()
+    for order in orders:
+        if order.orderid in seen or not _is_valid(order):
+            return False
+        seen.add(order.orderid)
+    return True
+
+
+def _is_valid(order: ActiveOrder) -> bool:
+    ids = (order.orderid, *order.parts.keys(), *order.parts.values())
+    return all(map(is_id, ids)) and len(order.status) <= _MAX_STATUS and 0 <= order.sequence <= _MAX_SEQUENCE

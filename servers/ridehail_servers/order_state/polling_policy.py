@@ -1,34 +1,51 @@
-"""How the parts of orders are polled, and in which order they are fetched."""
+"""Decides which parts of orders are polled, how, and in which order they are fetched."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from ridehail_servers.chassis.text_rules import Id
+
+from .orders import PROVIDERS
+
+_MAX_INT32 = 2**31 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class PartPolicy:
-    """How a part of a service's orders is polled.
+def _checked_service(value: str) -> str:
+    if value not in PROVIDERS:
+        raise PydanticCustomError("service", "must be one of {services}", {"services": ", ".join(PROVIDERS)})
+    return value
+
+
+Service = Annotated[str, AfterValidator(_checked_service)]
+
+
+class PartPolicy(BaseModel):
+    """An entry of `polling_policy`: how a part of a service's orders is polled.
 
     Attributes:
-        service: The service.
-        part_name: The part.
         url: The path where apps fetch it.
-        fields: The fields of the answer that make it up.
+        fields: The fields of the response that make it up.
         polling_type: `tag_defined`, or a rule of the apps' own.
         part_type: What the app's card makes of it.
         priority: The lowest number is fetched first.
-        required: Whether the card needs it; None: not said.
+        required: Whether the card needs it, or None if the policy does not say.
     """
 
-    service: str
-    part_name: str
-    url: str
-    fields: tuple[str, ...]
-    polling_type: str
-    part_type: str
-    priority: int
-    required: bool | None
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    service: Service
+    part_name: Id
+    url: str = Field(pattern=r"^/\S*$", max_length=1_024)
+    fields: tuple[Id, ...] = ()
+    polling_type: Id
+    part_type: Id
+    priority: int = Field(strict=True, ge=0, le=_MAX_INT32)
+    required: bool | None = Field(default=None, strict=True)
 
 
 class PollingPolicy:
@@ -46,17 +63,9 @@ class PollingPolicy:
         self._names = {service: tuple(own) for service, own in names.items()}
 
     def parts_of(self, services: Collection[str]) -> list[PartPolicy]:
-        """Returns the parts of some services, by priority.
-
-        Args:
-            services: Their names; those without parts do not matter.
-        """
+        """Returns the parts of some services, by priority."""
         return [part for part in self._parts if part.service in services]
 
     def part_names(self, service: str) -> Sequence[str]:
-        """Returns the names of a service's parts, by priority.
-
-        Args:
-            service: Any; one without parts has none.
-        """
+        """Returns the names of a service's parts, by priority."""
         return self._names.get(service, ())

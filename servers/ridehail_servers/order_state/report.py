@@ -1,4 +1,4 @@
-"""What a service's report of an order changes."""
+"""Decides what a provider's report of an order changes."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from .orders import OrderKey
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a service reports of an order. Reports come late, twice and in any order.
+    """What a provider reports of an order. Reports come late, twice and in any order.
 
     Attributes:
-        key: The order.
-        yandex_uid: The rider whose order it is.
         sequence: The number of the order's change that is reported; at least 1.
         parts: Part -> version, of those that have changed.
-        finished: Whether the order has ended; None: not said.
+        finished: Whether the order has ended, or None if the report does not say.
     """
 
     key: OrderKey
@@ -29,15 +27,8 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """Where an order stands, but for its parts.
-
-    Attributes:
-        yandex_uid: The rider whose order it is.
-        reported: Whether its service reported it; else its service only listed it.
-        finished: Whether it has ended.
-        finish_sequence: The number of the change that told so, or that it goes on; 0: none did.
-    """
+class RecordState:
+    """What is stored of an order but for its parts; see `RecordedOrder`."""
 
     yandex_uid: str
     reported: bool
@@ -45,14 +36,10 @@ class Standing:
     finish_sequence: int
 
 
-def standing_after(report: Report, before: Standing) -> Standing:
-    """Returns where an order stands after a report.
+def state_after(report: Report, before: RecordState) -> RecordState:
+    """Returns what is stored of an order after a report.
 
-    Whose order it is tells the first report: a list of orders may have come from anybody who asked.
-
-    Args:
-        report: The report.
-        before: Where the order stood.
+    The first report decides whose order it is: a list of orders may have come from anybody who asked for it.
 
     Raises:
         OrderOwnerMismatch: It was reported as another rider's.
@@ -62,4 +49,4 @@ def standing_after(report: Report, before: Standing) -> Standing:
     finished, finish_sequence = before.finished, before.finish_sequence
     if report.finished is not None and report.sequence > finish_sequence:
         finished, finish_sequence = report.finished, report.sequence
-    return Standing(report.yandex_uid, reported=True, finished=finished, finish_sequence=finish_sequence)
+    return RecordState(report.yandex_uid, reported=True, finished=finished, finish_sequence=finish_sequence)

@@ -1,76 +1,59 @@
-"""What is answered of one service's orders, whether it was asked or not, and whether it answered."""
+"""Decides what an app receives of one service's orders, given the result of querying their provider."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import TypeAlias
 
-from .need_request import answered_tags, parts_to_request
-from .orders import ActiveOrder, KnownOrder, OrderKey, OrderState, ProviderAnswer, RecordedOrder, UpdateStatus
-from .part_versions import current_versions
+from .order_parts import current_versions, parts_to_request, returned_tags
+from .orders import ActiveOrder, ActiveOrders, KnownOrder, OrderKey, OrderState, RecordedOrder, UpdateStatus
+from .poll_tokens import TokenKind
 
 
 @dataclass(frozen=True, slots=True)
-class NotAsked:
-    """The app did not want the service to be asked."""
+class Skipped:
+    """The app did not ask for a query."""
 
 
 @dataclass(frozen=True, slots=True)
-class TooEarly:
-    """The service was asked for this rider a short while ago.
+class Throttled:
+    """The provider was queried for this rider a short while ago, as the app's poll token says."""
 
-    Attributes:
-        tag: The app's tag that says so.
-    """
-
-    tag: str
+    poll_token: str
 
 
 @dataclass(frozen=True, slots=True)
-class NoAnswer:
-    """The service was asked, and did not answer."""
+class Unavailable:
+    """The provider was queried, and returned nothing usable in time."""
 
 
-Heard: TypeAlias = ProviderAnswer | NotAsked | TooEarly | NoAnswer
-"""What a service let hear of itself."""
-
-
-class NewTag(Enum):
-    """What a fresh tag says."""
-
-    ASK_NOW = auto()
-    JUST_ASKED = auto()
-
-
-NextTag: TypeAlias = NewTag | str | None
-"""What the app is told to poll with: a fresh tag, its old one again, or nothing."""
+ProviderResult: TypeAlias = ActiveOrders | Skipped | Throttled | Unavailable
+"""Result of querying a provider."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServiceOrders:
-    """What is answered of a service's orders.
+    """What an app receives of a service's orders.
 
     Attributes:
         known: Those that the app knew; one that is missing here has gone.
         added: The others.
         count: How many orders of the service the rider has, as far as known.
-        next_tag: What the app polls with to hear more.
+        next_token: What the app polls with next: a new token, its old one again, or nothing.
     """
 
     known: Mapping[OrderKey, OrderState]
     added: Sequence[OrderState]
     count: int
-    next_tag: NextTag
+    next_token: TokenKind | str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Beliefs:
-    """All that is known of a service's orders of one rider before the service itself is heard.
+class Snapshot:
+    """What is known of a service's orders of one rider without its provider.
 
     Attributes:
-        service: The service.
         known: What the app knows.
         recorded: What is stored.
         policy_parts: The service's parts that the policy names, by priority.
@@ -81,96 +64,86 @@ class Beliefs:
     recorded: Mapping[OrderKey, RecordedOrder]
     policy_parts: Sequence[str]
 
-    def state(self, key: OrderKey, *, told: ActiveOrder | None, status: UpdateStatus) -> OrderState:
-        """Returns an order as it is answered.
+    def state(self, key: OrderKey, status: UpdateStatus, listed: ActiveOrder | None = None) -> OrderState:
+        """Returns an order as the app receives it.
 
         Args:
-            key: The order: one that the app knows, one that is told, or one that is stored.
-            told: What the service tells of it; None: it is not heard, and the app's own word stands. An order that is
-                only stored has no status and no details.
+            key: An order that the app knows, that is listed, or that is stored.
             status: How far that can be trusted.
+            listed: As its provider lists it; without that the app's own status and details stand, and an order that is
+                only stored has none.
         """
         known = self.known.get(key)
-        shown = told or known
-        versions = current_versions(told, self.recorded.get(key), self.policy_parts)
+        shown = listed or known
+        versions = current_versions(listed, self.recorded.get(key), self.policy_parts)
         return OrderState(
             key=key,
             status="" if shown is None else shown.status,
-            tags=answered_tags(known, versions),
+            tags=returned_tags(known, versions),
             need_request=parts_to_request(known, versions, self.policy_parts),
             update_status=status,
             details=None if shown is None else shown.details,
         )
 
     def under_way(self) -> set[OrderKey]:
-        """Returns the orders that the service reported and did not report the end of."""
-        return {key for key, one in self.recorded.items() if one.reported and not one.finished}
+        """Returns the orders that the provider reported and did not report the end of."""
+        return {key for key, one in self.recorded.items() if one.is_under_way}
 
     def count(self) -> int:
-        """Returns how many orders the rider has without the service's word: what is under way, and what the app knows.
-
-        The end of an order that the app still knows may have been reported.
-        """
-        ended = {key for key, one in self.recorded.items() if one.reported and one.finished}
+        """Counts the orders that are under way, and those that the app knows unless their end was reported."""
+        ended = {key for key, one in self.recorded.items() if one.has_ended}
         return len(self.under_way() | (self.known.keys() - ended))
 
 
-def service_orders(beliefs: Beliefs, heard: Heard) -> ServiceOrders:
-    """Decides what is answered of one service's orders.
-
-    Args:
-        beliefs: What is known beforehand.
-        heard: What the service let hear.
-    """
-    if isinstance(heard, ProviderAnswer):
-        return _as_told(beliefs, heard)
-    if isinstance(heard, NotAsked):
-        return _as_reported(beliefs)
-    unknown = sorted(beliefs.under_way() - beliefs.known.keys(), key=lambda key: key.orderid)
+def service_orders(snapshot: Snapshot, result: ProviderResult) -> ServiceOrders:
+    """Decides what an app receives of one service's orders."""
+    if isinstance(result, ActiveOrders):
+        return _as_listed(snapshot, result)
+    if isinstance(result, Skipped):
+        return _as_reported(snapshot)
+    unknown = sorted(snapshot.under_way() - snapshot.known.keys(), key=lambda key: key.orderid)
     return ServiceOrders(
-        known={key: beliefs.state(key, told=None, status=UpdateStatus.STALE) for key in beliefs.known},
-        added=[beliefs.state(key, told=None, status=UpdateStatus.STALE) for key in unknown],
-        count=beliefs.count(),
-        next_tag=heard.tag if isinstance(heard, TooEarly) else NewTag.JUST_ASKED,
+        known={key: snapshot.state(key, UpdateStatus.STALE) for key in snapshot.known},
+        added=[snapshot.state(key, UpdateStatus.STALE) for key in unknown],
+        count=snapshot.count(),
+        next_token=result.poll_token if isinstance(result, Throttled) else TokenKind.JUST_QUERIED,
     )
 
 
-def _as_told(beliefs: Beliefs, answer: ProviderAnswer) -> ServiceOrders:
-    told = {OrderKey(beliefs.service, order.orderid): order for order in answer.orders}
-    states = {key: beliefs.state(key, told=order, status=UpdateStatus.ACTUAL) for key, order in told.items()}
-    # The service's word stands, but one of the two is late. To look again at once would be to look all the time.
-    contradicted = any(_contradicts(one, told.get(one.key)) for one in beliefs.recorded.values())
+def _as_listed(snapshot: Snapshot, result: ActiveOrders) -> ServiceOrders:
+    listed = {OrderKey(snapshot.service, order.orderid): order for order in result.orders}
+    states = {key: snapshot.state(key, UpdateStatus.ACTUAL, order) for key, order in listed.items()}
+    # The list stands, but either it or a report is late. To query again at once would be to query all the time.
+    contradicted = any(_contradicts(one, listed.get(one.key)) for one in snapshot.recorded.values())
     return ServiceOrders(
-        known={key: state for key, state in states.items() if key in beliefs.known},
-        added=[state for key, state in states.items() if key not in beliefs.known],
+        known={key: state for key, state in states.items() if key in snapshot.known},
+        added=[state for key, state in states.items() if key not in snapshot.known],
         count=len(states),
-        next_tag=NewTag.JUST_ASKED if contradicted else None,
+        next_token=TokenKind.JUST_QUERIED if contradicted else None,
     )
 
 
-def _contradicts(recorded: RecordedOrder, told: ActiveOrder | None) -> bool:
-    if not recorded.reported:
-        return False
-    if told is None:
-        return not recorded.finished
-    return recorded.finished and recorded.finish_sequence >= told.sequence
+def _contradicts(recorded: RecordedOrder, listed: ActiveOrder | None) -> bool:
+    if listed is None:
+        return recorded.is_under_way
+    return recorded.has_ended and recorded.finish_sequence >= listed.sequence
 
 
-def _as_reported(beliefs: Beliefs) -> ServiceOrders:
+def _as_reported(snapshot: Snapshot) -> ServiceOrders:
     states = {}
-    tags: list[NewTag] = []
-    for key in beliefs.known:
-        recorded = beliefs.recorded.get(key)
-        is_actual = recorded is not None and recorded.reported and not recorded.finished
-        states[key] = beliefs.state(key, told=None, status=UpdateStatus.ACTUAL if is_actual else UpdateStatus.STALE)
+    tokens: list[TokenKind] = []
+    for key in snapshot.known:
+        recorded = snapshot.recorded.get(key)
+        is_actual = recorded is not None and recorded.is_under_way
+        states[key] = snapshot.state(key, UpdateStatus.ACTUAL if is_actual else UpdateStatus.STALE)
         if not is_actual:
-            has_ended = recorded is not None and recorded.reported
-            tags.append(NewTag.ASK_NOW if has_ended else NewTag.JUST_ASKED)
-    if not beliefs.under_way() <= beliefs.known.keys():
-        tags.append(NewTag.ASK_NOW)
-    return ServiceOrders(known=states, added=(), count=beliefs.count(), next_tag=_most_urgent(tags))
+            has_ended = recorded is not None and recorded.has_ended
+            tokens.append(TokenKind.QUERY_NOW if has_ended else TokenKind.JUST_QUERIED)
+    if not snapshot.under_way() <= snapshot.known.keys():
+        tokens.append(TokenKind.QUERY_NOW)
+    return ServiceOrders(known=states, added=(), count=snapshot.count(), next_token=_most_urgent(tokens))
 
 
-def _most_urgent(tags: Iterable[NewTag]) -> NewTag | None:
-    found = set(tags)
-    return next((tag for tag in (NewTag.ASK_NOW, NewTag.JUST_ASKED) if tag in found), None)
+def _most_urgent(tokens: Iterable[TokenKind]) -> TokenKind | None:
+    found = set(tokens)
+    return next((kind for kind in (TokenKind.QUERY_NOW, TokenKind.JUST_QUERIED) if kind in found), None)

@@ -1,7 +1,7 @@
 """The SQL of order_state.
 
-Whoever changes parts holds the row of their order: so nobody waits in a circle, and what a purge deletes does not grow
-parts again.
+A statement that changes parts locks the row of their order first: so no two transactions wait for each other, and a
+deleted order does not get parts again.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from psycopg.types.json import Jsonb
 from ridehail_servers.chassis.database import Connection
 
 from .orders import ActiveOrder, OrderKey, PartVersion, RecordedOrder
-from .report import Standing
+from .report import RecordState
 
 
 class OrderStateStore:
     """One method per statement. Every method runs on the caller's connection, in its transaction if there is one."""
 
     async def orders_of(self, connection: Connection, yandex_uids: Sequence[str]) -> dict[str, list[RecordedOrder]]:
-        """Returns all that is stored of the orders of those of the riders who have any."""
+        """Reads all that is stored of riders' orders; a rider without any is missing in the result."""
         cursor = await connection.execute(
             """
             SELECT yandex_uid, service, orderid, reported, finished, finish_sequence, part_name, version, sequence
@@ -32,17 +32,8 @@ class OrderStateStore:
         )
         parts: dict[OrderKey, dict[str, PartVersion]] = {}
         found: dict[str, list[RecordedOrder]] = {}
-        for (
-            uid,
-            service,
-            orderid,
-            reported,
-            finished,
-            finish_sequence,
-            part,
-            version,
-            sequence,
-        ) in await cursor.fetchall():
+        for row in await cursor.fetchall():
+            uid, service, orderid, reported, finished, finish_sequence, part, version, sequence = row
             key = OrderKey(service, orderid)
             if key not in parts:
                 parts[key] = {}
@@ -52,14 +43,14 @@ class OrderStateStore:
                 parts[key][part] = PartVersion(version, sequence)
         return found
 
-    async def lock_order(self, connection: Connection, key: OrderKey, yandex_uid: str, now: datetime) -> Standing:
-        """Returns where an order stands, and keeps others from it; one that is not stored is, as one never reported.
+    async def lock_order(self, connection: Connection, key: OrderKey, yandex_uid: str, now: datetime) -> RecordState:
+        """Locks an order until the transaction ends and returns its state; a new one is stored as never reported.
 
         Args:
             connection: Inside a transaction.
             key: The order.
             yandex_uid: Whose order it is if it is not stored.
-            now: When it was last told of.
+            now: When its provider last sent anything of it.
         """
         cursor = await connection.execute(
             """
@@ -72,37 +63,24 @@ class OrderStateStore:
         )
         row = await cursor.fetchone()
         assert row is not None
-        return Standing(*row)
+        return RecordState(*row)
 
-    async def set_standing(self, connection: Connection, key: OrderKey, standing: Standing) -> None:
-        """Stores where an order stands.
-
-        Args:
-            connection: In the transaction that holds the order.
-            key: The order.
-            standing: Where it stands.
-        """
+    async def save_state(self, connection: Connection, key: OrderKey, state: RecordState) -> None:
+        """Stores the state of an order that `lock_order` has locked."""
         await connection.execute(
             """
             UPDATE order_state.orders
             SET yandex_uid = %s, reported = %s, finished = %s, finish_sequence = %s
             WHERE service = %s AND orderid = %s
             """,
-            (
-                standing.yandex_uid,
-                standing.reported,
-                standing.finished,
-                standing.finish_sequence,
-                key.service,
-                key.orderid,
-            ),
+            (state.yandex_uid, state.reported, state.finished, state.finish_sequence, key.service, key.orderid),
         )
 
     async def save_parts(self, connection: Connection, key: OrderKey, parts: Mapping[str, str], sequence: int) -> int:
-        """Stores those versions that are newer than what is stored, and returns how many are.
+        """Stores those versions of a locked order's parts that are newer than what is stored; returns how many are.
 
         Args:
-            connection: In the transaction that holds the order.
+            connection: In the transaction that has locked the order.
             key: The order.
             parts: Part -> version.
             sequence: The number of the order's change that they come from.
@@ -126,15 +104,7 @@ class OrderStateStore:
     async def record_listed(
         self, connection: Connection, service: str, yandex_uid: str, orders: Sequence[ActiveOrder], now: datetime
     ) -> None:
-        """Stores of orders that a service listed what is newer than what is stored. An order of another rider stays.
-
-        Args:
-            connection: Any.
-            service: The service.
-            yandex_uid: The rider.
-            orders: Numbered ones, each once.
-            now: The present moment.
-        """
+        """Stores what is newer of a rider's listed orders (numbered, each once). An order of another rider stays."""
         # One JSON: psycopg writes arrays element by element in Python, which takes ten times as long.
         listed = [
             {"orderid": order.orderid, "sequence": order.sequence, "parts": dict(order.parts)}
@@ -165,15 +135,17 @@ class OrderStateStore:
             {"service": service, "uid": yandex_uid, "now": now, "listed": Jsonb(listed)},
         )
 
-    async def forget(self, connection: Connection, *, finished_before: datetime, before: datetime, limit: int) -> int:
-        """Deletes old orders with their parts, but for those that others hold, and returns how many.
+    async def delete_old(
+        self, connection: Connection, *, finished_before: datetime, before: datetime, limit: int
+    ) -> int:
+        """Deletes old orders with their parts, but for those that others have locked; returns how many.
 
         Rows that are locked cannot move, so they are deleted by their place (ctid) instead of a second search.
 
         Args:
             connection: Any.
-            finished_before: Orders that ended and were last told of before this moment go ...
-            before: ... and all that were last told of before this one.
+            finished_before: Orders that ended and were last updated before this time go ...
+            before: ... and all that were last updated before this one.
             limit: At most so many.
         """
         cursor = await connection.execute(

@@ -1,4 +1,4 @@
-"""Deletes old orders, every hour."""
+"""The background task of order_state."""
 
 from __future__ import annotations
 
@@ -19,12 +19,8 @@ BATCH = 1_000
 logger = get_logger(__name__)
 
 
-class Forgetting:
-    """The job that deletes old orders. Any number of runs may go on at once, and may be killed.
-
-    Attributes:
-        task: Runs it every hour.
-    """
+class DeleteOldOrders:
+    """Deletes old orders, every hour. Any number of runs may go on at once, and may be killed."""
 
     def __init__(
         self,
@@ -35,15 +31,6 @@ class Forgetting:
         *,
         batch_size: int = BATCH,
     ) -> None:
-        """Prepares the job.
-
-        Args:
-            database: Of order_state.
-            store: Its SQL.
-            config: Returns how long orders are kept, at present.
-            clock: Tells how old they are.
-            batch_size: Orders of one statement, at least 1.
-        """
         self._database = database
         self._store = store
         self._config = config
@@ -56,14 +43,14 @@ class Forgetting:
         total = 0
         while True:
             async with self._database.connection() as connection:
-                forgotten = await self._store.forget(
+                deleted = await self._store.delete_old(
                     connection,
                     finished_before=now - timedelta(hours=config.kept_finished_h),
                     before=now - timedelta(hours=config.kept_h),
                     limit=self._batch_size,
                 )
-            total += forgotten
+            total += deleted
             # A batch that is not full was the last one: what others hold is left to the next run.
-            if forgotten < self._batch_size:
+            if deleted < self._batch_size:
                 break
         logger.info("old orders forgotten", orders=total)
