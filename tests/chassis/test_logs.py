@@ -235,7 +235,7 @@ async def test_the_access_log_tells_who_called_what_and_how_it_ended(
 async def test_the_access_log_writes_its_lines_as_all_others_are_written(log: LogCapture) -> None:
     told = {"method": "a.B/C", "status": "OK", "reason": "", "caller": 'odd "\u2028\n', "duration_ms": 1.5}
     with call_context.call_context(request_id="the-id"):
-        logs.log_call(module="here", request_id="the-id", **told)  # type: ignore[arg-type]
+        logs.get_logger("here", shares_writes=True).info("call", **told)
         await asyncio.sleep(0)  # it is written in the next turn
         logs.get_logger("here").info("call", **told)
     fast, usual = log.lines
@@ -247,7 +247,7 @@ async def test_the_access_log_writes_its_lines_as_all_others_are_written(log: Lo
 
 async def test_the_access_log_keeps_to_the_level(log: LogCapture) -> None:
     with captured_logs(level="WARNING") as capture:
-        logs.log_call(module="m", method="a.B/C", status="OK", reason="", caller="", request_id="i", duration_ms=1.0)
+        logs.get_logger("m", shares_writes=True).info("call", method="a.B/C")
         await asyncio.sleep(0)
         logs.get_logger("m").info("call")
     assert capture.text == ""

@@ -14,7 +14,7 @@ import sys
 import threading
 import traceback
 from collections.abc import MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
@@ -32,33 +32,39 @@ if TYPE_CHECKING:
 Event = MutableMapping[str, Any]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Process:
-    """What `configure` was told."""
+    """What `configure` was given last."""
 
     service: str
-    level: int
     stream: TextIO
-    calls: list[str] = field(default_factory=list)
-    loop: asyncio.AbstractEventLoop | None = None
 
-    def write_soon(self, line: str) -> None:
-        """Writes a line with others of this turn of the event loop: calls that are answered together share a write."""
-        import asyncio  # noqa: PLC0415 - loaded by then, and commands that serve nothing need none of it
 
-        loop = asyncio.get_running_loop()
-        if not self.calls or self.loop is not loop:
-            self.loop = loop
+_process = _Process("", sys.stderr)
+
+
+class _SharedWrites:
+    """Writes a line with others of this turn of the event loop: calls that end together share a write."""
+
+    def __init__(self, stream: TextIO) -> None:
+        import asyncio  # noqa: PLC0415 - commands that serve nothing do without
+
+        self._running_loop = asyncio.get_running_loop
+        self._stream = stream
+        self._lines: list[str] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def info(self, line: str) -> None:
+        loop = self._running_loop()
+        if not self._lines or self._loop is not loop:
+            self._loop = loop
             loop.call_soon(self._write)
-        self.calls.append(line)
+        self._lines.append(line + "\n")
 
     def _write(self) -> None:
-        lines, self.calls = self.calls, []
-        self.stream.write("".join(lines))
-        self.stream.flush()
-
-
-_process = _Process("", logging.INFO, sys.stderr)
+        lines, self._lines = self._lines, []
+        self._stream.write("".join(lines))
+        self._stream.flush()
 
 
 class LogFile(io.TextIOBase):
@@ -159,16 +165,12 @@ def configure(*, service: str, level: str = "INFO", stream: TextIO | LogFile | N
     """
     import structlog  # noqa: PLC0415 - see `_Logger`
 
+    global _process  # noqa: PLW0603 - by which loggers see that they have to be made anew
     stream = cast("TextIO", stream or sys.stderr)
-    _process.service, _process.level, _process.stream = service, logging.getLevelNamesMapping()[level], stream
-    shared: list[structlog.typing.Processor] = [
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _add(service),
-        _render_exception,
-    ]
+    _process = _Process(service, stream)
+    shared: list[structlog.typing.Processor] = [structlog.processors.add_log_level, _add(service), _render_exception]
     structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer()],
+        processors=[*shared, _render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
     )
@@ -176,10 +178,7 @@ def configure(*, service: str, level: str = "INFO", stream: TextIO | LogFile | N
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(),
-            ],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _render],
         )
     )
     handler.addFilter(_WithoutValues())
@@ -194,57 +193,32 @@ def configure(*, service: str, level: str = "INFO", stream: TextIO | LogFile | N
 
 
 class _Logger:
-    """Loads structlog with its first line: that costs more than a whole `ridehail ticket`."""
+    """Loads structlog with its first line, which costs more than a whole `ridehail ticket`; then keeps its logger."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, *, shares_writes: bool) -> None:
+        self._name, self._shares_writes = name, shares_writes
+        self._configured: _Process | None = None
+        self._bound: Any = None  # structlog makes its class by the level
 
     def __getattr__(self, level: str) -> Any:  # as of structlog's logger
-        import structlog  # noqa: PLC0415
+        if self._configured is not _process:
+            import structlog  # noqa: PLC0415
 
-        return getattr(structlog.get_logger(module=self._name), level)
+            output = _SharedWrites(_process.stream) if self._shares_writes else None
+            self._bound = structlog.wrap_logger(output, module=self._name).bind()
+            self._configured = _process
+        return getattr(self._bound, level)
 
 
-def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
-    """Returns a logger whose lines say `module: name`."""
-    return cast("structlog.typing.FilteringBoundLogger", _Logger(name))
-
-
-def log_call(
-    *, module: str, method: str, status: str, reason: str, caller: str, request_id: str, duration_ms: float
-) -> None:
-    """Writes the access log's line, as `get_logger(module).info("call", ...)` would.
-
-    structlog's way to a line takes a tenth of all that a call takes, and every call has this one.
+def get_logger(name: str, *, shares_writes: bool = False) -> structlog.typing.FilteringBoundLogger:
+    """Returns a logger whose lines say `module: name`.
 
     Args:
-        module: Who says it.
-        method: `package.Service/Method`.
-        status: The name of the answered code.
-        reason: Of the answered error; empty: none.
-        caller: The calling service; empty: not known.
-        request_id: Of the call.
-        duration_ms: How long it took, in milliseconds.
+        name: Of the module.
+        shares_writes: Whether its lines are written in the next turn of the event loop, those of one turn together.
+            Such a logger writes at level INFO only.
     """
-    if _process.level > logging.INFO:
-        return
-    line = {
-        "module": module,
-        "method": method,
-        "status": status,
-        "reason": reason,
-        "caller": caller,
-        "duration_ms": duration_ms,
-        "event": "call",
-        "level": "info",
-        "timestamp": datetime.now(UTC),
-        "service": _process.service,
-        "request_id": request_id,
-    }
-    encoded = orjson.dumps(line, option=orjson.OPT_UTC_Z)
-    # Beyond ASCII there are characters that some readers take for the end of the line; json escapes them.
-    text = encoded.decode() if encoded.isascii() else json.dumps(orjson.loads(encoded))
-    _process.write_soon(text + "\n")
+    return cast("structlog.typing.FilteringBoundLogger", _Logger(name, shares_writes=shares_writes))
 
 
 def safe_exception_text(error: BaseException) -> str:
@@ -285,7 +259,8 @@ def _describe(error: BaseException) -> str:
 
 
 def _add(service: str) -> structlog.typing.Processor:
-    def add(_logger: Any, _method: str, event: Event) -> Event:  # structlog's processors take any logger
+    def add(_logger: Any, _level: str, event: Event) -> Event:  # structlog's processors take any logger
+        event["timestamp"] = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         event["service"] = service
         request_id = call_context.request_id()
         if request_id:
@@ -303,3 +278,14 @@ def _render_exception(_logger: Any, _method: str, event: Event) -> Event:  # str
     if isinstance(error, BaseException):
         event["exception"] = safe_exception_text(error)
     return event
+
+
+def _render(_logger: Any, _method: str, event: Event) -> str:  # structlog's processors take any logger
+    try:
+        encoded = orjson.dumps(event, default=repr)
+        if encoded.isascii():
+            return encoded.decode()
+    except orjson.JSONEncodeError:  # such as for half of a surrogate pair
+        pass
+    # Beyond ASCII there are characters that some readers take for the end of the line; json escapes them.
+    return json.dumps(event, default=repr)
