@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ridehail_servers.toll_roads.errors import OrderNotFound
+from ridehail_servers.chassis.errors import OrderNotFound
 from ridehail_servers.toll_roads.retention.archive import ArchiveFailed, ArchiveTable
 from ridehail_servers.toll_roads.retention.history import OrderHistory, Place, merged
 from ridehail_servers.toll_roads.retention.rows import ArchivedTable, LogRow, OrderRow

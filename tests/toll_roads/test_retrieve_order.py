@@ -12,9 +12,9 @@ import pytest
 from prometheus_client import REGISTRY
 
 from ridehail_clients import AsyncTollRoadsClient, OrderNotFound, OrderRoad, RetryPolicy
+from ridehail_servers.chassis import errors
 from ridehail_servers.chassis.database import Connection, Database, Result
 from ridehail_servers.chassis.settings import PoolSettings
-from ridehail_servers.toll_roads import errors
 from ridehail_servers.toll_roads.road import Road
 from ridehail_servers.toll_roads.roads import RoadsByOrder
 from ridehail_servers.toll_roads.store import TollRoadsStore

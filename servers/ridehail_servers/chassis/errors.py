@@ -113,6 +113,20 @@ class DependencyUnavailable(DomainError):
         )
 
 
+class OrderNotFound(DomainError):
+    """There is no such order, or it is another passenger's."""
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__("ORDER_NOT_FOUND", "no such order", {"order_id": order_id})
+
+
+class OrderOwnerMismatch(DomainError):
+    """The order belongs to another passenger than the one that it is put or reported for."""
+
+    def __init__(self, order_id: str) -> None:
+        super().__init__("ORDER_OWNER_MISMATCH", "the order belongs to another passenger", {"order_id": order_id})
+
+
 class ResponseTooLarge(DomainError):
     """The response does not fit into a message."""
 

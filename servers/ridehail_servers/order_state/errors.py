@@ -11,13 +11,6 @@ class ServiceNotFound(DomainError):
         super().__init__("SERVICE_NOT_FOUND", "no such service keeps orders", {"service": service})
 
 
-class OrderOwnerMismatch(DomainError):
-    """The order was reported as another rider's."""
-
-    def __init__(self, orderid: str) -> None:
-        super().__init__("ORDER_OWNER_MISMATCH", "the order belongs to another passenger", {"order_id": orderid})
-
-
 class OrderGivenTwice(InvalidRequest):
     """An app sent an order twice."""
 

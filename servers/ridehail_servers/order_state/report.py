@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .errors import OrderOwnerMismatch
+from ridehail_servers.chassis.errors import OrderOwnerMismatch
+
 from .orders import OrderKey
 
 

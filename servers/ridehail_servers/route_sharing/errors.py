@@ -10,13 +10,6 @@ class NotInFamily(DomainError):
         super().__init__("NOT_IN_FAMILY", "the rider is in no family")
 
 
-class OrderNotFound(DomainError):
-    """There is no such order."""
-
-    def __init__(self, order_id: str) -> None:
-        super().__init__("ORDER_NOT_FOUND", "no such order", {"order_id": order_id})
-
-
 class SharingKeyConflict(DomainError):
     """The sharing key is that of another order."""
 

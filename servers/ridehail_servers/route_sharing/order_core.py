@@ -6,8 +6,7 @@ from ridehail_clients import AsyncOrderCoreClient, InvalidRequest
 from ridehail_clients import OrderNotFound as NoSuchOrder
 from ridehail_kernel.deadline_budget import share_of_remaining
 from ridehail_servers.chassis.dependency_calls import required_dependency
-
-from .errors import OrderNotFound
+from ridehail_servers.chassis.errors import OrderNotFound
 
 # Of the deadline budget: the rest is for family, and for storing what it returns.
 _ORDER_CORE_SHARE = 0.4

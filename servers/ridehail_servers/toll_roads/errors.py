@@ -3,13 +3,6 @@
 from ridehail_servers.chassis.errors import DomainError
 
 
-class OrderNotFound(DomainError):
-    """There is no such order, it is another passenger's, or no road is known of it."""
-
-    def __init__(self, order_id: str) -> None:
-        super().__init__("ORDER_NOT_FOUND", "no such order", {"order_id": order_id})
-
-
 class RoadSwitchNotAllowed(DomainError):
     """The order's road cannot be switched."""
 

@@ -8,8 +8,8 @@ from ridehail_clients import AsyncOrderCoreClient, JsonObject, JsonValue
 from ridehail_clients import errors as client_errors
 from ridehail_kernel.deadline_budget import share_of_remaining
 from ridehail_servers.chassis.dependency_calls import required_dependency
+from ridehail_servers.chassis.errors import OrderNotFound
 
-from .errors import OrderNotFound
 from .price_reset import CHANGES, FIXED_PRICE, PricedOrder, PriceReset
 
 _OFFER = "order.request.offer"

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 
-from .errors import OrderNotFound, RoadSwitchConflict, RoadSwitchNotAllowed
+from ridehail_servers.chassis.errors import OrderNotFound
+
+from .errors import RoadSwitchConflict, RoadSwitchNotAllowed
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ridehail_servers.chassis.database import Connection, Database
-from ridehail_servers.chassis.errors import DependencyUnavailable
+from ridehail_servers.chassis.errors import DependencyUnavailable, OrderNotFound
 from ridehail_servers.chassis.shared_reads import SharedReads
 
-from .errors import OrderNotFound
 from .road import Road
 from .store import TollRoadsStore
 

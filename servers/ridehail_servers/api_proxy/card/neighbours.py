@@ -26,10 +26,10 @@ from ridehail_clients import errors as client_errors
 from ridehail_kernel.availability import is_unavailable
 from ridehail_kernel.deadline_budget import share_of_remaining
 from ridehail_servers.chassis.dependency_calls import CallFailure, call_dependency, call_failure, required_dependency
+from ridehail_servers.chassis.errors import OrderNotFound
 from ridehail_servers.chassis.logs import get_logger
 
 from .config import CardPatience
-from .errors import OrderNotFound
 from .promos import Question
 
 # The configured time is that of all attempts together: one that hangs is not repeated, one that fails at once is.

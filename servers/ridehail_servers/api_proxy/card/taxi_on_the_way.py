@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ridehail_clients import CardRoad, OrderInfo, Promo, RideCard, RoadStatus
+from ridehail_servers.chassis.errors import OrderNotFound
 
-from .errors import OrderNotFound
 from .promos import Question
 from .rider import Rider
 

@@ -3,13 +3,6 @@
 from ridehail_servers.chassis.errors import DomainError
 
 
-class OrderNotFound(DomainError):
-    """There is no such order."""
-
-    def __init__(self, order_id: str) -> None:
-        super().__init__("ORDER_NOT_FOUND", "no such order", {"order_id": order_id})
-
-
 class OrderVersionConflict(DomainError):
     """The order's document is at another version than the update expected."""
 

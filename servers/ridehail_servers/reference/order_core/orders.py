@@ -9,10 +9,11 @@ from typing import Final
 from ridehail_kernel.json_values import JsonObject
 from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Database
+from ridehail_servers.chassis.errors import OrderNotFound
 from ridehail_servers.chassis.json_limits import DetailsBudget
 
 from .document import ABSENT, check_size, is_whole, new_document, select, text_at, value_at, version_of
-from .errors import OrderNotFound, OrderVersionConflict
+from .errors import OrderVersionConflict
 from .store import OrderRow, OrderStore
 from .update import Update, apply
 

@@ -7,9 +7,9 @@ from typing import Final
 
 from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Database
+from ridehail_servers.chassis.errors import OrderOwnerMismatch
 from ridehail_servers.chassis.json_limits import DetailsBudget
 
-from .errors import OrderOwnerMismatch
 from .order_details import ActiveOrder, Order
 from .store import OrderStore
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TypeVar
 
 from ridehail_servers.chassis.database import Database
-from ridehail_servers.toll_roads.errors import OrderNotFound
+from ridehail_servers.chassis.errors import OrderNotFound
 
 from .archive import ArchiveTable
 from .archive_store import ArchiveStore
