@@ -1,1 +1,1 @@
-"""Measurements. Figures of one run are comparable with each other only: machines are noisy."""
+"""Measurements. Compare figures of one run only: machines are noisy."""

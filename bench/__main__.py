@@ -2,8 +2,8 @@
 
     python -m bench [CASE ...] [--rounds N] [--seconds S] [--workers N] [--callers N] [--sizes SMALL,LARGE] [--quick]
 
-All servers of a case run at the same time and are loaded by turns, in rounds; the table shows medians. Only figures of
-one run are comparable: machines differ, and so do hours of the same machine.
+All servers of a case run at the same time and are loaded in turns; the table shows medians. Compare figures of one run
+only: machines differ, and so do hours of the same machine.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .servers import NotStarted, Servers
 from .tables import FULL_SIZE, tables
 
 _FOLDER = Path(__file__).parents[1] / "build" / "bench"
-# The case of the sizes fills tables for minutes, so it is run when asked for.
+# The case of the sizes fills tables for minutes, so it runs on request only.
 _USUAL = (
     "retrieve",
     "batch",
@@ -38,7 +38,6 @@ _SIZES = "10000,10000000"
 
 
 def main() -> int:
-    """Runs the cases; returns the exit code."""
     arguments = _arguments()
     schedule = Schedule(arguments.rounds, arguments.seconds, warm_up_s=min(2.0, arguments.seconds))
     orders, sizes = FULL_SIZE, arguments.sizes
@@ -104,7 +103,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=4.0, help="length of a turn")
     parser.add_argument("--workers", type=int, default=1, help="processes of each server")
-    parser.add_argument("--callers", type=int, default=32, help="requests under way at any moment")
+    parser.add_argument("--callers", type=int, default=32, help="requests under way at any time")
     parser.add_argument("--sizes", type=_sizes, default=_SIZES, help="orders in the small and the large tables")
     parser.add_argument("--folder", type=Path, default=_FOLDER, help="keeps the filled tables for the next run")
     parser.add_argument("--quick", action="store_true", help="see that it works: tiny tables, one short round")

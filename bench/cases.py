@@ -1,4 +1,4 @@
-"""The cases. A new one is a function that starts its servers and yields who competes, and an entry in `CASES`."""
+"""The cases. A new one is a function that starts its servers and yields the contenders, and an entry in `CASES`."""
 
 from __future__ import annotations
 
@@ -30,19 +30,13 @@ _PERSONAL_STATE = "/ridehail.apiproxy.v1.PersonalStateService/PersonalState"
 _TYPES = ("surge", "child_seat")
 _ZONE = "tel_aviv"
 _CARD = "/ridehail.apiproxy.v1.TaxiOnTheWayService/TaxiOnTheWay"
-# Few enough that the warm-up asks for the banners of each.
+# So few that the warm-up caches the banners of each.
 _RIDES = 1_000
 
 
 @dataclass(frozen=True)
 class Case:
-    """Something to measure.
-
-    Attributes:
-        title: What is done.
-        contenders: Starts the servers for the length of the block.
-        goals: What it is about.
-    """
+    """Something to measure: what `contenders` starts runs for the length of the block."""
 
     title: str
     contenders: Callable[[Harness], AbstractContextManager[Sequence[Contender]]]
@@ -108,14 +102,7 @@ def _agreements(
     http_path: str,
     **fields: object,
 ) -> Callable[[Harness], AbstractContextManager[Sequence[Contender]]]:
-    """Returns what starts the servers of a case about eulas.
-
-    Args:
-        path: Of the gRPC method.
-        request: Makes a request for a user.
-        http_path: Of the same in the FastAPI server ...
-        fields: ... and what it is sent beside the user.
-    """
+    """Returns what starts the servers of a case about eulas; `fields` are sent to FastAPI beside the user."""
 
     @contextmanager
     def contenders(harness: Harness) -> Iterator[Sequence[Contender]]:
@@ -194,8 +181,8 @@ def _cards(harness: Harness) -> Iterator[Sequence[Contender]]:
     url = harness.tables.rides(rides)
     others = ("order-core", "toll-roads", "family", "route-sharing", "inapp-communications")
     with (
-        harness.servers.ridehail(*others, database_url=url) as neighbours,
-        harness.servers.ridehail("api-proxy", database_url=url, neighbours=neighbours) as ours,
+        harness.servers.ridehail(*others, database_url=url) as dependencies,
+        harness.servers.ridehail("api-proxy", database_url=url, dependencies=dependencies) as ours,
         harness.servers.null("bare") as bare,
     ):
         yield (

@@ -1,4 +1,4 @@
-"""Contenders that do the same work by turns, and what each of them takes for it."""
+"""Contenders that do the same work in turns, and what each of them takes for it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,7 @@ from .servers import Running
 
 @dataclass(frozen=True)
 class Contender:
-    """A server and what it is asked.
-
-    Attributes:
-        name: As the table shows it.
-        server: Who is asked.
-        load: What.
-        orders: How many orders one request looks up.
-    """
+    """A server, its load, and how many orders one request looks up."""
 
     name: str
     server: Running
@@ -31,16 +24,7 @@ class Contender:
 
 @dataclass(frozen=True)
 class Figures:
-    """What one contender takes. CPU is that of all processes, in microseconds a request.
-
-    Attributes:
-        requests_per_s: With the callers that there were.
-        p50_ms: The median time to the answer.
-        p99_ms: 99 of 100 answers took no longer.
-        server_us: CPU of the server.
-        postgres_us: CPU of Postgres.
-        generator_us: CPU of the load generator, which shares the machine.
-    """
+    """What one contender takes. CPU is that of all processes, in microseconds a request."""
 
     requests_per_s: float
     p50_ms: float
@@ -52,14 +36,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Goal:
-    """A ratio that a case is about.
-
-    Attributes:
-        text: What is divided by what.
-        ratio: Computes it from the figures, by the contenders' names.
-        target: What it is to reach ...
-        at_least: ... from above (True) or from below (False).
-    """
+    """A ratio that must be at least, or at most, `target`."""
 
     text: str
     ratio: Callable[[Mapping[str, Figures]], float]
@@ -69,13 +46,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long to measure.
-
-    Attributes:
-        rounds: Turns of each contender.
-        seconds: Length of a turn.
-        warm_up_s: Load before the first turn.
-    """
+    """Number and length of the turns of each contender, and the load before the first."""
 
     rounds: int
     seconds: float
@@ -85,13 +56,7 @@ class Schedule:
 def compare(
     contenders: Sequence[Contender], schedule: Schedule, postgres: Callable[[], Sequence[psutil.Process]]
 ) -> dict[str, Figures]:
-    """Returns the medians over the rounds. In each round all contenders have their turn, so noise hits all alike.
-
-    Args:
-        contenders: All of them run all the time; who is not asked takes next to nothing.
-        schedule: How long to measure.
-        postgres: Returns Postgres' processes.
-    """
+    """Returns the medians over the rounds. In each round every contender has its turn, so noise hits all alike."""
     for contender in contenders:
         load.run(contender.load, schedule.warm_up_s)
     turns: dict[str, list[Figures]] = {contender.name: [] for contender in contenders}
@@ -103,15 +68,15 @@ def compare(
 
 def _turn(contender: Contender, seconds: float, postgres: Callable[[], Sequence[psutil.Process]]) -> Figures:
     server_before, postgres_before = _cpu_seconds(contender.server.processes()), _cpu_seconds(postgres())
-    seen = load.run(contender.load, seconds)
+    measured = load.run(contender.load, seconds)
     server_after, postgres_after = _cpu_seconds(contender.server.processes()), _cpu_seconds(postgres())
     return Figures(
-        requests_per_s=seen.requests / seen.seconds,
-        p50_ms=seen.p50_ms,
-        p99_ms=seen.p99_ms,
-        server_us=(server_after - server_before) / seen.requests * 1e6,
-        postgres_us=(postgres_after - postgres_before) / seen.requests * 1e6,
-        generator_us=seen.cpu_seconds / seen.requests * 1e6,
+        requests_per_s=measured.requests / measured.seconds,
+        p50_ms=measured.p50_ms,
+        p99_ms=measured.p99_ms,
+        server_us=(server_after - server_before) / measured.requests * 1e6,
+        postgres_us=(postgres_after - postgres_before) / measured.requests * 1e6,
+        generator_us=measured.cpu_seconds / measured.requests * 1e6,
     )
 
 

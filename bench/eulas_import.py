@@ -2,9 +2,9 @@
 
     python -m bench.eulas_import [--lines N]
 
-Writes a dump of which every hundredth line is bad, imports it with `ridehail eulas import`, again, and then into
-another database while it is killed (kill -9) in the middle, several times. Each time, what is stored is compared with
-the newest line of each user and agreement, and the log of decisions with that of the import that was let alone.
+Writes a dump in which every hundredth line is bad, imports it with `ridehail eulas import`, again, and then into
+another database with kills (kill -9) in between. Each time it compares the stored rows with the newest line of each
+user and agreement, and the log of decisions with that of the undisturbed import.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import random
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from psycopg import conninfo, sql
 from ridehail_servers import resources
 from ridehail_servers.chassis import migrations
 from ridehail_servers.runtime.postgres import EmbeddedPostgres
+from tests.support.folders import shared_folder
 
 FULL_SIZE = 1_000_000
 BAD_EVERY = 100
@@ -59,12 +59,11 @@ Newest = dict[tuple[str, str], tuple[int, str]]
 
 @dataclass(frozen=True)
 class DecisionDump:
-    """A dump, and what is to come of it.
+    """A dump, and what must come of it.
 
     Attributes:
-        path: The file.
-        newest: When the newest good line of each user and agreement was made, in microseconds, and what it says.
-        bad: How many lines are bad.
+        newest: Time in microseconds and status of the newest good line of each user and agreement.
+        bad: Number of bad lines.
     """
 
     path: Path
@@ -73,7 +72,7 @@ class DecisionDump:
 
 
 def write_dump(path: Path, lines: int) -> DecisionDump:
-    """Writes a dump; of each user and agreement no two lines are equally new."""
+    """Writes a dump; no two lines of a user and an agreement have the same time."""
     chance = random.Random(4)
     newest: Newest = {}
     users, bad = max(1, int(lines * USERS_PER_LINE)), 0
@@ -83,9 +82,9 @@ def write_dump(path: Path, lines: int) -> DecisionDump:
                 file.write(_BAD[bad % len(_BAD)] + b"\n")
                 bad += 1
                 continue
-            # The line's number makes the moment its own.
-            made = chance.randrange(10**6) * 10**7 + number
-            updated_at = _EPOCH + timedelta(microseconds=made)
+            # The line's number makes the timestamp unique.
+            micros = chance.randrange(10**6) * 10**7 + number
+            updated_at = _EPOCH + timedelta(microseconds=micros)
             uid, eula_id = (
                 str(4_000_000_000 + chance.randrange(users)),
                 chance.choice(EULA_IDS[:: chance.choice((1, 4))]),
@@ -99,13 +98,13 @@ def write_dump(path: Path, lines: int) -> DecisionDump:
                 "valid_till": (updated_at + timedelta(days=730)).isoformat(),
             }
             file.write(json.dumps(decision).encode() + b"\n")
-            newest[uid, eula_id] = max(newest.get((uid, eula_id), (-1, "")), (made, status))
+            newest[uid, eula_id] = max(newest.get((uid, eula_id), (-1, "")), (micros, status))
     return DecisionDump(path, newest, bad)
 
 
 @contextmanager
 def database(admin_url: str, name: str) -> Iterator[str]:
-    """Makes a database with the tables of eulas for the length of the block; yields its URL."""
+    """Creates a database with the tables of eulas for the length of the block; yields its URL."""
     with psycopg.connect(admin_url, autocommit=True) as admin:
         admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         url = conninfo.make_conninfo(admin_url, dbname=name)
@@ -115,13 +114,12 @@ def database(admin_url: str, name: str) -> Iterator[str]:
 
 
 def start(dump: DecisionDump, url: str) -> subprocess.Popen[str]:
-    """Starts an import as an operator would."""
     words = [str(RIDEHAIL), "eulas", "import", str(dump.path), "--database-url", url]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
 def run(dump: DecisionDump, url: str) -> str:
-    """Imports the dump, prints what that cost, and returns what was printed."""
+    """Imports the dump, prints time and memory, and returns the command's output."""
     process = start(dump, url)
     watched, sizes = psutil.Process(process.pid), [0]
     while process.poll() is None:
@@ -130,28 +128,24 @@ def run(dump: DecisionDump, url: str) -> str:
         except psutil.NoSuchProcess:
             break
         time.sleep(0.05)
-    told, _ = process.communicate()
+    printed, _ = process.communicate()
     assert process.returncode == 0
     # The second half of its life against the first: flat memory does not grow.
     early, late = max(sizes[: len(sizes) // 2]), max(sizes)
     print(
-        f"    {told.strip()}\n      peak memory {late / 2**20:.0f} MiB, of the first half {early / 2**20:.0f} MiB",
+        f"    {printed.strip()}\n      peak memory {late / 2**20:.0f} MiB, of the first half {early / 2**20:.0f} MiB",
         flush=True,
     )
-    return told
+    return printed
 
 
 def check(dump: DecisionDump, url: str) -> tuple[object, ...]:
-    """Compares what is stored with the dump; returns a digest of the log.
-
-    Raises:
-        AssertionError: A decision is missing, or not the newest, or a bad line is not among the rejects.
-    """
+    """Compares what is stored with the dump; returns a digest of the log."""
     with psycopg.connect(url) as connection, connection.cursor("stored") as cursor:
         cursor.itersize = 10_000
         rows = 0
-        for uid, eula_id, status, made in cursor.execute(_STATE.encode(), (_EPOCH,)):
-            assert dump.newest[uid, eula_id] == (made, status)
+        for uid, eula_id, status, micros in cursor.execute(_STATE.encode(), (_EPOCH,)):
+            assert dump.newest[uid, eula_id] == (micros, status)
             rows += 1
     assert rows == len(dump.newest), f"{len(dump.newest) - rows} decisions are missing"
     rejects = dump.path.with_name(f"{dump.path.name}.rejects.jsonl")
@@ -166,7 +160,7 @@ def check(dump: DecisionDump, url: str) -> tuple[object, ...]:
 
 
 def kill(dump: DecisionDump, url: str, decisions: int) -> None:
-    """Kills an import as soon as so many decisions are in the log."""
+    """Kills an import as soon as `decisions` are in the log."""
     process = start(dump, url)
     with psycopg.connect(url, autocommit=True) as connection:
         while True:
@@ -182,7 +176,6 @@ def kill(dump: DecisionDump, url: str, decisions: int) -> None:
 
 
 def measure(dump: DecisionDump, admin_url: str) -> None:
-    """Runs all parts."""
     with database(admin_url, "alone") as url:
         print("import", flush=True)
         run(dump, url)
@@ -199,13 +192,10 @@ def measure(dump: DecisionDump, admin_url: str) -> None:
 
 
 def main() -> None:
-    """Runs everything."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lines", type=int, default=FULL_SIZE, help="at least 50 000")
     lines = parser.parse_args().lines
-    with tempfile.TemporaryDirectory(prefix="ridehail-bench-eulas-import-") as temporary:
-        folder = Path(temporary)
-        folder.chmod(0o755)  # run by root, Postgres is another user
+    with shared_folder() as folder:
         print(f"writing {lines:,} lines", flush=True)
         dump = write_dump(folder / "dump.jsonl", lines)
         print(f"    {dump.path.stat().st_size / 2**20:.0f} MiB, {dump.bad:,} of them bad")

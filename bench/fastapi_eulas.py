@@ -1,9 +1,9 @@
-"""What we compare eulas with: its reads behind FastAPI, as one would write them today, over JSON.
+"""The reads of eulas behind FastAPI, to compare with: as one would write them today, over JSON.
 
     BENCH_DATABASE_URL=... BENCH_CONFIG=FOLDER uvicorn bench.fastapi_eulas:app --loop uvloop --http httptools
 
-It has what FastAPI gives (routing, validation of the request, JSON) and nothing of the chassis: no caller is verified,
-no deadline is kept, nothing is logged or measured, and the configuration is read once.
+It has what FastAPI gives (routing, validation of the request, JSON) and nothing of the chassis: no authentication, no
+deadlines, no logs or metrics; the configuration is read once.
 """
 
 from __future__ import annotations
@@ -25,36 +25,26 @@ _EULAS: dict[str, dict[str, Any]] = {eula["eula_id"]: eula for eula in _CONFIG["
 
 
 class CheckRequest(BaseModel):
-    """Whose agreements of which types to check."""
-
     yandex_uid: str = Field(min_length=1, max_length=128)
     eula_types: list[str] = Field(min_length=1, max_length=100)
 
 
 class EulaStatusBody(BaseModel):
-    """Where the user stands."""
-
     eula_id: str
     type: str
     status: str
 
 
 class CheckResponse(BaseModel):
-    """One entry a type."""
-
     eulas: list[EulaStatusBody]
 
 
 class ListRequest(BaseModel):
-    """Whose unknown agreements of which zone to list."""
-
     yandex_uid: str = Field(min_length=1, max_length=128)
     zone_name: str = Field(min_length=1, max_length=128)
 
 
 class EulaBody(BaseModel):
-    """An agreement to show."""
-
     eula_id: str
     type: str
     status: str
@@ -65,8 +55,6 @@ class EulaBody(BaseModel):
 
 
 class ListResponse(BaseModel):
-    """What to show."""
-
     eulas: list[EulaBody]
 
 
@@ -74,7 +62,7 @@ app = FastAPI(lifespan=pooled)
 
 
 async def _decided(yandex_uid: str) -> dict[str, str]:
-    """Returns the user's valid decisions."""
+    """Returns the status of each agreement that the user has a valid decision on."""
     now = datetime.now(UTC)
     return {
         row["eula_id"]: row["status"]
@@ -85,20 +73,18 @@ async def _decided(yandex_uid: str) -> dict[str, str]:
 
 @app.post("/v1/check")
 async def check(request: CheckRequest) -> CheckResponse:
-    """Returns where the user stands with each type."""
     decided = await _decided(request.yandex_uid)
-    answers = []
+    statuses = []
     for eula_type in request.eula_types:
         of_type = {eula_id: decided[eula_id] for eula_id in decided if _EULAS[eula_id]["type"] == eula_type}
         status = next((one for one in ("accepted", "rejected") if one in of_type.values()), "unknown")
         eula_id = next((eula_id for eula_id, one in of_type.items() if one == status), "")
-        answers.append(EulaStatusBody(eula_id=eula_id, type=eula_type, status=status))
-    return CheckResponse(eulas=answers)
+        statuses.append(EulaStatusBody(eula_id=eula_id, type=eula_type, status=status))
+    return CheckResponse(eulas=statuses)
 
 
 @app.post("/v1/list")
 async def unknown(request: ListRequest) -> ListResponse:
-    """Returns what the user has yet to answer in the zone."""
     decided = await _decided(request.yandex_uid)
     country = _CONFIG["ZONES"].get(request.zone_name)
     return ListResponse(

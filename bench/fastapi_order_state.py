@@ -1,9 +1,6 @@
-"""What we compare order_state with: a poll without tags behind FastAPI, as one would write it today, over JSON.
+"""A poll of order_state without poll tokens behind FastAPI, to compare with: see `fastapi_eulas`.
 
-    BENCH_DATABASE_URL=... BENCH_CONFIG=FOLDER uvicorn bench.fastapi_order_state:app --loop uvloop --http httptools
-
-It has what FastAPI gives (routing, validation of the request, JSON) and nothing of the chassis: no caller is verified,
-no deadline is kept, nothing is logged or measured, and the configuration is read once. It gives no tags to poll with.
+BENCH_DATABASE_URL=... BENCH_CONFIG=FOLDER uvicorn bench.fastapi_order_state:app --loop uvloop --http httptools
 """
 
 from __future__ import annotations
@@ -33,8 +30,6 @@ _LAST = 1_000_000
 
 
 class KnownOrderBody(BaseModel):
-    """An order as the app knows it."""
-
     orderid: str = Field(min_length=1, max_length=128)
     service: str = Field(min_length=1, max_length=128)
     status: str = Field(max_length=128)
@@ -43,14 +38,10 @@ class KnownOrderBody(BaseModel):
 
 
 class PollRequest(BaseModel):
-    """What the app knows."""
-
     known_orders: list[KnownOrderBody] = Field(max_length=50)
 
 
 class OrderStateBody(BaseModel):
-    """What of an order to fetch."""
-
     orderid: str
     service: str
     status: str
@@ -60,16 +51,12 @@ class OrderStateBody(BaseModel):
 
 
 class AllowedChangesBody(BaseModel):
-    """Whether the rider may order more."""
-
     service: str
     can_make_more_orders: bool
     no_more_orders_reason: str | None = None
 
 
 class PollResponse(BaseModel):
-    """The answer."""
-
     orders: list[OrderStateBody]
     allowed_changes: list[AllowedChangesBody]
 
@@ -79,7 +66,6 @@ app = FastAPI(lifespan=pooled)
 
 @app.post("/mlutp/v1/orders/state")
 async def poll(request: PollRequest, x_yandex_uid: Annotated[str, Header()]) -> PollResponse:
-    """Returns what the app should fetch."""
     versions: dict[tuple[str, str], dict[str, str]] = {}
     for row in await app.state.pool.fetch(_PARTS, x_yandex_uid):
         versions.setdefault((row["service"], row["orderid"]), {})[row["part_name"]] = row["version"]

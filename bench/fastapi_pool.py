@@ -1,4 +1,4 @@
-"""The connections of the FastAPI servers that we compare ourselves with."""
+"""The connections of the FastAPI servers."""
 
 from __future__ import annotations
 

@@ -1,9 +1,6 @@
-"""What we compare ourselves with: the lookup of toll_roads behind FastAPI, as one would write it today, over JSON.
+"""The lookup of toll_roads behind FastAPI, to compare with: see `fastapi_eulas`.
 
-    BENCH_DATABASE_URL=... uvicorn bench.fastapi_toll_roads:app --loop uvloop --http httptools
-
-It has what FastAPI gives (routing, validation of the request, JSON) and nothing of the chassis: no caller is verified,
-no deadline is kept, nothing is logged or measured.
+BENCH_DATABASE_URL=... uvicorn bench.fastapi_toll_roads:app --loop uvloop --http httptools
 """
 
 from __future__ import annotations
@@ -30,14 +27,10 @@ _LATEST_ROAD = """
 
 
 class RetrieveRequest(BaseModel):
-    """The order to look up."""
-
     order_id: str = Field(min_length=1, max_length=128)
 
 
 class RetrieveResponse(BaseModel):
-    """Its road."""
-
     has_toll_road: bool
     can_switch_road: bool
     created: datetime
@@ -48,7 +41,6 @@ app = FastAPI(lifespan=pooled)
 
 @app.post("/toll-roads/v1/order/retrieve")
 async def retrieve(request: RetrieveRequest) -> RetrieveResponse:
-    """Returns the road of the order's latest change."""
     row = await app.state.pool.fetchrow(_LATEST_ROAD, request.order_id)
     if row is None:
         raise HTTPException(404)

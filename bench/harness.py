@@ -21,15 +21,13 @@ _SEED = 1
 
 @dataclass(frozen=True)
 class Harness:
-    """Everything at hand.
+    """Starts servers, fills tables, and makes contenders of both.
 
     Attributes:
-        servers: Starts servers.
-        tables: Makes databases.
-        orders: How many orders, or users, the tables have, where a case is not about their size.
+        orders: Rows in the tables where a case is not about their size.
         sizes: The two sizes of the case that is.
-        callers: Requests under way at any moment.
-        messages: How many different ones a contender is sent, at most.
+        callers: Requests under way at any time.
+        messages: Maximal number of different messages that a contender is sent.
     """
 
     servers: Servers
@@ -52,27 +50,24 @@ class Harness:
         orders_per_request: int = 1,
         messages: int = 50_000,
     ) -> Contender:
-        """Returns a contender that is asked for random orders or users.
+        """Returns a contender that looks up random orders or users.
 
         Args:
-            name: As the table shows it.
-            server: Who is asked.
-            path: Of the gRPC method or the HTTP resource.
-            body: Makes a message; it is handed what gives the id of a random order or user.
-            service: Whom the ticket is for.
-            rider: On whose behalf the gateway calls, a member of a family; None: another service calls.
-            orders: From how many orders to choose; None: all of the usual tables.
-            orders_per_request: How many ids a message holds.
-            messages: How many different ones there are, at most.
+            body: Makes a message from a function that returns a random id.
+            service: Destination of the ticket.
+            rider: Passenger for whom the gateway calls, or None if a service calls.
+            orders: Number of ids to choose from, or None for the usual tables.
+            orders_per_request: Ids in a message.
+            messages: Maximal number of different messages.
         """
         chance = random.Random(_SEED)
         stored = orders or self.orders
         number = min(messages, self.messages)
-        made = (body(lambda: random_id(chance.randint(1, stored))) for _ in range(number))
-        bodies = write_bodies(self.servers.folder / f"{name.replace(' ', '-').replace('/', '-')}.bodies", made)
+        requests = (body(lambda: random_id(chance.randint(1, stored))) for _ in range(number))
+        bodies = write_bodies(self.servers.folder / f"{name.replace(' ', '-').replace('/', '-')}.bodies", requests)
         headers = self._ticket(service) if rider is None else self._rider(service, rider)
-        asked = Load(server.protocol, server.address, path, bodies, headers, self.callers)
-        return Contender(name, server, asked, orders_per_request)
+        load = Load(server.protocol, server.address, path, bodies, headers, self.callers)
+        return Contender(name, server, load, orders_per_request)
 
     def passengers_contender(
         self,
@@ -84,15 +79,12 @@ class Harness:
         service: str | None,
         riders: int,
     ) -> Contender:
-        """Returns a contender that is asked as the gateway asks on behalf of passengers, each time of a random one.
+        """Returns a contender that the gateway calls for random passengers.
 
         Args:
-            name: As the table shows it.
-            server: Who is asked.
-            path: Of the gRPC method or the HTTP resource.
             body: Makes the message of a passenger.
-            service: Whom the ticket is for. None: it verifies no ticket, and a header names the passenger.
-            riders: From how many passengers to choose.
+            service: Destination of the ticket, or None where a header names the passenger.
+            riders: Number of passengers to choose from.
         """
         chance = random.Random(_SEED)
         uids = [random_id(chance.randint(1, riders)) for _ in range(self.messages)]
@@ -104,8 +96,8 @@ class Harness:
             ticket_of = TicketIssuer(self._keys, "gateway").issue
             tickets = (ticket_of(service, passenger=Identity(uid)).encode() for uid in uids)
             each = (TICKET_KEY, write_bodies(file.with_suffix(".tickets"), tickets))
-        asked = Load(server.protocol, server.address, path, bodies, {}, self.callers, each)
-        return Contender(name, server, asked)
+        load = Load(server.protocol, server.address, path, bodies, {}, self.callers, each)
+        return Contender(name, server, load)
 
     @property
     def _keys(self) -> KeyRing:

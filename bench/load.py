@@ -1,8 +1,8 @@
 """The load generator: `bench/loadgen`, a small Go program, built here when it is first needed.
 
-Others were weighed before it was written. ghz takes nearly as much CPU a request as a bare Python server does (175 us,
-this one 75), so on one machine it measures itself as well. h2load sends one fixed body: every request would look up the
-same order. Neither speaks both gRPC and JSON over HTTP/1.1, and two generators make no fair comparison.
+ghz takes nearly as much CPU a request as a bare Python server does (175 us, this one 75), so on one machine it measures
+itself as well. h2load sends one fixed body: every request would look up the same order. Neither speaks both gRPC and
+JSON over HTTP/1.1, and two generators make no fair comparison.
 """
 
 from __future__ import annotations
@@ -28,21 +28,19 @@ class ToolMissing(Exception):
 
 
 class LoadFailed(Exception):
-    """A request was not answered well: what was measured means nothing."""
+    """A request failed: what was measured means nothing."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What to send, and how much of it.
+    """What to send.
 
     Attributes:
         protocol: "grpc" or "http".
-        address: `host:port`.
         path: `/package.Service/Method`, or the path of an HTTP POST.
-        bodies: A file that `write_bodies` wrote.
-        headers: gRPC metadata or HTTP headers.
-        callers: Requests under way at any moment.
-        each: A header that each body has a value of its own of, and the file of the values, also by `write_bodies`.
+        bodies: A file of `write_bodies`.
+        callers: Requests under way at any time.
+        each: Name and file (of `write_bodies`) of a header that differs for each body.
     """
 
     protocol: str
@@ -55,16 +53,8 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What the generator saw.
-
-    Attributes:
-        requests: How many were answered.
-        seconds: How long it took.
-        p50_ms: The median time to the answer.
-        p99_ms: 99 of 100 answers took no longer.
-        cpu_seconds: What the generator itself used.
-    """
+class Measured:
+    """What the generator measured."""
 
     requests: int
     seconds: float
@@ -74,10 +64,10 @@ class Seen:
 
 
 def built() -> Path:
-    """Returns the program, built anew if its source is younger.
+    """Returns the program; builds it if its source is newer.
 
     Raises:
-        ToolMissing: It is not built yet, and there is no Go to build it.
+        ToolMissing: It has to be built, and Go is not installed.
     """
     youngest = max(file.stat().st_mtime for file in _SOURCE.iterdir())
     if _BUILT.exists() and _BUILT.stat().st_mtime >= youngest:
@@ -109,15 +99,11 @@ def write_bodies(file: Path, bodies: Iterable[bytes]) -> Path:
     return file
 
 
-def run(load: Load, seconds: float) -> Seen:
-    """Sends requests in a closed loop, each caller the next one as soon as the last is answered.
-
-    Args:
-        load: What to send.
-        seconds: How long.
+def run(load: Load, seconds: float) -> Measured:
+    """Sends requests in a closed loop: each caller sends the next one as soon as the last has ended.
 
     Raises:
-        LoadFailed: See the class.
+        LoadFailed: A request failed.
         ToolMissing: See `built`.
     """
     options: dict[str, object] = {
@@ -145,4 +131,4 @@ def run(load: Load, seconds: float) -> Seen:
         raise LoadFailed(
             f"{report['failures']} requests to {load.path} failed, the first with: {report['first_failure']}"
         )
-    return Seen(**{name: report[name] for name in Seen.__dataclass_fields__})
+    return Measured(**{name: report[name] for name in Measured.__dataclass_fields__})

@@ -24,16 +24,13 @@ from ridehail_servers.chassis import logs
 from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
 from ridehail_servers.runtime.serve import stop_on_signals
 
-_ANSWER = api.RetrieveOrderResponse(has_toll_road=True)
+_RESPONSE = api.RetrieveOrderResponse(has_toll_road=True)
 _DRAIN_S = 1.0
 
 
 class NullServicer(api_grpc.TollRoadsServiceServicer):
-    """Answers the same to everybody."""
-
     async def RetrieveOrder(self, request: api.RetrieveOrderRequest, context: Any) -> api.RetrieveOrderResponse:  # noqa: ARG002, N802
-        """See the contract."""
-        return _ANSWER
+        return _RESPONSE
 
 
 def _null() -> NullServicer:
@@ -87,7 +84,6 @@ def _serve(variant: str, folder: Path, port: int) -> None:
 
 
 def main(variant: str, folder: Path, port: int, workers: int) -> None:
-    """Serves in as many processes as asked for."""
     if workers == 1:
         _serve(variant, folder, port)
         return

@@ -1,11 +1,11 @@
-"""The peak that toll_roads is made for, as an open loop: calls are made when they are due, however slow answers are.
+"""The peak that toll_roads is made for, as an open loop: calls are sent when they are due, however slow responses are.
 
     python -m bench.peak [--seconds S] [--workers N] [--retrieves N] [--offers N] [--switches N]
 
 4200 lookups a second by clients that share lookups (`coalesce=True`), of api-proxy and of driver-orders-builder; 100
 offers and 10 switches of the road, each of an order with a fixed price, which it resets. Tables are at full size, and
-order-core answers from the same server. A call's time is counted from the moment at which it was due, so a call that
-waits for a busy generator counts as slow as well.
+order-core runs in the same server. A call's time is counted from when it was due, so a call that waits for a busy
+generator counts as slow as well.
 """
 
 from __future__ import annotations
@@ -53,15 +53,7 @@ Call = Callable[[], Awaitable[None]]
 
 @dataclass
 class LoadKind:
-    """One kind of call.
-
-    Attributes:
-        name: As the table shows it.
-        rate: Calls a second.
-        call: Makes one.
-        seconds: What each took that succeeded.
-        errors: How many failed, by reason.
-    """
+    """Calls of one kind at `rate` a second; `seconds` has the duration of each that succeeded."""
 
     name: str
     rate: float
@@ -70,7 +62,6 @@ class LoadKind:
     errors: Counter[str] = field(default_factory=Counter)
 
     async def run(self, due: float) -> None:
-        """Makes one call, and notes how it went."""
         try:
             await self.call()
         except ServiceError as error:
@@ -82,7 +73,7 @@ class LoadKind:
 
 
 class Consumers:
-    """Everybody who calls toll_roads."""
+    """The clients of everybody who calls toll_roads."""
 
     def __init__(self, address: str, keys: KeyRing, orders: int, stack: AsyncExitStack) -> None:
         self._chance = random.Random(_SEED)
@@ -93,7 +84,6 @@ class Consumers:
         self._address = address
 
     async def open(self) -> None:
-        """Connects all of them."""
         self._lookups = [
             await self._stack.enter_async_context(
                 AsyncTollRoadsClient(self._address, ticket=TicketIssuer(self._keys, source), coalesce=True)
@@ -111,11 +101,7 @@ class Consumers:
         self._passengers = api_grpc.PassengerTollRoadsServiceStub(self._channel)
 
     async def prepare_switches(self, number: int) -> None:
-        """Gives orders that can be switched a document with a fixed price.
-
-        Args:
-            number: How many.
-        """
+        """Gives `number` orders that can be switched a document with a fixed price."""
         self._switchable = self._chance.sample(range(2, self._orders + 1, 2), number)
         document: dict[str, JsonInput] = {
             "order": {"fixed_price": {"price": 1290, "driver_price": 1140.5}, "status": "driving"}
@@ -124,17 +110,15 @@ class Consumers:
             await self._order_core.put_order(order_id=random_id(n), yandex_uid=str(n), document=document)
 
     async def retrieve(self) -> None:
-        """A rider's or a driver's app shows a ride."""
         client = self._chance.choice(self._lookups)
         await client.retrieve_order(order_id=random_id(self._chance.randint(1, self._orders)))
 
     async def save_offer(self) -> None:
-        """A rider sees an offer by a toll road."""
         if not await self._routestats.save_offer(offer_id=uuid.uuid4().hex):
             raise ServiceError(grpc.StatusCode.UNAVAILABLE, message="not saved")
 
     async def switch(self) -> None:
-        """A rider leaves the toll road."""
+        """Switches an order from the toll road to the free one."""
         number = self._switchable.pop()  # each order once
         request = api.SwitchRoadRequest(
             order_id=random_id(number),
@@ -148,23 +132,17 @@ class Consumers:
 
 
 async def measure(server: Running, kinds: Sequence[LoadKind], seconds: float) -> float:
-    """Makes the calls at their rates; returns the CPU seconds that the server used.
-
-    Args:
-        server: Who is called.
-        kinds: The calls.
-        seconds: For how long.
-    """
+    """Makes the calls at their rates; returns the CPU seconds that the server used."""
     under_way: set[asyncio.Task[None]] = set()
-    made = dict.fromkeys(range(len(kinds)), 0)
+    sent = dict.fromkeys(range(len(kinds)), 0)
     used, began = _cpu_seconds(server), time.perf_counter()
     while (elapsed := time.perf_counter() - began) < seconds:
         for index, kind in enumerate(kinds):
-            while made[index] < elapsed * kind.rate:
-                task = asyncio.create_task(kind.run(began + made[index] / kind.rate))
+            while sent[index] < elapsed * kind.rate:
+                task = asyncio.create_task(kind.run(began + sent[index] / kind.rate))
                 under_way.add(task)
                 task.add_done_callback(under_way.discard)
-                made[index] += 1
+                sent[index] += 1
         await asyncio.sleep(_TICK_S)
     await asyncio.gather(*under_way)
     return _cpu_seconds(server) - used
@@ -176,7 +154,6 @@ def _cpu_seconds(server: Running) -> float:
 
 
 async def run(server: Running, keys: KeyRing, arguments: argparse.Namespace) -> None:
-    """Warms up, measures and prints."""
     async with AsyncExitStack() as stack:
         consumers = Consumers(server.address, keys, arguments.orders, stack)
         await consumers.open()
@@ -209,7 +186,6 @@ def _print(kinds: Sequence[LoadKind], cpu: float, seconds: float) -> None:
 
 
 def main() -> int:
-    """Starts everything, runs, and returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="bench.peak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -1,4 +1,4 @@
-"""The retention jobs at full size: how long, how much memory, what callers feel, and that no row is lost or doubled.
+"""The retention jobs at full size: how long, how much memory, what callers notice, and that no row is lost or doubled.
 
     python -m bench.retention [--orders N] [--part alone|felt|killed|two]
 
@@ -17,7 +17,6 @@ import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -44,15 +43,16 @@ from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.runtime.data_dir import DataDir
 from ridehail_servers.runtime.postgres import EmbeddedPostgres
+from tests.support.folders import shared_folder
 
 FULL_SIZE = 600_000
 OFFERS_PER_ORDER = 7 / 3
 JOBS = ("purge-offers", "archive", "purge-orders")
 CALLERS = 8
-QUIET_S = 20.0
+IDLE_S = 20.0
 # Of a job that is killed: how long it lives, at least and at most, in seconds after it has begun.
 LIFE_S = (1.3, 4.0)
-MOST_DEATHS = 40
+MAX_KILLS = 40
 RIDEHAIL = Path(sys.executable).with_name("ridehail")
 
 # No row is within two hours of an age that matters, so the jobs may take their time.
@@ -87,21 +87,19 @@ _ROWS = {
 
 @dataclass(frozen=True)
 class Ended:
-    """A job that came to its end."""
-
     seconds: float
     peak_mib: float
-    told: str
+    printed: str
 
     @property
     def rows(self) -> int:
-        """How many rows it met."""
-        return sum(int(word.split("=")[1].rstrip(",")) for word in self.told.split() if "=" in word)
+        """Sum of the rows that the job reports."""
+        return sum(int(word.split("=")[1].rstrip(",")) for word in self.printed.split() if "=" in word)
 
 
 @dataclass(frozen=True)
 class Latencies:
-    """What the callers of a server waited, in milliseconds, and how often they got no answer."""
+    """Percentiles in milliseconds, and failures by code."""
 
     calls_per_s: float
     p50: float
@@ -117,7 +115,6 @@ class Playground:
         self._folder = folder
 
     def fill(self, orders: int) -> None:
-        """Fills the database that is copied."""
         with psycopg.connect(self._admin, autocommit=True) as admin:
             admin.execute("CREATE DATABASE filled")
         filled = self._url("filled")
@@ -187,7 +184,6 @@ def check(url: str, archive: Path, expected: dict[str, object]) -> None:
 
 
 def start(job: str, url: str, archive: Path) -> subprocess.Popen[str]:
-    """Starts a job as an operator would."""
     words = [str(RIDEHAIL), "toll-roads", job, "--database-url", url]
     if job == "archive":
         words += ["--archive-url", str(archive)]
@@ -195,7 +191,6 @@ def start(job: str, url: str, archive: Path) -> subprocess.Popen[str]:
 
 
 def run(job: str, url: str, archive: Path) -> Ended:
-    """Runs a job to its end."""
     began = time.monotonic()
     process = start(job, url, archive)
     peak = 0
@@ -206,25 +201,25 @@ def run(job: str, url: str, archive: Path) -> Ended:
         except psutil.NoSuchProcess:
             break
         time.sleep(0.02)
-    told, complaint = process.communicate()
-    assert process.returncode == 0, complaint
-    return Ended(time.monotonic() - began, peak / 2**20, told.strip())
+    printed, errors = process.communicate()
+    assert process.returncode == 0, errors
+    return Ended(time.monotonic() - began, peak / 2**20, printed.strip())
 
 
 def run_all(url: str, archive: Path) -> None:
-    """Runs the jobs one after the other, and prints what each cost."""
+    """Runs the jobs one after the other, and prints what each took."""
     for job in JOBS:
         ended = run(job, url, archive)
         speed = f"{ended.seconds / 60:.2f} min, {ended.rows / ended.seconds:,.0f} rows/s"
-        print(f"    {ended.told}\n      {speed}, peak memory {ended.peak_mib:.0f} MiB", flush=True)
+        print(f"    {ended.printed}\n      {speed}, peak memory {ended.peak_mib:.0f} MiB", flush=True)
 
 
 def killed(url: str, archive: Path) -> int:
-    """Kills each job again and again until it comes to its end before; returns how many died."""
+    """Kills each job repeatedly until it ends before; returns the number of kills."""
     chance = random.Random(4)
-    deaths = 0
+    kills = 0
     for job in JOBS:
-        for _ in range(MOST_DEATHS):
+        for _ in range(MAX_KILLS):
             process = start(job, url, archive)
             try:
                 process.communicate(timeout=chance.uniform(*LIFE_S))
@@ -232,18 +227,18 @@ def killed(url: str, archive: Path) -> int:
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
                 process.communicate()
-                deaths += 1
+                kills += 1
         run(job, url, archive)
-    return deaths
+    return kills
 
 
 def two_at_once(url: str, archive: Path) -> None:
-    """Runs two of each job at once, and then one more, for what the two left to each other."""
+    """Runs two of each job at once, and then one more for what the two left to each other."""
     for job in JOBS:
         pair = [start(job, url, archive) for _ in range(2)]
         for process in pair:
-            _, complaint = process.communicate()
-            assert process.returncode == 0, complaint
+            _, errors = process.communicate()
+            assert process.returncode == 0, errors
         run(job, url, archive)
 
 
@@ -267,7 +262,7 @@ def server(url: str, folder: Path) -> Iterator[tuple[str, str]]:
 
 
 async def load(address: str, ticket: str, young: list[str], stop: threading.Event) -> Latencies:
-    """Retrieves random young orders, `CALLERS` at a time, until told to stop."""
+    """Retrieves random young orders, `CALLERS` at a time, until `stop` is set."""
     waits: list[float] = []
     failures: Counter[str] = Counter()
 
@@ -290,23 +285,22 @@ async def load(address: str, ticket: str, young: list[str], stop: threading.Even
 
 
 def under_load(address: str, ticket: str, young: list[str], stop: threading.Event) -> Latencies:
-    """See `load`; blocks."""
     return uvloop.run(load(address, ticket, young, stop))
 
 
 def felt(url: str, archive: Path, folder: Path) -> None:
-    """Prints what callers of a server wait without the jobs and while they run."""
+    """Prints latencies of a server without the jobs and while they run."""
     with psycopg.connect(url) as connection:
         query = f"SELECT order_id FROM toll_roads.orders WHERE NOT {_OLD.format(hours=24)} LIMIT 100000"
         young = [row[0] for row in connection.execute(query.encode()).fetchall()]
     with server(url, folder) as (address, ticket):
-        _load_while(partial(time.sleep, QUIET_S / 4), address, ticket, young)  # warms up
+        _load_while(partial(time.sleep, IDLE_S / 4), address, ticket, young)  # warms up
         for job in JOBS:
-            quiet = _load_while(partial(time.sleep, QUIET_S), address, ticket, young)
+            quiet = _load_while(partial(time.sleep, IDLE_S), address, ticket, young)
             busy = _load_while(partial(run, job, url, archive), address, ticket, young)
-            print(f"    before {job}: {_told(quiet)}")
+            print(f"    before {job}: {_formatted(quiet)}")
             ratios = f"p50 x{busy.p50 / quiet.p50:.2f}, p99 x{busy.p99 / quiet.p99:.2f}"
-            print(f"    during {job}: {_told(busy)}: {ratios}", flush=True)
+            print(f"    during {job}: {_formatted(busy)}: {ratios}", flush=True)
 
 
 def _load_while(work: Callable[[], object], address: str, ticket: str, young: list[str]) -> Latencies:
@@ -326,7 +320,7 @@ def _load_while(work: Callable[[], object], address: str, ticket: str, young: li
         worker.join()
 
 
-def _told(seen: Latencies) -> str:
+def _formatted(seen: Latencies) -> str:
     failures = f", failures {seen.failures}" if seen.failures else ""
     return f"{seen.calls_per_s:,.0f} calls/s, p50 {seen.p50:.2f} ms, p99 {seen.p99:.2f} ms{failures}"
 
@@ -342,7 +336,7 @@ PARTS = ("alone", "felt", "killed", "two")
 
 
 def measure(part: str, playground: Playground, folder: Path) -> None:
-    """Runs one part on a copy of its own, and checks what it comes to."""
+    """Runs one part on a copy of its own, and checks the result."""
     expected = playground.digests()
     with playground.copy(part) as (url, archive):
         if part == "alone":
@@ -361,14 +355,11 @@ def measure(part: str, playground: Playground, folder: Path) -> None:
 
 
 def main() -> None:
-    """Runs everything, or what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--orders", type=int, default=FULL_SIZE)
     parser.add_argument("--part", choices=PARTS, action="append", help="may be repeated; default: all")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="ridehail-bench-retention-") as temporary:
-        folder = Path(temporary)
-        folder.chmod(0o755)  # run by root, Postgres is another user
+    with shared_folder() as folder:
         postgres = EmbeddedPostgres(folder / "postgres")
         playground = Playground(postgres.start(), folder)
         try:

@@ -24,31 +24,24 @@ HOST = "127.0.0.1"
 _START_S = 120.0
 _ATTEMPTS = 3
 # Characters of a log.
-_TOLD = 2_000
-# Names the Redis that several processes share; without it they keep no answers.
+_LOG_END = 2_000
+# Names the Redis that several processes share; without it nothing is cached.
 _CACHE_VARIABLE = "RIDEHAIL_CACHE_URL"
 
 
 class NotStarted(Exception):
-    """A server did not come up; the message has the end of its log."""
+    """A server did not start; the message has the end of its log."""
 
 
 @dataclass(frozen=True)
 class Running:
-    """A server that answers.
-
-    Attributes:
-        protocol: "grpc" or "http", as the load generator names them.
-        address: `host:port`.
-        process: The process that was started; its children belong to the server.
-    """
+    """A server that accepts connections; children of `process` belong to it."""
 
     protocol: str
     address: str
     process: psutil.Process
 
     def processes(self) -> list[psutil.Process]:
-        """Returns all processes of the server."""
         return [self.process, *self.process.children(recursive=True)]
 
 
@@ -56,12 +49,12 @@ class Servers:
     """Starts servers whose logs, keys and configuration are in one folder."""
 
     def __init__(self, folder: Path, *, workers: int, kept: ExitStack | None = None) -> None:
-        """Makes keys and configuration.
+        """Creates keys and configuration.
 
         Args:
-            folder: Is made; its former content goes.
+            folder: Replaced if it exists.
             workers: Processes of each server.
-            kept: Keeps servers running, for other cases that need the same; None: a server ends with its case.
+            kept: Keeps servers running for other cases, or None if a server ends with its case.
         """
         self._kept = kept
         self._running: dict[tuple[str, ...], Running] = {}
@@ -73,18 +66,18 @@ class Servers:
 
     @contextmanager
     def ridehail(
-        self, *services: str, database_url: str, neighbours: Running | None = None, config: Path | None = None
+        self, *services: str, database_url: str, dependencies: Running | None = None, config: Path | None = None
     ) -> Iterator[Running]:
-        """Serves services of the suite as `ridehail serve` does, with all that is on by default.
+        """Serves services of the suite as `ridehail serve` does.
 
         Args:
             services: Their names.
             database_url: Holds their schemas.
-            neighbours: Who serves all that they call; None: they themselves, who then have to be named.
-            config: The configuration files; None: those that ship.
+            dependencies: Serves all that they call, or None if they do so themselves.
+            config: Folder of configuration files, or None for the shipped ones.
         """
         command = [str(Path(sys.executable).parent / "ridehail"), "serve", *services, "--no-reflection"]
-        address = f"{HOST}:{{port}}" if neighbours is None else neighbours.address
+        address = f"{HOST}:{{port}}" if dependencies is None else dependencies.address
         for name in suite.SERVICES:
             command += ["--address", f"{name}={address}"]
         if self._workers > 1 and not os.environ.get(_CACHE_VARIABLE):
@@ -102,11 +95,7 @@ class Servers:
             yield it
 
     def with_experiments(self, *names: str) -> Path:
-        """Returns configuration files by which everybody takes part in some experiments.
-
-        Args:
-            names: The experiments.
-        """
+        """Returns a folder of configuration files with these experiments on for everybody."""
         folder = self.folder / "with-experiments"
         shutil.copytree(self.folder / "config", folder, dirs_exist_ok=True)
         file = folder / "flags.json"
@@ -118,23 +107,14 @@ class Servers:
 
     @contextmanager
     def null(self, variant: str) -> Iterator[Running]:
-        """Serves a handler that does nothing.
-
-        Args:
-            variant: "bare", or "chassis" for the same behind all interceptors.
-        """
+        """Serves a handler that does nothing: "bare", or "chassis" for the same behind all interceptors."""
         command = [sys.executable, "-m", "bench.null_server", variant, str(self.folder), "{port}", str(self._workers)]
         with self._started(variant, "grpc", command) as it:
             yield it
 
     @contextmanager
     def fastapi(self, application: str, *, database_url: str) -> Iterator[Running]:
-        """Serves the same behind FastAPI.
-
-        Args:
-            application: Its module in `bench`.
-            database_url: Holds the tables.
-        """
+        """Serves the FastAPI application of a module in `bench`."""
         command = [sys.executable, "-m", "uvicorn", f"bench.{application}:app", "--host", HOST, "--port", "{port}"]
         config = str(self.folder / "config")
         options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--workers", str(self._workers)]
@@ -145,31 +125,31 @@ class Servers:
 
     @contextmanager
     def _started(self, name: str, protocol: str, command: Sequence[str], **environment: str) -> Iterator[Running]:
-        same = (*command, *environment.values())
-        if same in self._running:
-            yield self._running[same]
+        key = (*command, *environment.values())
+        if key in self._running:
+            yield self._running[key]
             return
         with ExitStack() as of_case:
             running = (self._kept or of_case).enter_context(self._run(name, protocol, command, environment))
             if self._kept is not None:
-                self._running[same] = running
+                self._running[key] = running
             yield running
 
     @contextmanager
     def _run(
         self, name: str, protocol: str, command: Sequence[str], environment: Mapping[str, str]
     ) -> Iterator[Running]:
-        process, port = self._begun(name, command, environment)
+        process, port = self._start(name, command, environment)
         try:
             yield Running(protocol, f"{HOST}:{port}", psutil.Process(process.pid))
         finally:
             process.terminate()
             process.wait(_START_S)
 
-    def _begun(
+    def _start(
         self, name: str, command: Sequence[str], environment: Mapping[str, str]
     ) -> tuple[subprocess.Popen[bytes], int]:
-        """Starts a process that listens at a free port, and again at another one if somebody else takes that first."""
+        """Starts a process at a free port; tries another port if somebody else takes that first."""
         log = self.folder / f"{name}.log"
         for _ in range(_ATTEMPTS):
             port = free_port(HOST, 0)
@@ -185,11 +165,11 @@ class Servers:
                 return process, port
             process.kill()
             process.wait()
-        raise NotStarted(f"{name} does not start: {log.read_text()[-_TOLD:]}")
+        raise NotStarted(f"{name} does not start: {log.read_text()[-_LOG_END:]}")
 
 
 def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
-    """Waits until a process listens; tells whether it does before it ends."""
+    """Waits until a process listens; returns False if it ends before."""
     ends = time.monotonic() + _START_S
     while time.monotonic() < ends and process.poll() is None:
         with socket.socket() as probe:

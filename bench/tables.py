@@ -1,6 +1,6 @@
 """Postgres as `ridehail up` runs it, with the services' tables at full size.
 
-Ids are computed from numbers, so that whoever asks for random orders need not read the tables.
+Ids are computed from numbers, so that random orders can be looked up without reading the tables.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from ridehail_servers import resources
 from ridehail_servers.chassis import migrations
 from ridehail_servers.runtime.postgres import EmbeddedPostgres
 
-# What the service is made for: 600 000 orders, and 1.4 million offers, those of the orders among them.
+# The full size: 600 000 orders, and 1.4 million offers, those of the orders among them.
 FULL_SIZE = 600_000
 _OFFERS_PER_ORDER = 7 / 3
 # Lookups by order do not read offers, so larger tables than those of the full size get no more of them.
-_MOST_OFFERS = 1_400_000
+_MAX_OFFERS = 1_400_000
 _FILLING = "bench_filling"
 RIDER = "4000000001"
 """Whose rides all of them are: the passenger is a header, of which the load generator knows one for all requests."""
@@ -58,8 +58,8 @@ _RIDES = f"""
     FROM generate_series(1, %(orders)s) AS n
     ORDER BY 1
 """
-# Three users of four have answered the agreement that all of a country are asked, and half of those another one.
-_ANSWERS = """
+# Three users of four have decided on the agreement that a whole country is shown, and half of those on another one.
+_DECISIONS = """
     INSERT INTO eulas.users (yandex_uid, eula_id, status, revision, valid_till, updated_at)
     SELECT md5(n::text), eula_id, status::eulas.status_t, 9, now() + interval '1 year', now()
     FROM generate_series(1, %(users)s) AS n
@@ -114,46 +114,40 @@ _COPY = """
 
 
 def random_id(number: int) -> str:
-    """Returns the id of an order or a user that is stored.
-
-    Args:
-        number: From 1 to the number of orders or users.
-    """
+    """Returns the id of the order or user with a number, from 1."""
     return hashlib.md5(str(number).encode(), usedforsecurity=False).hexdigest()
 
 
 class Tables:
-    """A running Postgres, and a database in it for each size of the tables."""
+    """A running Postgres with one database for each size. Each method returns the URL of one, filled on first use."""
 
     def __init__(self, url: str, folder: Path) -> None:
         self._url = url
         self._folder = folder
 
     def database(self, orders: int) -> str:
-        """Returns the URL of a database whose tables have this many orders; fills it if it is not there yet."""
-        sizes = {"orders": orders, "offers": min(round(orders * _OFFERS_PER_ORDER), _MOST_OFFERS)}
+        sizes = {"orders": orders, "offers": min(round(orders * _OFFERS_PER_ORDER), _MAX_OFFERS)}
         return self._filled(f"bench_{orders}", ("toll_roads",), (_ORDERS, _LOG, _OFFERS), sizes)
 
     def agreements(self, users: int) -> str:
-        """Returns the URL of a database with the answers of this many users; fills it if it is not there yet."""
-        return self._filled(f"bench_eulas_{users}", ("eulas",), (_ANSWERS,), {"users": users})
+        """Has decisions of `users`."""
+        return self._filled(f"bench_eulas_{users}", ("eulas",), (_DECISIONS,), {"users": users})
 
     def orders_state(self, riders: int) -> str:
-        """Returns the URL of a database with five reported orders of each of this many riders; fills it if need be."""
+        """Has five reported orders of each rider."""
         statements = (_RIDERS_ORDERS, _PARTS)
         return self._filled(f"bench_order_state_{riders}", ("order_state",), statements, {"riders": riders})
 
     def rides(self, rides: int) -> str:
-        """Returns the URL of a database with this many rides of `RIDER` under way; fills it if it is not there yet."""
+        """Has rides of `RIDER` under way."""
         schemas = ("toll_roads", "order_core", "family", "order_route_sharing")
         return self._filled(f"bench_rides_{rides}", schemas, (_ORDERS, _LOG, _RIDES), {"orders": rides})
 
     def personal_states(self, users: int) -> str:
-        """Returns the URL of a database with the states of this many users; fills it if it is not there yet."""
         return self._filled(f"bench_states_{users}", ("user_state",), (_STATES,), {"users": users})
 
     def both_back_ends(self, users: int) -> str:
-        """Returns the URL of a database where the state of the user number 1 is in both back ends."""
+        """Has the state of user number 1 in both back ends."""
         url = self.personal_states(users)
         _migrate(url, ("protocol",))
         with psycopg.connect(url) as connection:
@@ -179,18 +173,14 @@ class Tables:
         return url
 
     def processes(self) -> list[psutil.Process]:
-        """Returns Postgres' processes, the backends of open connections among them."""
+        """Returns Postgres' processes, the backends of open connections included."""
         server = psutil.Process(int((self._folder / "postmaster.pid").read_text().split()[0]))
         return [server, *server.children()]
 
 
 @contextmanager
 def tables(folder: Path) -> Iterator[Tables]:
-    """Runs Postgres for the length of the block.
-
-    Args:
-        folder: Keeps the data, also for later runs.
-    """
+    """Runs Postgres for the length of the block; `folder` keeps the data for later runs."""
     folder.mkdir(parents=True, exist_ok=True)
     server = EmbeddedPostgres(folder / "postgres")
     try:

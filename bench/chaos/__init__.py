@@ -1,1 +1,1 @@
-"""The campaign that breaks things on purpose and checks what the suite promises for then."""
+"""The campaign that breaks things on purpose and checks what the suite promises."""

@@ -1,8 +1,10 @@
-"""Breaks the suite on purpose, part by part, and checks what it promises for then.
+"""Breaks the suite on purpose, part by part, and checks what it promises.
 
     python -m bench.chaos [PART ...] [--quick] [--folder FOLDER]
 
 Writes build/chaos/chaos.md and chaos.json, and exits with 1 when a promise was broken. See docs/reliability.md.
+
+Each part is a module with `run(report, folder, effort)`, which adds its findings to the report.
 """
 
 from __future__ import annotations
@@ -35,7 +37,6 @@ PARTS = {
 
 
 def main() -> int:
-    """Runs the parts; returns the exit code."""
     arguments = _arguments()
     try:
         load.built()

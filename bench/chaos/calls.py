@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,11 +39,10 @@ class Calls:
     """A method of a service.
 
     Attributes:
-        service: Its name in the suite.
-        caller: Who may call it.
+        caller: Source of the tickets.
         path: `/package.Service/Method`.
         request: Makes the request of a key, a text of digits that no other call has.
-        max_rate: Calls a second that the campaign sends at most, so that many services fit on a small machine.
+        max_rate: Maximal calls a second, so that many services fit on a small machine.
     """
 
     service: str
@@ -51,14 +52,7 @@ class Calls:
     max_rate: float = 300.0
 
     def stream(self, address: str, keys: KeyRing, numbers: Sequence[str], rate: float) -> Stream:
-        """Returns a stream of these calls, with the deadlines that the contract gives.
-
-        Args:
-            address: Of the service.
-            keys: The key ring of tickets.
-            numbers: The key of each call.
-            rate: Calls a second; cut to `max_rate`.
-        """
+        """Returns a stream with one call for each key; `rate` is cut to `max_rate`."""
         ticket = TicketIssuer(keys, self.caller).issue(self.service)
         return Stream(
             name=f"{self.service} {self.path.rsplit('/', 1)[1]}",
@@ -75,9 +69,9 @@ class Workload:
     """What the campaign does to a service.
 
     Attributes:
-        write: A write of one row for each key.
-        read: A read; None: the service has none that needs its own database only.
-        written: SQL that returns the key of everything that `write` has written, as often as it has.
+        write: Writes one row for each key.
+        read: None if every read needs more than the service's own database.
+        written: SQL that returns the key of every write, as often as it was written.
         task: A write whose effect a background task has.
         done: SQL that returns the key of everything that the task has done.
     """
@@ -96,7 +90,6 @@ def _set_order_fields(number: str) -> Message:
 
 
 def shared_order(number: int) -> str:
-    """Returns the order whose document a call changes."""
     return f"chaos-{number % SHARED_ORDERS}"
 
 
@@ -280,14 +273,7 @@ class Journal:
                 self.acknowledged.add(number)
 
     def judge(self, found: Counter[str]) -> dict[str, int]:
-        """Compares with what the database has.
-
-        Args:
-            found: Each key, and how often it is there.
-
-        Returns:
-            How many writes were acknowledged, lost, doubled, and never sent but found.
-        """
+        """Counts acknowledged, lost and doubled writes, by the number of each key in the database."""
         return {
             "acknowledged": len(self.acknowledged),
             "lost": len(self.acknowledged - found.keys()),
@@ -302,17 +288,21 @@ class Keys:
         self._next = _KEY_BASE
 
     def take(self, count: int) -> list[str]:
-        """Returns the next keys."""
         first, self._next = self._next, self._next + count
         return [str(number) for number in range(first, self._next)]
 
 
 def found_in(url: str, query: str) -> Counter[str]:
-    """Returns each key that a query finds, and how often.
-
-    Args:
-        url: Of the database.
-        query: `Workload.written` or `Workload.done`.
-    """
+    """Returns each key that a query finds, and how often."""
     with psycopg.connect(url) as connection:
         return Counter(str(number) for (number,) in connection.execute(query.encode()))
+
+
+async def settled(journal: Journal, url: str, query: str, *, within_s: float) -> dict[str, int]:
+    """Judges a journal once nothing is lost, as background tasks may still run, or when the time is over."""
+    ends = time.monotonic() + within_s
+    while True:
+        judged = journal.judge(await asyncio.to_thread(found_in, url, query))
+        if judged["lost"] == 0 or time.monotonic() > ends:
+            return judged
+        await asyncio.sleep(0.5)

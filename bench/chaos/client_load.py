@@ -1,4 +1,4 @@
-"""Calls by the client library at an even rate, as a service makes them that calls others."""
+"""Calls by the client library at an even rate."""
 
 from __future__ import annotations
 
@@ -15,14 +15,7 @@ Call = Callable[[int], Awaitable[object]]
 
 @dataclass(frozen=True)
 class TimedCall:
-    """A call and its end. Instants are Unix seconds.
-
-    Attributes:
-        number: From 0.
-        sent: When it was made.
-        done: When it ended.
-        failure: How it failed; empty: it succeeded.
-    """
+    """A call and its end, in Unix seconds; `failure` is empty if it succeeded."""
 
     number: int
     sent: float
@@ -31,19 +24,12 @@ class TimedCall:
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
         return self.done - self.sent
 
 
 @dataclass
 class ClientLoad:
-    """Makes calls until it is stopped.
-
-    Attributes:
-        call: Makes one; gets its number.
-        rate: Calls a second.
-        attempts: What became of them.
-    """
+    """Makes calls until it is stopped; `call` gets the number of each."""
 
     call: Call
     rate: float
@@ -60,7 +46,6 @@ class ClientLoad:
                 await asyncio.sleep(max(0.0, began + number / self.rate - time.monotonic()))
 
     def stop(self) -> None:
-        """Makes no further calls."""
         self._stop.set()
 
     async def _one(self, number: int) -> None:
@@ -73,5 +58,4 @@ class ClientLoad:
 
 
 def failures(attempts: Sequence[TimedCall]) -> Counter[str]:
-    """Returns how calls failed, and how often."""
     return Counter(attempt.failure for attempt in attempts if attempt.failure)

@@ -1,6 +1,6 @@
 """The disk of `ridehail up` fills up, and is cleared again.
 
-The data directory is on a small file system in memory, which only root can mount; elsewhere the part is left out.
+The data directory is on a small file system in memory, which only root can mount; otherwise the part is skipped.
 """
 
 from __future__ import annotations
@@ -46,18 +46,11 @@ def _mount(folder: Path) -> bool:
 
 
 async def run(report: ChaosReport, folder: Path, effort: Effort) -> None:
-    """Runs the part; quick: the same.
-
-    Args:
-        report: Gets the findings.
-        folder: Where the small file system is mounted.
-        effort: How much of it.
-    """
     small = folder / "small"
     small.mkdir(mode=0o755)
     mounted = await asyncio.to_thread(_mount, small)
     if not mounted:
-        report.add(PART, "the disk of `ridehail up` is full", {}, note="left out: a small file system needs root")
+        report.add(PART, "the disk of `ridehail up` is full", {}, note="skipped: a small file system needs root")
         return
     full_s = 4.0 if effort.quick else _FULL_S
     with ExitStack() as stack:
@@ -90,7 +83,7 @@ async def run(report: ChaosReport, folder: Path, effort: Effort) -> None:
 
 
 def _names_the_cause(suite: SuiteUp) -> bool:
-    """Tells whether somebody who reads the logs learns that the disk was full."""
+    """Returns whether a log says that the disk was full."""
     files = [suite.log, *(suite.data_dir / "logs").glob("*.log"), suite.data_dir / "postgres" / "log"]
     return any(_says_so(file) for file in files if file.exists())
 

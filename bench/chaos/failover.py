@@ -1,7 +1,7 @@
 """The primary fails, its synchronous standby takes over: do all roles move, and is everything acknowledged there?
 
-The servers' URL names both. Fenced: nobody reaches the old primary any more. Not fenced: it is left as it is, and comes
-back later, still believing that it is the primary.
+The servers' URL names both. Fenced: nobody reaches the old primary any more. Not fenced: it comes back later as a
+primary.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ridehail_servers.runtime.ports import free_port
 from tests.support.tcp_proxy import Mode, TcpProxy, tcp_proxy
 
 from . import generator
-from .calls import WORKLOADS, Calls, Journal, Keys, found_in
+from .calls import WORKLOADS, Calls, Journal, Keys, found_in, settled
 from .generator import Event, Events, Stream
 from .outage_cases import recovered
 from .postgres import HOST, Postgres
@@ -48,7 +48,7 @@ _JOB_S = 60.0
 
 @dataclass(frozen=True)
 class _Way:
-    """How the primary fails: killed or hung, and whether it is fenced before the standby is promoted."""
+    """How the primary fails: killed or hung, fenced or not before the standby is promoted."""
 
     name: str
     hangs: bool
@@ -101,14 +101,14 @@ class _Cluster:
         self.standby.promote()
 
     def return_old(self, way: _Way) -> None:
-        """Brings the old primary back, which is not told that it is none any more."""
+        """Brings the old primary back, which has not noticed the failover."""
         if way.hangs:
             self.primary.signal(signal.SIGCONT)
         else:
             self.primary.start()
 
     def task_connections(self) -> int:
-        """Returns how many connections for tasks, the one that listens included, the new primary has."""
+        """Returns the number of connections for tasks that the new primary has, the one that listens included."""
         with psycopg.connect(self.standby.url) as connection:
             row = connection.execute(
                 "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '%tasks%'"
@@ -202,12 +202,7 @@ class _Case:
         return {"tasks left": tasks_left, **{name: total[name] for name in ("acknowledged", "lost", "doubled")}}
 
     async def _settled(self, journal: Journal, query: str) -> dict[str, int]:
-        ends = time.monotonic() + _TASKS_WITHIN_S
-        while True:
-            judged = journal.judge(await asyncio.to_thread(found_in, self._cluster.standby.url, query))
-            if judged["lost"] == 0 or time.monotonic() > ends:
-                return judged
-            await asyncio.sleep(1)
+        return await settled(journal, self._cluster.standby.url, query, within_s=_TASKS_WITHIN_S)
 
 
 def _sent(event: Event) -> float:
@@ -215,13 +210,7 @@ def _sent(event: Event) -> float:
 
 
 async def run(report: ChaosReport, folder: Path, effort: Effort) -> None:
-    """Runs the part; quick: only the hung primary that nobody fences.
-
-    Args:
-        report: Gets the findings.
-        folder: For databases, logs and messages.
-        effort: How much of it.
-    """
+    """Quick: only the hung primary that nobody fences."""
     for number, way in enumerate(_WAYS[-1:] if effort.quick else _WAYS):
         own = folder / str(number)
         own.mkdir(mode=0o755)

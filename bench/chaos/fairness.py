@@ -74,13 +74,6 @@ def _p99_ms(events: Sequence[Event]) -> float:
 
 
 async def run(report: ChaosReport, folder: Path, effort: Effort) -> None:
-    """Runs the part; quick: shorter.
-
-    Args:
-        report: Gets the findings.
-        folder: For databases, logs and messages.
-        effort: How much of it.
-    """
     seconds = 4.0 if effort.quick else _SECONDS
     with ExitStack() as stack:
         suite = SuiteUp(folder)

@@ -57,7 +57,7 @@ async def _frozen(suite: SuiteUp, process: int, seconds: float, folder: Path) ->
 
 
 async def _task_is_done(suite: SuiteUp, folder: Path) -> float:
-    """Asks for a background task; returns the seconds until it was done."""
+    """Enqueues a background task; returns the seconds until it was done."""
     workload = WORKLOADS["toll-roads"]
     assert workload.task is not None
     numbers = suite.keys.take(1)
@@ -73,13 +73,6 @@ async def _task_is_done(suite: SuiteUp, folder: Path) -> float:
 
 
 async def run(report: ChaosReport, folder: Path, effort: Effort) -> None:
-    """Runs the part; quick: short hangs.
-
-    Args:
-        report: Gets the findings.
-        folder: For databases, logs and messages.
-        effort: How much of it.
-    """
     seconds = 4.0 if effort.quick else _HUNG_S
     with ExitStack() as stack:
         redis = None

@@ -1,4 +1,4 @@
-"""The load generator's open loop: streams of calls that are sent when they are due, and what became of each."""
+"""The load generator's open loop: streams of calls that are sent when they are due, and how each ended."""
 
 from __future__ import annotations
 
@@ -22,17 +22,12 @@ class Stream:
     """Calls of one method.
 
     Attributes:
-        name: For people, and to find its events.
-        address: `host:port`.
         path: `/package.Service/Method`, or the path of an HTTP POST.
-        bodies: What to send, in this order, then from the beginning.
-        rate: Calls a second; 0: as fast as `connections` callers get answers.
-        deadline_s: Seconds that each call may take.
-        headers: gRPC metadata or HTTP headers.
-        each: A header with a value of its own for each body, and the values.
-        connections: To the server.
+        bodies: Sent in this order, then from the beginning.
+        rate: Calls a second, or 0 for as many as `connections` callers can make.
+        each: A header and its values, one for each body.
         protocol: "grpc" or "http".
-        source: The address of this machine that it calls from; empty: the kernel's choice.
+        source: Local address that it calls from, or empty for the kernel's choice.
     """
 
     name: str
@@ -50,16 +45,13 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A call and its end. Instants are Unix seconds.
+    """A call and its end, in Unix seconds.
 
     Attributes:
-        index: The position in the stream, from 0.
-        due: When it was to be sent.
-        sent: When it was sent.
-        done: When its result was there.
-        code: The gRPC code as in `Unavailable`, the HTTP status, or SKIPPED.
-        reason: Of the error; empty when the result has none.
-        retry_ms: The delay that the error asks for; 0: none.
+        index: Position in the stream, from 0.
+        code: gRPC code as in `Unavailable`, HTTP status, or SKIPPED.
+        reason: Of the error, or empty if it has none.
+        retry_ms: Delay that the error asks for, or 0 for none.
     """
 
     index: int
@@ -72,17 +64,15 @@ class Event:
 
     @property
     def is_acknowledged(self) -> bool:
-        """Whether the call succeeded."""
         return self.code in {"OK", "200"}
 
     @property
     def is_good(self) -> bool:
-        """Whether the service worked: what does not exist is a result as well."""
+        """Whether the service worked: "not found" is a result as well."""
         return self.code in _GOOD
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
         return self.done - self.sent
 
 
@@ -92,11 +82,6 @@ Events = dict[str, list[Event]]
 
 async def run(streams: Sequence[Stream], seconds: float, folder: Path) -> Events:
     """Sends all streams at the same time.
-
-    Args:
-        streams: What to send; their names differ.
-        seconds: For how long.
-        folder: Where messages and events are kept meanwhile.
 
     Raises:
         LoadFailed: The generator failed.
@@ -125,7 +110,7 @@ async def run(streams: Sequence[Stream], seconds: float, folder: Path) -> Events
 
 
 def quantile(values: Iterable[float], share: float) -> float:
-    """Returns a quantile; 0 of nothing."""
+    """Returns a quantile, or 0 if there are no values."""
     ordered = sorted(values)
     return ordered[int(share * (len(ordered) - 1))] if ordered else 0.0
 

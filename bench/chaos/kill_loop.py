@@ -23,13 +23,6 @@ _GONE_WITHIN_S = 30.0
 
 
 async def run(report: ChaosReport, folder: Path, effort: Effort) -> None:
-    """Runs the part; quick: two kills.
-
-    Args:
-        report: Gets the findings.
-        folder: For databases, logs and messages.
-        effort: How much of it.
-    """
     chance, kills = random.Random(_SEED), 2 if effort.quick else _KILLS
     starts: list[float] = []
     with ExitStack() as stack:

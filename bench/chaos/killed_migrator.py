@@ -1,6 +1,8 @@
-"""Migrates as `ridehail migrate` does, and dies at the first step: `python -m bench.chaos.killed_migrator URL WHEN`.
+"""Migrates as `ridehail migrate` does, and is killed at the first step.
 
-WHEN is `inside`: in the transaction of the migration, after its statements; or `after`: after its commit.
+    python -m bench.chaos.killed_migrator URL inside|after
+
+inside: in the transaction of the migration, after its statements; after: after its commit.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from ridehail_servers.chassis import migrations
 
 
 def main() -> None:
-    """Migrates every schema; returns only when there was nothing left to do."""
+    """Migrates every schema; returns only if there was nothing left to do."""
     url, when = sys.argv[1:]
     if when == "inside":
         _then(yoyo_migrations.Migration, "process_steps", _die)
@@ -31,7 +33,7 @@ def main() -> None:
 
 
 def _then(target: Any, name: str, action: Callable[[], None]) -> None:  # any class of yoyo
-    """Makes a method of yoyo do something more in the end."""
+    """Runs `action` at the end of a method of yoyo."""
     original = getattr(target, name)
 
     def longer(*arguments: Any, **named: Any) -> None:  # whatever the original takes

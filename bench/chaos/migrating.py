@@ -36,7 +36,7 @@ def _migrate(url: str) -> None:
 
 
 def _kills(url: str, when: str, limit: int) -> int:
-    """Migrates with a kill at each step; returns how many kills it took."""
+    """Migrates with a kill at each step; returns the number of kills."""
     command = [sys.executable, "-m", "bench.chaos.killed_migrator", url, when]
     for kills in range(limit):
         ended = subprocess.run(command, check=False, capture_output=True, timeout=_STEP_S)
@@ -44,7 +44,7 @@ def _kills(url: str, when: str, limit: int) -> int:
             return kills
         if ended.returncode != -signal.SIGKILL:
             raise RuntimeError(ended.stderr.decode()[-500:])
-        if when == "inside":  # what it did is undone, so this step has to be done by one that lives
+        if when == "inside":  # its work is rolled back, so another run has to do this step
             _one_more(url)
     return limit
 
@@ -59,13 +59,6 @@ def _one_more(url: str) -> None:
 
 
 async def run(report: ChaosReport, folder: Path, effort: Effort) -> None:
-    """Runs the part; quick: five kills of each kind.
-
-    Args:
-        report: Gets the findings.
-        folder: For the database.
-        effort: How much of it.
-    """
     with ExitStack() as stack:
         postgres = Postgres(folder / "postgres")
         stack.callback(postgres.stop)

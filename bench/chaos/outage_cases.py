@@ -26,11 +26,8 @@ class OutageCase:
     """One outage of one service.
 
     Attributes:
-        kind: How the database failed.
-        duration_s: For how long.
-        service: Whose database.
         rate: Calls a second.
-        recovery_s: From healing to the first of five good calls in a row; infinite: there were none.
+        recovery_s: From healing to the first of five good calls in a row, or infinite.
         dead: Whether there were none within 60 more calls either.
         failed_after: Calls that failed after the recovery.
         calls_after: Calls after the recovery.
@@ -47,19 +44,15 @@ class OutageCase:
 
     @property
     def is_late(self) -> bool:
-        """Whether the service came back later than promised, or never."""
         return self.recovery_s > RECOVERY_S
 
 
 def recovered(events: Sequence[Event], healed: float) -> float | None:
-    """Returns when the first of five good calls in a row was sent.
+    """Returns when the first of five good calls in a row was sent, or None.
 
     Args:
         events: Of one service, in the order in which they were sent.
         healed: When the database could be reached again, in Unix seconds.
-
-    Returns:
-        The instant in Unix seconds, or None if there were no five in a row.
     """
     row: list[Event] = []
     for event in events:
@@ -80,8 +73,7 @@ def summarize(
         report: Gets the findings.
         part: Of the campaign.
         cases: At least one.
-        failures: Kind -> how calls failed during its outages, and how often; `ALL` -> how they failed when the services
-            should have been back.
+        failures: Kind -> failures during its outages; `ALL` -> failures when the services should have been back.
     """
     by_kind: dict[str, list[OutageCase]] = defaultdict(list)
     for case in cases:
@@ -107,7 +99,6 @@ def summarize(
 
 
 def write_cases(cases: Sequence[OutageCase], file: Path) -> None:
-    """Writes every case as CSV."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w", newline="") as output:
         writer = csv.DictWriter(output, list(OutageCase.__dataclass_fields__))
@@ -116,15 +107,7 @@ def write_cases(cases: Sequence[OutageCase], file: Path) -> None:
 
 
 def case_of(kind: str, duration_s: float, load: tuple[str, int], healed: float, events: Sequence[Event]) -> OutageCase:
-    """Returns what an outage did to a service, as far as these events tell.
-
-    Args:
-        kind: See `OutageCase`.
-        duration_s: See `OutageCase`.
-        load: The service and its calls a second.
-        healed: See `recovered`.
-        events: See `recovered`.
-    """
+    """Returns what an outage did to a service, as far as these events show; for the arguments see `recovered`."""
     back = recovered(events, healed)
     after = [event for event in events if back is not None and event.sent >= back]
     return OutageCase(

@@ -18,7 +18,7 @@ from pathlib import Path
 from tests.support.tcp_proxy import Mode
 
 from . import generator
-from .calls import WORKLOADS, Calls, Journal, Keys, Workload, found_in
+from .calls import WORKLOADS, Calls, Journal, Keys, Workload, settled
 from .generator import Event, Events, Stream
 from .outage_cases import ALL, RECOVERY_S, OutageCase, case_of, summarize, write_cases
 from .report import ChaosReport, Effort
@@ -31,7 +31,7 @@ _DURATIONS_S = (0.3, 2.0, 8.0)
 _BEFORE_S = 0.6
 _AFTER_S = 3.5
 _BASELINE_S = 3.0
-# Postgres goes through its log after kill -9 before it answers.
+# Postgres goes through its log after kill -9 before it accepts connections.
 _RESTART_S = 2.5
 _PROBES, _PROBE_RATE = 60, 20
 _TASKS_WITHIN_S = 90.0
@@ -42,14 +42,7 @@ Rates = dict[str, int]
 
 @dataclass(frozen=True)
 class OutageKind:
-    """A way in which a database fails.
-
-    Attributes:
-        name: For people.
-        begin: Begins it.
-        end: Ends it; returns once the database can be reached again.
-        extra_s: Seconds that the end takes at most.
-    """
+    """How a database fails. `end` returns once the database can be reached again, at most `extra_s` later."""
 
     name: str
     begin: Callable[[Stack], None]
@@ -83,11 +76,7 @@ KINDS = (
 
 
 def groups(at_once: int) -> Iterator[Rates]:
-    """Yields services with rates, so that in the end each service has had each rate once.
-
-    Args:
-        at_once: How many services fail at the same time, at most ten.
-    """
+    """Yields services with rates, `at_once` (up to ten) each time, until each service has had each rate once."""
     names = list(WORKLOADS)
     pairs = [
         (name, _RATES[(number + turn) % len(_RATES)])
@@ -111,7 +100,7 @@ class _Campaign:
         self.restarts = 0
 
     async def baseline(self, rates: Rates) -> None:
-        """Makes the same calls without an outage: what fails then is not the outage's doing."""
+        """Makes the same calls without an outage: what fails then does not count."""
         events = await self._run(rates, _BASELINE_S)
         failures: Counter[str] = Counter()
         for name, those in events.items():
@@ -165,7 +154,7 @@ class _Campaign:
         return events
 
     def _shares(self, workload: Workload) -> Iterator[tuple[Calls, float, Journal | None]]:
-        """Yields what is called, its share of the calls that are left, and the journal of what it writes."""
+        """Yields calls, their share of the rate that is left, and the journal of what they write."""
         service = workload.write.service
         if workload.task is not None:
             yield workload.task, 0.2, self._tasks[service]
@@ -194,13 +183,7 @@ class _Campaign:
             self._report.add(PART, case, figures, promise="0 lost, 0 doubled", kept=kept)
 
     async def _settled(self, journal: Journal, query: str) -> dict[str, int]:
-        """Waits for the background tasks, then judges."""
-        ends = time.monotonic() + _TASKS_WITHIN_S
-        while True:
-            judged = journal.judge(await asyncio.to_thread(found_in, self._stack.postgres.url, query))
-            if judged["lost"] == 0 or time.monotonic() > ends:
-                return judged
-            await asyncio.sleep(1)
+        return await settled(journal, self._stack.postgres.url, query, within_s=_TASKS_WITHIN_S)
 
 
 def _of_service(events: Events, service: str) -> list[Event]:
@@ -209,13 +192,7 @@ def _of_service(events: Events, service: str) -> list[Event]:
 
 
 async def run(report: ChaosReport, folder: Path, effort: Effort) -> None:
-    """Runs the part; quick: one group of services and the shorter outages.
-
-    Args:
-        report: Gets the findings.
-        folder: For databases, logs and messages.
-        effort: How much of it.
-    """
+    """Quick: one group of services and the shorter outages."""
     durations = _DURATIONS_S[:2] if effort.quick else _DURATIONS_S
     rotation = list(groups(effort.at_once))[: 1 if effort.quick else None]
     with running_stack(folder) as stack:
@@ -226,7 +203,7 @@ async def run(report: ChaosReport, folder: Path, effort: Effort) -> None:
             ends = time.monotonic() + 60 * effort.outage_minutes
             for number, (rates, kind, duration_s) in enumerate(episodes):
                 if time.monotonic() > ends:
-                    report.add(PART, "out of time", {"episodes left out": len(episodes) - number})
+                    report.add(PART, "out of time", {"episodes skipped": len(episodes) - number})
                     break
                 await campaign.episode(kind, duration_s, rates)
                 late = [case for case in campaign.cases[-len(rates) :] if case.is_late]

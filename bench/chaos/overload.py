@@ -1,6 +1,6 @@
-"""More calls than the database can serve: what of the work is still done, and how the rest is refused.
+"""More calls than the database can serve: how much work is still done, and how the rest is refused.
 
-The database is 40 ms away, so that eight connections serve some 200 calls a second: not the machine is what is scarce.
+The database is 40 ms away, so that eight connections serve some 200 calls a second and the machine is not the limit.
 The load is an open loop, as the load of many apps is.
 """
 
@@ -10,6 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from ridehail_servers.runtime.ports import free_port
@@ -63,14 +64,14 @@ class _Overload:
         proxy.set(Mode.PASS, delay_s=_ONE_WAY_S)
 
     async def capacity(self, service: str) -> float:
-        """Returns the calls a second that a closed loop of as many callers as the pool has connections gets."""
+        """Returns the calls a second of a closed loop with as many callers as the pool has connections."""
         stream = self._stream(service, 0.0, 1.0, connections=8)
         events = (await generator.run([stream], _CAPACITY_S, self._folder))[stream.name]
         late = [event for event in events if event.sent - events[0].sent > _WARM_UP_S and event.is_good]
         return len(late) / (_CAPACITY_S - _WARM_UP_S)
 
     async def curve(self, service: str, capacity: float, loads: Sequence[float], seconds: float) -> None:
-        """Measures the goodput at each load, and what becomes of the other calls and of health checks."""
+        """Measures the goodput at each load, refusals and health checks."""
         goodput: dict[float, float] = {}
         for times in loads:
             stream = self._stream(service, times * capacity, _DEADLINE_S)
@@ -96,7 +97,7 @@ class _Overload:
             )
 
     async def episodes(self, capacity: dict[str, float], count: int) -> None:
-        """Overloads for short times, each time in another way, and sees whether the service comes back."""
+        """Overloads for short times, each time in another way, and checks whether the service comes back."""
         chance = random.Random(_SEED)
         times: list[float] = []
         dead, after_failed, after_calls = 0, 0, 0
@@ -126,17 +127,8 @@ class _Overload:
     def _stream(self, service: str, rate: float, deadline_s: float, *, connections: int = 4) -> Stream:
         calls = WORKLOADS[service].read
         assert calls is not None
-        made = calls.stream(self._address, self._server_folder.keys, self._keys.take(2000), 1.0)
-        return Stream(
-            name=made.name,
-            address=made.address,
-            path=made.path,
-            bodies=made.bodies,
-            rate=rate,
-            deadline_s=deadline_s,
-            headers=made.headers,
-            connections=connections,
-        )
+        stream = calls.stream(self._address, self._server_folder.keys, self._keys.take(2000), 1.0)
+        return replace(stream, rate=rate, deadline_s=deadline_s, connections=connections)
 
 
 def _figures(events: Sequence[Event], seconds: float) -> dict[str, object]:
@@ -154,7 +146,7 @@ def _figures(events: Sequence[Event], seconds: float) -> dict[str, object]:
 
 
 def _only_overloaded(events: Sequence[Event]) -> bool:
-    """Tells whether every refusal says so: OVERLOADED, with the time after which to try again."""
+    """Returns whether every refusal is OVERLOADED with the time after which to try again."""
     refusals = [event for event in events if event.reason]
     return all(event.reason == "OVERLOADED" and event.retry_ms > 0 for event in refusals)
 
@@ -165,13 +157,7 @@ def _causes(events: Sequence[Event]) -> str:
 
 
 async def run(report: ChaosReport, folder: Path, effort: Effort) -> None:
-    """Runs the part; quick: two loads and few episodes.
-
-    Args:
-        report: Gets the findings.
-        folder: For databases, logs and messages.
-        effort: How much of it.
-    """
+    """Quick: two loads and few episodes."""
     with ExitStack() as stack:
         overload = _Overload(report, folder, stack)
         capacity = {service: await overload.capacity(service) for service in _SERVICES}

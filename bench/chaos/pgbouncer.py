@@ -19,7 +19,7 @@ from ridehail_servers.chassis import migrations
 from ridehail_servers.runtime.ports import free_port
 
 from . import generator
-from .calls import WORKLOADS, Journal, Keys, found_in
+from .calls import WORKLOADS, Journal, Keys, settled
 from .postgres import HOST, Postgres
 from .report import ChaosReport, Effort
 from .stack import ServerFolder
@@ -55,7 +55,7 @@ def _version(program: str) -> tuple[int, int]:
 
 
 def _start(program: str, folder: Path, postgres: Postgres, stack: ExitStack) -> int:
-    """Starts PgBouncer before a server; returns its port."""
+    """Starts PgBouncer in front of a server; returns its port."""
     port = free_port(HOST, 0)
     roles = [f"ridehail_{it.schema}" for it in suite.SERVICES.values() if it.schema is not None]
     users = folder / "users.txt"
@@ -71,7 +71,7 @@ def _start(program: str, folder: Path, postgres: Postgres, stack: ExitStack) -> 
 
 
 def _urls(postgres: Postgres, port: int) -> dict[str, str]:
-    """Makes the services' roles; returns their URLs through PgBouncer."""
+    """Creates the services' roles; returns their URLs through PgBouncer."""
     urls = {}
     for name in WORKLOADS:
         schema = suite.SERVICES[name].schema
@@ -90,16 +90,9 @@ def _urls(postgres: Postgres, port: int) -> dict[str, str]:
 
 
 async def run(report: ChaosReport, folder: Path, effort: Effort) -> None:
-    """Runs the part; quick: shorter.
-
-    Args:
-        report: Gets the findings.
-        folder: For databases, logs and messages.
-        effort: How much of it.
-    """
     program = shutil.which("pgbouncer", path="/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
     if program is None:
-        report.add(PART, "every service behind PgBouncer", {}, note="left out: there is no pgbouncer")
+        report.add(PART, "every service behind PgBouncer", {}, note="skipped: there is no pgbouncer")
         return
     version = _version(program)
     seconds = 3.0 if effort.quick else _SECONDS
@@ -137,7 +130,7 @@ async def run(report: ChaosReport, folder: Path, effort: Effort) -> None:
             if writes:
                 journal = Journal()
                 journal.note(numbers, events[stream.name])
-                lost += await _lost(journal, postgres.url, workload.written)
+                lost += (await settled(journal, postgres.url, workload.written, within_s=_WITHIN_S))["lost"]
     report.add(
         PART,
         f"every service behind PgBouncer {'.'.join(map(str, version))}, {_POOL} connections each",
@@ -146,15 +139,6 @@ async def run(report: ChaosReport, folder: Path, effort: Effort) -> None:
         kept=not failures and lost == 0,
         note=", ".join(f"{name} {count}" for name, count in failures.most_common(4)),
     )
-
-
-async def _lost(journal: Journal, url: str, query: str) -> int:
-    ends = time.monotonic() + _WITHIN_S
-    while True:
-        lost = journal.judge(await asyncio.to_thread(found_in, url, query))["lost"]
-        if lost == 0 or time.monotonic() > ends:
-            return lost
-        await asyncio.sleep(0.5)
 
 
 def _without_prepared_statements(server_folder: ServerFolder) -> None:

@@ -1,4 +1,4 @@
-"""Postgres servers of the campaign's own, on ports of this machine, which can be stopped, hung, killed and promoted."""
+"""Postgres servers of the campaign, which can be stopped, hung, killed and promoted."""
 
 from __future__ import annotations
 
@@ -35,19 +35,10 @@ wal_receiver_status_interval = 1s
 
 
 class Postgres:
-    """One server.
-
-    Attributes:
-        folder: Its data.
-        port: Where it listens, after every start the same.
-    """
+    """One server, at the same port after each start."""
 
     def __init__(self, folder: Path) -> None:
-        """Makes the files where there are none; `start` starts it.
-
-        Args:
-            folder: Where they are kept; other users may pass through its parents.
-        """
+        """Creates the files if there are none; other users may pass through the folder's parents."""
         self.folder = folder
         self.port = free_port(HOST, 0)
         if not folder.exists():
@@ -64,20 +55,15 @@ class Postgres:
 
     @property
     def pid(self) -> int:
-        """The process of the server.
-
-        Raises:
-            OSError: It does not run.
-        """
         return int((self.folder / "postmaster.pid").read_text().splitlines()[0])
 
     def start(self) -> None:
-        """Starts it; returns once it answers."""
+        """Starts it; returns once it accepts connections."""
         options = f"-c listen_addresses={HOST} -p {self.port} -k {self.folder}"
         self._pg("pg_ctl", "-w", "-t", "60", "-l", str(self.folder / "log"), "-o", options, "start")
 
     def start_with_schemas(self) -> None:
-        """Starts it the first time: makes the database, and every service's schema and role."""
+        """Starts it the first time: creates the database, and every service's schema and role."""
         self.start()
         with psycopg.connect(conninfo.make_conninfo(self.url, dbname="postgres"), autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {DATABASE}")
@@ -111,11 +97,7 @@ class Postgres:
         self._pg("pg_ctl", "-w", "promote")
 
     def standby(self, folder: Path) -> Postgres:
-        """Returns a running standby whose confirmation every commit of this server waits for from now on.
-
-        Args:
-            folder: For its data; must not exist.
-        """
+        """Returns a running standby; from now on every commit of this server waits for it."""
         folder.mkdir(mode=0o700)
         if self.system_user is not None:
             shutil.chown(folder, self.system_user)
@@ -133,13 +115,12 @@ class Postgres:
         return found
 
     def dump_schema(self, url: str) -> str:
-        """Returns the schemas of a database as SQL."""
         command = [str(self._bin / "pg_dump"), "--schema-only", "--no-owner", "-d", url]
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=_COMMAND_S).stdout
 
     @property
     def system_user(self) -> str | None:
-        """As whom Postgres runs where we are root; None: as we do."""
+        """The user that Postgres runs as where we are root, or None if it is ours."""
         user = self._package.system_user
         assert user is None or isinstance(user, str)
         return user
@@ -167,7 +148,7 @@ class Postgres:
 
 
 def signal_tree(pid: int, number: signal.Signals) -> None:
-    """Sends a signal to a process and to all that it has started."""
+    """Sends a signal to a process and its descendants."""
     with suppress(psutil.NoSuchProcess):
         parent = psutil.Process(pid)
         for process in [parent, *parent.children(recursive=True)]:
@@ -176,7 +157,6 @@ def signal_tree(pid: int, number: signal.Signals) -> None:
 
 
 def put_shared_orders(url: str) -> None:
-    """Gives order-core the orders that the campaign's writes change."""
     with psycopg.connect(url) as connection:
         connection.execute(
             """

@@ -16,10 +16,9 @@ class Effort:
     """How much of a campaign is run.
 
     Attributes:
-        quick: Whether to run fewer and shorter cases.
         at_once: Services whose databases fail at the same time, at most ten. Each gets 130 calls a second on
-            average: three are what two idle cores bear, eight overload them before anything fails.
-        outage_minutes: After this long no further outage is begun.
+            average: two idle cores bear three, and are overloaded by eight before anything fails.
+        outage_minutes: No outage begins later.
     """
 
     quick: bool
@@ -32,12 +31,9 @@ class Finding:
     """One case, or a sum of cases.
 
     Attributes:
-        part: The part of the campaign.
-        case: What was done.
-        figures: What was measured, by name.
-        promise: What is promised; empty: the figures are for information.
-        kept: Whether the promise was kept; None: there is none, or it could not be tried.
-        note: What else a reader has to know.
+        figures: Measurements by name.
+        promise: Empty if the figures are for information.
+        kept: Whether the promise was kept, or None if there is none or it could not be tried.
     """
 
     part: str
@@ -50,12 +46,7 @@ class Finding:
 
 @dataclass
 class ChaosReport:
-    """Gathers findings and keeps the files up to date, so that an interrupted campaign leaves what it has found.
-
-    Attributes:
-        folder: Where `chaos.md` and `chaos.json` are written.
-        findings: All of them.
-    """
+    """Gathers findings, and keeps `chaos.md` and `chaos.json` up to date: an interrupted campaign leaves them."""
 
     folder: Path
     findings: list[Finding] = field(default_factory=list)
@@ -71,7 +62,6 @@ class ChaosReport:
         kept: bool | None = None,
         note: str = "",
     ) -> None:
-        """Records a finding and prints it. See `Finding`."""
         finding = Finding(part, case, figures, promise, kept, note)
         self.findings.append(finding)
         elapsed = time.monotonic() - self._began
@@ -80,11 +70,9 @@ class ChaosReport:
 
     @property
     def broken(self) -> list[Finding]:
-        """The promises that were broken."""
         return [finding for finding in self.findings if finding.kept is False]
 
     def write(self) -> None:
-        """Writes both files."""
         self.folder.mkdir(parents=True, exist_ok=True)
         content = {"written": datetime.now(UTC).isoformat(), "findings": [asdict(one) for one in self.findings]}
         (self.folder / "chaos.json").write_text(json.dumps(content, indent=1, default=str) + "\n")
@@ -95,7 +83,7 @@ class ChaosReport:
         (self.folder / "chaos.md").write_text("\n".join(lines) + "\n")
 
     def close(self) -> int:
-        """Prints the end; returns the exit code: 1 when a promise was broken."""
+        """Prints broken promises; returns the exit code, 1 if there are any."""
         print(f"\nwritten: {self.folder / 'chaos.md'}")
         for finding in self.broken:
             print(f"BROKEN {finding.part}: {finding.case}: {finding.promise}: {_figures(finding)}", file=sys.stderr)

@@ -54,12 +54,11 @@ class _Pair:
         self.journal = Journal()
 
     async def client(self, stack: AsyncExitStack) -> AsyncOrderCoreClient:
-        """Opens a client of both."""
         ticket = TicketIssuer(self.server_folder.keys, "admin")
         return await stack.enter_async_context(AsyncOrderCoreClient("ipv4:" + ",".join(self._addresses), ticket=ticket))
 
     async def watched(self, stack: AsyncExitStack) -> tuple[ClientLoad, ClientLoad]:
-        """Returns reads, which the client may repeat, and writes, which it may not once a server has seen them."""
+        """Returns reads, which the client may repeat, and writes, which it may not once a server has received them."""
         client = await self.client(stack)
 
         async def read(number: int) -> None:
@@ -74,7 +73,6 @@ class _Pair:
         return ClientLoad(read, _READ_RATE), ClientLoad(write, _WRITE_RATE)
 
     def restart_both(self, gap_s: float) -> None:
-        """Restarts one after the other in order."""
         for number, server in enumerate(self.servers):
             if number:
                 time.sleep(gap_s)
@@ -159,13 +157,6 @@ def _named(failed: Counter[str]) -> str:
 
 
 async def run(report: ChaosReport, folder: Path, effort: Effort) -> None:
-    """Runs the part; quick: short gaps.
-
-    Args:
-        report: Gets the findings.
-        folder: For databases, logs and messages.
-        effort: How much of it.
-    """
     with ExitStack() as stack:
         pair = await asyncio.to_thread(_Pair, folder, stack)
         for gap_s in _GAPS_S[:2] if effort.quick else _GAPS_S:

@@ -38,13 +38,6 @@ class RidehailProcess:
     """A `ridehail` command that can be stopped, killed and started again."""
 
     def __init__(self, words: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
-        """Takes the command; `start` starts it.
-
-        Args:
-            words: The arguments of `ridehail`.
-            log: Gets what it prints; written anew at each start.
-            environment: Added to ours.
-        """
         self._words = words
         self.log = log
         self._environment = environment or {}
@@ -54,7 +47,7 @@ class RidehailProcess:
         """Starts it and waits for its ready line; returns the seconds that this took.
 
         Raises:
-            NotStarted: See the class.
+            NotStarted: It ended, or took longer than `within`.
         """
         began = time.monotonic()
         with self.log.open("wb") as output:
@@ -78,7 +71,7 @@ class RidehailProcess:
 
     @property
     def ready(self) -> dict[str, str]:
-        """The addresses of the ready line; empty when there is none yet."""
+        """The addresses of the ready line, or empty if there is none yet."""
         for line in self.log.read_text(errors="replace").splitlines():
             if line.startswith("ready "):
                 return dict(word.split("=", 1) for word in line.split()[1:] if "=" in word)
@@ -86,11 +79,11 @@ class RidehailProcess:
 
     @property
     def address(self) -> str:
-        """Where it serves gRPC."""
+        """The address of gRPC."""
         return self.ready["grpc"]
 
     def processes(self) -> list[psutil.Process]:
-        """Returns it and all that it has started."""
+        """Returns it and its descendants."""
         assert self.process is not None
         try:
             parent = psutil.Process(self.process.pid)
@@ -109,7 +102,7 @@ class RidehailProcess:
             return -signal.SIGKILL
 
     def kill(self) -> None:
-        """Ends it and its children with signal 9."""
+        """Kills it and its children."""
         for process in self.processes():
             with suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -121,11 +114,7 @@ class ServerFolder:
     """A folder with keys and configuration, in which servers are started."""
 
     def __init__(self, folder: Path) -> None:
-        """Makes keys and configuration.
-
-        Args:
-            folder: Exists; other users may pass through it, since Postgres may run as one.
-        """
+        """Creates keys and configuration; other users may pass through the folder, since Postgres may run as one."""
         self.folder = folder
         self.config = folder / "config"
         shutil.copytree(resources.folder("config"), self.config)
@@ -142,16 +131,7 @@ class ServerFolder:
         port: int,
         workers: int = 1,
     ) -> RidehailProcess:
-        """Returns a server, not yet started.
-
-        Args:
-            services: Whom it serves.
-            urls: Service -> Postgres URL.
-            addresses: Service -> where it answers.
-            name: For the log.
-            port: Where it serves gRPC.
-            workers: Processes.
-        """
+        """Returns a server, not yet started."""
         options = ["--grpc-port", str(port), "--workers", str(workers), "--no-reflection", "--cache-url", "none"]
         return self._command(
             role="serve", services=services, urls=urls, addresses=addresses, options=options, name=name
@@ -160,7 +140,7 @@ class ServerFolder:
     def worker(
         self, services: Sequence[str], urls: Mapping[str, str], addresses: Mapping[str, str], *, name: str
     ) -> RidehailProcess:
-        """Returns a task worker, not yet started. For the arguments see `serve`."""
+        """Returns a task worker, not yet started."""
         return self._command(role="worker", services=services, urls=urls, addresses=addresses, options=(), name=name)
 
     def _command(
@@ -182,23 +162,15 @@ class ServerFolder:
 
 
 class Stack:
-    """Every service with a database in two server processes, a worker, and a proxy before each service's database.
+    """Every service with a database in two server processes, a worker, and a proxy in front of each service's database.
 
     Attributes:
-        server_folder: Keys and configuration.
-        postgres: The one server of all schemas.
-        proxies: Service -> the proxy on the way to its database.
-        addresses: Service -> where it answers.
-        processes: Name -> server or worker.
+        proxies: By service.
+        addresses: By service.
+        processes: Servers and worker, by name.
     """
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
-        """Starts all of it.
-
-        Args:
-            folder: See `ServerFolder`.
-            stack: Ends it.
-        """
         self.server_folder = ServerFolder(folder)
         self.postgres = Postgres(folder / "postgres")
         stack.callback(self.postgres.stop)
@@ -233,6 +205,5 @@ class Stack:
 
 @contextmanager
 def running_stack(folder: Path) -> Iterator[Stack]:
-    """Runs every service for the length of the block."""
     with ExitStack() as stack:
         yield Stack(folder, stack)

@@ -1,4 +1,4 @@
-"""`ridehail up` in a folder of the campaign's, and calls to it."""
+"""`ridehail up` in a folder of the campaign, and calls to it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -29,7 +30,7 @@ WRITTEN = "eulas"
 """The service whose writes are compared with the database: its log has each as often as it was applied."""
 
 LAUNCH = "/3.0/launch"
-"""What an app asks for at its start."""
+"""The first request of an app."""
 
 # More than one, since each has a share of calls of its own.
 _PASSENGERS = 5
@@ -37,22 +38,10 @@ _PORTS = ("grpc", "http", "internal-http", "metrics")
 
 
 class SuiteUp(RidehailProcess):
-    """The whole suite.
-
-    Attributes:
-        data_dir: Where it keeps everything.
-        keys: Of writes.
-        journal: Of the writes to `WRITTEN`.
-    """
+    """The whole suite; `journal` has the writes to `WRITTEN`."""
 
     def __init__(self, folder: Path, *, workers: int = 1, cache_url: str = "none") -> None:
-        """Names the folder; `start` starts the suite on free ports.
-
-        Args:
-            folder: Other users may pass through it.
-            workers: Server processes.
-            cache_url: See `ridehail up --help`.
-        """
+        """Prepares the suite on free ports; other users may pass through the folder."""
         self.data_dir = folder / "data"
         ports = [word for name in _PORTS for word in (f"--{name}-port", "0")]
         words = ["up", "--data-dir", str(self.data_dir), "--workers", str(workers), "--cache-url", cache_url, *ports]
@@ -62,7 +51,6 @@ class SuiteUp(RidehailProcess):
 
     @property
     def tickets(self) -> KeyRing:
-        """The key ring of tickets."""
         return KeyRing(self.data_dir / "keys" / "tickets")
 
     @property
@@ -78,11 +66,11 @@ class SuiteUp(RidehailProcess):
         return url
 
     def put_orders(self) -> None:
-        """Gives order-core the orders that calls ask for."""
+        """Stores the orders that calls look up."""
         put_shared_orders(self.database_url)
 
     def find(self, name: str) -> psutil.Process | None:
-        """Returns a process by its name: `serve-1`, `work-1`, `envoy` or `postgres`; None: there is none now."""
+        """Returns a process by its name (`serve-1`, `work-1`, `envoy`, `postgres`), or None if it does not run."""
         if name == "postgres":
             with suppress(OSError, ValueError, IndexError, psutil.NoSuchProcess):
                 return psutil.Process(int((self.data_dir / "postgres" / "postmaster.pid").read_text().split()[0]))
@@ -95,7 +83,7 @@ class SuiteUp(RidehailProcess):
         return None
 
     def everything(self) -> list[psutil.Process]:
-        """Returns every living process that has to do with the data directory, whoever started it."""
+        """Returns every living process that uses the data directory."""
         found = []
         for process in psutil.process_iter(["cmdline", "environ", "status", "cwd"]):
             about = [
@@ -109,17 +97,11 @@ class SuiteUp(RidehailProcess):
         return found
 
     def kill_everything(self) -> None:
-        """Ends all that `everything` returns, and what it hung."""
         for process in self.everything():
             signal_tree(process.pid, signal.SIGKILL)
 
     async def load(self, seconds: float, folder: Path, rate: float) -> Events:
         """Calls the suite by gRPC and through the gateway, and notes the writes.
-
-        Args:
-            seconds: For how long.
-            folder: For messages and events.
-            rate: Calls a second of each stream.
 
         Returns:
             The events of the streams "write", "read", "gateway" and "passengers".
@@ -127,11 +109,14 @@ class SuiteUp(RidehailProcess):
         numbers = self.keys.take(math.ceil(rate * seconds))
         read = WORKLOADS["order-core"].read
         assert read is not None
-        made = {
+        calls = {
             "write": WORKLOADS[WRITTEN].write.stream(self.address, self.tickets, numbers, rate),
             "read": read.stream(self.address, self.tickets, numbers, rate),
         }
-        streams = [_renamed(stream, name, rate) for name, stream in made.items()]
+        # Several connections: they are spread over the processes that share the port.
+        streams = [
+            replace(stream, name=name, rate=rate, deadline_s=2.0, connections=4) for name, stream in calls.items()
+        ]
         events = await generator.run([*streams, self._gateway(rate), self._passengers(rate)], seconds, folder)
         self.journal.note(numbers, events["write"])
         return events
@@ -149,7 +134,6 @@ class SuiteUp(RidehailProcess):
         return Stream("passengers", address, LAUNCH, bodies, rate, deadline_s=2.0, each=each, protocol="http")
 
     def session_token(self, uid: str) -> str:
-        """Returns the session token of a passenger."""
         keys, hour = KeyRing(self.data_dir / "keys" / "sessions"), timedelta(hours=1)
         now = datetime.now(UTC)
         return issue_session_token(keys, yandex_uid=uid, user_id=uid, now=now, ttl=hour)
@@ -158,10 +142,3 @@ class SuiteUp(RidehailProcess):
         """Compares acknowledged writes with the database."""
         found: Counter[str] = found_in(self.database_url, WORKLOADS[WRITTEN].written)
         return self.journal.judge(found)
-
-
-def _renamed(stream: Stream, name: str, rate: float) -> Stream:
-    # Several connections: they are spread over the processes that share the port.
-    return Stream(
-        name, stream.address, stream.path, stream.bodies, rate, deadline_s=2.0, headers=stream.headers, connections=4
-    )
