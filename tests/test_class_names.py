@@ -15,7 +15,6 @@ REASONS = {
     **dict.fromkeys(
         (
             "Absence",
-            "Answer",
             "Answered",
             "BackEnd",
             "Change",
@@ -28,7 +27,6 @@ REASONS = {
             "Place",
             "PolledPart",
             "Promos",
-            "Purge",
             "Purged",
             "Question",
             "RemoteBackEnd",
@@ -36,17 +34,14 @@ REASONS = {
             "Ride",
             "Roads",
             "Sharing",
-            "Standing",
             "Unanswered",
         ),
         "to be renamed",
     ),
     "ActiveOrder": "an order under way, as each service that has some knows it",
-    "Family": "the family that family keeps, and what route_sharing reads of it",
     "OrderCore": "the adapter of order-core, in each service that calls it",
     "OrderNotFound": "one reason of the catalogue, which several services have",
     "OrderOwnerMismatch": "one reason of the catalogue, which several services have",
-    "PurgeStore": "the SQL of a purge, in each service that has one",
     "RouteSharing": "the adapter of route-sharing, in each service that calls it",
 }
 """Name -> why several modules may define it."""

@@ -6,9 +6,8 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from ridehail_servers.chassis.clock import system_clock
-from ridehail_servers.route_sharing.insert_order_store import InsertOrderStore
-from ridehail_servers.route_sharing.insert_orders import InsertOrders
 from ridehail_servers.route_sharing.store import RouteSharingStore
+from ridehail_servers.route_sharing.tasks import InsertOrders
 from tests.support import processes
 from tests.support.crash_injector import CrashInjector
 
@@ -27,6 +26,5 @@ def run_task(database_url: str, request_id: int, *, dies_after: int) -> BaseProc
 async def _run(database_url: str, request_id: int, dies_after: int) -> None:
     injector = CrashInjector(dies_after)
     async with injector.database(database_url, "order_route_sharing") as database:
-        store, requests = injector.wrap(RouteSharingStore()), injector.wrap(InsertOrderStore())
         unused: Any = None  # the queue is for enqueueing only
-        await InsertOrders(database, store, requests, unused, system_clock).run(request_id)
+        await InsertOrders(database, injector.wrap(RouteSharingStore()), unused, system_clock).run(request_id)

@@ -31,12 +31,12 @@ def read(folder: Path, written: object) -> RouteSharingConfig:
 
 def test_the_shipped_file_has_each_caption_in_three_languages() -> None:
     config = load(resources.folder("config") / "route_sharing.yaml", RouteSharingConfig)
-    assert config.captions.default.keys() == config.captions.family.keys() == {"en", "he", "ru"}
+    assert config.popup_title.default.keys() == config.popup_title.family.keys() == {"en", "he", "ru"}
     assert config.kept_h == 168
 
 
 def test_languages_are_known_in_any_case(tmp_path: Path) -> None:
-    assert read(tmp_path, captions(default={"EN": "x", "pt-BR": "y"})).captions.default == {"en": "x", "pt-br": "y"}
+    assert read(tmp_path, captions(default={"EN": "x", "pt-BR": "y"})).popup_title.default == {"en": "x", "pt-br": "y"}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from ridehail_servers.route_sharing.config import RouteSharingConfig
 from ridehail_servers.route_sharing.popup_title import Captions, popup_title
 from ridehail_servers.route_sharing.ride import FamilyRide
 
-SHIPPED = load(resources.folder("config") / "route_sharing.yaml", RouteSharingConfig).captions
+SHIPPED = load(resources.folder("config") / "route_sharing.yaml", RouteSharingConfig).popup_title
 ON, OFF = FamilyRide(7, "Василий", sharing_on=True), FamilyRide(7, "Василий", sharing_on=False)
 FAMILY = {
     "en": "A ride on the family account of Василий",
@@ -59,6 +59,6 @@ def test_a_name_is_never_read_as_a_template(name: str) -> None:
 
 
 def test_a_language_that_has_only_one_of_the_captions_gets_the_other_in_english() -> None:
-    captions = Captions({"en": "shared", "de": "geteilt"}, {"en": "of {admin_name}"})
+    captions = Captions(default={"en": "shared", "de": "geteilt"}, family={"en": "of {admin_name}"})
     assert popup_title(captions, ON, ["de"]) == "of Василий"
     assert popup_title(captions, None, ["de"]) == "geteilt"

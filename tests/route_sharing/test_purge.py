@@ -9,8 +9,8 @@ import pytest
 
 from ridehail_clients import FamilyAdmin, FamilyMember, SharedRide, SharingInfo
 from ridehail_servers.chassis.tasks import Task
-from ridehail_servers.route_sharing.purge_store import PurgeStore
-from ridehail_servers.route_sharing.purging import Purge
+from ridehail_servers.route_sharing.store import RouteSharingStore
+from ridehail_servers.route_sharing.tasks import DeleteOldRides
 from tests.route_sharing.harness import Harness
 from tests.support.waiting import until
 
@@ -94,5 +94,5 @@ async def test_batches_of_any_size_delete_everything_old(harness: Harness, batch
         await harness.insert("phone", key=f"key-{number}", order=f"order-{number}")
     now = harness.clock[0] + KEPT + MOMENT
     database = harness.suite.database("route-sharing")
-    await Purge(database, PurgeStore(), lambda: KEPT, lambda: now, batch=batch).run(0)
+    await DeleteOldRides(database, RouteSharingStore(), lambda: KEPT, lambda: now, batch=batch).run(0)
     assert (await harness.tables())["phone_ids"] == []

@@ -1,4 +1,4 @@
-"""How route_sharing is put together."""
+"""Wires route_sharing."""
 
 from __future__ import annotations
 
@@ -22,30 +22,26 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     """Makes the service for one process."""
     from ridehail_clients import AsyncFamilyClient, AsyncOrderCoreClient
 
-    from .family import Family
+    from .dependencies import FamilyService, OrderCore
     from .family_sharing import FamilySharing
-    from .insert_order_store import InsertOrderStore
-    from .insert_orders import InsertOrders
-    from .order_core import OrderCore
-    from .purge_store import PurgeStore
-    from .purging import Purge
     from .service import PassengerRouteSharingServicer, RouteSharingServicer
     from .shared_rides import SharedRides
     from .store import RouteSharingStore
+    from .tasks import DeleteOldRides, InsertOrders
 
     assert context.storage is not None
     database, queue, clock = context.storage.database, context.storage.queue, context.clock
     config: LiveConfig[RouteSharingConfig] = context.configs[_CONFIG]
     store = RouteSharingStore()
-    family = Family(AsyncFamilyClient(context.channels["family"], ticket=context.tickets))
+    family = FamilyService(AsyncFamilyClient(context.channels["family"], ticket=context.tickets))
     orders = OrderCore(AsyncOrderCoreClient(context.channels["order-core"], ticket=context.tickets))
     shared_rides = SharedRides(database, store, family)
-    inserts = InsertOrders(database, store, InsertOrderStore(), queue, clock)
-    purge = Purge(database, PurgeStore(), lambda: timedelta(hours=config.value.kept_h), clock)
+    inserts = InsertOrders(database, store, queue, clock)
+    purge = DeleteOldRides(database, store, lambda: timedelta(hours=config.value.kept_h), clock)
     yield RunningService(
         servicers=(
             RouteSharingServicer(FamilySharing(database, store, family, orders, clock), shared_rides, inserts),
-            PassengerRouteSharingServicer(shared_rides, lambda: config.value.captions),
+            PassengerRouteSharingServicer(shared_rides, lambda: config.value.popup_title),
         ),
         tasks=(inserts.task, purge.task),
     )

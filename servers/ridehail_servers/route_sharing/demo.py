@@ -1,4 +1,4 @@
-"""The shared ride of the demo world."""
+"""The shared ride of the demo."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 from ridehail_clients import AsyncRouteSharingClient, NotInFamily
 from ridehail_servers.chassis.service_definition import Demo, Example
 
-# The toll-road order of the demo world, its key (`order.rsk`), and its rider, whose family has a watcher.
+# The demo's toll-road order, its key (`order.rsk`), and its rider, whose family has a watcher.
 ORDER = "demo-order-toll"
 SHARING_KEY = "demo-sharing-key"
 PASSENGER = "4000000001"
@@ -18,11 +18,7 @@ FRIENDS_PHONE = "demo-phone-friend"
 
 
 async def load_demo(demo: Demo) -> Sequence[Example]:
-    """Shares the demo's ride with a friend, and with the family unless the toggle was ever touched.
-
-    Args:
-        demo: Where and how to call.
-    """
+    """Shares the demo's ride with a friend, and with the family unless the toggle was ever moved."""
     async with AsyncRouteSharingClient(demo.grpc_address, ticket=demo.ticket_of("processing")) as processing:
         await processing.enqueue_insert_order(
             order_id=ORDER, sharing_key=SHARING_KEY, phone_ids=[FRIENDS_PHONE], yandex_uid=PASSENGER

@@ -1,4 +1,4 @@
-"""What route_sharing refuses. Nothing personal is in texts and metadata, nor are sharing keys."""
+"""Errors of route_sharing. Texts and metadata hold nothing personal, and no sharing keys."""
 
 from ridehail_servers.chassis.errors import DomainError
 
@@ -14,11 +14,7 @@ class SharingKeyConflict(DomainError):
     """The sharing key is that of another order."""
 
     def __init__(self, order_id: str) -> None:
-        super().__init__(
-            "SHARING_KEY_CONFLICT",
-            "the sharing key is that of another order",
-            {"order_id": order_id},
-        )
+        super().__init__("SHARING_KEY_CONFLICT", "the sharing key is that of another order", {"order_id": order_id})
 
 
 class SharingKeyNotFound(DomainError):

@@ -1,4 +1,4 @@
-"""Shares rides with riders' families, and stops to."""
+"""Shares rides with riders' families, and stops sharing them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from dataclasses import replace
 from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Database
 
+from .dependencies import FamilyService, OrderCore
 from .errors import SharingKeyConflict
-from .family import Family
-from .order_core import OrderCore
 from .ride import Origin, Ride
 from .store import RouteSharingStore
 
@@ -18,17 +17,8 @@ class FamilySharing:
     """The toggle of a ride. Each call is stored whole, and the last to be stored wins."""
 
     def __init__(
-        self, database: Database, store: RouteSharingStore, family: Family, orders: OrderCore, clock: Clock
+        self, database: Database, store: RouteSharingStore, family: FamilyService, orders: OrderCore, clock: Clock
     ) -> None:
-        """Takes what it works with.
-
-        Args:
-            database: Of the service.
-            store: Its statements.
-            family: Tells riders' families.
-            orders: Tells whose orders are.
-            clock: Tells when the toggle was set.
-        """
         self._database = database
         self._store = store
         self._family = family
@@ -36,18 +26,17 @@ class FamilySharing:
         self._clock = clock
 
     async def start(self, ride: Ride) -> None:
-        """Shares a ride with the family that the rider has now, in place of what it was shared with as a family ride.
+        """Shares a ride with the rider's present family, in place of what it was shared with as a family ride.
 
-        Args:
-            ride: The ride; one without its rider is that of the order's.
+        A ride without its rider is that of the order's rider.
 
         Raises:
             OrderNotFound: The rider is not given, and there is no such order.
             NotInFamily: The rider is in no family.
             SharingKeyConflict: The key is that of another order.
-            DependencyUnavailable: family, or order_core, does not answer. Nothing is changed.
+            DependencyUnavailable: family, or order_core, is. Nothing is changed.
         """
-        # Asked before: a family that is slow keeps no row locked.
+        # Looked up before the transaction: a family service that is slow keeps no row locked.
         rider = ride.yandex_uid or await self._orders.rider_of(ride.order_id)
         ride = replace(ride, yandex_uid=rider)
         share = await self._family.share_of(rider)
@@ -60,10 +49,7 @@ class FamilySharing:
             await self._store.put_family_ride(connection, ride.sharing_key, share, now)
 
     async def stop(self, ride: Ride) -> None:
-        """Stops to share a ride with the family; one that is not shared with one, or is unknown, stays as it is.
-
-        Args:
-            ride: The ride.
+        """Stops sharing a ride with the family; one that is unknown or not shared with one stays as it is.
 
         Raises:
             SharingKeyConflict: The key is that of another order.

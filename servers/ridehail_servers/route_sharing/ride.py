@@ -1,7 +1,8 @@
-"""A ride that is shared."""
+"""Rides that are shared, and with whom."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -15,12 +16,10 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ride:
-    """A ride, as those tell of it who have it shared.
+    """A ride, as callers name it.
 
     Attributes:
-        sharing_key: The key under which it is shared.
-        order_id: The order.
-        yandex_uid: The rider; None: not told.
+        yandex_uid: The rider, or None if the caller does not say.
     """
 
     sharing_key: str
@@ -29,11 +28,27 @@ class Ride:
 
 
 @dataclass(frozen=True, slots=True)
+class InsertRequest:
+    """A ride, and the phones that its order is shared with; may be none."""
+
+    ride: Ride
+    phone_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyShare:
+    """What is stored of a family when a ride is shared with it: its admin, and the phones that may watch."""
+
+    admin_uid: int
+    admin_name: str
+    phone_ids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class FamilyRide:
     """How a ride is shared with a family.
 
     Attributes:
-        admin_uid: The family's admin.
         admin_name: How the family calls the admin, as of the latest sharing.
         sharing_on: Whether the ride is shared with the family now.
     """
@@ -44,13 +59,13 @@ class FamilyRide:
 
 
 @dataclass(frozen=True, slots=True)
-class Sharing:
+class SharingInfo:
     """Whom a ride is shared with.
 
     Attributes:
         phone_ids: The phones, each once, sorted.
-        family: The family that it was last shared with, else the rider's; None: there is none, or it is not known.
-        family_unknown: Whether the rider's family cannot be told.
+        family: The family that it was last shared with, else the rider's, or None if there is none or it is unknown.
+        family_unknown: Whether the rider's family could not be looked up.
     """
 
     phone_ids: tuple[str, ...]
@@ -64,8 +79,8 @@ class StoredSharing:
 
     Attributes:
         phone_ids: The phones, each once, sorted.
-        family: The family that it was last shared with; None: it was never shared with one.
-        yandex_uid: The rider; None: not reported.
+        family: The family that it was last shared with, or None if it never was.
+        yandex_uid: The rider, or None if nobody has said.
     """
 
     phone_ids: tuple[str, ...]
@@ -75,12 +90,17 @@ class StoredSharing:
 
 @dataclass(frozen=True, slots=True)
 class WatchedRide:
-    """What is told of a ride to a passenger who may watch it.
-
-    Attributes:
-        order_id: The order.
-        family: See `Sharing`; None also for a passenger who is not of the family.
-    """
+    """A ride as a passenger who may watch it sees it; the family is None also for one who is not of it."""
 
     order_id: str
     family: FamilyRide | None
+
+
+def phones_of_others(members: Iterable[tuple[str, str]], rider: str) -> frozenset[str]:
+    """Returns the phones of everybody but the rider, given account and phone of each member.
+
+    A phone that the rider has in common with another member is the rider's.
+    """
+    phones = list(members)
+    own = {phone_id for yandex_uid, phone_id in phones if yandex_uid == rider}
+    return frozenset(phone_id for _yandex_uid, phone_id in phones) - own

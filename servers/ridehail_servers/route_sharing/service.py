@@ -14,11 +14,10 @@ from ridehail_servers.chassis.locale_choice import preferred_languages
 from ridehail_servers.chassis.passenger import current_passenger
 
 from .family_sharing import FamilySharing
-from .insert_order import InsertOrder
-from .insert_orders import InsertOrders
 from .popup_title import Captions, popup_title
-from .ride import FamilyRide, Ride
+from .ride import FamilyRide, InsertRequest, Ride
 from .shared_rides import SharedRides
+from .tasks import InsertOrders
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -27,13 +26,6 @@ class RouteSharingServicer(api_grpc.RouteSharingServiceServicer):
     """See ridehail/routesharing/v1/route_sharing_api.proto."""
 
     def __init__(self, family_sharing: FamilySharing, shared_rides: SharedRides, inserts: InsertOrders) -> None:
-        """Takes the domain.
-
-        Args:
-            family_sharing: Shares rides with families.
-            shared_rides: Tells whom rides are shared with.
-            inserts: Takes the phones that orders are shared with.
-        """
         self._family_sharing = family_sharing
         self._shared_rides = shared_rides
         self._inserts = inserts
@@ -41,9 +33,7 @@ class RouteSharingServicer(api_grpc.RouteSharingServiceServicer):
     async def ShareWithFamily(
         self, request: api.ShareWithFamilyRequest, context: Context
     ) -> api.ShareWithFamilyResponse:
-        """See the contract."""
-        rider = request.yandex_uid if request.HasField("yandex_uid") else None
-        ride = Ride(request.sharing_key, request.order_id, rider)
+        ride = _ride(request)
         if request.share_ride_with_family.value:
             await self._family_sharing.start(ride)
         else:
@@ -51,21 +41,17 @@ class RouteSharingServicer(api_grpc.RouteSharingServiceServicer):
         return api.ShareWithFamilyResponse()
 
     async def GetSharingInfo(self, request: api.GetSharingInfoRequest, context: Context) -> api.GetSharingInfoResponse:
-        """See the contract."""
-        sharing = await self._shared_rides.sharing(request.sharing_key)
+        info = await self._shared_rides.info(request.sharing_key)
         return api.GetSharingInfoResponse(
-            phone_ids=sharing.phone_ids,
-            family=_family_message(sharing.family),
-            family_unknown=True if sharing.family_unknown else None,
+            phone_ids=info.phone_ids,
+            family=_family_message(info.family),
+            family_unknown=True if info.family_unknown else None,
         )
 
     async def EnqueueInsertOrder(
         self, request: api.EnqueueInsertOrderRequest, context: Context
     ) -> api.EnqueueInsertOrderResponse:
-        """See the contract."""
-        rider = request.yandex_uid if request.HasField("yandex_uid") else None
-        ride = Ride(request.sharing_key, request.order_id, rider)
-        await self._inserts.enqueue(InsertOrder(ride, tuple(request.phone_ids)))
+        await self._inserts.enqueue(InsertRequest(_ride(request), tuple(request.phone_ids)))
         return api.EnqueueInsertOrderResponse()
 
 
@@ -73,17 +59,10 @@ class PassengerRouteSharingServicer(api_grpc.PassengerRouteSharingServiceService
     """See ridehail/routesharing/v1/route_sharing_api.proto."""
 
     def __init__(self, shared_rides: SharedRides, captions: Callable[[], Captions]) -> None:
-        """Takes the domain.
-
-        Args:
-            shared_rides: Shows rides to those whom they are shared with.
-            captions: Returns the captions of the present configuration.
-        """
         self._shared_rides = shared_rides
         self._captions = captions
 
     async def GetInfo(self, request: api.GetInfoRequest, context: Context) -> api.GetInfoResponse:
-        """See the contract."""
         passenger = current_passenger()
         ride = await self._shared_rides.watched(
             request.sharing_key, yandex_uid=passenger.yandex_uid, phone_id=passenger.phone_id
@@ -92,6 +71,11 @@ class PassengerRouteSharingServicer(api_grpc.PassengerRouteSharingServiceService
         return api.GetInfoResponse(
             order_id=ride.order_id, popup_title=popup_title(self._captions(), ride.family, languages)
         )
+
+
+def _ride(request: api.ShareWithFamilyRequest | api.EnqueueInsertOrderRequest) -> Ride:
+    rider = request.yandex_uid if request.HasField("yandex_uid") else None
+    return Ride(request.sharing_key, request.order_id, rider)
 
 
 def _family_message(family: FamilyRide | None) -> route_sharing_pb2.SharingFamily | None:

@@ -1,49 +1,38 @@
-"""Tells whom rides are shared with, and shows them to those."""
+"""Looks up whom rides are shared with, and shows them to those."""
 
 from __future__ import annotations
 
 from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.errors import DependencyUnavailable
 
+from .dependencies import FamilyService
 from .errors import NotInFamily, SharingKeyNotFound
-from .family import Family
-from .ride import FamilyRide, Sharing, WatchedRide
+from .ride import FamilyRide, SharingInfo, WatchedRide
 from .store import RouteSharingStore
 
 
 class SharedRides:
     """All rides that are shared."""
 
-    def __init__(self, database: Database, store: RouteSharingStore, family: Family) -> None:
-        """Takes what it works with.
-
-        Args:
-            database: Of the service.
-            store: Its statements.
-            family: Tells riders' families.
-        """
+    def __init__(self, database: Database, store: RouteSharingStore, family: FamilyService) -> None:
         self._database = database
         self._store = store
         self._family = family
 
-    async def sharing(self, sharing_key: str) -> Sharing:
-        """Returns whom a ride is shared with; nobody, when there is no such key.
-
-        Args:
-            sharing_key: The key.
-        """
+    async def info(self, sharing_key: str) -> SharingInfo:
+        """Returns whom a ride is shared with; nobody, when there is no such key."""
         stored = await self._database.read(lambda connection: self._store.sharing(connection, sharing_key))
         if stored is None:
-            return Sharing((), None)
+            return SharingInfo((), None)
         if stored.family is not None or stored.yandex_uid is None:
-            return Sharing(stored.phone_ids, stored.family)
+            return SharingInfo(stored.phone_ids, stored.family)
         try:
             share = await self._family.share_of(stored.yandex_uid)
         except NotInFamily:
-            return Sharing(stored.phone_ids, None)
+            return SharingInfo(stored.phone_ids, None)
         except DependencyUnavailable:
-            return Sharing(stored.phone_ids, None, family_unknown=True)
-        return Sharing(stored.phone_ids, FamilyRide(share.admin_uid, share.admin_name, sharing_on=False))
+            return SharingInfo(stored.phone_ids, None, family_unknown=True)
+        return SharingInfo(stored.phone_ids, FamilyRide(share.admin_uid, share.admin_name, sharing_on=False))
 
     async def watched(self, sharing_key: str, *, yandex_uid: str, phone_id: str) -> WatchedRide:
         """Returns a ride to a passenger who may watch it: the rider, and whoever has a phone that it is shared with.

@@ -9,8 +9,7 @@ from psycopg.rows import TupleRow
 
 from ridehail_servers.chassis.database import Connection
 
-from .family_share import FamilyShare
-from .ride import FamilyRide, Origin, Ride, StoredSharing, WatchedRide
+from .ride import FamilyRide, FamilyShare, InsertRequest, Origin, Ride, StoredSharing, WatchedRide
 
 
 class RouteSharingStore:
@@ -19,8 +18,7 @@ class RouteSharingStore:
     async def lock_new_or_known(self, connection: Connection, ride: Ride, created_at: datetime) -> bool:
         """Stores a ride, or the rider of a known one, and locks it until the transaction ends.
 
-        Returns:
-            False: the key is that of another order; nothing is stored.
+        Returns False, and stores nothing, if the key is that of another order.
         """
         # An upsert finds the row that it collides with, or makes it, even while a purge deletes it.
         cursor = await connection.execute(
@@ -35,7 +33,7 @@ class RouteSharingStore:
         return cursor.rowcount == 1
 
     async def lock_known(self, connection: Connection, sharing_key: str) -> str | None:
-        """Returns the order of a key, and locks the ride as `lock_new_or_known` does; None: there is no such key."""
+        """Locks a ride as `lock_new_or_known` does, and returns its order, or None if there is no such key."""
         # Phones refer to the key: the weaker lock lets rows of other transactions do that.
         cursor = await connection.execute(
             "SELECT order_id FROM order_route_sharing.sharing_keys WHERE sharing_key = %s FOR NO KEY UPDATE",
@@ -91,7 +89,7 @@ class RouteSharingStore:
         )
 
     async def sharing(self, connection: Connection, sharing_key: str) -> StoredSharing | None:
-        """Returns whom a ride is shared with; None when there is no such key."""
+        """Returns whom a ride is shared with, or None if there is no such key."""
         cursor = await connection.execute(
             """
             SELECT
@@ -113,15 +111,10 @@ class RouteSharingStore:
     async def watched_ride(
         self, connection: Connection, sharing_key: str, *, yandex_uid: str, phone_id: str
     ) -> WatchedRide | None:
-        """Returns a ride, if it is the passenger's own or is shared with the passenger's phone.
+        """Returns a ride, or None if it is neither the passenger's own nor shared with the passenger's phone.
 
-        Of its family only the rider and the phones of the family know.
-
-        Args:
-            connection: Any.
-            sharing_key: The key.
-            yandex_uid: The passenger.
-            phone_id: The passenger's phone; empty when unknown, and no phone that a ride is shared with is empty.
+        It comes with its family only for the rider and the phones of the family. An unknown phone is empty, which none
+        is that a ride is shared with.
         """
         cursor = await connection.execute(
             """
@@ -150,6 +143,91 @@ class RouteSharingStore:
         )
         row = await cursor.fetchone()
         return None if row is None else WatchedRide(row[3], _family_ride(row))
+
+    async def insert_request(self, connection: Connection, request: InsertRequest, requested_at: datetime) -> int:
+        """Stores what the task insert_order is to insert; returns the request's id."""
+        ride = request.ride
+        cursor = await connection.execute(
+            """
+            INSERT INTO order_route_sharing.insert_order_requests (
+                order_id, sharing_key, phone_ids, yandex_uid, requested_at
+            ) VALUES (%s, %s, %s, %s, %s)
+            RETURNING request_id
+            """,
+            (ride.order_id, ride.sharing_key, list(request.phone_ids), ride.yandex_uid, requested_at),
+        )
+        row = await cursor.fetchone()
+        assert row is not None
+        return int(row[0])
+
+    async def lock_request(self, connection: Connection, request_id: int) -> InsertRequest | None:
+        """Locks an open request against another run of its task; returns it, or None if it is done or refused."""
+        cursor = await connection.execute(
+            """
+            SELECT sharing_key, order_id, yandex_uid, phone_ids
+            FROM order_route_sharing.insert_order_requests
+            WHERE request_id = %s AND refused_because IS NULL
+            FOR UPDATE
+            """,
+            (request_id,),
+        )
+        row = await cursor.fetchone()
+        return None if row is None else InsertRequest(Ride(row[0], row[1], row[2]), tuple(row[3]))
+
+    async def delete_request(self, connection: Connection, request_id: int) -> None:
+        """Removes a request that is done."""
+        await connection.execute(
+            "DELETE FROM order_route_sharing.insert_order_requests WHERE request_id = %s", (request_id,)
+        )
+
+    async def mark_refused(self, connection: Connection, request_id: int, because: str) -> None:
+        """Keeps a refused request for whoever asks why, without the phones and the rider."""
+        await connection.execute(
+            """
+            UPDATE order_route_sharing.insert_order_requests
+            SET refused_because = %s, yandex_uid = NULL, phone_ids = '{}'
+            WHERE request_id = %s
+            """,
+            (because, request_id),
+        )
+
+    async def delete_old_rides(self, connection: Connection, before: datetime, limit: int) -> int:
+        """Deletes rides that were stored before a time, with all that belongs to them; returns how many.
+
+        Those that another transaction has locked are skipped.
+        """
+        # Rows that are locked cannot move, so they are deleted by their place (ctid) instead of a second search.
+        cursor = await connection.execute(
+            """
+            DELETE FROM order_route_sharing.sharing_keys
+            WHERE ctid = ANY(ARRAY(
+                SELECT ctid FROM order_route_sharing.sharing_keys
+                WHERE created_at < %s
+                ORDER BY created_at
+                LIMIT %s
+                FOR UPDATE SKIP LOCKED
+            ))
+            """,
+            (before, limit),
+        )
+        return cursor.rowcount
+
+    async def delete_old_requests(self, connection: Connection, before: datetime, limit: int) -> int:
+        """Deletes requests of the task insert_order that came before a time, likewise; returns how many."""
+        cursor = await connection.execute(
+            """
+            DELETE FROM order_route_sharing.insert_order_requests
+            WHERE ctid = ANY(ARRAY(
+                SELECT ctid FROM order_route_sharing.insert_order_requests
+                WHERE requested_at < %s
+                ORDER BY requested_at
+                LIMIT %s
+                FOR UPDATE SKIP LOCKED
+            ))
+            """,
+            (before, limit),
+        )
+        return cursor.rowcount
 
 
 def _family_ride(row: TupleRow) -> FamilyRide | None:
