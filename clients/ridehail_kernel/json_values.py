@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Final, TypeAlias
+from enum import Enum, auto
+from typing import Final, Literal, TypeAlias
 
 from google.protobuf.struct_pb2 import NULL_VALUE, ListValue, Struct, Value
 
@@ -18,6 +19,16 @@ JsonInput: TypeAlias = "bool | int | float | str | Sequence[JsonInput] | Mapping
 MAX_SAFE_INTEGER: Final = 2**53 - 1
 """Up to here, either way, whole numbers stay what they are: protobuf keeps every number as a double, and a larger one
 may stand for several."""
+
+
+class Absence(Enum):
+    """The type of `ABSENT`, which stands for a value that is not there. Null is a value."""
+
+    ABSENT = auto()
+
+
+ABSENT: Final = Absence.ABSENT
+MaybeValue: TypeAlias = "JsonValue | Literal[Absence.ABSENT]"
 
 
 class UnfitNumber(ValueError):

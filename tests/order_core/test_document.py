@@ -12,13 +12,11 @@ import pytest
 from hypothesis import assume, given, reject
 from hypothesis import strategies as st
 
-from ridehail_kernel.json_values import MAX_SAFE_INTEGER, JsonObject, JsonValue, from_struct, to_struct
+from ridehail_kernel.json_values import ABSENT, MAX_SAFE_INTEGER, Absence, JsonObject, JsonValue, from_struct, to_struct
 from ridehail_servers.chassis.errors import DomainError, InvalidRequest
 from ridehail_servers.chassis.json_limits import MAX_DEPTH, count_values
 from ridehail_servers.reference.order_core.document import (
-    ABSENT,
     MAX_VALUES,
-    Absence,
     check_size,
     new_document,
     select,

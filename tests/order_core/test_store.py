@@ -12,23 +12,23 @@ from ridehail_kernel.json_values import JsonObject, JsonValue
 from ridehail_servers import resources
 from ridehail_servers.chassis import migrations
 from ridehail_servers.reference.order_core.document import FINAL_STATUSES, new_document
-from ridehail_servers.reference.order_core.store import OrderRow, OrderStore
+from ridehail_servers.reference.order_core.store import OrderDocument, OrderDocumentStore
 from tests.order_core.test_document import documents
 from tests.support.suite_in_process import SuiteInProcess
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-STORE = OrderStore()
+STORE = OrderDocumentStore()
 
 
-def an_order(order_id: str = "order", *, status: str | None = "driving") -> OrderRow:
+def an_order(order_id: str = "order", *, status: str | None = "driving") -> OrderDocument:
     order: JsonObject = {} if status is None else {"status": status}
-    return OrderRow(order_id, "uid", new_document({"order": order}))
+    return OrderDocument(order_id, "uid", new_document({"order": order}))
 
 
 @given(document=documents)
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_a_document_is_read_as_it_was_stored(running: SuiteInProcess, document: JsonObject) -> None:
-    order = OrderRow("order", "uid", document)
+    order = OrderDocument("order", "uid", document)
     async with running.database("order-core").connection() as connection:
         await STORE.put_order(connection, order, NOW)
         found = await STORE.find_order(connection, "order")
@@ -38,7 +38,7 @@ async def test_a_document_is_read_as_it_was_stored(running: SuiteInProcess, docu
 
 @pytest.mark.parametrize("number", [1e300, -1e22, 5e-324, 1.7976931348623157e308, 0.1, 2**53 - 1, 1 - 2**53, 2.0**54])
 async def test_a_number_keeps_its_value_and_its_kind(running: SuiteInProcess, number: float) -> None:
-    order = OrderRow("order", "uid", new_document({"number": number}))
+    order = OrderDocument("order", "uid", new_document({"number": number}))
     async with running.database("order-core").connection() as connection:
         await STORE.put_order(connection, order, NOW)
         found = await STORE.find_order(connection, "order")
@@ -56,7 +56,9 @@ async def test_an_order_that_is_not_there_is_not_found(running: SuiteInProcess) 
 async def test_an_order_put_again_keeps_its_time_of_creation(running: SuiteInProcess) -> None:
     async with running.database("order-core").connection() as connection:
         await STORE.put_order(connection, an_order(), NOW)
-        await STORE.put_order(connection, OrderRow("order", "other-uid", an_order().document), NOW + timedelta(hours=1))
+        await STORE.put_order(
+            connection, OrderDocument("order", "other-uid", an_order().document), NOW + timedelta(hours=1)
+        )
 
     rows = await running.rows("SELECT yandex_uid, created_at, updated_at FROM order_core.orders")
     assert rows == [("other-uid", NOW, NOW + timedelta(hours=1))]
@@ -95,7 +97,7 @@ async def test_orders_under_way_are_listed_oldest_first(running: SuiteInProcess)
     async with running.database("order-core").connection() as connection:
         for age, status in enumerate(statuses):
             await STORE.put_order(connection, an_order(f"order-{age}", status=status), NOW - timedelta(minutes=age))
-        await STORE.put_order(connection, OrderRow("another's", "other-uid", an_order().document), NOW)
+        await STORE.put_order(connection, OrderDocument("another's", "other-uid", an_order().document), NOW)
         listed = await STORE.list_active(connection, "uid", limit=100)
         listed_two = await STORE.list_active(connection, "uid", limit=2)
 
@@ -140,7 +142,7 @@ async def scans_of_the_index(running: SuiteInProcess) -> int:
 async def test_a_document_without_a_version_cannot_be_stored(running: SuiteInProcess, order: JsonValue) -> None:
     async with running.database("order-core").connection() as connection:
         with pytest.raises(psycopg.errors.CheckViolation) as caught:
-            await STORE.put_order(connection, OrderRow("order", "uid", {"order": order}), NOW)
+            await STORE.put_order(connection, OrderDocument("order", "uid", {"order": order}), NOW)
 
     assert caught.value.diag.constraint_name == "orders_document_version_check"
 

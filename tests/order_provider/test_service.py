@@ -19,7 +19,7 @@ from ridehail_clients import (
 from ridehail_kernel.json_values import JsonValue
 from ridehail_servers.chassis.database import Connection
 from ridehail_servers.chassis.json_limits import MAX_DEPTH
-from ridehail_servers.reference.order_provider.store import OrderStore
+from ridehail_servers.reference.order_provider.store import ProviderOrderStore
 from tests.order_core.test_document import documents
 from tests.support.suite_in_process import SuiteInProcess
 
@@ -200,7 +200,7 @@ async def test_the_list_reads_nothing_but_the_orders_under_way(
         await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
         await connection.execute("SET LOCAL enable_seqscan = off")
         before = await reads(connection)
-        found = await OrderStore().list_active(connection, "400", limit=100)
+        found = await ProviderOrderStore().list_active(connection, "400", limit=100)
         after = await reads(connection)
 
     assert [order.orderid for order in found] == ["order"]

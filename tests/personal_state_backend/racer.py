@@ -9,11 +9,11 @@ from ridehail_servers.chassis.clock import system_clock
 from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.settings import PoolSettings
 from ridehail_servers.personal_state_backend.errors import RevisionConflict
-from ridehail_servers.personal_state_backend.state import Change
+from ridehail_servers.personal_state_backend.state import StateChange
 from ridehail_servers.reference.protocol.store import DocumentStore
-from ridehail_servers.reference.protocol.stored_states import StoredStates as ProtocolStates
+from ridehail_servers.reference.protocol.stored_documents import StoredDocuments
 from ridehail_servers.user_state.store import StateStore
-from ridehail_servers.user_state.stored_states import StoredStates as UserStates
+from ridehail_servers.user_state.stored_states import StoredStates
 
 UID = "racing"
 WRITERS = 3
@@ -34,17 +34,17 @@ async def race(back_end: str, url: str, name: str, wins: int, output: Path) -> N
         url, schema=back_end.replace("-", "_"), settings=PoolSettings(max_size=WRITERS), application="racer"
     )
     await database.open()
-    states: UserStates | ProtocolStates = (
-        UserStates(database, StateStore(), system_clock)
+    states: StoredStates | StoredDocuments = (
+        StoredStates(database, StateStore(), system_clock)
         if back_end == "user-state"
-        else ProtocolStates(database, DocumentStore(), system_clock)
+        else StoredDocuments(database, DocumentStore(), system_clock)
     )
 
     async def change_some(writer: int) -> None:
         won, seen = 0, 0
         while won < wins:
             category = f"{name}-{writer}"
-            change = Change(str(seen), category, {category: {"wins": won + 1}})
+            change = StateChange(str(seen), category, {category: {"wins": won + 1}})
             try:
                 state = await states.update(UID, change, dry_run=False)
             except RevisionConflict as conflict:

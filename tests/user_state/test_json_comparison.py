@@ -13,8 +13,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from ridehail_kernel.json_values import ABSENT
 from ridehail_servers.user_state.json_comparison import (
-    ABSENT,
     MAX_DIFFERENCES,
     Difference,
     Kind,

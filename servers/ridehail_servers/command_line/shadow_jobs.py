@@ -14,7 +14,7 @@ import typer
 
 from ridehail_servers.chassis import logs
 from ridehail_servers.chassis.clock import system_clock
-from ridehail_servers.user_state.report import Report, Sample, Totals
+from ridehail_servers.user_state.report import ComparisonReport, Sample, Totals
 from ridehail_servers.user_state.report_store import ReportStore
 
 from .job_database import job_database, job_database_url
@@ -39,13 +39,13 @@ def print_report(since: timedelta, database_url: str | None, data_dir: Path, *, 
     typer.echo(json.dumps(_as_json(found), indent=2) if as_json else "\n".join(_lines(found)))
 
 
-async def _read(url: str, since: datetime) -> Report:
+async def _read(url: str, since: datetime) -> ComparisonReport:
     async with job_database(_SERVICE, url) as database, database.transaction() as connection:
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         return await ReportStore().report(connection, since)
 
 
-def _lines(found: Report) -> Iterator[str]:
+def _lines(found: ComparisonReport) -> Iterator[str]:
     yield f"since {_moment(found.since)}"
     for kind, totals in found.totals.items():
         yield f"{kind}: {_told(totals)}"
@@ -82,7 +82,7 @@ def _moment(moment: datetime) -> str:
     return moment.isoformat(timespec="seconds")
 
 
-def _as_json(found: Report) -> dict[str, Any]:
+def _as_json(found: ComparisonReport) -> dict[str, Any]:
     totals = {
         kind.value: {**asdict(one), "rate": None if (rate := one.rate()) is None else asdict(rate)}
         for kind, one in found.totals.items()

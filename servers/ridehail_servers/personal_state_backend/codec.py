@@ -10,16 +10,16 @@ from ridehail.userstate.v1 import user_state_api_pb2 as user_state
 from ridehail.userstate.v1 import user_state_pb2
 from ridehail_kernel.json_values import JsonObject, from_struct, to_struct
 
-from .state import Change, PersonalState, StateCopy, by_category, check_copies
+from .state import PersonalState, StateChange, StateCopy, by_category, check_copies
 
 
-def change_from(request: user_state.UpdatePersonalStateRequest | protocol.UpdatePersonalStateRequest) -> Change:
+def change_from(request: user_state.UpdatePersonalStateRequest | protocol.UpdatePersonalStateRequest) -> StateChange:
     """Returns the change that a valid update request holds.
 
     Raises:
         InvalidRequest: See `by_category`.
     """
-    return Change(
+    return StateChange(
         revision_id=request.revision_id,
         selected_category=request.selected_category if request.HasField("selected_category") else None,
         tariffs=by_category(_settings(request.tariffs), "tariffs"),

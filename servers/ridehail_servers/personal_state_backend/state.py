@@ -46,7 +46,7 @@ EMPTY: Final = PersonalState(0, "", {})
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class StateChange:
     """What an update changes.
 
     Attributes:

@@ -14,7 +14,7 @@ from ridehail_servers.chassis.database import Database
 from .comparison_store import ComparisonStore, Mismatch
 from .config import UserStateConfig
 from .errors import JsonMismatch
-from .json_comparison import Comparison, Kind, Response, Verdict, compare
+from .json_comparison import ComparisonResult, Kind, Response, Verdict, compare
 from .metrics import COMPARISONS, MISMATCHES, STATUS, PathLabels
 from .redaction import pattern, pointer, redacted
 
@@ -62,7 +62,7 @@ class Comparisons:
 
     def _compare_and_redact(
         self, request_id: str, kind: Kind, read_responses: ReadResponses
-    ) -> tuple[Comparison, Mismatch | None]:
+    ) -> tuple[ComparisonResult, Mismatch | None]:
         old, new = read_responses()
         comparison = compare(kind, old, new)
         if comparison.verdict is not Verdict.DIFFERENT:
@@ -70,7 +70,7 @@ class Comparisons:
         differences = tuple(redacted(one, self._hash_key) for one in comparison.differences)
         return comparison, Mismatch(self._clock(), request_id, kind, old.status, new.status, differences)
 
-    def _count(self, kind: Kind, comparison: Comparison) -> None:
+    def _count(self, kind: Kind, comparison: ComparisonResult) -> None:
         COMPARISONS.labels(kind, comparison.verdict).inc()
         if comparison.verdict is not Verdict.DIFFERENT:
             return
@@ -93,7 +93,7 @@ class Comparisons:
                 await self._store.drop_old_counts(connection, now - kept)
 
 
-def _error(comparison: Comparison) -> JsonMismatch:
+def _error(comparison: ComparisonResult) -> JsonMismatch:
     paths: list[str] = []
     room = _MAX_PATH_BYTES
     for found in comparison.differences:

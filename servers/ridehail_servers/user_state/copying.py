@@ -60,7 +60,7 @@ class CopyCounts:
         return CopyCounts(self.listed + other.listed, self.stored + other.stored)
 
 
-Report = Callable[[CopyCounts], None]
+OnPage = Callable[[CopyCounts], None]
 """Gets the counts so far, after each page."""
 
 
@@ -75,11 +75,11 @@ class CopyJob:
         self._clock = clock
         self._page_size = page_size
 
-    async def run(self, report: Report, *, changed_since: datetime | None = None, dry_run: bool = False) -> CopyCounts:
+    async def run(self, on_page: OnPage, *, changed_since: datetime | None = None, dry_run: bool = False) -> CopyCounts:
         """Copies every state once, and returns the counts.
 
         Args:
-            report: Called after each page.
+            on_page: Called after each page.
             changed_since: Copy only states that changed at this time or later, or None for all.
             dry_run: Store nothing; `stored` then counts what would be.
         """
@@ -87,16 +87,16 @@ class CopyJob:
         store = self._newer if dry_run else self._destination.import_states
         async for page in self._pages(self._source, "", changed_since):
             done += CopyCounts(len(page), await store(page))
-            report(done)
+            on_page(done)
         return done
 
-    async def follow(self, report: Report, pause: Callable[[EndpointUnavailable | None], Awaitable[None]]) -> None:
+    async def follow(self, on_page: OnPage, pause: Callable[[EndpointUnavailable | None], Awaitable[None]]) -> None:
         """Copies every state, then repeatedly those that have changed, until it is cancelled.
 
         A pass that fails because a back end is unavailable is repeated.
 
         Args:
-            report: Called after each page; a state that changes often counts each time.
+            on_page: Called after each page; a state that changes often counts each time.
             pause: Waits between two passes; gets the failure of the last pass, or None.
         """
         before, since = CopyCounts(), None
@@ -104,7 +104,7 @@ class CopyJob:
             began = self._clock()
             failure = None
             try:
-                before += await self.run(_on_top_of(before, report), changed_since=since)
+                before += await self.run(_on_top_of(before, on_page), changed_since=since)
                 since = began - OVERLAP
             except EndpointUnavailable as error:
                 failure = error
@@ -143,5 +143,5 @@ class CopyJob:
         return sum(revision > there.get(uid, 0) for uid, revision in wanted.items())
 
 
-def _on_top_of(before: CopyCounts, report: Report) -> Report:
-    return lambda done: report(before + done)
+def _on_top_of(before: CopyCounts, on_page: OnPage) -> OnPage:
+    return lambda done: on_page(before + done)

@@ -10,11 +10,11 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum, StrEnum, auto
+from enum import StrEnum
 from itertools import chain, islice
-from typing import Final, Literal, TypeAlias
+from typing import Final, TypeAlias
 
-from ridehail_kernel.json_values import MAX_SAFE_INTEGER, JsonObject, JsonValue
+from ridehail_kernel.json_values import ABSENT, MAX_SAFE_INTEGER, JsonObject, JsonValue, MaybeValue
 
 MAX_DIFFERENCES: Final = 100
 """Further ones are only reported as `truncated`."""
@@ -26,14 +26,6 @@ _WHOLE_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,17}")
 _MAX_TRIALS: Final = 400
 
 
-class Absence(Enum):
-    """The type of `ABSENT`, which stands for what a response does not have. Null is a value."""
-
-    ABSENT = auto()
-
-
-ABSENT: Final = Absence.ABSENT
-MaybeValue: TypeAlias = "JsonValue | Literal[Absence.ABSENT]"
 Path: TypeAlias = "tuple[str | int, ...]"
 """Names of members and indices of elements, from the outermost."""
 
@@ -78,7 +70,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ComparisonResult:
     """The result of a comparison.
 
     Attributes:
@@ -94,14 +86,14 @@ class Comparison:
     truncated: bool
 
 
-def compare(kind: Kind, old: Response, new: Response) -> Comparison:
+def compare(kind: Kind, old: Response, new: Response) -> ComparisonResult:
     """Compares the old and the new back end's response to one request."""
     found = list(islice(body_differences(old.body, new.body), MAX_DIFFERENCES + 1))
     statuses_differ = old.status != new.status
     verdict = Verdict.EQUAL
     if found or statuses_differ:
         verdict = Verdict.BEHIND if _are_of_different_revisions(kind, old, new) else Verdict.DIFFERENT
-    return Comparison(verdict, statuses_differ, tuple(found[:MAX_DIFFERENCES]), len(found) > MAX_DIFFERENCES)
+    return ComparisonResult(verdict, statuses_differ, tuple(found[:MAX_DIFFERENCES]), len(found) > MAX_DIFFERENCES)
 
 
 def body_differences(old: JsonValue, new: JsonValue) -> Iterator[Difference]:

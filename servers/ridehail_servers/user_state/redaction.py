@@ -11,9 +11,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from ridehail_kernel.json_values import JsonValue
+from ridehail_kernel.json_values import ABSENT, MaybeValue
 
-from .json_comparison import ABSENT, Difference, MaybeValue, Path, canonical
+from .json_comparison import Difference, Path, canonical
 
 PLACEHOLDER: Final = "<name>"
 # A name that begins with a digit could be an account or a phone.
@@ -92,7 +92,7 @@ def _escaped(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
-def _hash(value: JsonValue | MaybeValue, key: bytes) -> str:
+def _hash(value: MaybeValue, key: bytes) -> str:
     if value is ABSENT:
         return ""
     return hashlib.blake2b(canonical(value).encode(), key=key, digest_size=_HASH_BYTES).hexdigest()

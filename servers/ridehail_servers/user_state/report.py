@@ -88,7 +88,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ComparisonReport:
     """Results of the comparisons since a time.
 
     Attributes:

@@ -8,7 +8,7 @@ from ridehail_servers.chassis.database import Connection
 
 from .json_comparison import Kind, Verdict
 from .metrics import STATUS
-from .report import MismatchPath, Report, Sample, SampleDifference, totals_of
+from .report import ComparisonReport, MismatchPath, Sample, SampleDifference, totals_of
 
 _PLACES = 20
 _SAMPLES = 5
@@ -18,9 +18,9 @@ _SAMPLE_DIFFERENCES = 5
 class ReportStore:
     """One method per statement, except for the report as a whole."""
 
-    async def report(self, connection: Connection, since: datetime) -> Report:
+    async def report(self, connection: Connection, since: datetime) -> ComparisonReport:
         """Returns the report since a time. The transaction must see one state of the database."""
-        return Report(
+        return ComparisonReport(
             since=since,
             totals=totals_of(await self.counts(connection, since)),
             kept=await self.count_mismatches(connection, since),

@@ -9,7 +9,7 @@ from typing import cast
 from ridehail_kernel.json_values import JsonObject
 from ridehail_servers.chassis.database import Connection
 from ridehail_servers.chassis.json_text import decode, encode
-from ridehail_servers.personal_state_backend.state import MAX_PAGE_BYTES, Change, PersonalState, StateCopy
+from ridehail_servers.personal_state_backend.state import MAX_PAGE_BYTES, PersonalState, StateChange, StateCopy
 
 _FIRST_REVISION = 1
 
@@ -38,7 +38,7 @@ class StateStore:
         return 0 if row is None else int(row[0])
 
     async def insert(
-        self, connection: Connection, yandex_uid: str, change: Change, now: datetime
+        self, connection: Connection, yandex_uid: str, change: StateChange, now: datetime
     ) -> PersonalState | None:
         """Stores a user's first state, or returns None if there is one already."""
         cursor = await connection.execute(
@@ -54,7 +54,7 @@ class StateStore:
         return None if row is None else _state(*row)
 
     async def update(
-        self, connection: Connection, yandex_uid: str, expected_revision: int, change: Change, now: datetime
+        self, connection: Connection, yandex_uid: str, expected_revision: int, change: StateChange, now: datetime
     ) -> PersonalState | None:
         """Changes a state that is at the expected revision, or returns None if it is at another one."""
         cursor = await connection.execute(

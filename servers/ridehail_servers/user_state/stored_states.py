@@ -5,7 +5,7 @@ from __future__ import annotations
 from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Connection, Database
 from ridehail_servers.chassis.shared_reads import SharedReads
-from ridehail_servers.personal_state_backend.state import EMPTY, Change, PersonalState, checked
+from ridehail_servers.personal_state_backend.state import EMPTY, PersonalState, StateChange, checked
 
 from .store import StateStore
 
@@ -25,7 +25,7 @@ class StoredStates:
     async def of_user(self, yandex_uid: str) -> PersonalState:
         return await self._states.get(yandex_uid) or EMPTY
 
-    async def update(self, yandex_uid: str, change: Change, *, dry_run: bool) -> PersonalState:
+    async def update(self, yandex_uid: str, change: StateChange, *, dry_run: bool) -> PersonalState:
         """Changes a state that is at the revision that the change expects, and returns the result.
 
         With `dry_run` the change is rolled back.
@@ -39,7 +39,7 @@ class StoredStates:
             current = await self._store.revision_of(connection, yandex_uid) if changed is None else 0
             return checked(changed, current)
 
-    async def _apply(self, connection: Connection, yandex_uid: str, change: Change) -> PersonalState | None:
+    async def _apply(self, connection: Connection, yandex_uid: str, change: StateChange) -> PersonalState | None:
         expected, now = change.expected_revision(), self._clock()
         if expected is None:
             return None

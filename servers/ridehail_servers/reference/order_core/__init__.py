@@ -1,1 +1,1 @@
-"""order_core: keeps the document of every taxi order."""
+"""order_core: stores the document of every taxi order."""

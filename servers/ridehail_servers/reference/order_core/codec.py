@@ -1,4 +1,4 @@
-"""Order core's messages, to and from what the domain knows."""
+"""Converts order core's messages to and from domain values."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ from ridehail.ordercore.v1 import order_core_api_pb2 as api
 from ridehail.orderprovider.v1 import order_provider_pb2
 from ridehail_kernel.json_values import from_value, to_struct
 
-from .orders import ActiveOrder
+from .order_documents import ActiveOrder
 from .update import Update
 
 
 def update_from(request: api.SetOrderFieldsRequest) -> Update:
-    """Returns the update that a request asks for.
-
-    Args:
-        request: Valid by its contract.
+    """Returns the update that a valid request holds.
 
     Raises:
-        InvalidRequest: Its changes do not go together, see `Update`.
+        InvalidRequest: Its changes conflict, see `Update`.
     """
     return Update(
         set={path: from_value(value) for path, value in request.set.items()},
@@ -29,11 +26,6 @@ def update_from(request: api.SetOrderFieldsRequest) -> Update:
 
 
 def active_order_message(order: ActiveOrder) -> order_provider_pb2.ActiveOrder:
-    """Returns an order as providers tell it.
-
-    Args:
-        order: The order.
-    """
     return order_provider_pb2.ActiveOrder(
         orderid=order.order_id,
         status=order.status,

@@ -1,4 +1,4 @@
-"""How order_core is put together."""
+"""Wires order_core."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from .demo import load_demo
 
 @asynccontextmanager
 async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
-    """Makes the service for one process."""
-    from .orders import Orders
+    from .order_documents import OrderDocuments
     from .service import OrderCoreServicer
-    from .store import OrderStore
+    from .store import OrderDocumentStore
 
     assert context.storage is not None
-    orders = Orders(database=context.storage.database, store=OrderStore(), clock=context.clock)
+    orders = OrderDocuments(database=context.storage.database, store=OrderDocumentStore(), clock=context.clock)
     yield RunningService(servicers=(OrderCoreServicer(orders),))
 
 

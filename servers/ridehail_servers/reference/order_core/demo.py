@@ -1,4 +1,4 @@
-"""The orders of the demo world."""
+"""The orders of the demo."""
 
 from __future__ import annotations
 
@@ -18,13 +18,7 @@ _SERVICE = "ridehail.ordercore.v1.OrderCoreService"
 
 
 async def load_demo(demo: Demo) -> Sequence[Example]:
-    """Puts two orders of one passenger: one that drives by a toll road for a fixed price, one that waits for a car.
-
-    Orders that are there already stay as they are.
-
-    Args:
-        demo: Where and how to call.
-    """
+    """Stores two orders of one passenger, unless they exist: one on a toll road, one that waits for a car."""
     created = (demo.clock() - timedelta(minutes=5)).isoformat(timespec="seconds")
     documents: dict[str, Mapping[str, JsonInput]] = {
         TOLL_ORDER: {

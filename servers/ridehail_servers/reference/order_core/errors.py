@@ -1,10 +1,10 @@
-"""What order_core refuses."""
+"""Errors of order_core."""
 
 from ridehail_servers.chassis.errors import DomainError
 
 
 class OrderVersionConflict(DomainError):
-    """The order's document is at another version than the update expected."""
+    """The document is at another version than the update expects."""
 
     def __init__(self, order_id: str, *, current_version: int) -> None:
         super().__init__(
@@ -15,7 +15,7 @@ class OrderVersionConflict(DomainError):
 
 
 class OrderFieldTypeMismatch(DomainError):
-    """The order's document holds a value of another kind than the update needs."""
+    """The document holds a value of another kind than the update needs."""
 
     def __init__(self, order_id: str, *, path: str, needed: str) -> None:
         # The path is in the metadata only: it can be long, and all of a status has to fit into 8 KiB.

@@ -1,5 +1,4 @@
 """The gRPC service of order_core."""
-# gRPC's generated base class gives names and arguments
 
 from __future__ import annotations
 
@@ -12,36 +11,28 @@ from ridehail.ordercore.v1 import order_core_api_pb2_grpc as api_grpc
 from ridehail_kernel.json_values import from_struct, to_struct
 
 from .codec import active_order_message, update_from
-from .orders import Orders
+from .order_documents import OrderDocuments
 
-Context = grpc.aio.ServicerContext[Any, Any]  # of requests and answers of any type
+Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class OrderCoreServicer(api_grpc.OrderCoreServiceServicer):
     """See ridehail/ordercore/v1/order_core_api.proto."""
 
-    def __init__(self, orders: Orders) -> None:
-        """Takes the domain.
-
-        Args:
-            orders: The orders and their documents.
-        """
+    def __init__(self, orders: OrderDocuments) -> None:
         self._orders = orders
 
     async def PutOrder(self, request: api.PutOrderRequest, context: Context) -> api.PutOrderResponse:
-        """See the contract."""
         version = await self._orders.put(
             order_id=request.order_id, yandex_uid=request.yandex_uid, document=from_struct(request.document)
         )
         return api.PutOrderResponse(version=version)
 
     async def GetOrderFields(self, request: api.GetOrderFieldsRequest, context: Context) -> api.GetOrderFieldsResponse:
-        """See the contract."""
         found = await self._orders.get_fields(request.order_id, request.fields)
         return api.GetOrderFieldsResponse(fields=to_struct(found.fields), version=found.version)
 
     async def SetOrderFields(self, request: api.SetOrderFieldsRequest, context: Context) -> api.SetOrderFieldsResponse:
-        """See the contract."""
         expected_version = request.expected_version if request.HasField("expected_version") else None
         version = await self._orders.set_fields(
             request.order_id, update_from(request), expected_version=expected_version
@@ -49,7 +40,6 @@ class OrderCoreServicer(api_grpc.OrderCoreServiceServicer):
         return api.SetOrderFieldsResponse(version=version)
 
     async def GetOrderInfo(self, request: api.GetOrderInfoRequest, context: Context) -> api.GetOrderInfoResponse:
-        """See the contract."""
         info = await self._orders.get_info(request.order_id)
         return api.GetOrderInfoResponse(
             order_id=info.order_id, yandex_uid=info.yandex_uid, status=info.status, sharing_key=info.sharing_key
@@ -58,6 +48,5 @@ class OrderCoreServicer(api_grpc.OrderCoreServiceServicer):
     async def ListActiveOrders(
         self, request: api.ListActiveOrdersRequest, context: Context
     ) -> api.ListActiveOrdersResponse:
-        """See the contract."""
         orders = await self._orders.list_active(request.yandex_uid)
         return api.ListActiveOrdersResponse(orders=map(active_order_message, orders))

@@ -18,35 +18,25 @@ from .document import FINAL_STATUSES
 
 
 @dataclass(frozen=True, slots=True)
-class OrderRow:
-    """An order.
-
-    Attributes:
-        order_id: The order.
-        yandex_uid: The passenger whose order it is.
-        document: The document.
-    """
+class OrderDocument:
+    """An order and its document; `yandex_uid` is the passenger."""
 
     order_id: str
     yandex_uid: str
     document: JsonObject
 
     @classmethod
-    def from_row(cls, row: tuple[str, str, str]) -> OrderRow:
-        """Reads the columns order_id, yandex_uid and document::text.
-
-        Args:
-            row: Of a query.
-        """
+    def from_row(cls, row: tuple[str, str, str]) -> OrderDocument:
+        """Reads the columns order_id, yandex_uid and document::text."""
         order_id, yandex_uid, document = row
         return cls(order_id, yandex_uid, _read_document(document))
 
 
-class OrderStore:
-    """One method per statement. Every method runs on the caller's connection, in its transaction if there is one."""
+class OrderDocumentStore:
+    """One method per statement, each on the caller's connection and in its transaction if there is one."""
 
-    async def put_order(self, connection: Connection, order: OrderRow, now: datetime) -> None:
-        """Stores an order in place of an older one, whose time of creation it keeps."""
+    async def put_order(self, connection: Connection, order: OrderDocument, now: datetime) -> None:
+        """Stores an order in place of an older one, whose time of creation stays."""
         await connection.execute(
             """
             INSERT INTO order_core.orders (order_id, yandex_uid, document, created_at, updated_at)
@@ -62,16 +52,15 @@ class OrderStore:
             },
         )
 
-    async def find_order(self, connection: Connection, order_id: str) -> OrderRow | None:
-        """Returns an order; None when there is no such order."""
+    async def find_order(self, connection: Connection, order_id: str) -> OrderDocument | None:
         cursor = await connection.execute(
             "SELECT order_id, yandex_uid, document::text FROM order_core.orders WHERE order_id = %s", (order_id,)
         )
         row = await cursor.fetchone()
-        return None if row is None else OrderRow.from_row(row)
+        return None if row is None else OrderDocument.from_row(row)
 
     async def lock_document(self, connection: Connection, order_id: str) -> JsonObject | None:
-        """Returns an order's document, which nobody else can update until the transaction ends; None: no such order."""
+        """Returns a document locked for this transaction, or None if there is no such order."""
         cursor = await connection.execute(
             "SELECT document::text FROM order_core.orders WHERE order_id = %s FOR UPDATE", (order_id,)
         )
@@ -79,26 +68,26 @@ class OrderStore:
         return None if row is None else _read_document(row[0])
 
     async def update_document(self, connection: Connection, order_id: str, document: JsonObject, now: datetime) -> None:
-        """Replaces the document of an order that is locked."""
+        """Replaces the document of a locked order."""
         await connection.execute(
             "UPDATE order_core.orders SET document = %s, updated_at = %s WHERE order_id = %s",
             (Jsonb(document), now, order_id),
         )
 
     async def insert_processing_event(self, connection: Connection, order_id: str, version: int, now: datetime) -> None:
-        """Records that processing is told to look at an order again."""
+        """Records that order processing should look at an order again."""
         await connection.execute(
             "INSERT INTO order_core.processing_events (order_id, version, created_at) VALUES (%s, %s, %s)",
             (order_id, version, now),
         )
 
-    async def list_active(self, connection: Connection, yandex_uid: str, *, limit: int) -> list[OrderRow]:
-        """Returns a passenger's orders whose status is not a final one, the oldest first.
+    async def list_active(self, connection: Connection, yandex_uid: str, *, limit: int) -> list[OrderDocument]:
+        """Returns a passenger's orders whose status is not final, the oldest first.
 
-        Of the documents they have what lists tell: status, version and parts, and the details of the first ones.
+        Their documents hold status, version and parts only, and the details of the first ones.
         """
         cursor = await connection.execute(_LIST_ACTIVE, (yandex_uid, limit, DetailsBudget.MAX_BYTES))
-        return [OrderRow.from_row(row) for row in await cursor.fetchall()]
+        return [OrderDocument.from_row(row) for row in await cursor.fetchall()]
 
 
 # The statuses stand in the statement itself, in the same words as in the condition of the index orders_active_idx: only

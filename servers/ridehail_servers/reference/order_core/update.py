@@ -1,4 +1,4 @@
-"""How an update changes a document: which changes go together, and what comes of them."""
+"""Updates of a document: which changes may be combined, and what they result in."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ridehail_kernel.field_violation import FieldViolation
-from ridehail_kernel.json_values import JsonObject, JsonValue
+from ridehail_kernel.json_values import ABSENT, JsonObject, JsonValue
 from ridehail_servers.chassis.errors import InvalidRequest
 from ridehail_servers.chassis.json_limits import unfit_values
 
-from .document import ABSENT, VERSION, is_whole, value_at
+from .document import VERSION, is_whole, value_at
 from .errors import OrderFieldTypeMismatch
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Changes of one document, made all or none. It exists only if it keeps every rule that needs no document.
+    """Changes of one document, made all or none. The constructor checks every rule that needs no document.
 
     Attributes:
         set: Values to set, by path.
         unset: Paths to remove.
         push: Elements to append to arrays, by path.
         increment: Amounts to add to whole numbers, by path.
-        call_processing: Whether processing is told to look at the order again. An update of its own right: without any
-            change it raises the version as well.
+        call_processing: Whether to record an event for order processing. This raises the version even without
+            any change.
 
     Raises:
         InvalidRequest: There is nothing to do; two changes touch the same path, or a path and a part of it;
@@ -71,26 +71,21 @@ class Update:
             yield from unfit_values(f'push["{path}"]', list(elements), level=_level(path))
 
     def _replacements(self) -> Iterator[tuple[str, str]]:
-        """Yields the path of every change but the increments, and how the request names the change."""
+        """Yields the path of every change except the increments, and its name in the request."""
         yield from ((path, f'set["{path}"]') for path in self.set)
         yield from ((path, f"unset[{index}]") for index, path in enumerate(self.unset))
         yield from ((path, f'push["{path}"]') for path in self.push)
 
 
 def apply(update: Update, document: JsonObject, *, order_id: str) -> JsonObject:
-    """Returns the document as the update leaves it: at a higher version, by 1 unless the update increments it itself.
+    """Returns the updated document: at a version higher by 1, unless the update increments it itself.
 
-    Objects on the way to a field that is set, pushed to or incremented are made where they are missing; a missing array
-    counts as empty, a missing number as 0. Removing a field that is missing is no error.
-
-    Args:
-        update: The changes.
-        document: As stored. It stays as it is.
-        order_id: Names the order in errors.
+    Missing objects on the way to a field that is set, pushed to or incremented are created; a missing array counts as
+    empty, a missing number as 0. Removing a missing field is no error. The given document stays as it is.
 
     Raises:
         OrderFieldTypeMismatch: There is a value of another kind on the way to a field, or where an array or a whole
-            number is needed; or an increment leads to where numbers are no longer whole, beyond 2^53 - 1 either way.
+            number is needed; or the result of an increment is beyond 2^53 - 1 either way.
     """
     draft = _Draft(document, order_id)
     for path, value in sorted(update.set.items(), key=_path):
@@ -105,7 +100,7 @@ def apply(update: Update, document: JsonObject, *, order_id: str) -> JsonObject:
 
 
 class _Draft:
-    """A document that is being changed, apart from the one that it began as."""
+    """A changing copy of a document."""
 
     def __init__(self, document: JsonObject, order_id: str) -> None:
         self.content = document
@@ -137,7 +132,7 @@ class _Draft:
     def _open(self, path: str) -> tuple[JsonObject, str]:
         """Returns the object that holds a field, and the field's name in it; the object may be changed.
 
-        Every object on the way is replaced by a copy, since it may belong to the document that the draft began as.
+        Every object on the way is replaced by a copy, since the original document may share it.
         """
         names = path.split(".")
         self.content = parent = dict(self.content)

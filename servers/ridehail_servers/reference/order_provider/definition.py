@@ -1,4 +1,4 @@
-"""How order_provider is put together: one contract, one set of tables, and as many services as there are names."""
+"""Wires order_provider: one contract, one set of tables, and as many services as there are names."""
 
 from __future__ import annotations
 
@@ -13,23 +13,22 @@ from .demo import EATS_ORDER, GROCERY_ORDER, DemoOrder, demo_of
 
 @asynccontextmanager
 async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
-    """Makes one of the services for one process."""
-    from .orders import Orders
+    from .provider_orders import ProviderOrders
     from .service import OrderProviderServicer
-    from .store import OrderStore
+    from .store import ProviderOrderStore
 
     assert context.storage is not None
-    orders = Orders(database=context.storage.database, store=OrderStore(), clock=context.clock)
+    orders = ProviderOrders(database=context.storage.database, store=ProviderOrderStore(), clock=context.clock)
     yield RunningService(servicers=(OrderProviderServicer(orders),))
 
 
 def definition(name: str, schema: str, *, demo_order: DemoOrder) -> ServiceDefinition:
-    """Returns the definition of a service that keeps orders.
+    """Returns the definition of a service that stores orders.
 
     Args:
         name: As the command line and tickets name it ("eats-orders").
         schema: Of its tables.
-        demo_order: Its part of the demo world.
+        demo_order: Its part of the demo.
     """
     return ServiceDefinition(
         name=name,

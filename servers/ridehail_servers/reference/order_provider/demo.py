@@ -1,4 +1,4 @@
-"""The orders of the demo world that are no rides."""
+"""The orders of the demo that are no rides."""
 
 from __future__ import annotations
 
@@ -17,14 +17,7 @@ _SERVICE: Final = "ridehail.orderprovider.v1.OrderProviderService"
 
 @dataclass(frozen=True, slots=True)
 class DemoOrder:
-    """An order of the demo world.
-
-    Attributes:
-        orderid: The order.
-        status: Where it stands.
-        parts: The version of each part, by part name.
-        details: What else is told of it.
-    """
+    """An order of the demo."""
 
     orderid: str
     status: str
@@ -47,12 +40,7 @@ GROCERY_ORDER: Final = DemoOrder(
 
 
 def demo_of(service: str, order: DemoOrder) -> Callable[[Demo], Awaitable[Sequence[Example]]]:
-    """Returns what loads and shows a service's part of the demo world.
-
-    Args:
-        service: The service, as tickets name it.
-        order: Put for one passenger, unless it is under way already.
-    """
+    """Returns what loads and shows a service's part of the demo: one order, stored unless it is active already."""
 
     async def load_demo(demo: Demo) -> Sequence[Example]:
         ticket = demo.ticket_of("admin")

@@ -1,4 +1,4 @@
-"""What an order is."""
+"""Orders and the limits of their details."""
 
 from __future__ import annotations
 
@@ -12,25 +12,24 @@ from ridehail_servers.chassis.errors import InvalidRequest
 from ridehail_servers.chassis.json_limits import DetailsBudget, count_values
 from ridehail_servers.chassis.json_text import size_bytes
 
-LARGEST_DETAILS_BYTES: Final = 64 * 1024
+MAX_DETAILS_BYTES: Final = 64 * 1024
 """Of an order's details as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order, as it is put. It exists only if its details can be kept and told.
+    """An order to be stored. The constructor checks that its details can be stored and listed.
 
     Attributes:
         orderid: The order.
-        yandex_uid: The passenger whose order it is.
-        status: Where it stands.
+        yandex_uid: The passenger.
+        status: Its state, an open set.
         parts: The version of each part, by part name.
-        details: What else is told of it.
+        details: Further facts for apps.
         finished: Whether it has ended.
 
     Raises:
-        InvalidRequest: The details are larger than LARGEST_DETAILS_BYTES, or of more values
-            than a list tells.
+        InvalidRequest: The details are larger than MAX_DETAILS_BYTES, or have more values than a list may hold.
     """
 
     orderid: str
@@ -42,20 +41,20 @@ class Order:
 
     def __post_init__(self) -> None:
         # An order whose details fill a list by themselves is still told with them.
-        if size_bytes(self.details) > LARGEST_DETAILS_BYTES or count_values(self.details) > DetailsBudget.MAX_VALUES:
+        if size_bytes(self.details) > MAX_DETAILS_BYTES or count_values(self.details) > DetailsBudget.MAX_VALUES:
             description = f"must be at most 64 KiB of JSON and {DetailsBudget.MAX_VALUES} values"
             raise InvalidRequest([FieldViolation("details", description, "put_order.details_size")])
 
 
 @dataclass(frozen=True, slots=True)
 class ActiveOrder:
-    """An order that is under way.
+    """An order that has not ended.
 
     Attributes:
         orderid: The order.
-        status: Where it stands.
+        status: Its state, an open set.
         parts: The version of each part, by part name.
-        details: What else is told of it; None: it is left out, since those of the orders before are large.
+        details: Further facts, or None if they are omitted because those of the orders before are large.
         sequence: The number of its latest change.
     """
 

@@ -1,5 +1,4 @@
 """The gRPC service of order_provider."""
-# gRPC's generated base class gives names and arguments
 
 from __future__ import annotations
 
@@ -13,24 +12,18 @@ from ridehail.orderprovider.v1 import order_provider_pb2
 from ridehail_kernel.json_values import from_struct, to_struct
 
 from .order_details import ActiveOrder, Order
-from .orders import Orders
+from .provider_orders import ProviderOrders
 
-Context = grpc.aio.ServicerContext[Any, Any]  # of requests and answers of any type
+Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class OrderProviderServicer(api_grpc.OrderProviderServiceServicer):
     """See ridehail/orderprovider/v1/order_provider_api.proto."""
 
-    def __init__(self, orders: Orders) -> None:
-        """Takes the domain.
-
-        Args:
-            orders: Of the service.
-        """
+    def __init__(self, orders: ProviderOrders) -> None:
         self._orders = orders
 
     async def PutOrder(self, request: api.PutOrderRequest, context: Context) -> api.PutOrderResponse:
-        """See the contract."""
         order = Order(
             orderid=request.orderid,
             yandex_uid=request.yandex_uid,
@@ -44,7 +37,6 @@ class OrderProviderServicer(api_grpc.OrderProviderServiceServicer):
     async def ListActiveOrders(
         self, request: api.ListActiveOrdersRequest, context: Context
     ) -> api.ListActiveOrdersResponse:
-        """See the contract."""
         orders = await self._orders.list_active(request.yandex_uid)
         return api.ListActiveOrdersResponse(orders=map(_message, orders))
 

@@ -12,20 +12,14 @@ from ridehail_servers.chassis.json_limits import DetailsBudget
 from .order_details import ActiveOrder, Order
 
 
-class OrderStore:
-    """One method per statement. Every method runs on the caller's connection, in its transaction if there is one."""
+class ProviderOrderStore:
+    """One method per statement, each on the caller's connection and in its transaction if there is one."""
 
     async def put_order(self, connection: Connection, order: Order, now: datetime) -> int | None:
-        """Stores an order in place of an older one of the same passenger, whose time of creation it keeps.
-
-        Args:
-            connection: Any.
-            order: The order.
-            now: The present moment.
+        """Stores an order in place of an older one of the same passenger, whose time of creation stays.
 
         Returns:
-            The order's sequence, one more than that of the older one; None when the order is another passenger's, and
-            nothing was stored.
+            The order's sequence, or None if the stored order is another passenger's; then nothing was stored.
         """
         cursor = await connection.execute(
             """
@@ -59,7 +53,7 @@ class OrderStore:
         return None if row is None else row[0]
 
     async def list_active(self, connection: Connection, yandex_uid: str, *, limit: int) -> list[ActiveOrder]:
-        """Returns a passenger's orders that have not ended, the oldest first, with the details of the first ones."""
+        """Returns a passenger's orders that have not ended, the oldest first. Only the first ones have details."""
         cursor = await connection.execute(
             """
             WITH page AS (

@@ -17,11 +17,11 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
 
     from .service import ProtocolServicer
     from .store import DocumentStore
-    from .stored_states import StoredStates
+    from .stored_documents import StoredDocuments
 
     assert context.storage is not None
     database, store = context.storage.database, DocumentStore()
-    states = StoredStates(database, store, context.clock)
+    states = StoredDocuments(database, store, context.clock)
     copies = StateCopies(database, store, context.clock)
     yield RunningService(servicers=(ProtocolServicer(states, copies),))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TypedDict
 
 from ridehail_kernel.json_values import JsonObject
-from ridehail_servers.personal_state_backend.state import EMPTY, Change, PersonalState
+from ridehail_servers.personal_state_backend.state import EMPTY, PersonalState, StateChange
 
 
 class Tariff(TypedDict):
@@ -45,7 +45,7 @@ def document_of(state: PersonalState) -> Document:
     )
 
 
-def changed(state: PersonalState, change: Change) -> PersonalState:
+def changed(state: PersonalState, change: StateChange) -> PersonalState:
     """Returns a state as a change leaves it: settings that are replaced become the latest."""
     kept = {category: one for category, one in state.tariffs.items() if category not in change.tariffs}
     selected = state.selected_category if change.selected_category is None else change.selected_category

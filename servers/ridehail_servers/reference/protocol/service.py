@@ -13,7 +13,7 @@ from ridehail_servers.chassis.timestamps import from_timestamp
 from ridehail_servers.personal_state_backend.codec import change_from, copies_from, copy_messages, state_fields
 from ridehail_servers.personal_state_backend.copies import StateCopies
 
-from .stored_states import StoredStates
+from .stored_documents import StoredDocuments
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -21,7 +21,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class ProtocolServicer(api_grpc.ProtocolServiceServicer):
     """See ridehail/protocol/v1/protocol_api.proto."""
 
-    def __init__(self, states: StoredStates, copies: StateCopies) -> None:
+    def __init__(self, states: StoredDocuments, copies: StateCopies) -> None:
         self._states = states
         self._copies = copies
 

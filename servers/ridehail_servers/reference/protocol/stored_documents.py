@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Connection, Database
-from ridehail_servers.personal_state_backend.state import Change, PersonalState, checked
+from ridehail_servers.personal_state_backend.state import PersonalState, StateChange, checked
 
 from .document import changed, document_of, state_of
 from .store import DocumentStore
 
 
-class StoredStates:
+class StoredDocuments:
     """The states in the database, each within a document."""
 
     def __init__(self, database: Database, store: DocumentStore, clock: Clock) -> None:
@@ -21,7 +21,7 @@ class StoredStates:
     async def of_user(self, yandex_uid: str) -> PersonalState:
         return state_of(await self._database.read(lambda connection: self._store.find(connection, yandex_uid)))
 
-    async def update(self, yandex_uid: str, change: Change, *, dry_run: bool) -> PersonalState:
+    async def update(self, yandex_uid: str, change: StateChange, *, dry_run: bool) -> PersonalState:
         """Changes a state that is at the revision that the change expects, and returns the result.
 
         With `dry_run` the change is rolled back.

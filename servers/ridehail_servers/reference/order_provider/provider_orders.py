@@ -1,4 +1,4 @@
-"""What can be done with the orders of a service."""
+"""Stores and lists a service's orders."""
 
 from __future__ import annotations
 
@@ -11,35 +11,25 @@ from ridehail_servers.chassis.errors import OrderOwnerMismatch
 from ridehail_servers.chassis.json_limits import DetailsBudget
 
 from .order_details import ActiveOrder, Order
-from .store import OrderStore
+from .store import ProviderOrderStore
 
 MAX_LISTED: Final = 100
-"""An answer lists at most so many orders."""
+"""Orders in one response."""
 
 
-class Orders:
+class ProviderOrders:
     """The orders of one service."""
 
-    def __init__(self, *, database: Database, store: OrderStore, clock: Clock) -> None:
-        """Takes what the orders are kept in.
-
-        Args:
-            database: Of the service.
-            store: Its statements.
-            clock: Tells when an order was put.
-        """
+    def __init__(self, *, database: Database, store: ProviderOrderStore, clock: Clock) -> None:
         self._database = database
         self._store = store
         self._clock = clock
 
     async def put(self, order: Order) -> int:
-        """Stores an order whole, in place of an older one, and returns its sequence, which every call raises by 1.
-
-        Args:
-            order: The order.
+        """Stores an order in place of an older one, and returns its sequence, which every call raises by 1.
 
         Raises:
-            OrderOwnerMismatch: The order is another passenger's; it stays as it is.
+            OrderOwnerMismatch: The stored order belongs to another passenger, and stays as it is.
         """
         async with self._database.connection() as connection:
             sequence = await self._store.put_order(connection, order, self._clock())
@@ -48,11 +38,7 @@ class Orders:
         return sequence
 
     async def list_active(self, yandex_uid: str) -> list[ActiveOrder]:
-        """Returns a passenger's orders that are under way, the oldest first, at most MAX_LISTED.
-
-        Args:
-            yandex_uid: The passenger.
-        """
+        """Returns a passenger's orders that have not ended, the oldest first, at most MAX_LISTED."""
         orders = await self._database.read(
             lambda connection: self._store.list_active(connection, yandex_uid, limit=MAX_LISTED)
         )

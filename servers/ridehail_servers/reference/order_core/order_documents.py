@@ -1,4 +1,4 @@
-"""What can be done with orders."""
+"""Stores, reads and updates orders' documents."""
 
 from __future__ import annotations
 
@@ -6,29 +6,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ridehail_kernel.json_values import JsonObject
+from ridehail_kernel.json_values import ABSENT, JsonObject
 from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.errors import OrderNotFound
 from ridehail_servers.chassis.json_limits import DetailsBudget
 
-from .document import ABSENT, check_size, is_whole, new_document, select, text_at, value_at, version_of
+from .document import check_size, is_whole, new_document, select, text_at, value_at, version_of
 from .errors import OrderVersionConflict
-from .store import OrderRow, OrderStore
+from .store import OrderDocument, OrderDocumentStore
 from .update import Update, apply
 
 MAX_LISTED: Final = 100
-"""An answer lists at most so many orders."""
+"""Orders in one response."""
 
 
 @dataclass(frozen=True, slots=True)
 class OrderFields:
-    """Some fields of a document.
-
-    Attributes:
-        fields: Nested as they are in the document.
-        version: Of the document.
-    """
+    """Some fields of a document, nested as in it, and the document's version."""
 
     fields: JsonObject
     version: int
@@ -36,13 +31,13 @@ class OrderFields:
 
 @dataclass(frozen=True, slots=True)
 class OrderInfo:
-    """What a caller needs to show an order.
+    """What callers need to show an order.
 
     Attributes:
         order_id: The order.
-        yandex_uid: The passenger whose order it is.
-        status: `order.status`; empty when the document has none.
-        sharing_key: `order.rsk`, the key under which the ride is shared; empty when the document has none.
+        yandex_uid: The passenger.
+        status: `order.status`, or empty without one.
+        sharing_key: `order.rsk`, the key under which the ride is shared, or empty without one.
     """
 
     order_id: str
@@ -53,13 +48,13 @@ class OrderInfo:
 
 @dataclass(frozen=True, slots=True)
 class ActiveOrder:
-    """An order that is under way.
+    """An order whose status is not final.
 
     Attributes:
         order_id: The order.
-        status: `order.status`; empty when the document has none.
+        status: `order.status`, or empty without one.
         parts: The version of each part of the order, by its name.
-        details: What else is told of the order; None: it is left out, since those of the orders before are large.
+        details: Further facts, or None if they are omitted because those of the orders before are large.
         sequence: `order.version`, which every change raises.
     """
 
@@ -70,44 +65,28 @@ class ActiveOrder:
     sequence: int
 
 
-class Orders:
-    """The orders and their documents."""
+class OrderDocuments:
+    """The documents in the database."""
 
-    def __init__(self, *, database: Database, store: OrderStore, clock: Clock) -> None:
-        """Takes what the orders are kept in.
-
-        Args:
-            database: Of the service.
-            store: Its statements.
-            clock: Tells when an order was put and updated.
-        """
+    def __init__(self, *, database: Database, store: OrderDocumentStore, clock: Clock) -> None:
         self._database = database
         self._store = store
         self._clock = clock
 
     async def put(self, *, order_id: str, yandex_uid: str, document: JsonObject) -> int:
-        """Stores a document whole, in place of an older one, and returns its version.
-
-        Args:
-            order_id: The order.
-            yandex_uid: The passenger whose order it is.
-            document: The document.
+        """Stores a document in place of an older one, and returns its version.
 
         Raises:
-            InvalidRequest: The document breaks a rule, see `new_document` and `check_size`.
+            InvalidRequest: See `new_document` and `check_size`.
         """
         stored = new_document(document)
         check_size(stored)
         async with self._database.connection() as connection:
-            await self._store.put_order(connection, OrderRow(order_id, yandex_uid, stored), self._clock())
+            await self._store.put_order(connection, OrderDocument(order_id, yandex_uid, stored), self._clock())
         return version_of(stored)
 
     async def get_fields(self, order_id: str, paths: Sequence[str]) -> OrderFields:
         """Returns those of the fields that the document has.
-
-        Args:
-            order_id: The order.
-            paths: Of the fields.
 
         Raises:
             OrderNotFound: There is no such order.
@@ -116,16 +95,11 @@ class Orders:
         return OrderFields(select(document, paths), version_of(document))
 
     async def set_fields(self, order_id: str, update: Update, *, expected_version: int | None = None) -> int:
-        """Updates a document, all of it or nothing, and returns its new version.
-
-        Args:
-            order_id: The order.
-            update: The changes.
-            expected_version: The version that the document must be at; None: whichever.
+        """Updates a document, all or nothing, and returns its new version.
 
         Raises:
             OrderNotFound: There is no such order.
-            OrderVersionConflict: The document is at another version.
+            OrderVersionConflict: The document is not at `expected_version`, if that is given.
             OrderFieldTypeMismatch: The document does not fit the changes.
             InvalidRequest: The document would become too large.
         """
@@ -144,10 +118,7 @@ class Orders:
         return version
 
     async def get_info(self, order_id: str) -> OrderInfo:
-        """Returns what a caller needs to show an order.
-
-        Args:
-            order_id: The order.
+        """Returns what callers need to show an order.
 
         Raises:
             OrderNotFound: There is no such order.
@@ -161,11 +132,7 @@ class Orders:
         )
 
     async def list_active(self, yandex_uid: str) -> list[ActiveOrder]:
-        """Returns a passenger's orders that are under way, the oldest first, at most MAX_LISTED.
-
-        Args:
-            yandex_uid: The passenger.
-        """
+        """Returns a passenger's active orders, the oldest first, at most MAX_LISTED."""
         rows = await self._database.read(
             lambda connection: self._store.list_active(connection, yandex_uid, limit=MAX_LISTED)
         )
@@ -173,14 +140,14 @@ class Orders:
         orders = map(_active_order, rows)
         return [one if budget.take(one.details) else replace(one, details=None) for one in orders]
 
-    async def _find(self, order_id: str) -> OrderRow:
+    async def _find(self, order_id: str) -> OrderDocument:
         row = await self._database.read(lambda connection: self._store.find_order(connection, order_id))
         if row is None:
             raise OrderNotFound(order_id)
         return row
 
 
-def _active_order(row: OrderRow) -> ActiveOrder:
+def _active_order(row: OrderDocument) -> ActiveOrder:
     details = value_at(row.document, "details")
     return ActiveOrder(
         order_id=row.order_id,
@@ -192,7 +159,7 @@ def _active_order(row: OrderRow) -> ActiveOrder:
 
 
 def _part_versions(document: JsonObject) -> dict[str, str]:
-    """Returns the versions that a document tells, which may be texts or numbers; what is neither is no version."""
+    """Returns the versions of the parts, which may be texts or numbers; anything else is skipped."""
     parts = value_at(document, "parts")
     if not isinstance(parts, dict):
         return {}
