@@ -33,14 +33,7 @@ class AccessPolicy(BaseModel):
         return self
 
     def check_lists(self, methods: Iterable[str]) -> None:
-        """Checks that methods are listed.
-
-        Args:
-            methods: Full names, without a leading slash.
-
-        Raises:
-            Refused: One is not.
-        """
+        """Raises `Refused` if one of the methods, named without a leading slash, is not listed."""
         for method in methods:
             if method not in self.methods:
                 raise Refused("methods", f"{method} has no entry")

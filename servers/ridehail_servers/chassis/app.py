@@ -77,17 +77,12 @@ class Built:
 async def build(
     definitions: Sequence[ServiceDefinition], settings: ProcessSettings, *, clock: Clock = system_clock
 ) -> AsyncIterator[Built]:
-    """Opens all that the services need, and closes it again.
-
-    Args:
-        definitions: The services.
-        settings: Of the process.
-        clock: Tells the time.
+    """Opens all that the services need for the length of the block.
 
     Raises:
         ConfigError: A configuration file is bad, or does not list a method that is served.
         KeysMissing: The key folder lacks keys, or the folder for TLS cannot be used.
-        DatabaseUnavailable: A database does not answer.
+        DatabaseUnavailable: A database does not respond.
     """
     tuning = load(settings.config_dir / "server.yaml", ServerTuning)
     experiments = Experiments(settings.config_dir / "flags.json")
@@ -139,16 +134,7 @@ class Server:
     """The gRPC server of a process."""
 
     def __init__(self, built: Built, settings: ProcessSettings, *, clock: Clock = system_clock) -> None:
-        """Registers every service behind the interceptors.
-
-        Args:
-            built: The services.
-            settings: Of the process.
-            clock: Tells the time, to judge tickets by.
-
-        Raises:
-            KeysMissing: The key folder lacks keys, or the folder for TLS cannot be used.
-        """
+        """Registers every service behind the interceptors; raises `KeysMissing` for bad keys or TLS files."""
         self._tuning = built.tuning
         self._notice_s = built.tuning.drain_notice_s if settings.drain_notice_s is None else settings.drain_notice_s
         self._registrations = [_registered(*service) for service in built.services]
@@ -188,14 +174,7 @@ class Server:
         self._address = f"{settings.host}:{settings.grpc_port}"
 
     async def start(self) -> int:
-        """Starts to serve.
-
-        Returns:
-            The port.
-
-        Raises:
-            RuntimeError: The port cannot be had.
-        """
+        """Starts to serve; returns the port, or raises `RuntimeError` if it is taken."""
         if self._tls is None:
             port = self._server.add_insecure_port(self._address)
         else:
@@ -212,7 +191,7 @@ class Server:
     async def drain(self) -> None:
         """Stops without losing a call.
 
-        First the balancers are told and given the time to notice, then no call is accepted any more, then those under
+        First balancers see NOT_SERVING and get the time to notice, then no call is accepted any more, then those under
         way end. Balancers' health watches never end by themselves, so they are cut once the calls are done.
         """
         await self._health.drain()
@@ -235,7 +214,7 @@ class Server:
             await asyncio.sleep(_POOL_REPORT_S)
 
     async def _busy_within(self, seconds: float) -> bool:
-        """Tells whether a call is under way at any moment of the next `seconds`."""
+        """Returns whether a call is under way at any instant of the next `seconds`."""
         ends = asyncio.get_running_loop().time() + seconds
         while asyncio.get_running_loop().time() < ends:
             if self._overload.in_flight:

@@ -46,13 +46,7 @@ def running_loops() -> list[str]:
 
 
 def report_failure(name: str, error: BaseException, **details: object) -> None:
-    """Logs and counts a failure of background work that goes on.
-
-    Args:
-        name: Of the loop.
-        error: What it met.
-        details: Added to the log line.
-    """
+    """Logs and counts a failure of background work that goes on; `details` are added to the log line."""
     LOOP_FAILURES.labels(name).inc()
     logger.error("background work failed", loop=name, exc_info=error, **details)
 
@@ -60,15 +54,9 @@ def report_failure(name: str, error: BaseException, **details: object) -> None:
 async def keep_running(
     name: str, work: Callable[[], Awaitable[None]], *, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
 ) -> None:
-    """Does some work until it returns; starts it again, after a pause that grows to 10 s, whenever it raises.
+    """Runs `work` until it returns; starts it again, after a pause that grows to 10 s, whenever it raises.
 
-    Args:
-        name: Of the loop, in the log, the metric and `failing_loops`.
-        work: Begins it. May return when there is nothing left to do.
-        pause: Waits for some seconds.
-
-    Raises:
-        asyncio.CancelledError: The task was cancelled.
+    Only the cancellation of the task ends it.
     """
     LOOP_FAILURES.labels(name)  # visible at 0: of a counter that appears with its first event nobody sees that it grew
     loop = _Loop(name)
@@ -96,10 +84,6 @@ async def keep_running(
 
 
 async def cancelled(task: asyncio.Task[None]) -> None:
-    """Cancels a task and waits until it has ended, however it does.
-
-    Args:
-        task: What is no longer wanted.
-    """
+    """Cancels a task and waits until it has ended, however it does."""
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

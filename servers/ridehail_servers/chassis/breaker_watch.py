@@ -11,12 +11,7 @@ logger = get_logger(__name__)
 
 
 def breaker_observer(service: str, dependency: str) -> BreakerObserver:
-    """Returns what counts and logs the breakers that open and close.
-
-    Args:
-        service: The service that calls.
-        dependency: The service that is called.
-    """
+    """Returns what counts and logs the breakers of a dependency that open and close."""
 
     def observe(path: str, /, *, is_open: bool) -> None:
         method = path.removeprefix("/")

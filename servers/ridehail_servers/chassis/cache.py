@@ -88,10 +88,7 @@ class MemoryCache:
 
 
 def check_url(url: str) -> str:
-    """Returns the URL of a cache, if it is one.
-
-    Args:
-        url: `redis://...`, `rediss://...`, `unix://...` as redis-py takes them, or `none`.
+    """Returns the URL of a cache: `redis://...`, `rediss://...`, `unix://...` as redis-py takes them, or `none`.
 
     Raises:
         ValueError: It is none of these. The text does not repeat the URL, which may hold a password.
@@ -109,11 +106,9 @@ def check_url(url: str) -> str:
 
 @asynccontextmanager
 async def open_cache(url: str | None, settings: CacheSettings) -> AsyncIterator[Cache]:
-    """Opens a cache for the length of the block. It is connected to when it is used.
+    """Opens a cache for the length of the block: that of the URL, or one in the memory of this process if it is None.
 
-    Args:
-        url: See `check_url`, or None for the memory of this process.
-        settings: How it is used.
+    It is connected to when it is used.
     """
     if url is None:
         yield MemoryCache(settings.memory_entries)

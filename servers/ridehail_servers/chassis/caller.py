@@ -13,9 +13,4 @@ def current_caller() -> str:
 
 
 def set_caller(caller: str) -> None:
-    """Remembers the caller for the rest of the call.
-
-    Args:
-        caller: Of a verified ticket.
-    """
     _current.set(caller)

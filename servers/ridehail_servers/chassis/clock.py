@@ -8,5 +8,4 @@ Clock = Callable[[], datetime]
 
 
 def system_clock() -> datetime:
-    """Returns the present moment by the machine's clock."""
     return datetime.now(UTC)

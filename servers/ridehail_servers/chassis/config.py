@@ -38,23 +38,12 @@ class ConfigError(Explained):
 
 
 def one_line(text: str) -> str:
-    """Returns a text without line ends and other characters that no line of a log or a terminal should have.
-
-    Args:
-        text: Any.
-    """
+    """Returns a text without line ends and other characters that no line of a log or a terminal should have."""
     return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
 def read_text(file: Path) -> str:
-    """Returns the content of a file.
-
-    Args:
-        file: A regular file of at most 16 MiB in UTF-8.
-
-    Raises:
-        ConfigError: It is none, or cannot be read.
-    """
+    """Returns the content of a regular file of at most 16 MiB in UTF-8, or raises `ConfigError`."""
     try:
         return read_bytes(file).decode("utf-8")
     except OSError as error:
@@ -64,14 +53,7 @@ def read_text(file: Path) -> str:
 
 
 def read_bytes(file: Path) -> bytes:
-    """Returns the content of a file.
-
-    Args:
-        file: A regular file of at most 16 MiB.
-
-    Raises:
-        OSError: It is none, or cannot be read.
-    """
+    """Returns the content of a regular file of at most 16 MiB, or raises `OSError`."""
     status = file.stat()
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -123,7 +105,6 @@ class _Check:
         self._done: set[int] = set()
 
     def node(self, node: yaml.Node, path: tuple[str, ...]) -> None:
-        """Checks a node and all below it; raises `Refused`."""
         if id(node) in self._done:
             return  # an alias
         if id(node) in self._begun:
@@ -165,15 +146,7 @@ def _refused(node: yaml.Node, path: tuple[str, ...], reason: str) -> Refused:
 
 
 def load(file: Path, model: type[Model]) -> Model:
-    """Reads and checks one file.
-
-    Args:
-        file: A YAML file.
-        model: What it must hold.
-
-    Raises:
-        ConfigError: It cannot be read, or breaks a rule of the model.
-    """
+    """Reads a YAML file; raises `ConfigError` if it cannot be read or breaks a rule of the model."""
     text = read_text(file)
     try:
         content = _parsed(text)

@@ -58,15 +58,7 @@ class ConnectionPool:
         max_size: int,
         max_waiting: int,
     ) -> None:
-        """Prepares an empty pool; `open` fills it.
-
-        Args:
-            connect: Makes a connection.
-            service: Names the pool in logs and metrics.
-            min_size: Connections that are kept open.
-            max_size: Connections at most.
-            max_waiting: Calls that may wait at once; one more is refused.
-        """
+        """Creates an empty pool of `min_size` to `max_size` connections; at most `max_waiting` calls wait for one."""
         self.unreachable_since: float | None = None
         self._connect = connect
         self._service = service
@@ -84,7 +76,6 @@ class ConnectionPool:
 
     @property
     def size(self) -> int:
-        """The number of connections, those that are being made included."""
         return len(self._idle) + len(self._busy) + self._connecting
 
     def stats(self) -> dict[str, int]:
@@ -97,14 +88,7 @@ class ConnectionPool:
         }
 
     async def open(self, timeout: float) -> None:
-        """Connects; returns once there is a connection.
-
-        Args:
-            timeout: Seconds to wait.
-
-        Raises:
-            DatabaseUnavailable: There was none in time.
-        """
+        """Connects; raises `DatabaseUnavailable` if there is no connection within `timeout` seconds."""
         self._closed = False
         self._start_connecting()
         self._start(keep_running("check of database connections", self._watch))
@@ -124,10 +108,7 @@ class ConnectionPool:
             self._idle.pop().discard()
 
     async def lend(self, timeout: float) -> BoundedConnection:
-        """Returns a connection, which has to be given back.
-
-        Args:
-            timeout: Seconds to wait for it.
+        """Returns a connection, which has to be given back, within `timeout` seconds.
 
         Raises:
             DatabaseUnavailable: No connection can be made.
@@ -150,11 +131,7 @@ class ConnectionPool:
         return await waiting
 
     def give_back(self, connection: BoundedConnection) -> None:
-        """Takes a lent connection back, in any state. Never waits, so nothing can interrupt it.
-
-        Args:
-            connection: As `lend` returned it.
-        """
+        """Takes a lent connection back, in any state. Never waits, so nothing can interrupt it."""
         if connection not in self._busy:
             return  # it was reclaimed
         if self._closed or connection.closed or connection.is_read_only() or connection.expires_at <= time.monotonic():
@@ -167,11 +144,7 @@ class ConnectionPool:
             self._use(connection, connection.make_idle(_ROLLBACK_S))
 
     def check_idle(self, *, unused_s: float = 0.0) -> None:
-        """Starts to check idle connections: whether the server responds and accepts writes.
-
-        Args:
-            unused_s: Only those that have not been used for so many seconds.
-        """
+        """Starts to check connections unused for `unused_s`: whether the server responds and accepts writes."""
         used_before = time.monotonic() - unused_s
         for connection in [it for it in self._idle if it.used_at <= used_before]:
             self._idle.remove(connection)

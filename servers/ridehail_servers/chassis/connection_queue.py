@@ -38,12 +38,6 @@ class ConnectionQueue:
     """
 
     def __init__(self, size: int, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Prepares an idle queue.
-
-        Args:
-            size: Connections of the pool at most.
-            clock: Returns seconds.
-        """
         self.size = size
         # Called whenever a place in the queue or a connection gets free.
         self.on_progress: Callable[[], None] = _do_nothing
@@ -57,11 +51,9 @@ class ConnectionQueue:
 
     @property
     def waiting(self) -> int:
-        """How many callers wait for a connection."""
         return len(self._waiting)
 
     def enter(self) -> ConnectionUse:
-        """Notes that a caller wants a connection."""
         use, now = ConnectionUse(), self._clock()
         if self.expected_wait_s() == 0:
             self._last_idle = now
@@ -78,11 +70,7 @@ class ConnectionQueue:
         return 0.0 if ahead < 0 else (ahead + 1) * self.hold_s / self.size
 
     def has_room(self, targets: QueueTargets) -> bool:
-        """Tells whether the next caller would get a connection soon.
-
-        Args:
-            targets: What soon is.
-        """
+        """Returns whether the next caller would get a connection soon."""
         expected = self.expected_wait_s()
         if not expected:
             return True
@@ -91,33 +79,20 @@ class ConnectionQueue:
         return expected <= max(targets.standing_s if stands else targets.burst_s, self.hold_s)
 
     def can_serve_within(self, seconds: float, *, uses: float) -> bool:
-        """Tells whether the next caller would probably be done with its connections after `seconds`.
+        """Returns whether the next caller would probably be done with `uses` connections in a row after `seconds`.
 
-        While a connection is free the answer is yes: a mean that no call renews must not keep all calls out.
-
-        Args:
-            seconds: What is left of the caller's deadline.
-            uses: How many connections it needs, one after the other.
+        True while a connection is free: a mean that no call renews must not keep all calls out.
         """
         expected = self.expected_wait_s()
         return not expected or _MARGIN * uses * (expected + self.hold_s) <= seconds
 
     def limit(self, targets: QueueTargets) -> int:
-        """Returns how many callers may hold or wait for connections at once in a queue that stands.
-
-        Args:
-            targets: How long they may wait.
-        """
+        """Returns how many callers may hold or wait for connections at once in a queue that stands."""
         if not self.hold_s:
             return self.size
         return self.size + int(max(targets.standing_s, self.hold_s) * self.size / self.hold_s)
 
     def lent(self, use: ConnectionUse) -> None:
-        """Notes that a caller has its connection.
-
-        Args:
-            use: The caller's.
-        """
         del self._waiting[use]
         use.lent_at = self._clock()
         self.held += 1
@@ -128,9 +103,7 @@ class ConnectionQueue:
     def ended(self, use: ConnectionUse, *, completed: bool = True) -> None:
         """Notes that a caller has given its connection back, or waits no longer.
 
-        Args:
-            use: The caller's.
-            completed: Whether the caller was done with it; otherwise it would have been held for longer.
+        Without `completed` the caller was not done with it, and would have held it for longer.
         """
         if use.lent_at is None:
             del self._waiting[use]
@@ -150,7 +123,6 @@ class ConnectionUse:
     __slots__ = ("lent_at",)
 
     def __init__(self) -> None:
-        """Begins to wait; `ConnectionQueue.enter` makes it."""
         self.lent_at: float | None = None
 
 
@@ -164,7 +136,6 @@ class Uses:
     __slots__ = ("number",)
 
     def __init__(self) -> None:
-        """Starts at 0; `counted_uses` makes it."""
         self.number = 0
 
 
@@ -179,13 +150,9 @@ def counted_uses() -> Uses:
 
 
 def mean_with(mean: float, sample: float, share: float, *, completed: bool) -> float:
-    """Returns a moving mean with one more sample in it.
+    """Returns a moving mean with one more sample in it, of which 0 has none yet.
 
-    Args:
-        mean: So far; 0: there was no sample yet.
-        sample: The new one.
-        share: Of the new sample in the mean.
-        completed: Whether the sample is whole; otherwise it is a lower bound, and moves the mean upwards only.
+    A sample that is not `completed` is a lower bound, and moves the mean upwards only.
     """
     if not mean:
         return sample

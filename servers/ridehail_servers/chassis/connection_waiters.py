@@ -13,11 +13,11 @@ class ConnectionWaiters:
     """A queue of tasks, of which none stays that waits no longer."""
 
     def __init__(self, *, timed_out: Callable[[], Exception], take_back: Callable[[BoundedConnection], None]) -> None:
-        """Prepares an empty queue.
+        """Creates an empty queue.
 
         Args:
-            timed_out: Makes the error of a task that has waited in vain.
-            take_back: Takes a connection that was handed to a task in the moment in which that was cancelled.
+            timed_out: Creates the error of a task that has waited in vain.
+            take_back: Takes a connection that was handed to a task just as that was cancelled.
         """
         self._timed_out = timed_out
         self._take_back = take_back
@@ -27,15 +27,7 @@ class ConnectionWaiters:
         return len(self._tasks)
 
     async def wait(self, task: asyncio.Task[Any], timeout: float) -> BoundedConnection:
-        """Returns a connection once there is one.
-
-        Args:
-            task: The current one.
-            timeout: Seconds to wait.
-
-        Raises:
-            Exception: As `timed_out` or `fail` make it.
-        """
+        """Returns a connection for the current task, or raises what `timed_out` or `fail` create."""
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[BoundedConnection] = loop.create_future()
         self._tasks[waiter] = task
@@ -51,14 +43,7 @@ class ConnectionWaiters:
             self._tasks.pop(waiter, None)
 
     def hand(self, connection: BoundedConnection) -> asyncio.Task[Any] | None:
-        """Hands a connection to the task that has waited longest.
-
-        Args:
-            connection: A usable one.
-
-        Returns:
-            The task, or None if none waits.
-        """
+        """Hands a connection to the task that has waited longest; returns that, or None if none waits."""
         while self._tasks:
             waiter = next(iter(self._tasks))
             task = self._tasks.pop(waiter)
@@ -68,11 +53,7 @@ class ConnectionWaiters:
         return None
 
     def fail(self, error: Callable[[], Exception]) -> None:
-        """Fails every task that waits.
-
-        Args:
-            error: Makes an error for each.
-        """
+        """Fails every task that waits."""
         for waiter in self._tasks:
             if not waiter.done():
                 waiter.set_exception(error())

@@ -39,12 +39,7 @@ _PREPARED_AFTER = 5
 
 
 def session_settings(schema: str, settings: PoolSettings) -> dict[str, str]:
-    """Returns the Postgres settings that every session of a service has.
-
-    Args:
-        schema: The service's schema; its sessions see no other by default.
-        settings: Statement and lock timeouts.
-    """
+    """Returns the Postgres settings of a service's sessions, which see no other schema by default."""
     return {
         "search_path": schema,
         "statement_timeout": str(settings.statement_timeout_ms),
@@ -59,14 +54,7 @@ def session_settings(schema: str, settings: PoolSettings) -> dict[str, str]:
 def connection_string(url: str, *, schema: str, settings: PoolSettings, application: str) -> str:
     """Returns `url` with what every connection of a service needs.
 
-    Args:
-        url: A Postgres URL or key-value string. Several hosts are allowed: the writable one is used.
-        schema: The service's schema; its connections see no other by default.
-        settings: Statement and lock timeouts.
-        application: Shown as `application_name` in pg_stat_activity.
-
-    Raises:
-        psycopg.ProgrammingError: The URL cannot be read.
+    Of several hosts the writable one is used. Raises `psycopg.ProgrammingError` if the URL cannot be read.
     """
     options = " ".join(f"-c {name}={value}" for name, value in session_settings(schema, settings).items())
     return conninfo.make_conninfo(
@@ -86,14 +74,6 @@ class Database:
     """A service's pool of connections."""
 
     def __init__(self, url: str, *, schema: str, settings: PoolSettings, application: str) -> None:
-        """Prepares the pool; `open` opens it.
-
-        Args:
-            url: A Postgres URL.
-            schema: The service's schema.
-            settings: Sizes and limits.
-            application: Shown in pg_stat_activity.
-        """
         self.schema = schema
         self.queue = ConnectionQueue(settings.max_size)
         self.conninfo = connection_string(url, schema=schema, settings=settings, application=application)
@@ -121,14 +101,7 @@ class Database:
         return 0.0 if since is None else time.monotonic() - since
 
     async def open(self, *, timeout: float = 10.0) -> None:
-        """Opens the pool and waits for its first connection.
-
-        Args:
-            timeout: Seconds to wait.
-
-        Raises:
-            DatabaseUnavailable: Postgres did not answer in time.
-        """
+        """Opens the pool; raises `DatabaseUnavailable` if there is no connection within `timeout` seconds."""
         await self._pool.open(timeout)
 
     async def close(self) -> None:
@@ -136,7 +109,7 @@ class Database:
         await self._pool.close()
 
     async def connect(self) -> BoundedConnection:
-        """Makes a connection outside the pool, in autocommit mode; whoever asked for it closes it.
+        """Makes a connection outside the pool, in autocommit mode, which the caller closes.
 
         Raises:
             psycopg.OperationalError: No server can be reached, or none that accepts writes.
@@ -150,7 +123,6 @@ class Database:
         return connection
 
     def stats(self) -> dict[str, int]:
-        """Returns the pool's figures, see `ConnectionPool.stats`."""
         return self._pool.stats()
 
     @asynccontextmanager
@@ -190,10 +162,7 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self, *, dry_run: bool = False) -> AsyncIterator[Connection]:
-        """Lends a connection inside a transaction: committed at the end of the block, rolled back on an error.
-
-        Args:
-            dry_run: Whether it is rolled back in any case.
+        """Lends a connection inside a transaction: rolled back on an error or in a dry run, else committed.
 
         Raises:
             DatabaseUnavailable: See `connection`. Raised at the commit, it leaves open whether the commit took place.
@@ -203,10 +172,7 @@ class Database:
             yield connection
 
     async def read(self, query: Callable[[Connection], Awaitable[Result]]) -> Result:
-        """Runs a read, once more if its connection turns out to be dead.
-
-        Args:
-            query: Reads, and changes nothing.
+        """Runs a query that changes nothing, once more if its connection turns out to be dead.
 
         Raises:
             DatabaseUnavailable: Both tries failed.
@@ -233,14 +199,14 @@ class _ConnectionLost(DatabaseUnavailable):
 
 
 def _leave_if_cancelled(error: psycopg.OperationalError) -> None:
-    """Gives a caller its cancellation back, which psycopg drops when the connection dies while it cancels the query."""
+    """Raises the caller's cancellation, which psycopg drops when the connection dies while it cancels the query."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError from error
 
 
 def _is_lost_connection(error: psycopg.OperationalError) -> bool:
-    """Tells a lost connection from a living server's answer (a timeout, a lock not got)."""
+    """Tells a lost connection from an error of a living server (a timeout, a lock not got)."""
     state = error.sqlstate or ""
     # Class 57P: the server shuts down or was stopped; it closes the connection after the message.
     return not state or state.startswith(("57P", "08"))

@@ -51,7 +51,7 @@ class BoundedConnection(psycopg.AsyncConnection[TupleRow]):
         self._left: list[PQGen[Any]] = []
 
     async def wait(self, gen: PQGen[RV], interval: float = _WAIT_INTERVAL_S, timeout: float | None = None) -> RV:
-        """See AsyncConnection. All statements run here, however they are sent.
+        """Runs every statement, however it is sent.
 
         Raises:
             psycopg.OperationalError: The server hangs; the connection is closed.
@@ -77,19 +77,18 @@ class BoundedConnection(psycopg.AsyncConnection[TupleRow]):
             raise psycopg.OperationalError("the server does not respond") from None
 
     async def settled(self) -> None:
-        """Waits until the statement of a task that has left is over, and what it left to be undone."""
+        """Waits until the statement of a task that has left is over, and the rollback that it left is done."""
         if self._ending is not None:
             await asyncio.shield(self._ending)
 
     async def close(self) -> None:
-        """See AsyncConnection."""
         await self.settled()
         await super().close()
 
     async def notifies(
         self, *, timeout: float | None = None, stop_after: int | None = None
     ) -> AsyncGenerator[psycopg.Notify]:
-        """See AsyncConnection. Without a timeout, it checks now and then whether the server still responds.
+        """Yields notifications. Without a timeout, it checks now and then whether the server still responds.
 
         Raises:
             psycopg.OperationalError: It does not.
@@ -102,7 +101,7 @@ class BoundedConnection(psycopg.AsyncConnection[TupleRow]):
             await self.execute("")  # within the time for a statement
 
     def seems_alive(self) -> bool:
-        """Tells whether an idle connection can be used, without asking the server.
+        """Returns whether an idle connection can be used, without asking the server.
 
         A server that ends a connection says so; of an idle one that has something to say nothing else is expected.
         """
@@ -113,7 +112,7 @@ class BoundedConnection(psycopg.AsyncConnection[TupleRow]):
         return not poll.poll(0)
 
     def is_read_only(self) -> bool:
-        """Tells whether the server refuses writes, as far as it has reported (Postgres 14 and newer do)."""
+        """Returns whether the server refuses writes, as far as it has reported (Postgres 14 and newer do)."""
         pgconn = self.pgconn
         return any(pgconn.parameter_status(name) == b"on" for name in _READ_ONLY_PARAMETERS)
 
@@ -126,11 +125,7 @@ class BoundedConnection(psycopg.AsyncConnection[TupleRow]):
         self.pgconn.finish()
 
     async def make_idle(self, timeout: float) -> None:
-        """Ends what the last user has left open; closes the connection where that fails.
-
-        Args:
-            timeout: Seconds for a rollback.
-        """
+        """Ends what the last user has left open; closes the connection where that fails or takes `timeout` seconds."""
         await self.settled()
         try:
             async with asyncio.timeout(timeout):
@@ -162,12 +157,9 @@ class BoundedConnection(psycopg.AsyncConnection[TupleRow]):
                 return
 
     async def check(self, timeout: float) -> None:
-        """Asks the server whether it responds; with the response it reports what has changed, see `is_read_only`.
+        """Asks the server whether it responds; closes the connection where it does not within `timeout` seconds.
 
-        Closes the connection where it does not.
-
-        Args:
-            timeout: Seconds for the response.
+        With the response it reports what has changed, see `is_read_only`.
         """
         try:
             async with asyncio.timeout(timeout):

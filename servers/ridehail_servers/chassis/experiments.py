@@ -30,14 +30,7 @@ class Experiments:
     """The experiments of one file."""
 
     def __init__(self, file: Path) -> None:
-        """Reads the file.
-
-        Args:
-            file: Flag definitions in JSON.
-
-        Raises:
-            ConfigError: It cannot be read, is not a flagd file, or has an experiment that cannot be evaluated.
-        """
+        """Reads flag definitions in JSON; raises `ConfigError` if the file or an experiment in it is unusable."""
         self._file = file
         self._flags, self._others = _load(file)
         self._told: set[str] = set()
@@ -45,15 +38,12 @@ class Experiments:
 
     @property
     def file(self) -> Path:
-        """The file."""
         return self._file
 
     def enabled(self, name: str, *, passenger: str) -> bool:
-        """Tells whether a passenger takes part in an experiment.
+        """Returns whether a passenger, by uid, takes part in an experiment; one that the file does not have is off.
 
-        Args:
-            name: The experiment; one that the file does not have, or that is no experiment, is off.
-            passenger: The passenger's uid: the same one always gets the same answer from the same file.
+        One file always gives one passenger the same result.
         """
         if name in self._others:
             if name not in self._told:
@@ -67,7 +57,6 @@ class Experiments:
             return False
 
     def reload(self) -> bool:
-        """Takes over the file's content, or keeps the old one and logs why; returns whether the file is good."""
         try:
             self._flags, self._others = _load(self._file)
             self._told = set()

@@ -14,19 +14,11 @@ class Explained(Exception):
 
 
 def is_explained(error: BaseException) -> bool:
-    """Tells whether a program that ends by an error should print its message alone.
-
-    Args:
-        error: What ends it.
-    """
+    """Returns whether a program that ends by an error should print its message alone."""
     return isinstance(error, Explained | OSError | ValueError) or is_database_error(error)
 
 
 def is_database_error(error: BaseException) -> TypeGuard[psycopg.Error]:
-    """Tells whether an error is one of the database's driver, without loading that: who has not meets none.
-
-    Args:
-        error: What was caught.
-    """
+    """Returns whether an error is one of the database's driver, without loading that."""
     driver = sys.modules.get("psycopg")
     return driver is not None and isinstance(error, driver.Error)

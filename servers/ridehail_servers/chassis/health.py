@@ -42,7 +42,7 @@ class Health:
     def __init__(
         self, contracts: Mapping[str, Sequence[Database]], *, away_s: float, loops_failing_s: float = 60.0
     ) -> None:
-        """Prepares it.
+        """Creates the service.
 
         Args:
             contracts: The databases of the services that serve each contract, by its name.
@@ -57,11 +57,6 @@ class Health:
         self._servicer = health.aio.HealthServicer()
 
     def register(self, server: grpc.aio.Server) -> None:
-        """Adds the health service to a server.
-
-        Args:
-            server: Not yet started.
-        """
         health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
 
     async def start(self) -> None:
@@ -71,7 +66,6 @@ class Health:
         await self._look()
 
     async def watch(self) -> None:
-        """Reports for ever whether contracts are served."""
         while True:
             await self._look()
             await asyncio.sleep(_LOOK_S)
@@ -104,18 +98,11 @@ class Watchdog:
     """
 
     def __init__(self, stuck_s: float, on_stuck: Callable[[], None]) -> None:
-        """Prepares the watchdog.
-
-        Args:
-            stuck_s: Seconds without a sign of life.
-            on_stuck: Called when they are over.
-        """
         self._looks = max(1, round(stuck_s / _BEAT_S))
         self._on_stuck = on_stuck
         self._silent = 0
 
     def beat(self) -> None:
-        """Notes a sign of life."""
         self._silent = 0
 
     def look(self) -> None:
@@ -127,11 +114,7 @@ class Watchdog:
 
 @contextmanager
 def ends_when_stuck(stuck_s: float) -> Iterator[None]:
-    """Ends the process, during the block, when the running event loop is stuck: whoever runs it starts another.
-
-    Args:
-        stuck_s: For so many seconds.
-    """
+    """Ends the process when the running event loop is stuck for `stuck_s` seconds during the block."""
     loop, thread = asyncio.get_running_loop(), threading.get_ident()
     watchdog = Watchdog(stuck_s, lambda: _end_process(thread))
     over = threading.Event()

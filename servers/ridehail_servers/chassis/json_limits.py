@@ -17,13 +17,10 @@ _QUOTED_LENGTH = 64
 
 
 def is_number(value: float) -> bool:
-    """Tells whether a number arrives as it was sent.
+    """Returns whether a number arrives as it was sent.
 
     JSON numbers travel as doubles. A larger one may be another whole number's neighbour, and nobody could tell. NaN is
     not within the bounds either.
-
-    Args:
-        value: Any number.
     """
     return -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER
 
@@ -33,11 +30,7 @@ def unfit_values(
 ) -> Iterator[FieldViolation]:
     """Yields a violation for each part of a value that JSON of ours cannot hold.
 
-    Args:
-        path: Names the value in the request.
-        value: The value.
-        level: Of the value in its document, which is at level 1 itself.
-        max_depth: Levels of the document at most.
+    The value, named by `path` in the request, is at `level` of its document, which is at level 1 itself.
     """
     if isinstance(value, dict | list) and level > max_depth:
         yield FieldViolation(path, f"must not nest deeper than {max_depth} levels", "json.depth")
@@ -58,11 +51,7 @@ def unfit_values(
 
 
 def count_values(value: JsonValue) -> int:
-    """Returns how many members and elements a value has in all, at any depth.
-
-    Args:
-        value: The value.
-    """
+    """Returns how many members and elements a value has in all, at any depth."""
     if not isinstance(value, dict | list):
         return 0
     inner = value.values() if isinstance(value, dict) else value
@@ -79,11 +68,7 @@ class DetailsBudget:
         self._left = self.MAX_VALUES
 
     def take(self, details: JsonValue) -> bool:
-        """Returns whether an order's details still fit; once some do not, none do any more.
-
-        Args:
-            details: Of the next order.
-        """
+        """Returns whether an order's details still fit; once some do not, none do any more."""
         if self._left >= 0:
             self._left -= count_values(details)
         return self._left >= 0

@@ -9,29 +9,16 @@ from ridehail_kernel.json_values import MAX_SAFE_INTEGER, JsonInput, JsonValue
 
 
 def encode(value: JsonInput) -> str:
-    """Returns a value as compact JSON.
-
-    Args:
-        value: Its numbers are finite.
-    """
+    """Returns a value of finite numbers as compact JSON."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def size_bytes(value: JsonInput) -> int:
-    """Returns how many bytes a value takes as compact JSON.
-
-    Args:
-        value: Its numbers are finite.
-    """
     return len(encode(value).encode())
 
 
 def decode(text: str) -> JsonValue:
-    """Reads JSON that Postgres gives.
-
-    Args:
-        text: Of a column of type jsonb.
-    """
+    """Reads JSON of a column of type jsonb."""
     value: JsonValue = _DECODER.decode(text)
     return value
 

@@ -55,11 +55,7 @@ class KeyRing:
     """The keys of one purpose."""
 
     def __init__(self, folder: Path, *, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Reads the folder.
-
-        Args:
-            folder: Holds the key files; may lack private keys where tokens are only verified.
-            monotonic: Seconds that pass, to tell when to read it again.
+        """Reads the folder, which may lack private keys where tokens are only verified.
 
         Raises:
             KeysMissing: There is no public key at all, a file is not an Ed25519 key, or others may read a private one.
@@ -79,14 +75,7 @@ class KeyRing:
         self._running = True
 
     def signing_key(self, owner: str = "") -> tuple[str, Ed25519PrivateKey]:
-        """Returns the id and the key that signs new tokens.
-
-        Args:
-            owner: Whose token it will be; empty: the ring's own.
-
-        Raises:
-            KeysMissing: The owner has no private key.
-        """
+        """Returns the id and the key that signs new tokens of an owner, or raises `KeysMissing`."""
         self._rescan()
         keys = {kid: loaded for (whose, kid), loaded in self._private.items() if whose == owner}
         if not keys:
@@ -96,18 +85,12 @@ class KeyRing:
         return kid, keys[kid].key
 
     def public_key(self, kid: str, owner: str = "") -> Ed25519PublicKey | None:
-        """Returns the owner's key with this id, or None.
-
-        Args:
-            kid: As a token's header names it. Not trusted.
-            owner: Whose token it claims to be; empty: the ring's own. Not trusted.
-        """
+        """Returns the owner's key with this id, or None. Neither name is trusted."""
         self._rescan()
         loaded = self._public.get((owner, kid))
         return None if loaded is None else loaded.key
 
     def owners(self) -> frozenset[str]:
-        """Returns everybody who has a public key of their own."""
         self._rescan()
         return frozenset(owner for owner, _kid in self._public if owner)
 
@@ -162,7 +145,6 @@ class KeyRing:
         return read
 
     def _files(self, suffix: str) -> Iterator[tuple[str, Path]]:
-        """Yields owners and files."""
         if not self._folder.is_dir():
             return  # it does not exist, or is being replaced
         for path in sorted(self._folder.iterdir()):
@@ -184,16 +166,9 @@ class KeyRing:
 
 
 def check_is_private(file: Path) -> None:
-    """Checks that nobody but this process' user can read a secret.
+    """Raises `KeysMissing` if somebody but this process' user can read a secret.
 
     A group may read a file of root's where the process is not root's: so Kubernetes mounts secrets (`fsGroup`).
-
-    Args:
-        file: Holds a secret.
-
-    Raises:
-        KeysMissing: Others can.
-        OSError: It is not there.
     """
     status = file.stat()
     may = 0o640 if status.st_uid == 0 and os.geteuid() != 0 else 0o600
@@ -203,14 +178,7 @@ def check_is_private(file: Path) -> None:
 
 
 def read_secret(file: Path) -> str:
-    """Returns the text of a file that nobody else can read.
-
-    Args:
-        file: Holds a secret in printable ASCII.
-
-    Raises:
-        KeysMissing: It cannot be read, or others can read it.
-    """
+    """Returns the ASCII text of a file that nobody else can read, or raises `KeysMissing`."""
     try:
         check_is_private(file)
         return file.read_text(encoding="ascii")
@@ -221,12 +189,7 @@ def read_secret(file: Path) -> str:
 
 
 def create_key_pair(folder: Path, kid: str) -> None:
-    """Writes a new key pair; the private file is readable by its owner only.
-
-    Args:
-        folder: Is made where it does not exist.
-        kid: The key's id.
-    """
+    """Writes a new key pair into a folder, which is made where it does not exist."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = Ed25519PrivateKey.generate()
     private = key.private_bytes(

@@ -33,8 +33,7 @@ class Reloadable(Protocol):
     """Something that is read from a file and can be read again."""
 
     @property
-    def file(self) -> Path:
-        """The file."""
+    def file(self) -> Path: ...
 
     def reload(self) -> bool:
         """Takes over the file's content, or keeps the old one and logs why; returns whether the file is good."""
@@ -44,15 +43,12 @@ class LiveConfig(Generic[Model]):
     """The present content of one file."""
 
     def __init__(self, file: Path, model: type[Model], *, check: Callable[[Model], None] = lambda _value: None) -> None:
-        """Reads the file.
+        """Reads a YAML file; raises `ConfigError`, see `load`.
 
         Args:
-            file: A YAML file.
+            file: Where it is.
             model: What it must hold.
             check: Judges it beside the rest of the process, at the start and at every reload; raises `Refused`.
-
-        Raises:
-            ConfigError: See `load`; or `check` refuses it.
         """
         self._file = file
         self._model = model
@@ -62,7 +58,6 @@ class LiveConfig(Generic[Model]):
 
     @property
     def file(self) -> Path:
-        """The file."""
         return self._file
 
     @property
@@ -71,7 +66,6 @@ class LiveConfig(Generic[Model]):
         return self._value
 
     def reload(self) -> bool:
-        """Takes over the file's content, or keeps the old one and logs why; returns whether the file is good."""
         try:
             value = self._load()
         except ConfigError as error:
@@ -104,10 +98,6 @@ async def watch(files: Sequence[Reloadable], *, look_every_s: float = _LOOK_EVER
 
     A change is taken over when two looks in a row have found the same, so a file that is written in place is not taken
     over while it is half there.
-
-    Args:
-        files: What to reload.
-        look_every_s: Seconds between two looks at all of them.
     """
     # What changed between the start and the first look has been noticed by nobody, so nothing counts as taken over.
     taken: dict[Path, bytes] = {}
@@ -123,13 +113,7 @@ async def watch(files: Sequence[Reloadable], *, look_every_s: float = _LOOK_EVER
 
 
 def settled_files(before: Fingerprints, found: Fingerprints, taken: Fingerprints) -> set[Path]:
-    """Returns which files have been changed, and are not being changed any more.
-
-    Args:
-        before: What the last look found.
-        found: What this look found.
-        taken: What has been taken over.
-    """
+    """Returns which files have been changed since they were taken over, and are not being changed any more."""
     return {file for file, print_ in found.items() if print_ == before.get(file) != taken.get(file)}
 
 
@@ -145,11 +129,7 @@ def _fingerprints(files: Set[Path]) -> dict[Path, bytes]:
 
 
 def reload(files: Sequence[Reloadable]) -> None:
-    """Reloads files. Several may read the same one, each in its own way: it is good if all of them say so.
-
-    Args:
-        files: What to reload.
-    """
+    """Reloads files. Several may read the same one, each in its own way: it is good if all of them say so."""
     refused = {one.file.name for one in files if not _reload(one)}
     for one in files:
         CONFIG_INVALID.labels(one.file.name).set(one.file.name in refused)

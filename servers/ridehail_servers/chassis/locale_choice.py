@@ -21,12 +21,9 @@ _RENAMED = {"iw": "he", "in": "id", "ji": "yi"}
 
 @lru_cache(maxsize=1024)
 def preferred_languages(accept_language: str) -> tuple[str, ...]:
-    """Returns the language tags to try, in lower case, best first.
+    """Returns the language tags of a header to try, in lower case, best first.
 
-    What cannot be read is passed over.
-
-    Args:
-        accept_language: As the user's app sent it; only its first 256 characters count.
+    What cannot be read is skipped; only the first 256 characters count.
     """
     ranges: list[tuple[float, str]] = []
     for part in accept_language[:_LONGEST_HEADER].split(","):
@@ -39,12 +36,7 @@ def preferred_languages(accept_language: str) -> tuple[str, ...]:
 
 
 def text_in(texts: Mapping[str, str], languages: Sequence[str]) -> str:
-    """Returns the text in the first of the languages that it is there in, else in English, else nothing.
-
-    Args:
-        texts: By language, in lower case.
-        languages: Of `preferred_languages`.
-    """
+    """Returns the text in the first of the languages that it is there in, else in English, else nothing."""
     for language in languages:
         if language in texts:
             return texts[language]

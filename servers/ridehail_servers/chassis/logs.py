@@ -84,11 +84,6 @@ class LogFile(io.TextIOBase):
         self._reason = ""
 
     def write(self, text: str) -> int:
-        """Writes whole lines.
-
-        Args:
-            text: Ends with a line end.
-        """
         with self._lock:
             try:
                 if self._lost:
@@ -100,8 +95,7 @@ class LogFile(io.TextIOBase):
                 self._reason = error.strerror or type(error).__name__
         return len(text)
 
-    def flush(self) -> None:
-        """Does nothing: every write is written at once."""
+    def flush(self) -> None: ...
 
     def _write_whole(self, text: str) -> None:
         rest = memoryview(text.encode("utf-8", "backslashreplace"))
@@ -128,7 +122,6 @@ class _WithoutValues(logging.Filter):
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """See logging.Filter."""
         if record.name.partition(".")[0] == "grpc":
             record.msg, record.args = f"gRPC reports a failure in {record.funcName or record.module}", ()
             record.exc_info = record.exc_text = record.stack_info = None
@@ -158,10 +151,7 @@ def take_over_process() -> None:
 def configure(*, service: str, level: str = "INFO", stream: TextIO | LogFile | None = None) -> None:
     """Sets up structlog and, through it, the standard library's logging, for this process.
 
-    Args:
-        service: Names the process in every line.
-        level: The least level that is logged ("DEBUG", "INFO", ...).
-        stream: Where the lines go; None: standard error.
+    Lines go to the stream, or to standard error if it is None.
     """
     import structlog  # noqa: PLC0415 - see `_Logger`
 
@@ -213,10 +203,8 @@ class _Logger:
 def get_logger(name: str, *, shares_writes: bool = False) -> structlog.typing.FilteringBoundLogger:
     """Returns a logger whose lines say `module: name`.
 
-    Args:
-        name: Of the module.
-        shares_writes: Whether its lines are written in the next turn of the event loop, those of one turn together.
-            Such a logger writes at level INFO only.
+    One that shares writes writes its lines in the next turn of the event loop, those of one turn together; at level
+    INFO only.
     """
     return cast("structlog.typing.FilteringBoundLogger", _Logger(name, shares_writes=shares_writes))
 
@@ -226,9 +214,6 @@ def safe_exception_text(error: BaseException) -> str:
 
     Postgres puts whole rows into the DETAIL of its errors; of those only the state, the primary message and the names
     of the table and the constraint are kept.
-
-    Args:
-        error: What was caught.
     """
     parts: list[str] = []
     seen: set[int] = set()

@@ -48,14 +48,7 @@ are not in it: they are open to all."""
 
 
 def method_table(definition: ServiceDefinition) -> MethodTable:
-    """Builds the table of one service.
-
-    Args:
-        definition: The service.
-
-    Raises:
-        ValueError: A method states no deadline, or its service no audience.
-    """
+    """Builds the table of one service; raises `ValueError` if a contract states no deadline or audience."""
     table: dict[str, ServedMethod] = {}
     for served in definition.contracts:
         for method in served.descriptor.methods:

@@ -30,18 +30,10 @@ _READER_RIGHTS: Final = {"TABLES": "SELECT"}
 
 
 def migrate(url: str, schema: str, folder: Path) -> list[str]:
-    """Brings a schema up to date; makes it first where it does not exist.
+    """Brings a schema up to date, after creating it where it does not exist; returns the names of applied migrations.
 
-    Args:
-        url: A Postgres URL whose user may create the schema.
-        schema: The service's schema.
-        folder: Holds its migrations.
-
-    Returns:
-        The names of the migrations that were applied.
-
-    Raises:
-        psycopg.Error: Postgres refused; what was applied before stays applied.
+    The user of the URL has to be allowed to create the schema. When Postgres refuses one (`psycopg.Error`), what was
+    applied before stays applied.
     """
     with _locked(url) as connection:
         connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
@@ -56,16 +48,7 @@ def migrate(url: str, schema: str, folder: Path) -> list[str]:
 
 
 def roll_back(url: str, schema: str, folder: Path) -> list[str]:
-    """Undoes all migrations of a schema, the latest first.
-
-    Args:
-        url: A Postgres URL.
-        schema: The service's schema.
-        folder: Holds its migrations.
-
-    Returns:
-        The names of the migrations that were undone.
-    """
+    """Rolls back all migrations of a schema, the latest first; returns their names."""
     with _locked(url), _backend(url, schema) as backend:
         applied = backend.to_rollback(yoyo.read_migrations(str(folder)))
         for migration in applied:
@@ -76,16 +59,10 @@ def roll_back(url: str, schema: str, folder: Path) -> list[str]:
 
 
 def create_role(url: str, schema: str) -> str:
-    """Makes the role that a service connects as, with rights to its own schema's rows and to nothing else.
+    """Creates the role that a service connects as, with rights to its own schema's rows and to nothing else.
 
-    In this database its sessions have the settings that services ask for, with the defaults of `PoolSettings`.
-
-    Args:
-        url: A Postgres URL whose user may create roles.
-        schema: The service's schema.
-
-    Returns:
-        The same URL for the role.
+    In this database its sessions have the settings that services ask for, with the defaults of `PoolSettings`. Returns
+    the URL for the role; the user of the given one has to be allowed to create roles.
     """
     role = f"ridehail_{schema}"
     with _locked(url) as connection:
@@ -104,15 +81,7 @@ def create_role(url: str, schema: str) -> str:
 
 
 def create_reader(url: str, schema: str) -> str:
-    """Makes the role `ridehail_<schema>_reader`, which reads the rows of the schema and does nothing else.
-
-    Args:
-        url: A Postgres URL whose user may create roles.
-        schema: The service's schema.
-
-    Returns:
-        The same URL for the role.
-    """
+    """Creates the role `ridehail_<schema>_reader`, which only reads the rows of the schema; returns the URL for it."""
     role = f"ridehail_{schema}_reader"
     with _locked(url) as connection:
         _grant(connection, role, schema, _READER_RIGHTS)
@@ -120,7 +89,7 @@ def create_reader(url: str, schema: str) -> str:
 
 
 def _grant(connection: psycopg.Connection, role: str, schema: str, rights: Mapping[str, str]) -> None:
-    """Makes a role where there is none, and gives it rights to what is in a schema and to what will be added to it."""
+    """Creates a role where there is none; gives it rights to all that is or will be in a schema."""
     names = {"role": sql.Identifier(role), "schema": sql.Identifier(schema)}
     if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
         connection.execute(sql.SQL("CREATE ROLE {role} LOGIN").format(**names))

@@ -8,9 +8,5 @@ from ridehail_kernel.metadata_keys import MOCK_WRITE_KEY
 
 
 def is_mock_write(metadata: Iterable[tuple[str, str | bytes]] | None) -> bool:
-    """Tells whether a caller asks for a write that leaves nothing behind.
-
-    Args:
-        metadata: Of the call, as gRPC gives it.
-    """
+    """Returns whether a caller asks for a write that leaves nothing behind."""
     return any(key == MOCK_WRITE_KEY and value for key, value in metadata or ())

@@ -46,11 +46,7 @@ class Identity:
     phone_id: str = ""
 
     def __post_init__(self) -> None:
-        """Checks the values.
-
-        Raises:
-            ValueError: One is not 1 to 128 printable ASCII characters without outer spaces, or there is no such role.
-        """
+        """Raises `ValueError` if a value is not 1 to 128 printable ASCII characters, or the role does not exist."""
         for name in ("yandex_uid", "user_id", "phone_id"):
             value = getattr(self, name)
             if (value or name == "yandex_uid") and not _HEADER_VALUE.fullmatch(value):
@@ -79,11 +75,7 @@ _current: ContextVar[Passenger | None] = ContextVar("passenger", default=None)
 
 
 def current_passenger() -> Passenger:
-    """Returns the passenger of the call that is being handled.
-
-    Raises:
-        PassengerMissing: The call is not a passenger's.
-    """
+    """Returns the passenger of the call that is being handled, or raises `PassengerMissing`."""
     passenger = _current.get()
     if passenger is None:
         raise PassengerMissing
@@ -93,12 +85,8 @@ def current_passenger() -> Passenger:
 def set_passenger(metadata: Mapping[str, str], *, bound_to: Identity | None) -> None:
     """Remembers the passenger of the gateway's ticket for the rest of the call.
 
-    Args:
-        metadata: Of the call, whose ticket has been verified as the gateway's.
-        bound_to: The passenger that the ticket is bound to, if it is.
-
     Raises:
-        PassengerMissing: It is bound to none, or a header says something else than the ticket.
+        PassengerMissing: The ticket is bound to none, or a header says something else than the ticket.
     """
     if bound_to is None:
         raise PassengerMissing

@@ -48,38 +48,18 @@ class RequestLimits:
 
     @classmethod
     def of(cls, method: MethodDescriptor) -> RequestLimits:
-        """Returns the limits that a method's contract states.
-
-        Args:
-            method: The method's descriptor.
-        """
         stated = method.GetOptions().Extensions[options_pb2.request_limits]
         return cls(stated.max_bytes or DEFAULT_MAX_BYTES, stated.max_values or DEFAULT_MAX_VALUES)
 
 
 def check_bytes(encoded: bytes, limits: RequestLimits) -> None:
-    """Refuses a request that is too large to be decoded.
-
-    Args:
-        encoded: The request.
-        limits: Of its method.
-
-    Raises:
-        InvalidRequest: It is.
-    """
+    """Raises `InvalidRequest` if a request is too large to be decoded."""
     if len(encoded) > limits.max_bytes:
         raise InvalidRequest([FieldViolation("", f"must be at most {limits.max_bytes} bytes", "request.bytes")])
 
 
 def check_values(request: Message, limits: RequestLimits) -> Generator[None, None, list[FieldViolation]]:
     """Counts the values of a request and judges its JSON, in steps of about a millisecond.
-
-    Args:
-        request: Decoded.
-        limits: Of its method.
-
-    Yields:
-        After each step: the caller may let others run.
 
     Returns:
         What of its JSON cannot be taken.
@@ -106,9 +86,6 @@ def rules_view(kind: type[Message]) -> type[Message]:
     """Returns a type that decodes the same bytes but leaves JSON unread: rules only look at whether it is there.
 
     Protovalidate walks through JSON as if its values could have rules, at 2 us for each.
-
-    Args:
-        kind: Of the requests.
     """
     return _rules_view(kind.DESCRIPTOR) if _may_hold_json(kind.DESCRIPTOR) else kind
 
@@ -187,7 +164,7 @@ def _parts(message: Message, path: str) -> Iterator[tuple[str, int | _JsonPart]]
 
 # Values are judged in place: a call for each would cost as much as the rest.
 def _scan(json: Json, max_depth: int, path: str, budget: _Budget) -> Generator[None, None, bool]:  # noqa: C901
-    """Counts the values of a JSON, level by level, and tells whether it can be taken."""
+    """Counts the values of a JSON, level by level, and returns whether it can be taken."""
     fits, depth = True, 1
     objects: list[Any] = []  # maps and lists of protobuf's own
     arrays: list[Any] = []
@@ -242,7 +219,7 @@ def _walked_fields(descriptor: Descriptor) -> Sequence[FieldDescriptor]:
 
 @cache
 def _is_walked(descriptor: Descriptor) -> bool:
-    """Tells whether a message can hold more values than it has fields."""
+    """Returns whether a message can hold more values than it has fields."""
     return any(
         kind.full_name in _JSON_TYPES or any(field.is_repeated for field in kind.fields)
         for kind in _reachable(descriptor)

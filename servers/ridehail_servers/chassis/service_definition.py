@@ -132,23 +132,9 @@ class Demo:
     clock: Clock
 
     def ticket_of(self, source: str) -> Callable[[str], str]:
-        """Returns a ticket source for the client library.
-
-        Args:
-            source: The calling service.
-        """
         return lambda destination: self.ticket(source, destination)
 
     def grpcurl(self, title: str, method: str, body: str, *, source: str, destination: str) -> Example:
-        """Returns a call by grpcurl.
-
-        Args:
-            title: What it shows.
-            method: `package.Service/Method`.
-            body: JSON.
-            source: The calling service.
-            destination: The called one.
-        """
         return Example(
             title,
             f'grpcurl -plaintext -H "x-ya-service-ticket: {self._ticket_words(source, destination)}" '
@@ -156,30 +142,16 @@ class Demo:
         )
 
     def curl(self, title: str, path: str, body: str | None, *, source: str, destination: str) -> Example:
-        """Returns a call by curl through the internal listener.
-
-        Args:
-            title: What it shows.
-            path: The HTTP path, with the query where there is one.
-            body: JSON, to be posted; None: the call is a GET.
-            source: The calling service.
-            destination: The called one.
-        """
+        """Returns a call by curl through the internal listener: a POST, or a GET if there is no body."""
         header = f'"x-ya-service-ticket: {self._ticket_words(source, destination)}"'
         return Example(title, f"{_curl(self.internal_http_address, path)} -H {header}{_data(body)}")
 
     def passenger_curl(
         self, title: str, path: str, body: str | None, *, uid: str, phone_id: str = "", family_role: str = ""
     ) -> Example:
-        """Returns a call by curl through the public listener.
+        """Returns a call by curl through the public listener: a POST, or a GET if there is no body.
 
-        Args:
-            title: What it shows.
-            path: The HTTP path, with the query where there is one.
-            body: JSON, to be posted; None: the call is a GET.
-            uid: The passenger.
-            phone_id: The passenger's phone; empty: the session does not say.
-            family_role: What the passenger is to the family, `user` or `owner`; empty: the session does not say.
+        Of what is empty the session says nothing.
         """
         options = {"phone-id": phone_id, "family-role": family_role}
         about = "".join(f" --{name} {value}" for name, value in options.items() if value)
@@ -233,7 +205,6 @@ class ServiceDefinition:
 
     @property
     def migrations_folder(self) -> Path:
-        """Where its migrations are. Only for a service with a schema."""
         name = self.migrations or self.schema
         assert name is not None
         return resources.folder("migrations") / name

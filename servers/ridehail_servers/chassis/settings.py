@@ -74,7 +74,6 @@ class AdmissionSettings(BaseModel):
 
     @property
     def targets(self) -> QueueTargets:
-        """For the queue of each pool."""
         return QueueTargets(standing_s=self.standing_wait_ms / 1000, burst_s=self.burst_wait_ms / 1000)
 
 

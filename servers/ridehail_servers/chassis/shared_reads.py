@@ -35,27 +35,16 @@ class SharedReads(Generic[Found]):
         self._reads: Coalescer[str, Found] = Coalescer(self._in_time)
 
     async def get(self, key: str) -> Found | None:
-        """Returns what there is of a key; None: nothing.
-
-        Args:
-            key: The key.
+        """Returns what there is of a key, or None.
 
         Raises:
-            DatabaseUnavailable: The database does not answer in time.
+            DatabaseUnavailable: The database does not respond in time.
             Overloaded: Too many calls wait for the database.
         """
         return await self._reads.get(key)
 
     async def get_all(self, keys: Sequence[str]) -> dict[str, Found]:
-        """Returns what there is of many keys, by a query of its own.
-
-        Args:
-            keys: The keys.
-
-        Raises:
-            DatabaseUnavailable: The database does not answer.
-            Overloaded: Too many calls wait for the database.
-        """
+        """Returns what there is of many keys, by a query of its own; raises as `get` does."""
         return await self._database.read(lambda connection: self._query(connection, keys))
 
     async def _in_time(self, keys: Sequence[str]) -> dict[str, Found]:

@@ -16,11 +16,7 @@ HTTP_STATUS_KEY = "x-http-status"
 
 
 def status_of(error: DomainError) -> status_pb2.Status:
-    """Returns the `google.rpc.Status` with ErrorInfo, and RetryInfo or BadRequest where they apply.
-
-    Args:
-        error: What was raised.
-    """
+    """Returns the `google.rpc.Status` with ErrorInfo, and RetryInfo or BadRequest where they apply."""
     details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)]
     if error.retry_after is not None:
         retry = error_details_pb2.RetryInfo()

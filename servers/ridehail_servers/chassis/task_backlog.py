@@ -23,17 +23,7 @@ _BACKLOG = """
 
 
 async def report_backlog(database: Database, service: str, tasks: Sequence[str]) -> None:
-    """Keeps the metrics up to date until cancelled.
-
-    Args:
-        database: Holds the queue.
-        service: Whose queue it is.
-        tasks: The names of the tasks to tell of; those of which none waits are told as 0.
-
-    Raises:
-        DatabaseUnavailable: The database is lost.
-        Overloaded: Too much waits for a connection.
-    """
+    """Keeps the metrics of the named tasks up to date until cancelled; raises as `Database.connection` does."""
     while True:
         async with database.connection() as connection:
             rows = await (await connection.execute(_BACKLOG)).fetchall()

@@ -16,12 +16,8 @@ from procrastinate.schema import SchemaManager
 def task_queue_steps(*, since: str | None, until: str) -> list[Any]:  # yoyo's steps have no public type
     """Returns the steps of a migration that brings the queue from one of procrastinate's files to another.
 
-    Args:
-        since: The last file that an earlier migration applied; None: there is no queue yet.
-        until: The last file that this one applies.
-
-    Raises:
-        ValueError: The installed procrastinate has no such file.
+    The first one applied is that after `since`, or the very first if that is None; the last is `until`. Raises
+    `ValueError` if the installed procrastinate has no such file.
     """
     files = {path.name: path for path in sorted(Path(SchemaManager.get_migrations_path()).glob("*.sql"))}
     for name in filter(None, (since, until)):

@@ -89,12 +89,6 @@ class TaskQueue:
     """The queue of one service."""
 
     def __init__(self, service: str, database: Database) -> None:
-        """Prepares the queue.
-
-        Args:
-            service: Names it in logs and metrics.
-            database: Where it is kept.
-        """
         self._service = service
         self._database = database
         self._scheduled: set[str] = set()
@@ -102,13 +96,7 @@ class TaskQueue:
         self._app = procrastinate.App(connector=_connector(database, self._bound, max_size=4))
 
     async def enqueue(self, connection: Connection, task: str, subject: int) -> None:
-        """Enqueues a task; it exists once the connection's transaction is committed.
-
-        Args:
-            connection: Inside a transaction.
-            task: The task's name.
-            subject: The id of what the task is about.
-        """
+        """Enqueues a task for the id of its subject; it exists once the connection's transaction is committed."""
         try:
             await self._app.configure_task(task, connection=connection).defer_async(subject=subject)
         except procrastinate_errors.ConnectorException as error:
@@ -118,13 +106,7 @@ class TaskQueue:
             raise
 
     async def run_worker(self, tasks: Sequence[Task], settings: TaskSettings, *, stop: asyncio.Event) -> None:
-        """Runs tasks until told to stop, then waits for those under way. Survives the loss of the database.
-
-        Args:
-            tasks: What this process can run.
-            settings: How.
-            stop: Set to stop.
-        """
+        """Runs tasks until `stop` is set, then waits for those under way. Survives the loss of the database."""
         for task in tasks:
             self._register(task)
         self._show_counters(tasks)

@@ -86,14 +86,7 @@ class TicketWrongDestination(DomainError):
 # A caller sends the same ticket for minutes.
 @lru_cache(_CLAIMS_REMEMBERED)
 def claimed_destination(token: str | None) -> str:
-    """Returns the service that a call's ticket claims to be for; whether it is good is for `TicketVerifier` to say.
-
-    Args:
-        token: As the caller sent it; None: it sent none. Not trusted.
-
-    Returns:
-        Any text; empty when there is no ticket, or none that can be read.
-    """
+    """Returns the service that a call's ticket claims to be for, unverified; empty if there is no readable ticket."""
     return tokens.unverified_text(token, "dst") if token else ""
 
 
@@ -103,16 +96,9 @@ class TicketIssuer:
     def __init__(
         self, keys: KeyRing, source: str, *, clock: Clock = system_clock, ttl: timedelta = timedelta(minutes=10)
     ) -> None:
-        """Prepares an issuer.
+        """Creates an issuer of tickets that are valid for `ttl`; raises `ValueError` if that is not within (0, 1 h].
 
-        Args:
-            keys: Hold a private key of the source, by the time of the first ticket.
-            source: The calling service's name.
-            clock: Tells the time.
-            ttl: How long each ticket is valid; an hour at most.
-
-        Raises:
-            ValueError: The ttl is not within (0, 1 h].
+        The keys have to hold a private key of the source by the time of the first ticket.
         """
         if not timedelta(0) < ttl <= MAX_TTL:
             raise ValueError("a ticket is valid for more than 0 and at most 3600 seconds")
@@ -128,15 +114,7 @@ class TicketIssuer:
         )
 
     def __call__(self, destination: str, passenger: Identity | None = None) -> str:
-        """Returns a ticket that is valid for at least half of the ttl.
-
-        Args:
-            destination: The service to call.
-            passenger: Binds the ticket to this passenger.
-
-        Raises:
-            KeysMissing: The source has no private key.
-        """
+        """Returns a ticket that is valid for at least half of the ttl, see `issue`."""
         key = (destination, passenger)
         with self._lock:
             issued = self._issued.get(key)
@@ -146,15 +124,7 @@ class TicketIssuer:
             return issued[0]
 
     def issue(self, destination: str, *, passenger: Identity | None = None) -> str:
-        """Returns a new ticket.
-
-        Args:
-            destination: The service to call.
-            passenger: Binds the ticket to this passenger.
-
-        Raises:
-            KeysMissing: The source has no private key.
-        """
+        """Returns a new ticket, bound to the passenger if there is one; raises `KeysMissing` without a private key."""
         claims = {"src": self._source, "dst": destination}
         if passenger is not None:
             stated = zip(_PASSENGER_CLAIMS, passenger.headers().values(), strict=True)
@@ -166,15 +136,7 @@ class TicketVerifier:
     """Verifies tickets, each signature once."""
 
     def __init__(self, keys: KeyRing, *, clock: Clock = system_clock) -> None:
-        """Prepares a verifier.
-
-        Args:
-            keys: Holds the public keys of every source.
-            clock: Tells the time.
-
-        Raises:
-            KeysMissing: No source has a key of its own.
-        """
+        """Creates a verifier; raises `KeysMissing` if no source has a key of its own."""
         if not keys.owners():
             raise KeysMissing("no source has a ticket key: they are tickets/<source>/<kid>.public.pem")
         self._keys = keys
@@ -183,10 +145,6 @@ class TicketVerifier:
 
     def verify(self, token: str | None, *, destination: str) -> Ticket:
         """Returns the ticket, if it is good for calling `destination` now.
-
-        Args:
-            token: As the caller sent it. Not trusted.
-            destination: The called service.
 
         Raises:
             TicketMissing: There is none.

@@ -21,12 +21,7 @@ _NANOS_PER_SECOND = 1_000_000_000
 
 
 def malformed_timestamps(message: Message, path: str = "") -> Iterator[FieldViolation]:
-    """Yields a violation for each Timestamp in a message whose nanoseconds are not within a second.
-
-    Args:
-        message: Of any type.
-        path: Of the message, for the violations' paths.
-    """
+    """Yields a violation for each Timestamp in a message whose nanoseconds are not within a second."""
     if not _may_hold_moments(message.DESCRIPTOR):
         return
     if isinstance(message, Timestamp):
@@ -55,7 +50,7 @@ def _messages_in(field: FieldDescriptor, value: object) -> Iterator[tuple[str, M
 
 @cache
 def _may_hold_moments(descriptor: Descriptor) -> bool:
-    """Tells whether messages of this type can hold a Timestamp; most cannot, and are not looked into."""
+    """Returns whether messages of this type can hold a Timestamp; most cannot, and are not looked into."""
     seen: set[str] = set()
     waiting = [descriptor]
     while waiting:

@@ -11,14 +11,7 @@ _SECONDS_PER_DAY = 86_400
 
 
 def to_timestamp(moment: datetime | None) -> Timestamp | None:
-    """Returns the moment as a message; None stays None.
-
-    Args:
-        moment: Aware.
-
-    Raises:
-        ValueError: The moment is naive.
-    """
+    """Returns an aware datetime as a message, and None as None; raises `ValueError` if it is naive."""
     if moment is None:
         return None
     if moment.tzinfo is None:
@@ -31,9 +24,5 @@ def to_timestamp(moment: datetime | None) -> Timestamp | None:
 
 
 def from_timestamp(timestamp: Timestamp) -> datetime:
-    """Returns the moment as an aware datetime in UTC; a message finer than a microsecond is cut.
-
-    Args:
-        timestamp: Within the years 1 to 9999.
-    """
+    """Returns a timestamp of the years 1 to 9999 as a datetime in UTC, cut to microseconds."""
     return timestamp.ToDatetime(tzinfo=UTC)

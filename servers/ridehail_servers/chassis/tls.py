@@ -45,14 +45,7 @@ class TlsFiles:
     """The files of one folder, as they are now."""
 
     def __init__(self, folder: Path) -> None:
-        """Reads the folder.
-
-        Args:
-            folder: Holds the three files.
-
-        Raises:
-            TlsFilesBad: One cannot be used.
-        """
+        """Reads the folder; raises `TlsFilesBad` if a file cannot be used."""
         self._folder = folder
         self._lock = threading.Lock()
         self._refused: str | None = None
@@ -61,8 +54,7 @@ class TlsFiles:
     def server_credentials(self, *, client_certificates: bool) -> grpc.ServerCredentials:
         """Returns credentials by which every new connection gets the certificate that is in the folder then.
 
-        Args:
-            client_certificates: Whether clients have to show a certificate of the authorities.
+        Clients may have to show a certificate of the authorities.
         """
         return grpc.dynamic_ssl_server_credentials(
             _configuration(self._served),
@@ -78,11 +70,7 @@ class TlsFiles:
         return grpc.ssl_channel_credentials(self._served.authorities, self._served.key, self._served.certificate)
 
     def server_context(self) -> ssl.SSLContext:
-        """Returns a context for one connection to a server that is not gRPC's; clients show no certificate.
-
-        Raises:
-            TlsFilesBad: The files cannot be used now.
-        """
+        """Returns a context for one connection to a server that is not gRPC's; raises `TlsFilesBad`."""
         self._read()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -90,7 +78,6 @@ class TlsFiles:
         return context
 
     def _renewed(self) -> grpc.ServerCertificateConfiguration | None:
-        """Returns the files' content if it has changed and can be used."""
         with self._lock:
             try:
                 content = self._read()
@@ -133,14 +120,10 @@ def _configuration(content: _Content) -> grpc.ServerCertificateConfiguration:
 def peer_names(
     context: grpc.aio.ServicerContext[object, object], metadata: Mapping[str, str], *, gateway: str
 ) -> frozenset[str]:
-    """Returns the DNS names in the certificate of whoever calls; none without a certificate.
+    """Returns the DNS names in the caller's certificate, none without one.
 
-    The gateway is believed about the certificates of those for whom it calls.
-
-    Args:
-        context: Of the call.
-        metadata: Of the call.
-        gateway: The name by which its certificate tells the gateway.
+    The gateway, known by its name in its own certificate, is believed about the certificates of those for whom it
+    calls.
     """
     names = frozenset(name.decode("utf-8", "replace") for name in context.auth_context().get(_PEER_NAMES, ()))
     if gateway in names:

@@ -61,18 +61,7 @@ class Expiring(Protocol):
 
 
 def sign(keys: KeyRing, claims: Mapping[str, Any], *, now: datetime, ttl: timedelta, owner: str = "") -> str:
-    """Returns a token that holds `claims`, with `iat`, `exp` and the key's id.
-
-    Args:
-        keys: Must hold a private key.
-        claims: What the token states.
-        now: The present moment.
-        ttl: How long the token is valid.
-        owner: Whose key signs it; empty: the ring's own.
-
-    Raises:
-        KeysMissing: There is no private key.
-    """
+    """Returns a token that holds `claims`, with `iat`, `exp` and the id of the owner's key."""
     kid, key = keys.signing_key(owner)
     issued = int(now.timestamp())
     payload = {**claims, "iat": issued, "exp": issued + int(ttl.total_seconds())}
@@ -87,13 +76,13 @@ def verify(
     Args:
         keys: Holds the public keys.
         token: As a caller sent it. Not trusted.
-        now: The present moment.
+        now: The present time.
         required: Claims that must be there as non-empty strings, beside `iat` and `exp`.
         owned_by: The claim that names the owner of the key, if keys have owners.
 
     Raises:
         TokenInvalid: See the class.
-        TokenFromTheFuture: See the class; differences of 30 s are let pass.
+        TokenFromTheFuture: See the class; differences of 30 s are tolerated.
         TokenExpired: See the class.
     """
     if len(token) > _MAX_LENGTH:
@@ -135,15 +124,7 @@ def verify(
 
 
 def unverified_text(token: str, name: str) -> str:
-    """Returns what a token claims; nobody may be let in for it.
-
-    Args:
-        token: As a caller sent it. Not trusted.
-        name: Of the claim.
-
-    Returns:
-        The claim; empty when the token cannot be read or does not have it as a text.
-    """
+    """Returns what a token claims, empty if it cannot be read or is no text; nobody may be let in for it."""
     if len(token) > _MAX_LENGTH:
         return ""
     try:
@@ -160,12 +141,9 @@ class VerifiedTokens(Generic[Token]):
     """Remembers which tokens were found good, so that each signature is verified once: that costs half a call."""
 
     def __init__(self, keys: KeyRing, read: Callable[[str], Token], *, clock: Clock) -> None:
-        """Prepares an empty memory.
+        """Creates an empty memory; when a public key is withdrawn, all is forgotten.
 
-        Args:
-            keys: Whose tokens they are; when a public key is withdrawn, all is forgotten.
-            read: Verifies a token, and raises when it is no good.
-            clock: Tells the time.
+        `read` verifies a token, and raises when it is no good.
         """
         self._keys = keys
         self._read = read
@@ -175,14 +153,7 @@ class VerifiedTokens(Generic[Token]):
         self._verified: LRUCache[str, Token] = LRUCache(_REMEMBERED)
 
     def get(self, text: str) -> Token:
-        """Returns what a good token states.
-
-        Args:
-            text: The token. Not trusted.
-
-        Raises:
-            Exception: Whatever `read` raises.
-        """
+        """Returns what a good token states, or raises what `read` raises."""
         withdrawals = self._keys.withdrawals()
         if withdrawals != self._withdrawals:
             self._withdrawals = withdrawals

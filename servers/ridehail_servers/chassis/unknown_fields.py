@@ -27,15 +27,9 @@ _MAX_NAMED: Final = 10
 
 
 def discard_unknown(request: Message, metadata: Mapping[str, str], encoded: bytes) -> list[FieldViolation]:
-    """Discards what a request has that its contract does not know, and returns it.
+    """Discards what a request, decoded from `encoded`, has that its contract does not know; returns the first fields.
 
-    Args:
-        request: As it was decoded.
-        metadata: Of the call.
-        encoded: What it was decoded from.
-
-    Returns:
-        The first fields: a JSON member by its path, a field of protobuf by its number in place of its name.
+    A JSON member is named by its path, a field of protobuf by its number in place of its name.
     """
     names = [name for name in metadata.get(UNKNOWN_MEMBERS_KEY, "").split(",") if name]
     size = request.ByteSize()

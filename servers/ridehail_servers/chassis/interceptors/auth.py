@@ -59,10 +59,10 @@ class Authentication(Layer):
         gateway_key: str,
         by_certificate: bool = False,
     ) -> None:
-        """Prepares the layer.
+        """Creates the layer.
 
         Args:
-            access: Who may call what, now: an edit takes effect with the next call.
+            access: Who may call what: an edit takes effect with the next call.
             tickets: Verifies service tickets.
             gateway_key: The secret by which the passenger authorizer knows the gateway: no ticket can be had there,
                 since tickets for the gateway are what it makes.
@@ -74,7 +74,6 @@ class Authentication(Layer):
         self._by_certificate = by_certificate
 
     async def around(self, call: Call, inner: Handler) -> Response:
-        """See Layer."""
         served = call.served
         caller, bound_to = self._authenticate(call.metadata, served)
         call.caller = caller

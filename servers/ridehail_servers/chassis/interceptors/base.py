@@ -54,20 +54,11 @@ class Layer(abc.ABC):
 
     @abc.abstractmethod
     async def around(self, call: Call, inner: Handler) -> Response:
-        """Does something before, after or instead of the rest of the call.
-
-        Args:
-            call: The call.
-            inner: The next layer, or the method's implementation.
-        """
+        """Does something before, after or instead of the rest of the call, which `inner` does."""
 
 
 def layered(layers: tuple[Layer, ...]) -> Handler:
-    """Returns a handler that takes a call through all layers to its method.
-
-    Args:
-        layers: Outermost first.
-    """
+    """Returns a handler that takes a call through all layers, outermost first, to its method."""
     handler: Handler = _to_the_method
     for layer in reversed(layers):
         handler = _around(layer, handler)

@@ -13,7 +13,6 @@ class Deadline(Layer):
     """Bounds the rest of the call by its deadline."""
 
     async def around(self, call: Call, inner: Handler) -> Response:
-        """See Layer."""
         bound = _Bound()
         timer = asyncio.get_running_loop().call_later(call.seconds, bound.expire)
         try:
@@ -39,10 +38,9 @@ class _Bound:
         self._expired = False
 
     def expire(self) -> None:
-        """Cancels the task."""
         self._expired = True
         self._task.cancel()
 
     def caused_cancellation(self) -> bool:
-        """Tells whether the task was cancelled by this alone; asked once, it takes its own cancellation back."""
+        """Returns whether this alone cancelled the task; asked once, it takes its own cancellation back."""
         return self._expired and self._task.uncancel() <= self._cancelled_before

@@ -21,7 +21,6 @@ class Errors(Layer):
     """Answers a `DomainError` with its status, and anything else with INTERNAL and nothing but the request id."""
 
     async def around(self, call: Call, inner: Handler) -> Response:
-        """See Layer."""
         try:
             return await inner(call)
         except DomainError as error:

@@ -22,17 +22,10 @@ class LayeredInterceptor(AsyncServerInterceptor):
     """Takes the calls of one method through the layers. All methods of the suite are unary."""
 
     def __init__(self, served: ServedMethod, handler: Handler) -> None:
-        """Prepares the interceptor.
-
-        Args:
-            served: The method.
-            handler: The layers, put together.
-        """
         self._served = served
         self._handler = handler
 
     async def intercept(self, method: Method, request: Request, context: Context, method_name: str) -> Response:  # noqa: ARG002
-        """See AsyncServerInterceptor."""
         served = self._served
         remaining: float | None = context.time_remaining()
         seconds = served.deadline if remaining is None else min(remaining, served.deadline)
@@ -44,27 +37,17 @@ class Registrations:
     """Stands in for a server in the generated `add_..._to_server`: keeps the handlers of one service of the suite."""
 
     def __init__(self, methods: MethodTable) -> None:
-        """Prepares a server without handlers.
-
-        Args:
-            methods: What the service serves.
-        """
         self.methods = methods
         self._handlers: list[grpc.GenericRpcHandler] = []
 
     def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
-        """See grpc.aio.Server."""
         self._handlers.extend(handlers)
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, object]) -> None:
         """Does nothing: these are the same handlers in another form."""
 
     def handler(self, path: str) -> RpcHandler:
-        """Returns the handler of a method, which is given the request undecoded.
-
-        Args:
-            path: One of `methods`.
-        """
+        """Returns the handler of a method, which is given the request undecoded."""
         handler = next(found for one in self._handlers if (found := one.service(_Details(path))) is not None)
         assert handler.unary_unary is not None
         return grpc.unary_unary_rpc_method_handler(handler.unary_unary, response_serializer=handler.response_serializer)
@@ -98,11 +81,7 @@ class LayeredHandlers(grpc.GenericRpcHandler):
     """
 
     def __init__(self, handlers: Mapping[str, Mapping[str, GuardedHandler]]) -> None:
-        """Takes the handlers.
-
-        Args:
-            handlers: By path, then by service of the suite.
-        """
+        """Takes the handlers by path, then by service of the suite."""
         # Nearly all methods have one service; their calls do not pay for the choice.
         self._only = {path: next(iter(services.values())) for path, services in handlers.items() if len(services) == 1}
         self._shared = {path: services for path, services in handlers.items() if len(services) > 1}
@@ -114,13 +93,7 @@ class LayeredHandlers(grpc.GenericRpcHandler):
         registrations: Sequence[Registrations],
         admissions: Mapping[str, Admission],
     ) -> LayeredHandlers:
-        """Intercepts every method.
-
-        Args:
-            layers: Outermost first.
-            registrations: One for each service of the suite.
-            admissions: By service of the suite.
-        """
+        """Intercepts every method."""
         around = layered(layers)
         handlers: dict[str, dict[str, GuardedHandler]] = {}
         for registered in registrations:
@@ -131,7 +104,6 @@ class LayeredHandlers(grpc.GenericRpcHandler):
         return cls(handlers)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> RpcHandler | None:
-        """See grpc.GenericRpcHandler."""
         path: str = handler_call_details.method
         guarded = self._only.get(path)
         if guarded is None:

@@ -36,22 +36,12 @@ class ProcessCalls:
     """
 
     def __init__(self, limit: int, services: int) -> None:
-        """Prepares the counter.
-
-        Args:
-            limit: Calls under way at most.
-            services: How many share them.
-        """
         self._limit = limit
         self._share = max(1, limit // max(1, services))
         self.number = 0
 
     def is_full(self, of_service: int) -> bool:
-        """Tells whether no more may begin; a service that has less than its equal share may always begin one.
-
-        Args:
-            of_service: Calls that the service has under way.
-        """
+        """Returns whether no more may begin; a service that has less than its equal share may always begin one."""
         return self.number >= self._limit and of_service >= self._share
 
 
@@ -66,14 +56,7 @@ class Admission:
     def __init__(
         self, service: str, process: ProcessCalls, queue: ConnectionQueue | None, settings: AdmissionSettings
     ) -> None:
-        """Prepares the admission.
-
-        Args:
-            service: Names it in the metrics.
-            process: Counts the calls of all services.
-            queue: Of the service's pool; None: it has no database.
-            settings: How long calls may wait.
-        """
+        """Creates the admission to a service, whose pool has the queue, or None if it has no database."""
         self.in_flight = 0
         self._service = service
         self._process = process
@@ -91,11 +74,10 @@ class Admission:
 
     @property
     def under_way(self) -> int:
-        """How many calls go on or wait."""
         return self.in_flight + len(self._waiting)
 
     def refusal(self) -> Cause | None:
-        """Returns why a call that arrives now is refused, whichever it is; None: it goes on or may wait."""
+        """Returns why a call that arrives now is refused, whichever it is, or None if it goes on or may wait."""
         if self._process.is_full(self.in_flight):
             return Cause.CALLS
         if len(self._waiting) >= self._max_waiting and not self._has_room():
@@ -103,26 +85,10 @@ class Admission:
         return None
 
     def count(self, cause: Cause) -> None:
-        """Counts a refusal.
-
-        Args:
-            cause: Why.
-        """
         self._refused[cause].inc()
 
     async def enter(self, method: str, seconds: float) -> Uses:
-        """Lets a call go on, if need be after a wait; `leave` ends it.
-
-        Args:
-            method: Which is called.
-            seconds: What is left of the call's deadline.
-
-        Returns:
-            For `leave`.
-
-        Raises:
-            Overloaded: The call is refused.
-        """
+        """Lets a call with `seconds` left go on, if need be after a wait, or raises `Overloaded`; `leave` ends it."""
         cause = self.refusal()
         if cause is None and not self._has_room():
             began = asyncio.get_running_loop().time()
@@ -143,20 +109,13 @@ class Admission:
         return counted_uses()
 
     def leave(self, method: str, uses: Uses, *, completed: bool) -> None:
-        """Notes that a call has ended.
-
-        Args:
-            method: Which was called.
-            uses: Of connections, as `enter` returned it.
-            completed: Whether its handler came to its end.
-        """
+        """Notes that a call has ended, `completed` if its handler came to its end."""
         self.in_flight -= 1
         self._process.number -= 1
         self._uses[method] = mean_with(self._uses.get(method, 0), uses.number, _MEAN_SHARE, completed=completed)
         self._let_one_go_on()
 
     def report(self) -> None:
-        """Sets the gauges."""
         ADMISSION_CALLS.labels(self._service, "running").set(self.in_flight)
         ADMISSION_CALLS.labels(self._service, "waiting").set(len(self._waiting))
         if self._queue is not None:
@@ -195,20 +154,13 @@ class OverloadLimit(Layer):
     """Lets calls go on as their service's admission decides."""
 
     def __init__(self, admissions: Mapping[str, Admission]) -> None:
-        """Prepares the layer.
-
-        Args:
-            admissions: By service.
-        """
         self._admissions = admissions
 
     @property
     def in_flight(self) -> int:
-        """How many calls go on or wait."""
         return sum(admission.under_way for admission in self._admissions.values())
 
     async def around(self, call: Call, inner: Handler) -> Response:
-        """See Layer."""
         admission = self._admissions[call.served.service]
         method, completed = call.served.name, False
         uses = await admission.enter(method, call.seconds)

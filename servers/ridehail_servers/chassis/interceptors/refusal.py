@@ -24,9 +24,6 @@ def refusing_handler(served: ServedMethod) -> RpcHandler:
 
     To gRPC both sides are streams. It does not read the request, so a call is refused before that has arrived. And it
     writes no response: of a unary response gRPC sends an empty one beside the error, which the gateway would translate.
-
-    Args:
-        served: The method.
     """
 
     async def refuse(_requests: AsyncIterator[bytes], context: Context) -> None:

@@ -33,15 +33,9 @@ class Telemetry(Layer):
     """
 
     def __init__(self, *, log_successes: bool) -> None:
-        """Prepares the layer.
-
-        Args:
-            log_successes: Whether calls that succeed are logged as well.
-        """
         self._log_successes = log_successes
 
     async def around(self, call: Call, inner: Handler) -> Response:
-        """See Layer."""
         request_id = request_id_from(call.metadata.get(REQUEST_ID_KEY))
         call.context.set_trailing_metadata(((REQUEST_ID_KEY, request_id),))
         RPC_IN_FLIGHT.inc()
@@ -75,23 +69,12 @@ class Telemetry(Layer):
 
 
 def request_id_from(given: str | bytes | None) -> str:
-    """Returns the id of a call: its caller's own, if that is a proper one.
-
-    Args:
-        given: The caller's; None: it gave none.
-    """
+    """Returns the id of a call: its caller's own, if that is a proper one."""
     return given if isinstance(given, str) and _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
 
 
 def report_call(method: str, status: str, reason: str, seconds: float) -> None:
-    """Measures a call. A refusal for overload is counted for the log as well, instead of a line for each.
-
-    Args:
-        method: The method's name.
-        status: The name of the answered code.
-        reason: Of the answered error, or empty.
-        seconds: From its arrival to its answer.
-    """
+    """Measures a call. A refusal for overload is counted for the log as well, instead of a line for each."""
     _duration(method, status).observe(seconds)
     if reason:
         RPC_ERRORS.labels(method, reason).inc()

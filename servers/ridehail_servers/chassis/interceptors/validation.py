@@ -30,12 +30,6 @@ class Validation(Layer):
     """
 
     def __init__(self, requests: Iterable[type[Message]], *, max_response_bytes: int) -> None:
-        """Compiles the rules.
-
-        Args:
-            requests: The types that it validates.
-            max_response_bytes: The largest response that gRPC sends.
-        """
         self._max_response_bytes = max_response_bytes
         self._validator = Validator()
         # Rules are compiled when first used, which takes milliseconds that no call should pay for.
@@ -43,7 +37,6 @@ class Validation(Layer):
             self._validator.collect_violations(rules_view(request)())
 
     async def around(self, call: Call, inner: Handler) -> Response:
-        """See Layer."""
         encoded: bytes = call.request
         call.request = await self._validated(call, encoded)
         if len(encoded) > _LARGE_BYTES:
@@ -82,11 +75,6 @@ class Validation(Layer):
 
 
 def field_violation(violation: Violation) -> FieldViolation:
-    """Returns a broken rule as callers are told of it.
-
-    Args:
-        violation: As protovalidate tells of it.
-    """
     path = ""
     for element in violation.proto.field.elements if violation.proto.field else ():
         path += ("." if path else "") + element.field_name
