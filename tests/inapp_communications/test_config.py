@@ -56,10 +56,10 @@ def test_a_bad_file_is_refused_with_key_and_reason(tmp_path: Path, content: obje
 
 
 def test_the_shipped_file_speaks_three_languages_and_has_the_toggle_for_members_only() -> None:
-    sets = load(resources.folder("config") / "inapp.yaml", InappConfig).sets
+    sets = load(resources.folder("config") / "inapp.yaml", InappConfig).banner_sets
     for one in sets:
         for banner in one.banners:
-            assert {"en", "ru", "he"} <= banner.titles.keys()
-            assert not banner.texts or banner.texts.keys() == banner.titles.keys()
+            assert {"en", "ru", "he"} <= banner.title.keys()
+            assert not banner.text or banner.text.keys() == banner.title.keys()
             assert (banner.toggle is Toggle.SHARE_RIDE_WITH_FAMILY) <= (one.family_roles == frozenset({"user"}))
     assert sets[-1].family_roles is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 from google.protobuf import json_format
+from prometheus_client import REGISTRY
 
 from ridehail.inapp.v1 import inapp_api_pb2 as api
 from ridehail_clients import Promo
@@ -42,6 +43,22 @@ async def test_the_toggle_shows_what_is_stored_whatever_the_rider_has_just_set(h
         for moved in (None, True, False):
             asked = {"sharing_key": "key", "family_role": "user", "share_ride_with_family": moved}
             assert await shown(harness, **asked) == [(SHARE, stored), (BELT, None)]
+
+
+def moved_toggles() -> dict[str, float]:
+    """Returns how often a rider had just moved the toggle, by whether that was stored."""
+    return {
+        stored: REGISTRY.get_sample_value("ridehail_inapp_moved_toggles_total", {"stored": stored}) or 0
+        for stored in ("yes", "no")
+    }
+
+
+async def test_a_toggle_that_is_not_stored_as_the_rider_has_set_it_is_counted(harness: Harness) -> None:
+    await harness.share("key", on=True)
+    before = moved_toggles()
+    for moved in (None, True, False):
+        await shown(harness, sharing_key="key", family_role="user", share_ride_with_family=moved)
+    assert moved_toggles() == {stored: count + 1 for stored, count in before.items()}
 
 
 async def test_the_documented_json_is_taken_as_it_is_written(harness: Harness) -> None:

@@ -1,12 +1,20 @@
-"""Which banners a rider is shown in the card of a ride."""
+"""Decides which banners a rider sees in the card of a ride."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, TypeAdapter
+from pydantic_core import PydanticCustomError
 
 from ridehail_servers.chassis.locale_choice import preferred_languages, text_in
+from ridehail_servers.chassis.localized_texts import Texts, Titles, by_lower_case
+from ridehail_servers.chassis.text_rules import Name
+
+_URL = TypeAdapter(HttpUrl)
 
 
 class Toggle(StrEnum):
@@ -16,50 +24,59 @@ class Toggle(StrEnum):
     """Whether the ride is shared with the rider's family."""
 
 
-@dataclass(frozen=True, slots=True)
-class Banner:
-    """A banner, as it is configured.
+def _checked_url(value: str) -> str:
+    if value:
+        _URL.validate_python(value)
+    return value
+
+
+class Banner(BaseModel):
+    """A banner of `inapp.yaml`. Texts are by language, which becomes lower case.
 
     Attributes:
-        id: Its name.
-        toggle: What its toggle switches; None: it has none.
-        titles: By language, in lower case.
-        texts: By language, in lower case; empty: none.
-        image_url: The picture; empty: none.
+        toggle: What its toggle switches, or None if it has none.
+        title: English is required, since it is what others see.
+        image_url: The picture, by http or https; empty: none.
     """
 
-    id: str
-    toggle: Toggle | None
-    titles: Mapping[str, str]
-    texts: Mapping[str, str]
-    image_url: str
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: Name
+    toggle: Toggle | None = None
+    title: Annotated[Titles, AfterValidator(by_lower_case)]
+    text: Annotated[Texts, AfterValidator(by_lower_case)] = {}
+    image_url: Annotated[str, AfterValidator(_checked_url)] = ""
 
 
-@dataclass(frozen=True, slots=True)
-class BannerSet:
-    """Banners that are shown together.
+def _checked_banners(banners: tuple[Banner, ...]) -> tuple[Banner, ...]:
+    if len({banner.id for banner in banners}) < len(banners):
+        raise PydanticCustomError("banners", "a banner is given twice")
+    return banners
+
+
+class BannerSet(BaseModel):
+    """Banners of `inapp.yaml` that are shown together, in this order.
 
     Attributes:
-        name: Of the set.
-        family_roles: Of those who are shown them; None: everybody is.
-        banners: In the order in which they are shown.
+        name: `api_proxy.yaml` says by it for how long the banners are kept.
+        family_roles: Of those who see it, or None if everybody does.
     """
 
-    name: str
-    family_roles: frozenset[str] | None
-    banners: Sequence[Banner]
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Name
+    family_roles: Annotated[frozenset[Literal["user", "owner"]], Field(min_length=1)] | None = None
+    banners: Annotated[tuple[Banner, ...], AfterValidator(_checked_banners)]
 
 
 @dataclass(frozen=True, slots=True)
 class ShownBanner:
-    """A banner, as a rider sees it.
+    """A banner as a rider sees it, in the rider's language.
 
     Attributes:
-        id: Its name.
-        title: In the rider's language.
-        text: In the rider's language; empty: none.
-        image_url: The picture; empty: none.
-        is_selected: The state of its toggle; None: it has none.
+        text: Empty: none.
+        image_url: Empty: none.
+        is_selected: The state of its toggle, or None if it has none.
     """
 
     id: str
@@ -70,25 +87,12 @@ class ShownBanner:
 
 
 def chosen_set(sets: Sequence[BannerSet], family_role: str) -> BannerSet | None:
-    """Returns the first set that is for riders with this role; None: there is none.
-
-    Args:
-        sets: As they are configured.
-        family_role: The rider's role in a family; empty: in none.
-    """
-    for one in sets:
-        if one.family_roles is None or family_role in one.family_roles:
-            return one
-    return None
+    """Returns the first set that is for riders with this role (empty: in no family), or None if there is none."""
+    return next((one for one in sets if one.family_roles is None or family_role in one.family_roles), None)
 
 
-def without_toggles(banners: Sequence[Banner], toggle: Toggle) -> Sequence[Banner]:
-    """Returns the banners that do not have this toggle.
-
-    Args:
-        banners: In any order, which stays.
-        toggle: What cannot be switched.
-    """
+def without_toggle(banners: Sequence[Banner], toggle: Toggle) -> Sequence[Banner]:
+    """Returns the banners that do not have this toggle."""
     return [banner for banner in banners if banner.toggle is not toggle]
 
 
@@ -104,8 +108,8 @@ def shown(banners: Sequence[Banner], states: Mapping[Toggle, bool], locale: str)
     return [
         ShownBanner(
             id=banner.id,
-            title=text_in(banner.titles, languages),
-            text=text_in(banner.texts, languages),
+            title=text_in(banner.title, languages),
+            text=text_in(banner.text, languages),
             image_url=banner.image_url,
             is_selected=None if banner.toggle is None else states[banner.toggle],
         )

@@ -1,4 +1,4 @@
-"""How inapp_communications is put together."""
+"""Wires inapp_communications."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ _CONFIG = "inapp.yaml"
 @asynccontextmanager
 async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     """Makes the service for one process."""
-    from .promos import Promos
+    from .dependencies import RouteSharing
+    from .promos import PromoSelection
     from .service import InappCommunicationsServicer
-    from .sharing import RouteSharing
 
     config: LiveConfig[InappConfig] = context.configs[_CONFIG]
     sharing = RouteSharing(context.channels["route-sharing"], ticket=context.tickets)
-    yield RunningService(servicers=(InappCommunicationsServicer(Promos(lambda: config.value.sets, sharing)),))
+    selection = PromoSelection(lambda: config.value.banner_sets, sharing)
+    yield RunningService(servicers=(InappCommunicationsServicer(selection),))
 
 
 DEFINITION = ServiceDefinition(

@@ -11,7 +11,7 @@ from ridehail.orderstate.v1 import order_state_pb2
 
 from .orders import ActiveOrder, ActiveOrders, KnownOrder, OrderKey, OrderState
 from .orders_state import AllowedChanges, OrdersState
-from .report import Report
+from .report import OrderReport
 
 
 def known_orders(orders: Iterable[order_state_pb2.KnownOrder]) -> list[KnownOrder]:
@@ -48,8 +48,8 @@ def _active_orders(upstream: order_state_pb2.Upstream) -> ActiveOrders:
     )
 
 
-def report(request: api.ReportOrderPartsRequest) -> Report:
-    return Report(
+def report(request: api.ReportOrderPartsRequest) -> OrderReport:
+    return OrderReport(
         key=OrderKey(request.service, request.orderid),
         yandex_uid=request.yandex_uid,
         sequence=request.sequence,

@@ -14,7 +14,7 @@ from ridehail_servers.chassis.logs import get_logger
 from ridehail_servers.chassis.shared_reads import SharedReads
 
 from .orders import ActiveOrder, RecordedOrder
-from .report import Report, state_after
+from .report import OrderReport, state_after
 from .store import OrderStateStore
 
 # A poll waits this long at most for what it stores for the next one, and no longer than for this share of its time.
@@ -62,7 +62,7 @@ class OrderRecords:
             UNRECORDED.labels(service).inc()
             logger.warning("listed orders not recorded", provider=service, error=type(error).__name__)
 
-    async def record_report(self, report: Report) -> bool:
+    async def record_report(self, report: OrderReport) -> bool:
         """Stores a report as far as it is newer, all of it or nothing; returns whether anything of it was.
 
         Raises:

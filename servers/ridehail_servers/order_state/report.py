@@ -11,7 +11,7 @@ from .orders import OrderKey
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class OrderReport:
     """What a provider reports of an order. Reports come late, twice and in any order.
 
     Attributes:
@@ -37,7 +37,7 @@ class RecordState:
     finish_sequence: int
 
 
-def state_after(report: Report, before: RecordState) -> RecordState:
+def state_after(report: OrderReport, before: RecordState) -> RecordState:
     """Returns what is stored of an order after a report.
 
     The first report decides whose order it is: a list of orders may have come from anybody who asked for it.

@@ -1,4 +1,4 @@
-"""route_sharing, as far as inapp_communications needs it: what it does not tell in time is unknown, never an error."""
+"""Calls route_sharing."""
 
 from __future__ import annotations
 
@@ -21,22 +21,13 @@ logger = get_logger(__name__)
 
 
 class RouteSharing:
-    """Asks route_sharing.
-
-    Args:
-        channel: To route_sharing.
-        ticket: Makes tickets of this service.
-    """
+    """Looks up whom rides are shared with."""
 
     def __init__(self, channel: grpc.aio.Channel, *, ticket: TicketSource) -> None:
         self._client = AsyncRouteSharingClient(channel, ticket=ticket, attempt_timeout=_ATTEMPT_S)
 
     async def is_shared_with_family(self, sharing_key: str) -> bool | None:
-        """Tells whether a ride is shared with the rider's family; None when that cannot be told in time.
-
-        Args:
-            sharing_key: The key under which the ride is shared.
-        """
+        """Returns whether a ride is shared with the rider's family, or None without a response in time."""
         info = await call_dependency(
             self._client.get_sharing_info(sharing_key=sharing_key, timeout=share_of_remaining())
         )
