@@ -15,7 +15,7 @@ from ridehail_clients import ServiceError
 from ridehail_servers.chassis.clock import Clock, system_clock
 from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.tickets import TicketIssuer
-from tests.support.calls import Metadata, call, failure_of
+from tests.support.calls import Metadata, call_patiently, failure_of
 from tests.support.suite_in_process import SuiteInProcess
 
 EULAS = "/ridehail.eulas.v1.EulasService"
@@ -60,7 +60,7 @@ class User:
 
     async def shown(self, wanted: str, zone_name: str | None = None, **fields: Any) -> Sequence[eulas_pb2.Eula]:
         request = api.ListEulasRequest(yandex_uid=self.uid, filter=wanted, zone_name=zone_name, **fields)
-        answer = await call(self.channel, LIST, request, metadata=self.service_metadata)
+        answer = await call_patiently(self.channel, LIST, request, metadata=self.service_metadata)
         return api.ListEulasResponse.FromString(answer).eulas
 
     async def listed(self, wanted: str, zone_name: str | None = None, **fields: Any) -> Any:
@@ -69,7 +69,7 @@ class User:
 
     async def save(self, *answers: tuple[str, str]) -> Sequence[str]:
         request = api.SaveEulasRequest(yandex_uid=self.uid, eulas=decisions(answers))
-        answer = await call(self.channel, SAVE, request, metadata=self.service_metadata)
+        answer = await call_patiently(self.channel, SAVE, request, metadata=self.service_metadata)
         return api.SaveEulasResponse.FromString(answer).refresh
 
     async def refused(self, *answers: tuple[str, str]) -> ServiceError:
@@ -86,19 +86,21 @@ class User:
         return await self._check(api.CheckEulasRequest(yandex_uid=self.uid, eula_types=eula_types, zone_name=zone_name))
 
     async def _check(self, request: Message) -> list[tuple[str, str, str]]:
-        answer = await call(self.channel, CHECK, request, metadata=self.service_metadata)
+        answer = await call_patiently(self.channel, CHECK, request, metadata=self.service_metadata)
         return [(one.eula_id, one.type, one.status) for one in api.CheckEulasResponse.FromString(answer).eulas]
 
     async def list_own(
         self, wanted: str, zone_name: str | None = None, *, accept_language: str = "", **fields: Any
     ) -> Sequence[eulas_pb2.Eula]:
         request = api.PassengerEulasServiceListEulasRequest(filter=wanted, zone_name=zone_name, **fields)
-        answer = await call(self.channel, PASSENGER_LIST, request, metadata=self.own_metadata(accept_language))
+        answer = await call_patiently(
+            self.channel, PASSENGER_LIST, request, metadata=self.own_metadata(accept_language)
+        )
         return api.PassengerEulasServiceListEulasResponse.FromString(answer).eulas
 
     async def save_own(self, *answers: tuple[str, str]) -> Sequence[str]:
         request = api.PassengerEulasServiceSaveEulasRequest(eulas=decisions(answers))
-        answer = await call(self.channel, PASSENGER_SAVE, request, metadata=self.own_metadata())
+        answer = await call_patiently(self.channel, PASSENGER_SAVE, request, metadata=self.own_metadata())
         return api.PassengerEulasServiceSaveEulasResponse.FromString(answer).refresh
 
     async def stored(self) -> list[tuple[object, ...]]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,16 +15,14 @@ import yaml
 
 from ridehail.orderstate.v1 import order_state_api_pb2 as api
 from ridehail.orderstate.v1 import order_state_pb2
-from ridehail_clients import DatabaseUnavailable
 from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.tickets import TicketIssuer
 from tests.order_state.provider_server import ProviderServer, provider_server
-from tests.support.calls import Metadata, call
+from tests.support.calls import Metadata, call_patiently
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
 T0 = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
 RETRY_S, TTL_S = 5, 60
-_ATTEMPTS, _PAUSE_S = 4, 0.2
 SERVERS = {"taxi": "order-core", "eats": "eats-orders", "grocery": "grocery-orders"}
 
 PASSENGER = "/ridehail.orderstate.v1.PassengerOrderStateService"
@@ -68,16 +65,6 @@ def known(orderid: str, service: str = "taxi", status: str = "old", **more: Any)
     return Known(orderid=orderid, service=service, status=status, **more)
 
 
-async def _patiently(make_call: Callable[[], Awaitable[bytes]]) -> bytes:
-    """Repeats a call as clients do while the database does not answer in time, as on a busy machine."""
-    for _ in range(_ATTEMPTS - 1):
-        try:
-            return await make_call()
-        except DatabaseUnavailable:
-            await asyncio.sleep(_PAUSE_S)
-    return await make_call()
-
-
 @dataclass(frozen=True)
 class Rider:
     """A rider of the harness, and those who ask and tell about them."""
@@ -88,7 +75,7 @@ class Rider:
     async def poll(self, *orders: Known, tags: Mapping[str, str] | None = None) -> api.PollOrdersStateResponse:
         request = api.PollOrdersStateRequest(known_orders=orders, tags=tags or {})
         return api.PollOrdersStateResponse.FromString(
-            await _patiently(lambda: call(self.harness.channel, POLL, request, metadata=self.own_metadata()))
+            await call_patiently(self.harness.channel, POLL, request, metadata=self.own_metadata())
         )
 
     async def start(
@@ -101,9 +88,7 @@ class Rider:
             yandex_uid=self.uid, supported_services=supported, known_orders=orders, upstreams=upstreams or {}
         )
         return api.GetOrdersStateResponse.FromString(
-            await _patiently(
-                lambda: call(self.harness.channel, GET, request, metadata=self.harness.metadata("api-proxy"))
-            )
+            await call_patiently(self.harness.channel, GET, request, metadata=self.harness.metadata("api-proxy"))
         )
 
     async def report(
@@ -113,7 +98,7 @@ class Rider:
             service=service, orderid=orderid, yandex_uid=self.uid, sequence=sequence, parts=parts, finished=finished
         )
         metadata = self.harness.metadata("admin")
-        answer = await _patiently(lambda: call(self.harness.channel, REPORT, request, metadata=metadata))
+        answer = await call_patiently(self.harness.channel, REPORT, request, metadata=metadata)
         return api.ReportOrderPartsResponse.FromString(answer).changed
 
     def own_metadata(self) -> Metadata:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,9 +10,11 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
-from ridehail_clients import ServiceError
+from ridehail_clients import DatabaseUnavailable, DeadlineExceeded, Overloaded, ServiceError
 from ridehail_clients.error_conversion import service_error
 from ridehail_servers import suite
+
+_REPEATS, _PAUSE_S = 3, 0.2
 
 Metadata = Sequence[tuple[str, str]]
 
@@ -60,6 +63,18 @@ async def call(
         return bytes(await method(encoded, metadata=tuple(metadata), timeout=timeout))
     except grpc.aio.AioRpcError as error:
         raise service_error(error) from None
+
+
+async def call_patiently(
+    channel: grpc.aio.Channel, path: str, request: Message | bytes = b"", *, metadata: Metadata = ()
+) -> bytes:
+    """Calls a method as `call` does, again where the server does not respond in time, as on a busy machine."""
+    for _ in range(_REPEATS):
+        try:
+            return await call(channel, path, request, metadata=metadata)
+        except (DatabaseUnavailable, DeadlineExceeded, Overloaded):
+            await asyncio.sleep(_PAUSE_S)
+    return await call(channel, path, request, metadata=metadata)
 
 
 async def failure_of(

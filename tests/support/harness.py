@@ -28,6 +28,7 @@ from ridehail_servers.runtime.ports import free_port
 from ridehail_servers.runtime.supervisor import Supervisor
 from tests.support.fault_proxy import FaultProxy
 from tests.support.suite_in_process import SuiteInProcess
+from tests.support.waiting import LIMIT_S
 
 TOLL_ROADS = "/ridehail.tollroads.v1.TollRoadsService"
 PASSENGER = "/ridehail.tollroads.v1.PassengerTollRoadsService"
@@ -157,11 +158,12 @@ async def behind_a_gateway(
         gateway_key=(suite.settings.keys_dir / "gateway.key").read_text(),
         run_dir=folder,
         log_dir=folder,
+        health_check_timeout_s=LIMIT_S,
     )
     supervisor = Supervisor()
     await supervisor.start(gateway.process())
     try:
-        await gateway.wait_until_ready(within=20)
+        await gateway.wait_until_ready(within=LIMIT_S)
         yield Harness(suite, gateway, faults or FaultProxy(lambda: suite.address))
     finally:
         await supervisor.stop()

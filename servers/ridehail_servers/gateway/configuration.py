@@ -75,7 +75,8 @@ class GatewaySettings(BaseModel):
         access_log: A file to append to.
         trusted_proxies: How many proxies in front of the gateway add to `x-forwarded-for`.
         request_timeout_s: How long a client may take to send a request.
-        health_check_interval_s: How often each upstream is asked for its health.
+        health_check_interval_s: How often each upstream is asked for its health ...
+        health_check_timeout_s: ... and how long it may take to answer.
         max_connections: Clients' connections, of both listeners together; a tenth is kept for the internal listener.
         passenger_rate: Requests a second that one passenger may make in the long run ...
         passenger_burst: ... and at once.
@@ -104,6 +105,7 @@ class GatewaySettings(BaseModel):
     trusted_proxies: int = Field(default=0, ge=0)
     request_timeout_s: float = Field(default=10.0, gt=0)
     health_check_interval_s: float = Field(default=2.0, gt=0)
+    health_check_timeout_s: float = Field(default=1.0, gt=0)
     max_connections: int = Field(default=10_000, ge=1)
     passenger_rate: int = Field(default=20, ge=1)
     passenger_burst: int = Field(default=200, ge=1)

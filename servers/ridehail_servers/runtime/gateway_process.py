@@ -34,6 +34,7 @@ class GatewayProcess:
         log_dir: For its logs.
         authorizer: `host:port` of the passenger authorizer; None: where the services are.
         tls_dir: Holds the certificate; None: plain text.
+        health_check_timeout_s: How long a service may take to answer a health check.
     """
 
     host: str
@@ -45,6 +46,7 @@ class GatewayProcess:
     log_dir: Path
     authorizer: str | None = None
     tls_dir: Path | None = None
+    health_check_timeout_s: float = 1.0
 
     @cached_property
     def admin_socket(self) -> Path:
@@ -71,6 +73,7 @@ class GatewayProcess:
                 "gateway_key": self.gateway_key,
                 "access_log": self.log_dir / "envoy-access.log",
                 "tls_dir": self.tls_dir,
+                "health_check_timeout_s": self.health_check_timeout_s,
                 "tls_secrets": None if self.tls_dir is None else self.run_dir,
             }
         )
