@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from ridehail_servers.chassis.errors import Code
+from ridehail_servers.chassis.errors import Code, DomainError
 from ridehail_servers.chassis.keys import KeyRing, create_key_pair
 from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.tickets import TicketIssuer, TicketVerifier
-from ridehail_servers.passenger_authorizer.authorizer import Allowed, Authorizer, Denied
+from ridehail_servers.passenger_authorizer.authorizer import Allowed, Authorizer
 from ridehail_servers.passenger_authorizer.session_tokens import SessionVerifier, issue_session_token
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -61,14 +61,14 @@ def test_the_scheme_may_be_written_in_any_case(authorizer: Authorizer, token: st
 @pytest.mark.parametrize("header", [None, "", " ", "Bearer", "Bearer ", "Basic dTpw", "Bearer,", "{token}"])
 def test_without_a_bearer_token_the_session_is_missing(authorizer: Authorizer, token: str, header: str | None) -> None:
     decision = authorizer.decide(authorization=header and header.replace("{token}", token), path=PATH)
-    assert isinstance(decision, Denied)
+    assert isinstance(decision, DomainError)
     assert (decision.code, decision.reason) == (Code.UNAUTHENTICATED, "SESSION_MISSING")
 
 
 @pytest.mark.parametrize("header", ["Bearer {0} {0}", "Bearer {0},Bearer {0}", "Bearer {0},{0}", "Bearer {0}, {0}"])
 def test_of_two_tokens_none_is_believed(authorizer: Authorizer, token: str, header: str) -> None:
     decision = authorizer.decide(authorization=header.format(token), path=PATH)
-    assert isinstance(decision, Denied)
+    assert isinstance(decision, DomainError)
     assert (decision.code, decision.reason) == (Code.UNAUTHENTICATED, "SESSION_INVALID")
 
 
@@ -92,5 +92,5 @@ def test_a_good_session_reaches_nothing_but_services_for_passengers(
     authorizer: Authorizer, token: str, path: str
 ) -> None:
     decision = authorizer.decide(authorization=f"Bearer {token}", path=path)
-    assert isinstance(decision, Denied)
+    assert isinstance(decision, DomainError)
     assert (decision.code, decision.reason) == (Code.PERMISSION_DENIED, "CALLER_NOT_ALLOWED")

@@ -1,4 +1,4 @@
-"""How family is put together."""
+"""Wires family."""
 
 from __future__ import annotations
 

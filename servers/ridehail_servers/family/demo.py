@@ -1,4 +1,4 @@
-"""The family of the demo world."""
+"""The demo's family."""
 
 from __future__ import annotations
 
@@ -15,11 +15,7 @@ MEMBERS = (FamilyMember("4000000001", "demo-phone-rider"), FamilyMember("4000000
 
 
 async def load_demo(demo: Demo) -> Sequence[Example]:
-    """Makes a family of three, or adds those who are missing from it; riders of other families stay there.
-
-    Args:
-        demo: Where and how to call.
-    """
+    """Creates a family of three, or adds those who are missing from it; riders of other families stay there."""
     async with AsyncFamilyClient(demo.grpc_address, ticket=demo.ticket_of("admin")) as family:
         try:
             family_id = (await family.get_family(yandex_uid=ADMIN.yandex_uid)).family_id

@@ -1,4 +1,4 @@
-"""What family refuses. Nothing personal is in texts and metadata."""
+"""Errors of family. Texts and metadata hold nothing personal."""
 
 from ridehail_servers.chassis.errors import DomainError
 

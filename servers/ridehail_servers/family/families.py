@@ -1,4 +1,4 @@
-"""What can be done with families."""
+"""Creates, changes and looks up families."""
 
 from __future__ import annotations
 
@@ -16,14 +16,6 @@ class Families:
     """All families."""
 
     def __init__(self, database: Database, store: FamilyStore, clock: Clock, new_id: Callable[[], str]) -> None:
-        """Takes what families are kept in.
-
-        Args:
-            database: Of the service.
-            store: Its statements.
-            clock: Tells when a family was made and a member added.
-            new_id: Makes the id of a family.
-        """
         self._database = database
         self._store = store
         self._clock = clock
@@ -31,9 +23,6 @@ class Families:
 
     async def of_rider(self, yandex_uid: str) -> Family:
         """Returns a rider's family.
-
-        Args:
-            yandex_uid: The rider.
 
         Raises:
             FamilyNotFound: The rider is in none.
@@ -44,11 +33,7 @@ class Families:
         return family
 
     async def create(self, admin: Member, admin_name: str) -> str:
-        """Makes a family of its admin alone, and returns its id.
-
-        Args:
-            admin: The admin, with the role `owner`.
-            admin_name: How the family calls the admin.
+        """Creates a family of its admin alone, who has the role `owner`, and returns its id.
 
         Raises:
             AlreadyInFamily: The rider is in a family already.
@@ -62,10 +47,6 @@ class Families:
 
     async def add(self, family_id: str, addition: Member) -> None:
         """Adds a rider to a family, or changes the phone of one who is in it.
-
-        Args:
-            family_id: The family.
-            addition: The rider.
 
         Raises:
             FamilyNotFound: There is no such family.
@@ -82,11 +63,7 @@ class Families:
                 raise AlreadyInFamily
 
     async def remove(self, family_id: str, yandex_uid: str) -> None:
-        """Removes a rider from a family; one who is not in it changes nothing.
-
-        Args:
-            family_id: The family.
-            yandex_uid: The rider.
+        """Removes a rider from a family, if the rider is in it.
 
         Raises:
             FamilyNotFound: There is no such family.
@@ -97,7 +74,7 @@ class Families:
             await self._store.delete_member(connection, family_id, yandex_uid)
 
     async def _locked(self, connection: Connection, family_id: str) -> Family:
-        """Returns the family, locked against every other change of it until the transaction ends."""
+        """Locks a family against every other change until the transaction ends, and returns it."""
         if not await self._store.lock_family(connection, family_id):
             raise FamilyNotFound
         family = await self._store.family(connection, family_id)

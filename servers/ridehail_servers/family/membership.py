@@ -1,4 +1,4 @@
-"""Who may be in a family, and who must stay."""
+"""Decides who may be in a family, and who must stay."""
 
 from __future__ import annotations
 
@@ -24,13 +24,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member of a family.
-
-    Attributes:
-        yandex_uid: The rider.
-        phone_id: The rider's phone.
-        role: The admin is the one with the role `owner`.
-    """
+    """A member of a family; the admin is the one with the role `owner`."""
 
     yandex_uid: str
     phone_id: str
@@ -39,13 +33,7 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A family.
-
-    Attributes:
-        family_id: The family.
-        admin_name: How it calls its admin.
-        members: The admin first, then in the order in which they were added.
-    """
+    """A family: the admin first, whom it calls by `admin_name`, then the members in the order of their addition."""
 
     family_id: str
     admin_name: str
@@ -57,16 +45,12 @@ class Family:
         return next(member for member in self.members if member.role is Role.OWNER)
 
     def member(self, yandex_uid: str) -> Member | None:
-        """Returns the rider as a member; None when the rider is not in the family."""
+        """Returns the rider as a member, or None if the rider is not in the family."""
         return next((member for member in self.members if member.yandex_uid == yandex_uid), None)
 
 
 def check_addition(family: Family, addition: Member) -> None:
-    """Decides whether a rider may be added to a family, or a member's phone changed.
-
-    Args:
-        family: As it is.
-        addition: The rider, as the rider is to be.
+    """Checks that a rider may be added to a family, or a member's phone changed.
 
     Raises:
         InvalidRequest: The admin is to lose the role `owner`, or another rider is to get it.
@@ -81,11 +65,7 @@ def check_addition(family: Family, addition: Member) -> None:
 
 
 def check_removal(family: Family, yandex_uid: str) -> None:
-    """Decides whether a rider may be removed from a family.
-
-    Args:
-        family: As it is.
-        yandex_uid: The rider, a member or not.
+    """Checks that a rider, a member or not, may be removed from a family.
 
     Raises:
         FamilyAdminNotRemovable: The rider is the family's admin.

@@ -20,15 +20,9 @@ class FamilyServicer(api_grpc.FamilyServiceServicer):
     """See ridehail/family/v1/family_api.proto."""
 
     def __init__(self, families: Families) -> None:
-        """Takes the domain.
-
-        Args:
-            families: All families.
-        """
         self._families = families
 
     async def GetFamily(self, request: api.GetFamilyRequest, context: Context) -> api.GetFamilyResponse:
-        """See the contract."""
         family = await self._families.of_rider(request.yandex_uid)
         return api.GetFamilyResponse(
             family_id=family.family_id,
@@ -40,17 +34,14 @@ class FamilyServicer(api_grpc.FamilyServiceServicer):
         )
 
     async def CreateFamily(self, request: api.CreateFamilyRequest, context: Context) -> api.CreateFamilyResponse:
-        """See the contract."""
         admin = Member(request.admin.yandex_uid, request.phone_id, Role.OWNER)
         return api.CreateFamilyResponse(family_id=await self._families.create(admin, request.admin.name))
 
     async def AddMember(self, request: api.AddMemberRequest, context: Context) -> api.AddMemberResponse:
-        """See the contract."""
         member = request.member
         await self._families.add(request.family_id, Member(member.yandex_uid, member.phone_id, Role(member.role)))
         return api.AddMemberResponse()
 
     async def RemoveMember(self, request: api.RemoveMemberRequest, context: Context) -> api.RemoveMemberResponse:
-        """See the contract."""
         await self._families.remove(request.family_id, request.yandex_uid)
         return api.RemoveMemberResponse()

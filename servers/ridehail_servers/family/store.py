@@ -16,7 +16,7 @@ class FamilyStore:
     """One method per statement. Every method runs on the caller's connection, in its transaction if there is one."""
 
     async def family_of(self, connection: Connection, yandex_uid: str) -> Family | None:
-        """Returns the family that a rider is in, with all its members."""
+        """Returns the family of a rider with all its members, or None if the rider is in none."""
         cursor = await connection.execute(
             """
             SELECT family_id, families.admin_name, members.yandex_uid, members.phone_id, members.role
@@ -31,7 +31,7 @@ class FamilyStore:
         return _family(await cursor.fetchall())
 
     async def family(self, connection: Connection, family_id: str) -> Family | None:
-        """Returns a family with all its members."""
+        """Returns a family with all its members, or None if there is no such family."""
         cursor = await connection.execute(
             """
             SELECT family_id, families.admin_name, members.yandex_uid, members.phone_id, members.role
@@ -45,7 +45,7 @@ class FamilyStore:
         return _family(await cursor.fetchall())
 
     async def lock_family(self, connection: Connection, family_id: str) -> bool:
-        """Locks a family against every other change of its members; returns False when there is none."""
+        """Locks a family against every other change of its members; returns False if there is no such family."""
         cursor = await connection.execute(
             "SELECT 1 FROM family.families WHERE family_id = %s FOR NO KEY UPDATE", (family_id,)
         )
@@ -61,7 +61,7 @@ class FamilyStore:
         )
 
     async def insert_member(self, connection: Connection, family_id: str, member: Member, added_at: datetime) -> bool:
-        """Stores a member; returns False, and stores nothing, when the rider is in a family already."""
+        """Stores a member, or returns False if the rider is in a family already."""
         cursor = await connection.execute(
             """
             INSERT INTO family.members (family_id, yandex_uid, phone_id, role, added_at)

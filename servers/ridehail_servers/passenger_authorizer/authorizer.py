@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ridehail_servers.chassis.errors import Code, DomainError
+from ridehail_servers.chassis.errors import DomainError
 from ridehail_servers.chassis.passenger import Identity
 
 from .session_tokens import Session, SessionInvalid, SessionMissing, SessionVerifier
@@ -30,21 +30,6 @@ class Allowed:
     ticket: str
 
 
-@dataclass(frozen=True, slots=True)
-class Denied:
-    """The request may not pass.
-
-    Attributes:
-        code: The canonical status code.
-        reason: A value of the catalogue of reasons, without its prefix.
-        message: For people. Holds nothing personal.
-    """
-
-    code: Code
-    reason: str
-    message: str
-
-
 class PathNotForPassengers(DomainError):
     """The called method is not one of a service for passengers."""
 
@@ -53,34 +38,33 @@ class PathNotForPassengers(DomainError):
 
 
 class Authorizer:
-    """Judges requests one by one; remembers nothing but verified tokens."""
+    """Decides about requests one by one; remembers nothing but verified tokens.
+
+    Args:
+        sessions: Verifies session tokens.
+        ticket: Creates the gateway's ticket for a called service and a passenger.
+        destinations: Full name of each gRPC service for passengers -> the service of the suite that serves it.
+    """
 
     def __init__(
         self, sessions: SessionVerifier, *, ticket: Callable[[str, Identity], str], destinations: Mapping[str, str]
     ) -> None:
-        """Prepares an authorizer.
-
-        Args:
-            sessions: Verifies session tokens.
-            ticket: Called service and passenger -> the gateway's ticket.
-            destinations: Full name of each gRPC service for passengers -> the service of the suite that serves it.
-        """
         self._sessions = sessions
         self._ticket = ticket
         self._destinations = dict(destinations)
 
-    def decide(self, *, authorization: str | None, path: str) -> Allowed | Denied:
-        """Judges a request.
+    def decide(self, *, authorization: str | None, path: str) -> Allowed | DomainError:
+        """Decides about a request; a refusal is returned as the error that it is.
 
         Args:
-            authorization: The request's header of this name, None when it has none. Not trusted.
+            authorization: The request's header of this name, if it has one. Not trusted.
             path: The gRPC path of the called method, `/package.Service/Method`. Not trusted.
         """
         try:
             destination = self._destination(path)
             session = self._sessions.verify(_bearer_token(authorization))
         except DomainError as error:
-            return Denied(error.code, error.reason, error.message)
+            return error
         return Allowed(session, self._ticket(destination, session.passenger))
 
     def _destination(self, path: str) -> str:

@@ -1,4 +1,4 @@
-"""How the passenger authorizer is put together."""
+"""Wires the passenger authorizer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAME: Final = "passenger-authorizer"
 # Key rings, in the folder of keys.
 SESSIONS_RING: Final = "sessions"
 TICKETS_RING: Final = "tickets"
-# Seconds that the gateway waits for a verdict, and that a call may take here.
+# Timeout of the gateway's call, in seconds.
 DEADLINE_S: Final = 1.0
 
 

@@ -1,4 +1,4 @@
-"""The gRPC service that Envoy asks about every passenger's request (its filter `ext_authz`)."""
+"""The gRPC service that Envoy calls for every passenger's request (its filter `ext_authz`)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ridehail_kernel.metadata_keys import AUTHORIZATION_KEY, TICKET_KEY
 from ridehail_servers.chassis.errors import Code, DomainError
 from ridehail_servers.chassis.status import STATUS_DETAILS_KEY, status_of
 
-from .authorizer import Allowed, Authorizer, Denied
+from .authorizer import Allowed, Authorizer
 
 # Under this name the gateway says which method a request is routed to, as in package.Service/Method.
 METHOD_EXTENSION: Final = "method"
@@ -33,18 +33,12 @@ class AuthorizationServicer(external_auth_pb2_grpc.AuthorizationServicer):  # ty
     """See envoy/service/auth/v3/external_auth.proto."""
 
     def __init__(self, authorizer: Authorizer) -> None:
-        """Takes the domain.
-
-        Args:
-            authorizer: Decides.
-        """
         self._authorizer = authorizer
 
     async def Check(self, request: external_auth_pb2.CheckRequest, context: Context) -> external_auth_pb2.CheckResponse:
-        """See the contract."""
         http = request.attributes.request.http
-        # The gateway asks before JSON becomes gRPC, so it names the method beside the request. One of an older
-        # configuration asks afterwards, when the path is the method's.
+        # The gateway calls before JSON becomes gRPC, so it names the method beside the request. One of an older
+        # configuration calls afterwards, when the path is the method's.
         method = request.attributes.context_extensions.get(METHOD_EXTENSION)
         decision = self._authorizer.decide(
             authorization=http.headers.get(AUTHORIZATION_KEY), path=http.path if method is None else f"/{method}"
@@ -66,16 +60,16 @@ def _allowed(decision: Allowed) -> external_auth_pb2.CheckResponse:
     return response
 
 
-def _denied(decision: Denied) -> external_auth_pb2.CheckResponse:
-    details = status_of(DomainError(decision.reason, decision.message)).SerializeToString()
+def _denied(error: DomainError) -> external_auth_pb2.CheckResponse:
+    details = status_of(error).SerializeToString()
     return external_auth_pb2.CheckResponse(
-        status=status_pb2.Status(code=int(decision.code), message=decision.message),
+        status=status_pb2.Status(code=int(error.code), message=error.message),
         denied_response=external_auth_pb2.DeniedHttpResponse(
-            status=http_status_pb2.HttpStatus(code=_HTTP_STATUS[decision.code]),
-            body=decision.message,
+            status=http_status_pb2.HttpStatus(code=_HTTP_STATUS[error.code]),
+            body=error.message,
             headers=[
-                _header(REASON_HEADER, decision.reason),
-                # For native gRPC callers; the gateway drops it from JSON answers, whose body says the same.
+                _header(REASON_HEADER, error.reason),
+                # For native gRPC callers; the gateway drops it from JSON responses, whose body says the same.
                 _header(STATUS_DETAILS_KEY, base64.b64encode(details).decode()),
             ],
         ),

@@ -1,6 +1,6 @@
-"""Passenger session tokens: who uses the app.
+"""Passenger session tokens, which prove who uses the app.
 
-The token is signed by a key of the ring `sessions`, so a service ticket is no session and a session is no ticket. What
+A token is signed by a key of the ring `sessions`, so a service ticket is no session and a session is no ticket. What
 it states becomes HTTP headers, so every value must be a clean header value.
 """
 
@@ -31,11 +31,11 @@ class SessionPolicy(BaseModel):
     """The content of `sessions.yaml`.
 
     Attributes:
-        issuer: What a session's `iss` has to be.
-        audience: What a session's `aud` has to be.
+        issuer: The required `iss` of a session.
+        audience: The required `aud` of a session.
         longest_life_s: A session that was issued for more seconds is refused.
         ended: Ids (`sid`) of sessions that are refused though they have not expired. One that is older than the longest
-            life may be left out again.
+            life may be removed again.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,16 +48,7 @@ class SessionPolicy(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A verified session. Personal: never logged.
-
-    Attributes:
-        passenger: Whose it is.
-        expires_at: Unix time in seconds.
-        life_s: For how many seconds it was issued.
-        issuer: Who issued it.
-        audience: What it is good for.
-        sid: Its id.
-    """
+    """A verified session, issued for `life_s` seconds until a Unix time. Personal: never logged."""
 
     passenger: Identity
     expires_at: int
@@ -103,13 +94,13 @@ def issue_session_token(
 
     Args:
         keys: The ring `sessions`; must hold a private key.
-        yandex_uid: The passenger's account.
-        user_id: See `Identity`.
-        family_role: See `Identity`.
-        phone_id: See `Identity`.
-        ttl: How long the token is valid; at least a second.
-        now: The present moment.
-        policy: Names issuer and audience; None: the defaults.
+        yandex_uid: The passenger's account; for the others see `Identity`.
+        user_id: See there.
+        family_role: See there.
+        phone_id: See there.
+        ttl: At least a second.
+        now: The present time.
+        policy: Names issuer and audience; by default as in an empty file.
 
     Raises:
         ValueError: The ttl is too short, or a value is not what an `Identity` may hold.
@@ -125,28 +116,24 @@ def issue_session_token(
 
 
 class SessionVerifier:
-    """Verifies session tokens, each signature once."""
+    """Verifies session tokens, each signature once.
+
+    Args:
+        keys: The ring `sessions`.
+        policy: Returns what is accepted now.
+        clock: Returns the present time.
+    """
 
     def __init__(
         self, keys: KeyRing, *, policy: Callable[[], SessionPolicy] = SessionPolicy, clock: Clock = system_clock
     ) -> None:
-        """Prepares a verifier.
-
-        Args:
-            keys: The ring `sessions`.
-            policy: Returns what is accepted now.
-            clock: Tells the time.
-        """
         self._keys = keys
         self._policy = policy
         self._clock = clock
         self._verified = tokens.VerifiedTokens(keys, self._read, clock=clock)
 
     def verify(self, token: str) -> Session:
-        """Returns the session, if the token is good now.
-
-        Args:
-            token: As the app sent it. Not trusted.
+        """Returns the session of a token as the app sent it, if it is good now.
 
         Raises:
             SessionInvalid: It cannot be read, has an unknown signature, states what no header can carry, is another
