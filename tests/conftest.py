@@ -1,4 +1,4 @@
-"""What every test can ask for: a fresh database, keys, configuration, a running suite."""
+"""Fixtures of every test: a fresh database, keys, configuration, a running suite."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 @pytest.fixture(autouse=True)
 def log() -> Iterator[LogCapture]:
-    """All that is logged during the test, formed as in production."""
+    """All that is logged during the test, as in production."""
     with captured_logs() as capture:
         yield capture
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Prepares the Postgres that all processes of the run share, and stops it in the end."""
+    """Prepares the Postgres that all processes of the run share, and stops it at the end."""
     of_worker = getattr(config, "workerinput", None)
     if of_worker is not None:
         config.stash[SHARED] = SharedPostgres(Path(of_worker["shared_folder"]))
@@ -71,13 +71,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:  # pytest-xdist's, which has no types for it
-    """Tells a process of the run which folder it shares with the others."""
+    """Passes the shared folder to a process of the run."""
     node.workerinput["shared_folder"] = str(node.config.stash[FOLDER])
 
 
 @pytest.fixture(scope="session")
 def sockets() -> None:
-    """Asked for by every fixture that opens a socket or starts a process: no unit test uses it."""
+    """Used by every fixture that opens a socket or starts a process: no unit test uses it."""
 
 
 @pytest.fixture(scope="session")
@@ -88,14 +88,14 @@ def postgres_url(sockets: None, pytestconfig: pytest.Config) -> str:
 
 @pytest.fixture
 def database_url(postgres_url: str) -> Iterator[str]:
-    """A database of the test's own, with every migration."""
+    """A database for one test, with every migration."""
     with cloned_database(postgres_url, TEMPLATE) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def running_redis(sockets: None) -> Iterator[RedisServer]:
-    """A real Redis for the whole session; where none is installed, tests that ask for it are skipped."""
+    """A real Redis for the whole session; skips tests where none is installed."""
     if not is_installed():
         pytest.skip("Debian's redis-server is not installed")
     with shared_folder() as folder, redis_server(folder) as server:
@@ -104,7 +104,7 @@ def running_redis(sockets: None) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def redis(running_redis: RedisServer) -> RedisServer:
-    """A real Redis with nothing in it."""
+    """A real, empty Redis."""
     running_redis.client.flushall()
     return running_redis
 
@@ -117,7 +117,7 @@ def grpcurl_if_any(sockets: None) -> grpcurl.Grpcurl | None:
 
 @pytest.fixture
 def grpcurl_program(grpcurl_if_any: grpcurl.Grpcurl | None) -> grpcurl.Grpcurl:
-    """The real grpcurl; without it the test is skipped."""
+    """The real grpcurl; skips the test without it."""
     if grpcurl_if_any is None:
         pytest.skip("grpcurl is built from source, and Go is not on this machine")
     return grpcurl_if_any
@@ -125,7 +125,6 @@ def grpcurl_program(grpcurl_if_any: grpcurl.Grpcurl | None) -> grpcurl.Grpcurl:
 
 @pytest.fixture(scope="session")
 def keys_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Key rings and the gateway's key."""
     data = DataDir(tmp_path_factory.mktemp("data"))
     data.ensure_keys(suite.ticket_sources(resources.folder("config")))
     return data.keys
@@ -144,20 +143,20 @@ def config_dir(tmp_path: Path, lenient_config_dir: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def module_config_dir(tmp_path_factory: pytest.TempPathFactory, lenient_config_dir: Path) -> Path:
-    """The same, for what the tests of a module share."""
+    """The same, for the tests of a module."""
     return Path(shutil.copytree(lenient_config_dir, tmp_path_factory.mktemp("module") / "config"))
 
 
 @pytest.fixture(scope="module")
 def module_database_url(postgres_url: str) -> Iterator[str]:
-    """A database that the tests of a module share, with every migration; `empty_tables` makes it as new."""
+    """A database for the tests of a module, with every migration; `empty_tables` makes it as new."""
     with cloned_database(postgres_url, TEMPLATE) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def module_services() -> Sequence[str]:
-    """What `module_suite` serves: everything, unless a module or a folder has a fixture of this name that says less."""
+    """What `module_suite` serves: everything, unless a module or a folder overrides this fixture."""
     return tuple(suite.SERVICES)
 
 
@@ -165,7 +164,6 @@ def module_services() -> Sequence[str]:
 async def module_suite(
     module_database_url: str, keys_dir: Path, module_config_dir: Path, module_services: Sequence[str]
 ) -> AsyncIterator[SuiteInProcess]:
-    """Services, served."""
     async with suite_in_process(
         database_url=module_database_url, keys_dir=keys_dir, config_dir=module_config_dir, services=module_services
     ) as running:
@@ -174,7 +172,7 @@ async def module_suite(
 
 @pytest.fixture
 async def own_suite(database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[SuiteInProcess]:
-    """toll_roads and order_core for one test alone, which may leave their tables broken."""
+    """toll_roads and order_core for one test, which may leave their tables broken."""
     services = ("toll-roads", "order-core")
     async with suite_in_process(
         database_url=database_url, keys_dir=keys_dir, config_dir=config_dir, services=services
@@ -191,14 +189,14 @@ async def running_suite(module_suite: SuiteInProcess) -> SuiteInProcess:
 
 @pytest.fixture(scope="module")
 async def module_recorded_suite(sockets: None, keys_dir: Path, module_config_dir: Path) -> AsyncIterator[RecordedSuite]:
-    """Every service, with handlers that only note that they were reached."""
+    """Every service, with handlers that only record that they were reached."""
     async with serve_recorded(keys_dir=keys_dir, config_dir=module_config_dir) as running:
         yield running
 
 
 @pytest.fixture
 async def recorded_suite(module_recorded_suite: RecordedSuite) -> RecordedSuite:
-    """The same, of which no handler has been reached yet."""
+    """The same, with no handler reached yet."""
     module_recorded_suite.reached.clear()
     return module_recorded_suite
 

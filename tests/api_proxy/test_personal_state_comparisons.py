@@ -20,7 +20,7 @@ from tests.api_proxy.personal_state_harness import (
     set_experiments,
     state_harness,
 )
-from tests.support.fault_proxy import Forward, answering, hanging
+from tests.support.fault_proxy import Forward, failing_with, hanging
 from tests.support.waiting import until
 
 # The longest that there is.
@@ -95,7 +95,7 @@ async def test_what_waits_is_compared_as_soon_as_it_can_be(harness: StateHarness
 
 async def test_a_comparison_that_fails_is_counted_and_told_to_nobody(harness: StateHarness) -> None:
     failed = comparisons("failed")
-    harness.new.fail(answering(Internal("a-request")), COMPARE)
+    harness.new.fail(failing_with(Internal("a-request")), COMPARE)
     assert (await harness.read("in-1")).by == "old"
     await until(lambda: comparisons("failed") == failed + 1)
 

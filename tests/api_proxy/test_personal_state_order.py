@@ -21,7 +21,7 @@ from tests.api_proxy.personal_state_harness import (
     set_experiments,
     state_harness,
 )
-from tests.support.fault_proxy import Fault, answering, down, hanging
+from tests.support.fault_proxy import Fault, down, failing_with, hanging
 from tests.support.waiting import until
 
 # The longest that there is.
@@ -33,11 +33,11 @@ CONFLICT = errors.RevisionConflict(77)
 NEW: dict[str, Fault | None] = {
     "up": None,
     "slow": hanging,
-    "409": answering(CONFLICT),
-    "failing": answering(Internal("a-request")),
+    "409": failing_with(CONFLICT),
+    "failing": failing_with(Internal("a-request")),
     "unavailable": down,
-    "overloaded": answering(Overloaded()),
-    "database": answering(DatabaseUnavailable()),
+    "overloaded": failing_with(Overloaded()),
+    "database": failing_with(DatabaseUnavailable()),
 }
 # Of `calls`: mock is a write of the new back end that is to be undone. Of `answer`: 409 is that of the new back end,
 # and "unknown" an error that leaves open what became of the write.
@@ -229,10 +229,10 @@ async def test_what_the_old_back_end_refuses_the_rider_is_told_as_it_is(
             assert isinstance(got.error, RevisionConflict)
             assert got.error.metadata == {"current_revision_id": "1"}
             assert got.error.code is grpc.StatusCode.ABORTED
-        harness.old.fail(answering(CONFLICT), READ)
+        harness.old.fail(failing_with(CONFLICT), READ)
         assert told(await harness.read("out-1")) == "409"
         refused = errors.PersonalStateTooLarge(max_bytes=1, max_tariffs=2, max_values=3)
-        harness.old.fail(answering(refused), READ)
+        harness.old.fail(failing_with(refused), READ)
         got = await harness.read("in-1")
         assert got.error is not None
         assert (got.error.reason, got.error.metadata) == (refused.reason, refused.metadata)

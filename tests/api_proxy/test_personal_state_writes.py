@@ -22,7 +22,7 @@ from tests.api_proxy.personal_state_harness import (
     set_experiments,
     state_harness,
 )
-from tests.support.fault_proxy import Fault, down, hanging, lost_answer, served_and_hanging
+from tests.support.fault_proxy import Fault, down, handled_then_hanging, hanging, lost_response
 from tests.support.served_process import kill, serve
 from tests.support.waiting import until
 
@@ -53,7 +53,7 @@ async def harness(module_harness: StateHarness) -> StateHarness:
 
 @pytest.mark.parametrize(
     ("fault", "is_made"),
-    [(lost_answer, True), (served_and_hanging, True), (down, False), (hanging, False)],
+    [(lost_response, True), (handled_then_hanging, True), (down, False), (hanging, False)],
     ids=["answer lost", "served, then silence", "not served", "silence"],
 )
 async def test_a_write_of_unknown_outcome_is_not_made_again(harness: StateHarness, fault: Fault, is_made: bool) -> None:

@@ -1,4 +1,4 @@
-"""The measurements still run. What they measure is not judged here: the machine is busy with other tests."""
+"""The measurements run. Their figures are not judged: the machine is busy with other tests."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ CONTENDERS = {
 
 @pytest.fixture(scope="module")
 def measured(loadgen: Path) -> dict[str, list[str]]:
-    """What a run of all cases has printed of each."""
+    """The output of a run of all cases, by case."""
     with shared_folder() as folder:
         ended = bench("--quick", "--folder", str(folder), *CASES)
     assert ended.returncode == 0, ended.stdout + ended.stderr

@@ -21,7 +21,7 @@ from tests.support.databases import empty_tables
 from tests.support.locks import locked_table
 from tests.support.log_capture import LogCapture
 from tests.support.suite_in_process import SuiteInProcess
-from tests.support.task_trial import HASTY, NAME, Trial, trial_at
+from tests.support.task_trial import FAST_WORKER, NAME, Trial, trial_at
 from tests.support.waiting import LIMIT_S, until
 
 CREATED = datetime(2026, 11, 20, tzinfo=UTC)
@@ -137,7 +137,7 @@ async def test_a_scheduled_task_runs_once_each_time_however_many_workers_there_a
             runs.append((at, worker))
 
         await trial.queue.run_worker(
-            [Task(NAME, run, schedule=EVERY_SECOND)], TaskSettings.model_validate(HASTY), stop=stop
+            [Task(NAME, run, schedule=EVERY_SECOND)], TaskSettings.model_validate(FAST_WORKER), stop=stop
         )
 
     stop = asyncio.Event()
@@ -163,7 +163,7 @@ async def test_a_scheduled_task_that_fails_is_told_and_runs_again_at_its_next_ti
 
     stop = asyncio.Event()
     task = Task(NAME, run, schedule=EVERY_SECOND)
-    worker = asyncio.create_task(trial.queue.run_worker([task], TaskSettings.model_validate(HASTY), stop=stop))
+    worker = asyncio.create_task(trial.queue.run_worker([task], TaskSettings.model_validate(FAST_WORKER), stop=stop))
     await until(lambda: len(runs) >= 2)
     stop.set()
     await asyncio.wait_for(worker, LIMIT_S)
@@ -184,7 +184,7 @@ async def test_a_scheduled_task_that_fails_for_want_of_the_database_is_tried_aga
     stop = asyncio.Event()
     # Due once a year, at the first moment of January: the worker starts it as the queue would, by its name.
     task = Task(NAME, run, schedule="0 0 1 1 *")
-    worker = asyncio.create_task(trial.queue.run_worker([task], TaskSettings.model_validate(HASTY), stop=stop))
+    worker = asyncio.create_task(trial.queue.run_worker([task], TaskSettings.model_validate(FAST_WORKER), stop=stop))
     async with trial.database.connection() as connection:
         await connection.execute(
             "SELECT procrastinate_defer_periodic_job_v2('default', NULL, NULL, %s, 0, '', 7, %s)",
@@ -274,7 +274,7 @@ async def test_a_task_whose_worker_is_killed_has_its_effect_exactly_once(
     own_suite: SuiteInProcess, config_dir: Path, tmp_path: Path
 ) -> None:
     # given: a worker in the middle of the task, which waits for a lock that this test holds
-    edit(config_dir / "server.yaml", {"tasks": HASTY, "pool": {"lock_timeout_ms": 60_000}})
+    edit(config_dir / "server.yaml", {"tasks": FAST_WORKER, "pool": {"lock_timeout_ms": 60_000}})
     async with AsyncTollRoadsClient(own_suite.address, ticket=own_suite.ticket("processing")) as client:
         await client.enqueue_order_save(
             order_id="order", created=CREATED, can_switch_road=False, user_chose_toll_road=True, offer_id="offer"

@@ -41,7 +41,7 @@ from ridehail_kernel.json_values import to_struct, to_value
 from ridehail_servers.chassis.tickets import TicketIssuer
 from tests.support.error_catalogue import catalogue
 from tests.support.fault_proxy import down, fault_proxy
-from tests.support.harness import ORDER_STATE, PASSENGER, TOLL_ROADS, Harness, Seen, behind_a_gateway
+from tests.support.harness import ORDER_STATE, PASSENGER, TOLL_ROADS, Harness, SeenError, behind_a_gateway
 from tests.support.locks import waiting_for_locks
 from tests.support.suite_in_process import suite_in_process
 from tests.support.waiting import until
@@ -86,30 +86,30 @@ async def put_order(harness: Harness, document: JsonObject) -> None:
         await put(request, metadata=tuple(harness.ticket("admin", "order-core").items()))
 
 
-async def expired_ticket(harness: Harness) -> tuple[Seen, Seen]:
+async def expired_ticket(harness: Harness) -> tuple[SeenError, SeenError]:
     then = datetime.now(UTC) - timedelta(hours=2)
     ticket = TicketIssuer(harness.suite.keys, "api-proxy", clock=lambda: then).issue("toll-roads")
     return await harness.retrieve({"x-ya-service-ticket": ticket})
 
 
-async def passenger_missing(harness: Harness) -> tuple[Seen, None]:
+async def passenger_missing(harness: Harness) -> tuple[SeenError, None]:
     request = toll_roads.SwitchRoadRequest(order_id="order", has_toll_road=False)
     return await harness.grpc(f"{PASSENGER}/SwitchRoad", request, harness.ticket("gateway")), None
 
 
-async def gateway_key_invalid(harness: Harness) -> tuple[Seen, None]:
+async def gateway_key_invalid(harness: Harness) -> tuple[SeenError, None]:
     check = external_auth_pb2.CheckRequest()
     return await harness.grpc("/envoy.service.auth.v3.Authorization/Check", check, harness.ticket("gateway")), None
 
 
-async def rate_limited(harness: Harness) -> tuple[Seen, Seen]:
+async def rate_limited(harness: Harness) -> tuple[SeenError, SeenError]:
     """A passenger floods the gateway; each answer but the last two is another error, for want of an order."""
 
-    async def flood(call: Callable[[], Awaitable[Seen]]) -> Seen:
+    async def flood(call: Callable[[], Awaitable[SeenError]]) -> SeenError:
         for _ in range(100):
             # What a busy machine does not answer in time says nothing.
             for seen in await asyncio.gather(*(call() for _ in range(20)), return_exceptions=True):
-                if isinstance(seen, Seen) and seen.reason == "RATE_LIMITED":
+                if isinstance(seen, SeenError) and seen.reason == "RATE_LIMITED":
                     return seen
         raise AssertionError("nobody was limited")
 
@@ -125,7 +125,7 @@ async def rate_limited(harness: Harness) -> tuple[Seen, Seen]:
     )
 
 
-async def overloaded(harness: Harness) -> tuple[Seen, Seen]:
+async def overloaded(harness: Harness) -> tuple[SeenError, SeenError]:
     """As many calls as the server takes wait for a lock; the gateway's health checks still pass."""
     async with locked(harness, "toll_roads.offers"), harness.suite.channel() as channel:
         save = toll_roads_api_pb2_grpc.TollRoadsServiceStub(channel).SaveOffer
@@ -144,14 +144,14 @@ async def _waiting_for_locks(harness: Harness) -> bool:
     return len(await waiting_for_locks(harness.suite.database_url)) == 2
 
 
-async def deadline_exceeded(harness: Harness) -> tuple[Seen, Seen]:
+async def deadline_exceeded(harness: Harness) -> tuple[SeenError, SeenError]:
     async with locked(harness, "order_core.orders"):
         return await harness.order_core(
             "GetOrderFields", order_core.GetOrderFieldsRequest(order_id="order", fields=["a"])
         )
 
 
-async def neighbour_unavailable(harness: Harness) -> tuple[Seen, Seen]:
+async def neighbour_unavailable(harness: Harness) -> tuple[SeenError, SeenError]:
     file = harness.suite.settings.config_dir / "toll_roads.yaml"
     file.write_text("retrieve_by: offer\n")
 
@@ -170,13 +170,13 @@ async def neighbour_unavailable(harness: Harness) -> tuple[Seen, Seen]:
     return seen
 
 
-async def internal(harness: Harness) -> tuple[Seen, Seen]:
+async def internal(harness: Harness) -> tuple[SeenError, SeenError]:
     await harness.suite.execute("ALTER TABLE toll_roads.offers RENAME TO out_of_reach")
     request = toll_roads.SaveOfferRequest(offer_id="offer")
     return await harness.both(f"{TOLL_ROADS}/SaveOffer", "/toll-roads/v1/offer", request, harness.ticket("routestats"))
 
 
-async def database_unavailable(harness: Harness) -> tuple[Seen, Seen]:
+async def database_unavailable(harness: Harness) -> tuple[SeenError, SeenError]:
     name = psycopg.conninfo.conninfo_to_dict(harness.suite.database_url)["dbname"]
     elsewhere = psycopg.conninfo.make_conninfo(harness.suite.database_url, dbname="postgres")
     async with await psycopg.AsyncConnection.connect(elsewhere, autocommit=True) as connection:
@@ -185,10 +185,12 @@ async def database_unavailable(harness: Harness) -> tuple[Seen, Seen]:
         return await harness.retrieve(harness.ticket())
 
 
-def switchable(*, can_switch_road: bool = True, **changes: bool) -> Callable[[Harness], Awaitable[tuple[Seen, Seen]]]:
+def switchable(
+    *, can_switch_road: bool = True, **changes: bool
+) -> Callable[[Harness], Awaitable[tuple[SeenError, SeenError]]]:
     """Has a passenger switch a toll-road order to the free one."""
 
-    async def scenario(harness: Harness) -> tuple[Seen, Seen]:
+    async def scenario(harness: Harness) -> tuple[SeenError, SeenError]:
         await harness.suite.execute(
             "INSERT INTO toll_roads.orders (order_id, created_at, can_switch_road, yandex_uid) VALUES (%s, %s, %s, %s)",
             "order",
@@ -210,13 +212,13 @@ def switchable(*, can_switch_road: bool = True, **changes: bool) -> Callable[[Ha
     return scenario
 
 
-async def price_changes_out_of_order(harness: Harness) -> tuple[Seen, Seen]:
+async def price_changes_out_of_order(harness: Harness) -> tuple[SeenError, SeenError]:
     change: JsonObject = {"type": "taximeter_price", "created": "2026-11-20T12:00:00Z", "value": True}
     await put_order(harness, {"order": {"fixed_price": {"price": 1}}, "changes": {"objects": [change]}})
     return await switchable()(harness)
 
 
-async def order_owner_mismatch(harness: Harness) -> tuple[Seen, Seen]:
+async def order_owner_mismatch(harness: Harness) -> tuple[SeenError, SeenError]:
     def report(yandex_uid: str) -> order_state.ReportOrderPartsRequest:
         return order_state.ReportOrderPartsRequest(
             service="eats", orderid="order", yandex_uid=yandex_uid, sequence=1, parts={"full_info": "1"}
@@ -229,20 +231,20 @@ async def order_owner_mismatch(harness: Harness) -> tuple[Seen, Seen]:
     return await harness.native(f"{ORDER_STATE}/ReportOrderParts", report("401"), headers)
 
 
-async def service_not_found(harness: Harness) -> tuple[Seen, Seen]:
+async def service_not_found(harness: Harness) -> tuple[SeenError, SeenError]:
     request = order_state.GetServiceOrdersStateRequest(service="laundry", yandex_uid="400")
     headers = harness.ticket(destination="order-state")
     return await harness.both(f"{ORDER_STATE}/GetServiceOrdersState", "/v1/laundry/orders/state", request, headers)
 
 
-async def answer_refused(harness: Harness, eula_id: str, status: str) -> tuple[Seen, Seen]:
+async def answer_refused(harness: Harness, eula_id: str, status: str) -> tuple[SeenError, SeenError]:
     decision = eulas_pb2.EulaDecision(eula_id=eula_id, status=status)
     request = eulas.SaveEulasRequest(yandex_uid="400", eulas=[decision])
     path = "/ridehail.eulas.v1.EulasService/SaveEulas"
     return await harness.both(path, "/v1/save", request, harness.ticket("admin", "eulas"))
 
 
-async def family_refused(harness: Harness, method: str, request: Any) -> tuple[Seen, Seen]:
+async def family_refused(harness: Harness, method: str, request: Any) -> tuple[SeenError, SeenError]:
     """A call of family that fails; it has no JSON form, so gRPC goes through the gateway as well."""
     async with AsyncFamilyClient(harness.suite.address, ticket=harness.suite.ticket("admin")) as admin:
         with suppress(AlreadyInFamily):
@@ -258,7 +260,7 @@ async def family_refused(harness: Harness, method: str, request: Any) -> tuple[S
     return await harness.grpc(path, request, headers), await harness.grpc(path, request, headers, address=internal)
 
 
-async def share_refused(harness: Harness, **changes: str) -> tuple[Seen, Seen]:
+async def share_refused(harness: Harness, **changes: str) -> tuple[SeenError, SeenError]:
     """A toggle that is refused, after the family's one rider has shared a ride."""
     async with AsyncRouteSharingClient(harness.suite.address, ticket=harness.suite.ticket("api-proxy")) as api_proxy:
         await api_proxy.share_with_family(
@@ -272,7 +274,7 @@ async def share_refused(harness: Harness, **changes: str) -> tuple[Seen, Seen]:
     return await harness.both(path, "/share-with-family", request, headers)
 
 
-async def sharing_key_not_found(harness: Harness) -> tuple[Seen, Seen]:
+async def sharing_key_not_found(harness: Harness) -> tuple[SeenError, SeenError]:
     """A passenger's call, both ways through the public listener; by JSON it is a GET."""
     path = "/ridehail.routesharing.v1.PassengerRouteSharingService/GetInfo"
     request, port = route_sharing.GetInfoRequest(sharing_key="nothing"), harness.gateway.public_port
@@ -283,7 +285,7 @@ async def sharing_key_not_found(harness: Harness) -> tuple[Seen, Seen]:
     )
 
 
-async def too_many_states(harness: Harness) -> tuple[Seen, Seen]:
+async def too_many_states(harness: Harness) -> tuple[SeenError, SeenError]:
     await harness.suite.execute(
         """
         INSERT INTO user_state.personal_states (yandex_uid, revision, selected_category, tariffs, updated_at)
@@ -298,7 +300,7 @@ async def too_many_states(harness: Harness) -> tuple[Seen, Seen]:
     )
 
 
-async def update_refused(harness: Harness, revision_id: str, **requirements: str) -> tuple[Seen, Seen]:
+async def update_refused(harness: Harness, revision_id: str, **requirements: str) -> tuple[SeenError, SeenError]:
     request = user_state.UpdatePersonalStateRequest(
         yandex_uid="400",
         revision_id=revision_id,
@@ -308,7 +310,7 @@ async def update_refused(harness: Harness, revision_id: str, **requirements: str
     return await harness.both(path, "/v1/personalstate/update", request, harness.ticket("api-proxy", "user-state"))
 
 
-async def answers_differ(harness: Harness) -> tuple[Seen, Seen]:
+async def answers_differ(harness: Harness) -> tuple[SeenError, SeenError]:
     request = user_state.CompareJsonsRequest(
         request_id="request",
         kind="read",
@@ -321,7 +323,7 @@ async def answers_differ(harness: Harness) -> tuple[Seen, Seen]:
     return await harness.both(path, "/internal/compare_jsons", request, harness.ticket("api-proxy", "user-state"))
 
 
-SCENARIOS: dict[str, Callable[[Harness], Awaitable[tuple[Seen, Seen | None]]]] = {
+SCENARIOS: dict[str, Callable[[Harness], Awaitable[tuple[SeenError, SeenError | None]]]] = {
     "INVALID_REQUEST": lambda harness: harness.retrieve(harness.ticket(), order_id="a\nb"),
     "TICKET_MISSING": lambda harness: harness.retrieve({}),
     "TICKET_INVALID": lambda harness: harness.retrieve({"x-ya-service-ticket": "garbage"}),

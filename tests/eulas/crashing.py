@@ -15,9 +15,9 @@ from tests.eulas.dumps import CATALOGUE, CHUNK, rejects_path_of
 from tests.support.crash_injector import CrashInjector
 
 
-async def run_import(path: Path, database_url: str, dies_after: int | None = None) -> CrashInjector:
+async def run_import(path: Path, database_url: str, crash_after: int | None = None) -> CrashInjector:
     """Imports a dump; dies after a step, if one is given."""
-    injector = CrashInjector(dies_after)
+    injector = CrashInjector(crash_after)
     async with injector.database(database_url, "eulas") as database:
         with open_dump(path) as dump, open_rejects(rejects_path_of(path)) as rejects:
             job = ImportJob(database, injector.wrap(ImportStore()), CATALOGUE, system_clock, chunk=CHUNK)
@@ -26,10 +26,10 @@ async def run_import(path: Path, database_url: str, dies_after: int | None = Non
 
 
 async def run_purge(
-    database_url: str, before: datetime, batch_size: int, dies_after: int | None = None
+    database_url: str, before: datetime, batch_size: int, crash_after: int | None = None
 ) -> CrashInjector:
     """Deletes decisions that expired before a moment; dies after a step, if one is given."""
-    injector = CrashInjector(dies_after)
+    injector = CrashInjector(crash_after)
     async with injector.database(database_url, "eulas") as database:
         job = PurgeJob(database, injector.wrap(EulasStore()), batch_size=batch_size)
         await job.run(before, lambda _rows: injector.step("report"))

@@ -10,7 +10,7 @@ import pytest
 from ridehail_servers.chassis import app
 from ridehail_servers.chassis.settings import ServerTuning
 from tests.clients.flavours import Flavour
-from tests.support.calling import ATTEMPT_S, Done, calling
+from tests.support.background_calls import ATTEMPT_S, Done, background_calls
 from tests.support.replica import Replica
 from tests.support.waiting import LIMIT_S
 
@@ -37,7 +37,7 @@ def is_quick(done: list[Done]) -> bool:
 
 async def test_one_of_two_that_hangs_costs_nothing_once_it_is_found(flavour: Flavour, replicas: list[Replica]) -> None:
     hung, other = replicas
-    async with calling(flavour, f"ipv4:{hung.address},{other.address}") as calls:
+    async with background_calls(flavour, f"ipv4:{hung.address},{other.address}") as calls:
         await calls.reaches(lambda done: answered_by(hung, done) and answered_by(other, done))
 
         hung.hang()
@@ -53,7 +53,7 @@ async def test_one_of_two_that_hangs_costs_nothing_once_it_is_found(flavour: Fla
 
 async def test_the_only_server_is_used_again_as_soon_as_it_goes_on(flavour: Flavour, replicas: list[Replica]) -> None:
     only = replicas[0]
-    async with calling(flavour, only.address) as calls:
+    async with background_calls(flavour, only.address) as calls:
         await calls.reaches(lambda done: answered_by(only, done))
 
         only.hang()

@@ -23,7 +23,7 @@ from ridehail_servers import resources
 from ridehail_servers.chassis.access import AccessPolicy
 from ridehail_servers.chassis.config import load
 from tests.support.calls import Rpc, rpcs
-from tests.support.largest_requests import Made, largest_requests
+from tests.support.largest_requests import LargestRequest, largest_requests
 from tests.support.loop_holds import Holds, loop_holds
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
@@ -155,7 +155,7 @@ async def test_what_is_too_much_is_refused_before_anything_walks_through_it(call
     ]
     rpc = next(one for one in rpcs() if one.name.endswith("LaunchService/Launch"))
     for known, told in ((orders[:8], "at most 3000 values"), (orders, "at most 262144 bytes")):
-        made = Made("flood", api_proxy.LaunchRequest(known_orders=known))
+        made = LargestRequest("flood", api_proxy.LaunchRequest(known_orders=known))
         longest, status = await hold_of(caller, rpc, made, enough=reference * MOST_NULL_CALLS)
         assert status.startswith("INVALID_ARGUMENT")
         assert told in status
@@ -185,7 +185,9 @@ async def test_the_largest_answers_leave_the_loop_to_others(caller: Caller) -> N
     held = {}
     for name, request in requests.items():
         rpc = next(one for one in rpcs() if one.name.endswith(f".{name}"))
-        longest, status = await hold_of(caller, rpc, Made("answer", request), enough=reference * MOST_NULL_CALLS)
+        longest, status = await hold_of(
+            caller, rpc, LargestRequest("answer", request), enough=reference * MOST_NULL_CALLS
+        )
         held[name] = longest / reference
         sys.stdout.write(f"\n{name}: {held[name]:.1f} null calls, {status[:120]}")
         # On a busy machine a service may not answer in time: what counts is what it does to others.
@@ -193,7 +195,7 @@ async def test_the_largest_answers_leave_the_loop_to_others(caller: Caller) -> N
     assert {name: ratio for name, ratio in held.items() if ratio > MOST_NULL_CALLS_OF_ANSWERS} == {}
 
 
-async def hold_of(caller: Caller, rpc: Rpc, made: Made, *, enough: float) -> tuple[float, str]:
+async def hold_of(caller: Caller, rpc: Rpc, made: LargestRequest, *, enough: float) -> tuple[float, str]:
     """Returns the longest hold of a call in seconds, and how it ended; of several calls, until one is short enough."""
     encoded = made.request.SerializeToString()
     status, shortest, _total = await caller.costs(rpc, encoded)

@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2
 from ridehail_clients import TransportUnavailable
 from tests.clients.flavours import Flavour
 from tests.clients.scripted_server import running_server
-from tests.support.calling import Calling, Done, calling
+from tests.support.background_calls import BackgroundCalls, Done, background_calls
 from tests.support.replica import Replica
 from tests.support.waiting import LIMIT_S
 
@@ -35,7 +35,7 @@ def answered_by(replica: Replica, done: list[Done]) -> bool:
     return any(one.has_toll_road is replica.has_toll_road for one in done)
 
 
-async def restart(replicas: list[Replica], index: int, calls: Calling, *, away_s: float = 0.0) -> None:
+async def restart(replicas: list[Replica], index: int, calls: BackgroundCalls, *, away_s: float = 0.0) -> None:
     """Drains one until the other has its calls, ends it, and starts it anew."""
     await asyncio.to_thread(replicas[index].drain)
     await calls.reaches(partial(answered_by, replicas[1 - index]))
@@ -46,7 +46,7 @@ async def restart(replicas: list[Replica], index: int, calls: Calling, *, away_s
 
 async def test_the_second_stops_as_soon_as_the_first_is_back(flavour: Flavour, replicas: list[Replica]) -> None:
     first, second = replicas
-    async with calling(flavour, f"ipv4:{first.address},{second.address}") as calls:
+    async with background_calls(flavour, f"ipv4:{first.address},{second.address}") as calls:
         await calls.reaches(lambda done: answered_by(first, done) and answered_by(second, done))
 
         await restart(replicas, 0, calls, away_s=_AWAY_S)
@@ -59,7 +59,7 @@ async def test_the_second_stops_as_soon_as_the_first_is_back(flavour: Flavour, r
 
 async def test_while_all_are_about_to_stop_they_still_get_calls(flavour: Flavour, replicas: list[Replica]) -> None:
     first, second = replicas
-    async with calling(flavour, f"ipv4:{first.address},{second.address}") as calls:
+    async with background_calls(flavour, f"ipv4:{first.address},{second.address}") as calls:
         await calls.reaches(lambda done: answered_by(first, done) and answered_by(second, done))
 
         await asyncio.to_thread(first.drain)

@@ -17,7 +17,7 @@ async def test_the_task_may_die_after_any_of_its_steps_and_runs_again(harness: H
             order_id=key, sharing_key=key, phone_ids=["phone-1", "phone-2"], yandex_uid="1"
         )
         ((request_id,),) = await harness.suite.rows("SELECT request_id FROM order_route_sharing.insert_order_requests")
-        if not died(run_task(url, int(str(request_id)), dies_after=steps), url):
+        if not died(run_task(url, int(str(request_id)), crash_after=steps), url):
             break
         deaths += 1
         # All of it is there, or nothing.

@@ -21,8 +21,6 @@ Metadata = Sequence[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Rpc:
-    """A method that the suite serves."""
-
     service: str
     method: MethodDescriptor
     by_gateway_key: bool
@@ -37,7 +35,6 @@ class Rpc:
 
 
 def rpcs() -> Iterator[Rpc]:
-    """Yields every method of every service of the suite."""
     for definition in suite.SERVICES.values():
         for contract in definition.contracts:
             for method in contract.descriptor.methods:
@@ -52,7 +49,7 @@ async def call(
     metadata: Metadata = (),
     timeout: float | None = None,
 ) -> bytes:
-    """Calls a method once and returns the answer's bytes.
+    """Calls a method once and returns the response's bytes.
 
     Raises:
         ServiceError: As the client library would raise it.
@@ -85,7 +82,7 @@ async def failure_of(
     metadata: Metadata = (),
     timeout: float | None = None,
 ) -> ServiceError:
-    """Calls a method that must fail, and returns how it failed."""
+    """Returns the error of a call that must fail."""
     try:
         await call(channel, path, request, metadata=metadata, timeout=timeout)
     except ServiceError as error:

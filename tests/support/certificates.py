@@ -1,4 +1,4 @@
-"""Certificates of an authority that lives as long as the test."""
+"""Certificates of an authority that exists for one test."""
 
 from __future__ import annotations
 
@@ -12,18 +12,14 @@ from ridehail_servers.runtime.data_dir import write_secret
 
 
 class Authority:
-    """Issues certificates into folders, as a renewal agent does.
-
-    Args:
-        root: Takes the folders.
-    """
+    """Issues certificates into folders below `root`, as a renewal agent does."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self.ca = trustme.CA()
 
     def folder(self, owner: str, *names: str) -> Path:
-        """Makes the folder of an owner, with a certificate for the names, and returns it."""
+        """Creates the folder of an owner with a certificate for the names; returns it."""
         folder = self._root / owner
         folder.mkdir()
         self.ca.cert_pem.write_to_path(folder / "ca.pem")
@@ -31,7 +27,7 @@ class Authority:
         return folder
 
     def renew(self, folder: Path, *names: str, only_certificate: bool = False) -> bytes:
-        """Replaces certificate and key, one after the other; returns the certificate's own bytes."""
+        """Replaces certificate and key, one after the other; returns the certificate as DER."""
         issued = self.ca.issue_cert(*names)
         pem = issued.cert_chain_pems[0].bytes()
         files = {"cert.pem": pem, "key.pem": issued.private_key_pem.bytes()}
@@ -45,7 +41,7 @@ class Authority:
 
 
 def client_context(folder: Path, *, own: bool = True) -> ssl.SSLContext:
-    """Returns how a client connects that believes the folder's authority, with or without its own certificate."""
+    """Returns a client's context that trusts the folder's authority, with or without its own certificate."""
     context = ssl.create_default_context(cafile=folder / "ca.pem")
     context.check_hostname = False
     context.set_alpn_protocols(["h2"])
@@ -55,7 +51,7 @@ def client_context(folder: Path, *, own: bool = True) -> ssl.SSLContext:
 
 
 def shown(port: int, context: ssl.SSLContext) -> bytes:
-    """Returns the certificate that a port of this machine shows to a new connection, as its own bytes."""
+    """Returns the certificate that a local port presents to a new connection, as DER."""
     with (
         socket.create_connection(("127.0.0.1", port), timeout=10) as connection,
         context.wrap_socket(connection) as encrypted,

@@ -1,4 +1,4 @@
-"""The `ridehail` command in the test's own process. What a process of its own adds, a few tests prove by `up.cli`."""
+"""The `ridehail` command in the test's own process; `up.cli` runs it in one of its own."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def ridehail(*arguments: str, environment: Mapping[str, str] | None = None) -> s
 
 
 def with_printed(text: str, environment: Mapping[str, str] | None = None) -> str:
-    """Returns a shell command with what each `$(ridehail ...)` in it prints in its place."""
+    """Replaces each `$(ridehail ...)` in a shell command by its output."""
 
     def printed(found: re.Match[str]) -> str:
         ended = ridehail(*shlex.split(found[1]), environment=environment)

@@ -1,5 +1,3 @@
-"""Configuration files of tests."""
-
 from __future__ import annotations
 
 import shutil
@@ -19,14 +17,14 @@ pool: {timeout_s: 10, shared_read_timeout_ms: 10000}
 
 
 def lenient_config(folder: Path) -> Path:
-    """Copies the shipped configuration to a folder that does not exist yet, with patient servers; returns it."""
+    """Copies the shipped configuration to a new folder, with limits that a busy machine keeps; returns the folder."""
     shutil.copytree(resources.folder("config"), folder)
     (folder / "server.yaml").write_text(_SERVER)
     return folder
 
 
 def edit(file: Path, changes: dict[str, Any]) -> None:
-    """Sets keys of a YAML file; mappings are merged, None removes."""
+    """Sets keys of a YAML file; mappings are merged, None removes a key."""
     content = yaml.safe_load(file.read_text()) or {}
     file.write_text(yaml.safe_dump(_merged(content, changes)))
 

@@ -1,4 +1,4 @@
-"""What contracts and access rules say, without a server: `tests/chassis` proves that every server keeps to them."""
+"""What contracts and access rules state, without a server: `tests/chassis` proves that servers enforce them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _VALIDATOR = Validator()
 
 
 def broken_rules(request: Message) -> list[tuple[str, str]]:
-    """Returns what is wrong with a request by its contract: fields and rules."""
+    """Returns field and rule of each violation of a request."""
     violations = map(field_violation, _VALIDATOR.collect_violations(request))
     return [(one.field, one.reason) for one in violations]
 
 
 def callers_of(path: str) -> set[str]:
-    """Returns who may call a method, such as `/ridehail.family.v1.FamilyService/GetFamily`, as it is shipped."""
+    """Returns who may call a method, such as `/ridehail.family.v1.FamilyService/GetFamily`, by the shipped rules."""
     policy = load(resources.folder("config") / "access.yaml", AccessPolicy)
     return set(policy.methods[path.removeprefix("/")])

@@ -15,7 +15,6 @@ _CPU = "cpu_s"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds `--slowest` and `--cpu`."""
     group = parser.getgroup("costs")
     group.addoption("--slowest", type=int, default=0, metavar="N", help="show the N slowest set-ups and tests")
     group.addoption(
@@ -26,13 +25,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Measures where it is wanted, in the processes that run tests."""
     if config.getoption("--cpu"):
         config.pluginmanager.register(_Meter(config))
 
 
 class _Meter:
-    """The CPU of this process, of all that it has started, and of the Postgres that is shared."""
+    """The CPU of this process, its descendants, and the shared Postgres."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._postgres = config.stash[SHARED]
@@ -71,7 +69,6 @@ def _cpu_of(process: psutil.Process) -> float:
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Prints what is wanted."""
     reports = [
         report for kind in terminalreporter.stats.values() for report in kind if isinstance(report, pytest.TestReport)
     ]

@@ -1,7 +1,7 @@
 """Kills a process, as kill -9 does, after any number of its steps.
 
-What runs in the process is the code of production. Its parts are wrapped from outside, so that each of their calls and
-each commit counts as a step.
+The process runs production code. Its parts are wrapped from outside, so that each of their calls and each commit counts
+as a step.
 """
 
 from __future__ import annotations
@@ -25,29 +25,19 @@ _APPLICATION = "crashing"
 
 
 class CrashInjector:
-    """Counts the steps of a process.
+    """Counts the steps of a process, and kills it after step `crash_after`, from 1."""
 
-    Attributes:
-        names: The steps so far.
-    """
-
-    def __init__(self, dies_after: int | None = None) -> None:
-        """Begins to count.
-
-        Args:
-            dies_after: The step that the process does not survive, from 1; None: it lives.
-        """
+    def __init__(self, crash_after: int | None = None) -> None:
         self.names: list[str] = []
-        self._dies_after = dies_after
+        self._dies_after = crash_after
 
     def step(self, name: str) -> None:
-        """Counts a step that is done."""
         self.names.append(name)
         if len(self.names) == self._dies_after:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def wrap(self, target: Any) -> Any:  # any part of a job
-        """Returns what behaves as the target does, and counts each call of its methods."""
+        """Returns a wrapper of the target that counts each call of its methods."""
         return _Counted(target, self)
 
     @asynccontextmanager
@@ -63,12 +53,7 @@ class CrashInjector:
 
 
 def died(process: BaseProcess, url: str) -> bool:
-    """Waits for the end of a process, and of its transactions; returns whether it was killed.
-
-    Args:
-        process: Uses the database of a crash injector.
-        url: Of that database.
-    """
+    """Waits for the end of a process and of its transactions in a database; returns whether it was killed."""
     was_killed = not ended_well(process)
     sessions = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s"
     with psycopg.connect(url, autocommit=True) as connection:

@@ -1,4 +1,4 @@
-"""Databases of a test's own, beside the one that every test gets."""
+"""Databases beside the one that every test gets."""
 
 from __future__ import annotations
 
@@ -22,13 +22,12 @@ SCHEMAS = tuple(_FOLDERS)
 
 
 def migrations_of(schema: str) -> Path:
-    """Returns the folder of a schema's migrations."""
     return _FOLDERS[schema]
 
 
 @contextmanager
 def cloned_database(server_url: str, template: str) -> Iterator[str]:
-    """Makes a copy of a database, for the length of the block."""
+    """Copies a database for the length of the block."""
     name = f"test_{uuid.uuid4().hex}"
     names = {"name": sql.Identifier(name), "template": sql.Identifier(template)}
     with psycopg.connect(server_url, autocommit=True) as connection:
@@ -40,17 +39,13 @@ def cloned_database(server_url: str, template: str) -> Iterator[str]:
 
 @contextmanager
 def empty_database(server_url: str) -> Iterator[str]:
-    """Makes a database without any migration, for the length of the block."""
+    """Creates a database without any migration for the length of the block."""
     with cloned_database(server_url, "template0") as url:
         yield url
 
 
 def filled_tables(connection: psycopg.Connection) -> list[sql.Identifier]:
-    """Returns the services' tables that have rows.
-
-    Args:
-        connection: As the owner of the database, in autocommit mode.
-    """
+    """Returns the services' tables that have rows; the connection is the owner's, in autocommit mode."""
     tables = connection.execute(
         "SELECT schemaname, tablename FROM pg_tables"
         " WHERE schemaname = ANY(%s) AND NOT starts_with(tablename, '_yoyo') AND NOT starts_with(tablename, 'yoyo')",
@@ -64,11 +59,7 @@ def filled_tables(connection: psycopg.Connection) -> list[sql.Identifier]:
 
 
 def empty_tables(connection: psycopg.Connection) -> None:
-    """Removes all rows from the services' tables, and has their sequences begin again.
-
-    Args:
-        connection: As the owner of the database, in autocommit mode.
-    """
+    """Removes all rows and restarts sequences; the connection is the owner's, in autocommit mode."""
     if to_empty := filled_tables(connection):
         with connection.transaction():
             # Some tables refuse every deletion by a trigger.
@@ -89,46 +80,42 @@ async def opened(url: str, **settings: float) -> AsyncIterator[Database]:
 
 
 class OwnPostgres:
-    """A Postgres that a test may stop: nobody else uses it. It has the migrations of some schemas.
+    """A Postgres that a test may stop, with the migrations of some schemas.
 
-    Another process looks after it: starting a program means to fork, which a process that is busy with gRPC may not
-    survive.
+    Another process runs it: a process that is busy with gRPC may not survive the fork that starts a program.
     """
 
     def __init__(self, folder: Path, schemas: Sequence[str] = SCHEMAS) -> None:
-        self._keeper = subprocess.Popen(
+        self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.support.postgres_process", str(folder)],
             cwd=Path(__file__).parents[2],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        self.url = self._answer()
+        self.url = self._read()
         for schema in schemas:
             migrations.migrate(self.url, schema, migrations_of(schema))
 
     def start(self) -> None:
-        """Starts the server; returns once it answers."""
-        self._tell("start")
+        self._send("start")
 
     def stop(self) -> None:
-        """Stops the server; returns once it is gone."""
-        self._tell("stop")
+        self._send("stop")
 
     def close(self) -> None:
-        """Stops the server for good."""
-        assert self._keeper.stdin is not None
-        self._keeper.stdin.close()
-        self._keeper.wait(30)
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(30)
 
-    def _tell(self, command: str) -> None:
-        assert self._keeper.stdin is not None
-        self._keeper.stdin.write(f"{command}\n")
-        self._keeper.stdin.flush()
-        self._answer()
+    def _send(self, command: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{command}\n")
+        self._process.stdin.flush()
+        self._read()
 
-    def _answer(self) -> str:
-        assert self._keeper.stdout is not None
-        answer = self._keeper.stdout.readline().strip()
-        assert answer, "the keeper of Postgres is gone"
-        return answer
+    def _read(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline().strip()
+        assert line, "the process of Postgres is gone"
+        return line

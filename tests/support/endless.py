@@ -1,4 +1,4 @@
-"""A service whose contracts bound no call, so that a call that hangs ends when the test wants it to."""
+"""A service whose contracts set no deadline, so that a hanging call ends when the test wants it to."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ PATIENT_POOL = {"lock_timeout_ms": 3_600_000, "statement_timeout_ms": 3_600_000}
 
 
 def endless(service: str) -> ServiceDefinition:
-    """Returns a service of the suite, with contracts that allow a call an hour and that only the gateway may use."""
+    """Returns a service of the suite whose calls may take an hour and come from the gateway only."""
     definition = suite.SERVICES[service]
     contracts = tuple(replace(contract, gateway_deadline=FOR_EVER_S) for contract in definition.contracts)
     return replace(definition, contracts=contracts)
 
 
 def admit_gateway(config_dir: Path, *paths: str) -> None:
-    """Lets the gateway, and nobody else, call methods."""
+    """Allows methods to the gateway only."""
     edit(config_dir / "access.yaml", {"methods": {path.removeprefix("/"): ["gateway"] for path in paths}})
 
 
 def gateway_metadata(keys_dir: Path) -> Metadata:
-    """Returns the metadata of the gateway's calls."""
     return (("x-ya-gateway-key", (keys_dir / "gateway.key").read_text().strip()),)

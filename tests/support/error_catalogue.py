@@ -1,4 +1,4 @@
-"""The catalogue of reasons, as proto/ridehail/common/v1/error_reason.proto tells it."""
+"""The catalogue of reasons, from proto/ridehail/common/v1/error_reason.proto."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ _SAMPLE = re.compile(r"//     (\{(?:[^\n]*\n  //)*[^\n]*\})\n  ERROR_REASON_([A-
 
 @dataclass(frozen=True)
 class CatalogueEntry:
-    """What a reason promises."""
-
     reason: str
     code: str
     http_status: int
@@ -28,7 +26,6 @@ class CatalogueEntry:
 
 
 def catalogue() -> dict[str, CatalogueEntry]:
-    """Returns every reason that is ever sent."""
     entries = {}
     for value in ErrorReason.DESCRIPTOR.values:
         if value.number:
@@ -40,5 +37,5 @@ def catalogue() -> dict[str, CatalogueEntry]:
 
 
 def samples() -> dict[str, dict[str, Any]]:
-    """Returns the ErrorInfo that the comment of each reason shows."""
+    """Returns the ErrorInfo in the comment of each reason."""
     return {reason: json.loads(text.replace("//", "")) for text, reason in _SAMPLE.findall(_FILE.read_text())}

@@ -1,4 +1,4 @@
-"""A server between services that records calls, passes them on, and fails those that a test wants to fail."""
+"""A server between services that records calls, forwards them, and fails those that a test wants to fail."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FORWARD_S = 10.0
 
 
 class Failed(Exception):
-    """The call ends with this status, without the details that a server of ours would give."""
+    """Ends the call with a status, without the details that our servers give."""
 
     def __init__(self, code: grpc.StatusCode) -> None:
         super().__init__(code)
@@ -29,7 +29,7 @@ class Failed(Exception):
 
 
 async def passing(forward: Forward) -> bytes:
-    """Passes the call on."""
+    """Forwards the call."""
     return await forward()
 
 
@@ -44,31 +44,31 @@ async def erroring(_forward: Forward) -> bytes:
 
 
 async def hanging(_forward: Forward) -> bytes:
-    """The service never answers."""
+    """The service never responds."""
     await asyncio.Event().wait()
     raise AssertionError("nobody sets the event")
 
 
 async def late(forward: Forward) -> bytes:
-    """The service answers a little later than usual."""
+    """The service responds a little later than usual."""
     await asyncio.sleep(0.05)
     return await forward()
 
 
-async def lost_answer(forward: Forward) -> bytes:
-    """The service handles the call, and its answer is lost."""
+async def lost_response(forward: Forward) -> bytes:
+    """The service handles the call, and its response is lost."""
     await forward()
     raise Failed(grpc.StatusCode.UNAVAILABLE)
 
 
-async def served_and_hanging(forward: Forward) -> bytes:
-    """The service handles the call, and its answer never arrives."""
+async def handled_then_hanging(forward: Forward) -> bytes:
+    """The service handles the call, and its response never arrives."""
     await forward()
     return await hanging(forward)
 
 
-def answering(error: DomainError) -> Fault:
-    """Returns a fault: the call is answered as one of our servers answers this error."""
+def failing_with(error: DomainError) -> Fault:
+    """Returns a fault that fails the call as our servers fail it with this error."""
 
     async def fault(_forward: Forward) -> bytes:
         raise error
@@ -77,11 +77,7 @@ def answering(error: DomainError) -> Fault:
 
 
 class Gate:
-    """A fault that holds calls until the test opens it.
-
-    Attributes:
-        held: How many calls have come to it.
-    """
+    """A fault that holds calls until the test opens it."""
 
     def __init__(self) -> None:
         self.held = 0
@@ -93,20 +89,12 @@ class Gate:
         return await forward()
 
     def open(self) -> None:
-        """Lets held and later calls pass."""
         self._opened.set()
 
 
 @dataclass(frozen=True)
 class Call:
-    """A call that came.
-
-    Attributes:
-        to: The service, as the test names it.
-        path: `/package.Service/Method`.
-        headers: The metadata that begin with `x-`.
-        request: As it was sent.
-    """
+    """A call that arrived; `headers` is the metadata that begins with `x-`."""
 
     to: str
     path: str
@@ -135,13 +123,12 @@ class _Rule:
 
 @dataclass
 class FaultProxy:
-    """What happens to calls; without faults they are passed on.
+    """Forwards calls, but for those that a fault takes.
 
     Attributes:
-        target: Returns where the services are, once calls come.
+        target: Returns the services' address, once calls arrive.
         to: The name of the services in `calls`.
         calls: Gets every call; several proxies may share one list.
-        address: Where the proxy serves.
     """
 
     target: Callable[[], str]
@@ -153,31 +140,29 @@ class FaultProxy:
 
     @property
     def called(self) -> list[str]:
-        """Returns each call as `Service/Method`."""
         return [call.path.rpartition(".")[2] for call in self.calls]
 
     def fail(self, fault: Fault, part: str = "", *, request_id: str = "", times: int | None = None) -> None:
-        """Has calls fail. Of the faults that fit a call the latest one takes it.
+        """Fails calls. Of the faults that fit a call the latest one takes it.
 
         Args:
             fault: How they fail.
-            part: A part of the paths of these calls, such as their service or method; empty: any.
-            request_id: Of these calls; empty: any.
-            times: How many calls it takes; None: all.
+            part: Part of their path, such as a service or a method, or empty for any.
+            request_id: Of these calls, or empty for any.
+            times: How many calls it takes, or None for all.
         """
         self._rules.insert(0, _Rule(fault, part, request_id, times))
 
     def heal(self) -> None:
-        """Passes calls on from now on."""
+        """Forwards calls from now on."""
         self._rules.clear()
 
     def clear(self) -> None:
-        """Passes calls on from now on, and forgets those that came."""
+        """Forwards calls from now on, and forgets earlier ones."""
         self.heal()
         self.calls.clear()
 
     async def handle(self, path: str, request: bytes, context: Context) -> bytes:
-        """Records a call and answers it."""
         metadata = [(key, value) for key, value in context.invocation_metadata() or () if key.startswith("x-")]
         call = Call(self.to, path, dict(metadata), request)
         self.calls.append(call)
@@ -200,7 +185,6 @@ class FaultProxy:
         raise AssertionError("the call was answered")
 
     async def close(self) -> None:
-        """Closes what it opened."""
         for channel in self._channels:
             await channel.close()
 
@@ -232,13 +216,7 @@ class _Handlers(grpc.GenericRpcHandler):
 async def fault_proxy(
     target: Callable[[], str], *, to: str = "", calls: list[Call] | None = None
 ) -> AsyncIterator[FaultProxy]:
-    """Serves for the length of the block.
-
-    Args:
-        target: See `FaultProxy`.
-        to: See `FaultProxy`.
-        calls: See `FaultProxy`; None: a list of its own.
-    """
+    """Serves for the length of the block; for the arguments see `FaultProxy`."""
     proxy = FaultProxy(target, to, [] if calls is None else calls)
     server = grpc.aio.server()
     server.add_generic_rpc_handlers((_Handlers(proxy),))

@@ -1,4 +1,4 @@
-"""Processes of a test that start in milliseconds: they are forked from one that has imported what they need."""
+"""Processes that start in milliseconds: they are forked from one that has imported what they need."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ _IMPORTED = ["pytest", "ridehail_servers.suite", "tests.support.crash_injector",
 
 
 def fork_server() -> ForkServerContext:
-    """Returns the context to make processes by."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_IMPORTED)
     return context

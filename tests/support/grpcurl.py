@@ -1,4 +1,4 @@
-"""grpcurl, built from its pinned source where Go is."""
+"""grpcurl, built from its pinned source where Go is installed."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ _BUILD_S = 600
 
 
 class GrpcurlFailed(Exception):
-    """grpcurl ended with an error; the message is what it printed."""
+    """grpcurl ended with an error; the message is its output."""
 
 
 class Grpcurl:
-    """Calls by grpcurl, which knows the contracts by reflection only."""
+    """Calls by grpcurl, which reads the contracts by reflection."""
 
     def __init__(self, program: Path) -> None:
         self.program = program
 
     def call(self, address: str, method: str, body: dict[str, Any], *, ticket: str) -> dict[str, Any]:
-        """Makes a call and returns its answer."""
         header = f"x-ya-service-ticket: {ticket}"
         answer: dict[str, Any] = json.loads(
             self.run("-plaintext", "-H", header, "-d", json.dumps(body), address, method)
@@ -34,7 +33,6 @@ class Grpcurl:
         return answer
 
     def run(self, *arguments: str) -> str:
-        """Runs grpcurl and returns its standard output."""
         ended = subprocess.run([str(self.program), *arguments], capture_output=True, text=True, timeout=30, check=False)
         if ended.returncode != 0:
             raise GrpcurlFailed(ended.stderr)
@@ -42,7 +40,7 @@ class Grpcurl:
 
 
 def build(folder: Path) -> Grpcurl | None:
-    """Returns grpcurl, built once a folder; None where there is no Go."""
+    """Returns grpcurl, built once a folder, or None if Go is not installed."""
     program = folder / f"grpcurl-{VERSION}" / "grpcurl"
     go = shutil.which("go")
     if go is None and not program.exists():

@@ -37,9 +37,7 @@ ORDER_STATE = "/ridehail.orderstate.v1.OrderStateService"
 
 
 @dataclass
-class Seen:
-    """An error as a caller got it."""
-
+class SeenError:
     code: str
     reason: str
     metadata: Mapping[str, str]
@@ -49,7 +47,7 @@ class Seen:
 
 @dataclass
 class Harness:
-    """A suite behind a gateway, and ways to call both."""
+    """A suite behind a gateway, with calls that fail."""
 
     suite: SuiteInProcess
     gateway: GatewayProcess
@@ -63,8 +61,10 @@ class Harness:
         token = issue_session_token(keys, yandex_uid=uid, ttl=timedelta(hours=1), now=now or datetime.now(UTC))
         return {"authorization": f"Bearer {token}"}
 
-    async def grpc(self, path: str, request: Any, headers: Mapping[str, str], *, address: str | None = None) -> Seen:
-        """Makes a call that fails, directly or at the gateway's address."""
+    async def grpc(
+        self, path: str, request: Any, headers: Mapping[str, str], *, address: str | None = None
+    ) -> SeenError:
+        """Calls directly or at the gateway's address."""
         async with grpc.aio.insecure_channel(address or self.suite.address) as channel:
             call: Any = channel.unary_unary(path, request_serializer=type(request).SerializeToString)
             with pytest.raises(grpc.aio.AioRpcError) as failed:
@@ -78,10 +78,12 @@ class Harness:
         assert info.domain == "ridehail"
         assert status.code == failed.value.code().value[0]
         retry = any(detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR) for detail in status.details)
-        return Seen(failed.value.code().name, info.reason, info.metadata, retry)
+        return SeenError(failed.value.code().name, info.reason, info.metadata, retry)
 
-    async def http(self, port: int, path: str, body: Mapping[str, object] | None, headers: Mapping[str, str]) -> Seen:
-        """Makes a JSON call that fails; without a body it is a GET."""
+    async def http(
+        self, port: int, path: str, body: Mapping[str, object] | None, headers: Mapping[str, str]
+    ) -> SeenError:
+        """Calls by JSON; without a body by GET."""
         encoded = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", encoded, dict(headers))
 
@@ -96,22 +98,24 @@ class Harness:
         assert info["domain"] == "ridehail"
         retry = any(other["@type"].endswith("google.rpc.RetryInfo") for other in others)
         code = next(code.name for code in grpc.StatusCode if code.value[0] == error["code"])
-        return Seen(code, info["reason"], info["metadata"], retry, status)
+        return SeenError(code, info["reason"], info["metadata"], retry, status)
 
-    async def both(self, path: str, http_path: str, request: Any, headers: Mapping[str, str]) -> tuple[Seen, Seen]:
-        """Makes an inter-service call directly by gRPC and as JSON through the internal listener."""
+    async def both(
+        self, path: str, http_path: str, request: Any, headers: Mapping[str, str]
+    ) -> tuple[SeenError, SeenError]:
+        """Calls a service's method by gRPC, and as JSON through the internal listener."""
         body = MessageToDict(request, preserving_proto_field_name=True)
         return (
             await self.grpc(path, request, headers),
             await self.http(self.gateway.internal_port, http_path, body, headers),
         )
 
-    async def retrieve(self, headers: Mapping[str, str], order_id: str = "order") -> tuple[Seen, Seen]:
+    async def retrieve(self, headers: Mapping[str, str], order_id: str = "order") -> tuple[SeenError, SeenError]:
         request = toll_roads.RetrieveOrderRequest(order_id=order_id)
         return await self.both(f"{TOLL_ROADS}/RetrieveOrder", "/toll-roads/v1/order/retrieve", request, headers)
 
-    async def switch(self, headers: Mapping[str, str]) -> tuple[Seen, Seen]:
-        """A passenger's call, both ways through the public listener."""
+    async def switch(self, headers: Mapping[str, str]) -> tuple[SeenError, SeenError]:
+        """Calls as a passenger by gRPC and JSON, through the public listener."""
         created = "2026-11-20T12:00:00Z"
         request = toll_roads.SwitchRoadRequest(order_id="order", has_toll_road=False)
         request.created.FromJsonString(created)
@@ -122,20 +126,18 @@ class Harness:
             await self.http(self.gateway.public_port, "/4.0/toll-roads/v1/order", body, headers),
         )
 
-    async def order_core(self, method: str, request: Any) -> tuple[Seen, Seen]:
-        """A call of order_core that fails."""
+    async def order_core(self, method: str, request: Any) -> tuple[SeenError, SeenError]:
         return await self.native(f"{ORDER_CORE}/{method}", request, self.ticket("admin", "order-core"))
 
-    async def native(self, path: str, request: Any, headers: Mapping[str, str]) -> tuple[Seen, Seen]:
-        """A call that fails and has no JSON form, so gRPC goes through the gateway as well."""
+    async def native(self, path: str, request: Any, headers: Mapping[str, str]) -> tuple[SeenError, SeenError]:
+        """Calls a method without a JSON form, so that gRPC goes through the gateway as well."""
         internal = f"127.0.0.1:{self.gateway.internal_port}"
         return (
             await self.grpc(path, request, headers),
             await self.grpc(path, request, headers, address=internal),
         )
 
-    async def set_fields(self, **changes: Any) -> tuple[Seen, Seen]:
-        """An update of an order that fails."""
+    async def set_fields(self, **changes: Any) -> tuple[SeenError, SeenError]:
         return await self.order_core("SetOrderFields", order_core.SetOrderFieldsRequest(order_id="order", **changes))
 
 
@@ -143,12 +145,12 @@ class Harness:
 async def behind_a_gateway(
     suite: SuiteInProcess, folder: Path, *, faults: FaultProxy | None = None
 ) -> AsyncIterator[Harness]:
-    """Puts a gateway before a running suite for the length of the block.
+    """Puts a gateway in front of a running suite for the length of the block.
 
     Args:
-        suite: The suite.
-        folder: Where the gateway keeps its configuration and logs.
-        faults: The proxy between toll_roads and order_core, where the suite goes through one.
+        suite: Behind the gateway.
+        folder: For configuration and logs.
+        faults: The proxy between toll_roads and order_core, if the suite uses one.
     """
     gateway = GatewayProcess(
         host="127.0.0.1",

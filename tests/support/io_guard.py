@@ -1,4 +1,4 @@
-"""What a test does beyond its own process: it opens a socket, or starts a process. Unit tests must not."""
+"""Fails unit tests that open a socket or start a process."""
 
 from __future__ import annotations
 
@@ -24,35 +24,35 @@ _IN_C = (
 )
 
 
-class _Doors:
-    """Whether doors are closed now, and which were tried."""
+class _Guard:
+    """Whether I/O is forbidden now, and what was tried."""
 
     def __init__(self) -> None:
-        self.closed = False
+        self.active = False
         self.tried: list[str] = []
 
-    def pass_through(self, what: str) -> None:
-        if self.closed:
+    def check(self, what: str) -> None:
+        if self.active:
             self.tried.append(what)
-            raise _Closed(what)
+            raise _Forbidden(what)
 
 
-class _Closed(BaseException):
-    """Nobody takes it for a failure of the network, or swallows it."""
+class _Forbidden(BaseException):
+    """Not an Exception, so that nobody takes it for a failure of the network."""
 
 
-_doors = _Doors()
+_guard = _Guard()
 
 
 @functools.cache
 def _install() -> None:
-    """Watches the doors from now on: an audit hook stays for good."""
+    """Watches I/O from now on: an audit hook cannot be removed."""
 
-    def hear(event: str, _arguments: tuple[object, ...]) -> None:
+    def on_event(event: str, _arguments: tuple[object, ...]) -> None:
         if event in _EVENTS:
-            _doors.pass_through(event)
+            _guard.check(event)
 
-    sys.addaudithook(hear)
+    sys.addaudithook(on_event)
     for owner, name in _IN_C:
         setattr(owner, name, _watched(getattr(owner, name), f"{owner.__name__}.{name}"))
 
@@ -60,7 +60,7 @@ def _install() -> None:
 def _watched(function: Callable[..., Any], what: str) -> Callable[..., Any]:  # whatever it takes
     @functools.wraps(function)
     def watched(*arguments: Any, **named: Any) -> Any:
-        _doors.pass_through(what)
+        _guard.check(what)
         return function(*arguments, **named)
 
     return watched
@@ -68,24 +68,24 @@ def _watched(function: Callable[..., Any], what: str) -> Callable[..., Any]:  # 
 
 @contextmanager
 def io_forbidden(*, only_if: bool) -> Iterator[None]:
-    """Fails whoever opens a socket or starts a process during the block.
+    """Fails if a socket is opened or a process started during the block.
 
     Args:
-        only_if: Otherwise nothing is kept closed.
+        only_if: Otherwise everything is allowed.
 
     Raises:
-        AssertionError: Somebody tried.
+        AssertionError: It was tried.
     """
     if not only_if:
         yield
         return
     _install()
-    _doors.closed = True
-    _doors.tried.clear()
+    _guard.active = True
+    _guard.tried.clear()
     try:
         yield
-    except _Closed:
+    except _Forbidden:
         pass
     finally:
-        _doors.closed = False
-    assert not _doors.tried, f"a unit test may not do this: {_doors.tried}; is it `pytest.mark.integration`?"
+        _guard.active = False
+    assert not _guard.tried, f"a unit test may not do this: {_guard.tried}; is it `pytest.mark.integration`?"

@@ -1,4 +1,4 @@
-"""The largest requests that contracts allow, made from descriptors, rules and limits: new methods are covered too."""
+"""The largest requests that contracts allow, built from descriptors, rules and limits: new methods are covered too."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from ridehail_servers.chassis.errors import InvalidRequest
 from ridehail_servers.chassis.request_limits import RequestLimits, check_bytes, check_values, rules_view
 
 # Of lists and maps that have no limit of their own.
-_MANY = 20
-_LONGEST = 256
+_DEFAULT_ITEMS = 20
+_MAX_LENGTH = 256
 
 Shape = Callable[[int], JsonInput]
 SHAPES: dict[str, Shape] = {
@@ -36,34 +36,29 @@ SHAPES: dict[str, Shape] = {
 
 
 @dataclass(frozen=True)
-class Made:
-    """A request.
-
-    Attributes:
-        kind: What is large in it.
-        request: The largest that the contract allows.
-    """
+class LargestRequest:
+    """The largest request that the contract allows, and what is large in it."""
 
     kind: str
     request: Message
 
 
-def largest_requests(method: MethodDescriptor) -> Iterator[Made]:
+def largest_requests(method: MethodDescriptor) -> Iterator[LargestRequest]:
     """Yields requests of a method that just fit its limits: of many parts, and of few with large JSON in them."""
     limits = RequestLimits.of(method)
 
-    def fits(maker: _Maker) -> bool:
-        return _fits(maker.message(method.input_type), limits)
+    def fits(builder: _Builder) -> bool:
+        return _fits(builder.message(method.input_type), limits)
 
     @cache
     def largest_share(letter: str) -> float:
-        return _most(lambda percent: fits(_Maker(percent / 100, 0, SHAPES["numbers"], letter)), 100) / 100
+        return _maximum(lambda percent: fits(_Builder(percent / 100, 0, SHAPES["numbers"], letter)), 100) / 100
 
-    def fitting(name: str, shape: Shape, letter: str, *, share: float) -> Made:
-        size = _most(lambda size: fits(_Maker(share, size, shape, letter)), limits.max_values)
-        request = _Maker(share, size, shape, letter).message(method.input_type)
+    def fitting(name: str, shape: Shape, letter: str, *, share: float) -> LargestRequest:
+        size = _maximum(lambda size: fits(_Builder(share, size, shape, letter)), limits.max_values)
+        request = _Builder(share, size, shape, letter).message(method.input_type)
         _check_rules(request)
-        return Made(name, request)
+        return LargestRequest(name, request)
 
     if holds_json(method.input_type):
         yield fitting("many objects", SHAPES["objects"], "x", share=largest_share("x"))
@@ -73,8 +68,8 @@ def largest_requests(method: MethodDescriptor) -> Iterator[Made]:
         yield fitting(name, SHAPES["numbers"], letter, share=largest_share(letter))
 
 
-def _most(fits: Callable[[int], bool], limit: int) -> int:
-    """Returns, to a fiftieth, the largest number up to a limit that fits; 0 if none does."""
+def _maximum(fits: Callable[[int], bool], limit: int) -> int:
+    """Returns, to a fiftieth, the largest number up to a limit that fits, or 0 if none does."""
     # From below: what is far too large takes long to make.
     high = 1
     while high < limit and fits(high):
@@ -106,17 +101,17 @@ def _check_rules(request: Message) -> None:
 
 def request_with_json(method: MethodDescriptor, json: Struct) -> Message:
     """Returns a request of a method that holds this object wherever it can hold JSON."""
-    request: Message = _Maker(0, 0, SHAPES["numbers"], "x", json=json).message(method.input_type)
+    request: Message = _Builder(0, 0, SHAPES["numbers"], "x", json=json).message(method.input_type)
     return request
 
 
 def holds_json(descriptor: Descriptor) -> bool:
-    """Tells whether messages of a type can hold JSON."""
+    """Returns whether messages of a type can hold JSON."""
     return rules_view(GetMessageClass(descriptor)).DESCRIPTOR is not descriptor
 
 
-class _Maker:
-    """Makes messages: of each list and map a share of what its rule allows, and so many values in each JSON."""
+class _Builder:
+    """Builds messages: each list and map has a share of what its rule allows, each JSON has `size` values."""
 
     def __init__(self, share: float, size: int, shape: Shape, letter: str, *, json: Struct | None = None) -> None:
         self._share = share
@@ -163,8 +158,8 @@ class _Maker:
         size = self._share_of(rules.repeated.max_items, rules.repeated.min_items)
         return [self._one(field, rules.repeated.items) for _ in range(size)]
 
-    def _share_of(self, most: int, least: int) -> int:
-        return max(least, 1, int((most or _MANY) * self._share))
+    def _share_of(self, maximum: int, minimum: int) -> int:
+        return max(minimum, 1, int((maximum or _DEFAULT_ITEMS) * self._share))
 
     def _one(self, field: FieldDescriptor, rules: Any) -> Any:  # of the field's type
         if field.message_type is not None:
@@ -189,8 +184,8 @@ class _Maker:
             return self._text(64, "x")
         # Ids and texts that people write.
         is_short = any(field.is_extension for field, _value in rules.ListFields())
-        most = 128 if is_short else rules.max_len or _LONGEST
-        return self._text(most)
+        maximum = 128 if is_short else rules.max_len or _MAX_LENGTH
+        return self._text(maximum)
 
     def _text(self, length: int, letter: str = "") -> str:
         number = str(next(self._numbers))

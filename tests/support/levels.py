@@ -1,7 +1,7 @@
 """The levels of tests, of which each has one: `unit`, `integration` or `e2e`. Some are `slow` as well.
 
-A test has the level that its marks say; else that of its folder; else `integration` if a fixture of it asks for
-`sockets`; else `unit`. A unit test that starts a process or opens a socket fails, so the level is true.
+A test has the level of its marks; else that of its folder; else `integration` if a fixture of it uses `sockets`; else
+`unit`. A unit test that starts a process or opens a socket fails, so the level is true.
 
 The long forms of crash campaigns, marked as `long`, run with `--long` only; each has a short form that always runs.
 """
@@ -27,19 +27,17 @@ _OPENING = "sockets"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds the option for long forms."""
     parser.addoption("--long", action="store_true", help="run the long forms of crash campaigns as well")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Announces the marks."""
     for name, meaning in {**LEVELS, **OTHERS}.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Marks every test, before `-m` selects, and leaves out the long forms that nobody asks for."""
+    """Marks every test, before `-m` selects, and deselects long forms without `--long`."""
     for item in items:
         folder = _folder(item.path)
         if not any(item.get_closest_marker(name) for name in LEVELS):
@@ -65,14 +63,14 @@ def _level(folder: str, item: pytest.Item) -> str:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
-    """Keeps the doors of a unit test closed while its fixtures are made."""
+    """Forbids I/O while the fixtures of a unit test are set up."""
     with io_forbidden(only_if=_is_unit(item)):
         return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
-    """Keeps the doors of a unit test closed while it runs."""
+    """Forbids I/O while a unit test runs."""
     with io_forbidden(only_if=_is_unit(item)):
         return (yield)
 

@@ -12,13 +12,10 @@ from psycopg import sql
 
 @dataclass(frozen=True)
 class HeldLock:
-    """A lock that others wait for."""
-
     connection: psycopg.AsyncConnection
     database_url: str
 
     async def waiting(self) -> list[int]:
-        """Returns the server processes of this database that wait for a lock."""
         return await waiting_for_locks(self.database_url)
 
     async def release(self) -> None:

@@ -14,8 +14,6 @@ from ridehail_servers.chassis import logs
 
 @dataclass
 class LogCapture:
-    """What was logged since the capture began."""
-
     stream: io.StringIO = field(default_factory=io.StringIO)
 
     @property
@@ -27,7 +25,7 @@ class LogCapture:
         return [json.loads(line) for line in self.text.split("\n") if line]
 
     def events(self, event: str) -> list[dict[str, Any]]:
-        """Returns the lines that report an event."""
+        """Returns the lines of an event."""
         return [line for line in self.lines if line["event"] == event]
 
 

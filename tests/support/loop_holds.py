@@ -1,4 +1,4 @@
-"""How long an event loop is held by one callback."""
+"""How long one callback holds an event loop."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 
 class Holds:
-    """What the callbacks of a loop took, in seconds of its thread's CPU, whatever other threads and processes do."""
+    """CPU seconds of the loop's thread in each callback, whatever other threads and processes do."""
 
     def __init__(self) -> None:
         self._seconds: list[float] = []

@@ -14,19 +14,17 @@ _WAIT_S = 30.0
 
 
 class LoopThread:
-    """Runs coroutines for callers that are not asynchronous themselves."""
+    """Runs coroutines for callers that are not asynchronous."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
 
     def run(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
-        """Returns what the coroutine returns."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_WAIT_S)
 
 
 @contextmanager
 def loop_thread() -> Iterator[LoopThread]:
-    """Keeps a loop running for the length of the block."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()

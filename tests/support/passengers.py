@@ -17,8 +17,6 @@ SWITCH_ROAD = "/ridehail.tollroads.v1.PassengerTollRoadsService/SwitchRoad"
 
 @dataclass(frozen=True)
 class Passenger:
-    """One who calls over a channel of the test's."""
-
     suite: SuiteInProcess
     channel: grpc.aio.Channel
     uid: str

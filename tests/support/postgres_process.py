@@ -1,7 +1,7 @@
-"""Looks after one Postgres for a test: `python -m tests.support.postgres_process FOLDER`.
+"""Runs one Postgres for a test: `python -m tests.support.postgres_process FOLDER`.
 
-Starts it and says its URL, then obeys the lines `stop` and `start` and says `done` to each. At the end of its input it
-stops Postgres and ends, so that a killed test leaves nothing behind.
+Starts it and prints its URL, then obeys the lines `stop` and `start` and prints `done` after each. At the end of its
+input it stops Postgres and ends, so that a killed test leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -13,18 +13,17 @@ from ridehail_servers.runtime.postgres import EmbeddedPostgres
 
 
 def main(folder: Path) -> None:
-    """Serves until the input ends."""
     server = EmbeddedPostgres(folder)
     try:
-        _say(server.start())
+        _print(server.start())
         for line in sys.stdin:
             {"start": server.start, "stop": server.stop}[line.strip()]()
-            _say("done")
+            _print("done")
     finally:
         server.stop()
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

@@ -1,4 +1,4 @@
-"""Functions in processes of their own, which cost little to start."""
+"""Functions in processes of their own, which start fast."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def start(function: Callable[..., object], *arguments: object) -> BaseProcess:
 
 
 def ended_well(process: BaseProcess) -> bool:
-    """Waits for the end of a process; returns whether it came to the function's end. False: it was killed.
+    """Waits for the end of a process; returns whether it ended by itself, or False if it was killed.
 
     Raises:
         AssertionError: It failed in another way.

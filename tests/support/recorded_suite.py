@@ -1,4 +1,4 @@
-"""Every service of the suite behind the real interceptors, with handlers that only note that they were reached."""
+"""Every service of the suite behind the real interceptors, with handlers that only record that they were reached."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class RecordedSuite:
     reached: list[str] = field(default_factory=list)
 
     def metadata(self, source: str, destination: str, **issuer: Any) -> tuple[tuple[str, str], ...]:
-        """Returns the metadata of a call, on behalf of the passenger `uid`."""
+        """Returns the metadata of a call for the passenger `uid`."""
         issue = TicketIssuer(self.keys, source, ttl=timedelta(minutes=5), **issuer).issue
         ticket = issue(destination, passenger=Identity("uid"))
         return (("x-ya-service-ticket", ticket),)

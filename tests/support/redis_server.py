@@ -1,4 +1,4 @@
-"""A real Redis on a free port of the loopback address, where Debian's redis-server is installed."""
+"""A real Redis on a free local port, where Debian's redis-server is installed."""
 
 from __future__ import annotations
 
@@ -20,18 +20,11 @@ _STOPPED_WITHIN_S = 20.0
 
 
 def is_installed() -> bool:
-    """Tells whether there is a redis-server on this machine."""
     return shutil.which("redis-server") is not None
 
 
 class RedisServer:
-    """A running server that keeps nothing on disk.
-
-    Attributes:
-        port: Where it listens; the same after each start.
-        url: For clients.
-        client: A plain client, for what tests do behind the suite's back.
-    """
+    """A running server that keeps nothing on disk and has the same port after each start."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -41,7 +34,7 @@ class RedisServer:
         self.start()
 
     def start(self) -> None:
-        """Starts it, empty; returns once it answers."""
+        """Starts it, empty; returns once it accepts connections."""
         program = shutil.which("redis-server")
         assert program is not None
         options = {"--port": str(self.port), "--bind": "127.0.0.1", "--dir": str(self._folder), "--save": ""}
@@ -55,7 +48,7 @@ class RedisServer:
         eventually(self.client.ping, unless=redis.RedisError)
 
     def stop(self) -> None:
-        """Ends it as a crash would: all that it held is gone."""
+        """Ends it as a crash would: its content is lost."""
         self._process.kill()
         self._process.wait(_STOPPED_WITHIN_S)
         self.client.connection_pool.disconnect()
@@ -63,11 +56,7 @@ class RedisServer:
 
 @contextmanager
 def redis_server(folder: Path) -> Iterator[RedisServer]:
-    """Runs a server for the length of the block.
-
-    Args:
-        folder: Takes its log.
-    """
+    """Runs a server for the length of the block."""
     server = RedisServer(folder)
     try:
         yield server
@@ -78,6 +67,6 @@ def redis_server(folder: Path) -> Iterator[RedisServer]:
 
 @contextmanager
 def redis_proxy(server: RedisServer) -> Iterator[tuple[TcpProxy, str]]:
-    """Runs a proxy before a server for the length of the block; yields it and the URL that leads through it."""
+    """Runs a proxy in front of a server for the length of the block; yields it and the URL that leads through it."""
     with tcp_proxy(("127.0.0.1", server.port)) as proxy:
         yield proxy, f"redis://127.0.0.1:{proxy.port}/0"

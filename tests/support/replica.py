@@ -1,7 +1,7 @@
-"""A server in a process of its own, one of several behind one target, that a test drains, hangs, ends and starts anew.
+"""A server in a process of its own, one of several behind one target, that a test drains, hangs, ends and restarts.
 
-A road of the order `missing` is not found; of every other order it is a toll road or not, as the replica was told, so
-that the caller sees who has answered.
+The order `missing` is not found; every other order has the road of the replica, so that the caller sees which replica
+has responded.
 """
 
 from __future__ import annotations
@@ -23,15 +23,13 @@ _ENDS_WITHIN_S = 30
 
 @dataclass
 class Replica:
-    """The process."""
-
     has_toll_road: bool
     process: subprocess.Popen[str]
     address: str
 
     @classmethod
     def start(cls, *, has_toll_road: bool, address: str = "127.0.0.1:0") -> Replica:
-        """Starts one, and returns once it takes calls."""
+        """Starts one, and returns once it accepts calls."""
         process = subprocess.Popen(
             [sys.executable, "-m", __name__, address, str(int(has_toll_road))], stdout=subprocess.PIPE, text=True
         )
@@ -42,7 +40,7 @@ class Replica:
         return self.start(has_toll_road=self.has_toll_road, address=self.address)
 
     def drain(self) -> None:
-        """Has it report itself as not serving; it takes calls until it is ended."""
+        """Makes it report NOT_SERVING; it accepts calls until it is ended."""
         self.process.send_signal(signal.SIGTERM)
         assert _line(self.process) == "draining"
 
@@ -56,11 +54,9 @@ class Replica:
         self.process.send_signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
-        """Ends the hanging."""
         self.process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """Ends it in any state."""
         self.process.kill()
         self.process.wait(_ENDS_WITHIN_S)
 

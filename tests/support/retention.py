@@ -1,4 +1,4 @@
-"""Old orders, changes and offers of toll_roads, the jobs that deal with them, and what is in the archive."""
+"""Old orders, changes and offers of toll_roads, the jobs on them, and the content of the archive."""
 
 from __future__ import annotations
 
@@ -28,13 +28,12 @@ NOW = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
 
 
 def ago(hours: float) -> datetime:
-    """Returns the moment so many hours before `NOW`."""
     return NOW - timedelta(hours=hours)
 
 
 @dataclass
 class Reports:
-    """Collects what a job reports."""
+    """Sums up what a job reports."""
 
     counts: Counter[tuple[Step, Outcome]] = field(default_factory=Counter)
 
@@ -72,7 +71,7 @@ class Retention:
             return await (await connection.execute(query.encode(), parameters)).fetchall()
 
     async def put_order(self, order_id: str, created: datetime, *changes: datetime) -> None:
-        """Stores an order, and changes of its road: the first to the toll road, then by turns."""
+        """Stores an order, and changes of its road: the first to the toll road, then in turns."""
         await self.execute(
             "INSERT INTO toll_roads.orders (order_id, created_at, offer_id, can_switch_road, yandex_uid)"
             " VALUES (%s, %s, %s, true, 'uid-4711')",
@@ -142,7 +141,6 @@ class Retention:
         return OrderPurge(self.database, PurgeStore())
 
     def archived(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
-        """Returns the rows that the archive has, in order."""
         url = f"{self.archive_url}/{table}"
         if not DeltaTable.is_deltatable(url):
             return []

@@ -1,4 +1,4 @@
-"""A deterministic scheduler: actors take turns, one makes one step at a time, and nobody else moves meanwhile."""
+"""A deterministic scheduler: actors take turns, and only one makes a step at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _actor: ContextVar[str] = ContextVar("actor", default="")
 
 
 class Scheduler:
-    """Lets actors make their steps in an order that the test chooses."""
+    """Runs the steps of actors in an order that the test chooses."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, asyncio.Future[None]] = {}
@@ -21,7 +21,7 @@ class Scheduler:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def turn(self) -> None:
-        """Waits until it is the calling actor's turn; returns at once to those who are no actors."""
+        """Waits until it is the calling actor's turn; returns at once outside of actors."""
         name = _actor.get()
         if name not in self._tasks or self._tasks[name].done():
             return
@@ -41,7 +41,7 @@ class Scheduler:
 
         Args:
             actors: By name.
-            choose: Says whose turn it is, among those that can move.
+            choose: Returns whose turn it is, of those that can move.
             effects: What else may happen between two steps, by name; chosen like an actor.
         """
         for name, actor in actors.items():

@@ -14,15 +14,7 @@ _ENDS_WITHIN_S = 60
 
 
 def serve(service: str, *, port: int, database_url: str, keys_dir: Path, config_dir: Path) -> BaseProcess:
-    """Starts to serve; the caller waits until it answers, and kills it.
-
-    Args:
-        service: Its name.
-        port: Of the loopback address.
-        database_url: Of the service.
-        keys_dir: Key rings.
-        config_dir: Configuration.
-    """
+    """Starts a process that serves; the caller waits until it accepts calls, and kills it."""
     arguments = (service, port, database_url, keys_dir, config_dir)
     process = fork_server().Process(target=_main, args=arguments, daemon=True)
     process.start()
@@ -30,7 +22,7 @@ def serve(service: str, *, port: int, database_url: str, keys_dir: Path, config_
 
 
 def kill(process: BaseProcess) -> None:
-    """Ends it as by kill -9, if it is still there; returns once it is gone."""
+    """Kills the process if it still runs; returns once it is gone."""
     process.kill()
     process.join(_ENDS_WITHIN_S)
     assert process.exitcode is not None

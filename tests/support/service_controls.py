@@ -1,4 +1,4 @@
-"""What a test moves in a service that runs: its configuration, at once, and its breakers."""
+"""What a test controls in a running service: reloads of its configuration, and its breakers."""
 
 from __future__ import annotations
 
@@ -18,11 +18,7 @@ from ridehail_servers.chassis.service_definition import RunningService, ServiceC
 
 @dataclass
 class ServiceControls:
-    """Handles on the service that a definition of `controlled` has built.
-
-    Attributes:
-        config_dir: The service's configuration, which it takes over when `reload` is called.
-    """
+    """Controls of the service that a definition of `controlled` has built; `reload` reads `config_dir`."""
 
     config_dir: Path
     _files: list[Reloadable] = field(default_factory=list)
@@ -30,12 +26,12 @@ class ServiceControls:
     _taken: dict[Path, bytes] = field(default_factory=dict)
 
     def hold(self, files: list[Reloadable], channels: list[grpc.aio.Channel]) -> None:
-        """Takes hold of what the service has read and opened."""
+        """Registers what the service has read and opened."""
         self._files, self._channels = files, channels
         self._taken = {one.file: one.file.read_bytes() for one in files}
 
     def reload(self) -> None:
-        """Has the service take over its configuration files as they are now, all of which must be good."""
+        """Makes the service reload its configuration files, all of which must be good."""
         now = {one.file: one.file.read_bytes() for one in self._files}
         for one in self._files:
             if now[one.file] != self._taken[one.file]:
@@ -43,18 +39,18 @@ class ServiceControls:
         self._taken = now
 
     def close_breakers(self) -> None:
-        """Forgets the calls that got no answer: no breaker is open, or about to open."""
+        """Closes every breaker and forgets the attempts that count towards one."""
         for channel in self._channels:
             if isinstance(channel, AsyncFailoverChannel) and channel.breakers is not None:
                 channel.breakers.close()
 
 
 def controlled(definition: ServiceDefinition, config_dir: Path) -> tuple[ServiceDefinition, ServiceControls]:
-    """Returns a service whose configuration changes when its controls say so and at no other time, and the controls.
+    """Returns a service that reloads its configuration only by its controls, and the controls.
 
     Args:
-        definition: Of the service as it is.
-        config_dir: Configuration of the process, whose files the chassis watches; that of the service is a copy.
+        definition: Of the service.
+        config_dir: Copied: the chassis watches the files of the process.
     """
     controls = ServiceControls(Path(shutil.copytree(config_dir, config_dir / definition.name)))
 

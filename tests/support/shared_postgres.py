@@ -26,11 +26,7 @@ shared_buffers = 128MB
 
 
 class SharedPostgres:
-    """A server that the first process which needs it starts, and that has a template database with every migration.
-
-    Args:
-        folder: The same for all processes of the run.
-    """
+    """A server with a template database that has every migration, started by the first process that needs it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -44,7 +40,6 @@ class SharedPostgres:
             return self._url_file.read_text()
 
     def stop(self) -> None:
-        """Stops the server where one was started."""
         if self._url_file.exists():
             server = self._server()
             server.start()  # takes it over from the process that started it

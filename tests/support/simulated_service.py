@@ -17,12 +17,12 @@ POOL_SIZE = 8
 
 @dataclass
 class Load:
-    """How calls ended.
+    """How calls ended, in seconds.
 
     Attributes:
-        good: When each ended that was answered in time, in seconds since the start.
-        refused: After how many seconds each was refused.
-        late: When each was made that its deadline ended.
+        good: When each ended that met its deadline.
+        refused: After how long each was refused.
+        late: When each began that missed its deadline.
     """
 
     good: list[float] = field(default_factory=list)
@@ -30,19 +30,19 @@ class Load:
     late: list[float] = field(default_factory=list)
 
     def goodput(self, since: float, until: float) -> float:
-        """Returns calls a second that were answered in time."""
+        """Returns calls a second that met their deadlines."""
         return sum(since <= moment < until for moment in self.good) / (until - since)
 
 
 class SimulatedService:
-    """Answers calls that need connections of its pool."""
+    """Handles calls that need connections of its pool."""
 
     def __init__(self, process: ProcessCalls, *, hold_s: Callable[[float], float], uses: int = 1) -> None:
         """Prepares it; called in the loop that runs it.
 
         Args:
             process: Counts the calls of all services.
-            hold_s: Seconds for which a call holds a connection, by the time; a third more or less at random.
+            hold_s: Seconds for which a call holds a connection, by the time; varied by a third at random.
             uses: Connections that a call needs, one after the other.
         """
         self._loop = asyncio.get_running_loop()
@@ -54,13 +54,7 @@ class SimulatedService:
         self._pool = asyncio.Semaphore(POOL_SIZE)
 
     async def run(self, rate: float, *, deadline_s: float, seconds: float) -> Load:
-        """Makes calls at random moments, whatever becomes of the earlier ones.
-
-        Args:
-            rate: Calls a second.
-            deadline_s: Of each.
-            seconds: For how long.
-        """
+        """Makes calls at random times, whatever becomes of earlier ones."""
         load, ends = Load(), self._loop.time() + seconds
         async with asyncio.TaskGroup() as group:
             while self._loop.time() < ends:

@@ -16,11 +16,7 @@ Harness = TypeVar("Harness")
 
 @contextmanager
 def running_in_a_thread(harness: AbstractAsyncContextManager[Harness]) -> Iterator[tuple[LoopThread, Harness]]:
-    """Enters `harness` on a loop that keeps running for the length of the block.
-
-    Args:
-        harness: The services, and what a machine needs to talk to them.
-    """
+    """Enters `harness` on a loop that keeps running for the length of the block."""
     with loop_thread() as loop:
         stack = AsyncExitStack()
         entered = loop.run(stack.enter_async_context(harness))

@@ -28,8 +28,6 @@ from tests.support import databases
 
 @dataclass
 class SuiteInProcess:
-    """A running suite, and what a test needs to talk to it."""
-
     address: str
     database_url: str
     settings: ProcessSettings
@@ -44,13 +42,12 @@ class SuiteInProcess:
     def metadata(
         self, source: str, destination: str, uid: str | None = None, **stated: str
     ) -> tuple[tuple[str, str], ...]:
-        """Returns the metadata of a raw call, on behalf of a passenger when one is named."""
+        """Returns the metadata of a raw call, for a passenger if `uid` is given."""
         passenger = None if uid is None else Identity(uid, **stated)
         issuer = TicketIssuer(self.keys, source, ttl=timedelta(minutes=5))
         return (("x-ya-service-ticket", issuer.issue(destination, passenger=passenger)),)
 
     def channel(self) -> grpc.aio.Channel:
-        """Opens a raw channel."""
         return grpc.aio.insecure_channel(self.address)
 
     def database(self, service: str) -> Database:
@@ -67,12 +64,11 @@ class SuiteInProcess:
         await (await self._owner()).execute(query.encode(), parameters)
 
     async def close(self) -> None:
-        """Closes what it opened."""
         for connection in self._owners:
             await connection.close()
 
     async def _owner(self) -> psycopg.AsyncConnection:
-        """Returns a connection of the database's owner that works, which stays open until the suite ends."""
+        """Returns a working connection of the database's owner, which stays open until the suite ends."""
         for connection in self._owners:
             with suppress(psycopg.OperationalError):
                 # Also tells the statistics what the connection has done so far, as its end would.
@@ -85,8 +81,6 @@ class SuiteInProcess:
         return self._owners[-1]
 
     async def empty_tables(self) -> None:
-        """Removes all that the services have stored."""
-
         def empty() -> None:
             with psycopg.connect(self.database_url, autocommit=True) as connection:
                 databases.empty_tables(connection)
@@ -95,12 +89,7 @@ class SuiteInProcess:
 
     @asynccontextmanager
     async def altered(self, statement: str, back: str) -> AsyncIterator[None]:
-        """Changes a schema for the length of the block.
-
-        Args:
-            statement: Changes it.
-            back: Undoes the change.
-        """
+        """Changes a schema for the length of the block; `back` reverts `statement`."""
         await self.execute(statement)
         try:
             yield
@@ -140,7 +129,7 @@ async def suite_in_process(
     port: int = 0,
     cache_url: str | None = None,
 ) -> AsyncIterator[SuiteInProcess]:
-    """Runs services, by name or as a test has changed them, for the length of the block, at a port; 0: any free one."""
+    """Runs services, by name or by definition, for the length of the block; port 0 is any free one."""
     with reserve("127.0.0.1", port) as reserved:
         port = reserved.getsockname()[1]
         address = f"127.0.0.1:{port}"

@@ -1,4 +1,4 @@
-"""Tasks that do what a test says."""
+"""Tasks that a test defines."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ridehail_servers.chassis.tasks import Task, TaskQueue
 from tests.support.waiting import LIMIT_S
 
 NAME = "trial"
-# Workers that notice soon.
-HASTY = {"heartbeat_s": 0.3, "stalled_after_s": 3, "rescue_interval_s": 0.3, "drain_s": 5}
+# Workers that react fast.
+FAST_WORKER = {"heartbeat_s": 0.3, "stalled_after_s": 3, "rescue_interval_s": 0.3, "drain_s": 5}
 
 
 @dataclass
 class Trial:
-    """A task that does what a test says, in the queue of toll_roads."""
+    """A task that a test defines, in the queue of toll_roads."""
 
     queue: TaskQueue
     database: Database
@@ -50,7 +50,7 @@ class Trial:
             await run(subject)
 
         stop = asyncio.Event()
-        tuned = TaskSettings.model_validate(HASTY | settings)
+        tuned = TaskSettings.model_validate(FAST_WORKER | settings)
         worker = asyncio.create_task(self.queue.run_worker([Task(NAME, noted)], tuned, stop=stop))
         try:
             yield stop

@@ -36,13 +36,7 @@ class Mode(Enum):
 
 
 class TcpProxy:
-    """Forwards a port of this machine to a server. It runs in a thread of its own, so a busy test does not delay it.
-
-    Attributes:
-        port: Where it listens, in every mode the same.
-        accepted: How many connections it has accepted.
-        mode: What it does now.
-    """
+    """Forwards a local port, the same in every mode, to a server. Its own thread keeps a busy test from delaying it."""
 
     def __init__(self, thread: LoopThread, target: str | tuple[str, int]) -> None:
         """Reserves a port; `tcp_proxy` makes it serve.
@@ -68,7 +62,6 @@ class TcpProxy:
 
     @property
     def connections(self) -> int:
-        """How many connections are open."""
         return len(self._connections)
 
     def set(self, mode: Mode, *, delay_s: float = 0.0, answers: bytes | None = None) -> None:
@@ -77,13 +70,12 @@ class TcpProxy:
         Args:
             mode: The new mode.
             delay_s: Seconds that every byte takes through the proxy, in each direction.
-            answers: Replaces whatever the server answers; None: answers pass.
+            answers: Replaces the server's bytes, or None to pass them.
         """
         self._answers = answers
         self._thread.run(self._set(mode, delay_s))
 
     def close(self) -> None:
-        """Ends every connection and gives the port back."""
         self.set(Mode.REFUSE)
         self._reserved.close()
 
@@ -147,7 +139,7 @@ class TcpProxy:
         return await asyncio.open_connection(*self._target)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool = False) -> None:
-        """Passes bytes on, each chunk after the delay that was set when it arrived, until either side ends."""
+        """Forwards bytes, each chunk after the delay that was set when it arrived, until either side ends."""
         loop = asyncio.get_running_loop()
         chunks: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(maxsize=64)
 
@@ -204,7 +196,7 @@ def _bound(port: int) -> socket.socket:
 
 
 async def _deaf_listener(port: int) -> list[socket.socket]:
-    """Returns a listening socket and the connections that fill its queue: the kernel drops whatever else knocks."""
+    """Returns a listening socket and the connections that fill its queue: the kernel drops further ones."""
     listener = _bound(port)
     listener.listen(0)
     sockets = [listener]
@@ -222,11 +214,7 @@ async def _deaf_listener(port: int) -> list[socket.socket]:
 
 @contextmanager
 def tcp_proxy(target: str | tuple[str, int]) -> Iterator[TcpProxy]:
-    """Runs a proxy for the length of the block; it passes at first.
-
-    Args:
-        target: See TcpProxy.
-    """
+    """Runs a proxy for the length of the block, in mode PASS at first."""
     with loop_thread() as thread:
         proxy = TcpProxy(thread, target)
         proxy.set(Mode.PASS)

@@ -1,4 +1,4 @@
-"""Orders and offers of toll_roads, put straight into its tables."""
+"""Orders and offers, stored straight into the tables of toll_roads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`ridehail up` and its kin as real processes."""
+"""`ridehail` commands as real processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ READY_WITHIN_S = STOPPED_WITHIN_S = _COMMAND_S = 150.0 * TIMEOUT_FACTOR
 
 
 class NotReady(Exception):
-    """The command ended, or said nothing for too long; holds all that it printed."""
+    """The command ended, or was not ready in time; holds its output."""
 
 
 @dataclass
@@ -33,7 +33,6 @@ class RunningCommand:
 
     @property
     def data_dir(self) -> Path:
-        """What `--data-dir` was given."""
         words = self.process.args
         assert isinstance(words, list)
         return Path(words[words.index("--data-dir") + 1])
@@ -45,7 +44,6 @@ class RunningCommand:
         return dict(word.split("=", 1) for word in line.split()[1:])
 
     def descendants(self) -> list[psutil.Process]:
-        """Returns every process that the command has started, however deep."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
@@ -54,7 +52,6 @@ class RunningCommand:
         return self.process.wait(STOPPED_WITHIN_S)
 
     def kill(self) -> None:
-        """Ends the command as a power cut would."""
         self.process.kill()
         self.process.wait(STOPPED_WITHIN_S)
 
@@ -63,7 +60,7 @@ def start(arguments: Sequence[str], output: Path, *, environment: dict[str, str]
     """Starts a `ridehail` command and waits for its ready line.
 
     Raises:
-        NotReady: See the class.
+        NotReady: It ended, or was not ready in time.
     """
     began = time.monotonic()
     with output.open("w") as file:

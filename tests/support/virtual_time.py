@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 
 class _Selector(selectors.SelectSelector):
-    """Lets the loop's time pass instead of waiting."""
+    """Advances the loop's time instead of waiting."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ def run(main: Coroutine[Any, Any, Result]) -> Result:
 
 
 def run_by_its_clock(main: Coroutine[Any, Any, Result]) -> Result:
-    """Runs a coroutine in virtual time, which `time.monotonic` tells as well. It begins at 0."""
+    """Runs a coroutine in virtual time, which `time.monotonic` returns as well. It begins at 0."""
 
     async def on_its_clock() -> Result:
         with mock.patch.object(time, "monotonic", asyncio.get_running_loop().time):
@@ -53,7 +53,7 @@ def run_by_its_clock(main: Coroutine[Any, Any, Result]) -> Result:
 
 
 def in_virtual_time(test: Callable[Arguments, Coroutine[Any, Any, Result]]) -> Callable[Arguments, Result]:
-    """Makes an asynchronous test one that `run_by_its_clock` runs."""
+    """Runs an asynchronous test by `run_by_its_clock`."""
 
     @functools.wraps(test)
     def run_test(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:

@@ -23,12 +23,7 @@ waits for comes within a second or two on a quiet machine."""
 def eventually(
     condition: Callable[[], Result | None], *, unless: type[Exception] | tuple[()] = (), within: float = LIMIT_S
 ) -> Result:
-    """Calls `condition` until it gives something true, and returns that.
-
-    Args:
-        condition: What to wait for.
-        unless: An exception that means "not yet".
-        within: Seconds to wait.
+    """Calls `condition` until it returns something true, and returns that. The exception `unless` means "not yet".
 
     Raises:
         AssertionError: The time ran out.
@@ -47,14 +42,10 @@ def eventually(
 
 
 async def until(condition: Callable[[], object], *, within: float = LIMIT_S) -> object:
-    """Calls `condition`, which may be asynchronous, until it gives something true, and returns that.
-
-    Args:
-        condition: What to wait for.
-        within: Seconds to wait.
+    """Calls `condition`, which may be asynchronous, until it returns something true, and returns that.
 
     Raises:
-        AssertionError: The time ran out. It tells what the condition gave how often.
+        AssertionError: The time ran out. It counts what the condition returned.
     """
     given: Counter[str] = Counter()
     try:
@@ -70,10 +61,10 @@ async def until(condition: Callable[[], object], *, within: float = LIMIT_S) -> 
 
 
 async def _asked(condition: Callable[[], object]) -> object:
-    """Returns what a condition gives, or None where it gives nothing for long: then it is asked anew.
+    """Returns the condition's result, or None if it takes too long: then it is called again.
 
     grpc.aio promises nothing to a process that has had several event loops, as one that runs many tests: a call there
-    once waited for an answer that had come.
+    once waited for a response that had arrived.
     """
     result = condition()
     if not asyncio.iscoroutine(result):

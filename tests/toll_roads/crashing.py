@@ -39,17 +39,17 @@ class Job:
     now: datetime
     batch_size: int
 
-    def start(self, *, dies_after: int | None = None) -> BaseProcess:
+    def start(self, *, crash_after: int | None = None) -> BaseProcess:
         """Runs it in a process of its own, which may die after a step."""
-        return processes.start(_run, self, dies_after)
+        return processes.start(_run, self, crash_after)
 
     async def trace(self) -> list[str]:
         """Runs it here; returns its steps."""
         return (await _run(self, None)).names
 
 
-async def _run(job: Job, dies_after: int | None) -> CrashInjector:
-    injector = CrashInjector(dies_after)
+async def _run(job: Job, crash_after: int | None) -> CrashInjector:
+    injector = CrashInjector(crash_after)
 
     def open_table(url: str, table: Any) -> Any:
         return injector.wrap(ArchiveTable(url, table))

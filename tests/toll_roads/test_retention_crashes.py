@@ -117,7 +117,7 @@ async def test_killed_after_a_step_and_run_again(
     assert len(set(names)) >= 3
     for step in range(1, len(names) + 1) if every_step else first_and_last(names):
         await put_back(retention, tmp_path)
-        killed = job(retention, name).start(dies_after=step)
+        killed = job(retention, name).start(crash_after=step)
         assert await asyncio.to_thread(died, killed, retention.database_url), f"{name} has no step {step}"
         await finish(retention)
         assert await end_state(retention) == undisturbed, f"{name} killed after step {step}, {names[step - 1]}"

@@ -20,7 +20,7 @@ from ridehail_clients import (
     RoadSwitchNotAllowed,
     ServiceError,
 )
-from tests.support.fault_proxy import Fault, Forward, down, hanging, lost_answer, passing
+from tests.support.fault_proxy import Fault, Forward, down, hanging, lost_response, passing
 from tests.support.log_capture import LogCapture
 from tests.support.waiting import until
 from tests.toll_roads.switching import ANOTHER_UID, PRICE, READ, T0, UID, WRITE, Switching, switching
@@ -327,7 +327,7 @@ def lose_the_first_reset(at: Switching) -> None:
     """Lets the next write be made, loses its answer, and lets nothing else arrive but the read before it."""
     at.faults.fail(down)
     at.faults.fail(passing, READ, times=1)
-    at.faults.fail(lost_answer, WRITE, times=1)
+    at.faults.fail(lost_response, WRITE, times=1)
 
 
 @pytest.mark.parametrize("method", [READ, WRITE])
@@ -339,7 +339,7 @@ async def test_a_failure_that_passes_is_not_noticed(at: Switching, toll_order: s
 
 
 async def test_an_answer_that_is_lost_does_not_reset_twice(at: Switching, toll_order: str) -> None:
-    at.faults.fail(lost_answer, WRITE, times=1)
+    at.faults.fail(lost_response, WRITE, times=1)
     await at.rider.switch_road(toll_order, T1, has_toll_road=False)
     assert len(price_changes(await at.document(toll_order))) == 2
     assert await at.processing_events(toll_order) == 1

@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 
 from ridehail_clients import JsonObject, OrderRoad, ServiceError
 from tests.support.fault_proxy import Fault as Injected
-from tests.support.fault_proxy import Forward, down, lost_answer
+from tests.support.fault_proxy import Forward, down, lost_response
 from tests.support.loop_thread import LoopThread
 from tests.support.state_machines import run_machine, running_in_a_thread
 from tests.toll_roads.switch_model import Fault, Order, Switch, after
@@ -150,12 +150,12 @@ class Switches(RuleBasedStateMachine):
 
         async def then_down(forward: Forward) -> bytes:
             faults.fail(down)
-            return await lost_answer(forward)
+            return await lost_response(forward)
 
         once: dict[Fault, tuple[str, Injected]] = {
             Fault.READ_LOST: (READ, down),
             Fault.WRITE_LOST: (WRITE, down),
-            Fault.WRITE_ANSWER_LOST: (WRITE, lost_answer),
+            Fault.WRITE_ANSWER_LOST: (WRITE, lost_response),
             Fault.OVERTAKEN: (WRITE, overtaken),
             Fault.DOWN_AFTER_WRITE: (WRITE, then_down),
         }

@@ -1,4 +1,4 @@
-"""Callers that go on and on, and what came of their calls."""
+"""Callers that make calls until the end of a block, and the results."""
 
 from __future__ import annotations
 
@@ -20,15 +20,13 @@ _PAUSE_S = 0.02
 
 @dataclass(frozen=True)
 class Done:
-    """A call that has ended."""
-
     seconds: float
     has_toll_road: bool | None
     error: ServiceError | None
 
 
 @dataclass
-class Calling:
+class BackgroundCalls:
     """The calls so far, in the order of their ends."""
 
     done: list[Done] = field(default_factory=list)
@@ -40,21 +38,19 @@ class Calling:
         await until(lambda: condition(self.done[since:]))
 
     async def next(self, count: int) -> list[Done]:
-        """Waits for the next calls; returns them."""
         since = len(self.done)
         await self.reaches(lambda done: len(done) >= count)
         return self.done[since : since + count]
 
     @property
     def failures(self) -> list[ServiceError]:
-        """The errors so far."""
         return [one.error for one in self.done if one.error is not None]
 
 
 @asynccontextmanager
-async def calling(flavour: Flavour, target: str, *, callers: int = 4) -> AsyncIterator[Calling]:
-    """Has callers retrieve roads, by a client whose calls may be repeated, for the length of the block."""
-    calls = Calling()
+async def background_calls(flavour: Flavour, target: str, *, callers: int = 4) -> AsyncIterator[BackgroundCalls]:
+    """Retrieves roads by several callers for the length of the block."""
+    calls = BackgroundCalls()
     async with flavour.opened(target, "TollRoadsClient", attempt_timeout=ATTEMPT_S) as client:
         tasks = [asyncio.create_task(_call(client, calls)) for _ in range(callers)]
         try:
@@ -65,7 +61,7 @@ async def calling(flavour: Flavour, target: str, *, callers: int = 4) -> AsyncIt
             await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _call(client: Opened, calls: Calling) -> None:
+async def _call(client: Opened, calls: BackgroundCalls) -> None:
     while True:
         started = time.monotonic()
         try:
