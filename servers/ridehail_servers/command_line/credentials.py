@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict
 from datetime import timedelta
 from enum import StrEnum
@@ -18,12 +17,11 @@ from .options import (
     UsageError,
     check_services,
     config_dir,
+    parse_period,
 )
 
 if TYPE_CHECKING:
     from ridehail_servers.chassis.passenger import Identity
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 UserIdOption = Annotated[str | None, typer.Option("--user-id", help="The app's user; default: the uid.")]
 PhoneIdOption = Annotated[str, typer.Option("--phone-id", help="The passenger's phone.")]
@@ -106,7 +104,4 @@ def _passenger(uid: str, user_id: str | None, family_role: FamilyRole | None, ph
 
 
 def _duration(text: str) -> timedelta:
-    match = re.fullmatch(r"([1-9][0-9]{0,6})([smhd])", text)
-    if match is None:
-        raise UsageError(f"--ttl takes a number and s, m, h or d, not {text!r}")
-    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+    return parse_period(text, "smhd", "--ttl takes a number and s, m, h or d", max_digits=7)

@@ -1,8 +1,7 @@
-"""`ridehail eulas`: decisions come from another database, and go when they have long expired."""
+"""`ridehail eulas`: imports decisions from another database, and purges expired ones."""
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -14,12 +13,9 @@ from .options import (
     ConfigDirOption,
     DatabaseUrlOption,
     DataDirOption,
-    UsageError,
     config_dir,
+    parse_period,
 )
-
-_PERIOD = re.compile(r"([0-9]{1,5})([dh])")
-_UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1)}
 
 app = typer.Typer(
     name="eulas",
@@ -29,11 +25,7 @@ app = typer.Typer(
 
 
 def _period(text: str) -> timedelta:
-    found = _PERIOD.fullmatch(text)
-    period = int(found[1]) * _UNITS[found[2]] if found else timedelta()
-    if not period:
-        raise UsageError(f"--expired-for takes hours or days, as in 12h or 90d, not {text!r}")
-    return period
+    return parse_period(text, "hd", "--expired-for takes hours or days, as in 12h or 90d")
 
 
 @app.command("import")
@@ -55,9 +47,9 @@ def import_(
     Lines that are no decisions go to FILE.jsonl.rejects.jsonl with the reason. Safe to repeat, and after a run that was
     killed.
     """
-    from . import eulas_jobs
+    from . import eulas_jobs as jobs
 
-    eulas_jobs.import_decisions(file, config_dir(config_dir_option), database_url, data_dir)
+    jobs.import_decisions(file, config_dir(config_dir_option), database_url, data_dir)
 
 
 @app.command()
@@ -73,6 +65,6 @@ def purge(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what is due, and change nothing.")] = False,
 ) -> None:
     """Delete decisions that have long expired. The log of decisions keeps them. Safe to repeat, and several at once."""
-    from . import eulas_jobs
+    from . import eulas_jobs as jobs
 
-    eulas_jobs.purge(expired_for, database_url, data_dir, dry_run=dry_run)
+    jobs.purge(expired_for, database_url, data_dir, dry_run=dry_run)

@@ -1,26 +1,24 @@
-"""What `ridehail eulas` does."""
+"""The jobs of `ridehail eulas`."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from datetime import timedelta
 from pathlib import Path
 
 import typer
 
-from ridehail_servers.chassis import logs
 from ridehail_servers.chassis.clock import system_clock
 from ridehail_servers.chassis.config import load
+from ridehail_servers.chassis.database import Database
 from ridehail_servers.eulas.config import EulasConfig
-from ridehail_servers.eulas.eula_catalogue import EulaCatalogue
 from ridehail_servers.eulas.import_file import FileUnusable, open_dump, open_rejects
 from ridehail_servers.eulas.import_job import ImportCounts, ImportFailed, ImportJob
 from ridehail_servers.eulas.import_store import ImportStore
 from ridehail_servers.eulas.purge_job import PurgeJob
 from ridehail_servers.eulas.store import EulasStore
 
-from .job_database import job_database, job_database_url
+from .job import run_job
 from .options import UsageError
 from .progress import JobProgress
 
@@ -30,69 +28,52 @@ _SERVICE = "eulas"
 def import_decisions(file: Path, config_dir: Path, database_url: str | None, data_dir: Path) -> None:
     """Imports a dump.
 
-    Args:
-        file: The dump.
-        config_dir: Holds `eulas.yaml`.
-        database_url: The option.
-        data_dir: Of a running `ridehail up`.
-
     Raises:
         UsageError: No database is named, or the dump cannot be imported.
     """
     catalogue = load(config_dir / "eulas.yaml", EulasConfig).catalogue
-    logs.configure(service=_SERVICE, level="WARNING")
+    rejects_path = file.with_name(f"{file.name}.rejects.jsonl")
+    began = time.monotonic()
+
+    async def job(database: Database) -> ImportCounts:
+        with (
+            open_dump(file) as dump,
+            open_rejects(rejects_path) as rejects,
+            JobProgress({"import": dump.size}, in_bytes=True) as bar,
+        ):
+            return await ImportJob(database, ImportStore(), catalogue, system_clock).run(
+                dump, rejects, lambda counts: bar.show("import", dump.position, _summary(counts))
+            )
+
     try:
-        asyncio.run(_import(file, job_database_url(_SERVICE, database_url, data_dir), catalogue))
+        counts = run_job(_SERVICE, database_url, data_dir, job)
     except (FileUnusable, ImportFailed) as error:
         raise UsageError(str(error)) from error
+    seconds = time.monotonic() - began
+    typer.echo(f"import: {_summary(counts)} in {seconds:.1f} s, {counts.lines / seconds:.0f} lines/s")
+    if counts.rejected:
+        typer.echo(f"import: the rejected lines are in {rejects_path}", err=True)
 
 
 def purge(expired_for: timedelta, database_url: str | None, data_dir: Path, *, dry_run: bool) -> None:
-    """Deletes decisions.
-
-    Args:
-        expired_for: How long ago they expired.
-        database_url: The option.
-        data_dir: Of a running `ridehail up`.
-        dry_run: Whether they are only counted.
+    """Deletes decisions that have expired this long ago, or counts them.
 
     Raises:
         UsageError: No database is named.
     """
-    logs.configure(service=_SERVICE, level="WARNING")
-    asyncio.run(_purge(job_database_url(_SERVICE, database_url, data_dir), expired_for, dry_run=dry_run))
-
-
-async def _import(file: Path, url: str, catalogue: EulaCatalogue) -> None:
-    began = time.monotonic()
-    rejects_path = file.with_name(f"{file.name}.rejects.jsonl")
-    with open_dump(file) as dump, open_rejects(rejects_path) as rejects:
-        async with job_database(_SERVICE, url) as database:
-            with JobProgress({"import": dump.size}, in_bytes=True) as bar:
-
-                def report(done: ImportCounts) -> None:
-                    bar.show("import", dump.position, _told(done))
-
-                done = await ImportJob(database, ImportStore(), catalogue, system_clock).run(dump, rejects, report)
-    seconds = time.monotonic() - began
-    typer.echo(f"import: {_told(done)} in {seconds:.1f} s, {done.lines / seconds:.0f} lines/s")
-    if done.rejected:
-        typer.echo(f"import: the rejected lines are in {rejects_path}", err=True)
-
-
-async def _purge(url: str, expired_for: timedelta, *, dry_run: bool) -> None:
     before = system_clock() - expired_for
-    async with job_database(_SERVICE, url) as database:
-        job = PurgeJob(database, EulasStore())
-        due = await job.due(before)
+
+    async def job(database: Database) -> str:
+        purge = PurgeJob(database, EulasStore())
+        due = await purge.due(before)
         if dry_run:
-            typer.echo(f"purge, dry run: due={due}")
-            return
+            return f"purge, dry run: due={due}"
         with JobProgress({"purge": due}) as bar:
-            deleted = await job.run(before, lambda rows: bar.show("purge", rows, f"deleted={rows}"))
-    typer.echo(f"purge: deleted={deleted}")
+            deleted = await purge.run(before, lambda rows: bar.show("purge", rows, f"deleted={rows}"))
+        return f"purge: deleted={deleted}"
+
+    typer.echo(run_job(_SERVICE, database_url, data_dir, job))
 
 
-def _told(done: ImportCounts) -> str:
-    counts = f"imported={done.imported} passed_over={done.skipped} rejected={done.rejected}"
-    return f"lines={done.lines} {counts}"
+def _summary(counts: ImportCounts) -> str:
+    return f"lines={counts.lines} imported={counts.imported} passed_over={counts.skipped} rejected={counts.rejected}"

@@ -25,7 +25,7 @@ def config(
         typer.Option(
             "--address",
             envvar="RIDEHAIL_ADDRESSES",
-            help="Where a service answers, as in toll-roads=10.0.0.7:50051. May be repeated.",
+            help="The address of a service, as in toll-roads=10.0.0.7:50051. May be repeated.",
         ),
     ],
     settings: Annotated[
@@ -90,7 +90,7 @@ def config(
 
 @app.command()
 def check() -> None:
-    """Render a configuration with stand-in values and let Envoy judge it. Part of `make check`."""
+    """Render a configuration with stand-in values and let Envoy validate it. Part of `make check`."""
     import tempfile
 
     from ridehail_servers import suite

@@ -1,10 +1,11 @@
-"""Options that several commands share."""
+"""Options that several commands share, and what they stand for."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,8 @@ class UsageError(Explained):
 
 
 DEFAULT_DATA_DIR = Path(".ridehail")
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 DataDirOption = Annotated[
     Path, typer.Option("--data-dir", envvar="RIDEHAIL_DATA_DIR", help="Where the suite keeps data, keys and logs.")
@@ -67,7 +70,7 @@ TlsDirOption = Annotated[
     typer.Option(
         "--tls-dir",
         envvar="RIDEHAIL_TLS_DIR",
-        help="Folder of ca.pem, cert.pem and key.pem: TLS on every port and to every neighbour; default: plain text.",
+        help="Folder of ca.pem, cert.pem and key.pem: TLS on every port and to every dependency; default: plain text.",
     ),
 ]
 AddressOption = Annotated[
@@ -75,26 +78,37 @@ AddressOption = Annotated[
     typer.Option(
         "--address",
         envvar="RIDEHAIL_ADDRESSES",
-        help="Where a neighbour answers, as in order-core=10.0.0.7:50051. May be repeated; in the variable, by spaces.",
+        help="Address of a dependency, as in order-core=10.0.0.7:50051. May be repeated; in the variable, by spaces.",
     ),
 ]
 
 
-def config_dir(given: Path | None) -> Path:
-    """Returns the folder of the configuration files.
+def parse_period(text: str, units: str, expected: str, *, max_digits: int = 5) -> timedelta:
+    """Returns the period that an option states as a number and a unit.
 
     Args:
-        given: The option.
+        text: The option, as in `90d`.
+        units: The letters that it may end with, of `smhd`.
+        expected: Says what the option takes, for the error.
+        max_digits: Of the number.
+
+    Raises:
+        UsageError: It is no such period, or an empty one.
     """
+    found = re.fullmatch(rf"([0-9]{{1,{max_digits}}})([{units}])", text)
+    period = timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else timedelta()
+    if not period:
+        raise UsageError(f"{expected}, not {text!r}")
+    return period
+
+
+def config_dir(given: Path | None) -> Path:
+    """Returns the folder of the configuration files: the given one, or the copies that ship."""
     return (given or resources.folder("config")).resolve()
 
 
 def archive_url(given: str | None, data_dir: Path) -> str:
-    """Returns the URL of the archive's folder.
-
-    Args:
-        given: The option.
-        data_dir: The option; need not exist.
+    """Returns the URL of the archive's folder: the given one, or that of the data directory, which need not exist.
 
     Raises:
         UsageError: The option names no folder.
@@ -111,12 +125,9 @@ def archive_url(given: str | None, data_dir: Path) -> str:
 
 
 def cache_url(given: str | None, services: Sequence[str], workers: int) -> str | None:
-    """Returns the URL of the cache; None: in memory.
+    """Returns the URL of the cache that the processes of the services share, or None for one in memory.
 
-    Args:
-        given: The option; empty counts as not given.
-        services: Names of the services that are served.
-        workers: How many processes serve them.
+    An empty option counts as not given.
 
     Raises:
         UsageError: It is no such URL, or several processes would each have a cache of their own.
@@ -143,9 +154,6 @@ def cache_url(given: str | None, services: Sequence[str], workers: int) -> str |
 def check_services(names: Sequence[str]) -> tuple[str, ...]:
     """Returns the names, each once.
 
-    Args:
-        names: The argument.
-
     Raises:
         UsageError: There is no such service.
     """
@@ -160,12 +168,7 @@ def check_services(names: Sequence[str]) -> tuple[str, ...]:
 def database_urls(
     services: Sequence[str], common: str | None, environment: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
-    """Returns the Postgres URL of each of the services that needs one.
-
-    Args:
-        services: Their names.
-        common: The option.
-        environment: Variables of the process.
+    """Returns the Postgres URL of each service that needs one: its own variable, or the common option.
 
     Raises:
         UsageError: A service that needs a database has no URL.
@@ -193,13 +196,10 @@ _TARGET = re.compile(
 
 
 def given_addresses(given: Sequence[str]) -> dict[str, str]:
-    """Returns the addresses of services.
-
-    Args:
-        given: The option: NAME=HOST:PORT each, or another target that gRPC understands.
+    """Returns the addresses by service, from NAME=HOST:PORT each, or another target that gRPC understands.
 
     Raises:
-        UsageError: An entry cannot be read, or names no service.
+        UsageError: An entry cannot be parsed, or names no service.
     """
     known: dict[str, str] = {}
     for entry in given:
@@ -211,14 +211,10 @@ def given_addresses(given: Sequence[str]) -> dict[str, str]:
 
 
 def addresses(services: Sequence[str], given: Sequence[str] | None) -> dict[str, str]:
-    """Returns the addresses of the services' dependencies.
-
-    Args:
-        services: Names of the services that are run.
-        given: The option.
+    """Returns the given addresses, after a check that every dependency of the services has one.
 
     Raises:
-        UsageError: An entry cannot be read, or a dependency has no address.
+        UsageError: An entry cannot be parsed, or a dependency has no address.
     """
     from ridehail_servers import suite
 

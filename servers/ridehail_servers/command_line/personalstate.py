@@ -1,4 +1,4 @@
-"""`ridehail personalstate`: states are copied between the two back ends that keep them."""
+"""`ridehail personalstate`: copies states between the two back ends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ app = typer.Typer(
 
 
 class BackEndName(StrEnum):
-    """The services that keep personal states."""
+    """The services that store personal states."""
 
     PROTOCOL = "protocol"
     USER_STATE = "user-state"
@@ -52,9 +52,9 @@ def copy(
     if follow and dry_run:
         raise UsageError("--follow and --dry-run do not go together")
     addresses = [_address(name, address) for name in (source, destination)]
-    from .personalstate_jobs import copy_states
+    from . import personalstate_jobs as jobs
 
-    copy_states(
+    jobs.copy_states(
         (source, destination), addresses, (keys_dir or data_dir / "keys") / "tickets", follow=follow, dry_run=dry_run
     )
 

@@ -1,4 +1,4 @@
-"""What `ridehail personalstate copy` does."""
+"""The job of `ridehail personalstate`."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from .personalstate import BackEndName
 from .progress import JobProgress
 
 _CALLER = "admin"
-_PASSES_BEGIN_AFTER_S = 1.0
+_PAUSE_S = 1.0
 _STEP = "copy"
-_PASSES = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED})
+_TRANSIENT = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED})
 
 
 def copy_states(
@@ -71,8 +71,8 @@ async def _copy(
             await job.follow(lambda done: _show(bar, done), _pause)
         done = await job.run(lambda done: _show(bar, done), dry_run=dry_run)
     seconds = time.monotonic() - began
-    told = f"listed={done.listed} due={done.stored}" if dry_run else _told(done)
-    typer.echo(f"{_STEP}{', dry run' if dry_run else ''}: {told} in {seconds:.1f} s")
+    counts = f"listed={done.listed} due={done.stored}" if dry_run else _summary(done)
+    typer.echo(f"{_STEP}{', dry run' if dry_run else ''}: {counts} in {seconds:.1f} s")
 
 
 class RemoteEndpoint:
@@ -85,7 +85,6 @@ class RemoteEndpoint:
     async def list_states(
         self, after_yandex_uid: str, changed_since: datetime | None, page_size: int
     ) -> Sequence[PersonalStateCopy]:
-        """See BackEnd."""
         try:
             return await self._client.list_personal_states(
                 after_yandex_uid=after_yandex_uid, changed_since=changed_since, page_size=page_size
@@ -93,18 +92,17 @@ class RemoteEndpoint:
         except ServiceError as error:
             if isinstance(error, ResponseTooLarge):
                 raise PageTooLarge from error
-            raise self._translated(error) from error
+            raise self._translate(error) from error
 
     async def import_states(self, states: Sequence[PersonalStateCopy]) -> int:
-        """See BackEnd."""
         try:
             return await self._client.import_personal_states(states=states)
         except ServiceError as error:
-            raise self._translated(error) from error
+            raise self._translate(error) from error
 
-    def _translated(self, error: ServiceError) -> Exception:
-        may_pass = error.code in _PASSES or error.retry_after is not None or isinstance(error, CallTimedOut)
-        return EndpointUnavailable(f"{self._name}: {error}") if may_pass else error
+    def _translate(self, error: ServiceError) -> Exception:
+        is_transient = error.code in _TRANSIENT or error.retry_after is not None or isinstance(error, CallTimedOut)
+        return EndpointUnavailable(f"{self._name}: {error}") if is_transient else error
 
 
 def _client(name: BackEndName, address: str, tickets: TicketIssuer) -> AsyncUserStateClient | AsyncProtocolClient:
@@ -115,12 +113,12 @@ def _client(name: BackEndName, address: str, tickets: TicketIssuer) -> AsyncUser
 async def _pause(failure: EndpointUnavailable | None) -> None:
     if failure is not None:
         typer.echo(f"{_STEP}: {failure}; goes on", err=True)
-    await asyncio.sleep(_PASSES_BEGIN_AFTER_S)
+    await asyncio.sleep(_PAUSE_S)
 
 
 def _show(bar: JobProgress, done: CopyCounts) -> None:
-    bar.show(_STEP, done.listed, _told(done))
+    bar.show(_STEP, done.listed, _summary(done))
 
 
-def _told(done: CopyCounts) -> str:
+def _summary(done: CopyCounts) -> str:
     return f"listed={done.listed} stored={done.stored}"

@@ -1,4 +1,4 @@
-"""How far a job has come, on standard error: bars on a terminal, plain lines otherwise."""
+"""Shows a job's progress on standard error: bars on a terminal, plain lines otherwise."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LINE_EVERY_S = 5.0
 
 
 class JobProgress:
-    """Shows the steps of a job."""
+    """The progress of a job's steps."""
 
     def __init__(
         self, totals: Mapping[str, int | None], *, in_bytes: bool = False, console: Console | None = None
@@ -23,9 +23,9 @@ class JobProgress:
         """Prepares a bar for each step.
 
         Args:
-            totals: What each step has to do, in rows or bytes; None: nobody knows beforehand.
-            in_bytes: Whether that is in bytes.
-            console: Where to show; None: standard error.
+            totals: Rows or bytes of each step, or None where the number is unknown.
+            in_bytes: Whether they are bytes.
+            console: Where to show, or None for standard error.
         """
         self._console = console or Console(stderr=True, highlight=False, soft_wrap=True)
         amount = DownloadColumn() if in_bytes else MofNCompleteColumn()
@@ -43,15 +43,15 @@ class JobProgress:
     ) -> None:
         self._bars.stop()
 
-    def show(self, step: str, done: int, told: str) -> None:
+    def show(self, step: str, done: int, text: str) -> None:
         """Shows how far a step has come.
 
         Args:
-            step: Of `totals`.
-            done: All that it has done so far.
-            told: The same in words, for a plain line.
+            step: One of `totals`.
+            done: Rows or bytes so far.
+            text: The same in words, for a plain line.
         """
         self._bars.update(self._tasks[step], completed=done)
         if not self._console.is_terminal and time.monotonic() >= self._line_at:
             self._line_at = time.monotonic() + _LINE_EVERY_S
-            self._console.print(f"{step}: {told}")
+            self._console.print(f"{step}: {text}")

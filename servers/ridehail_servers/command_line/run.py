@@ -194,7 +194,7 @@ def worker(
 
 
 def _own_command() -> str:
-    """Returns what a user types, in the present folder, to run this program."""
+    """Returns the shell words that run this program from the current folder."""
     if shutil.which("ridehail"):
         return "ridehail"
     program = Path(sys.argv[0]).absolute()

@@ -1,8 +1,7 @@
-"""What `ridehail shadow report` prints."""
+"""The job of `ridehail shadow`."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -12,54 +11,46 @@ from typing import Any
 
 import typer
 
-from ridehail_servers.chassis import logs
 from ridehail_servers.chassis.clock import system_clock
+from ridehail_servers.chassis.database import Database
 from ridehail_servers.user_state.report import ComparisonReport, Sample, Totals
 from ridehail_servers.user_state.report_store import ReportStore
 
-from .job_database import job_database, job_database_url
-
-_SERVICE = "user-state"
+from .job import run_job
 
 
 def print_report(since: timedelta, database_url: str | None, data_dir: Path, *, as_json: bool) -> None:
-    """Prints how often the two back ends' answers differ, and where.
-
-    Args:
-        since: How far back.
-        database_url: The option.
-        data_dir: Of a running `ridehail up`.
-        as_json: Whether as JSON instead of text.
+    """Prints how often the two back ends' responses differ, and where, as JSON or as text.
 
     Raises:
         UsageError: No database is named.
     """
-    logs.configure(service=_SERVICE, level="WARNING")
-    found = asyncio.run(_read(job_database_url(_SERVICE, database_url, data_dir), system_clock() - since))
-    typer.echo(json.dumps(_as_json(found), indent=2) if as_json else "\n".join(_lines(found)))
+    begin = system_clock() - since
+
+    async def read(database: Database) -> ComparisonReport:
+        async with database.transaction() as connection:
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            return await ReportStore().report(connection, begin)
+
+    report = run_job("user-state", database_url, data_dir, read)
+    typer.echo(json.dumps(_as_json(report), indent=2) if as_json else "\n".join(_lines(report)))
 
 
-async def _read(url: str, since: datetime) -> ComparisonReport:
-    async with job_database(_SERVICE, url) as database, database.transaction() as connection:
-        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        return await ReportStore().report(connection, since)
-
-
-def _lines(found: ComparisonReport) -> Iterator[str]:
-    yield f"since {_moment(found.since)}"
-    for kind, totals in found.totals.items():
-        yield f"{kind}: {_told(totals)}"
-    if not found.kept:
+def _lines(report: ComparisonReport) -> Iterator[str]:
+    yield f"since {_timestamp(report.since)}"
+    for kind, totals in report.totals.items():
+        yield f"{kind}: {_counts(totals)}"
+    if not report.kept:
         return
-    yield f"where the {found.kept} mismatches that are kept differ:"
-    for place in found.places:
+    yield f"where the {report.kept} mismatches that are kept differ:"
+    for place in report.places:
         yield f"  {place.mismatches:>7}  {place.kind}  {place.path or '(the whole body)'}"
     yield "the latest:"
-    for sample in found.samples:
+    for sample in report.samples:
         yield from _sample_lines(sample)
 
 
-def _told(totals: Totals) -> str:
+def _counts(totals: Totals) -> str:
     rate = totals.rate()
     counts = f"equal={totals.equal} different={totals.different} behind={totals.behind}"
     if rate is None:
@@ -69,7 +60,7 @@ def _told(totals: Totals) -> str:
 
 def _sample_lines(sample: Sample) -> Iterator[str]:
     statuses = f"{sample.old_status}" if sample.old_status == sample.new_status else _change(sample)
-    yield f"  {_moment(sample.at)}  {sample.kind}  {statuses}  request {sample.request_id}"
+    yield f"  {_timestamp(sample.at)}  {sample.kind}  {statuses}  request {sample.request_id}"
     for one in sample.differences:
         yield f"    {one.path or '(the whole body)'}: {one.old_type} -> {one.new_type}"
 
@@ -78,19 +69,19 @@ def _change(sample: Sample) -> str:
     return f"{sample.old_status} -> {sample.new_status}"
 
 
-def _moment(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds")
+def _timestamp(time: datetime) -> str:
+    return time.isoformat(timespec="seconds")
 
 
-def _as_json(found: ComparisonReport) -> dict[str, Any]:
+def _as_json(report: ComparisonReport) -> dict[str, Any]:
     totals = {
         kind.value: {**asdict(one), "rate": None if (rate := one.rate()) is None else asdict(rate)}
-        for kind, one in found.totals.items()
+        for kind, one in report.totals.items()
     }
     return {
-        "since": _moment(found.since),
+        "since": _timestamp(report.since),
         "totals": totals,
-        "kept": found.kept,
-        "places": [asdict(place) for place in found.places],
-        "samples": [{**asdict(sample), "at": _moment(sample.at)} for sample in found.samples],
+        "kept": report.kept,
+        "places": [asdict(place) for place in report.places],
+        "samples": [{**asdict(sample), "at": _timestamp(sample.at)} for sample in report.samples],
     }

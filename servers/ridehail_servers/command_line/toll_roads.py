@@ -56,7 +56,7 @@ def purge_offers(
     """Delete old offers (`offers_kept_h` in toll_roads.yaml; 24 hours)."""
     from . import toll_roads_jobs as jobs
 
-    jobs.purge_offers(jobs.settings(database_url, data_dir, config_dir(config_dir_option), batch_size, dry_run=dry_run))
+    jobs.purge_offers(jobs.RetentionOptions(database_url, data_dir, config_dir(config_dir_option), batch_size, dry_run))
 
 
 @app.command()
@@ -72,7 +72,7 @@ def archive(
     url = archive_url(archive_url_option, data_dir)
     from . import toll_roads_jobs as jobs
 
-    jobs.archive(jobs.settings(database_url, data_dir, config_dir(config_dir_option), batch_size, dry_run=dry_run), url)
+    jobs.archive(jobs.RetentionOptions(database_url, data_dir, config_dir(config_dir_option), batch_size, dry_run), url)
 
 
 @app.command("purge-orders")
@@ -86,7 +86,7 @@ def purge_orders(
     """Delete old orders and changes that are in the archive, and old refused reports (`orders_kept_h`; 48 hours)."""
     from . import toll_roads_jobs as jobs
 
-    jobs.purge_orders(jobs.settings(database_url, data_dir, config_dir(config_dir_option), batch_size, dry_run=dry_run))
+    jobs.purge_orders(jobs.RetentionOptions(database_url, data_dir, config_dir(config_dir_option), batch_size, dry_run))
 
 
 @app.command()
@@ -99,6 +99,6 @@ def history(
 ) -> None:
     """Print all that database and archive know of an order, and where each row is."""
     url = archive_url(archive_url_option, data_dir)
-    from . import toll_roads_history
+    from . import toll_roads_jobs as jobs
 
-    toll_roads_history.print_history(order_id, database_url, data_dir, url, as_json=as_json)
+    jobs.print_history(order_id, database_url, data_dir, url, as_json=as_json)

@@ -1,11 +1,12 @@
-"""The retention jobs of `ridehail toll-roads`."""
+"""The jobs of `ridehail toll-roads`."""
 
 from __future__ import annotations
 
-import asyncio
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -13,20 +14,22 @@ from typing import Protocol, Self
 import typer
 from rich.console import Console
 
-from ridehail_servers.chassis import logs
+from ridehail_kernel.text_rules import is_id
 from ridehail_servers.chassis.clock import system_clock
 from ridehail_servers.chassis.config import load
 from ridehail_servers.chassis.database import Database
-from ridehail_servers.toll_roads.config import RetentionConfig, TollRoadsConfig
+from ridehail_servers.toll_roads.config import TollRoadsConfig
 from ridehail_servers.toll_roads.retention.archive_store import ArchiveStore
 from ridehail_servers.toll_roads.retention.archiving import Archiving
 from ridehail_servers.toll_roads.retention.cutoffs import Cutoffs, cutoffs
+from ridehail_servers.toll_roads.retention.history import Histories, OrderHistory
 from ridehail_servers.toll_roads.retention.pace import Pace
 from ridehail_servers.toll_roads.retention.progress import Outcome, Progress, Report, Step
 from ridehail_servers.toll_roads.retention.purging import OfferPurge, OrderPurge
 from ridehail_servers.toll_roads.retention.store import PurgeStore
 
-from .job_database import job_database, job_database_url
+from .job import run_job
+from .options import UsageError
 from .progress import JobProgress
 
 _SERVICE = "toll-roads"
@@ -79,83 +82,108 @@ class RowProgress:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What the options of a job say.
+class RetentionOptions:
+    """The options that the retention jobs share.
 
     Attributes:
-        database_url: Of the service's database.
-        config: How long rows are kept, and the size of batches.
+        database_url: Of the service's database, or None for that of a running `ridehail up`.
+        data_dir: Of that `ridehail up`.
+        config_dir: Holds `toll_roads.yaml`.
+        batch_size: Rows of one transaction, or None for the file's.
         dry_run: Whether to change nothing.
     """
 
-    database_url: str
-    config: RetentionConfig
+    database_url: str | None
+    data_dir: Path
+    config_dir: Path
+    batch_size: int | None
     dry_run: bool
 
 
-def settings(
-    database_url: str | None, data_dir: Path, config_dir: Path, batch_size: int | None, *, dry_run: bool
-) -> Settings:
-    """Returns what the options of a job say.
-
-    Args:
-        database_url: The option.
-        data_dir: Of a running `ridehail up`.
-        config_dir: Holds `toll_roads.yaml`.
-        batch_size: In the place of the file's.
-        dry_run: Whether to change nothing.
-
-    Raises:
-        ConfigError: The file is bad.
-        UsageError: No database is named.
-    """
-    config = load(config_dir / "toll_roads.yaml", TollRoadsConfig).retention
-    if batch_size is not None:
-        config = config.model_copy(update={"batch_size": batch_size})
-    return Settings(job_database_url(_SERVICE, database_url, data_dir), config, dry_run)
+def purge_offers(options: RetentionOptions) -> None:
+    _run_retention("purge-offers", options, lambda database: OfferPurge(database, PurgeStore()))
 
 
-def purge_offers(settings: Settings) -> None:
-    """Deletes old offers.
-
-    Args:
-        settings: Of the job.
-    """
-    asyncio.run(_run("purge-offers", settings, lambda database: OfferPurge(database, PurgeStore())))
+def archive(options: RetentionOptions, archive_url: str) -> None:
+    _run_retention("archive", options, lambda database: Archiving(database, ArchiveStore(), archive_url, system_clock))
 
 
-def archive(settings: Settings, url: str) -> None:
-    """Copies old orders and changes to the archive.
-
-    Args:
-        settings: Of the job.
-        url: Of the archive's folder.
-    """
-    asyncio.run(_run("archive", settings, lambda database: Archiving(database, ArchiveStore(), url, system_clock)))
+def purge_orders(options: RetentionOptions) -> None:
+    _run_retention("purge-orders", options, lambda database: OrderPurge(database, PurgeStore()))
 
 
-def purge_orders(settings: Settings) -> None:
-    """Deletes old orders and changes that are in the archive.
+def _run_retention(name: str, options: RetentionOptions, job_of: Callable[[Database], _Job]) -> None:
+    config = load(options.config_dir / "toll_roads.yaml", TollRoadsConfig).retention
+    batch_size = config.batch_size if options.batch_size is None else options.batch_size
+    old = cutoffs(config, system_clock())
 
-    Args:
-        settings: Of the job.
-    """
-    asyncio.run(_run("purge-orders", settings, lambda database: OrderPurge(database, PurgeStore())))
-
-
-async def _run(name: str, settings: Settings, job_of: Callable[[Database], _Job]) -> None:
-    logs.configure(service=_SERVICE, level="WARNING")
-    old = cutoffs(settings.config, system_clock())
-    async with job_database(_SERVICE, settings.database_url) as database:
+    async def run(database: Database) -> str:
         job = job_of(database)
         due = await job.due(old)
-        if settings.dry_run:
-            typer.echo(f"{name}, dry run: " + ", ".join(f"{step} due={rows}" for step, rows in due.items()))
-            return
+        if options.dry_run:
+            return f"{name}, dry run: " + ", ".join(f"{step} due={rows}" for step, rows in due.items())
         with RowProgress(due) as progress:
-            pace = Pace(settings.config.batch_size, settings.config.rest_factor)
-            is_done = await job.run(old, pace, progress.report)
-    if is_done is False:
-        typer.echo(f"{name}: another run is at it, nothing done")
-    else:
-        typer.echo(f"{name}: {progress.summary()}")
+            is_done = await job.run(old, Pace(batch_size, config.rest_factor), progress.report)
+        return f"{name}: {'another run is at it, nothing done' if is_done is False else progress.summary()}"
+
+    typer.echo(run_job(_SERVICE, options.database_url, options.data_dir, run))
+
+
+def print_history(order_id: str, database_url: str | None, data_dir: Path, archive_url: str, *, as_json: bool) -> None:
+    """Prints what database and archive hold of an order, as JSON or as a table.
+
+    Raises:
+        UsageError: It is no id, or no database is named.
+    """
+    if not is_id(order_id):
+        raise UsageError("an order's id has 1 to 128 printable characters")
+    found = run_job(
+        _SERVICE,
+        database_url,
+        data_dir,
+        lambda database: Histories(database, ArchiveStore(), archive_url).of(order_id),
+    )
+    typer.echo(json.dumps(_json(order_id, found)) if as_json else _table(order_id, found))
+
+
+def _timestamp(time: datetime) -> str:
+    return time.isoformat().replace("+00:00", "Z")
+
+
+def _json(order_id: str, found: OrderHistory) -> dict[str, object]:
+    order = found.order
+    return {
+        "order_id": order_id,
+        "order": order
+        and {
+            "created": _timestamp(order.row.created_at),
+            "offer_id": order.row.offer_id,
+            "can_switch_road": order.row.can_switch_road,
+            "where": order.place.value,
+        },
+        "changes": [
+            {
+                "created": _timestamp(change.row.created_at),
+                "has_toll_road": change.row.has_toll_road,
+                "where": change.place.value,
+            }
+            for change in found.changes
+        ],
+    }
+
+
+def _table(order_id: str, found: OrderHistory) -> str:
+    lines = [f"order {order_id}"]
+    if found.order is not None:
+        row = found.order.row
+        switch = "may be switched" if row.can_switch_road else "may not be switched"
+        lines.append(f"created {_timestamp(row.created_at)}, offer {row.offer_id or 'none'}, the road {switch}")
+        lines.append(f"in {found.order.place}")
+    changes = [("created", "road", "in")]
+    changes += [
+        (_timestamp(it.row.created_at), "toll" if it.row.has_toll_road else "free", it.place.value)
+        for it in found.changes
+    ]
+    widths = [max(map(len, column)) for column in zip(*changes, strict=True)]
+    cells = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in changes]
+    return "\n".join([*lines, "", *("  ".join(line).rstrip() for line in cells)])
