@@ -21,7 +21,7 @@ LEEWAY = timedelta(seconds=30)
 # A longer token is not worth reading: ours have a few hundred characters.
 _MAX_LENGTH = 4096
 _REMEMBERED = 10_000
-_LAST_MOMENT = 253_402_300_799
+_MAX_TIMESTAMP = 253_402_300_799
 
 
 class TokenInvalid(Exception):
@@ -88,11 +88,11 @@ def verify(
     if len(token) > _MAX_LENGTH:
         raise TokenInvalid("too long")
     try:
-        kid = jwt.get_unverified_header(token).get("kid")
-        owner = "" if owned_by is None else unverified_text(token, owned_by)
-        if owned_by is not None and not owner:
-            raise TokenInvalid("a key without owner signs nothing")
-        key = keys.public_key(kid, owner) if isinstance(kid, str) else None
+        unverified = jwt.decode_complete(token, options={"verify_signature": False})
+        kid, owner = unverified["header"].get("kid"), unverified["payload"].get(owned_by) if owned_by else ""
+        if not isinstance(kid, str) or not isinstance(owner, str) or (owned_by and not owner):
+            raise TokenInvalid("no key is named")
+        key = keys.public_key(kid, owner)
         if key is None:
             raise TokenInvalid("unknown key")
         claims: dict[str, Any] = jwt.decode(
@@ -107,10 +107,10 @@ def verify(
                 "verify_sub": False,
             },
         )
-    except jwt.PyJWTError as error:
+    except (jwt.PyJWTError, ValueError) as error:
         raise TokenInvalid(type(error).__name__) from error
     issued, expires = claims["iat"], claims["exp"]
-    if not all(type(moment) is int and 0 <= moment <= _LAST_MOMENT for moment in (issued, expires)):
+    if not all(type(one) is int and 0 <= one <= _MAX_TIMESTAMP for one in (issued, expires)):
         raise TokenInvalid("iat and exp must be whole seconds of the years 1970 to 9999")
     if not all(isinstance(claims[name], str) and claims[name] for name in required):
         raise TokenInvalid("a claim is not a text")
