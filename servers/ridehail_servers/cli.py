@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import typer
 
-from .chassis.failures import is_explained
+from .chassis.errors import is_explained
 from .command_line import credentials, eulas, gateway, personalstate, run, schemas, shadow, toll_roads
 
 app = typer.Typer(

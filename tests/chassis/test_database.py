@@ -150,7 +150,7 @@ async def test_a_full_pool_refuses_with_the_time_to_come_again(
 async def test_a_read_does_not_wait_twice_for_a_busy_pool(database_url: str) -> None:
     async with opened(database_url, max_size=1, timeout_s=0.2) as database, database.connection():
         ended: list[None] = []
-        database.queue.on_progress = lambda: ended.append(None)
+        database.load.on_progress = lambda: ended.append(None)
         with pytest.raises(Overloaded):
             await database.read(Question(killed=0))
         assert len(ended) == 1

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ridehail_servers.chassis.connection_queue import ConnectionQueue
+from ridehail_servers.chassis.connection_load import ConnectionLoad
 from ridehail_servers.chassis.errors import Overloaded
 from ridehail_servers.chassis.interceptors import Admission, ProcessCalls
 from ridehail_servers.chassis.settings import AdmissionSettings
@@ -49,8 +49,8 @@ class SimulatedService:
         self._chance = random.Random(1)
         self._hold_s = hold_s
         self._uses = uses
-        self._queue = ConnectionQueue(POOL_SIZE, clock=self._loop.time)
-        self.admission = Admission("simulated", process, self._queue, AdmissionSettings())
+        self._load = ConnectionLoad(POOL_SIZE, clock=self._loop.time)
+        self.admission = Admission("simulated", process, self._load, AdmissionSettings())
         self._pool = asyncio.Semaphore(POOL_SIZE)
 
     async def run(self, rate: float, *, deadline_s: float, seconds: float) -> Load:
@@ -84,11 +84,11 @@ class SimulatedService:
             self.admission.leave("method", uses, completed=completed)
 
     async def _use_a_connection(self) -> None:
-        use, completed = self._queue.enter(), False
+        use, completed = self._load.enter(), False
         try:
             async with self._pool:
-                self._queue.lent(use)
+                self._load.lent(use)
                 await asyncio.sleep(self._hold_s(self._loop.time()) * self._chance.uniform(0.7, 1.3))
                 completed = True
         finally:
-            self._queue.ended(use, completed=completed)
+            self._load.ended(use, completed=completed)

@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING
 import grpc
 from grpc_reflection.v1alpha import reflection
 
-from ridehail_clients import open_async_channel
-
 from .access import AccessPolicy
 from .background import cancelled, keep_running
-from .breaker_watch import breaker_observer
 from .cache import Cache, open_cache
+from .channels import open_channels
 from .clock import Clock, system_clock
 from .config import load
 from .experiments import Experiments
@@ -58,14 +56,7 @@ _POLL_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """The services of a process, ready to serve.
-
-    Attributes:
-        services: In the order of the definitions.
-        storages: By service name.
-        tuning: The content of `server.yaml`.
-        access: The live content of `access.yaml`.
-    """
+    """The services of a process, ready to serve."""
 
     services: Sequence[tuple[ServiceDefinition, RunningService]]
     storages: Mapping[str, Storage]
@@ -112,7 +103,7 @@ async def build(
                 configs=configs,
                 experiments=experiments,
                 clock=clock,
-                channels=await _channels(stack, definition, settings),
+                channels=await stack.enter_async_context(open_channels(definition, settings)),
                 tickets=TicketIssuer(keys, definition.name, clock=clock),
                 keys_dir=settings.keys_dir,
                 archive_url=settings.archive_url,
@@ -226,9 +217,9 @@ class Server:
 
 def _admissions(built: Built) -> dict[str, Admission]:
     process = ProcessCalls(built.tuning.max_calls_under_way, len(built.services))
-    queues = {name: storage.database.queue for name, storage in built.storages.items()}
+    loads = {name: storage.database.load for name, storage in built.storages.items()}
     return {
-        definition.name: Admission(definition.name, process, queues.get(definition.name), built.tuning.admission)
+        definition.name: Admission(definition.name, process, loads.get(definition.name), built.tuning.admission)
         for definition, _service in built.services
     }
 
@@ -259,22 +250,6 @@ async def _storage(
         yield Storage(database, TaskQueue(definition.name, database))
     finally:
         await database.close()
-
-
-async def _channels(
-    stack: AsyncExitStack, definition: ServiceDefinition, settings: ProcessSettings
-) -> dict[str, grpc.aio.Channel]:
-    channels: dict[str, grpc.aio.Channel] = {}
-    credentials = None if settings.tls_dir is None else TlsFiles(settings.tls_dir).channel_credentials()
-    for dependency in definition.dependencies:
-        channels[dependency] = open_async_channel(
-            settings.addresses[dependency],
-            credentials=credentials,
-            server_name=dependency if credentials else None,
-            breaker_observer=breaker_observer(definition.name, dependency),
-        )
-        stack.push_async_callback(channels[dependency].close, None)
-    return channels
 
 
 async def _report_pools(storages: Mapping[str, Storage]) -> None:

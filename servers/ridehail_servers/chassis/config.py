@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from .failures import Explained
+from .errors import Explained
 
 Model = TypeVar("Model", bound=BaseModel)
 

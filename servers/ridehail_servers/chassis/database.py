@@ -19,8 +19,8 @@ from psycopg.rows import TupleRow
 
 from ridehail_kernel.deadline_budget import share_of_remaining
 
+from .connection_load import ConnectionLoad
 from .connection_pool import ConnectionPool
-from .connection_queue import ConnectionQueue
 from .database_connection import BoundedConnection
 from .errors import DatabaseUnavailable
 from .logs import get_logger
@@ -75,7 +75,7 @@ class Database:
 
     def __init__(self, url: str, *, schema: str, settings: PoolSettings, application: str) -> None:
         self.schema = schema
-        self.queue = ConnectionQueue(settings.max_size)
+        self.load = ConnectionLoad(settings.max_size)
         self.conninfo = connection_string(url, schema=schema, settings=settings, application=application)
         # The server ends a statement after its timeout. One that has not done so this much later hangs.
         self.max_statement_s = settings.statement_timeout_ms / 1000 + _HANGS_S
@@ -133,13 +133,13 @@ class Database:
             DatabaseUnavailable: No connection can be made, or the database failed.
             Overloaded: All connections are in use, and too many calls wait, or none became free in time.
         """
-        use, completed = self.queue.enter(), False
+        use, completed = self.load.enter(), False
         try:
             connection = await self._pool.lend(self._timeout())
         except BaseException:
-            self.queue.ended(use)
+            self.load.ended(use)
             raise
-        self.queue.lent(use)
+        self.load.lent(use)
         try:
             yield connection
             completed = True
@@ -158,7 +158,7 @@ class Database:
             raise DatabaseUnavailable from error
         finally:
             self._pool.give_back(connection)
-            self.queue.ended(use, completed=completed)
+            self.load.ended(use, completed=completed)
 
     @asynccontextmanager
     async def transaction(self, *, dry_run: bool = False) -> AsyncIterator[Connection]:

@@ -6,13 +6,21 @@ in the catalogue, `proto/ridehail/common/v1/error_reason.proto`, which also says
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
+from typing import TYPE_CHECKING, TypeGuard
 
 from ridehail_kernel.field_violation import FieldViolation
 
 from .error_catalogue import CODE_AND_HTTP_STATUS
-from .failures import Explained
+
+if TYPE_CHECKING:
+    import psycopg
+
+
+class Explained(Exception):
+    """A failure whose message tells all that there is to know: a traceback would only hide it."""
 
 
 class Code(IntEnum):
@@ -64,26 +72,26 @@ class DomainError(Explained):
         self.violations = tuple(violations)
 
 
-# Statuses travel in trailers, which gRPC drops beyond 8 KiB; so not every violation of a hopeless request is told.
-_MOST_VIOLATIONS = 10
-_LONGEST_FIELD_BYTES = 200
+# Statuses travel in trailers, which gRPC drops beyond 8 KiB; so not every violation of a hopeless request is sent.
+_MAX_VIOLATIONS = 10
+_MAX_FIELD_BYTES = 200
 
 
 class InvalidRequest(DomainError):
-    """The request breaks rules of the contract. The first 10 violations are told."""
+    """The request breaks rules of the contract. Carries the first 10 violations."""
 
     def __init__(self, violations: Sequence[FieldViolation]) -> None:
-        told = [_shortened(violation) for violation in violations[:_MOST_VIOLATIONS]]
-        first = f"{told[0].field or 'request'}: {told[0].description}"
+        shown = [_shortened(violation) for violation in violations[:_MAX_VIOLATIONS]]
+        first = f"{shown[0].field or 'request'}: {shown[0].description}"
         more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
-        super().__init__("INVALID_REQUEST", f"invalid request: {first}{more}", violations=told)
+        super().__init__("INVALID_REQUEST", f"invalid request: {first}{more}", violations=shown)
 
 
 def _shortened(violation: FieldViolation) -> FieldViolation:
     encoded = violation.field.encode()
-    if len(encoded) <= _LONGEST_FIELD_BYTES:
+    if len(encoded) <= _MAX_FIELD_BYTES:
         return violation
-    field = encoded[: _LONGEST_FIELD_BYTES - 3].decode(errors="ignore")
+    field = encoded[: _MAX_FIELD_BYTES - 3].decode(errors="ignore")
     return FieldViolation(f"{field}...", violation.description, violation.reason)
 
 
@@ -150,3 +158,14 @@ class Internal(DomainError):
 
     def __init__(self, request_id: str) -> None:
         super().__init__("INTERNAL", f"internal error, request id {request_id}", {"request_id": request_id})
+
+
+def is_explained(error: BaseException) -> bool:
+    """Returns whether a program that ends by an error should print its message alone."""
+    return isinstance(error, Explained | OSError | ValueError) or is_database_error(error)
+
+
+def is_database_error(error: BaseException) -> TypeGuard[psycopg.Error]:
+    """Returns whether an error is one of the database's driver, without loading that."""
+    driver = sys.modules.get("psycopg")
+    return driver is not None and isinstance(error, driver.Error)

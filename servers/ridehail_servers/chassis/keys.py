@@ -21,7 +21,7 @@ from typing import Generic, TypeVar
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from .failures import Explained
+from .errors import Explained
 from .logs import get_logger
 
 Key = TypeVar("Key", Ed25519PrivateKey, Ed25519PublicKey)

@@ -22,7 +22,7 @@ import orjson
 
 from ridehail_kernel import call_context
 
-from .failures import is_database_error
+from .errors import is_database_error
 
 if TYPE_CHECKING:
     import asyncio

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .connection_queue import QueueTargets
+from .connection_load import WaitTargets
 
 
 class PoolSettings(BaseModel):
@@ -73,8 +73,8 @@ class AdmissionSettings(BaseModel):
     max_wait_ms: float = Field(default=30, gt=0)
 
     @property
-    def targets(self) -> QueueTargets:
-        return QueueTargets(standing_s=self.standing_wait_ms / 1000, burst_s=self.burst_wait_ms / 1000)
+    def targets(self) -> WaitTargets:
+        return WaitTargets(standing_s=self.standing_wait_ms / 1000, burst_s=self.burst_wait_ms / 1000)
 
 
 class TlsSettings(BaseModel):

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from ridehail_servers import resources
-from ridehail_servers.chassis.failures import Explained
+from ridehail_servers.chassis.errors import Explained
 
 
 class UsageError(Explained):

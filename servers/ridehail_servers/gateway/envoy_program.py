@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from ridehail_servers.chassis.failures import Explained
+from ridehail_servers.chassis.errors import Explained
 
 _VALIDATION_S: Final = 60.0
 

@@ -17,7 +17,7 @@ import uvloop
 
 from ridehail_servers import suite
 from ridehail_servers.chassis import app, logs
-from ridehail_servers.chassis.failures import is_explained
+from ridehail_servers.chassis.errors import is_explained
 from ridehail_servers.chassis.health import ends_when_stuck
 from ridehail_servers.chassis.settings import ProcessSettings
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from ridehail_servers.chassis.failures import Explained
+from ridehail_servers.chassis.errors import Explained
 from ridehail_servers.chassis.keys import create_key_pair
 
 _STOP_S = 10.0

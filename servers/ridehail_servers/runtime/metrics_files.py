@@ -14,7 +14,7 @@ from pathlib import Path
 
 from prometheus_client import multiprocess
 
-from ridehail_servers.chassis.failures import Explained
+from ridehail_servers.chassis.errors import Explained
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 KINDS = ("counter", "gauge_livemax", "gauge_livesum", "gauge_max", "histogram")

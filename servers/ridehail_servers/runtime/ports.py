@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from ridehail_servers.chassis.failures import Explained
+from ridehail_servers.chassis.errors import Explained
 
 
 class PortTaken(Explained):

@@ -12,7 +12,7 @@ import psutil
 import psycopg
 from psycopg import conninfo
 
-from ridehail_servers.chassis.failures import Explained
+from ridehail_servers.chassis.errors import Explained
 
 with warnings.catch_warnings():
     # On a machine without XDG_RUNTIME_DIR a folder under the temporary one takes its place, with a warning.

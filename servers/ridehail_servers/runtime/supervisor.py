@@ -19,7 +19,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from ridehail_servers.chassis.background import keep_running
-from ridehail_servers.chassis.failures import Explained
+from ridehail_servers.chassis.errors import Explained
 from ridehail_servers.chassis.logs import LogFile, get_logger
 from ridehail_servers.chassis.settings import ProcessSettings
 

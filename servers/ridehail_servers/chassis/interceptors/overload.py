@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from enum import StrEnum
 
-from ridehail_servers.chassis.connection_queue import ConnectionQueue, Uses, counted_uses, mean_with
+from ridehail_servers.chassis.connection_load import ConnectionLoad, Uses, counted_uses, mean_with
 from ridehail_servers.chassis.errors import Overloaded
 from ridehail_servers.chassis.metrics import ADMISSION_CALLS, ADMISSION_LIMIT, CALLS_REFUSED
 from ridehail_servers.chassis.settings import AdmissionSettings
@@ -54,13 +54,13 @@ class Admission:
     """
 
     def __init__(
-        self, service: str, process: ProcessCalls, queue: ConnectionQueue | None, settings: AdmissionSettings
+        self, service: str, process: ProcessCalls, load: ConnectionLoad | None, settings: AdmissionSettings
     ) -> None:
-        """Creates the admission to a service, whose pool has the queue, or None if it has no database."""
+        """Creates the admission to a service; the load is that of its pool, or None if it has no database."""
         self.in_flight = 0
         self._service = service
         self._process = process
-        self._queue = queue
+        self._load = load
         self._targets = settings.targets
         self._max_waiting = settings.max_waiting
         self._max_wait_s = settings.max_wait_ms / 1000
@@ -69,8 +69,8 @@ class Admission:
         # The newest last.
         self._waiting: list[asyncio.Future[bool]] = []
         self._refused = {cause: CALLS_REFUSED.labels(service, cause) for cause in Cause}
-        if queue is not None:
-            queue.on_progress = self._let_one_go_on
+        if load is not None:
+            load.on_progress = self._let_one_go_on
 
     @property
     def under_way(self) -> int:
@@ -95,11 +95,7 @@ class Admission:
             if not await self._gets_a_turn(seconds):
                 cause = Cause.WAIT
             seconds -= asyncio.get_running_loop().time() - began
-        if (
-            cause is None
-            and self._queue is not None
-            and not self._queue.can_serve_within(seconds, uses=self._uses.get(method, 1))
-        ):
+        if cause is None and not self._ends_within(method, seconds):
             cause = Cause.DEADLINE
         if cause is not None:
             self.count(cause)
@@ -118,14 +114,14 @@ class Admission:
     def report(self) -> None:
         ADMISSION_CALLS.labels(self._service, "running").set(self.in_flight)
         ADMISSION_CALLS.labels(self._service, "waiting").set(len(self._waiting))
-        if self._queue is not None:
-            ADMISSION_LIMIT.labels(self._service).set(self._queue.limit(self._targets))
+        if self._load is not None:
+            ADMISSION_LIMIT.labels(self._service).set(self._load.limit(self._targets))
 
     def _has_room(self) -> bool:
-        return self._queue is None or self._queue.has_room(self._targets)
+        return self._load is None or self._load.has_room(self._targets)
 
     def _ends_within(self, method: str, seconds: float) -> bool:
-        return self._queue is None or self._queue.can_serve_within(seconds, uses=self._uses.get(method, 1))
+        return self._load is None or self._load.can_serve_within(seconds, uses=self._uses.get(method, 1))
 
     async def _gets_a_turn(self, seconds: float) -> bool:
         """Waits until it is this call's turn; returns False when that takes too long."""

@@ -18,7 +18,7 @@ _MARGIN = 1.25
 
 
 @dataclass(frozen=True, slots=True)
-class QueueTargets:
+class WaitTargets:
     """How long callers may wait for a connection; always as long as connections are held.
 
     Attributes:
@@ -30,7 +30,7 @@ class QueueTargets:
     burst_s: float
 
 
-class ConnectionQueue:
+class ConnectionLoad:
     """Counts the uses of a pool's connections.
 
     The targets are those of CoDel as servers use it ("Fail at Scale", ACM Queue 13(8), 2015): a queue that empties now
@@ -69,7 +69,7 @@ class ConnectionQueue:
         ahead = self.held + len(self._waiting) - self.size
         return 0.0 if ahead < 0 else (ahead + 1) * self.hold_s / self.size
 
-    def has_room(self, targets: QueueTargets) -> bool:
+    def has_room(self, targets: WaitTargets) -> bool:
         """Returns whether the next caller would get a connection soon."""
         expected = self.expected_wait_s()
         if not expected:
@@ -86,7 +86,7 @@ class ConnectionQueue:
         expected = self.expected_wait_s()
         return not expected or _MARGIN * uses * (expected + self.hold_s) <= seconds
 
-    def limit(self, targets: QueueTargets) -> int:
+    def limit(self, targets: WaitTargets) -> int:
         """Returns how many callers may hold or wait for connections at once in a queue that stands."""
         if not self.hold_s:
             return self.size
@@ -117,7 +117,7 @@ class ConnectionUse:
     """One caller's use of a connection.
 
     Attributes:
-        lent_at: When it got the connection, by the queue's clock; None: not yet.
+        lent_at: When it got the connection, by the clock of the load, or None before.
     """
 
     __slots__ = ("lent_at",)
