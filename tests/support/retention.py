@@ -14,14 +14,12 @@ from deltalake import DeltaTable
 from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.settings import PoolSettings
 from ridehail_servers.toll_roads.config import RetentionConfig
+from ridehail_servers.toll_roads.retention.archive_job import ArchiveJob
 from ridehail_servers.toll_roads.retention.archive_store import ArchiveStore
-from ridehail_servers.toll_roads.retention.archiving import Archiving
-from ridehail_servers.toll_roads.retention.cutoffs import Cutoffs, cutoffs
-from ridehail_servers.toll_roads.retention.history import Histories, OrderHistory
-from ridehail_servers.toll_roads.retention.pace import Pace
-from ridehail_servers.toll_roads.retention.progress import Outcome, Progress, Step
-from ridehail_servers.toll_roads.retention.purging import OfferPurge, OrderPurge
-from ridehail_servers.toll_roads.retention.store import PurgeStore
+from ridehail_servers.toll_roads.retention.history import OrderHistories, OrderHistory
+from ridehail_servers.toll_roads.retention.job import BatchThrottle, Cutoffs, JobStep, RowOutcome, StepProgress, cutoffs
+from ridehail_servers.toll_roads.retention.purge_jobs import OfferPurgeJob, OrderPurgeJob
+from ridehail_servers.toll_roads.retention.purge_store import PurgeStore
 from tests.support.waiting import until
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
@@ -35,12 +33,12 @@ def ago(hours: float) -> datetime:
 class Reports:
     """Sums up what a job reports."""
 
-    counts: Counter[tuple[Step, Outcome]] = field(default_factory=Counter)
+    counts: Counter[tuple[JobStep, RowOutcome]] = field(default_factory=Counter)
 
-    def take(self, progress: Progress) -> None:
+    def take(self, progress: StepProgress) -> None:
         self.counts[progress.step, progress.outcome] += progress.rows
 
-    def __getitem__(self, key: tuple[Step, Outcome]) -> int:
+    def __getitem__(self, key: tuple[JobStep, RowOutcome]) -> int:
         return self.counts[key]
 
 
@@ -55,8 +53,8 @@ class Retention:
     batch_size: int = 3
 
     @property
-    def pace(self) -> Pace:
-        return Pace(self.batch_size, rest_factor=0)
+    def throttle(self) -> BatchThrottle:
+        return BatchThrottle(self.batch_size, rest_factor=0)
 
     @property
     def cutoffs(self) -> Cutoffs:
@@ -115,7 +113,7 @@ class Retention:
         reports = Reports()
 
         async def is_done() -> bool:
-            return await self.archiving().run(self.cutoffs, self.pace, reports.take)
+            return await self.archiving().run(self.cutoffs, self.throttle, reports.take)
 
         # The lock of a run that was just killed is free a moment later.
         await until(is_done)
@@ -123,22 +121,22 @@ class Retention:
 
     async def purge_offers(self) -> Reports:
         reports = Reports()
-        await OfferPurge(self.database, PurgeStore()).run(self.cutoffs, self.pace, reports.take)
+        await OfferPurgeJob(self.database, PurgeStore()).run(self.cutoffs, self.throttle, reports.take)
         return reports
 
     async def purge_orders(self) -> Reports:
         reports = Reports()
-        await self.order_purge().run(self.cutoffs, self.pace, reports.take)
+        await self.order_purge().run(self.cutoffs, self.throttle, reports.take)
         return reports
 
     async def history(self, order_id: str) -> OrderHistory:
-        return await Histories(self.database, ArchiveStore(), self.archive_url).of(order_id)
+        return await OrderHistories(self.database, ArchiveStore(), self.archive_url).of(order_id)
 
-    def archiving(self) -> Archiving:
-        return Archiving(self.database, ArchiveStore(), self.archive_url, lambda: self.now)
+    def archiving(self) -> ArchiveJob:
+        return ArchiveJob(self.database, ArchiveStore(), self.archive_url, lambda: self.now)
 
-    def order_purge(self) -> OrderPurge:
-        return OrderPurge(self.database, PurgeStore())
+    def order_purge(self) -> OrderPurgeJob:
+        return OrderPurgeJob(self.database, PurgeStore())
 
     def archived(self, table: str, columns: Sequence[str]) -> list[tuple[object, ...]]:
         url = f"{self.archive_url}/{table}"

@@ -9,12 +9,11 @@ from typing import Any
 
 from ridehail_servers.toll_roads.config import RetentionConfig
 from ridehail_servers.toll_roads.retention.archive import ArchiveTable
+from ridehail_servers.toll_roads.retention.archive_job import ArchiveJob
 from ridehail_servers.toll_roads.retention.archive_store import ArchiveStore
-from ridehail_servers.toll_roads.retention.archiving import Archiving
-from ridehail_servers.toll_roads.retention.cutoffs import cutoffs
-from ridehail_servers.toll_roads.retention.pace import Pace
-from ridehail_servers.toll_roads.retention.purging import OfferPurge, OrderPurge
-from ridehail_servers.toll_roads.retention.store import PurgeStore
+from ridehail_servers.toll_roads.retention.job import BatchThrottle, cutoffs
+from ridehail_servers.toll_roads.retention.purge_jobs import OfferPurgeJob, OrderPurgeJob
+from ridehail_servers.toll_roads.retention.purge_store import PurgeStore
 from tests.support import processes
 from tests.support.crash_injector import CrashInjector
 
@@ -57,10 +56,10 @@ async def _run(job: Job, crash_after: int | None) -> CrashInjector:
     async with injector.database(job.database_url, "toll_roads") as database:
         purge_store, archive_store = injector.wrap(PurgeStore()), injector.wrap(ArchiveStore())
         parts: dict[str, Any] = {
-            "archive": Archiving(database, archive_store, job.archive_url, lambda: job.now, open_table=open_table),
-            "purge_offers": OfferPurge(database, purge_store),
-            "purge_orders": OrderPurge(database, purge_store),
+            "archive": ArchiveJob(database, archive_store, job.archive_url, lambda: job.now, open_table=open_table),
+            "purge_offers": OfferPurgeJob(database, purge_store),
+            "purge_orders": OrderPurgeJob(database, purge_store),
         }
-        pace = Pace(job.batch_size, rest_factor=0)
-        await parts[job.name].run(cutoffs(RetentionConfig(), job.now), pace, lambda _done: injector.step("report"))
+        throttle = BatchThrottle(job.batch_size, rest_factor=0)
+        await parts[job.name].run(cutoffs(RetentionConfig(), job.now), throttle, lambda _done: injector.step("report"))
     return injector

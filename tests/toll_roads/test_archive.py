@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from ridehail_servers.chassis.folder_url import folder_url
 from ridehail_servers.toll_roads.retention.archive import ArchiveAhead, ArchiveFailed, ArchiveTable
 from ridehail_servers.toll_roads.retention.archive_store import ArchiveStore
-from ridehail_servers.toll_roads.retention.progress import Outcome, Step
-from ridehail_servers.toll_roads.retention.rows import ArchivedTable, LogRow, OrderRow
+from ridehail_servers.toll_roads.retention.job import JobStep, RowOutcome
+from ridehail_servers.toll_roads.retention.rows import ArchivedChange, ArchivedOrder, ArchivedTable
 from tests.support.log_capture import LogCapture
 from tests.support.retention import NOW, Retention, ago
 
@@ -33,8 +33,8 @@ def table_in(folder: Path, name: ArchivedTable = ArchivedTable.LOG) -> ArchiveTa
     return ArchiveTable(folder.as_uri(), name)
 
 
-def changes(*order_ids: str, created: datetime = NOW) -> list[LogRow]:
-    return [LogRow(order_id, created, has_toll_road=True) for order_id in order_ids]
+def changes(*order_ids: str, created: datetime = NOW) -> list[ArchivedChange]:
+    return [ArchivedChange(order_id, created, has_toll_road=True) for order_id in order_ids]
 
 
 def count(folder: Path, name: str = "log_has_toll_road") -> int:
@@ -48,7 +48,10 @@ async def test_orders_and_changes_older_than_a_day_are_archived_with_their_value
     await retention.put_order("old", ago(25), ago(25), ago(24) - MICROSECOND)
     await retention.put_order("of that age", ago(24), ago(24))
     reports = await retention.archive()
-    assert (reports[Step.ARCHIVE_ORDERS, Outcome.ARCHIVED], reports[Step.ARCHIVE_LOG, Outcome.ARCHIVED]) == (1, 2)
+    assert (
+        reports[JobStep.ARCHIVE_ORDERS, RowOutcome.ARCHIVED],
+        reports[JobStep.ARCHIVE_LOG, RowOutcome.ARCHIVED],
+    ) == (1, 2)
     assert retention.archived("orders", ("order_id", "created_at", "offer_id", "can_switch_road", "day")) == [
         ("old", ago(25), "offer of old", True, ago(25).date())
     ]
@@ -100,7 +103,7 @@ async def test_any_id_comes_back_as_it_was(retention: Retention, value: str) -> 
     await retention.archive()
     assert retention.archived_orders() == [(value, ago(30))]
     assert table_in(Path(retention.archive_url.removeprefix("file://"))).rows_of(value) == [
-        LogRow(value, ago(30), has_toll_road=True)
+        ArchivedChange(value, ago(30), has_toll_road=True)
     ]
 
 
@@ -246,10 +249,10 @@ async def test_a_second_run_leaves_the_work_to_the_first(retention: Retention, l
     await retention.put_order("old", ago(30), ago(30))
     async with retention.database.connection() as other:
         assert await ArchiveStore().try_lock(other)
-        assert not await retention.archiving().run(retention.cutoffs, retention.pace, lambda _: None)
+        assert not await retention.archiving().run(retention.cutoffs, retention.throttle, lambda _: None)
         assert log.events("another run is archiving")
         await ArchiveStore().unlock(other)
-    assert await retention.archiving().run(retention.cutoffs, retention.pace, lambda _: None)
+    assert await retention.archiving().run(retention.cutoffs, retention.throttle, lambda _: None)
     assert len(retention.archived_orders()) == 1
 
 
@@ -298,7 +301,7 @@ async def test_an_archive_that_cannot_be_written_loses_nothing(retention: Retent
         await retention.archive()
     reports = await retention.purge_orders()
     assert len(await retention.stored_orders()) == len(await retention.stored_changes()) == 10
-    assert reports[Step.PURGE_ORDERS, Outcome.KEPT] == 10
+    assert reports[JobStep.PURGE_ORDERS, RowOutcome.KEPT] == 10
     # once it can be written again, all is well
     retention.archive_url = target
     await retention.archive()
@@ -417,7 +420,7 @@ def test_what_names_no_lasting_folder_is_refused(given: str) -> None:
 def test_a_folder_with_odd_characters_is_the_same_for_all(tmp_path: Path) -> None:
     folder = tmp_path / "with space, 100% ünïcode"
     table = ArchiveTable(folder_url(str(folder)), ArchivedTable.ORDERS)
-    row = OrderRow("order", NOW, None, can_switch_road=False)
+    row = ArchivedOrder("order", NOW, None, can_switch_road=False)
     table.write(1, [row])
     assert (folder / "orders" / "_delta_log").is_dir()
     assert table.rows_of("order") == [row]

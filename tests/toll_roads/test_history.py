@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from ridehail_servers.chassis.errors import OrderNotFound
 from ridehail_servers.toll_roads.retention.archive import ArchiveFailed, ArchiveTable
-from ridehail_servers.toll_roads.retention.history import OrderHistory, Place, merged
-from ridehail_servers.toll_roads.retention.rows import ArchivedTable, LogRow, OrderRow
+from ridehail_servers.toll_roads.retention.history import OrderHistory, RowLocation, merged
+from ridehail_servers.toll_roads.retention.rows import ArchivedChange, ArchivedOrder, ArchivedTable
 from tests.support.retention import NOW, Retention, ago
 
 
@@ -20,8 +20,8 @@ def told(history: OrderHistory) -> tuple[str | None, list[tuple[float, bool, str
     """Returns where the order is, and age, road and place of each change."""
     hour = timedelta(hours=1)
     return (
-        history.order.place.value if history.order else None,
-        [((NOW - it.row.created_at) / hour, it.row.has_toll_road, it.place.value) for it in history.changes],
+        history.order.location.value if history.order else None,
+        [((NOW - it.row.created_at) / hour, it.row.has_toll_road, it.location.value) for it in history.changes],
     )
 
 
@@ -30,7 +30,7 @@ async def test_a_young_order_is_in_the_database(retention: Retention) -> None:
     history = await retention.history("order")
     assert told(history) == ("database", [(2, True, "database"), (1, False, "database")])
     assert history.order is not None
-    assert history.order.row == OrderRow("order", ago(2), "offer of order", can_switch_road=True)
+    assert history.order.row == ArchivedOrder("order", ago(2), "offer of order", can_switch_road=True)
 
 
 async def test_an_archived_order_is_in_both_and_later_in_the_archive_only(retention: Retention) -> None:
@@ -49,7 +49,7 @@ async def test_of_an_order_that_was_saved_anew_after_its_archiving_the_later_is_
     await retention.put_order("order", ago(2), ago(2))
     history = await retention.history("order")
     assert history.order is not None
-    assert (history.order.row.created_at, history.order.place.value) == (ago(2), "database")
+    assert (history.order.row.created_at, history.order.location.value) == (ago(2), "database")
 
 
 async def test_changes_of_every_age_are_told_in_order(retention: Retention) -> None:
@@ -90,7 +90,7 @@ async def test_a_row_that_is_twice_in_the_archive_is_told_once(retention: Retent
     await retention.put_order("order", ago(60), ago(60))
     await retention.archive()
     archive = ArchiveTable(retention.archive_url, ArchivedTable.LOG)
-    archive.write(archive.last_batch() + 1, [LogRow("order", ago(60), has_toll_road=True)])
+    archive.write(archive.last_batch() + 1, [ArchivedChange("order", ago(60), has_toll_road=True)])
     assert len(retention.archived_changes()) == 2
     assert len((await retention.history("order")).changes) == 1
 
@@ -104,13 +104,15 @@ async def test_an_archive_that_cannot_be_read_is_an_error(retention: Retention, 
         await retention.history("order")
 
 
-rows = st.builds(LogRow, st.just("order"), st.integers(0, 20).map(ago), has_toll_road=st.booleans())
+rows = st.builds(ArchivedChange, st.just("order"), st.integers(0, 20).map(ago), has_toll_road=st.booleans())
 
 
 @given(st.lists(rows, max_size=8), st.lists(rows, max_size=8))
-def test_each_row_is_told_once_in_order_and_where_it_is(database: list[LogRow], archive: list[LogRow]) -> None:
+def test_each_row_is_told_once_in_order_and_where_it_is(
+    database: list[ArchivedChange], archive: list[ArchivedChange]
+) -> None:
     found = merged(database, archive)
     assert sorted(row.created_at for row, _ in found) == [row.created_at for row, _ in found]
     assert len(found) == len({row for row, _ in found})
-    assert {row for row, place in found if place is not Place.ARCHIVE} == set(database)
-    assert {row for row, place in found if place is not Place.DATABASE} == set(archive)
+    assert {row for row, place in found if place is not RowLocation.ARCHIVE} == set(database)
+    assert {row for row, place in found if place is not RowLocation.DATABASE} == set(archive)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ridehail_servers.toll_roads.retention import archiving
-from ridehail_servers.toll_roads.retention.progress import Outcome, Step
+from ridehail_servers.toll_roads.retention import archive_job
+from ridehail_servers.toll_roads.retention.job import JobStep, RowOutcome
 from tests.support.crash_injector import died, first_and_last
 from tests.support.processes import ended_well
 from tests.support.retention import Retention, ago
@@ -166,10 +166,10 @@ async def test_two_archivers_of_which_neither_has_the_lock(
     async def no_lock(*_arguments: object) -> AsyncIterator[bool]:
         yield True
 
-    monkeypatch.setattr(archiving, "archive_lock", no_lock)
+    monkeypatch.setattr(archive_job, "archive_lock", no_lock)
     retention.batch_size = 1
     reports = await asyncio.gather(*(retention.archive() for _ in range(4)))
-    assert sum(one[Step.ARCHIVE_ORDERS, Outcome.ARCHIVED] for one in reports) >= 5
+    assert sum(one[JobStep.ARCHIVE_ORDERS, RowOutcome.ARCHIVED] for one in reports) >= 5
     retention.batch_size = BATCH
     await finish(retention)
     assert await end_state(retention) == undisturbed

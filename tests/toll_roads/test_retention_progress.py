@@ -10,21 +10,20 @@ from rich.console import Console
 
 from ridehail_servers.command_line import progress as progress_bars
 from ridehail_servers.command_line.toll_roads_jobs import RowProgress
-from ridehail_servers.toll_roads.retention.pace import Pace
-from ridehail_servers.toll_roads.retention.progress import Outcome, Progress, Step
+from ridehail_servers.toll_roads.retention.job import BatchThrottle, JobStep, RowOutcome, StepProgress
 from tests.support.virtual_time import in_virtual_time
 
-DELETED = Progress(Step.PURGE_LOG, Outcome.DELETED, 30)
+DELETED = StepProgress(JobStep.PURGE_LOG, RowOutcome.DELETED, 30)
 
 
 def shown(*, terminal: bool) -> tuple[str, str]:
     """Returns what a run with two reports shows, and its last line."""
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=terminal, width=100)
-    with RowProgress({Step.PURGE_LOG: 60, Step.PURGE_ORDERS: 10}, console=console) as progress:
+    with RowProgress({JobStep.PURGE_LOG: 60, JobStep.PURGE_ORDERS: 10}, console=console) as progress:
         progress.report(DELETED)
         progress.report(DELETED)
-        progress.report(Progress(Step.PURGE_LOG, Outcome.KEPT, 4))
+        progress.report(StepProgress(JobStep.PURGE_LOG, RowOutcome.KEPT, 4))
     return stream.getvalue(), progress.summary()
 
 
@@ -51,7 +50,7 @@ async def test_a_job_rests_in_proportion_to_its_work_and_not_for_long() -> None:
 
     async def seconds(rest_factor: float, work: float) -> float:
         began = clock()
-        async with Pace(1, rest_factor).batch():
+        async with BatchThrottle(1, rest_factor).batch():
             await asyncio.sleep(work)
         return clock() - began
 
@@ -63,7 +62,7 @@ async def test_a_job_rests_in_proportion_to_its_work_and_not_for_long() -> None:
 @in_virtual_time
 async def test_a_batch_that_failed_is_told_at_once() -> None:
     async def fail() -> None:
-        async with Pace(1, rest_factor=1000).batch():
+        async with BatchThrottle(1, rest_factor=1000).batch():
             await asyncio.sleep(0.1)
             raise LookupError
 

@@ -12,10 +12,9 @@ import pytest
 
 from ridehail_servers.chassis.config import ConfigError, load
 from ridehail_servers.toll_roads.config import RetentionConfig, TollRoadsConfig
-from ridehail_servers.toll_roads.retention.cutoffs import Cutoffs, cutoffs
-from ridehail_servers.toll_roads.retention.progress import Outcome, Step
-from ridehail_servers.toll_roads.retention.purging import OfferPurge
-from ridehail_servers.toll_roads.retention.store import PurgeStore
+from ridehail_servers.toll_roads.retention.job import Cutoffs, JobStep, RowOutcome, cutoffs
+from ridehail_servers.toll_roads.retention.purge_jobs import OfferPurgeJob
+from ridehail_servers.toll_roads.retention.purge_store import PurgeStore
 from ridehail_servers.toll_roads.store import TollRoadsStore
 from tests.support.locks import waiting_for_locks
 from tests.support.log_capture import LogCapture
@@ -23,10 +22,10 @@ from tests.support.retention import NOW, Retention, ago
 from tests.support.waiting import LIMIT_S, until
 
 MOMENT = timedelta(microseconds=1)
-DELETED_LOG = (Step.PURGE_LOG, Outcome.DELETED)
-DELETED_ORDERS = (Step.PURGE_ORDERS, Outcome.DELETED)
-KEPT_LOG = (Step.PURGE_LOG, Outcome.KEPT)
-KEPT_ORDERS = (Step.PURGE_ORDERS, Outcome.KEPT)
+DELETED_LOG = (JobStep.PURGE_LOG, RowOutcome.DELETED)
+DELETED_ORDERS = (JobStep.PURGE_ORDERS, RowOutcome.DELETED)
+KEPT_LOG = (JobStep.PURGE_LOG, RowOutcome.KEPT)
+KEPT_ORDERS = (JobStep.PURGE_ORDERS, RowOutcome.KEPT)
 
 
 # --- what is old
@@ -67,7 +66,7 @@ async def test_offers_are_deleted_once_they_are_older_than_a_day(retention: Rete
     await retention.execute("INSERT INTO toll_roads.offers VALUES ('of that age', %s)", ago(24))
     await retention.execute("INSERT INTO toll_roads.offers VALUES ('older', %s)", ago(24) - MOMENT)
     reports = await retention.purge_offers()
-    assert reports[Step.PURGE_OFFERS, Outcome.DELETED] == 2
+    assert reports[JobStep.PURGE_OFFERS, RowOutcome.DELETED] == 2
     assert await retention.rows("SELECT offer_id FROM toll_roads.offers ORDER BY 1") == [("of that age",), ("young",)]
 
 
@@ -91,7 +90,7 @@ async def test_two_purges_of_offers_at_once_delete_each_once(retention: Retentio
     await retention.execute("INSERT INTO toll_roads.offers SELECT n, %s FROM generate_series(1, 500) n", ago(30))
     first, second = await asyncio.gather(retention.purge_offers(), retention.purge_offers())
     await retention.purge_offers()
-    assert first[Step.PURGE_OFFERS, Outcome.DELETED] + second[Step.PURGE_OFFERS, Outcome.DELETED] == 500
+    assert first[JobStep.PURGE_OFFERS, RowOutcome.DELETED] + second[JobStep.PURGE_OFFERS, RowOutcome.DELETED] == 500
     assert await retention.rows("SELECT * FROM toll_roads.offers") == []
 
 
@@ -243,7 +242,7 @@ async def test_refused_reports_are_deleted_after_two_days_and_open_ones_are_not(
             reason,
         )
     reports = await retention.purge_orders()
-    assert reports[Step.PURGE_SAVE_REQUESTS, Outcome.DELETED] == 1
+    assert reports[JobStep.PURGE_SAVE_REQUESTS, RowOutcome.DELETED] == 1
     assert await retention.rows("SELECT order_id FROM toll_roads.order_save_requests ORDER BY 1") == [
         ("open",),
         ("young",),
@@ -258,7 +257,7 @@ async def test_what_is_due_is_what_is_then_done_and_counting_changes_nothing(ret
     await retention.put_order("switched", ago(60), ago(60), ago(30), ago(3))
     await retention.put_offers(old=30, young=20)
     archiving, purge = retention.archiving(), retention.order_purge()
-    offers = OfferPurge(retention.database, PurgeStore())
+    offers = OfferPurgeJob(retention.database, PurgeStore())
 
     async def everything() -> object:
         orders, log = await retention.stored_orders(), await retention.stored_changes()
@@ -274,16 +273,18 @@ async def test_what_is_due_is_what_is_then_done_and_counting_changes_nothing(ret
     due_offers = await offers.due(retention.cutoffs)
     assert await everything() == before
     archived = await retention.archive()
-    assert due == {step: archived[step, Outcome.ARCHIVED] for step in due}
-    assert due_offers == {Step.PURGE_OFFERS: (await retention.purge_offers())[Step.PURGE_OFFERS, Outcome.DELETED]}
+    assert due == {step: archived[step, RowOutcome.ARCHIVED] for step in due}
+    assert due_offers == {
+        JobStep.PURGE_OFFERS: (await retention.purge_offers())[JobStep.PURGE_OFFERS, RowOutcome.DELETED]
+    }
 
     before = await everything()
     due = await purge.due(retention.cutoffs)
     assert await everything() == before
     purged = await retention.purge_orders()
-    assert due == {step: purged[step, Outcome.DELETED] for step in due}
-    assert due[Step.PURGE_LOG] > due[Step.PURGE_ORDERS] > 0
-    assert await archiving.due(retention.cutoffs) == {Step.ARCHIVE_ORDERS: 0, Step.ARCHIVE_LOG: 0}
+    assert due == {step: purged[step, RowOutcome.DELETED] for step in due}
+    assert due[JobStep.PURGE_LOG] > due[JobStep.PURGE_ORDERS] > 0
+    assert await archiving.due(retention.cutoffs) == {JobStep.ARCHIVE_ORDERS: 0, JobStep.ARCHIVE_LOG: 0}
 
 
 # --- cost

@@ -15,9 +15,8 @@ from ridehail_clients import AsyncTollRoadsClient, OrderNotFound, OrderRoad, Ret
 from ridehail_servers.chassis import errors
 from ridehail_servers.chassis.database import Connection, Database, Result
 from ridehail_servers.chassis.settings import PoolSettings
-from ridehail_servers.toll_roads.road import Road
-from ridehail_servers.toll_roads.roads import RoadsByOrder
-from ridehail_servers.toll_roads.store import TollRoadsStore
+from ridehail_servers.toll_roads.road_lookup import RoadsByOrder
+from ridehail_servers.toll_roads.store import Road, TollRoadsStore
 from tests.support.locks import locked_table
 from tests.support.suite_in_process import SuiteInProcess
 from tests.support.toll_roads import put_order, put_orders

@@ -25,11 +25,11 @@ app = typer.Typer(
 
 
 def _batch_size(text: str) -> int:
-    from ridehail_servers.toll_roads.config import LARGEST_BATCH
+    from ridehail_servers.toll_roads.config import MAX_BATCH_SIZE
 
-    size = int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(LARGEST_BATCH)) else 0
-    if not 1 <= size <= LARGEST_BATCH:
-        raise UsageError(f"--batch-size takes a number from 1 to {LARGEST_BATCH}, not {text!r}")
+    size = int(text) if text.isascii() and text.isdecimal() and len(text) <= len(str(MAX_BATCH_SIZE)) else 0
+    if not 1 <= size <= MAX_BATCH_SIZE:
+        raise UsageError(f"--batch-size takes a number from 1 to {MAX_BATCH_SIZE}, not {text!r}")
     return size
 
 

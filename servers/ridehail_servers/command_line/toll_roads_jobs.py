@@ -19,14 +19,20 @@ from ridehail_servers.chassis.clock import system_clock
 from ridehail_servers.chassis.config import load
 from ridehail_servers.chassis.database import Database
 from ridehail_servers.toll_roads.config import TollRoadsConfig
+from ridehail_servers.toll_roads.retention.archive_job import ArchiveJob
 from ridehail_servers.toll_roads.retention.archive_store import ArchiveStore
-from ridehail_servers.toll_roads.retention.archiving import Archiving
-from ridehail_servers.toll_roads.retention.cutoffs import Cutoffs, cutoffs
-from ridehail_servers.toll_roads.retention.history import Histories, OrderHistory
-from ridehail_servers.toll_roads.retention.pace import Pace
-from ridehail_servers.toll_roads.retention.progress import Outcome, Progress, Report, Step
-from ridehail_servers.toll_roads.retention.purging import OfferPurge, OrderPurge
-from ridehail_servers.toll_roads.retention.store import PurgeStore
+from ridehail_servers.toll_roads.retention.history import OrderHistories, OrderHistory
+from ridehail_servers.toll_roads.retention.job import (
+    BatchThrottle,
+    Cutoffs,
+    JobStep,
+    ReportProgress,
+    RowOutcome,
+    StepProgress,
+    cutoffs,
+)
+from ridehail_servers.toll_roads.retention.purge_jobs import OfferPurgeJob, OrderPurgeJob
+from ridehail_servers.toll_roads.retention.purge_store import PurgeStore
 
 from .job import run_job
 from .options import UsageError
@@ -36,15 +42,15 @@ _SERVICE = "toll-roads"
 
 
 class _Job(Protocol):
-    async def due(self, cutoffs: Cutoffs) -> dict[Step, int]: ...
+    async def due(self, cutoffs: Cutoffs) -> dict[JobStep, int]: ...
 
-    async def run(self, cutoffs: Cutoffs, pace: Pace, report: Report) -> bool | None: ...
+    async def run(self, cutoffs: Cutoffs, throttle: BatchThrottle, report: ReportProgress) -> bool | None: ...
 
 
 class RowProgress:
     """Shows what a job does with its rows, and sums it up."""
 
-    def __init__(self, due: Mapping[Step, int], *, console: Console | None = None) -> None:
+    def __init__(self, due: Mapping[JobStep, int], *, console: Console | None = None) -> None:
         """Prepares a bar for each step.
 
         Args:
@@ -52,7 +58,7 @@ class RowProgress:
             console: Where to show, or None for standard error.
         """
         self._due = due
-        self._counts: Counter[tuple[Step, Outcome]] = Counter()
+        self._counts: Counter[tuple[JobStep, RowOutcome]] = Counter()
         self._bars = JobProgress({step.value: rows for step, rows in due.items()}, console=console)
 
     def __enter__(self) -> Self:
@@ -64,10 +70,10 @@ class RowProgress:
     ) -> None:
         self._bars.__exit__(kind, error, traceback)
 
-    def report(self, done: Progress) -> None:
+    def report(self, done: StepProgress) -> None:
         """Adds what the job has just done."""
         self._counts[done.step, done.outcome] += done.rows
-        if done.outcome is not Outcome.KEPT:
+        if done.outcome is not RowOutcome.KEPT:
             rows = self._counts[done.step, done.outcome]
             self._bars.show(done.step.value, rows, f"{rows} of {self._due[done.step]}")
 
@@ -101,15 +107,15 @@ class RetentionOptions:
 
 
 def purge_offers(options: RetentionOptions) -> None:
-    _run_retention("purge-offers", options, lambda database: OfferPurge(database, PurgeStore()))
+    _run_retention("purge-offers", options, lambda database: OfferPurgeJob(database, PurgeStore()))
 
 
 def archive(options: RetentionOptions, archive_url: str) -> None:
-    _run_retention("archive", options, lambda database: Archiving(database, ArchiveStore(), archive_url, system_clock))
+    _run_retention("archive", options, lambda database: ArchiveJob(database, ArchiveStore(), archive_url, system_clock))
 
 
 def purge_orders(options: RetentionOptions) -> None:
-    _run_retention("purge-orders", options, lambda database: OrderPurge(database, PurgeStore()))
+    _run_retention("purge-orders", options, lambda database: OrderPurgeJob(database, PurgeStore()))
 
 
 def _run_retention(name: str, options: RetentionOptions, job_of: Callable[[Database], _Job]) -> None:
@@ -123,7 +129,7 @@ def _run_retention(name: str, options: RetentionOptions, job_of: Callable[[Datab
         if options.dry_run:
             return f"{name}, dry run: " + ", ".join(f"{step} due={rows}" for step, rows in due.items())
         with RowProgress(due) as progress:
-            is_done = await job.run(old, Pace(batch_size, config.rest_factor), progress.report)
+            is_done = await job.run(old, BatchThrottle(batch_size, config.rest_factor), progress.report)
         return f"{name}: {'another run is at it, nothing done' if is_done is False else progress.summary()}"
 
     typer.echo(run_job(_SERVICE, options.database_url, options.data_dir, run))
@@ -141,7 +147,7 @@ def print_history(order_id: str, database_url: str | None, data_dir: Path, archi
         _SERVICE,
         database_url,
         data_dir,
-        lambda database: Histories(database, ArchiveStore(), archive_url).of(order_id),
+        lambda database: OrderHistories(database, ArchiveStore(), archive_url).of(order_id),
     )
     typer.echo(json.dumps(_json(order_id, found)) if as_json else _table(order_id, found))
 
@@ -159,13 +165,13 @@ def _json(order_id: str, found: OrderHistory) -> dict[str, object]:
             "created": _timestamp(order.row.created_at),
             "offer_id": order.row.offer_id,
             "can_switch_road": order.row.can_switch_road,
-            "where": order.place.value,
+            "where": order.location.value,
         },
         "changes": [
             {
                 "created": _timestamp(change.row.created_at),
                 "has_toll_road": change.row.has_toll_road,
-                "where": change.place.value,
+                "where": change.location.value,
             }
             for change in found.changes
         ],
@@ -178,10 +184,10 @@ def _table(order_id: str, found: OrderHistory) -> str:
         row = found.order.row
         switch = "may be switched" if row.can_switch_road else "may not be switched"
         lines.append(f"created {_timestamp(row.created_at)}, offer {row.offer_id or 'none'}, the road {switch}")
-        lines.append(f"in {found.order.place}")
+        lines.append(f"in {found.order.location}")
     changes = [("created", "road", "in")]
     changes += [
-        (_timestamp(it.row.created_at), "toll" if it.row.has_toll_road else "free", it.place.value)
+        (_timestamp(it.row.created_at), "toll" if it.row.has_toll_road else "free", it.location.value)
         for it in found.changes
     ]
     widths = [max(map(len, column)) for column in zip(*changes, strict=True)]

@@ -1,4 +1,4 @@
-"""The content of `toll_roads.yaml`."""
+"""The configuration of toll_roads."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-LARGEST_BATCH = 50_000
+MAX_BATCH_SIZE = 50_000
 """Rows; a larger transaction would hold its locks for seconds."""
 
-_YEAR_H = 366 * 24
+_MAX_AGE_H = 366 * 24
 
 
 class RetentionConfig(BaseModel):
@@ -20,15 +20,15 @@ class RetentionConfig(BaseModel):
         archived_after_h: Hours after which an order and a change of its road are copied to the archive.
         orders_kept_h: Hours after which they, once archived, are deleted; refused reports of orders as well.
         batch_size: Rows of one transaction and of one commit to the archive.
-        rest_factor: How long a job rests after a batch, in multiples of the time that the batch took.
+        rest_factor: How long a job pauses after a batch, in multiples of the time that the batch took.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    offers_kept_h: int = Field(default=24, ge=1, le=_YEAR_H)
-    archived_after_h: int = Field(default=24, ge=1, le=_YEAR_H)
-    orders_kept_h: int = Field(default=48, ge=1, le=_YEAR_H)
-    batch_size: int = Field(default=5_000, ge=1, le=LARGEST_BATCH)
+    offers_kept_h: int = Field(default=24, ge=1, le=_MAX_AGE_H)
+    archived_after_h: int = Field(default=24, ge=1, le=_MAX_AGE_H)
+    orders_kept_h: int = Field(default=48, ge=1, le=_MAX_AGE_H)
+    batch_size: int = Field(default=5_000, ge=1, le=MAX_BATCH_SIZE)
     rest_factor: float = Field(default=2, ge=0, le=100)
 
     @model_validator(mode="after")
@@ -39,7 +39,7 @@ class RetentionConfig(BaseModel):
 
 
 class TollRoadsConfig(BaseModel):
-    """How toll_roads answers.
+    """The content of `toll_roads.yaml`.
 
     Attributes:
         retrieve_by: "order": by the orders that processing reports. "offer": by the orders' offers, until it does.

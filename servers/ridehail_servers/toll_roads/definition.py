@@ -1,4 +1,4 @@
-"""How toll_roads is put together."""
+"""Wires toll_roads."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ _SERVICES = toll_roads_api_pb2.DESCRIPTOR.services_by_name
 
 @asynccontextmanager
 async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
-    """Makes the service for one process."""
     from ridehail_clients import AsyncOrderCoreClient
 
+    from .dependencies import OrderCore
     from .offers import Offers
-    from .order_core import OrderCore
-    from .order_saves import OrderSaves
-    from .price_resets import PriceResets
-    from .retention.jobs import RetentionJobs
-    from .road_switches import RoadSwitches
-    from .roads import RoadsByOffer, RoadsByOrder
-    from .service import PassengerTollRoadsServicer, Roads, TollRoadsServicer
+    from .retention.tasks import RetentionTasks
+    from .road_lookup import RoadLookup, RoadsByOffer, RoadsByOrder
+    from .service import PassengerTollRoadsServicer, TollRoadsServicer
     from .store import TollRoadsStore
+    from .switching import RoadSwitching
+    from .tasks import OrderSaveTask
 
     assert context.storage is not None
     database, queue, config = context.storage.database, context.storage.queue, context.configs[_CONFIG]
     store = TollRoadsStore()
-    saves = OrderSaves(database, store, queue, context.clock)
+    save_task = OrderSaveTask(database, store, queue, context.clock)
     order_core = OrderCore(AsyncOrderCoreClient(context.channels["order-core"], ticket=context.tickets))
-    roads: dict[str, Roads] = {
+    lookups: dict[str, RoadLookup] = {
         "order": RoadsByOrder(database, store),
         "offer": RoadsByOffer(database, store, order_core),
     }
-    retention = RetentionJobs(database, lambda: config.value.retention, context.clock, context.archive_url)
+    retention = RetentionTasks(database, lambda: config.value.retention, context.clock, context.archive_url)
     yield RunningService(
         servicers=(
-            TollRoadsServicer(Offers(database, store, context.clock), lambda: roads[config.value.retrieve_by], saves),
-            PassengerTollRoadsServicer(RoadSwitches(database, store, PriceResets(order_core))),
+            TollRoadsServicer(
+                Offers(database, store, context.clock), lambda: lookups[config.value.retrieve_by], save_task
+            ),
+            PassengerTollRoadsServicer(RoadSwitching(database, store, order_core)),
         ),
-        tasks=(saves.task, *retention.tasks),
+        tasks=(save_task.task, *retention.tasks),
     )
 
 

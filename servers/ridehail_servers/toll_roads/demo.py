@@ -1,4 +1,4 @@
-"""The toll-road part of the demo world."""
+"""The demo data of toll_roads."""
 
 from __future__ import annotations
 
@@ -16,14 +16,7 @@ _SERVICE = "ridehail.tollroads.v1.TollRoadsService"
 
 
 async def load_demo(demo: Demo) -> Sequence[Example]:
-    """Saves one toll-road offer and one order made from it, unless they are there already.
-
-    Args:
-        demo: Where and how to call.
-
-    Raises:
-        RuntimeError: The offer was not saved in time.
-    """
+    """Saves one toll-road offer and one order made from it, unless they are there already."""
     async with AsyncTollRoadsClient(demo.grpc_address, ticket=demo.ticket_of("routestats")) as routestats:
         if not await routestats.save_offer(offer_id=OFFER):
             raise RuntimeError("toll-roads did not save the demo's offer")

@@ -1,4 +1,4 @@
-"""What toll_roads refuses."""
+"""The errors of toll_roads."""
 
 from ridehail_servers.chassis.errors import DomainError
 
@@ -15,7 +15,7 @@ class RoadSwitchNotAllowed(DomainError):
 
 
 class RoadSwitchConflict(DomainError):
-    """The order has a switch of exactly this moment to the other road."""
+    """The order has a switch to the other road with the same `created`."""
 
     def __init__(self, order_id: str) -> None:
         super().__init__(
@@ -26,7 +26,7 @@ class RoadSwitchConflict(DomainError):
 
 
 class PriceChangesOutOfOrder(DomainError):
-    """The document's record of changes of the price would not be in the order of time."""
+    """The price changes recorded in the order's document would not be ordered by `created`."""
 
     def __init__(self, order_id: str) -> None:
         super().__init__(

@@ -9,18 +9,12 @@ from .store import TollRoadsStore
 
 
 class Offers:
-    """Remembers which offers were built by a toll road."""
-
     def __init__(self, database: Database, store: TollRoadsStore, clock: Clock) -> None:
         self._database = database
         self._store = store
         self._clock = clock
 
     async def save(self, offer_id: str) -> None:
-        """Remembers an offer; a repeat changes nothing.
-
-        Args:
-            offer_id: The offer.
-        """
+        """Stores a toll-road offer; a repeat changes nothing."""
         async with self._database.connection() as connection:
             await self._store.insert_offer(connection, offer_id, self._clock())

@@ -1,4 +1,4 @@
-"""Whether an order that processing reports is saved, and as what.
+"""Whether an order that processing reports is saved.
 
 Source: the section "toll_roads_order_save" of the toll-roads design.
 """
@@ -12,15 +12,15 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class OrderSave:
-    """An order as processing reports it.
+    """An order that processing reports.
 
     Attributes:
         order_id: The order.
-        created: When it was made; aware.
-        offer_id: The offer that it was made from, if any.
+        created: When it was created; aware.
+        offer_id: The offer that it was made from, or None.
         can_switch_road: Whether the rider may switch the road during the ride.
         user_chose_toll_road: The road that the rider chose when ordering.
-        yandex_uid: The passenger; None when not told.
+        yandex_uid: The passenger, or None if unknown.
     """
 
     order_id: str
@@ -32,7 +32,7 @@ class OrderSave:
 
     @property
     def passenger_can_switch(self) -> bool:
-        """Whether there is somebody who may switch the road: only the order's passenger may, and has to be known."""
+        """Whether somebody may switch the road: only the order's passenger may, and has to be known."""
         return self.can_switch_road and self.yandex_uid is not None
 
 
@@ -45,14 +45,10 @@ class Refusal(StrEnum):
 
 
 def check_offer(save: OrderSave, *, offer_is_stored: bool) -> Refusal | None:
-    """Judges the rider's choice by the order's offer.
+    """Checks the rider's choice against whether the order's offer is a stored toll-road one.
 
     A toll-road order whose offer is missing is fine: the offer may have been made while this service was down, and a
     rider must be able to order all the same; or the offer is a free-road one, which as a rule costs more.
-
-    Args:
-        save: The order.
-        offer_is_stored: Whether the order's offer is among the toll-road offers.
     """
     if not save.user_chose_toll_road and offer_is_stored:
         return Refusal.FREE_ROAD_WITH_TOLL_OFFER

@@ -1,4 +1,4 @@
-"""How the fixed price of an order's document is given up, so that the taximeter counts.
+"""How an order's document gives up its fixed price, so that the taximeter counts.
 
 Source: the section "POST /4.0/toll-roads/v1/order" of the toll-roads design. Documents are order_core's (`order_proc`).
 """
@@ -30,12 +30,12 @@ _IDS = uuid.UUID("6b7e1f1c-3c0d-5b0e-9c62-0f4f7f0f4a11")
 
 @dataclass(frozen=True, slots=True)
 class PricedOrder:
-    """What of an order's document a reset depends on.
+    """The part of an order's document that a reset depends on.
 
     Attributes:
         version: Of the document.
-        has_fixed_price: Whether it has a fixed price.
-        changes: `changes.objects`; elements of other types than ours are somebody else's.
+        has_fixed_price: Whether the document has one.
+        changes: `changes.objects`; elements of other types than ours belong to others.
     """
 
     version: int
@@ -45,15 +45,7 @@ class PricedOrder:
 
 @dataclass(frozen=True, slots=True)
 class PriceReset:
-    """An update of an order's document, to be made as a whole and of this version only.
-
-    Attributes:
-        expected_version: Of the document that it was decided by.
-        set: Values to set, by path.
-        unset: Paths to remove.
-        push: Elements to append, by path.
-        increment: Amounts to add, by path.
-    """
+    """An update of an order's document, to be made as a whole, and only if the document still has this version."""
 
     expected_version: int
     set: JsonObject
@@ -62,63 +54,59 @@ class PriceReset:
     increment: dict[str, int]
 
 
-def price_reset(order_id: str, order: PricedOrder, *, at: datetime, first_road_at: datetime) -> PriceReset | None:
-    """Returns the update that resets the price; None when there is nothing to reset.
+def price_reset(order_id: str, order: PricedOrder, *, created: datetime, first_created: datetime) -> PriceReset | None:
+    """Returns the update that resets the price, or None if there is nothing to reset.
 
-    Nothing is to be reset when the document has no fixed price, or when the reset of this very moment has been made
-    before: then a price that is there was fixed again since.
+    There is nothing to reset if the document has no fixed price, or if it has the reset of this very switch: then a
+    price that is there was fixed again since.
 
     Args:
         order_id: The order.
-        order: What is known of its document.
-        at: When the rider made the switch; aware.
-        first_road_at: When the order was made; aware, before `at`.
+        order: The state of its document.
+        created: Of the switch; aware.
+        first_created: Of the order's first road; aware, before `created`.
 
     Raises:
         PriceChangesOutOfOrder: With this reset the document's elements of type `taximeter_price` would not be strictly
-            in the order of time, or one that is there cannot be read.
+            ordered by `created`, or one that is there has no readable `created`.
     """
-    recorded = [change for change in order.changes if _is_ours(change)]
-    reset = _element(order_id, at, value=True)
+    recorded = [change for change in order.changes if _field(change, "type") == TAXIMETER_PRICE]
+    reset = _element(order_id, created, value=True)
     if not order.has_fixed_price or any(_field(change, "id") == reset["id"] for change in recorded):
         return None
-    added = [reset] if recorded else [_element(order_id, first_road_at, value=False), reset]
-    moments = [_moment(order_id, change) for change in (*recorded, *added)]
-    if any(later <= earlier for earlier, later in pairwise(moments)):
+    added = [reset] if recorded else [_element(order_id, first_created, value=False), reset]
+    timestamps = [_created_of(order_id, change) for change in (*recorded, *added)]
+    if any(later <= earlier for earlier, later in pairwise(timestamps)):
         raise PriceChangesOutOfOrder(order_id)
     return PriceReset(
         expected_version=order.version,
         set={NEED_SYNC: True},
         unset=(FIXED_PRICE, DRIVER_PRICE),
-        push={CHANGES: [*added], STATUS_UPDATES: [{"c": _text(at), "q": TAXIMETER_PRICE}]},
+        push={CHANGES: [*added], STATUS_UPDATES: [{"c": _text(created), "q": TAXIMETER_PRICE}]},
         increment={VERSION: 1},
     )
 
 
 def _element(order_id: str, created: datetime, *, value: bool) -> JsonObject:
-    """Returns an element of `changes.objects`; the same order and moment always give the same id."""
+    """Returns an element of `changes.objects`; order and timestamp determine its id."""
     text = _text(created)
     identity = uuid.uuid5(_IDS, f"{order_id}\n{text}")
     return {"id": str(identity), "type": TAXIMETER_PRICE, "created": text, "value": value}
 
 
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+def _text(created: datetime) -> str:
+    return created.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
-def _moment(order_id: str, change: JsonValue) -> datetime:
+def _created_of(order_id: str, change: JsonValue) -> datetime:
     text = _field(change, "created")
     try:
-        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+        created = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
+        created = None
+    if created is None or created.tzinfo is None:
         raise PriceChangesOutOfOrder(order_id)
-    return moment
-
-
-def _is_ours(change: JsonValue) -> bool:
-    return _field(change, "type") == TAXIMETER_PRICE
+    return created
 
 
 def _field(change: JsonValue, name: str) -> JsonValue:

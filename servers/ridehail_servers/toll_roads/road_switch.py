@@ -1,7 +1,7 @@
-"""Whether a rider's switch of the road is taken, and what it takes with it.
+"""Whether a rider's switch of the road is accepted, and whether it resets the price.
 
 Source: the section "POST /4.0/toll-roads/v1/order" of the toll-roads design. It resets the price before it looks for a
-switch of the same moment; here that comes first, since a switch that is refused must not have reset a price.
+switch with the same `created`; here that comes first, since a switch that is refused must not have reset a price.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ class RoadSwitch:
 
 @dataclass(frozen=True, slots=True)
 class SwitchableOrder:
-    """What an order's switches depend on.
+    """The part of an order that its switches depend on.
 
     Attributes:
-        created: When it was made; aware.
+        created: Of the order; aware.
         can_switch_road: Whether its road may be switched at all.
-        yandex_uid: Whose order it is; None: nobody's, as far as switches go.
+        yandex_uid: The passenger, or None if unknown.
     """
 
     created: datetime
@@ -47,43 +47,37 @@ class SwitchableOrder:
 
 @dataclass(frozen=True, slots=True)
 class RecordedRoads:
-    """The roads that an order was said to go by so far.
+    """The roads recorded for an order so far.
 
-    The first one is that which the rider chose when ordering. An older one that arrived later does not take its place:
-    a rider whose clock is behind, or who says so, would keep a price that is too low.
+    The first one is that which the rider chose when ordering. An older one that arrived later does not replace it: a
+    rider whose clock is behind, or who says so, would keep a price that is too low.
 
     Attributes:
-        first_created: When the first change was made ...
-        first_has_toll_road: ... and to which road.
-        last_created: When the latest change was made.
-        same_moment: The road of the change that was made at the very moment of the new one; None: there is none.
+        first_created: The `created` of the first road ...
+        first_has_toll_road: ... and the road.
+        last_created: The latest `created`.
+        same_created_has_toll_road: The road recorded with the `created` of the new switch, or None.
     """
 
     first_created: datetime
     first_has_toll_road: bool
     last_created: datetime
-    same_moment: bool | None
+    same_created_has_toll_road: bool | None
 
 
 class Effect(Enum):
-    """What a switch that is taken changes."""
+    """What an accepted switch changes; NOTHING if it is a repeat."""
 
     NOTHING = auto()
-    """It is a repeat."""
     RECORD = auto()
     RESET_PRICE_AND_RECORD = auto()
 
 
 def check_order(switch: RoadSwitch, order: SwitchableOrder | None, *, yandex_uid: str) -> SwitchableOrder:
-    """Returns the order, if it allows the switch.
-
-    Args:
-        switch: The switch.
-        order: Of the switch; None: it is not known.
-        yandex_uid: The passenger who asks for it.
+    """Returns the order if it allows the passenger's switch.
 
     Raises:
-        OrderNotFound: The order is not known, or not this passenger's.
+        OrderNotFound: The order is unknown, or another passenger's.
         RoadSwitchNotAllowed: Its road cannot be switched.
     """
     if order is None or order.yandex_uid != yandex_uid:
@@ -94,23 +88,19 @@ def check_order(switch: RoadSwitch, order: SwitchableOrder | None, *, yandex_uid
 
 
 def effect_of(switch: RoadSwitch, roads: RecordedRoads | None) -> Effect:
-    """Tells what a switch of a switchable order changes.
+    """Returns the effect of a switch, given the roads recorded for its order.
 
     The fixed price of an order that began on the toll road is, as a rule, too low for the free one, which takes longer.
     So the latest switch to the free road resets it.
 
-    Args:
-        switch: The switch.
-        roads: Of its order; None: none is recorded.
-
     Raises:
         OrderNotFound: No road is recorded.
-        RoadSwitchConflict: The order has a switch of the same moment to the other road.
+        RoadSwitchConflict: The order has a switch to the other road with the same `created`.
     """
     if roads is None:
         raise OrderNotFound(switch.order_id)
-    if roads.same_moment is not None:
-        if roads.same_moment != switch.has_toll_road:
+    if roads.same_created_has_toll_road is not None:
+        if roads.same_created_has_toll_road != switch.has_toll_road:
             raise RoadSwitchConflict(switch.order_id)
         return Effect.NOTHING
     is_latest = switch.created >= roads.last_created

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import grpc
 
@@ -15,47 +15,26 @@ from ridehail_servers.chassis.timestamps import from_timestamp, to_timestamp
 
 from .offers import Offers
 from .order_save import OrderSave
-from .order_saves import OrderSaves
-from .road import Road
+from .road_lookup import RoadLookup
 from .road_switch import RoadSwitch
-from .road_switches import RoadSwitches
+from .switching import RoadSwitching
+from .tasks import OrderSaveTask
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
-class Roads(Protocol):
-    """Knows which road orders go by."""
-
-    async def road_of(self, order_id: str) -> Road:
-        """Returns the road of an order."""
-
-    async def roads_of(self, order_ids: Sequence[str]) -> list[Road]:
-        """Returns the roads of those of the orders that have one."""
-
-
 class TollRoadsServicer(api_grpc.TollRoadsServiceServicer):
-    """See ridehail/tollroads/v1/toll_roads_api.proto."""
-
-    def __init__(self, offers: Offers, roads: Callable[[], Roads], saves: OrderSaves) -> None:
-        """Takes the domain.
-
-        Args:
-            offers: Remembers offers.
-            roads: Returns what answers by the present configuration.
-            saves: Takes orders for saving.
-        """
+    def __init__(self, offers: Offers, road_lookup: Callable[[], RoadLookup], save_task: OrderSaveTask) -> None:
         self._offers = offers
-        self._roads = roads
-        self._saves = saves
+        self._road_lookup = road_lookup  # of the present configuration
+        self._save_task = save_task
 
     async def SaveOffer(self, request: api.SaveOfferRequest, context: Context) -> api.SaveOfferResponse:
-        """See the contract."""
         await self._offers.save(request.offer_id)
         return api.SaveOfferResponse()
 
     async def RetrieveOrder(self, request: api.RetrieveOrderRequest, context: Context) -> api.RetrieveOrderResponse:
-        """See the contract."""
-        road = await self._roads().road_of(request.order_id)
+        road = await self._road_lookup().road_of(request.order_id)
         return api.RetrieveOrderResponse(
             has_toll_road=road.has_toll_road, can_switch_road=road.can_switch_road, created=to_timestamp(road.created)
         )
@@ -63,8 +42,7 @@ class TollRoadsServicer(api_grpc.TollRoadsServiceServicer):
     async def BatchRetrieveOrders(
         self, request: api.BatchRetrieveOrdersRequest, context: Context
     ) -> api.BatchRetrieveOrdersResponse:
-        """See the contract."""
-        roads = await self._roads().roads_of(request.order_ids)
+        roads = await self._road_lookup().roads_of(request.order_ids)
         found = {road.order_id for road in roads}
         return api.BatchRetrieveOrdersResponse(
             orders=[
@@ -82,8 +60,7 @@ class TollRoadsServicer(api_grpc.TollRoadsServiceServicer):
     async def EnqueueOrderSave(
         self, request: api.EnqueueOrderSaveRequest, context: Context
     ) -> api.EnqueueOrderSaveResponse:
-        """See the contract."""
-        await self._saves.enqueue(
+        await self._save_task.enqueue(
             OrderSave(
                 order_id=request.order_id,
                 created=from_timestamp(request.created),
@@ -97,18 +74,10 @@ class TollRoadsServicer(api_grpc.TollRoadsServiceServicer):
 
 
 class PassengerTollRoadsServicer(api_grpc.PassengerTollRoadsServiceServicer):
-    """See ridehail/tollroads/v1/toll_roads_api.proto."""
-
-    def __init__(self, switches: RoadSwitches) -> None:
-        """Takes the domain.
-
-        Args:
-            switches: Takes riders' switches.
-        """
-        self._switches = switches
+    def __init__(self, switching: RoadSwitching) -> None:
+        self._switching = switching
 
     async def SwitchRoad(self, request: api.SwitchRoadRequest, context: Context) -> api.SwitchRoadResponse:
-        """See the contract."""
         switch = RoadSwitch(request.order_id, from_timestamp(request.created), request.has_toll_road)
-        await self._switches.switch(switch, yandex_uid=current_passenger().yandex_uid)
+        await self._switching.switch(switch, yandex_uid=current_passenger().yandex_uid)
         return api.SwitchRoadResponse()

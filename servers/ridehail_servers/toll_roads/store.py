@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from psycopg.rows import args_row, class_row
@@ -10,15 +11,31 @@ from psycopg.rows import args_row, class_row
 from ridehail_servers.chassis.database import Connection
 
 from .order_save import OrderSave
-from .road import Road
 from .road_switch import RecordedRoads, SwitchableOrder
+
+
+@dataclass(frozen=True, slots=True)
+class Road:
+    """The road that an order uses.
+
+    Attributes:
+        order_id: The order.
+        has_toll_road: The toll road or the free one.
+        can_switch_road: Whether the rider may switch it during the ride; False while the order has no passenger.
+        created: Of the latest change, or None if only the offer is known.
+    """
+
+    order_id: str
+    has_toll_road: bool
+    can_switch_road: bool
+    created: datetime | None
 
 
 class TollRoadsStore:
     """One method per statement. Every method runs on the caller's connection, in its transaction if there is one."""
 
     async def insert_offer(self, connection: Connection, offer_id: str, created_at: datetime) -> None:
-        """Stores an offer; a known one keeps its time."""
+        """Stores an offer; a known one keeps its `created_at`."""
         await connection.execute(
             "INSERT INTO toll_roads.offers (offer_id, created_at) VALUES (%s, %s) ON CONFLICT (offer_id) DO NOTHING",
             (offer_id, created_at),
@@ -52,7 +69,7 @@ class TollRoadsStore:
             return await cursor.fetchall()
 
     async def insert_save_request(self, connection: Connection, save: OrderSave, requested_at: datetime) -> int:
-        """Stores an order that the task is to save; returns the request's id."""
+        """Stores an order for the task to save; returns the request's id."""
         cursor = await connection.execute(
             """
             INSERT INTO toll_roads.order_save_requests (
@@ -75,7 +92,7 @@ class TollRoadsStore:
         return int(row[0])
 
     async def lock_save_request(self, connection: Connection, request_id: int) -> OrderSave | None:
-        """Returns an open request, locked against another run of its task; None when it is done or refused already."""
+        """Locks a request against another run of its task and returns it, or None if it is done or refused already."""
         async with connection.cursor(row_factory=class_row(OrderSave)) as cursor:
             await cursor.execute(
                 """
@@ -93,7 +110,7 @@ class TollRoadsStore:
         await connection.execute("DELETE FROM toll_roads.order_save_requests WHERE request_id = %s", (request_id,))
 
     async def mark_save_request_refused(self, connection: Connection, request_id: int, because: str) -> None:
-        """Keeps a refused request for whoever asks why, without the passenger."""
+        """Records why a request is refused, and forgets the passenger."""
         await connection.execute(
             """
             UPDATE toll_roads.order_save_requests SET refused_because = %s, yandex_uid = NULL WHERE request_id = %s
@@ -102,19 +119,19 @@ class TollRoadsStore:
         )
 
     async def has_log_row(self, connection: Connection, order_id: str, created: datetime) -> bool:
-        """Tells whether the order has a change of exactly this moment."""
+        """Returns whether the order has a change with this `created`."""
         cursor = await connection.execute(
             "SELECT 1 FROM toll_roads.log_has_toll_road WHERE order_id = %s AND created_at = %s", (order_id, created)
         )
         return await cursor.fetchone() is not None
 
     async def has_order(self, connection: Connection, order_id: str) -> bool:
-        """Tells whether the order is stored."""
+        """Returns whether the order is stored."""
         cursor = await connection.execute("SELECT 1 FROM toll_roads.orders WHERE order_id = %s", (order_id,))
         return await cursor.fetchone() is not None
 
     async def insert_order(self, connection: Connection, save: OrderSave) -> bool:
-        """Stores an order; returns False, and stores nothing, when its id or its offer is taken."""
+        """Stores an order, or returns False if its id or its offer is taken."""
         cursor = await connection.execute(
             """
             INSERT INTO toll_roads.orders (order_id, created_at, offer_id, can_switch_road, yandex_uid)
@@ -126,7 +143,7 @@ class TollRoadsStore:
         return cursor.rowcount == 1
 
     async def fill_passenger(self, connection: Connection, save: OrderSave) -> None:
-        """Stores the passenger, and what the passenger may, of an order of this moment that has none yet."""
+        """Stores the passenger, and what the passenger may, of an order with this `created` that has none yet."""
         await connection.execute(
             """
             UPDATE toll_roads.orders SET yandex_uid = %s, can_switch_road = %s
@@ -145,7 +162,7 @@ class TollRoadsStore:
         )
 
     async def lock_order(self, connection: Connection, order_id: str) -> SwitchableOrder | None:
-        """Returns the order, locked against every other switch of it until the transaction ends; None when unknown."""
+        """Locks the order against every other switch of it until the transaction ends, and returns it, or None."""
         async with connection.cursor(row_factory=class_row(SwitchableOrder)) as cursor:
             # New changes refer to the order: the weaker lock lets rows of other transactions do that.
             await cursor.execute(
@@ -160,15 +177,15 @@ class TollRoadsStore:
             return await cursor.fetchone()
 
     async def recorded_roads(
-        self, connection: Connection, order_id: str, *, ordered: datetime, switched: datetime
+        self, connection: Connection, order_id: str, *, created: datetime, order_created: datetime
     ) -> RecordedRoads | None:
-        """Returns what is recorded of an order's roads; None: nothing.
+        """Returns the roads recorded for an order, or None.
 
         Args:
-            connection: Inside the transaction that locked the order.
+            connection: In the transaction that locked the order.
             order_id: The order.
-            ordered: When the order was made: its change of that moment is the first one, else the oldest is.
-            switched: The moment of `same_moment`.
+            created: Of the new switch.
+            order_created: Of the order: the change with that `created` is the first one, else the oldest is.
         """
         async with connection.cursor(row_factory=class_row(RecordedRoads)) as cursor:
             await cursor.execute(
@@ -179,11 +196,11 @@ class TollRoadsStore:
                     last.created_at AS last_created,
                     (
                         SELECT has_toll_road FROM toll_roads.log_has_toll_road
-                        WHERE order_id = %(order_id)s AND created_at = %(switched)s
-                    ) AS same_moment
+                        WHERE order_id = %(order_id)s AND created_at = %(created)s
+                    ) AS same_created_has_toll_road
                 FROM (
                     SELECT 1 AS rank, created_at, has_toll_road FROM toll_roads.log_has_toll_road
-                    WHERE order_id = %(order_id)s AND created_at = %(ordered)s
+                    WHERE order_id = %(order_id)s AND created_at = %(order_created)s
                     UNION ALL (
                         SELECT 2, created_at, has_toll_road FROM toll_roads.log_has_toll_road
                         WHERE order_id = %(order_id)s ORDER BY created_at LIMIT 1
@@ -195,6 +212,6 @@ class TollRoadsStore:
                     WHERE order_id = %(order_id)s ORDER BY created_at DESC LIMIT 1
                 ) AS last
                 """,
-                {"order_id": order_id, "ordered": ordered, "switched": switched},
+                {"order_id": order_id, "created": created, "order_created": order_created},
             )
             return await cursor.fetchone()

@@ -1,9 +1,9 @@
 """The archive: Delta Lake tables, one per archived table, partitioned by the day of `created_at` (UTC).
 
-A batch is written in one commit that bears the batch's number as its application transaction. Delta Lake itself does
-not refuse a number twice, but it refuses a commit when another one of the same application came in between
-(https://github.com/delta-io/delta/blob/master/PROTOCOL.md#transaction-identifiers). So: look at the last number, and
-commit on top of exactly the state that was looked at. However many try, each batch is in the archive once.
+A batch is written in one commit that has the batch's number as its application transaction. Delta Lake itself does not
+refuse a number twice, but it refuses a commit if another one of the same application came in between
+(https://github.com/delta-io/delta/blob/master/PROTOCOL.md#transaction-identifiers). So a writer reads the last number,
+and commits on top of exactly the state that it read. However many try, each batch is in the archive once.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from deltalake.schema import PrimitiveType
 from .durability import sync_all, sync_commit
 from .rows import ROW_TYPES, ArchivedTable, Row
 
-_TRIES = 5
+_MAX_ATTEMPTS = 5
 # More files than these in a day are merged into one.
-_MOST_FILES_A_DAY = 16
-# Readers may use files for this long after they were merged; also the age at which what a killed writer left goes.
-_LEFTOVERS_KEPT_H = 24
+_MAX_FILES_A_DAY = 16
+# Readers may use files for this long after they were merged; also how long the files of a killed writer stay.
+_OBSOLETE_FILES_KEPT_H = 24
 _CONFIGURATION = {
-    "delta.deletedFileRetentionDuration": f"interval {_LEFTOVERS_KEPT_H} hours",
+    "delta.deletedFileRetentionDuration": f"interval {_OBSOLETE_FILES_KEPT_H} hours",
     "delta.logRetentionDuration": "interval 7 days",
     "delta.enableExpiredLogCleanup": "true",
     "delta.checkpointInterval": "50",
@@ -40,58 +40,52 @@ _EPOCH_DAY = _EPOCH.date()
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = "day"
 _COLORS = re.compile(r"\x1b\[[0-9;]*m")
-_LONGEST_REASON = 300
+_MAX_REASON = 300
 
 
 class ArchiveFailed(OSError):
-    """The archive cannot be read or written; the message says where and why."""
+    """The archive cannot be read or written; the message says which and why."""
 
 
 class ArchiveAhead(Exception):
-    """The archive has later batches than the one to be written, so it cannot be told whether it has that one."""
+    """The archive has later batches than the one to be written, so it may have that one or not."""
 
 
 class ArchiveTable:
     """One table of the archive. Its methods block, and are called by one thread at a time."""
 
     def __init__(self, url: str, name: ArchivedTable) -> None:
-        """Names the table; touches nothing.
-
-        Args:
-            url: Of the archive, see `chassis.folder_url`.
-            name: The table.
-        """
-        self.url = f"{url}/{name.value}"
+        self.url = f"{url}/{name.value}"  # for `url` see `chassis.folder_url`
         self._name = name
         self._application = f"toll_roads.{name.value}"
         self._table: DeltaTable | None = None
 
     def last_batch(self) -> int:
-        """Returns the number of the last batch; 0 when there is none. Makes the table where there is none.
+        """Returns the number of the last batch, or 0 if there is none. Creates the table if necessary.
 
         Raises:
             ArchiveFailed: See the class.
         """
-        with _failures_told(self.url):
+        with _translate_errors(self.url):
             return self._refreshed().transaction_version(self._application) or 0
 
     def write(self, batch: int, rows: Sequence[Row]) -> None:
-        """Writes a batch, unless it is there already. Then it is there for good.
+        """Writes a batch durably, unless it is there already.
 
         Args:
-            batch: Its number; the batches before it are marked as written in the database.
+            batch: Its number; the database has marked the batches before it as written.
             rows: At most some ten thousand.
 
         Raises:
             ArchiveAhead: See the class; nothing was written.
-            ArchiveFailed: See the class; it may have been written all the same, a repeat will find out.
+            ArchiveFailed: See the class; the batch may have been written all the same, which a repeat detects.
         """
-        with _failures_told(self.url):
-            for trial in range(1, _TRIES + 1):
+        with _translate_errors(self.url):
+            for attempt in range(1, _MAX_ATTEMPTS + 1):
                 table = self._refreshed()
                 last = table.transaction_version(self._application) or 0
                 if last == batch:
-                    sync_all(self.url)  # whoever wrote it may have died before it did that
+                    sync_all(self.url)  # its writer may have died before it did that
                     return
                 if last > batch:
                     raise ArchiveAhead(self.url)
@@ -103,35 +97,32 @@ class ArchiveTable:
                         commit_properties=CommitProperties(app_transactions=[Transaction(self._application, batch)]),
                     )
                 except CommitFailedError:
-                    # Somebody else committed: the same batch, perhaps.
-                    if trial == _TRIES:
+                    # Another run committed: the same batch, perhaps.
+                    if attempt == _MAX_ATTEMPTS:
                         raise
                 else:
                     sync_commit(self.url, table.version())
                     return
 
     def tidy(self) -> None:
-        """Merges the files of days that have many, and removes what nobody has used for a day.
+        """Merges the files of days that have many, and removes those that have been obsolete for a day.
 
-        Safe beside readers and writers, and when killed at any moment: merging is a commit like any other.
+        Safe beside readers and writers, and if killed at any time: merging is a commit like any other.
 
         Raises:
             ArchiveFailed: See the class.
         """
-        with _failures_told(self.url):
+        with _translate_errors(self.url):
             table = self._refreshed()
             files = Counter(table.get_add_actions(flatten=True).column(f"partition.{_DAY}").to_pylist())
-            crowded = sorted(day for day, number in files.items() if number > _MOST_FILES_A_DAY)
+            crowded = sorted(day for day, number in files.items() if number > _MAX_FILES_A_DAY)
             for day in crowded:
                 table.optimize.compact(partition_filters=[(_DAY, "=", day.isoformat())], max_concurrent_tasks=1)
             if crowded:
-                table.vacuum(retention_hours=_LEFTOVERS_KEPT_H, dry_run=False, full=True)
+                table.vacuum(retention_hours=_OBSOLETE_FILES_KEPT_H, dry_run=False, full=True)
 
     def rows_of(self, order_id: str) -> list[Row]:
-        """Returns the rows of an order; none when there is no archive yet.
-
-        Args:
-            order_id: The order.
+        """Returns the rows of an order; none if there is no archive yet.
 
         Raises:
             ArchiveFailed: See the class.
@@ -139,7 +130,7 @@ class ArchiveTable:
         row_type = ROW_TYPES[self._name]
         names = [field.name for field in fields(row_type)]
         quoted = order_id.replace("'", "''")
-        with _failures_told(self.url):
+        with _translate_errors(self.url):
             if not DeltaTable.is_deltatable(self.url):
                 return []
             found = DeltaTable(self.url).scan(columns=names, predicate=f"order_id = '{quoted}'").read_all()
@@ -158,14 +149,12 @@ class ArchiveTable:
             except DeltaError:
                 if not DeltaTable.is_deltatable(self.url):
                     raise
-                self._table = DeltaTable(self.url)  # somebody else made it meanwhile
+                self._table = DeltaTable(self.url)  # another run created it meanwhile
         self._table.update_incremental()
         return self._table
 
 
 class _Column:
-    """How a column is kept."""
-
     def __init__(
         self,
         name: str,
@@ -192,12 +181,12 @@ class _Column:
         return built if self._built_as is self._arrow else built.cast(self._arrow)
 
 
-def _microseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // _MICROSECOND
+def _microseconds(timestamp: datetime) -> int:
+    return (timestamp - _EPOCH) // _MICROSECOND
 
 
-def _day_number(moment: datetime) -> int:
-    return (moment.astimezone(UTC).date() - _EPOCH_DAY).days
+def _day_number(timestamp: datetime) -> int:
+    return (timestamp.astimezone(UTC).date() - _EPOCH_DAY).days
 
 
 _COLUMNS = {
@@ -229,13 +218,13 @@ def _arrow_table(name: ArchivedTable, rows: Sequence[Row]) -> Table:
 
 
 @contextmanager
-def _failures_told(url: str) -> Iterator[None]:
+def _translate_errors(url: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
         # A stream of Arrow fails with a bare Exception.
         if not isinstance(error, DeltaError | OSError | ValueError) and type(error) is not Exception:
             raise
-        # The libraries below tell the whole chain of causes, in colours.
-        reason = " ".join(_COLORS.sub("", str(error)).split())[:_LONGEST_REASON]
+        # The libraries below report the whole chain of causes, in colours.
+        reason = " ".join(_COLORS.sub("", str(error)).split())[:_MAX_REASON]
         raise ArchiveFailed(f"the archive at {url} failed: {reason}") from error

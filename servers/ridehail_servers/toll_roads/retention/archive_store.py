@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import LiteralString
 
+import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
 
-from ridehail_servers.chassis.database import Connection
+from ridehail_servers.chassis.database import Connection, Database
+from ridehail_servers.chassis.errors import DatabaseUnavailable
 
+from .purge_store import named, scalar
 from .rows import ROW_TYPES, ArchivedTable, Row
-from .store import named, scalar
 
 
 @dataclass(frozen=True, slots=True)
-class Assigned:
-    """The rows that were put into a batch.
-
-    Attributes:
-        rows: How many.
-        oldest: The least created_at among them, None without any.
-        latest: The greatest.
-    """
+class AssignedRows:
+    """How many rows were put into a batch, and their least and greatest created_at, or None without any."""
 
     rows: int
     oldest: datetime | None
@@ -31,19 +29,18 @@ class Assigned:
 
 
 class ArchiveStore:
-    """Which rows are in which batch, and which batches are in the archive."""
+    """Records which rows are in which batch, and which batches are in the archive."""
 
     async def try_lock(self, connection: Connection) -> bool:
-        """Makes this session the only one that archives, until it ends; False: another one does."""
+        """Makes this session the only one that archives until it ends, or returns False if another one does."""
         cursor = await connection.execute("SELECT pg_try_advisory_lock(hashtextextended('toll_roads archive', 0))")
         return await cursor.fetchone() == (True,)
 
     async def unlock(self, connection: Connection) -> None:
-        """Lets others archive."""
         await connection.execute("SELECT pg_advisory_unlock_all()")
 
     async def count_due(self, connection: Connection, table: ArchivedTable, before: datetime) -> int:
-        """Counts the rows that are to be archived: those of the open batch, and those made before a moment."""
+        """Counts the rows to be archived: those of the open batch, and those created before a timestamp."""
         return await scalar(
             connection,
             named(
@@ -60,7 +57,7 @@ class ArchiveStore:
         )
 
     async def open_batch(self, connection: Connection, table: ArchivedTable) -> int | None:
-        """Returns the batch that is not marked as written; None when there is none."""
+        """Returns the batch that is not marked as written, or None."""
         cursor = await connection.execute(
             "SELECT batch FROM toll_roads.archive_batches WHERE table_name = %s AND written_at IS NULL", (table.value,)
         )
@@ -68,10 +65,10 @@ class ArchiveStore:
         return None if row is None else int(row[0])
 
     async def insert_batch(self, connection: Connection, table: ArchivedTable, after: int) -> int | None:
-        """Opens a batch; returns None when another one is open.
+        """Opens a batch, or returns None if another one is open.
 
-        Its number is the time in microseconds, yet greater than all before it: so it is greater, too, than what was
-        given out by a database of which this one is an older copy.
+        Its number is the time in microseconds, yet greater than all before it: so it is greater, too, than the numbers
+        of a database of which this one is an older copy.
 
         Args:
             connection: In the transaction that assigns the rows.
@@ -96,8 +93,8 @@ class ArchiveStore:
 
     async def assign_rows(
         self, connection: Connection, table: ArchivedTable, batch: int, *, since: datetime, before: datetime, limit: int
-    ) -> Assigned:
-        """Puts the oldest rows of a span that are in no batch into this one, but none that is being changed."""
+    ) -> AssignedRows:
+        """Puts the oldest rows of a time span that are in no batch into this one, but none that is locked."""
         cursor = await connection.execute(
             named(
                 """
@@ -120,10 +117,10 @@ class ArchiveStore:
         )
         row = await cursor.fetchone()
         assert row is not None
-        return Assigned(*row)
+        return AssignedRows(*row)
 
     async def note_oldest(self, connection: Connection, table: ArchivedTable, batch: int, oldest: datetime) -> None:
-        """Notes the age of a batch."""
+        """Records the age of a batch."""
         await connection.execute(
             "UPDATE toll_roads.archive_batches SET oldest_created_at = %s WHERE table_name = %s AND batch = %s",
             (oldest, table.value, batch),
@@ -136,7 +133,7 @@ class ArchiveStore:
         )
 
     async def delete_open_batch(self, connection: Connection, table: ArchivedTable, batch: int) -> bool:
-        """Forgets a batch; returns False when it is marked as written, or gone."""
+        """Deletes a batch, or returns False if it is marked as written, or gone."""
         cursor = await connection.execute(
             "DELETE FROM toll_roads.archive_batches WHERE table_name = %s AND batch = %s AND written_at IS NULL",
             (table.value, batch),
@@ -152,7 +149,7 @@ class ArchiveStore:
         return await _rows(connection, table, "order_id = %s", order_id)
 
     async def mark_written(self, connection: Connection, table: ArchivedTable, batch: int, now: datetime) -> None:
-        """Notes that a batch is in the archive."""
+        """Records that a batch is in the archive."""
         await connection.execute(
             """
             UPDATE toll_roads.archive_batches SET written_at = %s
@@ -160,6 +157,29 @@ class ArchiveStore:
             """,
             (now, table.value, batch),
         )
+
+
+@asynccontextmanager
+async def archive_lock(database: Database, store: ArchiveStore) -> AsyncIterator[bool]:
+    """Holds the lock of `ArchiveStore.try_lock` for the length of the block; yields whether it was free.
+
+    The lock belongs to a connection of its own, so it ends with the block, however that ends.
+
+    Raises:
+        DatabaseUnavailable: The database gives no connection.
+    """
+    try:
+        connection = await database.connect()
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailable from error
+    async with connection:
+        is_ours = await store.try_lock(connection)
+        try:
+            yield is_ours
+        finally:
+            # The end of the connection does it as well, but only some time after it is closed.
+            with suppress(psycopg.Error):
+                await store.unlock(connection)
 
 
 async def _rows(connection: Connection, table: ArchivedTable, condition: LiteralString, parameter: object) -> list[Row]:

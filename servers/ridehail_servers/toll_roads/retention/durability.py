@@ -1,4 +1,4 @@
-"""Makes commits to an archive on this machine outlive a loss of power: the database deletes what they hold."""
+"""Makes commits to an archive on this machine survive a loss of power: the database deletes what they hold."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from urllib.parse import unquote, urlsplit
 
 
 def sync_commit(table_url: str, version: int) -> None:
-    """Waits until a commit and its files are on the disk; deltalake leaves them to the kernel's leisure.
+    """Waits until a commit and its files are on the disk, which deltalake does not.
 
-    Args:
-        table_url: Of a Delta table. An object store answers only when it has stored, so there is nothing to do then.
-        version: The commit.
+    An object store responds only when it has stored, so there is nothing to do for one.
 
     Raises:
         OSError: The disk failed.
@@ -30,11 +28,7 @@ def sync_commit(table_url: str, version: int) -> None:
 
 
 def sync_all(table_url: str) -> None:
-    """Waits until all commits of a table are on the disk, as `sync_commit` does.
-
-    Args:
-        table_url: Of a Delta table.
-    """
+    """Waits until all commits of a table are on the disk, as `sync_commit` does."""
     if _folder(table_url) is not None:
         os.sync()
 

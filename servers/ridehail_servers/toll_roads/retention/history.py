@@ -1,4 +1,4 @@
-"""Everything that is known of an order, wherever it is kept by now."""
+"""Looks up an order and its changes in database and archive."""
 
 from __future__ import annotations
 
@@ -13,96 +13,79 @@ from ridehail_servers.chassis.errors import OrderNotFound
 
 from .archive import ArchiveTable
 from .archive_store import ArchiveStore
-from .rows import ArchivedTable, LogRow, OrderRow
+from .rows import ArchivedChange, ArchivedOrder, ArchivedTable
 
-AnyRow = TypeVar("AnyRow", OrderRow, LogRow)
+AnyRow = TypeVar("AnyRow", ArchivedOrder, ArchivedChange)
 
 
-class Place(StrEnum):
-    """Where a row is."""
-
+class RowLocation(StrEnum):
     DATABASE = "database"
     ARCHIVE = "archive"
     BOTH = "database and archive"
 
 
 @dataclass(frozen=True, slots=True)
-class OrderSaved:
-    """The order itself, and where it is."""
-
-    row: OrderRow
-    place: Place
+class LocatedOrder:
+    row: ArchivedOrder
+    location: RowLocation
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """A change of the order's road, and where it is."""
-
-    row: LogRow
-    place: Place
+class LocatedChange:
+    row: ArchivedChange
+    location: RowLocation
 
 
 @dataclass(frozen=True, slots=True)
 class OrderHistory:
-    """What is known of an order.
+    """All that database and archive hold of an order.
 
     Attributes:
-        order: The order; None when only changes are known.
+        order: The order, or None if only changes are known.
         changes: Each once, ordered by `created_at`.
     """
 
-    order: OrderSaved | None
-    changes: Sequence[Change]
+    order: LocatedOrder | None
+    changes: Sequence[LocatedChange]
 
 
-def merged(database: Iterable[AnyRow], archive: Iterable[AnyRow]) -> list[tuple[AnyRow, Place]]:
-    """Returns each row once, with where it is, ordered by `created_at`.
-
-    Args:
-        database: The rows that the database has.
-        archive: Those that the archive has; a row may be there twice.
-    """
+def merged(database: Iterable[AnyRow], archive: Iterable[AnyRow]) -> list[tuple[AnyRow, RowLocation]]:
+    """Returns each row once, with its location, ordered by `created_at`; the archive may hold a row twice."""
     here, there = set(database), set(archive)
-    places = {
-        row: Place.BOTH if row in here and row in there else Place.DATABASE if row in here else Place.ARCHIVE
+    locations = {
+        row: RowLocation.BOTH
+        if row in here and row in there
+        else RowLocation.DATABASE
+        if row in here
+        else RowLocation.ARCHIVE
         for row in here | there
     }
-    return sorted(places.items(), key=lambda item: item[0].created_at)
+    return sorted(locations.items(), key=lambda item: item[0].created_at)
 
 
-class Histories:
-    """Looks orders up in database and archive."""
-
+class OrderHistories:
     def __init__(self, database: Database, store: ArchiveStore, archive_url: str) -> None:
-        """Names where to look; touches nothing.
-
-        Args:
-            database: Of toll_roads.
-            store: Its SQL.
-            archive_url: See `chassis.folder_url`.
-        """
         self._database = database
         self._store = store
         self._archive_url = archive_url
 
     async def of(self, order_id: str) -> OrderHistory:
-        """Returns all that is known of an order.
-
-        Args:
-            order_id: The order.
+        """Returns the history of an order.
 
         Raises:
             OrderNotFound: Neither has it.
             ArchiveFailed: The archive cannot be read.
             DatabaseUnavailable: The database failed.
         """
-        orders = [OrderSaved(*found) for found in await self._rows(ArchivedTable.ORDERS, OrderRow, order_id)]
-        changes = [Change(*found) for found in await self._rows(ArchivedTable.LOG, LogRow, order_id)]
+        orders = [LocatedOrder(*found) for found in await self._rows(ArchivedTable.ORDERS, ArchivedOrder, order_id)]
+        changes = [LocatedChange(*found) for found in await self._rows(ArchivedTable.LOG, ArchivedChange, order_id)]
         if not orders and not changes:
             raise OrderNotFound(order_id)
         return OrderHistory(orders[-1] if orders else None, changes)
 
-    async def _rows(self, table: ArchivedTable, row_type: type[AnyRow], order_id: str) -> list[tuple[AnyRow, Place]]:
+    async def _rows(
+        self, table: ArchivedTable, row_type: type[AnyRow], order_id: str
+    ) -> list[tuple[AnyRow, RowLocation]]:
         async with self._database.connection() as connection:
             database = await self._store.order_rows(connection, table, order_id)
         # Second: a row that moves meanwhile is found twice rather than never.

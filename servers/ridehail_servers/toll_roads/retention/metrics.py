@@ -1,4 +1,4 @@
-"""What the scheduled jobs export."""
+"""The metrics of the scheduled jobs."""
 
 from prometheus_client import Counter, Gauge
 

@@ -1,4 +1,4 @@
-"""The rows that are archived."""
+"""The archived tables and their rows."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from enum import StrEnum
 
 
 class ArchivedTable(StrEnum):
-    """A table whose rows are archived: its name in the database and in the archive."""
+    """The name of a table in the database and in the archive."""
 
     ORDERS = "orders"
     LOG = "log_has_toll_road"
 
 
 @dataclass(frozen=True, slots=True)
-class OrderRow:
+class ArchivedOrder:
     """An order as it is archived: without its passenger, who is needed during the ride only.
 
     Attributes:
         order_id: The order.
-        created_at: When it was made; aware.
-        offer_id: The offer that it was made from, if any.
+        created_at: Aware.
+        offer_id: The offer that it was made from, or None.
         can_switch_road: Whether the rider might switch the road during the ride.
     """
 
@@ -32,12 +32,12 @@ class OrderRow:
 
 
 @dataclass(frozen=True, slots=True)
-class LogRow:
+class ArchivedChange:
     """A change of an order's road.
 
     Attributes:
         order_id: The order.
-        created_at: When it was made; aware.
+        created_at: Aware.
         has_toll_road: To the toll road or to the free one.
     """
 
@@ -46,10 +46,10 @@ class LogRow:
     has_toll_road: bool
 
 
-Row = OrderRow | LogRow
+Row = ArchivedOrder | ArchivedChange
 
 ROW_TYPES: dict[ArchivedTable, type[Row]] = {
-    ArchivedTable.ORDERS: OrderRow,
-    ArchivedTable.LOG: LogRow,
+    ArchivedTable.ORDERS: ArchivedOrder,
+    ArchivedTable.LOG: ArchivedChange,
 }
 """The rows of each table; their fields are its archived columns."""

@@ -1,7 +1,8 @@
 """The SQL of the purges. One method per statement, on the caller's connection, in its transaction if there is one.
 
-Each statement finds its rows by an index and locks them without waiting: what another transaction holds is left for the
-next run. Rows that are locked cannot move, so they are changed by their place (ctid) instead of a second search.
+Each statement finds its rows by an index and locks them without waiting: it skips what another transaction holds, and
+the next run deletes that. Rows that are locked cannot move, so they are changed by their place (ctid) instead of a
+second search.
 """
 
 from __future__ import annotations
@@ -17,20 +18,20 @@ from ridehail_servers.chassis.database import Connection
 
 from .rows import ArchivedTable
 
-EVER = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
+MIN_TIMESTAMP = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 """Before every row."""
 
 
 @dataclass(frozen=True, slots=True)
-class Purged:
-    """What a statement deleted: how many rows, and the latest created_at among them, None without any."""
+class PurgedOffers:
+    """What a statement deleted: how many rows, and their latest created_at, or None without any."""
 
     rows: int
     latest: datetime | None
 
 
 def named(statement: LiteralString, table: ArchivedTable) -> sql.Composed:
-    """Returns the statement for a table, which it calls {table}."""
+    """Returns the statement with the name of a table for {table}."""
     return sql.SQL(statement).format(table=sql.Identifier("toll_roads", table.value))
 
 
@@ -45,14 +46,17 @@ async def scalar(
 
 
 class PurgeStore:
-    """The deletions of old rows."""
-
     async def count_offers(self, connection: Connection, before: datetime) -> int:
-        """Counts the offers made before a moment."""
+        """Counts the offers created before a timestamp."""
         return await scalar(connection, "SELECT count(*) FROM toll_roads.offers WHERE created_at < %s", (before,))
 
-    async def delete_offers(self, connection: Connection, since: datetime, before: datetime, limit: int) -> Purged:
-        """Deletes the oldest offers of a span. To start where the last batch ended spares a walk over its dead rows."""
+    async def delete_offers(
+        self, connection: Connection, since: datetime, before: datetime, limit: int
+    ) -> PurgedOffers:
+        """Deletes the oldest offers of a time span.
+
+        To start where the last batch ended spares a walk over its dead rows.
+        """
         cursor = await connection.execute(
             """
             WITH deleted AS (
@@ -72,10 +76,10 @@ class PurgeStore:
         )
         row = await cursor.fetchone()
         assert row is not None
-        return Purged(*row)
+        return PurgedOffers(*row)
 
     async def count_refused_saves(self, connection: Connection, before: datetime) -> int:
-        """Counts the refused reports of orders that came before a moment."""
+        """Counts the refused reports of orders that came before a timestamp."""
         return await scalar(
             connection,
             "SELECT count(*) FROM toll_roads.order_save_requests"
@@ -84,7 +88,7 @@ class PurgeStore:
         )
 
     async def delete_refused_saves(self, connection: Connection, before: datetime, limit: int) -> int:
-        """Deletes the oldest refused reports of orders that came before a moment."""
+        """Deletes the oldest refused reports of orders that came before a timestamp."""
         cursor = await connection.execute(
             """
             DELETE FROM toll_roads.order_save_requests
@@ -101,7 +105,7 @@ class PurgeStore:
         return cursor.rowcount
 
     async def written_batches(self, connection: Connection, table: ArchivedTable, before: datetime) -> list[int]:
-        """Returns the batches in the archive that may have rows made before a moment, the oldest first."""
+        """Returns the batches in the archive that may have rows created before a timestamp, the oldest first."""
         cursor = await connection.execute(
             """
             SELECT batch FROM toll_roads.archive_batches
@@ -113,7 +117,7 @@ class PurgeStore:
         return [row[0] for row in await cursor.fetchall()]
 
     async def delete_log_rows(self, connection: Connection, batch: int, before: datetime, limit: int) -> int:
-        """Deletes changes of a batch that were made before a moment."""
+        """Deletes changes of a batch that were created before a timestamp."""
         cursor = await connection.execute(
             """
             DELETE FROM toll_roads.log_has_toll_road
@@ -129,9 +133,9 @@ class PurgeStore:
         return cursor.rowcount
 
     async def lock_finished_orders(self, connection: Connection, batch: int, before: datetime, limit: int) -> list[str]:
-        """Locks orders of a batch that were made before a moment and have no changes left; nobody can add any now.
+        """Locks orders of a batch created before a timestamp that have no changes; no transaction can add one now.
 
-        Changes that were added after the statement began may be there; `delete_orders` looks again.
+        Changes may have been added since the statement began; `delete_orders` checks again.
         """
         cursor = await connection.execute(
             # A sub-select per order: joined, the planner may read the whole log.
@@ -161,7 +165,7 @@ class PurgeStore:
         return cursor.rowcount
 
     async def count_archived(self, connection: Connection, table: ArchivedTable, before: datetime) -> int:
-        """Counts the rows made before a moment that are in the archive."""
+        """Counts the rows created before a timestamp that are in the archive."""
         return await scalar(
             connection,
             named(
@@ -179,7 +183,7 @@ class PurgeStore:
         )
 
     async def count_unarchived(self, connection: Connection, table: ArchivedTable, before: datetime) -> int:
-        """Counts the rows made before a moment that are not in the archive, or not known to be."""
+        """Counts the rows created before a timestamp that are not in the archive, or not known to be."""
         return await scalar(
             connection,
             named(
@@ -196,7 +200,7 @@ class PurgeStore:
         )
 
     async def count_orders_with_kept_changes(self, connection: Connection, before: datetime) -> int:
-        """Counts the orders in the archive, made before a moment, that have changes which stay."""
+        """Counts the orders in the archive, created before a timestamp, that have changes which stay."""
         return await scalar(
             connection,
             """
@@ -219,7 +223,7 @@ class PurgeStore:
         )
 
     async def delete_empty_batches(self, connection: Connection, table: ArchivedTable, before: datetime) -> None:
-        """Forgets written batches without rows; the last one stays, so that the numbers go on after it."""
+        """Deletes written batches without rows; the last one stays, so that the numbers continue after it."""
         await connection.execute(
             named(
                 """

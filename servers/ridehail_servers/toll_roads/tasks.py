@@ -15,9 +15,7 @@ TASK = "toll_roads_order_save"
 logger = get_logger(__name__)
 
 
-class OrderSaves:
-    """Takes orders for saving, and saves them."""
-
+class OrderSaveTask:
     def __init__(self, database: Database, store: TollRoadsStore, queue: TaskQueue, clock: Clock) -> None:
         self._database = database
         self._store = store
@@ -26,23 +24,16 @@ class OrderSaves:
         self.task = Task(TASK, self.run)
 
     async def enqueue(self, save: OrderSave) -> None:
-        """Stores the order and the task to save it, both or neither.
-
-        Args:
-            save: The order.
-        """
+        """Stores the order and the task to save it, both or neither."""
         async with self._database.transaction() as connection:
             request_id = await self._store.insert_save_request(connection, save, self._clock())
             await self._queue.enqueue(connection, TASK, request_id)
 
     async def run(self, request_id: int) -> None:
-        """Saves the order and its first road, in one transaction with the end of the request; so a repeat does nothing.
-
-        Args:
-            request_id: Of `enqueue`.
+        """Saves the order and its first road, and ends the request in the same transaction; so a repeat does nothing.
 
         Raises:
-            TaskRefused: The order is never to be saved.
+            TaskRefused: The order must not be saved.
         """
         async with self._database.transaction() as connection:
             save = await self._store.lock_save_request(connection, request_id)
@@ -75,7 +66,7 @@ class OrderSaves:
         return None
 
     async def _repeat(self, connection: Connection, save: OrderSave) -> None:
-        """Takes nothing of a report that is saved already but the passenger, if the order has none yet."""
+        """Stores nothing of a report that is saved already but the passenger, if the order has none yet."""
         logger.warning("order is saved already", order_id=save.order_id)
         if save.yandex_uid is not None:
             await self._store.fill_passenger(connection, save)

@@ -1,9 +1,9 @@
 """Copies old rows to the archive, each once, whatever happens meanwhile.
 
 A batch of rows goes through three steps, of which each can be repeated: it is assigned (a transaction of the database),
-written (a commit of the archive), and marked as written (a transaction again). Who dies between two of them leaves an
-open batch behind, which the next run finishes first. One run at a time holds a lock; should it be lost with its
-connection, the open batch's uniqueness and the archive's own check still keep two runs from doing anything twice.
+written (a commit of the archive), and marked as written (a transaction again). A crash between two steps leaves an
+open batch; the next run completes it. One run at a time holds a lock; should it be lost with its connection, the open
+batch's uniqueness and the archive's own check still keep two runs from doing anything twice.
 """
 
 from __future__ import annotations
@@ -17,63 +17,43 @@ from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.logs import get_logger
 
 from .archive import ArchiveAhead, ArchiveTable
-from .archive_lock import archive_lock
-from .archive_store import ArchiveStore
-from .cutoffs import Cutoffs
-from .pace import Pace
-from .progress import Outcome, Progress, Report, Step
+from .archive_store import ArchiveStore, archive_lock
+from .job import BatchThrottle, Cutoffs, JobStep, ReportProgress, RowOutcome, StepProgress
+from .purge_store import MIN_TIMESTAMP
 from .rows import ArchivedTable
-from .store import EVER
 
 logger = get_logger(__name__)
 
-STEPS = {ArchivedTable.ORDERS: Step.ARCHIVE_ORDERS, ArchivedTable.LOG: Step.ARCHIVE_LOG}
+STEPS = {ArchivedTable.ORDERS: JobStep.ARCHIVE_ORDERS, ArchivedTable.LOG: JobStep.ARCHIVE_LOG}
 
 
-class Archiving:
+class ArchiveJob:
     """The job that fills the archive."""
 
     def __init__(
         self,
         database: Database,
         store: ArchiveStore,
-        archive_url: str,
+        archive_url: str,  # see `chassis.folder_url`
         clock: Clock,
         *,
         open_table: Callable[[str, ArchivedTable], ArchiveTable] = ArchiveTable,
     ) -> None:
-        """Names the archive; touches nothing.
-
-        Args:
-            database: Of toll_roads.
-            store: Its SQL.
-            archive_url: See `chassis.folder_url`.
-            clock: Tells when a batch was written.
-            open_table: Opens a table of the archive.
-        """
         self._database = database
         self._store = store
         self._archive_url = archive_url
         self._clock = clock
         self._open_table = open_table
 
-    async def due(self, cutoffs: Cutoffs) -> dict[Step, int]:
+    async def due(self, cutoffs: Cutoffs) -> dict[JobStep, int]:
         """Counts the rows that `run` would archive."""
         async with self._database.connection() as connection:
             return {
                 STEPS[table]: await self._store.count_due(connection, table, cutoffs.archive) for table in ArchivedTable
             }
 
-    async def run(self, cutoffs: Cutoffs, pace: Pace, report: Report) -> bool:
-        """Archives all that is due.
-
-        Args:
-            cutoffs: What is due.
-            pace: In which batches.
-            report: Told of every batch.
-
-        Returns:
-            False: nothing was done, because another run is at it.
+    async def run(self, cutoffs: Cutoffs, throttle: BatchThrottle, report: ReportProgress) -> bool:
+        """Archives all that is due, or returns False if another run is archiving.
 
         Raises:
             ArchiveFailed: The archive cannot be written; what was reported is there.
@@ -84,10 +64,10 @@ class Archiving:
                 logger.info("another run is archiving")
                 return False
             for table in ArchivedTable:
-                # Not shared with an earlier run, whose thread may still be at a write that nobody waits for.
+                # Not shared with an earlier run: its thread may still be writing after its task was cancelled.
                 archive = self._open_table(self._archive_url, table)
                 await _TableRun(self._database, self._store, self._clock, table, archive).run(
-                    cutoffs.archive, pace, report
+                    cutoffs.archive, throttle, report
                 )
                 await asyncio.to_thread(archive.tidy)
             return True
@@ -104,33 +84,33 @@ class _TableRun:
         self._clock = clock
         self._table = table
         self._archive = archive
-        # The archive's last batch, and where the search for rows goes on: what is older has been dealt with.
+        # The archive's last batch, and where the search for rows continues: older rows are done.
         self._last = 0
-        self._since = EVER
+        self._since = MIN_TIMESTAMP
 
-    async def run(self, before: datetime, pace: Pace, report: Report) -> None:
-        self._last, self._since = await asyncio.to_thread(self._archive.last_batch), EVER
+    async def run(self, before: datetime, throttle: BatchThrottle, report: ReportProgress) -> None:
+        self._last, self._since = await asyncio.to_thread(self._archive.last_batch), MIN_TIMESTAMP
         while True:
-            async with pace.batch():
+            async with throttle.batch():
                 async with self._database.connection() as connection:
                     batch = await self._store.open_batch(connection, self._table)
                 if batch is None:
-                    batch = await self._assign(before, pace.batch_size)
+                    batch = await self._assign(before, throttle.batch_size)
                 if batch is None:
                     return
                 await self._archive_batch(batch, report)
 
-    async def _archive_batch(self, batch: int, report: Report) -> None:
+    async def _archive_batch(self, batch: int, report: ReportProgress) -> None:
         rows = await self._write(batch)
         if rows is None:
             # Its rows are in no batch now, and as old as they were.
-            self._last, self._since = await asyncio.to_thread(self._archive.last_batch), EVER
+            self._last, self._since = await asyncio.to_thread(self._archive.last_batch), MIN_TIMESTAMP
         else:
             self._last = batch
-            report(Progress(STEPS[self._table], Outcome.ARCHIVED, rows))
+            report(StepProgress(STEPS[self._table], RowOutcome.ARCHIVED, rows))
 
     async def _assign(self, before: datetime, batch_size: int) -> int | None:
-        """Opens a batch of rows; None when there are none left."""
+        """Opens a batch of rows, or returns None if there are none left."""
         async with self._database.transaction() as connection:
             batch = await self._store.insert_batch(connection, self._table, self._last)
             if batch is None:  # a run that lost its lock has just opened one
@@ -146,7 +126,7 @@ class _TableRun:
             return batch
 
     async def _write(self, batch: int) -> int | None:
-        """Brings an open batch to the archive; returns its rows, or None when it had to be given up."""
+        """Writes an open batch to the archive; returns the number of its rows, or None if it had to be given up."""
         async with self._database.connection() as connection:
             rows = await self._store.batch_rows(connection, self._table, batch)
         try:
@@ -159,9 +139,9 @@ class _TableRun:
         return len(rows)
 
     async def _give_up(self, batch: int) -> None:
-        """Lets the rows of a batch go into later ones: better twice in the archive than never.
+        """Releases the rows of a batch for later ones: better twice in the archive than never.
 
-        Only a database that was put back to an earlier state, or that shares its archive with another, comes here.
+        This happens only to a database that was restored to an earlier state, or that shares its archive with another.
         """
         logger.error("the archive is ahead of the database", table=self._table.value, batch=batch)
         async with self._database.transaction() as connection:
