@@ -36,7 +36,7 @@ USUAL_HTTP_STATUS: Final = {
     "DEADLINE_EXCEEDED": 504,
 }
 # Base classes of models, by hand.
-MIXINS: Final = {"Upstream": "MadeOfActiveOrders"}
+MIXINS: Final = {"Upstream": "FromActiveOrders"}
 
 
 @dataclass(eq=False)

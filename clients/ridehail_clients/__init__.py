@@ -23,7 +23,7 @@ from ridehail_clients._sync.toll_roads import TollRoadsClient
 from ridehail_clients.breakers import BreakerObserver
 from ridehail_clients.channel import open_async_channel, open_sync_channel
 from ridehail_clients.errors import *
-from ridehail_clients.eula_answers import EulaList, RefusedDecision, SaveReport
+from ridehail_clients.eula_decisions import EulaList, RefusedDecision, SaveReport
 from ridehail_clients.models import *
 from ridehail_clients.order_cards import CardPart, OrderCard, PartInvalid, PolledPart, PollingPauses, PollReport
 from ridehail_clients.retry import RetryPolicy

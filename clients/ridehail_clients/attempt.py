@@ -23,7 +23,7 @@ def client_closed() -> ClientClosed:
 
 
 def caller_is_cancelled() -> bool:
-    """Tells whether the running task itself was told to stop, rather than something that it waits for."""
+    """Returns whether the running task itself was cancelled, rather than something that it waits for."""
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0
 
@@ -40,10 +40,10 @@ async def make_async_attempt(
 
     Args:
         method: Of the generated stub.
-        request: What to send.
-        timeout: Seconds.
-        metadata: To send along.
-        is_open: Tells whether the client is still open.
+        request: To send.
+        timeout: In seconds.
+        metadata: To send.
+        is_open: Returns whether the client is still open.
 
     Raises:
         ServiceError: The attempt failed.
@@ -51,18 +51,18 @@ async def make_async_attempt(
     if not is_open():
         raise client_closed()
     try:
-        answer: Response | None = await method(request, timeout=timeout, metadata=metadata)
+        response: Response | None = await method(request, timeout=timeout, metadata=metadata)
     except grpc.RpcError as error:
         raise service_error(error) from error
     except asyncio.CancelledError:
-        # A channel that is closed cancels its calls, which grpc.aio tells as if their callers had been cancelled.
+        # A channel that is closed cancels its calls, which grpc.aio reports as if their callers had been cancelled.
         if caller_is_cancelled():
             raise
         raise client_closed() from None
-    if answer is None:
-        # How grpc.aio tells that the answer is no such message; a blocking channel raises this error by itself.
-        raise ServiceError(grpc.StatusCode.INTERNAL, message="the answer cannot be read")
-    return answer
+    if response is None:
+        # grpc.aio returns None for a response that is no such message; a blocking channel raises this error itself.
+        raise ServiceError(grpc.StatusCode.INTERNAL, message="the response cannot be read")
+    return response
 
 
 def make_sync_attempt(
@@ -77,10 +77,10 @@ def make_sync_attempt(
 
     Args:
         method: Of the generated stub.
-        request: What to send.
-        timeout: Seconds.
-        metadata: To send along.
-        is_open: Tells whether the client is still open.
+        request: To send.
+        timeout: In seconds.
+        metadata: To send.
+        is_open: Returns whether the client is still open.
 
     Raises:
         ServiceError: The attempt failed.

@@ -1,6 +1,6 @@
-"""Circuit breakers: attempts at a method that hangs are refused at once, until it gets answers again.
+"""Circuit breakers: attempts at a method that hangs fail at once, until it responds again.
 
-Otherwise each caller would spend the time of an attempt, or of several, to find the same.
+Otherwise each caller would spend the time of an attempt, or of several, to find out the same.
 (M. Nygard, Release It!, "Circuit Breaker".)
 """
 
@@ -23,26 +23,26 @@ _PAUSE_S: Final = 0.5
 _PING_PAUSE_S: Final = 0.25
 
 Ping = Callable[[], Awaitable[bool]]
-"""Returns whether the server answers anything at all."""
+"""Returns whether the server responds at all."""
 
 
 class BreakerObserver(Protocol):
     """Called when a breaker opens or closes."""
 
     def __call__(self, path: str, /, *, is_open: bool) -> None:
-        """Takes the path of the method, and whether its breaker is now open."""
+        """Reports the path of the method, and whether its breaker is now open."""
 
 
 class Breakers:
     """The breakers of the methods of one channel, for the callers of one event loop.
 
     Each method has a breaker of its own, so that one that hangs does not shut off the others. A breaker opens after
-    five attempts in a row that got no answer in a fair time. While one is open the server is pinged, which delays no
-    caller. Once it answers, one call is let through as a trial; any answer to that closes the breaker.
+    five attempts in a row that got no response in a fair time. While one is open the server is pinged, which delays no
+    caller. Once it responds, one call is let through as a trial; any response to that closes the breaker.
 
     Args:
-        ping: Asks the server for a sign of life.
-        observer: See the type.
+        ping: Checks whether the server responds.
+        observer: Called when a breaker opens or closes.
     """
 
     def __init__(self, ping: Ping, observer: BreakerObserver) -> None:
@@ -52,11 +52,7 @@ class Breakers:
         self._pinging: asyncio.Task[None] | None = None
 
     def of(self, path: str) -> Breaker:
-        """Returns a method's breaker.
-
-        Args:
-            path: As in `/ridehail.tollroads.v1.TollRoadsService/SaveOffer`.
-        """
+        """Returns the breaker of a method, named as in `/ridehail.tollroads.v1.TollRoadsService/SaveOffer`."""
         breaker = self._breakers.get(path)
         if breaker is None:
             breaker = self._breakers[path] = Breaker(path, self._changed)
@@ -65,7 +61,7 @@ class Breakers:
     def close(self) -> None:
         """Closes all breakers, and ends the pinging."""
         for breaker in self._breakers.values():
-            breaker.answered()
+            breaker.record_response()
         if self._pinging is not None:
             self._pinging.cancel()
 
@@ -80,19 +76,14 @@ class Breakers:
                 pinged_at = time.monotonic()
                 if await self._ping():
                     for breaker in awaiting:
-                        breaker.server_answered(pinged_at)
+                        breaker.allow_trial(pinged_at)
                 await asyncio.sleep(_PING_PAUSE_S)
         finally:
             self._pinging = None
 
 
 class Breaker:
-    """The breaker of one method.
-
-    Args:
-        path: Of the method.
-        observer: See the type.
-    """
+    """The breaker of one method."""
 
     def __init__(self, path: str, observer: BreakerObserver) -> None:
         self._path = path
@@ -106,28 +97,28 @@ class Breaker:
         """Lets an attempt through; it is made inside the returned context.
 
         Args:
-            fair_s: Seconds in which the server can be expected to answer. An attempt that is given up earlier counts
-                for nothing.
+            fair_s: Seconds in which the server can be expected to respond. An attempt that is given up earlier does
+                not count.
 
         Raises:
-            BreakerOpen: The method gets no answers at present.
+            BreakerOpen: The method does not respond at present.
         """
         if self.is_open:
             if time.monotonic() < self._trial_at:
-                raise BreakerOpen(grpc.StatusCode.UNAVAILABLE, message=f"{self._path} gets no answers")
+                raise BreakerOpen(grpc.StatusCode.UNAVAILABLE, message=f"{self._path} does not respond")
             # The next trial, should this one end without a result.
             self._trial_at = time.monotonic() + _PAUSE_S
         return Attempt(self, fair_s)
 
-    def answered(self) -> None:
-        """Takes note of an attempt that got an answer, whatever it was."""
+    def record_response(self) -> None:
+        """Records that an attempt got a response, whatever it was."""
         self._failures = 0
         if self.is_open:
             self.is_open = False
             self._observer(self._path, is_open=False)
 
-    def given_up(self) -> None:
-        """Takes note of an attempt that got no answer in a fair time."""
+    def record_timeout(self) -> None:
+        """Records that an attempt got no response in a fair time."""
         self._failures += 1
         if self._failures >= _FAILURES_TO_OPEN:
             self._opened_at = time.monotonic()
@@ -136,8 +127,8 @@ class Breaker:
                 self.is_open = True
                 self._observer(self._path, is_open=True)
 
-    def server_answered(self, pinged_at: float) -> None:
-        """Takes note of a ping that was answered: there is a trial as soon as the pause is over.
+    def allow_trial(self, pinged_at: float) -> None:
+        """Records that a ping got a response: there is a trial as soon as the pause is over.
 
         Args:
             pinged_at: When the ping was sent, on the clock of `time.monotonic`, in seconds.
@@ -147,12 +138,7 @@ class Breaker:
 
 
 class Attempt:
-    """The context in which an attempt is made. Reports the result to the breaker.
-
-    Args:
-        breaker: Of the method.
-        fair_s: See `Breaker.attempt`.
-    """
+    """The context in which an attempt is made. Reports the result to the breaker."""
 
     __slots__ = ("_breaker", "_fair_at", "_fair_s")
 
@@ -170,13 +156,13 @@ class Attempt:
         exception: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if exception is None or _is_answer(exception):
-            self._breaker.answered()
-        elif _is_given_up(exception) and time.monotonic() >= self._fair_at:
-            self._breaker.given_up()
+        if exception is None or _is_response(exception):
+            self._breaker.record_response()
+        elif _is_timeout(exception) and time.monotonic() >= self._fair_at:
+            self._breaker.record_timeout()
 
 
-def _is_answer(exception: BaseException) -> bool:
+def _is_response(exception: BaseException) -> bool:
     # A server that is away costs nobody time, and both sides' shutting down gives CANCELLED.
     return (
         isinstance(exception, ServiceError)
@@ -185,7 +171,7 @@ def _is_answer(exception: BaseException) -> bool:
     )
 
 
-def _is_given_up(exception: BaseException) -> bool:
+def _is_timeout(exception: BaseException) -> bool:
     # A caller that leaves may have a timeout of its own.
     return isinstance(exception, asyncio.CancelledError) or (
         isinstance(exception, ServiceError) and exception.code is grpc.StatusCode.DEADLINE_EXCEEDED

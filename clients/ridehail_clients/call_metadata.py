@@ -12,14 +12,14 @@ Metadata = Sequence[tuple[str, str]]
 """Names, in lower case, and values."""
 
 Credentials = Callable[[], Metadata]
-"""Returns the metadata that tells the server who calls; asked once per call."""
+"""Returns the metadata that identifies the caller to the server; called once per call."""
 
 
 def ticket_credentials(ticket: TicketSource | None, destination: str) -> Credentials:
     """Returns credentials of a service that calls another.
 
     Args:
-        ticket: Where tickets come from; None: no ticket is sent.
+        ticket: Where tickets come from, or None to send none.
         destination: Name of the called service, as in `toll-roads`.
     """
     return lambda: () if ticket is None else ((TICKET_KEY, ticket(destination)),)
@@ -29,7 +29,7 @@ def session_credentials(session_token: str | None) -> Credentials:
     """Returns credentials of a passenger.
 
     Args:
-        session_token: As the gateway takes it; None: none is sent.
+        session_token: As the gateway takes it, or None to send none.
     """
     sent: Metadata = () if session_token is None else ((AUTHORIZATION_KEY, f"Bearer {session_token}"),)
     return lambda: sent

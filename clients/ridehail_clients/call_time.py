@@ -21,9 +21,9 @@ class CallTime:
     """The time of one call.
 
     Attributes:
-        deadline: The moment by which the call ends, on the clock of `time.monotonic`, in seconds.
-        attempt_limit: The longest that one attempt may take, in seconds; None: as long as there is time.
-        fair_attempt: The time, in seconds, in which a server can be expected to answer an attempt.
+        deadline: By when the call ends, on the clock of `time.monotonic`, in seconds.
+        attempt_limit: The longest that one attempt may take, in seconds, or None for all the time that is left.
+        fair_attempt: The time, in seconds, in which a server can be expected to respond to an attempt.
     """
 
     deadline: float
@@ -38,8 +38,8 @@ class CallTime:
 
         Args:
             contract: Of the called method.
-            timeout: Seconds for the whole call; None: the contract's deadline.
-            attempt_timeout: Seconds for one attempt; None: the contract's. Once a server has seen a call that is
+            timeout: Seconds for the whole call, or None for the contract's deadline.
+            attempt_timeout: Seconds for one attempt, or None for the contract's. Once a server has seen a call that is
                 not safe to repeat, that was its last attempt, so each gets all the time there is.
         """
         whole = contract.deadline if timeout is None else timeout

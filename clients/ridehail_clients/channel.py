@@ -24,7 +24,7 @@ _MESSAGE_LIMIT_BYTES: Final = 4 * 1024 * 1024
 # A gateway with gRPC's own settings hangs up on a client that pings more often than every five minutes.
 _GATEWAY_PING_MS: Final = 330_000
 _GATEWAY_PING_TIMEOUT_MS: Final = 10_000
-# Servers that hang or vanish are found within 2.5 s, and get no calls until they answer again. Passengers' networks may
+# Servers that hang or vanish are found within 2.5 s, and get no calls until they respond. Passengers' networks may
 # pause for longer than that.
 _SERVER_PING_MS: Final = 1_000
 _SERVER_PING_TIMEOUT_MS: Final = 1_500
@@ -43,7 +43,7 @@ def channel_options(*, health_check: bool, use_http_proxy: bool = False) -> Chan
     Calls are spread over all addresses of the target.
 
     Args:
-        health_check: True: a server that reports itself as not serving gets no calls; one without the standard health
+        health_check: Whether a server that reports itself as not serving gets no calls; one without the standard health
             service counts as healthy. False for the gateway, which does not pass health checks on.
         use_http_proxy: Whether the environment's `http_proxy`, `https_proxy` and `grpc_proxy` are used.
     """
@@ -64,7 +64,7 @@ def channel_options(*, health_check: bool, use_http_proxy: bool = False) -> Chan
         # without a word costs the calls of seconds instead of a quarter of an hour.
         ("grpc.keepalive_time_ms", ping_ms),
         ("grpc.keepalive_timeout_ms", ping_timeout_ms),
-        # gRPC also pings to measure bandwidth, and sends no second ping while one is unanswered.
+        # gRPC also pings to measure bandwidth, and sends no second ping while one is under way.
         ("grpc.http2.ping_timeout_ms", ping_timeout_ms),
         # gRPC's own first pause is a second, as long as most calls may take: none would outlast a restart.
         ("grpc.initial_reconnect_backoff_ms", _FIRST_RECONNECT_MS),
@@ -90,8 +90,8 @@ def open_async_channel(
 
     Args:
         target: As gRPC takes it: `host:port`, `dns:///name:port`, `unix:path`.
-        credentials: For TLS; None: plain text.
-        server_name: What the server's certificate has to name, such as the service; None: the target's host.
+        credentials: For TLS, or None for plain text.
+        server_name: What the server's certificate has to name, such as the service, or None for the target's host.
         health_check: See `channel_options`.
         use_http_proxy: See `channel_options`.
         breaker_observer: Called for every breaker that opens or closes, or None for no breakers. Needs health checks.
@@ -124,8 +124,8 @@ def open_sync_channel(
 
     Args:
         target: As gRPC takes it: `host:port`, `dns:///name:port`, `unix:path`.
-        credentials: For TLS; None: plain text.
-        server_name: What the server's certificate has to name, such as the service; None: the target's host.
+        credentials: For TLS, or None for plain text.
+        server_name: What the server's certificate has to name, such as the service, or None for the target's host.
         health_check: See `channel_options`.
         use_http_proxy: See `channel_options`.
     """

@@ -71,7 +71,7 @@ def _details(serialised: str | bytes | None) -> _Details:
         for packed in Status.FromString(serialised).details:
             _take(packed, found)
     except DecodeError:
-        # A proxy on the way may have cut the metadata; the code alone still tells what happened.
+        # A proxy on the way may have cut the metadata; the code alone still says what happened.
         return _Details(ErrorInfo(), None, BadRequest())
     return found
 

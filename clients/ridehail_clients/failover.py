@@ -32,12 +32,12 @@ class AsyncFailoverChannel(grpc.aio.Channel):
     Args:
         healthy: Gives no call to servers that report themselves as not serving.
         connected: Gives calls to all servers that it has a connection to. Both share the connections.
-        breakers: Of the methods; None: there are none.
+        breakers: Of the methods, or None for none.
 
     Attributes:
         last_resort: The unary methods of `connected`, by path.
-        breakers: Of the methods; None: there are none.
-        has_served: Whether a server has answered a call; set by who makes the calls.
+        breakers: Of the methods, or None for none.
+        has_served: Whether a server has responded to a call; set by who makes the calls.
     """
 
     def __init__(self, healthy: grpc.aio.Channel, connected: grpc.aio.Channel, breakers: Breakers | None) -> None:
@@ -101,8 +101,8 @@ class SyncFailoverChannel(grpc.Channel):
 
     Attributes:
         last_resort: The unary methods of `connected`, by path.
-        breakers: None: breakers are for the callers of an event loop.
-        has_served: Whether a server has answered a call; set by who makes the calls.
+        breakers: Always None: breakers are for the callers of an event loop.
+        has_served: Whether a server has responded to a call; set by who makes the calls.
     """
 
     breakers: Breakers | None = None

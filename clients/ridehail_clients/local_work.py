@@ -1,4 +1,4 @@
-"""What a client does on its own machine, in words for asyncio and for blocking code: file work and pauses."""
+"""File work and pauses of a client, for asyncio and for blocking code."""
 
 from __future__ import annotations
 

@@ -21,28 +21,25 @@ Word = TypeVar("Word", bound=StrEnum)
 Parsed = TypeVar("Parsed", bound=Message)
 
 
-def to_timestamp(name: str, moment: datetime) -> Timestamp:
+def to_timestamp(name: str, time: datetime) -> Timestamp:
     """Returns a timestamp as protobuf holds it.
 
     Args:
         name: Of the argument, for the error.
-        moment: An aware datetime.
+        time: An aware datetime.
 
     Raises:
         ValueError: The datetime is naive: which time it means would depend on the machine.
     """
-    if moment.utcoffset() is None:
+    if time.utcoffset() is None:
         raise ValueError(f"{name} must be an aware datetime, such as datetime.now(UTC)")
     timestamp = Timestamp()
-    timestamp.FromDatetime(moment)
+    timestamp.FromDatetime(time)
     return timestamp
 
 
 def from_timestamp(timestamp: Timestamp) -> datetime:
     """Returns a timestamp as an aware datetime in UTC.
-
-    Args:
-        timestamp: As protobuf holds it.
 
     Raises:
         ServiceError: It is out of range.
@@ -71,10 +68,6 @@ def to_strings(name: str, values: Iterable[str]) -> list[str]:
 def known(words: type[Word], text: str) -> Word:
     """Returns the value of an enum.
 
-    Args:
-        words: The enum.
-        text: As the message has it.
-
     Raises:
         ServiceError: The enum has no such value.
     """
@@ -88,7 +81,7 @@ def parsed(value: Value, message: Parsed) -> Parsed:
     """Returns the message whose JSON form a value has; members that the message does not know are ignored.
 
     Args:
-        value: The value.
+        value: To read.
         message: An empty message.
 
     Raises:
@@ -107,7 +100,7 @@ def from_open_struct(struct: Struct, message: Parsed) -> tuple[Parsed, JsonObjec
     """Returns the message whose JSON form an object has, and the object's further members.
 
     Args:
-        struct: The object.
+        struct: To read.
         message: An empty message.
 
     Raises:
@@ -139,32 +132,32 @@ def to_open_struct(message: Message, other: Mapping[str, JsonInput], *, reserved
 
 
 def to_json(message: Message) -> JsonObject:
-    """Returns a message as JSON. Absent fields are left out; what cannot be absent is always there.
+    """Returns a message as JSON. Omits absent fields; what cannot be absent is always there.
 
     Args:
-        message: The message; 64-bit numbers become numbers, unlike elsewhere in protobuf's JSON.
+        message: Its 64-bit numbers become numbers, unlike elsewhere in protobuf's JSON.
     """
     fields = [one for one in message.DESCRIPTOR.fields if not one.has_presence or message.HasField(one.name)]
     return {one.name: _to_json(getattr(message, one.name)) for one in fields}
 
 
 def _to_json(value: Any) -> JsonValue:  # the types of fields have nothing in common
-    made: JsonValue = value
+    result: JsonValue = value
     match value:
         case Struct():
-            made = from_struct(value)
+            result = from_struct(value)
         case ListValue():
-            made = from_list(value)
+            result = from_list(value)
         case Value():
-            made = from_value(value)
+            result = from_value(value)
         case Message():
-            made = to_json(value)
+            result = to_json(value)
         case MutableMapping():
-            made = {name: _to_json(one) for name, one in value.items()}
+            result = {name: _to_json(one) for name, one in value.items()}
         case MutableSequence():
-            made = [_to_json(one) for one in value]
-    return made
+            result = [_to_json(one) for one in value]
+    return result
 
 
 def _unreadable(what: str) -> ServiceError:
-    return ServiceError(grpc.StatusCode.INTERNAL, message=f"the answer has {what}")
+    return ServiceError(grpc.StatusCode.INTERNAL, message=f"the response has {what}")

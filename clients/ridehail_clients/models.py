@@ -34,7 +34,7 @@ from ridehail_clients.message_fields import (
     to_strings,
     to_timestamp,
 )
-from ridehail_clients.model_mixins import MadeOfActiveOrders
+from ridehail_clients.upstream import FromActiveOrders
 
 __all__ = [
     "ActiveOrder",
@@ -388,7 +388,7 @@ class PollingPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Upstream(MadeOfActiveOrders):
+class Upstream(FromActiveOrders):
     """What asking a service for a rider's orders came to.
 
     Attributes:

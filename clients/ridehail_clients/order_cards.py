@@ -1,4 +1,4 @@
-"""What an app shows of its rider's orders, and what came of polling for it."""
+"""What an app shows of its rider's orders, and the results of polling for it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Part = TypeVar("Part")
 """What the app makes of a part, whatever that is."""
 
 # Beyond this the pause has long reached its limit, and the power would only grow out of a float.
-_MOST_DOUBLINGS: Final = 60
+_MAX_DOUBLINGS: Final = 60
 
 
 class PartInvalid(Exception):  # named like the errors of calls
-    """What was fetched is not what the part has to be.
+    """The fetched content is not valid for the part.
 
     Args:
-        reason: Why, in a few words that are always the same for the same reason: it is meant for a metric.
+        reason: Why, in a few words that are always the same for the same reason: a label of a metric.
     """
 
     def __init__(self, reason: str) -> None:
@@ -34,8 +34,8 @@ class CardPart(Generic[Part]):
 
     Attributes:
         content: What the fetcher returned.
-        tag: The version that was known of it when it was fetched; None: none was.
-        fetched_at: When its fetch began, as the poller's clock tells it.
+        tag: The version of it that was known when it was fetched, or None if none was.
+        fetched_at: When its fetch began, on the poller's clock.
     """
 
     content: Part
@@ -50,11 +50,11 @@ class OrderCard(Generic[Part]):
     Attributes:
         orderid: The order, unique within its service.
         service: The service that keeps it.
-        status: Where it stands, in the service's own words.
-        update_status: `STALE`: all of this may be out of date.
-        details: What else is told of it; None: nothing.
+        status: Its status, in the service's own words.
+        update_status: `STALE` if all of this may be out of date.
+        details: Further details, or None if there are none.
         other: The app's own members, as it sent them to launch.
-        parts: The parts that were fetched, by name.
+        parts: The fetched parts, by name.
         outdated: Parts that are known to have changed, or to be missing, and could not be fetched yet.
         missing: Parts that the polling policy requires and that were never fetched.
     """
@@ -71,26 +71,26 @@ class OrderCard(Generic[Part]):
 
     @property
     def is_complete(self) -> bool:
-        """Whether every part is there that the polling policy requires; else the card cannot be shown."""
+        """Whether every part that the polling policy requires is there; if not, the card cannot be shown."""
         return not self.missing
 
 
 DueRule = Callable[[OrderCard[Part], PollingPolicy], bool]
-"""Tells whether a part of an order is to be fetched now."""
+"""Decides whether a part of an order is to be fetched now."""
 
 OnInvalidPart = Callable[[str, str, str], None]
-"""Takes service, part and reason of a part that was fetched and is not valid. Must not raise."""
+"""Called with service, part and reason of a fetched part that is not valid. Must not raise."""
 
 
 @dataclass(frozen=True, slots=True)
 class PolledPart:
-    """A part that was to be fetched.
+    """A part that was due.
 
     Attributes:
         service: The service of the order.
         orderid: The order.
         part_name: The part.
-        error: Why it was not fetched: `PartInvalid` or what else the fetcher, or the rule, raised; None: it was.
+        error: Why it was not fetched: `PartInvalid` or what else the fetcher, or the rule, raised; None if it was.
     """
 
     service: str
@@ -101,10 +101,10 @@ class PolledPart:
 
 @dataclass(frozen=True, slots=True)
 class PollReport:
-    """What came of a poll.
+    """The result of a poll.
 
     Attributes:
-        applied: False: a poll that began later was answered earlier, so this answer was not used.
+        applied: Whether the response was used; not if a poll that began later got its response earlier.
         fetched: The parts that were fetched, in this order.
         failed: Those that could not be; they are fetched again after the next poll.
     """
@@ -121,7 +121,8 @@ class PollingPauses:
     Attributes:
         interval_s: The usual pause, in seconds; more than 0. It doubles with each poll that fails.
         longest_s: The longest that it grows to, in seconds; at least the usual one.
-        jitter: Which part of the pause is drawn: of 0.2, a pause is from 80% to 120% of its length; 0 to less than 1.
+        jitter: The share of the pause that is drawn: with 0.2, a pause is from 80% to 120% of its length; 0 to less
+            than 1.
     """
 
     interval_s: float = 10.0
@@ -139,9 +140,9 @@ class PollingPauses:
 
         Args:
             failures: How many polls have failed in a row.
-            requested: What the server asked for, in seconds; kept up to `longest_s`.
+            requested: What the server requested, in seconds; kept up to `longest_s`.
             drawn: From 0 to 1.
         """
-        length = min(self.interval_s * 2.0 ** min(failures, _MOST_DOUBLINGS), self.longest_s)
+        length = min(self.interval_s * 2.0 ** min(failures, _MAX_DOUBLINGS), self.longest_s)
         own = length * (1 - self.jitter + 2 * self.jitter * drawn)
         return max(own, min(requested or 0.0, self.longest_s))

@@ -1,4 +1,4 @@
-"""One order that an app polls: what is known of it, and which of its parts are wanted."""
+"""One order that an app polls: its known state, and which of its parts are wanted."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ridehail_clients.order_cards import CardPart, OrderCard, Part
 from ridehail_kernel.json_values import JsonObject
 
 # What the contract takes.
-_MOST_TAGS: Final = 20
-_LONGEST_STATUS: Final = 128
+_MAX_TAGS: Final = 20
+_MAX_STATUS_LENGTH: Final = 128
 
 Key: TypeAlias = tuple[str, str]
 """Service and id of an order."""
@@ -23,10 +23,10 @@ class PartFetch(Generic[Part]):
     """The fetch of a part, under way.
 
     Attributes:
-        number: Its place among the fetches: they are numbered as they begin.
+        number: Its place among the fetches, which are numbered as they begin.
         order: The order.
         part_name: The part.
-        tag: Of the version that is wanted; None: nothing is known of the part.
+        tag: Of the wanted version, or None if no version is known.
         began_at: When it began.
     """
 
@@ -39,19 +39,19 @@ class PartFetch(Generic[Part]):
 
 @dataclass(slots=True, eq=False)
 class PolledOrder(Generic[Part]):
-    """What is known of an order.
+    """The known state of an order.
 
     Attributes:
         service: The service that keeps it.
         orderid: The order.
-        status: Where it stands.
-        update_status: How far that can be trusted.
-        details: What else is told of it.
+        status: In the service's own words.
+        update_status: Whether all of this may be out of date.
+        details: Further details.
         other: The app's own members.
-        current: The tags of the last answer.
-        wanted: Parts that the last answer asks for, and that are not there at its tag.
+        current: The tags of the last response.
+        wanted: Parts that the last response requests, and that are not there at its tag.
         forced: Parts that are wanted whatever their tag -> the number of the last fetch that is too old for it.
-        force_from: The number of the first poll that asks for all parts by force; None: none does.
+        force_from: The number of the first poll that forces all parts, or None if none does.
         parts: Those that were fetched.
         fetches: The number of the fetch that brought each of them.
         under_way: The fetch of each part that began last, while it is under way.
@@ -73,11 +73,7 @@ class PolledOrder(Generic[Part]):
 
     @classmethod
     def restored(cls, card: OrderCard[Part]) -> PolledOrder[Part]:
-        """Returns an order of an earlier run of the app.
-
-        Args:
-            card: As it was then.
-        """
+        """Restores an order of an earlier run of the app."""
         return cls(
             card.service,
             card.orderid,
@@ -88,19 +84,14 @@ class PolledOrder(Generic[Part]):
         )
 
     @classmethod
-    def added(cls, told: OrderState) -> PolledOrder[Part]:
-        """Returns an order that the app has not known.
-
-        Args:
-            told: What an answer tells of it; still to be taken.
-        """
-        order = cls(told.service, told.orderid)
-        order._take_word(told)
+    def added(cls, state: OrderState) -> PolledOrder[Part]:
+        """Creates an order that the app has not known; `update` is still to be called."""
+        order = cls(state.service, state.orderid)
+        order._overwrite(state)
         return order
 
     @property
     def key(self) -> Key:
-        """Which order it is."""
         return self.service, self.orderid
 
     @property
@@ -108,37 +99,33 @@ class PolledOrder(Generic[Part]):
         """The parts to fetch, as they were listed."""
         return tuple(dict.fromkeys((*self.forced, *self.wanted)))
 
-    def take(
-        self, told: OrderState, *, forced_by: int, last_fetch: int, is_fetched_by_tag: Callable[[str, str], bool]
+    def update(
+        self, state: OrderState, *, forced_by: int, last_fetch: int, is_fetched_by_tag: Callable[[str, str], bool]
     ) -> None:
-        """Takes what an answer tells of the order. While it is stale, the app keeps its own word.
+        """Updates the order from a response. While that is stale, the app keeps its own status and details.
 
         Args:
-            told: What the answer tells.
+            state: From the response.
             forced_by: The number of the poll.
             last_fetch: The number of the fetch that began last.
             is_fetched_by_tag: Whether order state decides about a part of a service.
         """
-        if told.update_status is UpdateStatus.ACTUAL:
-            self._take_word(told)
-        self.update_status = told.update_status
-        self.current = dict(told.tags)
-        asked = tuple(name for name in told.need_request if is_fetched_by_tag(self.service, name))
-        self.wanted = tuple(name for name in asked if not self._has(name, told.tags.get(name)))
-        # A part that nobody knows anything of may not exist, and is not asked for again and again.
+        if state.update_status is UpdateStatus.ACTUAL:
+            self._overwrite(state)
+        self.update_status = state.update_status
+        self.current = dict(state.tags)
+        requested = tuple(name for name in state.need_request if is_fetched_by_tag(self.service, name))
+        self.wanted = tuple(name for name in requested if not self._has(name, state.tags.get(name)))
+        # A part of which no version is known may not exist, and is not requested again and again.
         self.forced = {
             name: too_old for name, too_old in self.forced.items() if name in self.current or name in self.parts
         }
         if self.is_forced_by(forced_by):
             self.force_from = None
-            self.forced |= dict.fromkeys(asked, last_fetch)
+            self.forced |= dict.fromkeys(requested, last_fetch)
 
     def is_forced_by(self, poll: int) -> bool:
-        """Tells whether a poll asks for all parts by force.
-
-        Args:
-            poll: Its number.
-        """
+        """Returns whether the poll of this number forces all parts."""
         return self.force_from is not None and self.force_from <= poll
 
     def begin_fetch(self, part_name: str, *, number: int, now: float, by_rule: bool) -> PartFetch[Part] | None:
@@ -151,7 +138,7 @@ class PolledOrder(Generic[Part]):
             by_rule: Whether the app's own rule wants it.
 
         Returns:
-            The fetch; None: the part is not wanted any more, or is being fetched.
+            The fetch, or None if the part is not wanted any more or is being fetched.
         """
         tag, under_way = self._newest_tag(part_name), self.under_way.get(part_name)
         too_old = self.forced.get(part_name)
@@ -166,12 +153,7 @@ class PolledOrder(Generic[Part]):
         return fetch
 
     def keep(self, fetch: PartFetch[Part], content: Part) -> None:
-        """Keeps a part and its tag, unless a later fetch was faster.
-
-        Args:
-            fetch: What brought it.
-            content: What it brought.
-        """
+        """Keeps the content of a part and its tag, unless a later fetch was faster."""
         name = fetch.part_name
         if self.fetches.get(name, 0) > fetch.number:
             return
@@ -183,37 +165,25 @@ class PolledOrder(Generic[Part]):
             del self.forced[name]
 
     def end_fetch(self, fetch: PartFetch[Part]) -> None:
-        """Ends a fetch. A part that it did not bring keeps its old tag, so order state asks for it again.
-
-        Args:
-            fetch: The fetch.
-        """
+        """Ends a fetch. A part that it did not bring keeps its old tag, so order state requests it again."""
         if self.under_way.get(fetch.part_name) is fetch:
             del self.under_way[fetch.part_name]
 
     def known(self, *, forced_by: int) -> LaunchKnownOrder:
-        """Returns the order as it is sent.
-
-        Args:
-            forced_by: The number of the poll.
-        """
+        """Returns the order as the poll of this number sends it."""
         tagged = [(name, part.tag) for name, part in self.parts.items() if part.tag is not None]
         return LaunchKnownOrder(
             orderid=self.orderid,
             service=self.service,
-            status=self.status[:_LONGEST_STATUS],
-            tags=dict(tagged[:_MOST_TAGS]),
+            status=self.status[:_MAX_STATUS_LENGTH],
+            tags=dict(tagged[:_MAX_TAGS]),
             force=self.is_forced_by(forced_by),
             details=self.details,
             other=self.other,
         )
 
     def card(self, *, required: Iterable[str]) -> OrderCard[Part]:
-        """Returns the order as it can be shown.
-
-        Args:
-            required: The parts without which it cannot.
-        """
+        """Returns the order as it can be shown, if the required parts are there."""
         return OrderCard(
             orderid=self.orderid,
             service=self.service,
@@ -226,11 +196,11 @@ class PolledOrder(Generic[Part]):
             missing=tuple(name for name in required if name not in self.parts),
         )
 
-    def _take_word(self, told: OrderState) -> None:
-        self.status = told.status
-        self.details = told.details
-        if isinstance(told, LaunchOrder):
-            self.other = told.other
+    def _overwrite(self, state: OrderState) -> None:
+        self.status = state.status
+        self.details = state.details
+        if isinstance(state, LaunchOrder):
+            self.other = state.other
 
     def _newest_tag(self, part_name: str) -> str | None:
         part = self.parts.get(part_name)

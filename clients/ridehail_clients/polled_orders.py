@@ -1,4 +1,4 @@
-"""The orders that an app polls: which there are, what each answer changes, and which parts that makes due."""
+"""The orders that an app polls: which there are, what each response changes, and which parts that makes due."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BY_TAG: Final = "tag_defined"
 """The polling type of parts that are fetched when order state says so."""
 
 # What the contract takes.
-_MOST_ORDERS: Final = 50
+_MAX_ORDERS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class Poll:
     """A poll that is under way.
 
     Attributes:
-        number: Its place among the polls: they are numbered as they begin.
+        number: Its place among the polls, which are numbered as they begin.
         known_orders: The orders to send.
-        tags: Those of the last answer, to send.
+        tags: Those of the last response, to send.
     """
 
     number: int
@@ -48,8 +48,8 @@ class DuePart(Generic[Part]):
     Attributes:
         key: The order.
         part_name: The part.
-        policy: How it is polled; None: there is no policy for it.
-        rule: What decides whether it is fetched; None: order state has decided so.
+        policy: How it is polled, or None if there is no policy for it.
+        rule: Decides whether it is fetched, or None if order state has decided so.
     """
 
     key: Key
@@ -97,26 +97,22 @@ class PolledOrders(Generic[Part]):
 
     @property
     def known_orders(self) -> tuple[LaunchKnownOrder, ...]:
-        """The orders as launch takes them. What is asked for by force is left to the next poll."""
+        """The orders as launch takes them. What is forced is left to the next poll."""
         with self._lock:
             return self._known(forced_by=0)
 
     def card(self, key: Key) -> OrderCard[Part] | None:
-        """Returns an order as it can be shown; None: it is not known any more.
-
-        Args:
-            key: The order.
-        """
+        """Returns an order as it can be shown, or None if it is not known any more."""
         with self._lock:
             order = self._orders.get(key)
             return None if order is None else self._card(order)
 
     def force(self, service: str | None, orderid: str | None) -> bool:
-        """Has all parts of some orders asked for by the next poll.
+        """Has the next poll request all parts of some orders.
 
         Args:
-            service: Only orders of this service; None: of all.
-            orderid: Only orders of this id; None: all.
+            service: Only orders of this service, or None for all.
+            orderid: Only orders of this id, or None for all.
 
         Returns:
             Whether there is such an order.
@@ -135,49 +131,38 @@ class PolledOrders(Generic[Part]):
             return Poll(self._polls, self._known(forced_by=self._polls), dict(self._tags))
 
     def launched(self, state: MlutpOrdersState) -> Sequence[DuePart[Part]]:
-        """Takes what launch tells; polls that are under way count for nothing any more.
-
-        Args:
-            state: Told of `known_orders`.
+        """Applies the response of launch to `known_orders`; responses of polls that are under way will be ignored.
 
         Returns:
             The parts that are due, in the order of fetching.
         """
         with self._lock:
-            # Polls tell of all services, launch of those that the app can show.
+            # Polls return orders of all services, launch of those that the app can show.
             self._services = frozenset(one.service for one in state.allowed_changes)
             self._policies = {(one.service, one.part_name): one for one in state.polling_policy}
             self._polls += 1
             self._applied = self._polls
-            told = OrdersState(orders=state.orders, allowed_changes=state.allowed_changes, tags=state.tags)
-            return self._apply(told, sent=set(self._orders), forced_by=0)
+            listed = OrdersState(orders=state.orders, allowed_changes=state.allowed_changes, tags=state.tags)
+            return self._apply(listed, sent=set(self._orders), forced_by=0)
 
-    def answered(self, poll: Poll, answer: OrdersState) -> Sequence[DuePart[Part]] | None:
-        """Takes the answer to a poll.
-
-        Args:
-            poll: The poll.
-            answer: Its answer.
+    def finish(self, poll: Poll, response: OrdersState) -> Sequence[DuePart[Part]] | None:
+        """Applies the response of a poll.
 
         Returns:
-            The parts that are due, in the order of fetching; None: a later poll was answered before.
+            The parts that are due, in the order of fetching, or None if a later poll was applied before.
         """
         with self._lock:
             if poll.number <= self._applied:
                 return None
             self._applied = poll.number
             sent = {(one.service, one.orderid) for one in poll.known_orders}
-            return self._apply(answer, sent=sent, forced_by=poll.number)
+            return self._apply(response, sent=sent, forced_by=poll.number)
 
     def begin_fetch(self, due: DuePart[Part], now: float) -> PartFetch[Part] | None:
-        """Begins to fetch a part, unless that has become needless.
-
-        Args:
-            due: The part.
-            now: The time.
+        """Begins to fetch a part.
 
         Returns:
-            The fetch; None: the order is gone, the part is there by now, or it is being fetched.
+            The fetch, or None if the order is gone, the part is there by now, or it is being fetched.
         """
         with self._lock:
             order = self._orders.get(due.key)
@@ -187,36 +172,27 @@ class PolledOrders(Generic[Part]):
             return order.begin_fetch(due.part_name, number=self._fetches, now=now, by_rule=due.rule is not None)
 
     def keep(self, fetch: PartFetch[Part], content: Part) -> None:
-        """Keeps a part and its tag, unless a later fetch was faster.
-
-        Args:
-            fetch: What brought it.
-            content: What it brought.
-        """
+        """Keeps the content of a part and its tag, unless a later fetch was faster."""
         with self._lock:
             fetch.order.keep(fetch, content)
 
     def end_fetch(self, fetch: PartFetch[Part]) -> None:
-        """Ends a fetch; if it brought nothing, the next poll makes up for it.
-
-        Args:
-            fetch: The fetch.
-        """
+        """Ends a fetch; if it brought nothing, the next poll requests the part again."""
         with self._lock:
             fetch.order.end_fetch(fetch)
 
-    def _apply(self, answer: OrdersState, *, sent: set[Key], forced_by: int) -> Sequence[DuePart[Part]]:
-        self._tags = {service: tag for service, tag in answer.tags.items() if service in self._services}
-        self._allowed_changes = {one.service: one for one in answer.allowed_changes if one.service in self._services}
-        orders = {(one.service, one.orderid): one for one in answer.orders if one.service in self._services}
-        listed = {key: self._listed(key, told, sent) for key, told in orders.items()}
-        # The poll asked nothing about an order that has come since it began.
+    def _apply(self, response: OrdersState, *, sent: set[Key], forced_by: int) -> Sequence[DuePart[Part]]:
+        self._tags = {service: tag for service, tag in response.tags.items() if service in self._services}
+        self._allowed_changes = {one.service: one for one in response.allowed_changes if one.service in self._services}
+        orders = {(one.service, one.orderid): one for one in response.orders if one.service in self._services}
+        listed = {key: self._listed(key, state, sent) for key, state in orders.items()}
+        # An order that has come since the poll began is not in its response.
         others = {key: one for key, one in self._orders.items() if key not in sent | listed.keys()}
         kept = {key: one for key, one in listed.items() if one is not None} | others
-        self._orders = dict(list(kept.items())[:_MOST_ORDERS])
+        self._orders = dict(list(kept.items())[:_MAX_ORDERS])
         for key, order in self._orders.items():
             if key in orders:
-                order.take(
+                order.update(
                     orders[key],
                     forced_by=forced_by,
                     last_fetch=self._fetches,
@@ -224,13 +200,13 @@ class PolledOrders(Generic[Part]):
                 )
         return self._due()
 
-    def _listed(self, key: Key, told: OrderState, sent: set[Key]) -> PolledOrder[Part] | None:
+    def _listed(self, key: Key, state: OrderState, sent: set[Key]) -> PolledOrder[Part] | None:
         if key in self._orders:
             return self._orders[key]
-        if key in sent and told.update_status is UpdateStatus.STALE:
-            # It was dropped while the poll was under way, by an answer that knew more.
+        if key in sent and state.update_status is UpdateStatus.STALE:
+            # It was dropped while the poll was under way, by a newer response.
             return None
-        return PolledOrder.added(told)
+        return PolledOrder.added(state)
 
     def _is_fetched_by_tag(self, service: str, part_name: str) -> bool:
         policy = self._policies.get((service, part_name))

@@ -14,21 +14,21 @@ _MODE: Final = 0o600
 _BUSY_S: Final = 10.0
 _UNREADABLE: Final = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
 # Closing a file drops all locks of the process on it (POSIX), those of sqlite in another thread included. So a file is
-# made before any thread can have it open in sqlite.
+# created before any thread can have it open in sqlite.
 _MAKING: Final = threading.Lock()
 
 
 class PrivateSqlite:
-    """The file, of mode 0600, and beside it an empty one, `<name>.lock`, that is locked while answers are sent.
+    """The file, of mode 0600, and beside it an empty one, `<name>.lock`, that is locked while decisions are sent.
 
     No connection outlives a call: a process may fork, be frozen or be killed between any two.
 
     Args:
         path: Of the file. Its folder exists.
-        schema: Statements that make the tables, each harmless where the table is there already.
+        schema: Statements that create the tables, each harmless if its table exists.
 
     Raises:
-        OSError: The file cannot be made.
+        OSError: The file cannot be created.
         sqlite3.Error: The file cannot be used.
     """
 
@@ -59,17 +59,17 @@ class PrivateSqlite:
             yield connection
             connection.execute("COMMIT")
 
-    def try_lock(self, *, patience: float = 0.0) -> sqlite3.Connection | None:
+    def try_lock(self, *, timeout: float = 0.0) -> sqlite3.Connection | None:
         """Locks out all others that ask for the lock, until the returned connection is closed or its process ends.
 
         Args:
-            patience: Seconds to wait for the lock.
+            timeout: Seconds to wait for the lock.
 
         Returns:
-            What holds the lock; None: another has it.
+            What holds the lock, or None if another has it.
         """
         _make(self._lock_path)
-        connection = sqlite3.connect(self._lock_path, timeout=patience, isolation_level=None)
+        connection = sqlite3.connect(self._lock_path, timeout=timeout, isolation_level=None)
         try:
             connection.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
@@ -89,8 +89,8 @@ class PrivateSqlite:
             return True
 
     def _set_aside(self) -> None:
-        """Lets the file begin anew: kept as it is, it would take no answer of anyone ever again."""
-        lock = self.try_lock(patience=_BUSY_S)
+        """Renames the file, so that a new one is created: kept as it is, it could never store a decision again."""
+        lock = self.try_lock(timeout=_BUSY_S)
         if lock is None:
             raise sqlite3.OperationalError(f"{self._path} is damaged, and another process holds its lock")
         with closing(lock):

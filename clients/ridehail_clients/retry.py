@@ -22,7 +22,7 @@ _RETRYABLE = frozenset(
         grpc.StatusCode.DEADLINE_EXCEEDED,
     }
 )
-# What gRPC's load balancing says of a call for which it has no connection. No server has seen such a call.
+# The messages of gRPC's load balancing for a call for which it has no connection. No server has seen such a call.
 _NOT_SENT = ("connections to all backends failing", "failed to connect to all addresses")
 
 
@@ -34,8 +34,8 @@ class RetryPolicy:
         attempts: The most attempts of one call, the first included; at least 1.
         initial_backoff_s: The wait before the second attempt, in seconds; doubles before each further one.
         max_backoff_s: The longest such wait, in seconds. A longer wait that the server asks for is honoured.
-        jitter: True: each wait is drawn evenly between nothing and the backoff, so that many callers do not come back
-            at the same moment. False: the backoff itself.
+        jitter: Whether each wait is drawn evenly between nothing and the backoff, so that many callers do not come back
+            at the same time.
     """
 
     attempts: int = 3
@@ -67,7 +67,7 @@ def retry_rules(policy: RetryPolicy, *, idempotent: bool, time_left: float, is_o
         idempotent: Whether a repeat is safe; if not, only attempts that no server has seen are repeated.
         time_left: Seconds until the whole call has to end. A wait that would not end before is not begun: the last
             error is raised at once.
-        is_open: Tells whether the client is still open. Closing it cancels its calls, which looks as if the server had.
+        is_open: Returns whether the client is still open. Closing it cancels its calls, as a server may.
     """
     return RetryRules(
         stop=tenacity.stop_after_attempt(policy.attempts) | tenacity.stop_before_delay(time_left),
@@ -80,7 +80,7 @@ def retry_rules(policy: RetryPolicy, *, idempotent: bool, time_left: float, is_o
 
 
 def is_retryable(error: BaseException) -> bool:
-    """Tells whether an attempt that failed in this way may succeed when repeated.
+    """Returns whether an attempt that failed in this way may succeed when repeated.
 
     Args:
         error: What the attempt raised. Anything but a `ServiceError` is not retryable, cancellation least of all.

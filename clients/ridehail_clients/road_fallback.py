@@ -46,48 +46,39 @@ _LOCK = threading.RLock()
 class RoadFallback(Generic[Road]):
     """The last known road of one order, during one call.
 
-    The service's word counts: its answer replaces whatever was kept when the call began. But calls end in any order, so
-    what another call has put there in the meantime is replaced only by a change that is not older.
+    The service's response replaces whatever was kept when the call began. But calls end in any order, so what another
+    call has put there in the meantime is replaced only by a change that is not older.
     """
 
     def __init__(self, cache: LastRoads[Road], order_id: str) -> None:
-        """Sees what is kept before the service is asked.
-
-        Args:
-            cache: Of the caller.
-            order_id: The order that is asked about.
-        """
+        """Reads what is kept before the service is called."""
         self._cache: LastRoads[Road] = cache
         self._order_id = order_id
         with _LOCK:
             self._before: Road | None = cache.get(order_id)
 
     def remember(self, road: Road) -> None:
-        """Keeps the service's answer, unless a newer one came in the meantime.
-
-        Args:
-            road: As the service told it just now.
-        """
+        """Keeps the road that the service returned, unless a newer one came in the meantime."""
         with _LOCK:
             present = self._cache.get(self._order_id)
             if present is None or present == self._before or not _is_older(road, present):
                 self._cache[self._order_id] = road
 
     def forget(self) -> None:
-        """Drops what was kept when the call began: the service knows of no such order any more."""
+        """Drops what was kept when the call began: the service has no such order any more."""
         with _LOCK:
             if self._cache.get(self._order_id) == self._before:
                 self._cache.pop(self._order_id, None)
 
     def last_known(self) -> Road | None:
-        """Returns the last known state, marked as stale; None when none is known."""
+        """Returns the last known road, marked as stale, or None if none is known."""
         with _LOCK:
             kept = self._cache.get(self._order_id)
         return None if kept is None else dataclasses.replace(kept, stale=True)
 
 
 def _is_older(road: OrderRoad | CardRoad, other: OrderRoad | CardRoad) -> bool:
-    # Without both moments the two cannot be compared, and the later answer counts.
+    # Without both timestamps the two cannot be compared, and the later response counts.
     if not (isinstance(road, OrderRoad) and isinstance(other, OrderRoad)):
         return False
     return road.created is not None and other.created is not None and road.created < other.created

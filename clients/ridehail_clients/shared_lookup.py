@@ -29,10 +29,10 @@ class AsyncSharedLookup(Generic[Key, Value]):
     """Looks keys up in shared batches, for the callers of one event loop."""
 
     def __init__(self, load: Callable[[Sequence[Key]], Awaitable[Mapping[Key, Value]]]) -> None:
-        """Prepares an empty one.
+        """Creates an empty one.
 
         Args:
-            load: Looks up distinct keys within a time of its own; leaves out those that it does not find.
+            load: Looks up distinct keys within a timeout of its own; omits those that it does not find.
         """
         self._load = load
         self._coalescer = Coalescer(self._run, max_batch=_MAX_BATCH, max_concurrent=_MAX_CONCURRENT)
@@ -40,7 +40,7 @@ class AsyncSharedLookup(Generic[Key, Value]):
         self._closed = False
 
     async def get(self, key: Key, *, timeout: float) -> Value | None:
-        """Returns the key's value, as of some moment after the call began, or None when there is none.
+        """Returns the key's value, read after the call began, or None if there is none.
 
         Args:
             key: What to look up.
@@ -86,22 +86,22 @@ class SharedLookup(Generic[Key, Value]):
     """Looks keys up in shared batches, for the callers of all threads. The batches have threads of their own."""
 
     def __init__(self, load: Callable[[Sequence[Key]], Mapping[Key, Value]]) -> None:
-        """Prepares an empty one; threads start with the first lookup.
+        """Creates an empty one; threads start with the first lookup.
 
         Args:
-            load: Looks up distinct keys within a time of its own; leaves out those that it does not find.
+            load: Looks up distinct keys within a timeout of its own; omits those that it does not find.
         """
         self._load = load
         self._executor = ThreadPoolExecutor(_MAX_CONCURRENT, thread_name_prefix="ridehail-lookups")
         self._lock = threading.Lock()
         # Guarded by the lock:
         self._waiting: dict[Key, list[Future[Value | None]]] = {}
-        self._unanswered: set[Future[Value | None]] = set()
+        self._unresolved: set[Future[Value | None]] = set()
         self._workers = 0
         self._closed = False
 
     def get(self, key: Key, *, timeout: float) -> Value | None:
-        """Returns the key's value, as of some moment after the call began, or None when there is none.
+        """Returns the key's value, read after the call began, or None if there is none.
 
         Args:
             key: What to look up.
@@ -117,22 +117,22 @@ class SharedLookup(Generic[Key, Value]):
             self._enqueue(key, future)
             return future.result(timeout)
         except TimeoutError:
-            # An answer that came in this very moment still counts.
+            # A result that came just now still counts.
             if not future.cancel():
                 return future.result()
             raise _timed_out() from None
         finally:
             future.cancel()
             with self._lock:
-                self._unanswered.discard(future)
+                self._unresolved.discard(future)
 
     def close(self) -> None:
         """Ends the wait of all callers; a batch under way ends with its own time."""
         with self._lock:
             self._closed = True
-            unanswered = list(self._unanswered)
+            unresolved = list(self._unresolved)
             self._waiting.clear()
-        for future in unanswered:
+        for future in unresolved:
             _fail(future, client_closed())
         self._executor.shutdown(wait=False)
 
@@ -140,7 +140,7 @@ class SharedLookup(Generic[Key, Value]):
         with self._lock:
             if self._closed:
                 raise client_closed()
-            self._unanswered.add(future)
+            self._unresolved.add(future)
             self._waiting.setdefault(key, []).append(future)
             if self._workers < _MAX_CONCURRENT:
                 # An empty context: a batch serves many calls, so no call's deadline or request id may bind it.
@@ -151,13 +151,13 @@ class SharedLookup(Generic[Key, Value]):
         while batch := self._next_batch():
             try:
                 found = self._load(list(batch))
-            except BaseException as error:  # the callers are to learn of it, whatever it is
+            except BaseException as error:  # the callers get it, whatever it is
                 for future in _futures(batch):
                     _fail(future, error)
             else:
                 for key, futures in batch.items():
                     for future in futures:
-                        _answer(future, found.get(key))
+                        _resolve(future, found.get(key))
 
     def _next_batch(self) -> dict[Key, list[Future[Value | None]]]:
         """Takes out the keys that have waited longest; when there are none, the worker counts as gone."""
@@ -177,7 +177,7 @@ def _futures(batch: Mapping[Key, list[Future[Value | None]]]) -> list[Future[Val
     return [future for futures in batch.values() for future in futures]
 
 
-def _answer(future: Future[Value | None], value: Value | None) -> None:
+def _resolve(future: Future[Value | None], value: Value | None) -> None:
     with contextlib.suppress(InvalidStateError):  # the caller has given up
         future.set_result(value)
 
@@ -188,4 +188,4 @@ def _fail(future: Future[Value | None], error: BaseException) -> None:
 
 
 def _timed_out() -> CallTimedOut:
-    return CallTimedOut(grpc.StatusCode.DEADLINE_EXCEEDED, message="the shared lookup gave no answer in time")
+    return CallTimedOut(grpc.StatusCode.DEADLINE_EXCEEDED, message="the shared lookup gave no result in time")

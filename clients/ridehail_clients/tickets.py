@@ -8,7 +8,7 @@ from collections.abc import Callable
 TicketSource = Callable[[str], str]
 """Takes the name of the called service, as in `toll-roads`, and returns a ticket for it.
 
-Asked before every call, in asyncio programs on the event loop: it has to answer from memory.
+Called before every call, in asyncio programs on the event loop: it has to return from memory.
 """
 
 

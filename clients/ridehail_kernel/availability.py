@@ -14,7 +14,7 @@ _UNAVAILABLE: Final = frozenset(
         grpc.StatusCode.DEADLINE_EXCEEDED,
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         grpc.StatusCode.CANCELLED,
-        # A defect of the server, or of a proxy on the way. To those who ask it is the same as an outage.
+        # A defect of the server, or of a proxy on the way. To callers it is the same as an outage.
         grpc.StatusCode.INTERNAL,
         grpc.StatusCode.UNKNOWN,
         grpc.StatusCode.DATA_LOSS,
@@ -23,11 +23,11 @@ _UNAVAILABLE: Final = frozenset(
 
 
 def is_unavailable(error: ServiceError) -> bool:
-    """Tells whether a call failed because the service is unavailable.
+    """Returns whether a call failed because the service is unavailable.
 
-    That is: no answer (in time), a server that is overloaded, shuts down or cannot reach what it needs, or a defect on
-    the other side. Every other error is an answer about the request or the caller (not found, refused, not allowed, no
-    such method): it comes again however often the call is made. So does the use of a closed client.
+    That is: no response (in time), a server that is overloaded, shuts down or cannot reach what it needs, or a defect
+    on the other side. Every other error is about the request or the caller (not found, refused, not allowed, no such
+    method): it comes again however often the call is made. So does the use of a closed client.
 
     Args:
         error: What the call raised after its last attempt.

@@ -1,4 +1,4 @@
-"""What a server that is handling a call passes on to the calls it makes itself: the deadline and the request id.
+"""The deadline and the request id that a server passes on from an incoming call to the calls that it makes itself.
 
 A server enters `call_context` once per incoming call. Every client call made inside it then ends by that deadline and
 carries that request id.
@@ -28,9 +28,9 @@ class call_context:  # noqa: N801  # reads as a function where it is used, and a
     Contexts nest: the earlier deadline wins, and a request id that is not given stays.
 
     Args:
-        deadline: The moment, on the clock of `time.monotonic` (seconds), by which the incoming call has to be answered.
-            None: no further limit.
-        request_id: The id under which the incoming call is logged. None: as before.
+        deadline: By when the response has to be sent, on the clock of `time.monotonic` (seconds), or None for no
+            further limit.
+        request_id: The id under which the incoming call is logged, or None to keep the present one.
     """
 
     __slots__ = ("_deadline", "_request_id", "_token")
@@ -59,7 +59,7 @@ class call_context:  # noqa: N801  # reads as a function where it is used, and a
 
 
 def remaining() -> float | None:
-    """Returns the seconds left to answer the incoming call, negative once it is late; None without a deadline."""
+    """Returns the seconds until the incoming call's deadline, negative once it is late, or None without a deadline."""
     deadline = _incoming.get().deadline
     return None if deadline is None else deadline - time.monotonic()
 

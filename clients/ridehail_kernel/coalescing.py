@@ -5,8 +5,8 @@ nobody. Under load they gather for a few milliseconds at least: a batch costs ne
 so many small ones would take most of a busy server's time. A batch that has become slow is waited for no longer: the
 next one begins beside it.
 
-DataLoader libraries batch what one request asks within one turn of the event loop; calls of different clients arrive in
-different turns, so that would send most keys alone.
+DataLoader libraries batch what one request looks up within one turn of the event loop; calls of different clients
+arrive in different turns, so that would send most keys alone.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ class Coalescer(Generic[Key, Value]):
         spacing: float = 0.005,
         slow_after: float = 0.01,
     ) -> None:
-        """Prepares an empty coalescer.
+        """Creates an empty coalescer.
 
         Args:
-            load: Looks up distinct keys; leaves out those that it does not find.
+            load: Looks up distinct keys; omits those that it does not find.
             max_batch: Keys in one batch at most.
             max_concurrent: Batches under way at once at most.
             spacing: Seconds from the beginning of a batch of several keys to that of the next one, at least. A batch of
@@ -55,12 +55,9 @@ class Coalescer(Generic[Key, Value]):
         self._awaited: asyncio.Task[int] | None = None
 
     async def get(self, key: Key) -> Value | None:
-        """Returns the key's value, as of some moment after the call began, or None when there is none.
+        """Returns the key's value, read after the call began, or None if there is none.
 
-        A caller that is cancelled leaves its batch unharmed; the last one of a batch takes it along.
-
-        Args:
-            key: What to look up.
+        A caller that is cancelled leaves its batch unharmed, unless it is the last caller of the batch.
 
         Raises:
             Exception: Whatever the batch's lookup raised.

@@ -17,8 +17,8 @@ JsonInput: TypeAlias = "bool | int | float | str | Sequence[JsonInput] | Mapping
 """A value as the clients take it."""
 
 MAX_SAFE_INTEGER: Final = 2**53 - 1
-"""Up to here, either way, whole numbers stay what they are: protobuf keeps every number as a double, and a larger one
-may stand for several."""
+"""Whole numbers up to here, either way, are exact: protobuf keeps every number as a double, and a larger one may stand
+for several."""
 
 
 class Absence(Enum):
@@ -32,7 +32,7 @@ MaybeValue: TypeAlias = "JsonValue | Literal[Absence.ABSENT]"
 
 
 class UnfitNumber(ValueError):
-    """A number that would not arrive as it is.
+    """A number that would not arrive as it was sent.
 
     Attributes:
         path: Where it is, as in `["card"][0]`.
@@ -86,12 +86,12 @@ def to_value(value: JsonInput) -> Value:
         UnfitNumber: As of `to_struct`.
         TypeError: As of `to_struct`.
     """
-    made = Value()
-    _fill_value(made, value)
-    return made
+    result = Value()
+    _fill_value(result, value)
+    return result
 
 
-# Messages are filled in their places: one that is made by itself would be copied into the one that holds it, level by
+# Messages are filled in their places: one that is created alone would be copied into the one that holds it, level by
 # level.
 
 
@@ -118,7 +118,7 @@ def _fill_list(array: ListValue, values: Sequence[JsonInput]) -> None:
 
 
 def _fill_value(target: Value, value: JsonInput) -> None:
-    # A bool is an int in Python, so it is asked first.
+    # A bool is an int in Python, so it is checked first.
     if isinstance(value, bool):
         target.bool_value = value
     elif isinstance(value, int | float):

@@ -1,4 +1,4 @@
-"""What the contracts say about services and methods, read from their protobuf descriptors."""
+"""The facts that contracts state about services and methods, read from their protobuf descriptors."""
 
 from __future__ import annotations
 
@@ -34,12 +34,6 @@ class MethodContract:
 def method_contract(method: MethodDescriptor) -> MethodContract:
     """Reads the contract of a method.
 
-    Args:
-        method: The method's descriptor, from a generated module.
-
-    Returns:
-        Its facts.
-
     Raises:
         ValueError: The method states no deadline or attempt timeout, or its service no audience.
     """
@@ -62,9 +56,6 @@ def method_contract(method: MethodDescriptor) -> MethodContract:
 def service_audience(service: ServiceDescriptor) -> options_pb2.Audience.ValueType:
     """Reads who may call a service.
 
-    Args:
-        service: The service's descriptor, from a generated module.
-
     Returns:
         A value of `ridehail.common.v1.Audience`, never the unspecified one.
 
@@ -80,9 +71,6 @@ def service_audience(service: ServiceDescriptor) -> options_pb2.Audience.ValueTy
 
 def contracts_by_request(service: ServiceDescriptor) -> Mapping[str, MethodContract]:
     """Reads the contracts of all methods of a service.
-
-    Args:
-        service: The service's descriptor, from a generated module.
 
     Returns:
         The contracts by the full name of the method's request message: each method has a request of its own.

@@ -1,4 +1,4 @@
-"""What every failed call raises, and what is raised for calls that no server answered."""
+"""What every failed call raises, and what is raised for calls to which no server responded."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class ServiceError(Exception):
 
     Attributes:
         code: The gRPC status code.
-        reason: A value of the catalogue without its `ERROR_REASON_` prefix; empty when the server gave none.
+        reason: A value of the catalogue without its `ERROR_REASON_` prefix; empty if the server gave none.
         message: For people; may change.
         metadata: What programs need beside the reason; the catalogue lists each reason's keys.
-        retry_after: Seconds after which a repeat may succeed; None when the server did not say.
+        retry_after: Seconds after which a repeat may succeed, or None if the server gave none.
         violations: The broken rules, when the request was refused.
-        request_id: The id under which the server logged the call; empty when it sent none.
+        request_id: The id under which the server logged the call; empty if it sent none.
     """
 
     REASON: ClassVar[str] = ""
@@ -66,8 +66,8 @@ class BreakerOpen(TransportUnavailable):
 
 
 class CallTimedOut(ServiceError):
-    """The call's time ran out on this side before an answer came. DEADLINE_EXCEEDED, no reason."""
+    """The call's time ran out on this side before a response came. DEADLINE_EXCEEDED, no reason."""
 
 
 class ClientClosed(ServiceError):
-    """The client was closed before the call got its answer, or before it began. CANCELLED, no reason."""
+    """The client was closed before the call got its response, or before it began. CANCELLED, no reason."""

@@ -22,7 +22,7 @@ def is_id(value: str) -> bool:
     """Returns whether the text is an id: 1 to 128 printable characters, of all separators the space alone."""
     if not 1 <= len(value) <= MAX_LENGTH:
         return False
-    # Nearly all ids are printable to Python, which tells so a hundred times faster: lists have thousands of them.
+    # Nearly all ids are printable to Python, which finds out a hundred times faster: lists have thousands of them.
     return value.isprintable() or all(character == " " or _is_printable(character) for character in value)
 
 
@@ -39,7 +39,7 @@ def has_written_characters(value: str) -> bool:
     return _NOT_WRITTEN.search(value) is None
 
 
-# Characters that are not assigned are taken: the contracts are judged by another table of Unicode than this one.
+# Characters that are not assigned are accepted: the contracts are judged by another table of Unicode than this one.
 _UNPRINTABLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zs", "Zl", "Zp"})
 _INVISIBLE: Final = _UNPRINTABLE - {"Cs", "Co"}
 

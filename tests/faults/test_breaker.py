@@ -144,7 +144,7 @@ def test_the_first_trial_comes_soon_after_the_server_has_healed(monkeypatch: pyt
         of_channel = breakers.Breakers(ping, lambda _path, *, is_open: None)
         breaker = of_channel.of(RETRIEVE)
         for _ in range(5):
-            breaker.given_up()
+            breaker.record_timeout()
         await asyncio.sleep(60)
         with pytest.raises(BreakerOpen):
             breaker.attempt(fair_s=0.1)

@@ -19,10 +19,10 @@ from ridehail_kernel.text_rules import is_id
 
 
 class AsyncOrderLookups:
-    """Tells the roads of single orders, asked for in batches.
+    """Looks the roads of single orders up in batches.
 
-    A batch belongs to no single caller: it takes as long as one lookup by itself may take, and carries nothing of the
-    calls that wait for it but the orders.
+    A batch belongs to no single caller: it may take as long as one lookup by itself, and carries nothing of the calls
+    that wait for it but the orders.
 
     Args:
         transport: Performs the calls.
@@ -48,10 +48,6 @@ class AsyncOrderLookups:
     async def road_of(self, order_id: str, time: CallTime) -> OrderRoad:
         """Returns the road of an order that may go in a batch, see `may_share`.
 
-        Args:
-            order_id: The order.
-            time: Of the caller.
-
         Raises:
             OrderNotFound: No such order, or no road is known of it.
             InvalidRequest: The server refused the batch; whether for this order is not known.
@@ -59,17 +55,15 @@ class AsyncOrderLookups:
         """
         timeout = time.left_to_begin()
         try:
-            answer = await self._shared.get(order_id, timeout=timeout)
+            found = await self._shared.get(order_id, timeout=timeout)
         except ServiceError as error:
             # All callers of a batch get the same object, and raising changes it.
             raise copy.copy(error) from error.__cause__
-        if answer is None:
-            raise ServiceError(
-                grpc.StatusCode.INTERNAL, message=f"the answer to a batch says nothing of the order {order_id}"
-            )
-        if isinstance(answer, OrderNotFound):
-            raise copy.copy(answer)
-        return OrderRoad.from_message(answer, order_id=order_id)
+        if found is None:
+            raise ServiceError(grpc.StatusCode.INTERNAL, message=f"the response to a batch lacks the order {order_id}")
+        if isinstance(found, OrderNotFound):
+            raise copy.copy(found)
+        return OrderRoad.from_message(found, order_id=order_id)
 
     async def close(self) -> None:
         """Ends the wait of all callers."""
@@ -77,22 +71,21 @@ class AsyncOrderLookups:
 
     async def _load(self, order_ids: Sequence[str]) -> Mapping[str, OrderRoadMessage | OrderNotFound]:
         request = api.BatchRetrieveOrdersRequest(order_ids=list(order_ids))
-        answer = await self._transport.call(
+        response = await self._transport.call(
             self._method,
             request,
             timeout=self._timeout,
             metadata=(),
             attempt_timeout=self._attempt_timeout,
         )
-        missing = {order_id: _order_not_found(order_id) for order_id in answer.missing_order_ids}
-        return {**missing, **{one.order_id: one for one in answer.orders}}
+        missing = {order_id: _order_not_found(order_id) for order_id in response.missing_order_ids}
+        return {**missing, **{one.order_id: one for one in response.orders}}
 
 
 def may_share(order_id: object) -> bool:
-    """Tells whether an id may go in a batch: one bad id is enough for the server to refuse them all.
+    """Returns whether an id may go in a batch: one bad id is enough for the server to refuse them all.
 
-    Args:
-        order_id: What the caller gave. Where this is stricter than the server, the order is only asked about alone.
+    Where this is stricter than the server, the order is only looked up alone.
     """
     return isinstance(order_id, str) and is_id(order_id)
 

@@ -1,7 +1,7 @@
-"""What an app does about its rider's orders: polls, fetches the parts that have changed, and keeps what it can show.
+"""The poller of an app: polls its rider's orders, fetches the parts that have changed, and keeps what it can show.
 
 Source: "client logic" of the design of orders' polling: it starts when launch brings `mlutp_orders_state`, sends `tags`
-with the next poll, expects orders to come and go, and tells of parts that are not valid by a metric.
+with the next poll, expects orders to come and go, and counts parts that are not valid by a metric.
 """
 
 from __future__ import annotations
@@ -40,30 +40,26 @@ Fetched_co = TypeVar("Fetched_co", covariant=True)
 
 
 class AsyncPoll(Protocol):
-    """Asks order state: `AsyncPassengerOrderStateClient.poll_orders_state`, or what is called alike."""
+    """Polls order state: `AsyncPassengerOrderStateClient.poll_orders_state`, or what has the same signature."""
 
     async def __call__(self, *, known_orders: Sequence[KnownOrder], tags: Mapping[str, str]) -> OrdersState:
-        """Returns the answer.
-
-        Raises:
-            ServiceError: There is none.
-        """
+        """Returns the response, or raises `ServiceError`."""
 
 
 class AsyncFetch(Protocol[Fetched_co]):
     """Fetches a part of an order, from the service that keeps the order."""
 
     async def __call__(self, service: str, orderid: str, part_name: str, policy: PollingPolicy | None, /) -> Fetched_co:
-        """Returns the part. It brings its own limit of time: until it ends, nothing else is fetched.
+        """Returns the part. It needs a timeout of its own: until it ends, nothing else is fetched.
 
         Args:
             service: The service that keeps the order.
             orderid: The order.
             part_name: The part.
-            policy: Where it is fetched and what belongs to it; None: there is no policy for it.
+            policy: Where it is fetched and what belongs to it, or None if there is no policy for it.
 
         Raises:
-            PartInvalid: What came is not what the part has to be.
+            PartInvalid: The content is not valid for the part.
             Exception: It cannot be fetched now.
         """
 
@@ -78,14 +74,14 @@ class AsyncOrderPoller(Generic[Part]):
     the next poll makes up for it.
 
     Args:
-        poll: Asks order state: `poll_orders_state` of a client that acts for the rider.
+        poll: Polls order state: `poll_orders_state` of a client that acts for the rider.
         fetch: Fetches a part.
-        rules: Tells when a part is fetched whose `polling_type` is not `tag_defined`, by polling type. Asked after
+        rules: Decide when a part is fetched whose `polling_type` is not `tag_defined`, by polling type. Called after
             every poll, for every order. Parts with another polling type are left to the app.
-        cards: What was kept of an earlier run of the app. Their tags go out with the first poll or with launch.
+        cards: Kept from an earlier run of the app. Their tags go out with the first poll or with launch.
         on_invalid_part: Counts parts that were not valid, by service, part and reason.
         pauses: How long `run` pauses.
-        clock: Tells the seconds since the epoch.
+        clock: Returns the seconds since the epoch.
         random: Draws how long a pause is, from 0 to 1.
         sleep: Makes a pause.
 
@@ -130,7 +126,7 @@ class AsyncOrderPoller(Generic[Part]):
 
     @property
     def allowed_changes(self) -> Mapping[str, AllowedChanges]:
-        """Whether the rider may order more, by service, as was told last."""
+        """Whether the rider may order more, by service, as of the last response."""
         return self._orders.allowed_changes
 
     @property
@@ -139,15 +135,15 @@ class AsyncOrderPoller(Generic[Part]):
         return self._orders.known_orders
 
     async def start(self, launched: MlutpOrdersState | None) -> PollReport | None:
-        """Takes what launch told, and fetches the parts that it asks for. May be called again, after another launch.
+        """Applies the response of launch, and fetches the parts that it requests. May be called after every launch.
 
         From now on orders are those of the services that launch was asked for, as `allowed_changes` has them.
 
         Args:
-            launched: What launch told of `known_orders`; None: nothing.
+            launched: The `mlutp_orders_state` of launch, or None if it has none.
 
         Returns:
-            What was fetched; None: launch has left this kind of polling off, and the poller does not start, or stops.
+            What was fetched, or None if launch has left this kind of polling off: the poller does not start, or stops.
         """
         if launched is None:
             self._is_started = False
@@ -156,7 +152,7 @@ class AsyncOrderPoller(Generic[Part]):
         return await self._fetch_all(self._orders.launched(launched))
 
     async def poll_once(self) -> PollReport:
-        """Asks order state once, and fetches the parts that are due.
+        """Polls order state once, and fetches the parts that are due.
 
         For pull-to-refresh, after `force`, and for an app that paces its polls itself, by `pause_s`.
 
@@ -165,27 +161,27 @@ class AsyncOrderPoller(Generic[Part]):
 
         Raises:
             RuntimeError: The poller is not started.
-            ServiceError: Order state did not answer; the orders are as they were.
+            ServiceError: The poll failed; the orders are as they were.
         """
         if not self._is_started:
             raise RuntimeError("the poller is not started: launch has left this kind of polling off")
         poll = self._orders.begin()
         try:
-            answer = await self._poll(known_orders=poll.known_orders, tags=poll.tags)
+            response = await self._poll(known_orders=poll.known_orders, tags=poll.tags)
         except ServiceError as error:
             self._failures += 1
             self._requested_pause = error.retry_after
             raise
         self._failures, self._requested_pause = 0, None
-        due = self._orders.answered(poll, answer)
+        due = self._orders.finish(poll, response)
         return PollReport(applied=False) if due is None else await self._fetch_all(due)
 
     def force(self, *, service: str | None = None, orderid: str | None = None) -> bool:
         """Has all parts of orders fetched after the next poll, whatever their tags. Without arguments: of all orders.
 
         Args:
-            service: Only orders of this service; None: of all.
-            orderid: Only orders of this id; None: all.
+            service: Only orders of this service, or None for all.
+            orderid: Only orders of this id, or None for all.
 
         Returns:
             Whether there is such an order.
@@ -197,14 +193,14 @@ class AsyncOrderPoller(Generic[Part]):
         return self._pauses.after(self._failures, requested=self._requested_pause, drawn=self._random())
 
     async def run(self) -> None:
-        """Pauses and polls, again and again, until `stop` is called or `start` is told nothing.
+        """Pauses and polls, again and again, until `stop` is called or `start` gets None.
 
-        In a task or thread of its own, after `start`. While order state is unavailable it pauses longer and longer. It
-        may be cancelled, and run again.
+        For a task or thread of its own, after `start`. While order state is unavailable, pauses grow. It may be
+        cancelled, and run again.
 
         Raises:
             RuntimeError: The poller is not started.
-            ServiceError: Order state has answered with an error that would only come again, such as an expired session.
+            ServiceError: Order state returned an error that a repeat would bring again, such as an expired session.
         """
         if not self._is_started:
             raise RuntimeError("the poller is not started: launch has left this kind of polling off")

@@ -11,7 +11,7 @@ from ridehail_clients.road_fallback import CardRoadCache, RoadFallback
 
 
 class AsyncTaxiOnTheWayClient(AsyncTaxiOnTheWayCalls):
-    """What the card of a ride shows, by the gateway. Banners come in the language of the metadata `accept-language`.
+    """The card of a ride, through the gateway. Banners come in the language of the metadata `accept-language`.
 
     The constructor is that of its base.
     """
@@ -25,25 +25,25 @@ class AsyncTaxiOnTheWayClient(AsyncTaxiOnTheWayCalls):
         timeout: float | None = None,
         metadata: Metadata = (),
     ) -> RideCard:
-        """Tells what the card of the rider's order shows, after having done what the rider did in it.
+        """Returns the card of the rider's order, after carrying out what the rider did in it.
 
         Args:
             order_id: The order.
-            user_actions: What the rider has done in the card since the call before; None: nothing.
+            user_actions: What the rider has done in the card since the previous call, or None for nothing.
             fallback: Where the last known road of each order is kept, by order id: any mutable mapping. Known roads are
-                put there, and a ride that has none leaves it. While the road is unknown, the last known one is taken
-                from there. None: there is no fallback.
+                put there, and a ride that has none is dropped. While the road is unknown, the last known one is taken
+                from there.
             timeout: Seconds for the whole call.
-            metadata: To send along.
+            metadata: Further metadata of the call.
 
         Returns:
             The card. While its `toll_road_status` is `UNKNOWN`, its road is the last known one, with `stale=True`, or
-            None if the fallback knows nothing of the order. What else could not be told in time is left out; an action
-            that could not be carried out shows in the banner's `is_selected`.
+            None if the fallback does not hold the order. What else was not available in time is omitted; an action that
+            could not be carried out shows in the banner's `is_selected`.
 
         Raises:
             OrderNotFound: No such order, or another passenger's.
-            NeighbourUnavailable: order_core does not answer.
+            NeighbourUnavailable: order_core is unavailable.
         """
         last = None if fallback is None else RoadFallback(fallback, order_id)
         card = await self._taxi_on_the_way(

@@ -19,17 +19,17 @@ from ridehail_kernel.method_contracts import method_contract
 
 
 class AsyncTollRoadsClient(AsyncTollRoadsCalls):
-    """What other services ask and tell about toll roads.
+    """Calls of other services about toll roads.
 
     Args:
         target_or_channel: Where the service is, or a channel to it. A channel that is given stays open on `close`.
-        ticket: Where service tickets come from; None: none is sent.
-        channel_credentials: For TLS, when the client makes the channel; None: plain text.
+        ticket: Where service tickets come from, or None to send none.
+        channel_credentials: For TLS, if the client opens the channel, or None for plain text.
         retry: How often and how soon a call that is safe to repeat is repeated.
-        attempt_timeout: Seconds for one attempt; None: each method's own, from its contract.
-        coalesce: True: calls of `retrieve_order` that are made at the same time share calls of BatchRetrieveOrders,
+        attempt_timeout: Seconds for one attempt, or None for each method's own, from its contract.
+        coalesce: Whether calls of `retrieve_order` that are made at the same time share calls of BatchRetrieveOrders,
             which costs server and client a fraction; for clients that make many. Each keeps its own timeout and may be
-            cancelled by itself; a call with `metadata` of its own goes alone. What is shared carries no request id.
+            cancelled by itself; a call with `metadata` of its own goes alone. Shared calls carry no request id.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class AsyncTollRoadsClient(AsyncTollRoadsCalls):
             retry=retry,
             attempt_timeout=attempt_timeout,
         )
-        # The limits of a single lookup: the server answers about as soon for a hundred orders as for one.
+        # The limits of a single lookup: a hundred orders take the server about as long as one.
         contract = method_contract(self.service.methods_by_name["RetrieveOrder"])
         own_limit = 0.0 if attempt_timeout is None else attempt_timeout * retry.attempts
         self._lookup_contract = contract
@@ -63,7 +63,7 @@ class AsyncTollRoadsClient(AsyncTollRoadsCalls):
             )
 
     async def close(self) -> None:
-        """Closes the channel, if the client made it. Calls under way are cancelled, also those that share batches."""
+        """Closes the channel, if the client opened it. Calls under way are cancelled, also those that share batches."""
         if self._lookups is not None:
             await self._lookups.close()
         await super().close()
@@ -71,7 +71,7 @@ class AsyncTollRoadsClient(AsyncTollRoadsCalls):
     async def save_offer(self, *, offer_id: str, timeout: float | None = None, metadata: Metadata = ()) -> bool:
         """Remembers an offer as built by a toll road. A known offer keeps the time at which it was first saved.
 
-        Whoever builds routes must not depend on this service, so its being unavailable raises nothing: the offer only
+        Building routes must not depend on this service, so nothing is raised while it is unavailable: the offer only
         serves to find fraud, which is tolerated meanwhile.
 
         Args:
@@ -80,8 +80,7 @@ class AsyncTollRoadsClient(AsyncTollRoadsCalls):
             metadata: Further metadata of the call.
 
         Returns:
-            True: the offer is saved. False: the service is unavailable (`availability.is_unavailable`), and the offer
-            may or may not be saved.
+            Whether the offer is known to be saved. If not, the service is unavailable (`is_unavailable`).
 
         Raises:
             ServiceError: The service refused the request or the caller; it will refuse a repeat as well.
@@ -102,24 +101,24 @@ class AsyncTollRoadsClient(AsyncTollRoadsCalls):
         timeout: float | None = None,
         metadata: Metadata = (),
     ) -> OrderRoad:
-        """Tells by which road an order goes.
+        """Returns the road by which an order goes.
 
         Args:
             order_id: The order.
-            fallback: Where the last known road of each order is kept, by order id: any mutable mapping. Answers are put
-                there. When the service is unavailable (`availability.is_unavailable`), the order's last known road is
-                taken from there. None: there is no fallback.
+            fallback: Where the last known road of each order is kept, by order id: any mutable mapping. Returned
+                roads are put there. While the service is unavailable (`is_unavailable`), the order's last known road is
+                taken from there.
             timeout: Seconds for the whole call.
-            metadata: To send along.
+            metadata: Further metadata of the call.
 
         Returns:
-            The road of the order's latest change; with `stale=True` the last known one, from the fallback.
+            The road of the order's latest change, or with `stale=True` the last known one, from the fallback.
 
         Raises:
             OrderNotFound: No such order, or no road is known of it. It leaves the fallback as well.
-            NeighbourUnavailable: order_core does not answer (only while roads are looked up by offer), and the fallback
-                knows nothing of the order.
-            ServiceError: Any other failure; when the service is unavailable, only if the fallback knows nothing of the
+            NeighbourUnavailable: order_core is unavailable (only while roads are looked up by offer), and the fallback
+                does not hold the order.
+            ServiceError: Any other failure; while the service is unavailable, only if the fallback does not hold the
                 order.
         """
         if fallback is None:
@@ -145,5 +144,5 @@ class AsyncTollRoadsClient(AsyncTollRoadsCalls):
         try:
             return await self._lookups.road_of(order_id, time)
         except InvalidRequest:
-            # One of the batch's orders is to blame. Alone, each gets its own answer.
+            # One of the batch's orders is to blame. Alone, each gets its own response.
             return await self._retrieve_order(order_id=order_id, timeout=time.left(), metadata=metadata)

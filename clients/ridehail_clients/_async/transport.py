@@ -31,9 +31,9 @@ class AsyncTransport:
     Args:
         contracts: Of the service's methods, by the full name of the request message.
         channel: On which the calls are made.
-        credentials: Tell the server who calls.
+        credentials: Identify the caller to the server.
         retry: How often and how soon a call that is safe to repeat is repeated.
-        attempt_timeout: Seconds for one attempt; None: each method's own, from its contract.
+        attempt_timeout: Seconds for one attempt, or None for each method's own, from its contract.
     """
 
     def __init__(
@@ -57,7 +57,6 @@ class AsyncTransport:
         self._open = False
 
     def is_open(self) -> bool:
-        """Tells whether attempts are still made."""
         return self._open
 
     async def call(
@@ -69,14 +68,14 @@ class AsyncTransport:
         metadata: Metadata,
         attempt_timeout: float | None = None,
     ) -> Response:
-        """Calls a method and returns its answer.
+        """Calls a method and returns its response.
 
         Args:
             method: Of the generated stub.
             request: What to send.
-            timeout: Seconds for the whole call, repeats included; None: the contract's deadline.
-            metadata: To send along; replaces what the client itself would send under the same name.
-            attempt_timeout: Seconds for one attempt, unless the client was given its own; None: the contract's.
+            timeout: Seconds for the whole call, repeats included, or None for the contract's deadline.
+            metadata: Of this call; replaces what the client itself would send under the same name.
+            attempt_timeout: Seconds for one attempt, unless the client has its own, or None for the contract's.
 
         Raises:
             ServiceError: The call failed; of the last attempt, where there were several.
@@ -93,7 +92,7 @@ class AsyncTransport:
             try:
                 # An attempt that has less time than the server may take shows nothing about the server.
                 with self._guard(contract.path, time.fair_attempt if seconds >= time.fair_attempt else math.inf):
-                    answer = await make_async_attempt(
+                    response = await make_async_attempt(
                         chosen, request, timeout=seconds, metadata=outgoing, is_open=self.is_open
                     )
             except ServiceError as error:
@@ -101,10 +100,10 @@ class AsyncTransport:
                     # Where this attempt found no server, the next one looks among the others.
                     chosen = self._last_resort(contract.path, method) if chosen is method else method
                 elif error.reason:
-                    self._note_answer()
+                    self._note_served()
                 raise
-            self._note_answer()
-            return answer
+            self._note_served()
+            return response
 
         # Most calls need one attempt, for which tenacity would be half of the cost.
         first_failure: ServiceError | None = None
@@ -134,6 +133,6 @@ class AsyncTransport:
             return method
         return self._failover.last_resort[path]
 
-    def _note_answer(self) -> None:
+    def _note_served(self) -> None:
         if self._failover is not None:
             self._failover.has_served = True

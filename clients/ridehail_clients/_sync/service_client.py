@@ -27,11 +27,11 @@ class ServiceClient(ABC):
         service: Descriptor of the gRPC service.
 
     Args:
-        target_or_channel: Where the service is, or a channel to it. A channel that is given stays open on `close`.
-        credentials: Tell the server who calls.
-        channel_credentials: For TLS, when the client makes the channel; None: plain text.
+        target_or_channel: Where the service is, or a channel to it. `close` leaves a given channel open.
+        credentials: Identify the caller to the server.
+        channel_credentials: For TLS, if the client opens the channel, or None for plain text.
         retry: How often and how soon a call that is safe to repeat is repeated.
-        attempt_timeout: Seconds for one attempt; None: each method's own, from its contract.
+        attempt_timeout: Seconds for one attempt, or None for each method's own, from its contract.
     """
 
     service_name: str
@@ -66,10 +66,10 @@ class ServiceClient(ABC):
 
     @abstractmethod
     def _connect(self) -> None:
-        """Makes the generated stub on the channel."""
+        """Creates the generated stub on the channel."""
 
     def close(self) -> None:
-        """Closes the channel, if the client made it. Calls under way are cancelled."""
+        """Closes the channel, if the client opened it. Calls under way are cancelled."""
         if self._owns_channel:
             self._transport.end()
             self._channel.close()
@@ -90,11 +90,11 @@ class InternalClient(ServiceClient):
     """Base of the clients that services use.
 
     Args:
-        target_or_channel: Where the service is, or a channel to it. A channel that is given stays open on `close`.
-        ticket: Where service tickets come from; None: none is sent.
-        channel_credentials: For TLS, when the client makes the channel; None: plain text.
+        target_or_channel: Where the service is, or a channel to it. `close` leaves a given channel open.
+        ticket: Where service tickets come from, or None to send none.
+        channel_credentials: For TLS, if the client opens the channel, or None for plain text.
         retry: How often and how soon a call that is safe to repeat is repeated.
-        attempt_timeout: Seconds for one attempt; None: each method's own, from its contract.
+        attempt_timeout: Seconds for one attempt, or None for each method's own, from its contract.
     """
 
     def __init__(
@@ -119,11 +119,11 @@ class PassengerClient(ServiceClient):
     """Base of the clients that act for a passenger, through the gateway.
 
     Args:
-        target_or_channel: Where the gateway is, or a channel to it. A channel that is given stays open on `close`.
-        session_token: Of the passenger; None: none is sent.
-        channel_credentials: For TLS, when the client makes the channel; None: plain text.
+        target_or_channel: Where the gateway is, or a channel to it. `close` leaves a given channel open.
+        session_token: Of the passenger, or None to send none.
+        channel_credentials: For TLS, if the client opens the channel, or None for plain text.
         retry: How often and how soon a call that is safe to repeat is repeated.
-        attempt_timeout: Seconds for one attempt; None: each method's own, from its contract.
+        attempt_timeout: Seconds for one attempt, or None for each method's own, from its contract.
     """
 
     def __init__(
@@ -148,12 +148,12 @@ class NamedServiceClient(InternalClient):
     """Base of the clients of a contract that several services serve.
 
     Args:
-        target_or_channel: Where the service is, or a channel to it. A channel that is given stays open on `close`.
+        target_or_channel: Where the service is, or a channel to it. `close` leaves a given channel open.
         service: Which of the services, as tickets name it ("eats-orders").
-        ticket: Where service tickets come from; None: none is sent.
-        channel_credentials: For TLS, when the client makes the channel; None: plain text.
+        ticket: Where service tickets come from, or None to send none.
+        channel_credentials: For TLS, if the client opens the channel, or None for plain text.
         retry: How often and how soon a call that is safe to repeat is repeated.
-        attempt_timeout: Seconds for one attempt; None: each method's own, from its contract.
+        attempt_timeout: Seconds for one attempt, or None for each method's own, from its contract.
     """
 
     def __init__(
@@ -166,7 +166,7 @@ class NamedServiceClient(InternalClient):
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008  # frozen
         attempt_timeout: float | None = None,
     ) -> None:
-        # The base asks the ticket for this destination.
+        # The base requests the ticket for this destination.
         self.service_name = service
         super().__init__(
             target_or_channel,

@@ -32,9 +32,9 @@ class Transport:
     Args:
         contracts: Of the service's methods, by the full name of the request message.
         channel: On which the calls are made.
-        credentials: Tell the server who calls.
+        credentials: Identify the caller to the server.
         retry: How often and how soon a call that is safe to repeat is repeated.
-        attempt_timeout: Seconds for one attempt; None: each method's own, from its contract.
+        attempt_timeout: Seconds for one attempt, or None for each method's own, from its contract.
     """
 
     def __init__(
@@ -58,7 +58,6 @@ class Transport:
         self._open = False
 
     def is_open(self) -> bool:
-        """Tells whether attempts are still made."""
         return self._open
 
     def call(
@@ -70,14 +69,14 @@ class Transport:
         metadata: Metadata,
         attempt_timeout: float | None = None,
     ) -> Response:
-        """Calls a method and returns its answer.
+        """Calls a method and returns its response.
 
         Args:
             method: Of the generated stub.
             request: What to send.
-            timeout: Seconds for the whole call, repeats included; None: the contract's deadline.
-            metadata: To send along; replaces what the client itself would send under the same name.
-            attempt_timeout: Seconds for one attempt, unless the client was given its own; None: the contract's.
+            timeout: Seconds for the whole call, repeats included, or None for the contract's deadline.
+            metadata: Of this call; replaces what the client itself would send under the same name.
+            attempt_timeout: Seconds for one attempt, unless the client has its own, or None for the contract's.
 
         Raises:
             ServiceError: The call failed; of the last attempt, where there were several.
@@ -94,7 +93,7 @@ class Transport:
             try:
                 # An attempt that has less time than the server may take shows nothing about the server.
                 with self._guard(contract.path, time.fair_attempt if seconds >= time.fair_attempt else math.inf):
-                    answer = make_sync_attempt(
+                    response = make_sync_attempt(
                         chosen, request, timeout=seconds, metadata=outgoing, is_open=self.is_open
                     )
             except ServiceError as error:
@@ -102,10 +101,10 @@ class Transport:
                     # Where this attempt found no server, the next one looks among the others.
                     chosen = self._last_resort(contract.path, method) if chosen is method else method
                 elif error.reason:
-                    self._note_answer()
+                    self._note_served()
                 raise
-            self._note_answer()
-            return answer
+            self._note_served()
+            return response
 
         # Most calls need one attempt, for which tenacity would be half of the cost.
         first_failure: ServiceError | None = None
@@ -135,6 +134,6 @@ class Transport:
             return method
         return self._failover.last_resort[path]
 
-    def _note_answer(self) -> None:
+    def _note_served(self) -> None:
         if self._failover is not None:
             self._failover.has_served = True

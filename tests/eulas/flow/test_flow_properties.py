@@ -70,7 +70,7 @@ class CrashingClient(PassengerEulasClient):
         raise Killed
 
 
-class KeptAnswersMachine(RuleBasedStateMachine):
+class DecisionOutboxMachine(RuleBasedStateMachine):
     """Two accounts, two instances of the app for each, one file.
 
     The model knows for each account the last answer to each agreement (`given`), and which of these nobody was told to
@@ -160,7 +160,7 @@ class KeptAnswersMachine(RuleBasedStateMachine):
             assert self.is_refused(refused.decision.eula_id, refused.decision.status)
             assert self.owed[account].pop(refused.decision.eula_id) == refused.decision.status
             self.given[account].pop(refused.decision.eula_id)
-        assert (report.failure is None) == (not report.unsaved and not flow._kept.has_work())
+        assert (report.failure is None) == (not report.unsaved and not flow._outbox.has_work())
         assert report.refresh == (("routestats",) if report.saved else ())
         assert report.signed is not None or report.failure is not None or not report.saved
         if report.signed is not None:
@@ -233,5 +233,5 @@ class KeptAnswersMachine(RuleBasedStateMachine):
             self.folder.cleanup()
 
 
-KeptAnswersMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
-TestKeptAnswers = KeptAnswersMachine.TestCase
+DecisionOutboxMachine.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+TestDecisionOutbox = DecisionOutboxMachine.TestCase

@@ -54,5 +54,5 @@ async def asked(opened: Opened, number: int) -> None:
         return
     shared = opened.client._lookups._shared
     async with asyncio.timeout(LIMIT_S):
-        while len(shared._unanswered) < number:
+        while len(shared._unresolved) < number:
             await asyncio.sleep(0.005)

@@ -1,4 +1,4 @@
-"""The answers to agreements that a phone has yet to save, and the agreements it knows as signed, in a file."""
+"""The outbox of a phone: decisions about agreements that are still to be saved, and what was last signed, in a file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 
 from ridehail.eulas.v1.eulas_api_pb2 import ListEulasResponse
 from ridehail_clients.errors import ServiceError
-from ridehail_clients.eula_answers import KeptAnswer, Pause
+from ridehail_clients.eula_decisions import Pause, PendingDecision
 from ridehail_clients.models import Eula, EulaDecision, EulaState
 from ridehail_clients.private_sqlite import PrivateSqlite
 
@@ -39,17 +39,17 @@ _SCHEMA: Final = (
 )
 
 
-class KeptAnswers:
-    """What is kept of one account. Every method is one transaction.
+class DecisionOutbox:
+    """The outbox of one account. Every method is one transaction.
 
     Args:
-        path: Of the file, which may hold many accounts. It is made where there is none, and set aside as
-            `<name>.damaged` where sqlite cannot read it.
-        account: Tells the accounts apart. The file holds a hash of it only.
+        path: Of the file, which may hold many accounts. Created if missing; renamed to `<name>.damaged` if sqlite
+            cannot read it.
+        account: Identifies the account. The file holds only a hash of it.
 
     Raises:
-        OSError: The file cannot be made.
-        sqlite3.Error: The file cannot be used. So does every method.
+        OSError: The file cannot be created.
+        sqlite3.Error: The file cannot be used; every method raises it, too.
     """
 
     def __init__(self, path: Path, account: str) -> None:
@@ -57,33 +57,27 @@ class KeptAnswers:
         self._account = hashlib.sha256(account.encode()).digest()
 
     def keep(self, decisions: Iterable[EulaDecision]) -> None:
-        """Keeps answers, all or none, each in place of an earlier one to the same agreement.
-
-        Args:
-            decisions: In the order in which they were given.
-        """
+        """Adds decisions, all or none, each in place of an earlier one about the same agreement."""
         with self._file.transaction() as connection:
             connection.executemany(
                 "INSERT OR REPLACE INTO answers (account, eula_id, status) VALUES (?, ?, ?)",
                 [(self._account, one.eula_id, str(one.status)) for one in decisions],
             )
 
-    def unsaved(self) -> list[KeptAnswer]:
-        """Returns the answers that are still to be saved, in the order in which they were given."""
+    def unsaved(self) -> list[PendingDecision]:
+        """Returns the decisions that are still to be saved, in the order in which they were made."""
         with self._file.transaction() as connection:
             rows = connection.execute(
                 "SELECT number, eula_id, status FROM answers WHERE account = ? ORDER BY number", (self._account,)
             )
-            return [KeptAnswer(number, EulaDecision(eula_id, EulaState(status))) for number, eula_id, status in rows]
+            return [
+                PendingDecision(number, EulaDecision(eula_id, EulaState(status))) for number, eula_id, status in rows
+            ]
 
-    def saved(self, answers: Sequence[KeptAnswer]) -> None:
-        """Drops answers that the service has taken; newer ones to the same agreements stay.
-
-        Args:
-            answers: As they were sent.
-        """
+    def drop_saved(self, batch: Sequence[PendingDecision]) -> None:
+        """Drops decisions that the service has saved; newer ones about the same agreements stay."""
         with self._file.transaction() as connection:
-            _drop(connection, answers)
+            _drop(connection, batch)
             connection.execute(
                 """
                 INSERT INTO accounts (account, signed_is_outdated) VALUES (?, 1)
@@ -92,17 +86,13 @@ class KeptAnswers:
                 (self._account,),
             )
 
-    def refused(self, answers: Sequence[KeptAnswer]) -> None:
-        """Drops answers that the service will never take; newer ones to the same agreements stay.
-
-        Args:
-            answers: As they were sent.
-        """
+    def drop_refused(self, batch: Sequence[PendingDecision]) -> None:
+        """Drops decisions that the service will never save; newer ones about the same agreements stay."""
         with self._file.transaction() as connection:
-            _drop(connection, answers)
+            _drop(connection, batch)
 
     def has_work(self) -> bool:
-        """Tells whether answers are still to be saved, or what is signed is to be listed after that."""
+        """Returns whether decisions are still to be saved, or what is signed is to be listed after that."""
         with self._file.transaction() as connection:
             found = connection.execute(
                 """
@@ -114,7 +104,7 @@ class KeptAnswers:
             return bool(found[0])
 
     def pause(self) -> Pause:
-        """Returns the pause after the last failed attempt; of no length when none failed."""
+        """Returns the pause after the last failed attempt, of no length if none failed."""
         with self._file.transaction() as connection:
             row = connection.execute(
                 "SELECT failures, paused_since, pause FROM accounts WHERE account = ?", (self._account,)
@@ -122,11 +112,6 @@ class KeptAnswers:
             return Pause(*row) if row else Pause()
 
     def begin_pause(self, pause: Pause) -> None:
-        """Remembers that an attempt failed.
-
-        Args:
-            pause: How long nothing is to be sent.
-        """
         with self._file.transaction() as connection:
             connection.execute(
                 """
@@ -138,17 +123,17 @@ class KeptAnswers:
             )
 
     def signed(self) -> tuple[Eula, ...]:
-        """Returns the agreements last known as signed; none when they were never listed."""
+        """Returns the agreements last listed as signed; none if they were never listed."""
         with self._file.transaction() as connection:
             row = connection.execute("SELECT signed FROM accounts WHERE account = ?", (self._account,)).fetchone()
         try:
             return _eulas_from_bytes(row[0]) if row and row[0] is not None else ()
         except (DecodeError, ServiceError):
-            # Written by a release that knows more: not known is what it was before the first listing, too.
+            # Written by a release that knows more: treated as never listed.
             return ()
 
     def signed_is_outdated(self) -> bool:
-        """Tells whether answers were saved since what is signed was last listed."""
+        """Returns whether decisions were saved since what is signed was last listed."""
         with self._file.transaction() as connection:
             row = connection.execute(
                 "SELECT signed_is_outdated FROM accounts WHERE account = ?", (self._account,)
@@ -156,11 +141,7 @@ class KeptAnswers:
             return bool(row and row[0])
 
     def keep_signed(self, eulas: Iterable[Eula]) -> None:
-        """Keeps what is signed in place of what was known before.
-
-        Args:
-            eulas: As the service listed them just now.
-        """
+        """Replaces the agreements last listed as signed."""
         with self._file.transaction() as connection:
             connection.execute(
                 """
@@ -172,12 +153,12 @@ class KeptAnswers:
             )
 
     def try_lock(self) -> sqlite3.Connection | None:
-        """Locks out every other sender of the file, see `PrivateSqlite.try_lock`."""
+        """Keeps every other sender of the file out, see `PrivateSqlite.try_lock`."""
         return self._file.try_lock()
 
 
-def _drop(connection: sqlite3.Connection, answers: Sequence[KeptAnswer]) -> None:
-    connection.executemany("DELETE FROM answers WHERE number = ?", [(answer.number,) for answer in answers])
+def _drop(connection: sqlite3.Connection, batch: Sequence[PendingDecision]) -> None:
+    connection.executemany("DELETE FROM answers WHERE number = ?", [(one.number,) for one in batch])
 
 
 def _eulas_to_bytes(eulas: Iterable[Eula]) -> bytes:
