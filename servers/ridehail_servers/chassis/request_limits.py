@@ -21,6 +21,7 @@ from ridehail_kernel.json_values import JsonValue, from_list, from_struct, from_
 
 from .errors import InvalidRequest
 from .json_limits import MAX_DEPTH, is_number, unfit_values
+from .message_walk import types_in
 
 Json = Struct | Value | ListValue
 
@@ -31,7 +32,7 @@ _STRUCT_FILE: Final = Struct.DESCRIPTOR.file.name
 _JSON_TYPES: Final = frozenset(kind.DESCRIPTOR.full_name for kind in (Struct, Value, ListValue))
 # Values that are walked through without a pause: about a millisecond's worth.
 _STRIDE: Final = 500
-_MOST_VIOLATIONS: Final = 10
+_MAX_VIOLATIONS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ def check_values(request: Message, limits: RequestLimits) -> Generator[None, Non
             fits = yield from _scan(part.value, part.max_depth, path, budget)
             if not fits:
                 found = unfit_values(path, _plain(part.value), max_depth=part.max_depth)
-                broken.extend(islice(found, _MOST_VIOLATIONS))
+                broken.extend(islice(found, _MAX_VIOLATIONS))
         if not number % _STRIDE:
             yield
     return broken
@@ -222,22 +223,10 @@ def _is_walked(descriptor: Descriptor) -> bool:
     """Returns whether a message can hold more values than it has fields."""
     return any(
         kind.full_name in _JSON_TYPES or any(field.is_repeated for field in kind.fields)
-        for kind in _reachable(descriptor)
+        for kind in types_in(descriptor)
     )
 
 
 @cache
 def _may_hold_json(descriptor: Descriptor) -> bool:
-    return any(kind.full_name in _JSON_TYPES for kind in _reachable(descriptor))
-
-
-def _reachable(descriptor: Descriptor) -> Iterator[Descriptor]:
-    """Yields a message's type and those of all that can be in it."""
-    seen: set[str] = set()
-    waiting = [descriptor]
-    while waiting:
-        kind = waiting.pop()
-        if kind.full_name not in seen:
-            seen.add(kind.full_name)
-            yield kind
-            waiting.extend(field.message_type for field in kind.fields if field.message_type is not None)
+    return any(kind.full_name in _JSON_TYPES for kind in types_in(descriptor))

@@ -16,6 +16,8 @@ from prometheus_client import Counter
 
 from ridehail_kernel.field_violation import FieldViolation
 
+from .message_walk import messages_in
+
 UNKNOWN_MEMBERS_KEY: Final = "x-ya-unknown-members"
 """The header by which the gateway names the members of a JSON body that the transcoder drops, joined by commas."""
 UNKNOWN_FIELDS: Final = Counter(
@@ -42,15 +44,5 @@ def discard_unknown(request: Message, metadata: Mapping[str, str], encoded: byte
 def _numbers(message: Message, prefix: str) -> Iterator[str]:
     for unknown in UnknownFieldSet(message):  # type: ignore[attr-defined]  # iterable, whatever its stub says
         yield f"{prefix}{unknown.field_number}"
-    for field, value in message.ListFields():
-        if field.message_type is None:
-            continue
-        if field.message_type.GetOptions().map_entry:
-            parts = value.items() if field.message_type.fields_by_name["value"].message_type is not None else ()
-            parts = [(f'["{key}"]', part) for key, part in parts]
-        elif field.is_repeated:
-            parts = [(f"[{index}]", part) for index, part in enumerate(value)]
-        else:
-            parts = [("", value)]
-        for subscript, part in parts:
-            yield from _numbers(part, f"{prefix}{field.name}{subscript}.")
+    for name, part in messages_in(message):
+        yield from _numbers(part, f"{prefix}{name}.")
