@@ -1,4 +1,4 @@
-"""The service that makes the call which is being handled."""
+"""The service whose call is being handled."""
 
 from __future__ import annotations
 

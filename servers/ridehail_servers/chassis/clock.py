@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 Clock = Callable[[], datetime]
-"""Returns the present moment as an aware datetime in UTC."""
+"""Returns the present time as an aware datetime in UTC."""
 
 
 def system_clock() -> datetime:

@@ -174,7 +174,7 @@ class ConnectionPool:
     # --- making connections
 
     def _grow(self) -> None:
-        """Starts to make the connections that are missing now."""
+        """Starts to make the missing connections."""
         if self._closed or self.unreachable_since is not None or time.monotonic() < self._grow_not_before:
             return
         missing = max(self._min_size - self.size, len(self._waiters) - self._connecting)
@@ -204,7 +204,7 @@ class ConnectionPool:
         self._grow()
 
     async def _connected(self) -> bool:
-        """Tries once to make a connection; tells whether it could."""
+        """Tries once to make a connection; returns whether it could."""
         try:
             connection = await self._connect()
         except Exception as error:

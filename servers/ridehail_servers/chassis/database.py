@@ -1,7 +1,7 @@
 """One service's connections to Postgres.
 
 They are opened and closed explicitly. Errors of the database become `DatabaseUnavailable` or `Overloaded` here, so that
-neither domain nor store code has to know them. After an error that tells of a lost connection the others are checked,
+neither domain nor store code has to know them. After an error of a lost connection the others are checked,
 and a read is repeated once on another one.
 """
 

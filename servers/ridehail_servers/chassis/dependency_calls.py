@@ -24,7 +24,7 @@ class CallFailure:
 
     Attributes:
         reason: From the catalogue of errors, the name of a status code, `UNREADABLE` or `UNEXPECTED`.
-        error: What nobody foresaw, or None if the reason says it all.
+        error: The unexpected error, or None if the reason says it all.
     """
 
     reason: str

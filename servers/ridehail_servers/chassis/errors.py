@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Explained(Exception):
-    """A failure whose message tells all that there is to know: a traceback would only hide it."""
+    """A failure whose message says all that there is to know: a traceback would only hide it."""
 
 
 class Code(IntEnum):
@@ -48,8 +48,8 @@ class DomainError(Explained):
         reason: A value of the catalogue, without its `ERROR_REASON_` prefix.
         message: For people. Holds nothing personal.
         metadata: What programs need beside the reason; the catalogue lists its keys.
-        http_status: The HTTP status to answer through the gateway, where it is not the code's usual one.
-        retry_after: Seconds after which a repeat may succeed; None when it makes no sense.
+        http_status: The HTTP status behind the gateway, where it is not the code's usual one.
+        retry_after: Seconds after which a repeat may succeed, or None if it makes no sense.
         violations: The broken rules, of an `INVALID_REQUEST`.
     """
 
@@ -103,14 +103,14 @@ class Overloaded(DomainError):
 
 
 class DatabaseUnavailable(DomainError):
-    """The service's database does not answer, or no connection to it can be made."""
+    """The service's database does not respond, or no connection to it can be made."""
 
     def __init__(self, *, retry_after: float = 0.2) -> None:
         super().__init__("DATABASE_UNAVAILABLE", "the database is unavailable", retry_after=retry_after)
 
 
 class DependencyUnavailable(DomainError):
-    """A service that this one needs does not answer."""
+    """A dependency does not respond."""
 
     def __init__(self, dependency: str, *, retry_after: float = 0.2) -> None:
         super().__init__(

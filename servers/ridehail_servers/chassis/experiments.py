@@ -5,7 +5,7 @@ flagd engine. Its `fractional` rule hashes the targeting key, so a passenger sta
 The file is reloaded like every other configuration file, a bad edit changes nothing.
 
 An experiment is a flag whose variants are all boolean. The file may hold flags of other kinds for other readers: they
-are not looked into, and asked for as an experiment they are off.
+are not looked into, and off as experiments.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Experiments:
         """Reads flag definitions in JSON; raises `ConfigError` if the file or an experiment in it is unusable."""
         self._file = file
         self._flags, self._others = _load(file)
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
         CONFIG_INVALID.labels(file.name).set(0)
 
     @property
@@ -46,8 +46,8 @@ class Experiments:
         One file always gives one passenger the same result.
         """
         if name in self._others:
-            if name not in self._told:
-                self._told.add(name)
+            if name not in self._warned:
+                self._warned.add(name)
                 logger.warning("a flag that is not boolean is no experiment: it is off", experiment=name)
             return False
         try:
@@ -59,7 +59,7 @@ class Experiments:
     def reload(self) -> bool:
         try:
             self._flags, self._others = _load(self._file)
-            self._told = set()
+            self._warned = set()
         except ConfigError as error:
             logger.error("configuration refused", file=str(error.file), key=error.key, reason=error.reason)
             return False

@@ -1,6 +1,6 @@
 """What a process reports of itself (`grpc.health.v1`), and its end when its event loop is stuck.
 
-Three kinds of names: `liveness`, SERVING whenever the event loop is there to answer; the empty one, for balancers,
+Three kinds of names: `liveness`, SERVING whenever the event loop runs; the empty one, for balancers,
 SERVING until the process drains; and each contract, SERVING while its service can also do its work. Why balancers do
 not use the last ones: docs/operations.md.
 """

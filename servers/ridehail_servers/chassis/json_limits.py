@@ -10,7 +10,7 @@ from ridehail_kernel.json_values import MAX_SAFE_INTEGER, JsonValue
 
 MAX_DEPTH: Final = 30
 """Levels of objects and arrays, where a field's contract says nothing else. Protobuf reads at most 100 messages within
-one another, and takes three for an object: deeper JSON could be put together by updates, but never be answered."""
+one another, and takes three for an object: deeper JSON could be put together by updates, but never be returned."""
 
 # Names are quoted in errors up to this length; all of an error has to fit into a few KiB.
 _QUOTED_LENGTH = 64
@@ -19,7 +19,7 @@ _QUOTED_LENGTH = 64
 def is_number(value: float) -> bool:
     """Returns whether a number arrives as it was sent.
 
-    JSON numbers travel as doubles. A larger one may be another whole number's neighbour, and nobody could tell. NaN is
+    JSON numbers travel as doubles. A larger one may be the whole number next to the one that was meant. NaN is
     not within the bounds either.
     """
     return -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER
@@ -59,7 +59,7 @@ def count_values(value: JsonValue) -> int:
 
 
 class DetailsBudget:
-    """What one list of orders tells of their details in all: more would hold whoever reads the list."""
+    """What one list of orders holds of their details in all: more would hold up whoever reads it."""
 
     MAX_VALUES: Final = 1000
     MAX_BYTES: Final = 256 * 1024

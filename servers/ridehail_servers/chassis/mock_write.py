@@ -1,4 +1,4 @@
-"""Writes that are done for their answer only, and undone in the end."""
+"""Dry runs of writes: done for their response only, and rolled back."""
 
 from __future__ import annotations
 

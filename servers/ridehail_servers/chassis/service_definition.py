@@ -1,4 +1,4 @@
-"""What a service tells the chassis about itself, and what it gets from it.
+"""Describes a service to the chassis, and what the chassis provides for it.
 
 A service is a folder with a `definition.py` that holds one `ServiceDefinition`; `suite.py` lists them all.
 """
@@ -35,7 +35,7 @@ class Contract:
         descriptor: From the generated code (`toll_roads_api_pb2.DESCRIPTOR.services_by_name[...]`).
         register: The generated `add_..._to_server`.
         gateway_deadline: Set for a contract that is not ours and that only the gateway calls, with its own key instead
-            of a ticket: seconds that a call may take. None: the contract itself tells audience and deadlines.
+            of a ticket: seconds that a call may take. None if the contract itself states audience and deadlines.
     """
 
     descriptor: ServiceDescriptor
@@ -114,11 +114,11 @@ class Demo:
     """What a service's demo needs to load its part of a small world and to show it.
 
     Attributes:
-        grpc_address: Where all services answer.
+        grpc_address: Of all services.
         http_address: The gateway's public listener.
         internal_http_address: The gateway's internal listener.
         command: The shell words that run the `ridehail` command ...
-        data_dir_option: ... and those that tell it where the suite's keys are; empty for the default place.
+        data_dir_option: ... and those that name the place of the suite's keys; empty for the default place.
         ticket: Source and destination -> a service ticket.
         clock: Tells the time.
     """

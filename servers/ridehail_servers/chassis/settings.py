@@ -22,7 +22,7 @@ class PoolSettings(BaseModel):
     max_waiting: int = Field(default=200, ge=1)
     # The longest that a query which calls share may take. No caller's deadline bounds it. To wait for one and for one's
     # own has to take less than the second that contracts give such calls: so callers learn that the database does not
-    # answer, rather than that their time is up.
+    # respond, rather than that their time is up.
     shared_read_timeout_ms: int = Field(default=400, ge=1)
     statement_timeout_ms: int = Field(default=5_000, ge=1)
     lock_timeout_ms: int = Field(default=2_000, ge=1)
@@ -59,7 +59,7 @@ class TaskSettings(BaseModel):
 
 
 class AdmissionSettings(BaseModel):
-    """When calls that need a service's database are refused, so that those that go on are answered in time."""
+    """When calls that need a service's database are refused, so that those that go on end in time."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -121,7 +121,7 @@ class ServerTuning(BaseModel):
 
 
 class ProcessSettings(BaseModel):
-    """All that a server or worker process is told. Holds no secrets but the URLs of databases and cache."""
+    """All that a server or worker process is started with. Holds no secrets but the URLs of databases and cache."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -10,7 +10,7 @@ from .metrics import TASKS_OLDEST, TASKS_WAITING
 
 _INTERVAL_S = 10.0
 
-# A task that is to be tried again later is not due yet. When a task became due is told by the event of its enqueueing.
+# A task that is to be tried again later is not due yet. A task became due with the event of its enqueueing.
 _BACKLOG = """
     SELECT task_name, count(*), extract(epoch FROM now() - min(coalesce(scheduled_at, enqueued.at)))::float8
     FROM procrastinate_jobs AS job

@@ -30,7 +30,7 @@ from .task_backlog import report_backlog
 
 logger = get_logger(__name__)
 
-_LONGEST_WAIT_S = 300
+_MAX_RETRY_WAIT_S = 300
 # How long a worker waits before it tries a lost database again.
 _RECONNECT_S = 1.0
 _OPEN_S = 5.0
@@ -46,7 +46,7 @@ _DATABASE_LOST = (
 
 
 class _UntilItPasses(procrastinate.BaseRetryStrategy):
-    """Repeats what fails for want of a database or a neighbour, with growing waits; all else fails for good at once.
+    """Repeats what fails for want of a database or a dependency, with growing waits; all else fails for good at once.
 
     A task that a stopping worker did not wait for any longer is left to the others.
     """
@@ -55,7 +55,7 @@ class _UntilItPasses(procrastinate.BaseRetryStrategy):
         self, *, exception: BaseException, job: procrastinate.jobs.Job
     ) -> procrastinate.RetryDecision | None:
         if isinstance(exception, DatabaseUnavailable | DependencyUnavailable | Overloaded):
-            return procrastinate.RetryDecision(retry_in={"seconds": min(2**job.attempts, _LONGEST_WAIT_S)})
+            return procrastinate.RetryDecision(retry_in={"seconds": min(2**job.attempts, _MAX_RETRY_WAIT_S)})
         if isinstance(exception, asyncio.CancelledError):
             return procrastinate.RetryDecision(retry_in={"seconds": 0})
         return None
@@ -77,7 +77,7 @@ class Task:
         run: Does the work, given the id that it was enqueued with; a scheduled task, the Unix time that it was due at.
         schedule: When it is enqueued by itself, as in `5 * * * *` (minute, hour, day, month, weekday; UTC): once each
             time, however many workers there are. None: never. A time that every worker missed by more than ten minutes
-            is left out.
+            is skipped.
     """
 
     name: str
@@ -100,7 +100,7 @@ class TaskQueue:
         try:
             await self._app.configure_task(task, connection=connection).defer_async(subject=subject)
         except procrastinate_errors.ConnectorException as error:
-            # What the database said is for whoever lent the connection to judge.
+            # The errors of the database are judged by who lent the connection.
             if isinstance(error.__cause__, psycopg.Error):
                 raise error.__cause__ from error
             raise

@@ -91,7 +91,7 @@ def claimed_destination(token: str | None) -> str:
 
 
 class TicketIssuer:
-    """Makes tickets of one source, and makes them last."""
+    """Issues tickets of one source, and reuses them."""
 
     def __init__(
         self, keys: KeyRing, source: str, *, clock: Clock = system_clock, ttl: timedelta = timedelta(minutes=10)
@@ -148,7 +148,7 @@ class TicketVerifier:
 
         Raises:
             TicketMissing: There is none.
-            TicketInvalid: It cannot be read, is not signed by a key of its source, was made for more than an hour,
+            TicketInvalid: It cannot be read, is not signed by a key of its source, is valid for more than an hour,
                 names a passenger that cannot be, or was issued in the future; then the message says that the clocks
                 differ, and by how much.
             TicketExpired: It is too old.

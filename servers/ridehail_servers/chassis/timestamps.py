@@ -1,4 +1,4 @@
-"""Moments on the wire and in Python."""
+"""Times on the wire and in Python."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 _SECONDS_PER_DAY = 86_400
 
 
-def to_timestamp(moment: datetime | None) -> Timestamp | None:
+def to_timestamp(time: datetime | None) -> Timestamp | None:
     """Returns an aware datetime as a message, and None as None; raises `ValueError` if it is naive."""
-    if moment is None:
+    if time is None:
         return None
-    if moment.tzinfo is None:
-        raise ValueError("a moment needs a time zone")
+    if time.tzinfo is None:
+        raise ValueError("a timestamp needs a time zone")
     # A third of the time that `FromDatetime` takes.
-    since_epoch = moment - _EPOCH
+    since_epoch = time - _EPOCH
     return Timestamp(
         seconds=since_epoch.days * _SECONDS_PER_DAY + since_epoch.seconds, nanos=since_epoch.microseconds * 1000
     )

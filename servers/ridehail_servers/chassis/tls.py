@@ -23,7 +23,7 @@ from .logs import get_logger
 
 logger = get_logger(__name__)
 
-# By this the gateway's internal listener tells the certificates of its own clients.
+# The gateway's internal listener names the certificates of its own clients in it.
 FORWARDED_KEY = "x-forwarded-client-cert"
 _FORWARDED_NAME = re.compile(r"(?:^|;)DNS=([A-Za-z0-9*._-]+)(?=;|$)")
 # What gRPC calls the DNS names of a peer's certificate.

@@ -4,12 +4,12 @@
 2. `Errors` turns what the others and the handler raise into statuses, so it is outside of all that raise.
 3. `OverloadLimit` refuses work before any is done for it: verifying a ticket costs half as much as a whole call. Most
    refusals need no layer at all: `LayeredHandlers` makes them.
-4. `Authentication` comes before anything that looks into the request: a stranger learns nothing of the rules.
+4. `Authentication` comes before anything that looks into the request: no stranger can find out the rules.
 5. `Deadline` bounds what the handler may take; refusing takes next to nothing.
 6. `Validation` hands only requests that keep the contract's rules to the handler.
 
 `LayeredHandlers` is what gRPC sees of them. Health and reflection are open to all: they pass none of the layers, so a
-busy server still answers its balancer.
+busy server still responds to its balancer.
 """
 
 from .auth import Authentication

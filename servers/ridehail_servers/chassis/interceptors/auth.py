@@ -65,7 +65,7 @@ class Authentication(Layer):
             access: Who may call what: an edit takes effect with the next call.
             tickets: Verifies service tickets.
             gateway_key: The secret by which the passenger authorizer knows the gateway: no ticket can be had there,
-                since tickets for the gateway are what it makes.
+                since it issues tickets for the gateway.
             by_certificate: Whether the certificate of the connection has to name the caller.
         """
         self._access = access

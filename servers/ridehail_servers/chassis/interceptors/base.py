@@ -11,7 +11,7 @@ import grpc
 
 from ridehail_servers.chassis.methods import ServedMethod
 
-# Requests and answers are messages of any type.
+# Requests and responses are messages of any type.
 Request = Any
 Response = Any
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -21,7 +21,7 @@ Method = Callable[[Request, Context], Awaitable[Response]]
 
 @dataclass(slots=True)
 class Call:
-    """A call, and what the layers tell each other about it.
+    """A call, and what one layer finds out for the next.
 
     Attributes:
         served: What is known of the method.
@@ -31,8 +31,8 @@ class Call:
         metadata: The textual metadata; of a repeated key the last value.
         seconds: How long it may take, by its caller and by the contract.
         caller: The calling service, once its ticket is verified.
-        status: The name of the answered code.
-        reason: Of the answered error.
+        status: The name of the status code.
+        reason: Of the error, if it fails.
     """
 
     served: ServedMethod

@@ -26,7 +26,7 @@ class Deadline(Layer):
 
 
 class _Bound:
-    """Cancels the task that made it, as `asyncio.timeout` does, which takes three times as long to set up."""
+    """Cancels the task that created it, as `asyncio.timeout` does, which takes three times as long to set up."""
 
     __slots__ = ("_cancelled_before", "_expired", "_task")
 

@@ -18,19 +18,19 @@ _STATUS_CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 class Errors(Layer):
-    """Answers a `DomainError` with its status, and anything else with INTERNAL and nothing but the request id."""
+    """Fails calls with the status of a `DomainError`, or for anything else with INTERNAL and the request id alone."""
 
     async def around(self, call: Call, inner: Handler) -> Response:
         try:
             return await inner(call)
         except DomainError as error:
-            answer = error
-        except (asyncio.CancelledError, grpc.aio.AbortError):  # the latter: the handler has answered by itself
+            reported = error
+        except (asyncio.CancelledError, grpc.aio.AbortError):  # the latter: the handler has ended the call by itself
             raise
         except Exception as error:
-            answer = Internal(call_context.request_id() or "")
+            reported = Internal(call_context.request_id() or "")
             logger.error("unexpected error", method=call.served.name, exc_info=error)
-        call.status = answer.code.name
-        call.reason = answer.reason
-        trailing = (*(call.context.trailing_metadata() or ()), *trailing_metadata_of(answer))
-        return await call.context.abort(_STATUS_CODES[int(answer.code)], answer.message, trailing)
+        call.status = reported.code.name
+        call.reason = reported.reason
+        trailing = (*(call.context.trailing_metadata() or ()), *trailing_metadata_of(reported))
+        return await call.context.abort(_STATUS_CODES[int(reported.code)], reported.message, trailing)

@@ -71,9 +71,9 @@ class LayeredHandlers(grpc.GenericRpcHandler):
     """Handlers that have been intercepted once and for all.
 
     gRPC asks the interceptors that a server is given to wrap the handler anew for every call. That costs as much as
-    several layers do; so the server is given none, and what they would return is made at the start.
+    several layers do; so the server is given none, and what they would return is created at the start.
 
-    Services of the suite that serve the same contract are told apart by the destination that the call's ticket claims.
+    Services of the suite that serve the same contract differ by the destination that the call's ticket claims.
     Nothing is verified here: the claim only chooses the service, whose own layers then judge the ticket. A call that
     claims none of them is for the first one to refuse.
 
@@ -87,7 +87,7 @@ class LayeredHandlers(grpc.GenericRpcHandler):
         self._shared = {path: services for path, services in handlers.items() if len(services) > 1}
 
     @classmethod
-    async def made(
+    async def create(
         cls,
         layers: tuple[Layer, ...],
         registrations: Sequence[Registrations],
@@ -122,8 +122,8 @@ async def _intercepted(interceptor: LayeredInterceptor, path: str, handler: RpcH
     async def the_handler(_details: _Details) -> RpcHandler:
         return handler
 
-    made: RpcHandler = await interceptor.intercept_service(the_handler, _Details(path))  # type: ignore[no-untyped-call]
-    return made
+    intercepted: RpcHandler = await interceptor.intercept_service(the_handler, _Details(path))  # type: ignore[no-untyped-call]
+    return intercepted
 
 
 def _texts(metadata: Any) -> dict[str, str]:  # gRPC's own type

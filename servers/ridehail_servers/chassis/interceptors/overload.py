@@ -1,4 +1,4 @@
-"""Refuses the calls that could not be answered in time, so that the others are."""
+"""Refuses the calls that could not end in time, so that the others do."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Cause(StrEnum):
     QUEUE = "queue"
     # There was no room for as long as a call may wait.
     WAIT = "wait"
-    # The database could not answer before the call's deadline.
+    # The database could not respond before the call's deadline.
     DEADLINE = "deadline"
 
 
@@ -50,7 +50,7 @@ class Admission:
 
     A call goes on while the service's pool can soon lend it a connection: services with other databases do not feel it.
     Of those that wait the newest goes on first: the oldest has the least time left. No call is refused for a database
-    that does not answer at all: it fails for that.
+    that does not respond at all: it fails for that.
     """
 
     def __init__(

@@ -27,7 +27,7 @@ _REFUSALS_S = 1.0
 
 
 class Telemetry(Layer):
-    """Gives each call a request id, which its log lines and its answer's trailing metadata carry, and measures it.
+    """Gives each call a request id, which its log lines and its response's trailing metadata carry, and measures it.
 
     A caller's own id is kept when it is 1 to 64 letters, digits, `_`, `.` or `-`.
     """

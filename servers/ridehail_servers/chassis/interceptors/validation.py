@@ -23,7 +23,7 @@ _LARGE_BYTES = 8 * 1024
 class Validation(Layer):
     """Decodes the request, and refuses one that breaks a rule of its contract, naming every broken rule.
 
-    Left to itself gRPC decodes before any interceptor runs, and answers what cannot be decoded with UNKNOWN and the
+    Left to itself gRPC decodes before any interceptor runs, and fails what cannot be decoded with UNKNOWN and the
     decoder's own words. So it hands the bytes on, and they are read here, once it is settled who calls.
 
     What a call costs is settled before it is spent: the bytes are counted, then the values, then rules look at them.
