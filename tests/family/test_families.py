@@ -67,8 +67,8 @@ async def test_a_rider_without_a_family_is_told_so(family: AsyncFamilyClient) ->
 
 
 async def test_families_have_ids_of_their_own(family: AsyncFamilyClient) -> None:
-    made = [await family.create_family(admin=FamilyAdmin(f"{uid}", "x"), phone_id="p") for uid in range(1, 9)]
-    assert len(set(made)) == len(made)
+    created = [await family.create_family(admin=FamilyAdmin(f"{uid}", "x"), phone_id="p") for uid in range(1, 9)]
+    assert len(set(created)) == len(created)
 
 
 async def test_the_admin_of_a_family_cannot_have_another(family: AsyncFamilyClient, suite: SuiteInProcess) -> None:
@@ -155,24 +155,24 @@ async def test_a_family_that_does_not_exist_takes_and_loses_nobody(family: Async
 # --- at once
 
 
-async def outcomes(*calls: object) -> list[str]:
+async def results(*calls: object) -> list[str]:
     """Makes calls at once; returns OK or the reason of each, sorted."""
 
-    async def outcome(call: object) -> str:
+    async def result(call: object) -> str:
         try:
             await call  # type: ignore[misc]  # any call of the client
         except ServiceError as error:
             return error.reason
         return "OK"
 
-    return sorted(await asyncio.gather(*(outcome(call) for call in calls)))
+    return sorted(await asyncio.gather(*(result(call) for call in calls)))
 
 
 async def test_of_many_families_made_at_once_for_one_admin_there_is_one(
     family: AsyncFamilyClient, suite: SuiteInProcess
 ) -> None:
-    made = await outcomes(*(family.create_family(admin=ADMIN, phone_id="p") for _ in range(8)))
-    assert made == ["ALREADY_IN_FAMILY"] * 7 + ["OK"]
+    created = await results(*(family.create_family(admin=ADMIN, phone_id="p") for _ in range(8)))
+    assert created == ["ALREADY_IN_FAMILY"] * 7 + ["OK"]
     assert await suite.rows("SELECT count(*) FROM family.families") == [(1,)]
 
 
@@ -180,14 +180,14 @@ async def test_one_who_is_added_to_two_families_at_once_is_in_one(
     family: AsyncFamilyClient, suite: SuiteInProcess
 ) -> None:
     ids = [await family.create_family(admin=FamilyAdmin(f"{uid}", "x"), phone_id="p") for uid in (1, 2, 3, 4)]
-    joined = await outcomes(*(family.add_member(family_id=one, member=FamilyMember("9", "p")) for one in ids))
+    joined = await results(*(family.add_member(family_id=one, member=FamilyMember("9", "p")) for one in ids))
     assert joined == ["ALREADY_IN_FAMILY"] * 3 + ["OK"]
     assert await suite.rows("SELECT count(*) FROM family.members WHERE yandex_uid = '9'") == [(1,)]
 
 
 async def test_the_last_place_is_taken_once(family: AsyncFamilyClient) -> None:
     family_id = await smiths(family, *(FamilyMember(f"{uid}", "p") for uid in range(1, MAX_MEMBERS - 1)))
-    joined = await outcomes(
+    joined = await results(
         *(family.add_member(family_id=family_id, member=FamilyMember(f"{uid}", "p")) for uid in range(900, 908))
     )
     assert joined == ["FAMILY_FULL"] * 7 + ["OK"]

@@ -18,7 +18,7 @@ from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
 @dataclass
 class Harness:
-    """What runs, and what a test needs to ask it.
+    """What runs, and what a test needs to call it.
 
     Attributes:
         controls: Of inapp_communications.

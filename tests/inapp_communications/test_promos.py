@@ -28,21 +28,21 @@ DOCUMENTED = """
 SHARE, BELT = "share_ride_with_family", "seat_belt"
 
 
-async def shown(harness: Harness, **asked: object) -> list[tuple[str, bool | None]]:
+async def shown(harness: Harness, **request: object) -> list[tuple[str, bool | None]]:
     """Returns the banners and the states of their toggles."""
-    answer = await harness.client.promos_on_the_way(order_id="order", **asked)  # type: ignore[arg-type]
-    return [(promo.id, promo.is_selected) for promo in answer.promos]
+    response = await harness.client.promos_on_the_way(order_id="order", **request)  # type: ignore[arg-type]
+    return [(promo.id, promo.is_selected) for promo in response.promos]
 
 
 async def test_the_toggle_shows_what_is_stored_whatever_the_rider_has_just_set(harness: Harness) -> None:
     for moved in (None, True, False):
-        asked = {"sharing_key": "never", "family_role": "user", "share_ride_with_family": moved}
-        assert await shown(harness, **asked) == [(SHARE, False), (BELT, None)]
+        request = {"sharing_key": "never", "family_role": "user", "share_ride_with_family": moved}
+        assert await shown(harness, **request) == [(SHARE, False), (BELT, None)]
     for stored in (True, False, True):
         await harness.share("key", on=stored)
         for moved in (None, True, False):
-            asked = {"sharing_key": "key", "family_role": "user", "share_ride_with_family": moved}
-            assert await shown(harness, **asked) == [(SHARE, stored), (BELT, None)]
+            request = {"sharing_key": "key", "family_role": "user", "share_ride_with_family": moved}
+            assert await shown(harness, **request) == [(SHARE, stored), (BELT, None)]
 
 
 def moved_toggles() -> dict[str, float]:
@@ -66,8 +66,8 @@ async def test_the_documented_json_is_taken_as_it_is_written(harness: Harness) -
     request = json_format.Parse(DOCUMENTED, api.PromosOnTheWayRequest())
     request.family_role = "user"
     metadata = harness.suite.metadata("api-proxy", "inapp-communications")
-    answer = api.PromosOnTheWayResponse.FromString(await call(harness.channel, PROMOS, request, metadata=metadata))
-    assert [promo.is_selected for promo in answer.promos if promo.id == SHARE] == [True]
+    response = api.PromosOnTheWayResponse.FromString(await call(harness.channel, PROMOS, request, metadata=metadata))
+    assert [promo.is_selected for promo in response.promos if promo.id == SHARE] == [True]
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,9 @@ async def test_the_documented_json_is_taken_as_it_is_written(harness: Harness) -
 async def test_who_sees_what(
     harness: Harness, role: str, key: str, expected: list[tuple[str, bool | None]], banner_set: str
 ) -> None:
-    answer = await harness.client.promos_on_the_way(order_id="order", sharing_key=key, family_role=role)
-    assert [(promo.id, promo.is_selected) for promo in answer.promos] == expected
-    assert answer.banner_set == banner_set
+    response = await harness.client.promos_on_the_way(order_id="order", sharing_key=key, family_role=role)
+    assert [(promo.id, promo.is_selected) for promo in response.promos] == expected
+    assert response.banner_set == banner_set
     needs_state = (SHARE, False) in expected
     assert harness.faults.called == (["RouteSharingService/GetSharingInfo"] if needs_state else [])
 
@@ -103,18 +103,20 @@ async def test_who_sees_what(
     ],
 )
 async def test_banners_are_in_the_riders_language(harness: Harness, locale: str, title: str, text: str) -> None:
-    answer = await harness.client.promos_on_the_way(
+    response = await harness.client.promos_on_the_way(
         order_id="order", sharing_key="key", family_role="user", locale=locale
     )
-    assert answer.promos[0] == Promo(SHARE, title, text, "https://example.com/banners/family.png", is_selected=False)
+    assert response.promos[0] == Promo(SHARE, title, text, "https://example.com/banners/family.png", is_selected=False)
 
 
 @pytest.mark.parametrize("fault", [hanging, down, erroring])
-async def test_while_the_state_cannot_be_told_there_are_no_banners_in_time(harness: Harness, fault: Fault) -> None:
+async def test_while_the_state_is_unknown_there_are_no_banners_in_time(harness: Harness, fault: Fault) -> None:
     """Within the time of the contract, that is: else there would be an error."""
     harness.faults.fail(fault, "RouteSharingService")
-    answer = await harness.client.promos_on_the_way(order_id="order", sharing_key="key", family_role="user", timeout=5)
-    assert (answer.promos, answer.banner_set) == ((), "")
+    response = await harness.client.promos_on_the_way(
+        order_id="order", sharing_key="key", family_role="user", timeout=5
+    )
+    assert (response.promos, response.banner_set) == ((), "")
     assert await shown(harness, sharing_key="key", family_role="owner") == [(BELT, None)]
 
 
@@ -126,8 +128,8 @@ async def test_nobody_without_a_set_is_shown_anything(harness: Harness) -> None:
     harness.controls.reload()
     try:
         assert await shown(harness, family_role="owner") == [("one", None)]
-        answer = await harness.client.promos_on_the_way(order_id="order", family_role="user")
-        assert (answer.promos, answer.banner_set) == ((), "")
+        response = await harness.client.promos_on_the_way(order_id="order", family_role="user")
+        assert (response.promos, response.banner_set) == ((), "")
     finally:
         harness.banners.write_text(shipped)
         harness.controls.reload()
@@ -145,9 +147,9 @@ BAD: dict[str, tuple[api.PromosOnTheWayRequest, str, str]] = {
 
 
 def test_bad_input_is_refused_by_name() -> None:
-    for told, (request, field, rule) in BAD.items():
-        assert broken_rules(request) == [(field, rule)], told
+    for name, (request, field, rule) in BAD.items():
+        assert broken_rules(request) == [(field, rule)], name
 
 
-def test_api_proxy_alone_may_ask() -> None:
+def test_api_proxy_alone_may_call() -> None:
     assert callers_of(PROMOS) == {"api-proxy"}

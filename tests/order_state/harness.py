@@ -67,7 +67,7 @@ def known(orderid: str, service: str = "taxi", status: str = "old", **more: Any)
 
 @dataclass(frozen=True)
 class Rider:
-    """A rider of the harness, and those who ask and tell about them."""
+    """A rider of the harness, and the calls of apps and services about them."""
 
     harness: Harness
     uid: str
@@ -98,8 +98,8 @@ class Rider:
             service=service, orderid=orderid, yandex_uid=self.uid, sequence=sequence, parts=parts, finished=finished
         )
         metadata = self.harness.metadata("admin")
-        answer = await call_patiently(self.harness.channel, REPORT, request, metadata=metadata)
-        return api.ReportOrderPartsResponse.FromString(answer).changed
+        response = await call_patiently(self.harness.channel, REPORT, request, metadata=metadata)
+        return api.ReportOrderPartsResponse.FromString(response).changed
 
     def own_metadata(self) -> Metadata:
         return self.harness.metadata("gateway", self.uid)
@@ -107,7 +107,7 @@ class Rider:
 
 @dataclass
 class Harness:
-    """A running order_state, its neighbours and its clock."""
+    """A running order_state, its dependencies and its clock."""
 
     suite: SuiteInProcess
     channel: grpc.aio.Channel
@@ -126,9 +126,9 @@ class Harness:
     def pass_time(self, seconds: float) -> None:
         self.clock[0] += timedelta(seconds=seconds)
 
-    def asked(self) -> dict[str, int]:
-        """Returns how many questions each service got."""
-        return {service: sum(provider.questions.values()) for service, provider in self.providers.items()}
+    def queried(self) -> dict[str, int]:
+        """Returns how many queries each provider got."""
+        return {service: sum(provider.queries.values()) for service, provider in self.providers.items()}
 
     async def reset(self) -> None:
         """Forgets all orders, and heals all services."""
@@ -172,17 +172,17 @@ async def harness(
         yield Harness(suite, channel, clock, providers)
 
 
-def shown(answer: api.PollOrdersStateResponse | api.GetOrdersStateResponse) -> list[tuple[object, ...]]:
+def shown(response: api.PollOrdersStateResponse | api.GetOrdersStateResponse) -> list[tuple[object, ...]]:
     """Returns of each order its service, id, status, tags, parts to request, and how far it can be trusted."""
     return [
         (one.service, one.orderid, one.status, dict(one.tags), list(one.need_request), one.update_status)
-        for one in answer.orders
+        for one in response.orders
     ]
 
 
-def allowed(answer: api.PollOrdersStateResponse | api.GetOrdersStateResponse) -> dict[str, str | bool]:
+def allowed(response: api.PollOrdersStateResponse | api.GetOrdersStateResponse) -> dict[str, str | bool]:
     """Returns for each service whether one more order may be made, or why not."""
     return {
         one.service: one.no_more_orders_reason if one.HasField("no_more_orders_reason") else one.can_make_more_orders
-        for one in answer.allowed_changes
+        for one in response.allowed_changes
     }

@@ -39,8 +39,8 @@ class PollCall:
     number: int
     known_orders: Sequence[KnownOrder]
     tags: Mapping[str, str]
-    answered: asyncio.Future[OrdersState]
-    answer: OrdersState | None = None
+    arrived: asyncio.Future[OrdersState]
+    response: OrdersState | None = None
 
 
 @dataclass(eq=False)
@@ -51,7 +51,7 @@ class FetchCall:
     key: Key
     part_name: str
     wanted: str | None
-    answered: asyncio.Future[int]
+    arrived: asyncio.Future[int]
     content: int | None = None
 
 
@@ -70,7 +70,7 @@ class App:
         self.polled += 1
         call = PollCall(self.polled, known_orders, tags, self.loop.create_future())
         self.polls.append(call)
-        return await call.answered
+        return await call.arrived
 
     async def fetch(self, service: str, orderid: str, part_name: str, policy: PollingPolicy | None) -> int:
         assert policy is None or (policy.service, policy.part_name) == (service, part_name)
@@ -80,13 +80,13 @@ class App:
         )
         self.began.append(call)
         self.fetches.append(call)
-        return await call.answered
+        return await call.arrived
 
 
 class OrderPollerMachine(RuleBasedStateMachine):
     """Orders change, reports of it are late, services are down; the app polls and fetches as it likes.
 
-    The model keeps for each part the versions that fetches brought, and for each poll the answer that was made for it.
+    The model keeps for each part the versions that fetches brought, and for each poll its response.
     """
 
     def __init__(self) -> None:
@@ -181,21 +181,21 @@ class OrderPollerMachine(RuleBasedStateMachine):
     def a_task_is_cancelled(self, index: int) -> None:
         self.tasks[index % len(self.tasks)].cancel()
         self.settle()
-        self.app.polls = [one for one in self.app.polls if not one.answered.done()]
-        self.app.fetches = [one for one in self.app.fetches if not one.answered.done()]
+        self.app.polls = [one for one in self.app.polls if not one.arrived.done()]
+        self.app.fetches = [one for one in self.app.fetches if not one.arrived.done()]
 
     # What becomes of calls.
 
     @precondition(lambda self: self.app.polls or self.app.fetches)
     @rule()
-    def what_is_under_way_is_answered_but_has_not_arrived(self) -> None:
+    def what_is_under_way_has_a_response_that_has_not_arrived(self) -> None:
         for poll in self.app.polls:
             self.serve(poll)
         for fetch in self.app.fetches:
             self.read(fetch)
 
     def serve(self, call: PollCall) -> None:
-        call.answer = call.answer or self.state.answer(call.known_orders, call.tags)
+        call.response = call.response or self.state.response(call.known_orders, call.tags)
 
     def read(self, call: FetchCall) -> int:
         if call.content is None:
@@ -209,7 +209,7 @@ class OrderPollerMachine(RuleBasedStateMachine):
         call = self.app.polls.pop(index % len(self.app.polls))
         if fails:
             before = self.poller.cards
-            call.answered.set_exception(DOWN)
+            call.arrived.set_exception(DOWN)
             self.settle()
             assert self.poller.cards == before
         else:
@@ -225,7 +225,7 @@ class OrderPollerMachine(RuleBasedStateMachine):
         else:
             before = {(card.service, card.orderid): card.parts for card in self.poller.cards}
             self.invalid_expected += isinstance(error, PartInvalid)
-            call.answered.set_exception(error)
+            call.arrived.set_exception(error)
             self.settle()
             assert {(card.service, card.orderid): card.parts for card in self.poller.cards} == before
 
@@ -235,40 +235,40 @@ class OrderPollerMachine(RuleBasedStateMachine):
         for owed in (self.promised, self.forced):
             if call.number > owed.get(what, call.number):
                 del owed[what]
-        call.answered.set_result(self.read(call))
+        call.arrived.set_result(self.read(call))
         self.settle()
 
     def deliver(self, call: PollCall) -> None:
-        assert call.answer is not None
+        assert call.response is not None
         before, cards = self.listed, self.poller.cards
         is_late = call.number < self.applied
         if not is_late:
-            self.applied, self.last_applied = call.number, call.answer
-            self.expect_fetches(call, call.answer)
-        call.answered.set_result(call.answer)
+            self.applied, self.last_applied = call.number, call.response
+            self.expect_fetches(call, call.response)
+        call.arrived.set_result(call.response)
         self.settle()
         if is_late:
             assert self.poller.cards == cards
             return
         sent = {(one.service, one.orderid) for one in call.known_orders}
-        told = {(one.service, one.orderid): one.update_status for one in call.answer.orders}
-        dropped_meanwhile = {key for key in sent - before if told.get(key) is UpdateStatus.STALE}
-        assert self.listed == (told.keys() - dropped_meanwhile) | (before - sent)
+        received = {(one.service, one.orderid): one.update_status for one in call.response.orders}
+        dropped_meanwhile = {key for key in sent - before if received.get(key) is UpdateStatus.STALE}
+        assert self.listed == (received.keys() - dropped_meanwhile) | (before - sent)
 
     @property
     def listed(self) -> set[Key]:
         return {(card.service, card.orderid) for card in self.poller.cards}
 
-    def expect_fetches(self, call: PollCall, answer: OrdersState) -> None:
+    def expect_fetches(self, call: PollCall, response: OrdersState) -> None:
         forced = {(one.service, one.orderid) for one in call.known_orders if one.force}
-        for told in answer.orders:
-            key = (told.service, told.orderid)
+        for received in response.orders:
+            key = (received.service, received.orderid)
             for name in PARTS:
                 self.app.wanted.pop((key, name), None)
-            for name, tag in told.tags.items():
-                if name in told.need_request or (key, name) in self.forced:
+            for name, tag in received.tags.items():
+                if name in received.need_request or (key, name) in self.forced:
                     self.app.wanted[key, name] = tag
-                if name in told.need_request and key in forced:
+                if name in received.need_request and key in forced:
                     self.forced[key, name] = len(self.app.began)
 
     def settle(self) -> None:
@@ -311,18 +311,18 @@ class OrderPollerMachine(RuleBasedStateMachine):
             for name, tag in known.tags.items():
                 fetched = [one for one in self.app.began if one.key == (known.service, known.orderid)]
                 assert any(
-                    one.part_name == name and one.answered.done() and not one.answered.cancelled() for one in fetched
+                    one.part_name == name and one.arrived.done() and not one.arrived.cancelled() for one in fetched
                 )
                 assert tag.isdecimal()
 
     @invariant()
-    def the_orders_are_those_of_the_last_answer(self) -> None:
+    def the_orders_are_those_of_the_last_response(self) -> None:
         if self.last_applied is not None:
             listed = {(one.service, one.orderid): one for one in self.last_applied.orders}
             for card in self.poller.cards:
-                told = listed.get((card.service, card.orderid))
-                if told is not None and told.update_status is UpdateStatus.ACTUAL:
-                    assert (card.status, card.update_status) == (told.status, told.update_status)
+                received = listed.get((card.service, card.orderid))
+                if received is not None and received.update_status is UpdateStatus.ACTUAL:
+                    assert (card.status, card.update_status) == (received.status, received.update_status)
 
     @invariant()
     def parts_that_are_not_valid_are_counted(self) -> None:
@@ -332,7 +332,7 @@ class OrderPollerMachine(RuleBasedStateMachine):
         """Checks all that is always true."""
         self.what_is_shown_was_fetched_and_is_not_older_than_its_tag()
         self.a_tag_is_sent_only_for_what_was_fetched_at_that_tag()
-        self.the_orders_are_those_of_the_last_answer()
+        self.the_orders_are_those_of_the_last_response()
         self.parts_that_are_not_valid_are_counted()
 
     def teardown(self) -> None:
@@ -345,18 +345,18 @@ class OrderPollerMachine(RuleBasedStateMachine):
             self.loop.close()
 
     def everything_comes_right(self) -> None:
-        """Once services answer and reports are through, two polls show what is true."""
+        """Once services respond and reports are through, two polls show what is true."""
         self.state.down = set()
         self.every_report_is_through()
-        self.answer_all()
+        self.respond_all()
         for _ in range(3):
             self.tasks.append(self.loop.create_task(self.poller.poll_once()))
             self.settle()
-            self.answer_all()
+            self.respond_all()
         before = len(self.app.began)
         self.tasks.append(self.loop.create_task(self.poller.poll_once()))
         self.settle()
-        self.answer_all()
+        self.respond_all()
 
         truth = {key: order.parts for key, order in self.state.orders.items() if not order.is_finished}
         shown = {
@@ -371,7 +371,7 @@ class OrderPollerMachine(RuleBasedStateMachine):
         assert not owed, "the rider pulled to refresh, and was shown what was there before"
         assert len(self.app.began) == before, "nothing has changed, so nothing is fetched"
 
-    def answer_all(self) -> None:
+    def respond_all(self) -> None:
         for _ in range(200):
             self.settle()
             if self.app.fetches:

@@ -13,14 +13,14 @@ SERVICES = ("taxi", "eats", "grocery")
 
 @dataclass
 class Order:
-    """What its service knows of an order.
+    """The truth about an order.
 
     Attributes:
         status: Where it stands.
         parts: Part -> version.
         is_finished: Whether it is over.
-        reported: The versions that order state was told of; None: it was told of nothing.
-        finish_is_reported: Whether order state was told that it is over.
+        reported: The versions that were reported, or None if nothing was.
+        finish_is_reported: Whether its end was reported.
     """
 
     status: str
@@ -30,62 +30,64 @@ class Order:
     finish_is_reported: bool = False
 
     def report(self) -> None:
-        """Tells order state what is true now."""
+        """Reports what is true now."""
         self.reported = dict(self.parts)
         self.finish_is_reported = self.is_finished
 
 
 @dataclass
 class OrderStateByModel:
-    """Answers polls.
+    """Returns what a poll must return.
 
     Attributes:
         orders: What is true.
-        down: Services that do not answer.
+        down: Services that are unavailable.
     """
 
     orders: dict[Key, Order] = field(default_factory=dict)
     down: set[str] = field(default_factory=set)
 
-    def answer(self, known_orders: Sequence[KnownOrder], tags: Mapping[str, str]) -> OrdersState:
-        """Answers a poll as things stand."""
+    def response(self, known_orders: Sequence[KnownOrder], tags: Mapping[str, str]) -> OrdersState:
+        """Returns what a poll must return now."""
         known = {(one.service, one.orderid): one for one in known_orders}
         assert len(known) == len(known_orders)
-        told: list[OrderState] = []
+        states: list[OrderState] = []
         next_tags: dict[str, str] = {}
         for service in SERVICES:
             of_service = {key: one for key, one in known.items() if key[0] == service}
             if service in tags:
                 assert tags[service] == f"opaque {service}"
             if service in tags and service not in self.down:
-                told += self._truth(service, of_service)
-            elif self._table(service, of_service, told, was_asked=service in tags):
+                states += self._truth(service, of_service)
+            elif self._table(service, of_service, states, was_queried=service in tags):
                 next_tags[service] = f"opaque {service}"
         order = list(known)
-        told.sort(key=lambda one: order.index(key) if (key := (one.service, one.orderid)) in known else len(order))
+        states.sort(key=lambda one: order.index(key) if (key := (one.service, one.orderid)) in known else len(order))
         allowed = tuple(AllowedChanges(service, can_make_more_orders=True) for service in SERVICES)
-        return OrdersState(tuple(told), allowed, next_tags)
+        return OrdersState(tuple(states), allowed, next_tags)
 
     def _truth(self, service: str, known: Mapping[Key, KnownOrder]) -> list[OrderState]:
-        told = []
+        states = []
         for key, order in self.orders.items():
             if key[0] == service and not order.is_finished:
-                # What is told on the way is recorded, so that no version goes back.
+                # What is listed on the way is recorded, so that no version goes back.
                 if order.reported is not None:
                     order.reported = dict(order.parts)
-                told.append(_state(key, order.status, order.parts, known.get(key), UpdateStatus.ACTUAL))
-        return told
+                states.append(_state(key, order.status, order.parts, known.get(key), UpdateStatus.ACTUAL))
+        return states
 
-    def _table(self, service: str, known: Mapping[Key, KnownOrder], told: list[OrderState], *, was_asked: bool) -> bool:
-        """Tells what was reported; returns whether that may be out of date."""
-        doubtful = was_asked
+    def _table(
+        self, service: str, known: Mapping[Key, KnownOrder], states: list[OrderState], *, was_queried: bool
+    ) -> bool:
+        """Appends what was reported; returns whether that may be out of date."""
+        doubtful = was_queried
         for key, one in known.items():
             order = self.orders.get(key)
             is_known = order is not None and order.reported is not None and not order.finish_is_reported
-            status = UpdateStatus.ACTUAL if is_known and not was_asked else UpdateStatus.STALE
+            status = UpdateStatus.ACTUAL if is_known and not was_queried else UpdateStatus.STALE
             doubtful |= status is UpdateStatus.STALE
             versions = (order.reported if order is not None else None) or {}
-            told.append(_state(key, one.status, versions, one, status))
+            states.append(_state(key, one.status, versions, one, status))
         for key, order in self.orders.items():
             if key[0] == service and key not in known:
                 doubtful |= order.reported is not None and not order.finish_is_reported

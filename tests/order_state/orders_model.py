@@ -1,7 +1,7 @@
-"""What order_state must do for one rider, told a second time and as simply as can be: the measure of the real thing.
+"""What order_state must do for one rider, written a second time and as simply as can be, to measure the real thing by.
 
-Nothing here is shared with the servers. All that was ever told is kept, and looked through whenever a question comes. A
-moment is a number of seconds.
+Nothing here is shared with the servers. All that was ever received is kept, and looked through at every request. A
+timestamp is a number of seconds.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ AppOrder = dict[str, object]
 
 
 @dataclass
-class Told:
-    """What a report, or a service's list, said of an order."""
+class Received:
+    """A report of an order, or its entry in a list."""
 
     sequence: int
     parts: dict[str, str]
@@ -24,12 +24,12 @@ class Told:
 
 @dataclass
 class Expected:
-    """What an app must be answered: of each order service, id, status, tags, parts to request, trust; and tags."""
+    """What an app must receive: of each order service, id, status, tags, parts to request, trust; and poll tokens."""
 
     orders: list[tuple[object, ...]] = field(default_factory=list)
     tags: dict[str, object] = field(default_factory=dict)
     allowed: dict[str, str | bool] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
+    queried: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -37,14 +37,14 @@ class Model:
     """Everything there is.
 
     Attributes:
-        services: In the order of answers.
+        services: In the order of responses.
         limits: How many orders a rider may have.
         policy: Parts of a service by priority.
-        retry: Seconds between questions.
-        ttl: Seconds for which a tag counts.
-        lists: Service -> what it answers now: order -> status, sequence, parts; None: it does not answer.
-        now: The present moment.
-        told: All that was told of each order.
+        retry: Seconds between queries.
+        ttl: Seconds for which a poll token counts.
+        lists: Service -> what it lists now: order -> status, sequence, parts; None: it is unavailable.
+        now: The present time.
+        received: All that was received of each order.
     """
 
     services: list[str]
@@ -54,40 +54,40 @@ class Model:
     ttl: int
     lists: dict[str, dict[str, tuple[str, int, dict[str, str]]] | None]
     now: int = 0
-    told: dict[Key, list[Told]] = field(default_factory=dict)
+    received: dict[Key, list[Received]] = field(default_factory=dict)
 
     def report(self, key: Key, sequence: int, parts: dict[str, str], finished: bool | None) -> bool:
         before = (self.newest(key), self.end(key), self.is_reported(key))
-        self.told.setdefault(key, []).append(Told(sequence, parts, finished, is_report=True))
+        self.received.setdefault(key, []).append(Received(sequence, parts, finished, is_report=True))
         return before != (self.newest(key), self.end(key), self.is_reported(key))
 
     def newest(self, key: Key) -> dict[str, tuple[int, str]]:
-        """Returns the number and the version of each part; of equal numbers the one told first."""
+        """Returns the number and the version of each part; of equal numbers the one received first."""
         found: dict[str, tuple[int, str]] = {}
-        for one in sorted(self.told.get(key, []), key=lambda one: one.sequence, reverse=True):
+        for one in sorted(self.received.get(key, []), key=lambda one: one.sequence, reverse=True):
             for part, version in one.parts.items():
                 found.setdefault(part, (one.sequence, version))
         return found
 
     def end(self, key: Key) -> tuple[int, bool]:
         """Returns whether the order has ended, and the number of the change that said so; of equal ones the first."""
-        words = [(one.sequence, one.finished) for one in self.told.get(key, []) if one.finished is not None]
+        words = [(one.sequence, one.finished) for one in self.received.get(key, []) if one.finished is not None]
         return max(words, key=lambda word: word[0], default=(0, False))
 
     def is_reported(self, key: Key) -> bool:
-        return any(one.is_report for one in self.told.get(key, []))
+        return any(one.is_report for one in self.received.get(key, []))
 
     def goes_on(self, key: Key) -> bool:
         return self.is_reported(key) and not self.end(key)[1]
 
     def poll(self, app: dict[Key, AppOrder], tags: dict[str, object]) -> Expected:
-        """Answers an app; a tag is the moment when the service was asked, or `now` for anything else."""
+        """Returns what an app must receive; a poll token is the time of the last query, or `now` for anything else."""
         expected = Expected()
         states: dict[Key, tuple[object, ...]] = {}
         for service in self.services:
             listed = self.lists[service]
-            asked_at = tags.get(service, "now")
-            is_young = isinstance(asked_at, int) and self.now - asked_at < min(self.retry, self.ttl + 1)
+            queried_at = tags.get(service, "now")
+            is_young = isinstance(queried_at, int) and self.now - queried_at < min(self.retry, self.ttl + 1)
             known = [key for key in app if key[0] == service]
             if service not in tags:
                 self._as_reported(service, app, known, states, expected)
@@ -95,7 +95,7 @@ class Model:
                 expected.tags[service] = "same"
                 self._as_stored(service, app, known, states)
             else:
-                expected.asked.append(service)
+                expected.queried.append(service)
                 if listed is None:
                     expected.tags[service] = self.now
                     self._as_stored(service, app, known, states)
@@ -111,9 +111,9 @@ class Model:
         expected.orders += [state for key, state in states.items() if key not in app]
         for service in self.services:
             number = sum(key[0] == service for key in states)
-            if service not in expected.asked or self.lists[service] is None:
-                ended = {key for key in self.told if self.is_reported(key) and self.end(key)[1]}
-                counted = {*app, *(key for key in self.told if self.goes_on(key))} - ended
+            if service not in expected.queried or self.lists[service] is None:
+                ended = {key for key in self.received if self.is_reported(key) and self.end(key)[1]}
+                counted = {*app, *(key for key in self.received if self.goes_on(key))} - ended
                 number = sum(key[0] == service for key in counted)
             is_full = number >= self.limits.get(service, 1_000)
             expected.allowed[service] = "too_many_orders" if is_full else True
@@ -122,7 +122,7 @@ class Model:
     def _as_stored(
         self, service: str, app: dict[Key, AppOrder], known: list[Key], states: dict[Key, tuple[object, ...]]
     ) -> None:
-        stored = sorted(key for key in self.told if key[0] == service and self.goes_on(key))
+        stored = sorted(key for key in self.received if key[0] == service and self.goes_on(key))
         states.update({key: self._state(key, app, None, "stale") for key in dict.fromkeys([*known, *stored])})
 
     def _as_reported(
@@ -140,7 +140,7 @@ class Model:
                 expected.tags.setdefault(service, self.now)
             elif not goes_on:
                 expected.tags[service] = "now"
-        for key in self.told:
+        for key in self.received:
             if key[0] == service and key not in app and self.is_reported(key) and not self.end(key)[1]:
                 expected.tags[service] = "now"
 
@@ -152,7 +152,7 @@ class Model:
         states: dict[Key, tuple[object, ...]],
         expected: Expected,
     ) -> None:
-        for key in self.told:
+        for key in self.received:
             if key[0] == service and self.is_reported(key):
                 sequence, has_ended = self.end(key)
                 is_listed = key[1] in listed
@@ -162,7 +162,7 @@ class Model:
             key = (service, orderid)
             states[key] = self._state(key, app, listed[orderid], "actual")
             if sequence:
-                self.told.setdefault(key, []).append(Told(sequence, parts, False, is_report=False))
+                self.received.setdefault(key, []).append(Received(sequence, parts, False, is_report=False))
 
     def _state(
         self, key: Key, app: dict[Key, AppOrder], listed: tuple[str, int, dict[str, str]] | None, trust: str

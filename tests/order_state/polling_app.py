@@ -29,19 +29,19 @@ def policy(service: str, part_name: str, priority: int, **others: Any) -> Pollin
     return PollingPolicy(service, part_name, priority=priority, **members)
 
 
-def told(service: str, orderid: str, *need_request: str, **members: Any) -> OrderState:
-    """An order of an answer; by default all parts that it needs are at version 1."""
+def order_state(service: str, orderid: str, *need_request: str, **members: Any) -> OrderState:
+    """An order of a response; by default all parts that it needs are at version 1."""
     defaults = {"status": "driving", "tags": dict.fromkeys(need_request, "1"), "update_status": ACTUAL}
     return OrderState(orderid, service, need_request=need_request, **defaults | members)
 
 
-def answer(*orders: OrderState, **tags: str) -> OrdersState:
-    """An answer to a poll."""
+def response(*orders: OrderState, **tags: str) -> OrdersState:
+    """A response to a poll."""
     return OrdersState(orders, ALLOWED, tags)
 
 
 def launched(*orders: OrderState, policy: Sequence[PollingPolicy] = (), **tags: str) -> MlutpOrdersState:
-    """What launch tells."""
+    """The orders of a launch."""
     listed = tuple(
         LaunchOrder(one.orderid, one.service, one.status, one.tags, one.need_request, one.update_status, one.details)
         for one in orders
@@ -54,7 +54,7 @@ class PollingApp:
     """A poller, and what it calls.
 
     Attributes:
-        answers: What polls are answered or fail with, in turn; the last one is repeated.
+        responses: What polls return or fail with, in turn; the last one is repeated.
         fetch_errors: What fetches of a part fail with, in turn.
         polls: The orders and the tags of each poll.
         fetched: Each fetch that began: service, order and part.
@@ -66,7 +66,7 @@ class PollingApp:
 
     flavour: Flavour
     options: dict[str, Any]
-    answers: list[OrdersState | Exception] = field(default_factory=lambda: [answer()])
+    responses: list[OrdersState | Exception] = field(default_factory=lambda: [response()])
     fetch_errors: dict[str, list[Exception | None]] = field(default_factory=dict)
     polls: list[tuple[dict[tuple[str, str], KnownOrder], Mapping[str, str]]] = field(default_factory=list)
     fetched: list[tuple[str, str, str]] = field(default_factory=list)
@@ -106,7 +106,7 @@ class PollingApp:
 
     def poll(self, *, known_orders: Sequence[KnownOrder], tags: Mapping[str, str]) -> OrdersState:
         self.polls.append(({(one.service, one.orderid): one for one in known_orders}, tags))
-        scripted = self.answers[min(len(self.polls), len(self.answers)) - 1]
+        scripted = self.responses[min(len(self.polls), len(self.responses)) - 1]
         if isinstance(scripted, Exception):
             raise scripted
         return scripted

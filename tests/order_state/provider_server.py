@@ -1,4 +1,4 @@
-"""A server of a test's own that keeps orders: it counts questions, and answers as badly as the test wants."""
+"""A provider of orders of a test's own: it counts queries, and responds as badly as the test wants."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ def order(
 
 @dataclass
 class ProviderServer:
-    """What a service answers.
+    """How a provider responds.
 
     Attributes:
-        address: Where it answers.
+        address: Where it listens.
         orders: Rider -> orders under way.
         can_make_more_orders: Its opinion, if it has one.
         no_more_orders_reason: Why not.
         failure: How it fails: a status code; None: it does not.
-        silent: Whether it never answers.
-        together: It answers once all who share this are asked.
-        questions: How often each rider was asked about.
-        tickets: The ticket of each question.
+        silent: Whether it never responds.
+        together: It responds once all who share this are queried.
+        queries: How often it was queried about each rider.
+        tickets: The ticket of each query.
     """
 
     address: str = ""
@@ -55,24 +55,24 @@ class ProviderServer:
     failure: grpc.StatusCode | None = None
     silent: bool = False
     together: asyncio.Barrier | None = None
-    questions: Counter[str] = field(default_factory=Counter)
+    queries: Counter[str] = field(default_factory=Counter)
     tickets: list[str] = field(default_factory=list)
 
     def reset(self) -> None:
-        """Answers from now on that there are no orders, and begins to count again."""
-        self.orders, self.questions, self.tickets = {}, Counter(), []
+        """Lists no orders from now on, and begins to count again."""
+        self.orders, self.queries, self.tickets = {}, Counter(), []
         self.can_make_more_orders = self.no_more_orders_reason = self.failure = None
         self.silent, self.together = False, None
 
-    async def answer(self, kind: Any, uid: str, context: Context) -> Any:
-        self.questions[uid] += 1
+    async def respond(self, kind: Any, uid: str, context: Context) -> Any:
+        self.queries[uid] += 1
         self.tickets.append(str(dict(context.invocation_metadata() or ())["x-ya-service-ticket"]))
         if self.silent:
             await asyncio.sleep(60)
         if self.together is not None:
             await self.together.wait()
         if self.failure is not None:
-            await context.abort(self.failure, f"no answer about {uid}")
+            await context.abort(self.failure, f"no response about {uid}")
         return kind(
             orders=self.orders.get(uid, ()),
             can_make_more_orders=self.can_make_more_orders,
@@ -109,11 +109,11 @@ async def provider_server() -> AsyncIterator[ProviderServer]:
         await server.stop(None)
 
 
-def _handler(service: str, request_type: Any, answer_type: Any, provider: ProviderServer) -> grpc.GenericRpcHandler:
+def _handler(service: str, request_type: Any, response_type: Any, provider: ProviderServer) -> grpc.GenericRpcHandler:
     async def handle(request: Any, context: Context) -> Any:
-        return await provider.answer(answer_type, request.yandex_uid, context)
+        return await provider.respond(response_type, request.yandex_uid, context)
 
     method = grpc.unary_unary_rpc_method_handler(
-        handle, request_deserializer=request_type.FromString, response_serializer=answer_type.SerializeToString
+        handle, request_deserializer=request_type.FromString, response_serializer=response_type.SerializeToString
     )
     return grpc.method_handlers_generic_handler(service, {"ListActiveOrders": method})

@@ -113,7 +113,7 @@ async def failure(rider: Rider, path: str, request: Message | bytes) -> ServiceE
 
 async def assert_nothing_happened(harness: Harness) -> None:
     assert await harness.stored() == []
-    assert sum(harness.asked().values()) == 0
+    assert sum(harness.queried().values()) == 0
 
 
 async def assert_refused(rider: Rider, bad: Bad) -> None:
@@ -122,10 +122,10 @@ async def assert_refused(rider: Rider, bad: Bad) -> None:
     assert (error.code, error.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"), (bad, error)
     assert (dict(error.metadata), error.retry_after) == ({}, None)
     violations = [(violation.field, violation.reason) for violation in error.violations]
-    # Fields are told in 200 bytes at most, and control characters in them are spelled out.
-    (told,) = violations
-    assert told[1] == rule, (bad, told)
-    assert told[0].split('["')[0] == field.split('["')[0], (bad, told)
+    # Fields are named in 200 bytes at most, with control characters spelled out.
+    (refused,) = violations
+    assert refused[1] == rule, (bad, refused)
+    assert refused[0].split('["')[0] == field.split('["')[0], (bad, refused)
 
 
 async def test_a_bad_id_is_refused_wherever_it_stands(harness: Harness, rider: Rider) -> None:
@@ -146,9 +146,9 @@ async def test_what_is_within_the_limits_is_taken(harness: Harness) -> None:
     await rider.report("0", 2**63 - 1, **parts)
     tags = dict.fromkeys(parts, "t" * 256)
     orders = [known(str(number), tags=tags, status="s" * 128) for number in range(30)]
-    answer = await rider.poll(*orders, tags={f"service-{number}": "x" * 512 for number in range(20)})
-    assert [one.orderid for one in answer.orders] == [str(number) for number in range(30)]
-    assert dict(answer.orders[0].tags) == parts
+    response = await rider.poll(*orders, tags={f"service-{number}": "x" * 512 for number in range(20)})
+    assert [one.orderid for one in response.orders] == [str(number) for number in range(30)]
+    assert dict(response.orders[0].tags) == parts
     await rider.start(*orders, supported=[f"service-{number}" for number in range(20)])
 
 
@@ -162,8 +162,8 @@ async def test_any_other_printable_id_is_taken_and_is_only_an_id(harness: Harnes
         if good.isascii():
             (state,) = (await rider.poll(known(good), tags={good: good})).orders
         else:
-            unheard = {"taxi": order_state_pb2.Upstream(ok=False)}
-            (state,) = (await rider.start(known(good), supported=["taxi"], upstreams=unheard)).orders
+            unavailable = {"taxi": order_state_pb2.Upstream(ok=False)}
+            (state,) = (await rider.start(known(good), supported=["taxi"], upstreams=unavailable)).orders
         assert (state.orderid, dict(state.tags), list(state.need_request)) == (good, {good: good}, [good])
     stored = await harness.suite.rows(
         "SELECT yandex_uid, orderid, service FROM order_state.orders WHERE service <> 'taxi'"

@@ -39,15 +39,15 @@ async def test_a_poll_without_tags_is_one_round_trip_and_asks_nobody(wired: tupl
         await rider.report(str(number), 1, info="1", route="1", extra="1")
     # Some known and up to date, some not, some that nobody knows of, and one that the app does not know.
     apps = [known(str(number), tags={"info": "1"}, force=number % 7 == 0) for number in range(1, orders)]
-    # What a connection is asked again and again it prepares, which is a round trip of its own, once.
+    # A connection prepares the statements that recur, which is a round trip of its own, once.
     for _ in range(60):
         await rider.poll(*apps)
     for _ in range(5):
         wire.clear()
-        answer = await rider.poll(*apps)
+        response = await rider.poll(*apps)
         assert (wire.round_trips, wire.statements) == (1, 1)
-        assert len(answer.orders) == max(0, orders - 1)
-    assert at.asked() == NOBODY
+        assert len(response.orders) == max(0, orders - 1)
+    assert at.queried() == NOBODY
     # What is counted is what goes over the wire: a poll that has something to store takes more.
     at.providers["taxi"].orders["uid"] = [order("new", sequence=1, info="1")]
     wire.clear()
@@ -56,7 +56,7 @@ async def test_a_poll_without_tags_is_one_round_trip_and_asks_nobody(wired: tupl
     wire.clear()
     await rider.poll(tags={"taxi": ""})
     assert wire.round_trips == 1
-    assert at.asked() == {**NOBODY, "taxi": 2}
+    assert at.queried() == {**NOBODY, "taxi": 2}
 
 
 async def test_polls_that_come_together_share_round_trips(wired: tuple[Wire, Harness]) -> None:

@@ -40,7 +40,7 @@ class Front:
     gateway: Gateway
 
     async def post(self, path: str, body: object) -> tuple[int, Any]:
-        """Returns status and JSON of an answer; the path tells which listener it is called at."""
+        """Returns status and JSON of a response; the path says which listener is called."""
         if path in POLLS:
             port, headers = self.gateway.gateway.public_port, self.gateway.session(uid=UID, now=self.harness.clock[0])
         else:
@@ -50,8 +50,8 @@ class Front:
 
         def send() -> tuple[int, Any]:
             try:
-                with urllib.request.urlopen(request, timeout=10) as answer:
-                    return answer.status, json.loads(answer.read())
+                with urllib.request.urlopen(request, timeout=10) as response:
+                    return response.status, json.loads(response.read())
             except urllib.error.HTTPError as error:
                 return error.code, json.loads(error.read())
 
@@ -108,20 +108,20 @@ def golden(name: str) -> Any:
     return json.loads((GOLDEN / name).read_text())
 
 
-def with_opaque_tags(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns an answer whose opaque tags are as in the golden files."""
-    assert all(len(tag) > 20 for tag in answer["tags"].values())
-    return {**answer, "tags": dict.fromkeys(answer["tags"], "encoded_tags")}
+def with_golden_tokens(response: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a response whose poll tokens are as in the golden files."""
+    assert all(len(tag) > 20 for tag in response["tags"].values())
+    return {**response, "tags": dict.fromkeys(response["tags"], "encoded_tags")}
 
 
-async def test_the_poll_of_the_product_description_is_answered_literal_for_literal(front: Front) -> None:
-    """Taxi answers, eats and grocery do not; both orders were reported."""
+async def test_the_poll_of_the_product_description_returns_the_documented_literals(front: Front) -> None:
+    """Taxi responds, eats and grocery do not; both orders were reported."""
     # The names of parts in the example are not those of the policy.
     async with without_policy(front):
-        await assert_the_poll_is_answered(front)
+        await assert_the_poll_returns_the_documented_literals(front)
 
 
-async def assert_the_poll_is_answered(front: Front) -> None:
+async def assert_the_poll_returns_the_documented_literals(front: Front) -> None:
     for service in ("eats", "grocery"):
         front.harness.providers[service].failure = grpc.StatusCode.UNAVAILABLE
     front.harness.providers["taxi"].orders[UID] = [order("order1", sequence=1, taxiontheway="1590674416")]
@@ -129,22 +129,22 @@ async def assert_the_poll_is_answered(front: Front) -> None:
     await rider.report("order1", 1, taxiontheway="1590674416")
     await rider.report("order1", 1, service="eats", eats_tracking="1590674416")
     for path in POLLS:
-        status, answer = await front.post(path, (GOLDEN / "poll_request.json").read_bytes())
-        assert (status, with_opaque_tags(answer)) == (200, golden("poll_response.json"))
-    assert front.harness.asked() == {"taxi": 2, "eats": 2, "grocery": 2}
-    # The tags that came are good for the next poll.
-    request = golden("poll_request.json") | {"tags": answer["tags"]}
-    assert (await front.post(POLLS[0], request))[1]["tags"] == answer["tags"]
-    assert front.harness.asked() == {"taxi": 2, "eats": 2, "grocery": 2}
+        status, response = await front.post(path, (GOLDEN / "poll_request.json").read_bytes())
+        assert (status, with_golden_tokens(response)) == (200, golden("poll_response.json"))
+    assert front.harness.queried() == {"taxi": 2, "eats": 2, "grocery": 2}
+    # The returned tokens are good for the next poll.
+    request = golden("poll_request.json") | {"tags": response["tags"]}
+    assert (await front.post(POLLS[0], request))[1]["tags"] == response["tags"]
+    assert front.harness.queried() == {"taxi": 2, "eats": 2, "grocery": 2}
 
 
-async def test_the_start_of_the_product_description_is_answered_literal_for_literal(front: Front) -> None:
+async def test_the_start_of_the_product_description_returns_the_documented_literals(front: Front) -> None:
     for service in ("eats", "grocery"):
         front.harness.providers[service].failure = grpc.StatusCode.UNAVAILABLE
     listed = order("order1", sequence=1, fast_info="encoded_tag", part2="encoded_tag")
     front.harness.providers["taxi"].orders[UID] = [listed]
-    status, answer = await front.post(START, (GOLDEN / "start_request.json").read_bytes())
-    assert (status, with_opaque_tags(answer)) == (200, golden("start_response.json"))
+    status, response = await front.post(START, (GOLDEN / "start_request.json").read_bytes())
+    assert (status, with_golden_tokens(response)) == (200, golden("start_response.json"))
 
 
 async def test_one_services_orders_as_json(front: Front) -> None:
@@ -221,22 +221,22 @@ def bad_bodies() -> list[tuple[str, object, tuple[str, str] | None]]:
 async def test_bad_bodies_are_refused_by_name_and_nothing_is_stored(front: Front) -> None:
     for path, body, violation in bad_bodies():
         status, error = await front.post(path, body)
-        told = f"{path} {str(body)[:100]} -> {status} {error}"
+        shown_error = f"{path} {str(body)[:100]} -> {status} {error}"
         if "%00" in path:
             # The gateway itself refuses what is no path.
-            assert status in {400, 404}, told
+            assert status in {400, 404}, shown_error
             continue
-        assert (status, error.get("code")) == (400, 3), told
+        assert (status, error.get("code")) == (400, 3), shown_error
         if violation is None:
-            assert error["details"] == [], told
+            assert error["details"] == [], shown_error
             continue
         info, bad_request = error["details"]
-        assert info["reason"] == "INVALID_REQUEST", told
-        assert [(one["field"], one["reason"]) for one in bad_request["field_violations"]] == [violation], told
-    assert sum(front.harness.asked().values()) == 0
+        assert info["reason"] == "INVALID_REQUEST", shown_error
+        assert [(one["field"], one["reason"]) for one in bad_request["field_violations"]] == [violation], shown_error
+    assert sum(front.harness.queried().values()) == 0
     assert await front.harness.stored() == []
 
 
-async def test_fields_that_the_contract_does_not_know_are_passed_over(front: Front) -> None:
-    status, answer = await front.post(POLLS[0], {"some_field": "some_value"})
-    assert (status, answer["orders"]) == (200, [])
+async def test_fields_that_the_contract_does_not_have_are_ignored(front: Front) -> None:
+    status, response = await front.post(POLLS[0], {"some_field": "some_value"})
+    assert (status, response["orders"]) == (200, [])

@@ -17,7 +17,17 @@ from ridehail_clients import (
     PollingPolicy,
     TransportUnavailable,
 )
-from tests.order_state.polling_app import ACTUAL, ALLOWED, STALE, PollingApp, Start, answer, launched, policy, told
+from tests.order_state.polling_app import (
+    ACTUAL,
+    ALLOWED,
+    STALE,
+    PollingApp,
+    Start,
+    launched,
+    order_state,
+    policy,
+    response,
+)
 
 TAXI, EATS = ("taxi", "order1"), ("eats", "order1")
 FAST, PART2, FULL = policy("taxi", "fast_info", 2, required=True), policy("taxi", "part2", 3), policy("eats", "full", 1)
@@ -43,7 +53,7 @@ async def test_a_later_launch_without_orders_stops_it(app: PollingApp) -> None:
 
 
 async def test_parts_are_fetched_by_priority_over_all_orders_then_the_others_as_listed(app: PollingApp) -> None:
-    orders = told("taxi", "order1", "z", "part2", "a", "fast_info"), told("eats", "order1", "x", "full")
+    orders = order_state("taxi", "order1", "z", "part2", "a", "fast_info"), order_state("eats", "order1", "x", "full")
 
     report = await app("start", launched(*orders, policy=[PART2, FAST, FULL]))
 
@@ -54,8 +64,11 @@ async def test_parts_are_fetched_by_priority_over_all_orders_then_the_others_as_
 
 
 async def test_a_part_is_kept_with_its_tag_and_the_tag_is_sent_with_the_next_poll(app: PollingApp) -> None:
-    app.answers = [answer(told("taxi", "order1", "part2", tags={"fast_info": "1", "part2": "1"})), answer()]
-    await app("start", launched(told("taxi", "order1", "fast_info"), policy=[FAST]))
+    app.responses = [
+        response(order_state("taxi", "order1", "part2", tags={"fast_info": "1", "part2": "1"})),
+        response(),
+    ]
+    await app("start", launched(order_state("taxi", "order1", "fast_info"), policy=[FAST]))
 
     await app("poll_once")
     app.now += 5
@@ -67,7 +80,7 @@ async def test_a_part_is_kept_with_its_tag_and_the_tag_is_sent_with_the_next_pol
 
 async def test_cards_show_what_was_fetched_and_what_is_missing(app: PollingApp) -> None:
     app.fetch_errors = {"fast_info": [OSError()]}
-    order = told("taxi", "order1", "fast_info", "part2", details={"car": "red"})
+    order = order_state("taxi", "order1", "fast_info", "part2", details={"car": "red"})
     await app("start", launched(order, policy=[FAST, PART2]))
 
     card = app.cards[TAXI]
@@ -75,7 +88,7 @@ async def test_cards_show_what_was_fetched_and_what_is_missing(app: PollingApp) 
     assert card.parts == {"part2": CardPart(1, "1", 1000.0)}
     assert (card.missing, card.is_complete, card.outdated) == (("fast_info",), False, ("fast_info",))
 
-    app.answers = [answer(replace(order, need_request=("fast_info",)))]
+    app.responses = [response(replace(order, need_request=("fast_info",)))]
     await app("poll_once")
 
     card = app.cards[TAXI]
@@ -86,9 +99,9 @@ async def test_cards_show_what_was_fetched_and_what_is_missing(app: PollingApp) 
 async def test_a_part_that_fails_keeps_its_old_tag_and_content_and_the_others_are_fetched(
     app: PollingApp, error: Exception
 ) -> None:
-    changed = told("taxi", "order1", "fast_info", "part2", tags={"fast_info": "2", "part2": "2"})
-    app.answers = [answer(changed), answer(replace(changed, need_request=("fast_info",)))]
-    await app("start", launched(told("taxi", "order1", "fast_info", "part2"), policy=[FAST, PART2]))
+    changed = order_state("taxi", "order1", "fast_info", "part2", tags={"fast_info": "2", "part2": "2"})
+    app.responses = [response(changed), response(replace(changed, need_request=("fast_info",)))]
+    await app("start", launched(order_state("taxi", "order1", "fast_info", "part2"), policy=[FAST, PART2]))
     app.fetch_errors = {"fast_info": [error]}
 
     report = await app("poll_once")
@@ -109,15 +122,15 @@ async def test_a_part_that_fails_keeps_its_old_tag_and_content_and_the_others_ar
 async def test_parts_with_another_polling_type_follow_the_rule_of_the_app(app_of: Start) -> None:
     by_distance = policy("taxi", "route", 1, polling_type="route_distance_depended")
     unknown = policy("taxi", "weather", 1, polling_type="by_the_moon")
-    asked: list[tuple[OrderCard[int], PollingPolicy]] = []
+    calls: list[tuple[OrderCard[int], PollingPolicy]] = []
 
     def is_due(card: OrderCard[int], rule_of: PollingPolicy) -> bool:
-        asked.append((card, rule_of))
-        return len(asked) != 2
+        calls.append((card, rule_of))
+        return len(calls) != 2
 
     app = app_of(rules={"route_distance_depended": is_due})
-    orders = told("taxi", "order1", "route", "weather", "fast_info"), told("eats", "order1")
-    app.answers = [answer(*orders)]
+    orders = order_state("taxi", "order1", "route", "weather", "fast_info"), order_state("eats", "order1")
+    app.responses = [response(*orders)]
     await app("start", launched(*orders, policy=[FAST, unknown, by_distance]))
     assert app.names == ["route", "fast_info"]
 
@@ -125,8 +138,8 @@ async def test_parts_with_another_polling_type_follow_the_rule_of_the_app(app_of
     assert app.names == ["route", "fast_info"]
     await app("poll_once")
     assert app.names == ["route", "fast_info", "route"]
-    assert [(card.orderid, rule_of) for card, rule_of in asked] == [("order1", by_distance)] * 3
-    assert [list(card.parts) for card, _ in asked] == [[], ["route", "fast_info"], ["route", "fast_info"]]
+    assert [(card.orderid, rule_of) for card, rule_of in calls] == [("order1", by_distance)] * 3
+    assert [list(card.parts) for card, _ in calls] == [[], ["route", "fast_info"], ["route", "fast_info"]]
 
 
 async def test_a_rule_that_raises_fails_its_part_alone(app_of: Start) -> None:
@@ -137,7 +150,9 @@ async def test_a_rule_that_raises_fails_its_part_alone(app_of: Start) -> None:
 
     report = await app(
         "start",
-        launched(told("taxi", "order1", "fast_info"), policy=[FAST, policy("taxi", "x", 1, polling_type="custom")]),
+        launched(
+            order_state("taxi", "order1", "fast_info"), policy=[FAST, policy("taxi", "x", 1, polling_type="custom")]
+        ),
     )
 
     assert [one.part_name for one in report.fetched] == ["fast_info"]
@@ -150,7 +165,7 @@ def test_parts_that_order_state_decides_about_have_no_rule(app_of: Start) -> Non
 
 
 async def test_tags_of_services_are_sent_with_the_next_poll_and_only_then(app: PollingApp) -> None:
-    app.answers = [answer(taxi="second"), DOWN, answer(), answer()]
+    app.responses = [response(taxi="second"), DOWN, response(), response()]
     await app("start", launched(eats="first", taxi="first"))
 
     await app("poll_once")
@@ -168,13 +183,13 @@ async def test_tags_of_services_are_sent_with_the_next_poll_and_only_then(app: P
     ]
 
 
-async def test_orders_come_and_go_as_answers_say(app: PollingApp) -> None:
-    app.answers = [
-        answer(told("taxi", "order1"), told("eats", "order1", "full")),
-        answer(told("eats", "order1", tags={"full": "1"})),
+async def test_orders_come_and_go_with_responses(app: PollingApp) -> None:
+    app.responses = [
+        response(order_state("taxi", "order1"), order_state("eats", "order1", "full")),
+        response(order_state("eats", "order1", tags={"full": "1"})),
         DOWN,
     ]
-    await app("start", launched(told("taxi", "order1")))
+    await app("start", launched(order_state("taxi", "order1")))
 
     await app("poll_once")
     assert list(app.cards) == [TAXI, EATS]
@@ -187,11 +202,13 @@ async def test_orders_come_and_go_as_answers_say(app: PollingApp) -> None:
 
 
 async def test_while_an_order_is_stale_the_app_keeps_what_it_has(app: PollingApp) -> None:
-    app.answers = [
-        answer(told("taxi", "order1", "part2", status="old", update_status=STALE, details=None, tags={"part2": "2"})),
-        answer(told("taxi", "order1", status="waiting")),
+    app.responses = [
+        response(
+            order_state("taxi", "order1", "part2", status="old", update_status=STALE, details=None, tags={"part2": "2"})
+        ),
+        response(order_state("taxi", "order1", status="waiting")),
     ]
-    await app("start", launched(told("taxi", "order1", "fast_info", details={"car": "red"})))
+    await app("start", launched(order_state("taxi", "order1", "fast_info", details={"car": "red"})))
 
     await app("poll_once")
     card = app.cards[TAXI]
@@ -204,7 +221,7 @@ async def test_while_an_order_is_stale_the_app_keeps_what_it_has(app: PollingApp
 
 
 async def test_members_of_the_app_s_own_stay_with_the_order(app: PollingApp) -> None:
-    app.answers = [answer(told("taxi", "order1"))]
+    app.responses = [response(order_state("taxi", "order1"))]
     state = launched()
     order = LaunchOrder("order1", "taxi", "driving", {}, (), ACTUAL, other={"some_field": "some_value"})
     await app("start", replace(state, orders=(order,)))
@@ -215,10 +232,10 @@ async def test_members_of_the_app_s_own_stay_with_the_order(app: PollingApp) -> 
     assert app.poller.known_orders[0].other == {"some_field": "some_value"}
 
 
-async def test_allowed_changes_are_those_of_the_last_answer(app: PollingApp) -> None:
+async def test_allowed_changes_are_those_of_the_last_response(app: PollingApp) -> None:
     more = AllowedChanges("taxi", can_make_more_orders=True)
     no_more = AllowedChanges("taxi", can_make_more_orders=False, no_more_orders_reason="too_many_orders")
-    app.answers = [replace(answer(), allowed_changes=(no_more,))]
+    app.responses = [replace(response(), allowed_changes=(no_more,))]
     assert app.poller.allowed_changes == {}
 
     await app("start", replace(launched(), allowed_changes=(more,)))
@@ -227,10 +244,12 @@ async def test_allowed_changes_are_those_of_the_last_answer(app: PollingApp) -> 
     assert app.poller.allowed_changes == {"taxi": no_more}
 
 
-async def test_services_that_launch_was_not_asked_for_are_passed_over(app: PollingApp) -> None:
-    """Polls tell of all services."""
-    app.answers = [answer(told("taxi", "order1"), told("eats", "order1", "full"), taxi="tag", eats="tag")]
-    state = launched(told("taxi", "order1"))
+async def test_services_that_the_app_does_not_support_are_ignored(app: PollingApp) -> None:
+    """Polls return all services."""
+    app.responses = [
+        response(order_state("taxi", "order1"), order_state("eats", "order1", "full"), taxi="tag", eats="tag")
+    ]
+    state = launched(order_state("taxi", "order1"))
     await app("start", replace(state, allowed_changes=ALLOWED[:1]))
 
     await app("poll_once")
@@ -241,9 +260,9 @@ async def test_services_that_launch_was_not_asked_for_are_passed_over(app: Polli
 
 
 async def test_force_asks_for_everything_once(app: PollingApp) -> None:
-    orders = told("taxi", "order1", "fast_info"), told("eats", "order1", "full")
+    orders = order_state("taxi", "order1", "fast_info"), order_state("eats", "order1", "full")
     calm = [replace(one, need_request=()) for one in orders]
-    app.answers = [answer(orders[0], calm[1]), answer(*calm)]
+    app.responses = [response(orders[0], calm[1]), response(*calm)]
     await app("start", launched(*orders))
 
     assert app.poller.force(service="taxi", orderid="order1")
@@ -259,9 +278,9 @@ async def test_force_asks_for_everything_once(app: PollingApp) -> None:
     assert app.cards[TAXI].parts["fast_info"].content == 3
 
 
-async def test_force_stays_until_a_poll_is_answered(app: PollingApp) -> None:
-    app.answers = [DOWN, answer(told("taxi", "order1"))]
-    await app("start", launched(told("taxi", "order1")))
+async def test_force_stays_until_a_poll_succeeds(app: PollingApp) -> None:
+    app.responses = [DOWN, response(order_state("taxi", "order1"))]
+    await app("start", launched(order_state("taxi", "order1")))
     app.poller.force()
 
     with pytest.raises(TransportUnavailable):
@@ -273,20 +292,20 @@ async def test_force_stays_until_a_poll_is_answered(app: PollingApp) -> None:
 
 
 async def test_a_forced_part_that_fails_is_fetched_again_though_its_tag_is_the_current_one(app: PollingApp) -> None:
-    order = told("taxi", "order1", "fast_info", "unheard_of", tags={"fast_info": "1"})
-    app.answers = [answer(order), answer(replace(order, need_request=()))]
-    await app("start", launched(told("taxi", "order1", "fast_info")))
-    app.fetch_errors = {"fast_info": [OSError(), OSError()], "unheard_of": [OSError()]}
+    order = order_state("taxi", "order1", "fast_info", "unknown_part", tags={"fast_info": "1"})
+    app.responses = [response(order), response(replace(order, need_request=()))]
+    await app("start", launched(order_state("taxi", "order1", "fast_info")))
+    app.fetch_errors = {"fast_info": [OSError(), OSError()], "unknown_part": [OSError()]}
 
     app.poller.force(orderid="order1")
     await app("poll_once")
-    assert sorted(app.cards[TAXI].outdated) == ["fast_info", "unheard_of"]
+    assert sorted(app.cards[TAXI].outdated) == ["fast_info", "unknown_part"]
     await app("poll_once")
     await app("poll_once")
     await app("poll_once")
 
-    # What nothing is known of may not exist: it is not asked for again and again.
-    assert app.names == ["fast_info", "fast_info", "unheard_of", "fast_info", "fast_info"]
+    # A part of which nothing is known may not exist: it is not fetched again and again.
+    assert app.names == ["fast_info", "fast_info", "unknown_part", "fast_info", "fast_info"]
     assert app.cards[TAXI].outdated == ()
 
 
@@ -299,7 +318,7 @@ async def test_cards_of_an_earlier_run_are_known_and_not_fetched_again(app_of: S
     (known,) = app.poller.known_orders
     assert (known.service, known.orderid, known.tags) == ("taxi", "order1", {"fast_info": "1"})
     assert (known.details, known.other, known.force) == ({"car": "red"}, {"a": 1}, False)
-    await app("start", launched(told("taxi", "order1", tags={"fast_info": "1"}), told("eats", "order1")))
+    await app("start", launched(order_state("taxi", "order1", tags={"fast_info": "1"}), order_state("eats", "order1")))
 
     assert app.names == []
     assert app.cards[TAXI].parts == before.parts
@@ -308,15 +327,15 @@ async def test_cards_of_an_earlier_run_are_known_and_not_fetched_again(app_of: S
 async def test_launch_drops_what_it_leaves_out(app_of: Start) -> None:
     app = app_of(cards=[OrderCard("order1", "taxi", "driving", ACTUAL)])
 
-    await app("start", launched(told("eats", "order1")))
+    await app("start", launched(order_state("eats", "order1")))
 
     assert list(app.cards) == [EATS]
 
 
 async def test_what_is_sent_stays_within_the_limits_of_the_contract(app: PollingApp) -> None:
     names = [f"part{number}" for number in range(30)]
-    orders = [told("taxi", f"order{number}", status="x" * 200) for number in range(60)]
-    await app("start", launched(told("eats", "order1", *names), *orders))
+    orders = [order_state("taxi", f"order{number}", status="x" * 200) for number in range(60)]
+    await app("start", launched(order_state("eats", "order1", *names), *orders))
 
     await app("poll_once")
 

@@ -22,7 +22,7 @@ from ridehail_clients import (
     TransportUnavailable,
 )
 from tests.order_state.order_state_by_model import Order, OrderStateByModel
-from tests.order_state.polling_app import STALE, answer, launched, told
+from tests.order_state.polling_app import STALE, launched, order_state, response
 
 
 class Held:
@@ -32,8 +32,8 @@ class Held:
         self.calls: list[asyncio.Future[Any]] = []
 
     async def poll(self, *, known_orders: Sequence[KnownOrder], tags: Mapping[str, str]) -> OrdersState:
-        answered: OrdersState = await self.wait()
-        return answered
+        arrived: OrdersState = await self.wait()
+        return arrived
 
     async def fetch(self, service: str, orderid: str, part_name: str, policy: PollingPolicy | None) -> int:
         content: int = await self.wait()
@@ -49,16 +49,16 @@ class Held:
                 await asyncio.sleep(0)
 
 
-async def test_an_answer_that_arrives_after_a_newer_one_is_not_used() -> None:
+async def test_a_response_that_arrives_after_a_newer_one_is_not_used() -> None:
     held = Held()
     poller = AsyncOrderPoller[int](held.poll, held.fetch)
     await poller.start(launched())
     first, second = asyncio.create_task(poller.poll_once()), asyncio.create_task(poller.poll_once())
     await held.until(2)
 
-    held.calls[1].set_result(answer(told("taxi", "order1", status="second")))
+    held.calls[1].set_result(response(order_state("taxi", "order1", status="second")))
     assert (await second).applied
-    held.calls[0].set_result(answer(told("eats", "order1", "full"), eats="tag"))
+    held.calls[0].set_result(response(order_state("eats", "order1", "full"), eats="tag"))
     report = await first
 
     assert (report.applied, report.fetched) == (False, ())
@@ -72,8 +72,8 @@ async def test_launch_makes_polls_that_are_under_way_count_for_nothing() -> None
     polling = asyncio.create_task(poller.poll_once())
     await held.until(1)
 
-    await poller.start(launched(told("taxi", "order1")))
-    held.calls[0].set_result(answer(told("eats", "order1")))
+    await poller.start(launched(order_state("taxi", "order1")))
+    held.calls[0].set_result(response(order_state("eats", "order1")))
 
     assert not (await polling).applied
     assert [card.service for card in poller.cards] == ["taxi"]
@@ -82,13 +82,13 @@ async def test_launch_makes_polls_that_are_under_way_count_for_nothing() -> None
 async def test_a_poll_does_not_drop_an_order_that_has_come_since_it_began() -> None:
     held = Held()
     poller = AsyncOrderPoller[int](held.poll, held.fetch)
-    await poller.start(launched(told("eats", "order1")))
+    await poller.start(launched(order_state("eats", "order1")))
     first, second = asyncio.create_task(poller.poll_once()), asyncio.create_task(poller.poll_once())
     await held.until(2)
 
-    held.calls[0].set_result(answer(told("eats", "order1"), told("taxi", "order1")))
+    held.calls[0].set_result(response(order_state("eats", "order1"), order_state("taxi", "order1")))
     await first
-    held.calls[1].set_result(answer(told("grocery", "order1")))
+    held.calls[1].set_result(response(order_state("grocery", "order1")))
     await second
 
     assert [card.service for card in poller.cards] == ["grocery", "taxi"]
@@ -97,13 +97,15 @@ async def test_a_poll_does_not_drop_an_order_that_has_come_since_it_began() -> N
 async def test_a_poll_does_not_bring_back_as_stale_an_order_that_was_dropped_since_it_began() -> None:
     held = Held()
     poller = AsyncOrderPoller[int](held.poll, held.fetch)
-    await poller.start(launched(told("eats", "order1"), told("taxi", "order1")))
+    await poller.start(launched(order_state("eats", "order1"), order_state("taxi", "order1")))
     first, second = asyncio.create_task(poller.poll_once()), asyncio.create_task(poller.poll_once())
     await held.until(2)
 
-    held.calls[0].set_result(answer())
+    held.calls[0].set_result(response())
     await first
-    held.calls[1].set_result(answer(told("eats", "order1", update_status=STALE), told("taxi", "order1")))
+    held.calls[1].set_result(
+        response(order_state("eats", "order1", update_status=STALE), order_state("taxi", "order1"))
+    )
     await second
 
     assert [card.service for card in poller.cards] == ["taxi"]
@@ -112,19 +114,19 @@ async def test_a_poll_does_not_bring_back_as_stale_an_order_that_was_dropped_sin
 async def test_a_pull_to_refresh_is_not_served_by_what_began_before_it() -> None:
     held = Held()
     poller = AsyncOrderPoller[int](held.poll, held.fetch)
-    order = told("taxi", "order1", "part2")
+    order = order_state("taxi", "order1", "part2")
     starting = asyncio.create_task(poller.start(launched(order)))
     await held.until(1)
     polling = asyncio.create_task(poller.poll_once())
     await held.until(2)
 
     poller.force()
-    held.calls[1].set_result(answer(order))
+    held.calls[1].set_result(response(order))
     await polling
     assert len(held.calls) == 2
     refreshing = asyncio.create_task(poller.poll_once())
     await held.until(3)
-    held.calls[2].set_result(answer(order))
+    held.calls[2].set_result(response(order))
     await held.until(4)
     held.calls[0].set_result(1)
     await starting
@@ -133,7 +135,7 @@ async def test_a_pull_to_refresh_is_not_served_by_what_began_before_it() -> None
     assert list(poller.cards[0].outdated) == ["part2"]
     again = asyncio.create_task(poller.poll_once())
     await held.until(5)
-    held.calls[4].set_result(answer(replace(order, need_request=())))
+    held.calls[4].set_result(response(replace(order, need_request=())))
     await held.until(6)
     held.calls[5].set_result(2)
     await again
@@ -145,15 +147,15 @@ async def test_a_pull_to_refresh_is_not_served_by_what_began_before_it() -> None
 async def test_two_polls_of_one_pull_to_refresh_fetch_a_part_once() -> None:
     held = Held()
     poller = AsyncOrderPoller[int](held.poll, held.fetch)
-    order = told("taxi", "order1", "part2")
+    order = order_state("taxi", "order1", "part2")
     await poller.start(launched(replace(order, need_request=())))
     poller.force()
     polls = [asyncio.create_task(poller.poll_once()) for _ in range(2)]
     await held.until(2)
 
-    held.calls[0].set_result(answer(order))
+    held.calls[0].set_result(response(order))
     await held.until(3)
-    held.calls[1].set_result(answer(order))
+    held.calls[1].set_result(response(order))
     assert (await polls[1]).fetched == ()
     held.calls[2].set_result(1)
     assert [one.part_name for one in (await polls[0]).fetched] == ["part2"]
@@ -162,11 +164,11 @@ async def test_two_polls_of_one_pull_to_refresh_fetch_a_part_once() -> None:
 async def test_a_tag_is_that_of_the_version_that_was_known_when_the_fetch_began() -> None:
     held = Held()
     poller = AsyncOrderPoller[int](held.poll, held.fetch)
-    starting = asyncio.create_task(poller.start(launched(told("taxi", "order1", "part2"))))
+    starting = asyncio.create_task(poller.start(launched(order_state("taxi", "order1", "part2"))))
     await held.until(1)
     polling = asyncio.create_task(poller.poll_once())
     await held.until(2)
-    held.calls[1].set_result(answer(told("taxi", "order1", "part2", tags={"part2": "2"})))
+    held.calls[1].set_result(response(order_state("taxi", "order1", "part2", tags={"part2": "2"})))
     await held.until(3)
 
     held.calls[0].set_result(1)
@@ -174,7 +176,7 @@ async def test_a_tag_is_that_of_the_version_that_was_known_when_the_fetch_began(
     assert (poller.cards[0].parts["part2"].tag, poller.cards[0].outdated) == ("1", ("part2",))
     again = asyncio.create_task(poller.poll_once())
     await held.until(4)
-    held.calls[3].set_result(answer(told("taxi", "order1", "part2", tags={"part2": "2"})))
+    held.calls[3].set_result(response(order_state("taxi", "order1", "part2", tags={"part2": "2"})))
     assert (await again).fetched == ()
     held.calls[2].set_result(2)
     await polling
@@ -185,11 +187,11 @@ async def test_a_tag_is_that_of_the_version_that_was_known_when_the_fetch_began(
 async def test_an_older_content_does_not_take_the_place_of_a_newer_one() -> None:
     held = Held()
     poller = AsyncOrderPoller[int](held.poll, held.fetch)
-    starting = asyncio.create_task(poller.start(launched(told("taxi", "order1", "part2"))))
+    starting = asyncio.create_task(poller.start(launched(order_state("taxi", "order1", "part2"))))
     await held.until(1)
     polling = asyncio.create_task(poller.poll_once())
     await held.until(2)
-    held.calls[1].set_result(answer(told("taxi", "order1", "part2", tags={"part2": "2"})))
+    held.calls[1].set_result(response(order_state("taxi", "order1", "part2", tags={"part2": "2"})))
     await held.until(3)
 
     held.calls[2].set_result(22)
@@ -204,7 +206,7 @@ async def test_an_older_content_does_not_take_the_place_of_a_newer_one() -> None
 async def test_a_poll_that_is_cancelled_leaves_its_part_to_the_next() -> None:
     held = Held()
     poller = AsyncOrderPoller[int](held.poll, held.fetch)
-    order = told("taxi", "order1", "part2")
+    order = order_state("taxi", "order1", "part2")
     starting = asyncio.create_task(poller.start(launched(order)))
     await held.until(1)
     starting.cancel()
@@ -213,7 +215,7 @@ async def test_a_poll_that_is_cancelled_leaves_its_part_to_the_next() -> None:
 
     polling = asyncio.create_task(poller.poll_once())
     await held.until(2)
-    held.calls[1].set_result(answer(order))
+    held.calls[1].set_result(response(order))
     await held.until(3)
     held.calls[2].set_result(5)
 
@@ -230,7 +232,7 @@ def test_many_threads_may_poll_at_once() -> None:
 
     def poll(*, known_orders: Sequence[KnownOrder], tags: Mapping[str, str]) -> OrdersState:
         with guard:
-            return model.answer(known_orders, tags)
+            return model.response(known_orders, tags)
 
     def fetch(service: str, orderid: str, part_name: str, _policy: PollingPolicy | None) -> int:
         with guard:
@@ -267,9 +269,9 @@ async def test_the_clients_polls_are_what_the_pollers_ask() -> None:
 
 
 @pytest.mark.integration
-def test_the_blocking_client_s_polls_are_what_the_blocking_poller_asks() -> None:
+def test_the_blocking_client_s_polls_are_what_the_blocking_poller_calls() -> None:
     with PassengerOrderStateClient("127.0.0.1:1", session_token="session") as client:
-        poller = OrderPoller[int](client.poll_orders_state, lambda *_asked: 1)
+        poller = OrderPoller[int](client.poll_orders_state, lambda *_request: 1)
         poller.start(launched())
         with pytest.raises(TransportUnavailable):
             poller.poll_once()

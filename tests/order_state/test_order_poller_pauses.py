@@ -17,7 +17,7 @@ from ridehail_clients import (
     TransportUnavailable,
 )
 from tests.clients.flavours import ASYNCIO
-from tests.order_state.polling_app import PollingApp, Start, answer, launched, told
+from tests.order_state.polling_app import PollingApp, Start, launched, order_state, response
 
 TAXI = ("taxi", "order1")
 DOWN = TransportUnavailable(grpc.StatusCode.UNAVAILABLE, message="scripted")
@@ -42,13 +42,13 @@ async def test_polls_follow_each_other_with_a_drawn_pause(app_of: Start) -> None
 
 async def test_while_polls_fail_the_pauses_grow_to_their_limit_and_shrink_again(app_of: Start) -> None:
     app = app_of(pauses=PollingPauses(interval_s=10, longest_s=60))
-    asked_to_wait = ServiceError(grpc.StatusCode.UNAVAILABLE, retry_after=45.0)
-    app.answers = [
-        asked_to_wait,
+    throttled = ServiceError(grpc.StatusCode.UNAVAILABLE, retry_after=45.0)
+    app.responses = [
+        throttled,
         DOWN,
         DOWN,
         DOWN,
-        answer(),
+        response(),
         ServiceError(grpc.StatusCode.UNAVAILABLE, retry_after=1e9),
     ]
     ended_after(app, 6)
@@ -61,7 +61,7 @@ async def test_while_polls_fail_the_pauses_grow_to_their_limit_and_shrink_again(
 
 async def test_however_long_order_state_is_away_there_is_a_pause(app_of: Start) -> None:
     app = app_of(pauses=PollingPauses(interval_s=0.01, longest_s=0.02, jitter=0.9), random=lambda: 0.0)
-    app.answers = [DOWN]
+    app.responses = [DOWN]
     ended_after(app, 90)
     await app("start", launched())
 
@@ -78,7 +78,9 @@ def test_a_blocking_run_ends_at_once_when_its_pause_is_ended() -> None:
         pausing.set()
         assert ending.wait(seconds)
 
-    poller = OrderPoller[int](lambda **_asked: answer(), lambda *_asked: 1, sleep=sleep, pauses=PollingPauses(60, 60))
+    poller = OrderPoller[int](
+        lambda **_request: response(), lambda *_request: 1, sleep=sleep, pauses=PollingPauses(60, 60)
+    )
     poller.start(launched())
     with ThreadPoolExecutor(1) as threads:
         running = threads.submit(poller.run)
@@ -109,7 +111,7 @@ async def test_a_run_that_is_cancelled_in_its_pause_can_be_run_again() -> None:
 
 
 async def test_an_error_that_would_only_come_again_ends_the_run_and_leaves_the_orders(app: PollingApp) -> None:
-    app.answers = [answer(told("taxi", "order1")), EXPIRED]
+    app.responses = [response(order_state("taxi", "order1")), EXPIRED]
     await app("start", launched())
 
     with pytest.raises(SessionExpired):

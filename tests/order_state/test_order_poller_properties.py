@@ -54,6 +54,6 @@ def something_happens(machine: OrderPollerMachine, random: Random, index: int) -
         case 6 if machine.tasks:
             machine.a_task_is_cancelled(index)
         case 7:
-            machine.what_is_under_way_is_answered_but_has_not_arrived()
+            machine.what_is_under_way_has_a_response_that_has_not_arrived()
         case 8:
             machine.every_report_is_through()

@@ -25,7 +25,7 @@ SERVICE = st.sampled_from(["taxi", "taxi", "eats", "grocery"])
 ORDERID = st.sampled_from(["x", "y"])
 PART = st.sampled_from(["info", "route", "full_info", "other"])
 APP = st.integers(0, 1)
-# Questions are due again, and tags expire, at moments that are visited, and the second before.
+# Queries are due again, and tokens expire, at times that are visited, and the second before.
 PASSES = st.sampled_from([1, RETRY_S - 1, RETRY_S, TTL_S, TTL_S + 1])
 
 
@@ -42,7 +42,7 @@ class Change:
 
 @dataclass
 class App:
-    """What an app has kept of its answers; of each opaque tag also what the model takes it for."""
+    """What an app has kept of its responses; of each poll token also what the model takes it for."""
 
     orders: dict[Key, AppOrder] = field(default_factory=dict)
     tags: dict[str, tuple[str, object]] = field(default_factory=dict)
@@ -149,24 +149,24 @@ class Orders(RuleBasedStateMachine):
 
     def _poll(self, app: App, tags: dict[str, tuple[str, object]]) -> None:
         expected = self.model.poll(app.orders, {service: meaning for service, (_tag, meaning) in tags.items()})
-        before = self.at.asked()
-        answer = self.loop.run(self.rider.poll(*self._known(app), tags={one: tag for one, (tag, _) in tags.items()}))
-        orders = [(service, orderid[:1], *rest) for service, orderid, *rest in shown(answer)]  # type: ignore[index]
+        before = self.at.queried()
+        response = self.loop.run(self.rider.poll(*self._known(app), tags={one: tag for one, (tag, _) in tags.items()}))
+        orders = [(service, orderid[:1], *rest) for service, orderid, *rest in shown(response)]  # type: ignore[index]
         assert orders == expected.orders
-        assert allowed(answer) == expected.allowed
-        assert answer.tags.keys() == expected.tags.keys()
-        asked = self.at.asked()
-        assert {one for one in SERVERS if asked[one] > before[one]} == set(expected.asked)
-        assert sum(asked.values()) == sum(before.values()) + len(expected.asked)
+        assert allowed(response) == expected.allowed
+        assert response.tags.keys() == expected.tags.keys()
+        queried = self.at.queried()
+        assert {one for one in SERVERS if queried[one] > before[one]} == set(expected.queried)
+        assert sum(queried.values()) == sum(before.values()) + len(expected.queried)
         kept: dict[str, tuple[str, object]] = {}
         for service, meaning in expected.tags.items():
             if meaning == "same":
-                assert answer.tags[service] == tags[service][0]
+                assert response.tags[service] == tags[service][0]
                 kept[service] = tags[service]
             else:
-                kept[service] = (answer.tags[service], meaning)
+                kept[service] = (response.tags[service], meaning)
         app.tags = kept
-        # The app fetches all that it was told to.
+        # The app fetches all that it should.
         app.orders = {
             (str(one[0]), str(one[1])): {"status": one[2], "tags": one[3], "force": False} for one in expected.orders
         }

@@ -58,7 +58,7 @@ async def test_nothing_of_a_riders_is_logged_or_measured(harness: Harness) -> No
         with pytest.raises(ServiceError):
             await rider.report(ORDER, 10)
         await harness.suite.execute("ALTER TABLE order_state.orders DROP CONSTRAINT never")
-    assert log.events("orders are not told")
+    assert log.events("provider query failed")
     assert log.events("listed orders not recorded")
     assert log.events("unexpected error")
     metrics = generate_latest(REGISTRY).decode()

@@ -38,7 +38,7 @@ async def test_of_each_part_the_highest_sequence_counts(harness: Harness, rider:
     assert await parts(harness) == {"a": ("3", 3), "b": ("5", 5), "c": ("2", 2)}
 
 
-async def test_a_report_tells_whether_it_told_anything_new(rider: Rider) -> None:
+async def test_a_report_returns_whether_anything_of_it_is_new(rider: Rider) -> None:
     assert await rider.report("1", 1)
     assert not await rider.report("1", 1)
     assert await rider.report("1", 1, a="1")
@@ -97,7 +97,7 @@ async def test_orders_of_equal_ids_in_two_services_are_two(harness: Harness, rid
 
 
 async def test_whoever_races_the_highest_sequence_wins(harness: Harness, rider: Rider) -> None:
-    """Many reports and lists of one order, each part of each change told by some of them."""
+    """Many reports and lists of one order, each part of each change in some of them."""
     chance = random.Random(7)
     names, changes = ["a", "b", "c"], 40
     reports: list[tuple[int, dict[str, Any]]] = [
@@ -119,8 +119,8 @@ async def test_whoever_races_the_highest_sequence_wins(harness: Harness, rider: 
     tasks += [record(*one) for one in lists]
     chance.shuffle(tasks)
     await asyncio.gather(*tasks)
-    told = [*reports, *lists]
-    newest = {name: max(sequence for sequence, versions in told if name in versions) for name in names}
+    messages = [*reports, *lists]
+    newest = {name: max(sequence for sequence, versions in messages if name in versions) for name in names}
     rows = await harness.suite.rows("SELECT part_name, version, sequence FROM order_state.parts WHERE orderid = '1'")
     assert {name: (version, sequence) for name, version, sequence in rows} == {
         name: (str(sequence), sequence) for name, sequence in newest.items()
@@ -132,10 +132,10 @@ async def test_whoever_races_the_highest_sequence_wins(harness: Harness, rider: 
 async def test_one_of_two_riders_gets_an_order_that_both_report_at_once(harness: Harness) -> None:
     for number in range(5):
         riders = [harness.rider("first"), harness.rider("second")]
-        outcomes = await asyncio.gather(
+        results = await asyncio.gather(
             *(rider.report(str(number), 1, mine=rider.uid) for rider in riders), return_exceptions=True
         )
-        assert sorted(type(one).__name__ for one in outcomes) == ["OrderOwnerMismatch", "bool"]
+        assert sorted(type(one).__name__ for one in results) == ["OrderOwnerMismatch", "bool"]
     for row in await harness.stored():
         assert row[2] == row[7]
 
@@ -158,7 +158,7 @@ async def ids(harness: Harness) -> set[object]:
 
 
 async def put(harness: Harness, **ages_h: float) -> None:
-    """Stores orders last told of so many hours ago, with a part each; those named f... have ended."""
+    """Stores orders last updated so many hours ago, with a part each; those named f... have ended."""
     for orderid, age in ages_h.items():
         await harness.suite.execute(
             "INSERT INTO order_state.orders VALUES ('taxi', %s, 'uid', true, %s, 1, %s)",

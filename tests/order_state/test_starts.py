@@ -1,4 +1,4 @@
-"""What an app that starts is answered, and what services are asked and tell on the way."""
+"""What an app that starts receives, and which providers are queried on the way."""
 
 from __future__ import annotations
 
@@ -18,47 +18,47 @@ Upstream = order_state_pb2.Upstream
 async def test_every_supported_service_is_asked(harness: Harness, rider: Rider) -> None:
     harness.providers["taxi"].orders[rider.uid] = [order("1", info="a")]
     harness.providers["eats"].failure = grpc.StatusCode.UNAVAILABLE
-    answer = await rider.start(known("2", "eats"), supported=["eats", "taxi", "laundry", "taxi"])
-    assert shown(answer) == [
+    response = await rider.start(known("2", "eats"), supported=["eats", "taxi", "laundry", "taxi"])
+    assert shown(response) == [
         ("eats", "2", "old", {}, [], "stale"),
         ("taxi", "1", "driving", {"info": "a"}, ["info"], "actual"),
     ]
-    assert (list(answer.tags), list(allowed(answer))) == (["eats"], ["taxi", "eats"])
-    assert harness.asked() == {"taxi": 1, "eats": 1, "grocery": 0}
+    assert (list(response.tags), list(allowed(response))) == (["eats"], ["taxi", "eats"])
+    assert harness.queried() == {"taxi": 1, "eats": 1, "grocery": 0}
 
 
-async def test_what_the_caller_asked_already_is_not_asked_again(harness: Harness, rider: Rider) -> None:
+async def test_what_the_caller_queried_already_is_not_queried_again(harness: Harness, rider: Rider) -> None:
     upstreams = {
         "taxi": Upstream(ok=True, orders=[order("1", sequence=3, info="a", details={"car": "red"})]),
         "eats": Upstream(ok=False, orders=[order("passed over")]),
         "grocery": Upstream(ok=True, can_make_more_orders=False, no_more_orders_reason="closed"),
         "laundry": Upstream(ok=True, orders=[order("passed over")]),
     }
-    answer = await rider.start(known("2", "eats"), known("3", "grocery"), upstreams=upstreams)
-    assert shown(answer) == [
+    response = await rider.start(known("2", "eats"), known("3", "grocery"), upstreams=upstreams)
+    assert shown(response) == [
         ("eats", "2", "old", {}, [], "stale"),
         ("taxi", "1", "driving", {"info": "a"}, ["info"], "actual"),
     ]
-    assert answer.orders[1].details == to_struct({"car": "red"})
-    assert allowed(answer) == {"taxi": True, "eats": "too_many_orders", "grocery": "closed"}
-    assert list(answer.tags) == ["eats"]
-    assert sum(harness.asked().values()) == 0
-    # It counts as asked just now, and what was told is remembered.
-    await rider.poll(tags=answer.tags)
-    assert sum(harness.asked().values()) == 0
+    assert response.orders[1].details == to_struct({"car": "red"})
+    assert allowed(response) == {"taxi": True, "eats": "too_many_orders", "grocery": "closed"}
+    assert list(response.tags) == ["eats"]
+    assert sum(harness.queried().values()) == 0
+    # It counts as just queried, and what it listed is recorded.
+    await rider.poll(tags=response.tags)
+    assert sum(harness.queried().values()) == 0
     assert dict((await rider.poll(known("1"))).orders[0].tags) == {"info": "a"}
     harness.pass_time(RETRY_S)
-    await rider.poll(tags=answer.tags)
-    assert harness.asked()["eats"] == 1
+    await rider.poll(tags=response.tags)
+    assert harness.queried()["eats"] == 1
 
 
 @pytest.mark.parametrize("bad", [[order("1"), order("1")], [order("")], [order("1", info="\0")]])
 async def test_a_callers_list_that_breaks_the_contract_counts_as_none(
     harness: Harness, rider: Rider, bad: list[object]
 ) -> None:
-    answer = await rider.start(known("1"), upstreams={"taxi": Upstream(ok=True, orders=bad)}, supported=["taxi"])  # type: ignore[arg-type]
-    assert shown(answer) == [("taxi", "1", "old", {}, [], "stale")]
-    assert list(answer.tags) == ["taxi"]
+    response = await rider.start(known("1"), upstreams={"taxi": Upstream(ok=True, orders=bad)}, supported=["taxi"])  # type: ignore[arg-type]
+    assert shown(response) == [("taxi", "1", "old", {}, [], "stale")]
+    assert list(response.tags) == ["taxi"]
     assert await harness.stored() == []
 
 
@@ -66,41 +66,41 @@ async def test_services_that_are_not_supported_are_left_out_and_their_orders_unt
     harness: Harness, rider: Rider
 ) -> None:
     await rider.report("1", 1, service="eats", full_info="a")
-    answer = await rider.start(known("1", "eats", tags={"x": "y"}, force=True), supported=["grocery"])
-    assert shown(answer) == [("eats", "1", "old", {"x": "y"}, [], "stale")]
-    assert (list(answer.tags), list(allowed(answer)), list(answer.polling_policy)) == ([], ["grocery"], [])
-    assert harness.asked() == {"taxi": 0, "eats": 0, "grocery": 1}
+    response = await rider.start(known("1", "eats", tags={"x": "y"}, force=True), supported=["grocery"])
+    assert shown(response) == [("eats", "1", "old", {"x": "y"}, [], "stale")]
+    assert (list(response.tags), list(allowed(response)), list(response.polling_policy)) == ([], ["grocery"], [])
+    assert harness.queried() == {"taxi": 0, "eats": 0, "grocery": 1}
     nothing = await rider.start(supported=[])
     assert nothing == api.GetOrdersStateResponse()
 
 
 async def test_the_policy_of_the_supported_services_comes_by_priority(rider: Rider) -> None:
-    answer = await rider.start()
+    response = await rider.start()
     by_priority = sorted(POLICY, key=lambda one: int(str(one["priority"])))
-    assert list(answer.polling_policy) == [order_state_pb2.PollingPolicy(**one) for one in by_priority]  # type: ignore[arg-type]
-    assert [one.HasField("required") for one in answer.polling_policy] == [True, True, False]
+    assert list(response.polling_policy) == [order_state_pb2.PollingPolicy(**one) for one in by_priority]  # type: ignore[arg-type]
+    assert [one.HasField("required") for one in response.polling_policy] == [True, True, False]
     assert [one.part_name for one in (await rider.start(supported=["eats"])).polling_policy] == ["full_info"]
 
 
 # --- one service alone
 
 
-async def ask(rider: Rider, service: str) -> api.GetServiceOrdersStateResponse:
+async def query(rider: Rider, service: str) -> api.GetServiceOrdersStateResponse:
     request = api.GetServiceOrdersStateRequest(service=service, yandex_uid=rider.uid)
-    answer = await call(rider.harness.channel, GET_SERVICE, request, metadata=rider.harness.metadata("api-proxy"))
-    return api.GetServiceOrdersStateResponse.FromString(answer)
+    response = await call(rider.harness.channel, GET_SERVICE, request, metadata=rider.harness.metadata("api-proxy"))
+    return api.GetServiceOrdersStateResponse.FromString(response)
 
 
 @pytest.mark.parametrize("service", SERVERS)
-async def test_one_services_answer_is_passed_on(harness: Harness, rider: Rider, service: str) -> None:
+async def test_one_providers_response_is_passed_on(harness: Harness, rider: Rider, service: str) -> None:
     provider = harness.providers[service]
     orders = [order("2", "new", sequence=5, info="a", details={"x": 1}), order("1")]
     provider.orders[rider.uid], provider.can_make_more_orders, provider.no_more_orders_reason = orders, False, "debt"
-    assert await ask(rider, service) == api.GetServiceOrdersStateResponse(
+    assert await query(rider, service) == api.GetServiceOrdersStateResponse(
         orders=orders, can_make_more_orders=False, no_more_orders_reason="debt"
     )
     provider.reset()
-    assert await ask(rider, service) == api.GetServiceOrdersStateResponse()
+    assert await query(rider, service) == api.GetServiceOrdersStateResponse()
 
 
 async def test_a_service_that_does_not_exist_is_not_found(harness: Harness, rider: Rider) -> None:
@@ -114,7 +114,7 @@ async def test_a_service_that_does_not_exist_is_not_found(harness: Harness, ride
 
 
 @pytest.mark.parametrize("service", SERVERS)
-async def test_a_service_that_does_not_answer_is_unavailable(harness: Harness, rider: Rider, service: str) -> None:
+async def test_a_provider_that_does_not_respond_is_unavailable(harness: Harness, rider: Rider, service: str) -> None:
     harness.providers[service].failure = grpc.StatusCode.INTERNAL
     request = api.GetServiceOrdersStateRequest(service=service, yandex_uid=rider.uid)
     error = await failure_of(harness.channel, GET_SERVICE, request, metadata=harness.metadata("admin"))
@@ -135,7 +135,7 @@ async def test_a_reported_order_counts_towards_the_limit_though_the_app_does_not
     await rider.report("1", 1, service="eats", full_info="a")
     polled = await rider.poll()
     assert (shown(polled), allowed(polled)["eats"], list(polled.tags)) == ([], "too_many_orders", ["eats"])
-    assert sum(harness.asked().values()) == 0
+    assert sum(harness.queried().values()) == 0
 
 
 async def test_while_a_service_is_down_its_reported_orders_are_listed_stale_and_count(
@@ -157,8 +157,8 @@ async def test_an_order_whose_end_was_reported_does_not_count_though_the_app_nam
 ) -> None:
     await rider.report("1", 1, service="eats", finished=True)
     harness.providers["eats"].failure = grpc.StatusCode.UNAVAILABLE
-    for answer in (await rider.poll(known("1", "eats")), await rider.start(known("1", "eats"), supported=["eats"])):
-        assert allowed(answer)["eats"] is True
+    for response in (await rider.poll(known("1", "eats")), await rider.start(known("1", "eats"), supported=["eats"])):
+        assert allowed(response)["eats"] is True
 
 
 async def test_another_riders_reported_order_neither_counts_nor_is_listed(harness: Harness, rider: Rider) -> None:

@@ -1,4 +1,4 @@
-"""Counts the questions that a Postgres gets, by what really goes over its connections."""
+"""Counts the requests that a Postgres gets, by what really goes over its connections."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from psycopg import conninfo
 
-# What a client waits for an answer after: a simple query, and the end of an extended one.
-_QUESTIONS = (b"Q", b"S")
+# What a client waits for a response after: a simple query, and the end of an extended one.
+_REQUESTS = (b"Q", b"S")
 
 
 @dataclass
@@ -20,8 +20,8 @@ class Wire:
 
     Attributes:
         url: Of the database, by way of here.
-        round_trips: How many questions were asked since the last `clear`.
-        statements: How many statements those asked for.
+        round_trips: How many requests were sent since the last `clear`.
+        statements: How many statements those contained.
     """
 
     url: str = ""
@@ -44,9 +44,9 @@ async def wire_to(database_url: str, folder: Path) -> AsyncIterator[Wire]:
     parts = conninfo.conninfo_to_dict(database_url)
     name = f".s.PGSQL.{parts.get('port') or 5432}"
 
-    async def serve(client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
-        server, questions = await asyncio.open_unix_connection(f"{parts['host']}/{name}")
-        await asyncio.gather(_pass_on(client, questions, wire), _copy(server, answers))
+    async def serve(client: asyncio.StreamReader, responses: asyncio.StreamWriter) -> None:
+        server, requests = await asyncio.open_unix_connection(f"{parts['host']}/{name}")
+        await asyncio.gather(_pass_on(client, requests, wire), _copy(server, responses))
 
     async with await asyncio.start_unix_server(serve, folder / name) as listening:
         try:
@@ -55,23 +55,23 @@ async def wire_to(database_url: str, folder: Path) -> AsyncIterator[Wire]:
             listening.close()
 
 
-async def _pass_on(client: asyncio.StreamReader, questions: asyncio.StreamWriter, wire: Wire) -> None:
+async def _pass_on(client: asyncio.StreamReader, requests: asyncio.StreamWriter, wire: Wire) -> None:
     """Passes messages on, one by one; the first has no type."""
     header = 4
     try:
         while True:
             head = await client.readexactly(header)
             length = int.from_bytes(head[-4:])
-            questions.write(head + await client.readexactly(length - 4))
+            requests.write(head + await client.readexactly(length - 4))
             if header == 5:
-                wire.round_trips += head[:1] in _QUESTIONS
+                wire.round_trips += head[:1] in _REQUESTS
                 wire.statements += head[:1] in {b"Q", b"E"}
             header = 5
     except asyncio.IncompleteReadError:
-        questions.close()
+        requests.close()
 
 
-async def _copy(server: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
+async def _copy(server: asyncio.StreamReader, responses: asyncio.StreamWriter) -> None:
     while data := await server.read(65_536):
-        answers.write(data)
-    answers.close()
+        responses.write(data)
+    responses.close()

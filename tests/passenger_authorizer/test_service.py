@@ -1,4 +1,4 @@
-"""What Envoy is told, over a real channel and through the chassis."""
+"""What Envoy receives, over a real channel and through the chassis."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ async def test_a_method_that_is_not_for_passengers_is_forbidden(
 
 
 @pytest.mark.parametrize("metadata", [(), (("x-ya-gateway-key", "guess"),)])
-async def test_nobody_but_the_gateway_gets_an_answer(
+async def test_nobody_but_the_gateway_gets_a_response(
     stub: external_auth_pb2_grpc.AuthorizationStub, keys_dir: Path, metadata: tuple[tuple[str, str], ...]
 ) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:

@@ -124,12 +124,12 @@ class Harness:
         """Returns what a passenger is shown, or the reason why nothing."""
         request = api.GetInfoRequest(sharing_key=key)
         try:
-            answer = await call(
+            response = await call(
                 self.channel, GET_INFO, request, metadata=self.passenger(uid, phone_id, accept_language)
             )
         except ServiceError as error:
             return error.reason
-        shown = api.GetInfoResponse.FromString(answer)
+        shown = api.GetInfoResponse.FromString(response)
         return SharedRide(shown.order_id, shown.popup_title)
 
     async def tables(self) -> dict[str, list[tuple[object, ...]]]:

@@ -1,4 +1,4 @@
-"""What family and route_sharing must do, told a second time and as simply as can be: the measure of the real thing.
+"""What family and route_sharing must do, written a second time and as simply as can be, to measure the real thing by.
 
 Nothing here is shared with the servers.
 """

@@ -1,4 +1,4 @@
-"""`route_sharing.yaml`: what is wrong with it is told by key, and the server does not start on it."""
+"""`route_sharing.yaml`: errors name the key, and the server does not start with them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""insert_order killed in mid-task: it runs again, and the outcome is that of one run."""
+"""insert_order killed in mid-task: it runs again, and the result is that of one run."""
 
 from __future__ import annotations
 

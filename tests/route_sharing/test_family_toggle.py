@@ -153,4 +153,4 @@ async def test_the_moment_of_the_latest_change_of_the_toggle_is_kept(harness: Ha
         harness.clock[0] += timedelta(minutes=1)
         await harness.share(on)
         changed += [row[4] for row in (await harness.tables())["family_rides"]]
-    assert [moment == earlier for earlier, moment in itertools.pairwise(changed)] == [False, True, False]
+    assert [instant == earlier for earlier, instant in itertools.pairwise(changed)] == [False, True, False]

@@ -29,7 +29,7 @@ async def test_it_is_shown_to_the_rider_and_to_phones_that_it_is_shared_with(sha
     assert await shared.watch(uid="1") == SHOWN
     for phone in ("phone-admin", "phone-sister"):
         assert await shared.watch(phone_id=phone) == SHOWN
-    # Who is no member of the family is not told whose account it is.
+    # A passenger outside the family does not see whose account it is.
     assert await shared.watch(phone_id="phone-friend") == SharedRide("order", "A ride is shared with you")
 
 

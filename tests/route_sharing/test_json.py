@@ -55,7 +55,7 @@ class Town:
     async def send(
         self, verb: str, path: str, headers: Mapping[str, str], body: bytes | None = None
     ) -> tuple[int, dict[str, Any]]:
-        """Returns status and JSON of an answer."""
+        """Returns status and JSON of a response."""
         gateway = self.gateway.gateway
         port = gateway.public_port if path.startswith("/4.0/") else gateway.internal_port
 
@@ -63,8 +63,8 @@ class Town:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_S)
             try:
                 connection.request(verb, path, body, dict(headers))
-                answer = connection.getresponse()
-                return answer.status, json.loads(answer.read())
+                response = connection.getresponse()
+                return response.status, json.loads(response.read())
             finally:
                 connection.close()
 
@@ -151,12 +151,12 @@ async def test_a_ride_is_shown_in_the_language_of_the_header_and_to_strangers_no
     }
     public = f"127.0.0.1:{town.gateway.gateway.public_port}"
     async with grpc.aio.insecure_channel(public) as channel:
-        for name, (asked, session) in strangers.items():
+        for name, (requested, session) in strangers.items():
             for headers in (session, {**session, **forged}):
-                status, error = await town.watch(f"?sharing_key={asked}", headers)
-                told = error["details"][0]
-                assert (status, told["reason"], told["metadata"]) == (404, "SHARING_KEY_NOT_FOUND", {}), name
-                request = api.GetInfoRequest(sharing_key=asked)
+                status, error = await town.watch(f"?sharing_key={requested}", headers)
+                info = error["details"][0]
+                assert (status, info["reason"], info["metadata"]) == (404, "SHARING_KEY_NOT_FOUND", {}), name
+                request = api.GetInfoRequest(sharing_key=requested)
                 failure = await failure_of(channel, GET_INFO, request, metadata=tuple(headers.items()))
                 assert (failure.code, failure.reason) == (grpc.StatusCode.NOT_FOUND, "SHARING_KEY_NOT_FOUND"), name
         status, error = await town.watch(f"?sharing_key={key}", forged)
@@ -253,7 +253,7 @@ async def test_of_a_parameter_given_twice_the_last_one_counts(town: Town) -> Non
     await town.harness.insert("phone-friend", key="second")
     status, info = await town.info("?sharing_key=first&sharing_key=second")
     assert (status, info) == (200, {"phone_ids": ["phone-friend"]})
-    # Not even beside a key of one's own does another's tell anything.
+    # Not even beside a key of one's own does another's show anything.
     status, _error = await town.watch("?sharing_key=first&sharing_key=second", town.session("9", "phone-9"))
     assert status == 404
 

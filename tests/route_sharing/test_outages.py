@@ -15,7 +15,7 @@ from tests.route_sharing.harness import harness as running_harness
 from tests.support.locks import locked_table
 from tests.support.waiting import until
 
-# Of a ride that was never shared with a family: whether its rider is in one cannot be told.
+# Of a ride that was never shared with a family: whether its rider is in one is unknown.
 UNKNOWN = SharingInfo(("phone-friend",), None, family_unknown=True)
 
 
@@ -45,7 +45,7 @@ async def slow(harness: Harness) -> AsyncIterator[None]:
 
 
 @pytest.mark.parametrize("fault", [broken, slow], ids=["broken", "slow"])
-async def test_on_fails_and_changes_nothing_while_family_does_not_answer_and_off_and_reads_work(
+async def test_on_fails_and_changes_nothing_while_family_is_unavailable_and_off_and_reads_work(
     harness: Harness, fault: object
 ) -> None:
     await harness.make_family(FamilyAdmin("7", "Ann"), "phone-admin", FamilyMember("1", "phone-rider"))

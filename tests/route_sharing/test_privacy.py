@@ -15,8 +15,8 @@ NAME, KEY, OTHER_KEY = "Имяканарейки", "keycanary-1", "keycanary-2"
 PERSONAL = (ADMIN_UID, RIDER_UID, OTHER_UID, *PHONES, NAME, KEY, OTHER_KEY)
 
 
-class Told:
-    """What callers are told when they are refused."""
+class Callers:
+    """The errors that callers receive."""
 
     def __init__(self, harness: Harness) -> None:
         self.harness = harness
@@ -48,32 +48,32 @@ class Told:
         return await self.reason(call(self.harness.channel, path, request, metadata=metadata))
 
 
-async def test_nothing_personal_leaves_the_services_but_in_answers(harness: Harness) -> None:
-    told, family = Told(harness), harness.family
+async def test_nothing_personal_leaves_the_services_but_in_responses(harness: Harness) -> None:
+    callers, family = Callers(harness), harness.family
     with captured_logs(level="DEBUG") as log:
         async with harness.suite.worker():
             # Calls that go well ...
             admin = FamilyAdmin(ADMIN_UID, NAME)
             family_id = await harness.make_family(admin, PHONES[0], FamilyMember(RIDER_UID, PHONES[1]))
-            assert [await told.share(on=on) for on in (True, False, True)] == ["OK"] * 3
-            assert await told.insert() == "OK"
+            assert [await callers.share(on=on) for on in (True, False, True)] == ["OK"] * 3
+            assert await callers.insert() == "OK"
             await harness.idle()
             assert await harness.phones(KEY) == (PHONES[0], PHONES[2], PHONES[1])
             assert isinstance(await harness.watch(KEY, uid=OTHER_UID, phone_id=PHONES[2]), SharedRide)
             # ... that are refused ...
             reasons = {
-                await told.share(rider=OTHER_UID),
-                await told.share(order="another"),
-                await told.share(key=f"{KEY}\n"),
-                await told.insert(rider=f"{RIDER_UID}\0"),
-                await told.insert(order="another", rider=OTHER_UID),
-                await told.reason(family.create_family(admin=admin, phone_id=PHONES[0])),
-                await told.reason(family.get_family(yandex_uid=OTHER_UID)),
-                await told.reason(family.remove_member(family_id=family_id, yandex_uid=ADMIN_UID)),
-                await told.reason(family.add_member(family_id=family_id, member=FamilyMember(NAME, PHONES[0]))),
-                await told.raw(GET_INFO, b"\x0a" + KEY.encode(), harness.passenger(OTHER_UID, PHONES[0])),
-                await told.raw(GET_INFO, b"\x0a\x01x", harness.passenger(OTHER_UID, PHONES[0])),
-                await told.raw(GET_INFO, b"\x0a\x01x", (*harness.ticket("admin"), ("x-yandex-uid", OTHER_UID))),
+                await callers.share(rider=OTHER_UID),
+                await callers.share(order="another"),
+                await callers.share(key=f"{KEY}\n"),
+                await callers.insert(rider=f"{RIDER_UID}\0"),
+                await callers.insert(order="another", rider=OTHER_UID),
+                await callers.reason(family.create_family(admin=admin, phone_id=PHONES[0])),
+                await callers.reason(family.get_family(yandex_uid=OTHER_UID)),
+                await callers.reason(family.remove_member(family_id=family_id, yandex_uid=ADMIN_UID)),
+                await callers.reason(family.add_member(family_id=family_id, member=FamilyMember(NAME, PHONES[0]))),
+                await callers.raw(GET_INFO, b"\x0a" + KEY.encode(), harness.passenger(OTHER_UID, PHONES[0])),
+                await callers.raw(GET_INFO, b"\x0a\x01x", harness.passenger(OTHER_UID, PHONES[0])),
+                await callers.raw(GET_INFO, b"\x0a\x01x", (*harness.ticket("admin"), ("x-yandex-uid", OTHER_UID))),
             }
             assert reasons >= {
                 "NOT_IN_FAMILY",
@@ -95,10 +95,10 @@ async def test_nothing_personal_leaves_the_services_but_in_answers(harness: Harn
                 ALTER TABLE family.members ADD CONSTRAINT nobody CHECK (phone_id <> '{PHONES[0]}') NOT VALID;
                 """
             )
-            assert await told.share(key=OTHER_KEY) == "INTERNAL"
-            assert await told.insert(key=OTHER_KEY) == "OK"
+            assert await callers.share(key=OTHER_KEY) == "INTERNAL"
+            assert await callers.insert(key=OTHER_KEY) == "OK"
             stranger = FamilyMember(OTHER_UID, PHONES[0])
-            assert await told.reason(family.add_member(family_id=family_id, member=stranger)) == "INTERNAL"
+            assert await callers.reason(family.add_member(family_id=family_id, member=stranger)) == "INTERNAL"
             await harness.idle()
         jobs = await harness.suite.rows("SELECT args::text FROM order_route_sharing.procrastinate_jobs")
 
@@ -108,7 +108,7 @@ async def test_nothing_personal_leaves_the_services_but_in_answers(harness: Harn
     metrics = generate_latest(REGISTRY).decode()
     assert 'task="insert_order"' in metrics
     assert jobs
-    errors = "".join(f"{error} {error.metadata} {error.violations}" for error in told.errors)
+    errors = "".join(f"{error} {error.metadata} {error.violations}" for error in callers.errors)
     for planted in PERSONAL:
         for text in (log.text, metrics, str(jobs), errors):
             assert planted not in text

@@ -15,7 +15,7 @@ from tests.route_sharing.harness import Harness
 from tests.support.waiting import until
 
 KEPT = timedelta(hours=168)
-MOMENT = timedelta(microseconds=1)
+INSTANT = timedelta(microseconds=1)
 
 
 def purge(harness: Harness) -> Task:
@@ -53,7 +53,7 @@ async def test_what_is_just_as_old_as_it_may_be_stays(old: Harness) -> None:
 
 async def test_what_is_older_goes_with_all_that_belongs_to_it_and_younger_rides_stay(old: Harness) -> None:
     await old.share(True, key="young", order="young")
-    old.clock[0] += MOMENT
+    old.clock[0] += INSTANT
     await purge(old).run(0)
     assert await old.info() == SharingInfo((), None)
     assert [[row[0] for row in rows] for rows in (await old.tables()).values()] == [["young"], ["young"], ["young"], []]
@@ -72,14 +72,14 @@ async def test_the_configuration_says_how_old(own_harness: Harness) -> None:
         return isinstance(shown, SharedRide) and shown.popup_title == "A ride on an account of Ann"
 
     await until(is_in_force)
-    old.clock[0] += MOMENT
+    old.clock[0] += INSTANT
     before = await old.tables()
     await purge(old).run(0)
     assert await old.tables() == before
 
 
 async def test_a_ride_that_is_being_changed_is_left_for_the_next_run(old: Harness) -> None:
-    old.clock[0] += MOMENT
+    old.clock[0] += INSTANT
     async with await psycopg.AsyncConnection.connect(old.suite.database_url) as connection:
         await connection.execute("SELECT FROM order_route_sharing.sharing_keys FOR NO KEY UPDATE")
         await purge(old).run(0)
@@ -92,7 +92,7 @@ async def test_a_ride_that_is_being_changed_is_left_for_the_next_run(old: Harnes
 async def test_batches_of_any_size_delete_everything_old(harness: Harness, batch: int) -> None:
     for number in range(6):
         await harness.insert("phone", key=f"key-{number}", order=f"order-{number}")
-    now = harness.clock[0] + KEPT + MOMENT
+    now = harness.clock[0] + KEPT + INSTANT
     database = harness.suite.database("route-sharing")
     await DeleteOldRides(database, RouteSharingStore(), lambda: KEPT, lambda: now, batch=batch).run(0)
     assert (await harness.tables())["phone_ids"] == []

@@ -93,8 +93,8 @@ async def test_a_first_toggle_and_the_report_of_the_order_at_once_are_both_there
 
 async def test_many_toggles_of_one_ride_at_once_leave_one_of_the_two_states(shared: Harness) -> None:
     for _ in range(3):
-        outcomes = await asyncio.gather(*(shared.share(number % 2 == 0) for number in range(10)))
-        assert outcomes == ["OK"] * 10
+        results = await asyncio.gather(*(shared.share(number % 2 == 0) for number in range(10)))
+        assert results == ["OK"] * 10
         assert await shared.info() in (ON, OFF)
 
 

@@ -83,15 +83,15 @@ class Sharing(RuleBasedStateMachine):
             self.loop.run(self._compare_watchers())
 
     def at_once(self, *calls: Call) -> None:
-        outcomes = self.loop.run(self._real_at_once(calls))
+        returned = self.loop.run(self._real_at_once(calls))
         seen = self.loop.run(self._seen())
         possible = []
         for order in itertools.permutations(range(len(calls))):
             model = copy.deepcopy(self.model)
             results = {number: model.call(calls[number]) for number in order}
             possible.append((model, [results[number] for number in range(len(calls))]))
-        fitting = [model for model, results in possible if (results, self._expected(model)) == (outcomes, seen)]
-        assert fitting, (calls, outcomes, seen, [(results, self._expected(model)) for model, results in possible])
+        fitting = [model for model, results in possible if (results, self._expected(model)) == (returned, seen)]
+        assert fitting, (calls, returned, seen, [(results, self._expected(model)) for model, results in possible])
         self.model = fitting[0]
 
     def _uid(self, number: int) -> str:
@@ -142,8 +142,8 @@ class Sharing(RuleBasedStateMachine):
         for key in map(self._key, KEYS):
             info = await self.at.info(key)
             family = info.family
-            told = None if family is None else (family.admin_name, family.admin_uid, family.sharing_on)
-            infos[key] = (list(info.phone_ids), told)
+            shown = None if family is None else (family.admin_name, family.admin_uid, family.sharing_on)
+            infos[key] = (list(info.phone_ids), shown)
         requests = await self.at.rows(
             "SELECT refused_because, yandex_uid, phone_ids FROM order_route_sharing.insert_order_requests"
             " WHERE sharing_key LIKE %s",

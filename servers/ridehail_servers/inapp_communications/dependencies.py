@@ -13,9 +13,7 @@ from ridehail_servers.chassis.logs import get_logger
 # The time of the call is the limit, so that an attempt that hangs is not made again; one that fails at once is.
 _ATTEMPT_S = 60.0
 
-FAILURES = Counter(
-    "ridehail_inapp_sharing_failures", "Questions that route_sharing left unanswered, by the reason.", ("reason",)
-)
+FAILURES = Counter("ridehail_inapp_sharing_failures", "Failed calls of route_sharing, by the reason.", ("reason",))
 
 logger = get_logger(__name__)
 
@@ -34,5 +32,5 @@ class RouteSharing:
         if not isinstance(info, CallFailure):
             return info.family is not None and info.family.sharing_on
         FAILURES.labels(info.reason).inc()
-        logger.warning("route_sharing does not tell", reason=info.reason, exc_info=info.error)
+        logger.warning("route_sharing call failed", reason=info.reason, exc_info=info.error)
         return None

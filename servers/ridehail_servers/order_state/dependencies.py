@@ -24,7 +24,7 @@ _ONCE = RetryPolicy(attempts=1)
 
 PROVIDER_FAILURES = Counter(
     "ridehail_order_state_provider_failures",
-    "Questions about a rider's orders that a service left unanswered, by the reason.",
+    "Failed queries of a provider about a rider's orders, by the reason.",
     ("provider", "reason"),
 )
 
@@ -61,7 +61,7 @@ class OrderProviders:
         PROVIDER_FAILURES.labels(service, result.reason).inc()
         # Of an unforeseen error the kind alone: its text may quote what is the rider's.
         unforeseen = {} if result.error is None else {"error": type(result.error).__name__}
-        logger.warning("orders are not told", provider=service, reason=result.reason, **unforeseen)
+        logger.warning("provider query failed", provider=service, reason=result.reason, **unforeseen)
         return None
 
     async def _list_orders(self, service: str, yandex_uid: str) -> ActiveOrders:

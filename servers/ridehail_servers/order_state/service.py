@@ -17,7 +17,7 @@ from .polling import Polling
 
 POLLS = Counter(
     "ridehail_order_state_polls",
-    "Polls of apps, by kind: plain (no service is asked) or tagged (the app wants some asked).",
+    "Polls of apps, by kind: plain (queries no provider) or tagged (the app sent poll tokens).",
     ("kind",),
 )
 

@@ -140,7 +140,7 @@ class OrderStateStore:
     ) -> int:
         """Deletes old orders with their parts, but for those that others have locked; returns how many.
 
-        Rows that are locked cannot move, so they are deleted by their place (ctid) instead of a second search.
+        Rows that are locked cannot move, so they are deleted by their position (ctid) instead of a second search.
 
         Args:
             connection: Any.

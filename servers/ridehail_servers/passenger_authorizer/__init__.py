@@ -1,1 +1,1 @@
-"""Tells the gateway which passenger makes a request, and whether the request may pass."""
+"""passenger_authorizer: which passenger makes a request at the gateway, and whether it may pass."""

@@ -31,8 +31,8 @@ def _checked_family(value: dict[str, str]) -> dict[str, str]:
     for language, caption in value.items():
         # A misspelt placeholder would be shown as it is.
         if caption.count(ADMIN_NAME) != 1 or set(caption.replace(ADMIN_NAME, "")) & set("{}"):
-            message = "the caption in {language} must hold {place} once, and no other brace"
-            raise PydanticCustomError("caption", message, {"language": language, "place": ADMIN_NAME})
+            message = "the caption in {language} must hold {placeholder} once, and no other brace"
+            raise PydanticCustomError("caption", message, {"language": language, "placeholder": ADMIN_NAME})
     return value
 
 

@@ -196,7 +196,7 @@ class RouteSharingStore:
 
         Those that another transaction has locked are skipped.
         """
-        # Rows that are locked cannot move, so they are deleted by their place (ctid) instead of a second search.
+        # Rows that are locked cannot move, so they are deleted by their position (ctid) instead of a second search.
         cursor = await connection.execute(
             """
             DELETE FROM order_route_sharing.sharing_keys
