@@ -122,8 +122,6 @@ async def build(
 
 
 class Server:
-    """The gRPC server of a process."""
-
     def __init__(self, built: Built, settings: ProcessSettings, *, clock: Clock = system_clock) -> None:
         """Registers every service behind the interceptors; raises `KeysMissing` for bad keys or TLS files."""
         self._tuning = built.tuning

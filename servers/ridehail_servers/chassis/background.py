@@ -25,8 +25,6 @@ _STEADY_S = 30.0
 
 @dataclass(eq=False, slots=True)
 class _Loop:
-    """A loop that is kept running."""
-
     name: str
     failed_at: float | None = None
 

@@ -22,13 +22,7 @@ _SPECIAL_KEYS = {"tag:yaml.org,2002:merge", "tag:yaml.org,2002:value"}
 
 
 class ConfigError(Explained):
-    """A configuration file cannot be used.
-
-    Attributes:
-        file: Its path.
-        key: The offending key, dotted; empty when the file as a whole is at fault.
-        reason: What is wrong.
-    """
+    """A configuration file cannot be used; the key is dotted, or empty where the file as a whole is at fault."""
 
     def __init__(self, file: Path, key: str, reason: str) -> None:
         self.file = file
@@ -67,11 +61,7 @@ def read_bytes(file: Path) -> bytes:
 
 
 class Refused(Exception):
-    """A part of a file cannot be used.
-
-    Attributes:
-        key: Which part, dotted.
-    """
+    """A part of a file, at a dotted key, cannot be used."""
 
     def __init__(self, key: str, reason: str) -> None:
         super().__init__(reason)

@@ -19,11 +19,11 @@ _MARGIN = 1.25
 
 @dataclass(frozen=True, slots=True)
 class WaitTargets:
-    """How long callers may wait for a connection; always as long as connections are held.
+    """How many seconds callers may wait for a connection; always as long as connections are held.
 
     Attributes:
-        standing_s: Seconds, while no connection has been free for `burst_s`.
-        burst_s: Seconds, otherwise: a burst that the pool soon works off is no overload.
+        standing_s: While no connection has been free for `burst_s`.
+        burst_s: Otherwise: a burst that the pool soon works off is no overload.
     """
 
     standing_s: float
@@ -114,11 +114,7 @@ class ConnectionLoad:
 
 
 class ConnectionUse:
-    """One caller's use of a connection.
-
-    Attributes:
-        lent_at: When it got the connection, by the clock of the load, or None before.
-    """
+    """One caller's use of a connection, lent at a time by the clock of the load, or None before."""
 
     __slots__ = ("lent_at",)
 
@@ -127,11 +123,7 @@ class ConnectionUse:
 
 
 class Uses:
-    """Counts the connections that one call is lent.
-
-    Attributes:
-        number: How many so far.
-    """
+    """Counts the connections that one call is lent."""
 
     __slots__ = ("number",)
 

@@ -44,9 +44,8 @@ _MAX_IDLE_S = 600.0
 class ConnectionPool:
     """Lends connections to tasks.
 
-    Attributes:
-        unreachable_since: When the last connection was lost and no new one could be made, on the clock of
-            `time.monotonic`; None while the database is reachable, as far as is known.
+    `unreachable_since` is when the last connection was lost and no new one could be made, on the clock of
+    `time.monotonic`; None while the database is reachable, as far as is known.
     """
 
     def __init__(

@@ -71,8 +71,6 @@ def connection_string(url: str, *, schema: str, settings: PoolSettings, applicat
 
 
 class Database:
-    """A service's pool of connections."""
-
     def __init__(self, url: str, *, schema: str, settings: PoolSettings, application: str) -> None:
         self.schema = schema
         self.load = ConnectionLoad(settings.max_size)

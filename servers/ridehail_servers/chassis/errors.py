@@ -96,8 +96,6 @@ def _shortened(violation: FieldViolation) -> FieldViolation:
 
 
 class Overloaded(DomainError):
-    """The server has as much under way as it takes."""
-
     def __init__(self, message: str = "the server is overloaded", *, retry_after: float = 0.2) -> None:
         super().__init__("OVERLOADED", message, retry_after=retry_after)
 
@@ -136,8 +134,6 @@ class OrderOwnerMismatch(DomainError):
 
 
 class ResponseTooLarge(DomainError):
-    """The response does not fit into a message."""
-
     def __init__(self, max_bytes: int) -> None:
         super().__init__(
             "RESPONSE_TOO_LARGE",
@@ -147,8 +143,6 @@ class ResponseTooLarge(DomainError):
 
 
 class DeadlineExceeded(DomainError):
-    """The time for the call ran out."""
-
     def __init__(self) -> None:
         super().__init__("DEADLINE_EXCEEDED", "the deadline of the call was exceeded")
 

@@ -52,8 +52,6 @@ class _Loaded(Generic[Key]):
 
 
 class KeyRing:
-    """The keys of one purpose."""
-
     def __init__(self, folder: Path, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Reads the folder, which may lack private keys where tokens are only verified.
 

@@ -40,8 +40,6 @@ class Reloadable(Protocol):
 
 
 class LiveConfig(Generic[Model]):
-    """The present content of one file."""
-
     def __init__(self, file: Path, model: type[Model], *, check: Callable[[Model], None] = lambda _value: None) -> None:
         """Reads a YAML file; raises `ConfigError`, see `load`.
 

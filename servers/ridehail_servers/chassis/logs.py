@@ -72,9 +72,6 @@ class LogFile(io.TextIOBase):
 
     Lines that could not be written are counted; the first line that can be is preceded by one that says how many were
     lost, and why.
-
-    Args:
-        descriptor: Of a file, a pipe or a terminal.
     """
 
     def __init__(self, descriptor: int) -> None:

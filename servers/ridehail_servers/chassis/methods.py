@@ -28,8 +28,6 @@ class ServedMethod:
         is_internal_write: Whether services change something by it.
         by_gateway_key: Whether only the gateway calls it, with its key instead of a ticket.
         deadline: Seconds that a call may take at most.
-        request: The type of its request.
-        limits: How large a request may be.
     """
 
     name: str

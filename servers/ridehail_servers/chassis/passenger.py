@@ -31,14 +31,7 @@ class PassengerMissing(DomainError):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a passenger is, as sessions and the gateway's tickets state it. Personal: never logged.
-
-    Attributes:
-        yandex_uid: The account.
-        user_id: The app's user of that account; empty when unknown.
-        family_role: "user" or "owner"; empty when not in a family.
-        phone_id: The account's phone; empty when unknown.
-    """
+    """Who a passenger is, as sessions and the gateway's tickets say; empty where unknown. Personal: never logged."""
 
     yandex_uid: str
     user_id: str = ""
@@ -62,11 +55,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Passenger(Identity):
-    """An authenticated passenger. Personal: never logged.
-
-    Attributes:
-        accept_language: As the app sent it; empty when it did not.
-    """
+    """An authenticated passenger and the app's Accept-Language, empty without one. Personal: never logged."""
 
     accept_language: str = ""
 

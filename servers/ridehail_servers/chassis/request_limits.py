@@ -37,11 +37,9 @@ _MAX_VIOLATIONS: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class RequestLimits:
-    """How large a request may be.
+    """How large an encoded request may be, and how many values it may hold.
 
-    Attributes:
-        max_bytes: Of the encoded message.
-        max_values: Elements of lists, entries of maps, and members and elements of JSON, in all.
+    Values are elements of lists, entries of maps, and members and elements of JSON.
     """
 
     max_bytes: int = DEFAULT_MAX_BYTES
@@ -114,8 +112,6 @@ def _add_file(pool: DescriptorPool, file: Any, added: set[str]) -> None:  # of a
 
 
 class _Budget:
-    """Counts values."""
-
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._spent = 0

@@ -32,7 +32,6 @@ class Contract:
     """A gRPC service that a service of the suite serves.
 
     Attributes:
-        descriptor: From the generated code (`toll_roads_api_pb2.DESCRIPTOR.services_by_name[...]`).
         register: The generated `add_..._to_server`.
         gateway_deadline: Set for a contract that is not ours and that only the gateway calls, with its own key instead
             of a ticket: seconds that a call may take. None if the contract itself states audience and deadlines.
@@ -45,12 +44,7 @@ class Contract:
 
 @dataclass(frozen=True, slots=True)
 class RunningService:
-    """What a service built for this process.
-
-    Attributes:
-        servicers: One for each of the definition's contracts, in their order.
-        tasks: The background tasks that it can run.
-    """
+    """What a service built: a servicer for each of its contracts, in their order, and its background tasks."""
 
     servicers: Sequence[object]
     tasks: Sequence[Task] = ()
@@ -58,12 +52,7 @@ class RunningService:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """A service's part of Postgres.
-
-    Attributes:
-        database: The open pool.
-        queue: Enqueues the service's background tasks.
-    """
+    """A service's part of Postgres: the open pool, and the queue of its background tasks."""
 
     database: Database
     queue: TaskQueue
@@ -76,12 +65,9 @@ class ServiceContext:
     Attributes:
         storage: Present where the definition names a schema.
         configs: The live content of each configuration file that the definition names, by the file's name.
-        experiments: Who takes part in which experiment.
-        clock: Tells the time.
         channels: An open channel to each dependency that the definition names.
-        tickets: Makes tickets of this service.
         keys_dir: Holds the key rings.
-        archive_url: The URL of the folder for what the service archives; None: it archives nothing.
+        archive_url: The URL of the folder for what the service archives, or None if it archives nothing.
         cache: Present where the definition says that it is needed.
     """
 
@@ -98,12 +84,7 @@ class ServiceContext:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Something that a newcomer may paste into a shell.
-
-    Attributes:
-        title: What it shows.
-        command: The shell command.
-    """
+    """A shell command for newcomers."""
 
     title: str
     command: str
@@ -120,7 +101,6 @@ class Demo:
         command: The shell words that run the `ridehail` command ...
         data_dir_option: ... and those that name the place of the suite's keys; empty for the default place.
         ticket: Source and destination -> a service ticket.
-        clock: Tells the time.
     """
 
     grpc_address: str
@@ -180,15 +160,15 @@ class ServiceDefinition:
     Attributes:
         name: As the command line and tickets name it ("toll-roads").
         contracts: What it serves.
-        build: Makes it; entered at the start, left after the last call has ended.
-        schema: Its schema in Postgres; None: it keeps nothing.
-        migrations: The name of its folder of migrations; None: that of the schema. A folder that several services
-            share names no schema in its SQL: migrations run with the service's schema as the only one on the path.
-        configs: The configuration files that it reads: name -> model. Several services may read one file, each with its
-            own model.
+        build: Entered at the start, left after the last call has ended.
+        schema: Its schema in Postgres, or None if it stores nothing.
+        migrations: The name of its folder of migrations, or None if it is that of the schema. A folder that several
+            services share names no schema in its SQL: migrations run with the service's schema as the only one on the
+            path.
+        configs: Configuration file -> model. Several services may read one file, each with its own model.
         dependencies: The services that it calls.
         demo: Loads its part of the demo world; returns what a newcomer may try.
-        needs_cache: Whether it keeps something in a cache that all of its processes have to share.
+        needs_cache: Whether it uses a cache that all of its processes have to share.
         has_tasks: Whether it has background tasks, which only a task worker runs.
     """
 

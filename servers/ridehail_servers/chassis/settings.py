@@ -31,8 +31,6 @@ class PoolSettings(BaseModel):
 
 
 class CacheSettings(BaseModel):
-    """How a cache is used."""
-
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     # The longest that one operation may delay a call.
@@ -42,8 +40,6 @@ class CacheSettings(BaseModel):
 
 
 class TaskSettings(BaseModel):
-    """How background tasks are run."""
-
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     # Tasks of one service that a worker process runs at once.

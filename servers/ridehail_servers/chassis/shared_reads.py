@@ -22,12 +22,7 @@ Query = Callable[[Connection, Sequence[str]], Awaitable[dict[str, Found]]]
 
 
 class SharedReads(Generic[Found]):
-    """Reads one key each; those that come while a query runs share the next one.
-
-    Args:
-        database: Of the service.
-        query: Reads what there is of some keys.
-    """
+    """Reads one key each; those that come while a query runs share the next one."""
 
     def __init__(self, database: Database, query: Query[Found]) -> None:
         self._database = database

@@ -62,10 +62,7 @@ class _UntilItPasses(procrastinate.BaseRetryStrategy):
 
 
 class TaskRefused(Exception):
-    """A task that will never succeed: logged, counted, and not tried again.
-
-    The message holds nothing personal.
-    """
+    """A task that will never succeed: logged, counted, and not tried again. The message holds nothing personal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +72,9 @@ class Task:
     Attributes:
         name: Its name in the queue and in the metrics.
         run: Does the work, given the id that it was enqueued with; a scheduled task, the Unix time that it was due at.
-        schedule: When it is enqueued by itself, as in `5 * * * *` (minute, hour, day, month, weekday; UTC): once each
-            time, however many workers there are. None: never. A time that every worker missed by more than ten minutes
-            is skipped.
+        schedule: When it is enqueued by itself, as in `5 * * * *` (minute, hour, day, month, weekday; UTC), or None:
+            once each time, however many workers there are. A time that every worker missed by more than ten minutes is
+            skipped.
     """
 
     name: str
@@ -86,8 +83,6 @@ class Task:
 
 
 class TaskQueue:
-    """The queue of one service."""
-
     def __init__(self, service: str, database: Database) -> None:
         self._service = service
         self._database = database

@@ -39,9 +39,7 @@ class Ticket:
     """A verified ticket.
 
     Attributes:
-        source: The calling service.
-        destination: The service that it may be used at.
-        passenger: The only passenger on whose behalf it may be used; None when it is not bound to one.
+        passenger: The only passenger on whose behalf it may be used, or None if it is not bound to one.
         expires_at: Unix time in seconds.
     """
 
@@ -52,29 +50,21 @@ class Ticket:
 
 
 class TicketMissing(DomainError):
-    """The call has no ticket."""
-
     def __init__(self) -> None:
         super().__init__("TICKET_MISSING", f"metadata {TICKET_KEY} is missing")
 
 
 class TicketInvalid(DomainError):
-    """The ticket cannot be trusted."""
-
     def __init__(self, why: str = "") -> None:
         super().__init__("TICKET_INVALID", "the service ticket is invalid" + (why and f": {why}"))
 
 
 class TicketExpired(DomainError):
-    """The ticket is too old."""
-
     def __init__(self, ago_s: int) -> None:
         super().__init__("TICKET_EXPIRED", f"the ticket expired {ago_s} s ago by our clock")
 
 
 class TicketWrongDestination(DomainError):
-    """The ticket is for another service."""
-
     def __init__(self, service: str) -> None:
         super().__init__(
             "TICKET_WRONG_DESTINATION",

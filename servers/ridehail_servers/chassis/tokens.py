@@ -29,11 +29,7 @@ class TokenInvalid(Exception):
 
 
 class TokenFromTheFuture(TokenInvalid):
-    """The token is good, but was issued later than it is here: the clocks of two machines differ.
-
-    Attributes:
-        ahead_s: By how many seconds.
-    """
+    """The token is good, but was issued later than it is here: the clocks of two machines differ."""
 
     def __init__(self, ahead_s: int) -> None:
         super().__init__(f"issued {ahead_s} s in the future")
@@ -41,12 +37,6 @@ class TokenFromTheFuture(TokenInvalid):
 
 
 class TokenExpired(Exception):
-    """The token was valid until some time ago.
-
-    Attributes:
-        ago_s: How many seconds ago.
-    """
-
     def __init__(self, ago_s: int) -> None:
         super().__init__(f"expired {ago_s} s ago")
         self.ago_s = ago_s

@@ -24,9 +24,6 @@ class Call:
     """A call, and what one layer finds out for the next.
 
     Attributes:
-        served: What is known of the method.
-        method: Its implementation.
-        context: gRPC's own.
         request: As bytes until it is validated, then the message.
         metadata: The textual metadata; of a repeated key the last value.
         seconds: How long it may take, by its caller and by the contract.

@@ -54,13 +54,7 @@ class Registrations:
 
 
 class GuardedHandler(NamedTuple):
-    """The handlers of one method of one service.
-
-    Attributes:
-        handler: Takes a call through the layers.
-        refusing: Refuses a call as overloaded.
-        admission: Decides between them.
-    """
+    """Handles the calls of one method of one service, or refuses them as overloaded, as the admission decides."""
 
     handler: RpcHandler
     refusing: RpcHandler
@@ -133,7 +127,5 @@ def _texts(metadata: Any) -> dict[str, str]:  # gRPC's own type
 
 @dataclass(frozen=True)
 class _Details(grpc.HandlerCallDetails):
-    """Names the method that is to be intercepted."""
-
     method: str
     invocation_metadata: Any = ()  # gRPC's own type
