@@ -1,6 +1,6 @@
 """The `ridehail` command.
 
-What a command needs is loaded when it runs: printing a ticket must not cost what starting the servers costs.
+A command loads what it needs when it runs: printing a ticket must not cost what starting the servers costs.
 """
 
 from __future__ import annotations
@@ -37,13 +37,12 @@ app.add_typer(toll_roads.app, name="toll-roads")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line; exits with 0, or with one line on standard error and 1 (2: a wrong call, 130: Ctrl-C).
 
-    Args:
-        arguments: The words after `ridehail`; None: those of the process.
+    Without arguments it takes those of the process.
     """
-    # gRPC's own log tells users of things that they can do nothing about, such as forks beside its threads.
+    # gRPC's own log has nothing that users could act on, such as forks beside its threads.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")  # no child goes on with its parent's gRPC
-    # Logs, data, the archive: nobody else's business.
+    # Logs, data and the archive are private.
     os.umask(0o077)
     try:
         app(arguments, prog_name="ridehail")

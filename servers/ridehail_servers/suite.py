@@ -1,7 +1,6 @@
-"""The composition root: which services exist. A new service is one line in `_DEFINITIONS`.
+"""The composition root: lists the services. A new service is one line in `_DEFINITIONS`.
 
-Names are known without loading anything; the definition of a service is loaded when it is asked for, and what serves it
-when it is built.
+A definition is loaded on first use, and the code that serves it when it is built.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from .chassis.access import AccessPolicy
 from .chassis.config import load
 from .chassis.service_definition import ServiceDefinition
 
-# Where each is defined.
 _DEFINITIONS: Final = {
     "toll-roads": "toll_roads.definition:DEFINITION",
     "order-core": "reference.order_core.definition:DEFINITION",
@@ -33,12 +31,12 @@ _DEFINITIONS: Final = {
 }
 
 AUTHORIZER: Final = "passenger-authorizer"
-"""The service that the gateway asks about every passenger's request. It has a process of its own: what passengers send
-to other services must not make all passengers wait."""
+"""The service that authorizes every passenger's request. It has a process of its own: load of other services must not
+delay all passengers."""
 
 
 class _Services(Mapping[str, ServiceDefinition]):
-    """Loads a definition when it is asked for."""
+    """Loads a definition on first use."""
 
     def __getitem__(self, name: str) -> ServiceDefinition:
         return _authorizer() if name == AUTHORIZER else _defined(_DEFINITIONS[name])
@@ -58,13 +56,10 @@ SERVICES: Mapping[str, ServiceDefinition] = _Services()
 
 
 def ticket_sources(config_dir: Path) -> frozenset[str]:
-    """Returns everybody who may have ticket keys: the services, and the callers that `access.yaml` names.
-
-    Args:
-        config_dir: Holds `access.yaml`.
+    """Returns everybody who may have ticket keys: the services, and the callers in `access.yaml`.
 
     Raises:
-        ConfigError: It is bad.
+        ConfigError: The file is invalid.
     """
     return load(config_dir / "access.yaml", AccessPolicy).callers | set(SERVICES)
 
@@ -83,7 +78,7 @@ def _authorizer() -> ServiceDefinition:
 
 
 def _passenger_services(definitions: Iterable[ServiceDefinition]) -> dict[str, str]:
-    """Returns the full name of every gRPC service for passengers, with the service of the suite that serves it."""
+    """Returns the full names of gRPC services for passengers -> the service of the suite that serves it."""
     from ridehail.common.v1 import options_pb2
     from ridehail_kernel.method_contracts import service_audience
 

@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2
 
 from ridehail_clients import AsyncTollRoadsClient, TransportUnavailable, open_async_channel
 from ridehail_servers import suite
-from ridehail_servers.runtime.up import _await_health
+from ridehail_servers.runtime.up import _wait_until_healthy
 from tests.clients.cases.all_cases import example_of
 from tests.clients.flavours import Flavour
 from tests.clients.scripted_server import ScriptedServer, running_server
@@ -70,7 +70,7 @@ async def test_up_finds_its_servers_beside_it(server: ScriptedServer) -> None:
         for contract in definition.contracts:
             server.health.set(contract.descriptor.full_name, health_pb2.HealthCheckResponse.SERVING)
 
-    await asyncio.wait_for(_await_health(server.target, tuple(suite.SERVICES)), LIMIT_S)
+    await asyncio.wait_for(_wait_until_healthy(server.target, tuple(suite.SERVICES)), LIMIT_S)
 
 
 def test_nothing_opens_channels_in_another_way() -> None:

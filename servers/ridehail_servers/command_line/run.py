@@ -122,8 +122,8 @@ def serve(
     from ridehail_servers import suite
     from ridehail_servers.chassis import logs
     from ridehail_servers.chassis.settings import ProcessSettings
-    from ridehail_servers.runtime import serve as serving
     from ridehail_servers.runtime.metrics_port import MetricsAddress
+    from ridehail_servers.runtime.serve import serve as run_processes
 
     logs.configure(service="serve", level=log_level)
     shared_cache = cache_url(cache_url_option, names, workers)
@@ -144,7 +144,7 @@ def serve(
     )
     metrics = MetricsAddress(metrics_host, metrics_port, settings.tls_dir)
     logs.take_over_process()
-    asyncio.run(serving.serve(settings, workers=workers, metrics=metrics, report=_report))
+    asyncio.run(run_processes("serve", settings, workers=workers, metrics=metrics, report=_report))
 
 
 def worker(
@@ -170,11 +170,11 @@ def worker(
 
     from ridehail_servers.chassis import logs
     from ridehail_servers.chassis.settings import ProcessSettings
-    from ridehail_servers.runtime import serve as serving
     from ridehail_servers.runtime.metrics_port import MetricsAddress
+    from ridehail_servers.runtime.serve import serve as run_processes
 
     logs.configure(service="worker", level=log_level)
-    # A machine that merely has no other place would keep the archive for as long as it lives, and nobody would know.
+    # By default a machine without a data directory would silently keep the archive only as long as it lives.
     archive = archive_url(archive_url_option, data_dir) if archive_url_option or data_dir.is_dir() else None
     if archive is None:
         logs.get_logger(__name__).warning("nothing is archived: there is neither --archive-url nor a data directory")
@@ -190,7 +190,7 @@ def worker(
     )
     metrics = MetricsAddress(metrics_host, metrics_port, settings.tls_dir)
     logs.take_over_process()
-    asyncio.run(serving.work(settings, workers=workers, metrics=metrics, report=_report))
+    asyncio.run(run_processes("work", settings, workers=workers, metrics=metrics, report=_report))
 
 
 def _own_command() -> str:
@@ -206,6 +206,6 @@ def _keys_dir(given: Path | None, data_dir: Path) -> Path:
 
 
 def _report(line: str) -> None:
-    # Flushed, because whoever waits for the line may read it from a pipe.
+    # Flushed, because the line may be read from a pipe.
     typer.echo(line)
     typer.get_text_stream("stdout").flush()

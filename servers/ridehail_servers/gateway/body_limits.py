@@ -1,6 +1,6 @@
-"""How large the body of a request may be: read from the rules of the request's fields.
+"""Limits of request bodies, computed from the rules of the requests' fields.
 
-The rules bound what a good request can hold, so the gateway need not keep more than that while a body arrives.
+The rules bound what a valid request can hold, so the gateway need not buffer more than that while a body arrives.
 """
 
 from __future__ import annotations
@@ -32,11 +32,8 @@ _WELL_KNOWN: Final = "google.protobuf."
 def body_limit(request: Descriptor) -> int:
     """Returns how many bytes a request may have, as JSON or as protobuf.
 
-    Args:
-        request: The message. What its rules leave without a bound gets `MAX_BODY_BYTES`.
-
     Returns:
-        A power of two, from `MIN_BODY_BYTES` to `MAX_BODY_BYTES`.
+        A power of two from MIN_BODY_BYTES to MAX_BODY_BYTES, the latter if the rules do not bound the message.
     """
     bound = _message_bytes(request, ())
     if bound is None:

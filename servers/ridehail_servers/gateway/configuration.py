@@ -25,17 +25,17 @@ from .routes import GatewayRoutes, gateway_routes
 
 TEMPLATE: Final = "envoy.yaml.j2"
 _TLS_TEMPLATE: Final = "envoy_tls.yaml.j2"
-# Of a client. The servers take twice as much metadata: Envoy adds its own, and gRPC counts 32 bytes more for each one.
+# Of a client. The servers accept twice as much metadata: Envoy adds its own, and gRPC counts 32 bytes more for each.
 MAX_HEADERS_KIB: Final = 16
-# Room for what the gateway adds, of which a passenger's ticket is the most: Envoy's limit counts that too.
+# For what the gateway adds, mostly a passenger's ticket: Envoy's limit includes it.
 _ADDED_HEADERS_KIB: Final = 4
 # Of protobuf, to become JSON; the servers' own limit is 4 MiB by default.
 MAX_RESPONSE_BYTES: Final = 8 * 1024 * 1024
 # Strangers must not take the last connections from the services.
 _PUBLIC_SHARE: Final = 0.9
-# To ask the authorizer and to send the answer, beside what the request and the method take.
+# For the call to the authorizer and sending the response, beside the request's and the method's time.
 _STREAM_OVERHEAD_S: Final = 10.0
-# The authorizer's word to the gateway: it goes into the error's body.
+# From the authorizer to the gateway, for the error's body.
 _ERROR_REASON: Final = "x-error-reason"
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -43,14 +43,14 @@ Address = Annotated[str, StringConstraints(pattern=r"^(\[[0-9A-Fa-f:]+\]|[A-Za-z
 
 
 class UpstreamMissing(EnvoyError):
-    """The settings name no address of a service that the gateway calls."""
+    """The settings lack the address of a service that the gateway calls."""
 
 
 def default_descriptor_set() -> Path:
-    """Returns the contracts' descriptor set as it is installed.
+    """Returns the installed descriptor set of the contracts.
 
     Raises:
-        FileNotFoundError: It is not where the generated code is.
+        FileNotFoundError: It is not beside the generated code.
     """
     package = importlib.util.find_spec("ridehail")
     for folder in (package.submodule_search_locations or ()) if package else ():
@@ -60,34 +60,33 @@ def default_descriptor_set() -> Path:
 
 
 class GatewaySettings(BaseModel):
-    """What differs from one gateway to another. Holds a secret, and so does what is rendered from it.
+    """What differs between gateways. Holds a secret, and so does what is rendered from it.
 
     Attributes:
         public_host: The address to listen on for passengers' apps.
-        public_port: 0: any free port.
+        public_port: 0 for any free port.
         internal_host: The address to listen on for other services.
-        internal_port: 0: any free port.
-        admin_socket: Envoy's administration answers at this unix socket (at most 107 bytes), for the same user only ...
-        admin_port: ... or at this port of the loopback address. Exactly one of the two is given.
-        upstreams: Service of the suite -> `host:port`; more than the gateway calls do no harm.
-        gateway_key: By which the passenger authorizer knows the gateway.
+        internal_port: 0 for any free port.
+        admin_socket: Unix socket of Envoy's administration (at most 107 bytes), for the same user only ...
+        admin_port: ... or its port of the loopback address. Exactly one of the two is given.
+        upstreams: Service of the suite -> `host:port`; surplus services are ignored.
+        gateway_key: Proves to the passenger authorizer that a request is the gateway's.
         descriptor_set: A file; must hold the contracts of all services and google/rpc/error_details.proto.
         access_log: A file to append to.
         trusted_proxies: How many proxies in front of the gateway add to `x-forwarded-for`.
         request_timeout_s: How long a client may take to send a request.
-        health_check_interval_s: How often each upstream is asked for its health ...
-        health_check_timeout_s: ... and how long it may take to answer.
+        health_check_interval_s: Between two health checks of an upstream.
         max_connections: Clients' connections, of both listeners together; a tenth is kept for the internal listener.
-        passenger_rate: Requests a second that one passenger may make in the long run ...
+        passenger_rate: Sustained requests a second of one passenger ...
         passenger_burst: ... and at once.
-        address_rate: Requests a second from one client address (of IPv6 from one /64), good sessions or not ...
+        address_rate: Requests a second from one client address (of IPv6 from one /64), valid sessions or not ...
         address_burst: ... and at once.
         connection_rate: Requests a second on one connection of the internal listener ...
         connection_burst: ... and at once.
         tls_dir: Holds `ca.pem`, `cert.pem` and `key.pem` where Envoy runs: TLS on both listeners and to all upstreams;
-            clients of the internal listener need certificates. None: plain text.
-        tls_secrets: The folder where Envoy finds what `render_tls_secrets` returns. Given with `tls_dir` only.
-        max_heap_bytes: Near this much memory the gateway first sends clients away, then refuses requests.
+            clients of the internal listener need certificates. None for plain text.
+        tls_secrets: Folder of the files of `render_tls_secrets` where Envoy runs. Given with `tls_dir` only.
+        max_heap_bytes: Near this much memory the gateway first closes connections, then refuses requests.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -140,16 +139,14 @@ class GatewaySettings(BaseModel):
 def render(settings: GatewaySettings, definitions: Iterable[ServiceDefinition]) -> str:
     """Returns Envoy's configuration as YAML.
 
-    Args:
-        settings: Of this gateway.
-        definitions: All services of the suite, the passenger authorizer among them.
+    `definitions` are all services of the suite, the passenger authorizer among them.
 
     Raises:
         UpstreamMissing: A service that the gateway calls has no address.
         SharedContract: Several services serve a contract for passengers, or one that is bound to HTTP requests.
-        AuthorizerMissing: No service judges passengers' requests.
-        BindingConflict: Two methods of one listener claim the same HTTP requests.
-        ValueError: A contract leaves out its audience or a deadline.
+        AuthorizerMissing: No service authorizes passengers' requests.
+        BindingConflict: Two methods of one listener are bound to the same HTTP requests.
+        ValueError: A contract states no audience or no deadline.
     """
     routes = gateway_routes(definitions)
     return (
@@ -192,11 +189,7 @@ def render(settings: GatewaySettings, definitions: Iterable[ServiceDefinition]) 
 
 
 def render_tls_secrets(settings: GatewaySettings) -> dict[str, str]:
-    """Returns the files of `tls_secrets` by name: where Envoy finds certificates, and what it watches for new ones.
-
-    Args:
-        settings: Of this gateway, with TLS.
-    """
+    """Returns the content of the files in `tls_secrets` by name, which Envoy watches for new certificates."""
     template = _templates().get_template(_TLS_TEMPLATE)
     return {f"{secret}.yaml": template.render(settings=settings, secret=secret) for secret in ("own", "authorities")}
 

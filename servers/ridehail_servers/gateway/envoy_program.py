@@ -1,4 +1,4 @@
-"""The Envoy program: where it is, how it is started, and what it says of a configuration."""
+"""The Envoy program: its path, its command line, and its validation of a configuration."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _VALIDATION_S: Final = 60.0
 
 
 class EnvoyError(Explained):
-    """Envoy cannot be used as it is asked to be."""
+    """Envoy cannot be used as asked."""
 
 
 class EnvoyMissing(EnvoyError):
@@ -25,7 +25,7 @@ class EnvoyConfigInvalid(EnvoyError):
 
 
 def envoy_path() -> Path:
-    """Returns the program.
+    """Returns the program's path.
 
     Raises:
         EnvoyMissing: See the class.
@@ -53,13 +53,10 @@ def envoy_command(config_file: Path, *, workers: int = 1) -> tuple[str, ...]:
 
 
 def validate(config_text: str) -> None:
-    """Asks Envoy whether it would start with a configuration.
-
-    Args:
-        config_text: As `configuration.render` returns it. The descriptor set that it names must exist.
+    """Checks that Envoy accepts a rendered configuration. The descriptor set that it names must exist.
 
     Raises:
-        EnvoyConfigInvalid: It would not.
+        EnvoyConfigInvalid: It does not.
         EnvoyMissing: See the class.
     """
     with tempfile.TemporaryDirectory() as folder:  # readable by its owner only: the configuration holds a key
@@ -74,7 +71,7 @@ def validate(config_text: str) -> None:
 
 
 def _complaint(log: str) -> str:
-    """Returns what Envoy's log says of the fault, without the log's own decoration."""
+    """Returns the fault from Envoy's log, without the log's own decoration."""
     lines = [line for line in log.splitlines() if line.strip()]
     errors = [line.rsplit("] ", 1)[-1] for line in lines if "[error]" in line or "[critical]" in line]
     return "\n".join(dict.fromkeys(errors or lines[-5:]))

@@ -1,4 +1,4 @@
-"""Which headers of a request pass the gateway, and which never do."""
+"""Which request headers pass the gateway, and which it strips."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ridehail_servers.chassis.status import HTTP_STATUS_KEY
 from ridehail_servers.chassis.tls import FORWARDED_KEY
 from ridehail_servers.chassis.unknown_fields import UNKNOWN_MEMBERS_KEY
 
-# The transcoder notes by these what a request was. Servers need neither, and from a client they would be lies.
+# The transcoder records the original request in these. Servers need neither, and a client could forge them.
 ORIGINAL_REQUEST: Final = ("x-envoy-original-path", "x-envoy-original-method")
-# Servers believe these: only the gateway may set them.
+# Servers trust these: only the gateway may set them.
 _ALWAYS_STRIPPED: Final = (
     *passenger.TRUSTED_KEYS,
     GATEWAY_KEY,
@@ -39,12 +39,11 @@ _BY_LISTENER: Final = {
 
 
 def known_headers(listener: str, *, tls: bool) -> dict[str, tuple[str, ...]]:
-    """Returns the headers of a client that pass: of requests with JSON (`json`) and of native gRPC (`grpc`).
+    """Returns the client headers that pass a listener: with JSON requests (`json`) and with native gRPC (`grpc`).
 
     Args:
         listener: "public" or "internal".
-        tls: Whether the internal listener tells the servers of its clients' certificates. It does so in a header that
-            it sets itself, whatever the client says.
+        tls: Whether the internal listener passes on its clients' certificates, in a header that it overwrites.
     """
     json = (*_EVERYWHERE, *_BY_LISTENER[listener])
     if tls and listener == "internal":

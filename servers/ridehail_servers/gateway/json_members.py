@@ -1,4 +1,4 @@
-"""The members that JSON bodies may have, by the contracts: the gateway tells services of all others."""
+"""The members that JSON bodies may have by the contracts: the gateway reports all others to the services."""
 
 from __future__ import annotations
 
@@ -8,20 +8,16 @@ from typing import Final
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 MAX_NAMED: Final = 10
-"""How many unknown members of a body are named at most."""
+"""Unknown members of a body that are named."""
 ANY_NAME: Final = "*"
 ANYTHING: Final = ""
 
 JsonMembers = dict[str, dict[str, str]]
-"""Message -> name of a member -> the message in it, alone, in a list or in a map; `ANYTHING`: none of the suite."""
+"""Message -> name of a member -> the message in it, alone, in a list or in a map, or `ANYTHING` if none."""
 
 
 def json_members(requests: Iterable[Descriptor]) -> JsonMembers:
-    """Returns the members of requests and of the messages in them. Maps are messages with members of any name.
-
-    Args:
-        requests: What bodies become.
-    """
+    """Returns the members of requests and of the messages in them. Maps are messages with members of any name."""
     found: JsonMembers = {}
     for request in requests:
         _add(request, found)
@@ -43,6 +39,6 @@ def _add(message: Descriptor, found: JsonMembers) -> None:
 
 
 def _kind(field: FieldDescriptor) -> str:
-    """Messages of protobuf's own have JSON of their own: a Struct any, a Timestamp a text."""
+    """Returns the message in a field. Protobuf's own messages have special JSON: a Struct any, a Timestamp a text."""
     message = field.message_type
     return ANYTHING if message is None or message.full_name.startswith("google.") else message.full_name

@@ -1,4 +1,4 @@
-"""What a caller gets who makes more requests than the gateway lets one caller make."""
+"""The error for callers above the gateway's rate limits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ridehail_servers.chassis.status import status_of
 
 # Buckets are filled every second, so a token is there after one.
 _RETRY_AFTER_S: Final = 1
-# Callers whose buckets are kept, the latest ones; whoever comes back after being forgotten starts with a full one.
+# The latest callers, whose buckets are kept; a forgotten caller starts again with a full one.
 TRACKED_CALLERS: Final = 20_000
 
 

@@ -1,7 +1,7 @@
-"""What each listener of the gateway serves, read from the contracts: services, their HTTP bindings, deadlines, retries.
+"""Routes of each listener, read from the contracts: services, their HTTP bindings, deadlines and retries.
 
-Nothing is listed by hand, so no method can be forgotten and none can leak: a service's audience alone decides on which
-listener it is, and a listener answers 404 to everything else.
+Nothing is listed by hand, so no method can be forgotten and none can leak: a service's audience alone selects its
+listener, and a listener returns 404 for everything else.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ridehail_servers.chassis.service_definition import ServiceDefinition
 
 from .body_limits import body_limit
 
-# A server that runs into a deadline answers so itself; the gateway waits this many seconds longer for that answer.
+# At a deadline the server itself returns the error; the gateway waits this many seconds longer for it.
 TIMEOUT_SLACK_S: Final = 0.5
 _AUTHORIZATION: Final = "envoy.service.auth.v3.Authorization"
 _VERBS: Final = ("get", "put", "post", "delete", "patch")
@@ -30,19 +30,19 @@ _VARIABLE: Final = re.compile(r"\{[^{}=]+(?:=([^{}]*))?\}")
 
 
 class SharedContract(Exception):
-    """Several services serve a contract that only makes sense behind the gateway, which could not tell them apart."""
+    """Several services serve a contract that needs the gateway, which could not tell them apart."""
 
 
 class AuthorizerMissing(Exception):
-    """No service judges passengers' requests."""
+    """No service authorizes passengers' requests."""
 
 
 class BindingUnsupported(ValueError):
-    """A body would become one field of a request; the gateway takes only such that are all of it."""
+    """A body would become one field of a request; the gateway supports only bodies that are the whole request."""
 
 
 class BindingConflict(Exception):
-    """Two methods of one listener claim the same HTTP requests."""
+    """Two methods of one listener are bound to the same HTTP requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ class HttpBinding:
 
     Attributes:
         verb: "GET", "POST", ...
-        path: The exact path; None when the template has variables.
-        path_regex: Matches whole paths, in RE2 syntax; None when the path is exact.
+        path: The exact path, or None if the template has variables.
+        path_regex: Matches whole paths, in RE2 syntax, or None if the path is exact.
         has_body: Whether anything of the request is in its body.
     """
 
@@ -70,10 +70,10 @@ class MethodRoute:
         name: `package.Service/Method`.
         cluster: The service of the suite that serves it.
         timeout_s: Seconds after which the gateway gives up, retries included.
-        retriable: Whether the gateway may repeat a call that failed on the way.
+        retriable: Whether the gateway may retry a call that failed on the way.
         max_request_bytes: Of a body, as JSON or as protobuf.
         request: The message that a body becomes.
-        bindings: None of them: the method can be called by native gRPC only.
+        bindings: Empty for a method that only native gRPC can call.
     """
 
     name: str
@@ -87,7 +87,7 @@ class MethodRoute:
 
 @dataclass(frozen=True, slots=True)
 class ListenerRoutes:
-    """All that a listener serves.
+    """Everything that a listener serves.
 
     Attributes:
         services: Full names of the gRPC services.
@@ -106,11 +106,11 @@ class ListenerRoutes:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizerRoute:
-    """Whom the gateway asks about passengers' requests.
+    """The service that authorizes passengers' requests.
 
     Attributes:
-        cluster: The service of the suite that answers.
-        timeout_s: Seconds that it has for a verdict.
+        cluster: The service of the suite.
+        timeout_s: Seconds that a call may take.
     """
 
     cluster: str
@@ -119,12 +119,12 @@ class AuthorizerRoute:
 
 @dataclass(frozen=True, slots=True)
 class GatewayRoutes:
-    """All that the gateway serves.
+    """Everything that the gateway serves.
 
     Attributes:
         public: For passengers' apps.
         internal: For other services.
-        authorizer: Judges what comes to the public listener.
+        authorizer: Authorizes requests of the public listener.
     """
 
     public: ListenerRoutes
@@ -139,24 +139,21 @@ class GatewayRoutes:
 
     @property
     def longest_timeout_s(self) -> float:
-        """The longest timeout of all methods; 0 when there are none."""
+        """The longest timeout of all methods, or 0 without any."""
         return max((method.timeout_s for method in (*self.public.methods, *self.internal.methods)), default=0.0)
 
 
 def gateway_routes(definitions: Iterable[ServiceDefinition]) -> GatewayRoutes:
-    """Derives the routes from the contracts of the suite.
+    """Derives the routes from the contracts of the suite's services.
 
     Two kinds of contracts have none: those that only the gateway calls, and those that several services serve. The
-    destination of a call's ticket tells such services apart, and the gateway does not read tickets.
-
-    Args:
-        definitions: The services of the suite.
+    destination of a call's ticket distinguishes such services, and the gateway does not read tickets.
 
     Raises:
         SharedContract: Several services serve a contract for passengers, or one that is bound to HTTP requests.
-        AuthorizerMissing: Nobody would judge passengers' requests.
-        BindingConflict: Two methods of one listener claim the same HTTP requests.
-        ValueError: A contract leaves out its audience or a deadline.
+        AuthorizerMissing: No service authorizes passengers' requests.
+        BindingConflict: Two methods of one listener are bound to the same HTTP requests.
+        ValueError: A contract states no audience or no deadline.
     """
     definitions = tuple(definitions)
     routed = _routed_contracts(definitions)
@@ -244,7 +241,7 @@ def _binding(rule: http_pb2.HttpRule) -> HttpBinding:
 
 
 def path_template_regex(template: str) -> str:
-    """Returns a regular expression (RE2) for the whole of the paths that a path template means.
+    """Returns a regular expression (RE2) for all whole paths that a path template matches.
 
     Args:
         template: As google.api.http has it: `/v1/orders/{order_id}`, `/v1/{name=shelves/*}:lend`, `/v1/**`.

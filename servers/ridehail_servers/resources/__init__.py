@@ -12,10 +12,6 @@ _CHECKOUT = Path(__file__).parents[3]
 
 
 def folder(name: Literal["config", "deploy", "migrations"]) -> Path:
-    """Returns the folder's path on disk.
-
-    Args:
-        name: Which folder.
-    """
+    """Returns the folder's path on disk."""
     installed = _INSTALLED / name
     return installed if installed.is_dir() else _CHECKOUT / name

@@ -1,1 +1,1 @@
-"""Running the suite: processes, the embedded Postgres and Envoy, and the data directory they live in."""
+"""Runs the suite: processes, the embedded Postgres and Envoy, and the data directory they live in."""

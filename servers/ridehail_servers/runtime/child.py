@@ -1,7 +1,7 @@
 """A server or worker process, as its parent starts it: `python -m ridehail_servers.runtime.child NAME`.
 
 The parent writes one line of JSON to standard input and keeps it open: its end means that the parent is gone, so no
-process outlives it. On standard output the child says `ready PORT` once it works, or `error TEXT` before it gives up.
+process outlives it. The child prints `ready PORT` once it serves, or `error TEXT` before it gives up.
 """
 
 from __future__ import annotations
@@ -26,12 +26,7 @@ from .supervisor import LOG_VARIABLE, ChildSpec
 
 
 async def run(spec: ChildSpec, stop: asyncio.Event) -> None:
-    """Runs a server or a task worker until `stop` is set, then drains.
-
-    Args:
-        spec: What to run.
-        stop: Set to stop.
-    """
+    """Runs a server or a task worker until `stop` is set, then drains."""
     definitions = [suite.SERVICES[name] for name in spec.settings.services]
     async with app.build(definitions, spec.settings) as built:
         with ends_when_stuck(built.tuning.loop_stuck_s):
@@ -59,7 +54,7 @@ def main() -> int:
     """Reads the spec from standard input and runs it.
 
     Returns:
-        The exit code: 0 after an orderly end, 1 when the process could not start.
+        The exit code: 0 after an orderly end, 1 if the process could not start.
     """
     spec = ChildSpec.model_validate_json(sys.stdin.readline())
     descriptor = int(os.environ.get(LOG_VARIABLE, sys.stderr.fileno()))

@@ -1,4 +1,4 @@
-"""The data directory of `ridehail up`: who uses it, what it left running, and the keys of a development suite.
+"""The data directory of `ridehail up`: its lock, the processes of a killed run, and a development suite's keys.
 
 postgres/   the database          keys/     key rings, gateway.key, order-state-tags.key
 logs/       one file a process    run/      what is running now
@@ -29,14 +29,9 @@ class DataDirInUse(Explained):
 
 
 class DataDir:
-    """Paths, and what happens to them around a run."""
+    """The paths in a data directory, and what happens to them around a run. The constructor touches nothing."""
 
     def __init__(self, path: Path) -> None:
-        """Names the paths; touches nothing.
-
-        Args:
-            path: The data directory.
-        """
         self.path = path.resolve()
         self.postgres = self.path / "postgres"
         self.keys = self.path / "keys"
@@ -49,10 +44,10 @@ class DataDir:
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """Keeps others out for the length of the block, and first stops what a killed run left behind.
+        """Locks the directory for the length of the block, and first stops what a killed run left behind.
 
         Raises:
-            DataDirInUse: Somebody else is in.
+            DataDirInUse: Another process has the lock.
         """
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in (self.logs, self.run, self.archive):
@@ -68,11 +63,7 @@ class DataDir:
             yield
 
     def ensure_keys(self, sources: Iterable[str]) -> None:
-        """Makes development keys where there are none: two of each kind, so that rotation is exercised every day.
-
-        Args:
-            sources: Whoever signs tickets.
-        """
+        """Creates missing development keys of all ticket sources: two of each, so that every run exercises rotation."""
         rings = {self.keys / "tickets" / source: source for source in sources} | {self.keys / "sessions": "sessions"}
         for folder, name in rings.items():
             for kid in (f"{name}-1", f"{name}-2"):
@@ -83,11 +74,7 @@ class DataDir:
                 write_secret(self.keys / name, secrets.token_urlsafe(32))
 
     def remember_process(self, pid: int) -> None:
-        """Notes a started process, so that the next run can stop it if this one is killed.
-
-        Args:
-            pid: Of a living child.
-        """
+        """Records a started process, so that the next run can stop it if this one is killed."""
         try:
             started = psutil.Process(pid).create_time()
         except psutil.NoSuchProcess:
@@ -99,7 +86,7 @@ class DataDir:
         for pid, started in self._read_processes():
             try:
                 process = psutil.Process(pid)
-                # A process of the same id that began at another moment is somebody else's.
+                # A process of the same id with another start time is a stranger.
                 if process.create_time() == started:
                     process.terminate()
                     leftovers.append(process)

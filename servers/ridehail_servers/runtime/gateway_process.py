@@ -22,19 +22,18 @@ _UNIX_SOCKET_LENGTH = 100
 
 @dataclass(frozen=True)
 class GatewayProcess:
-    """Where the gateway of a run listens and what it needs.
+    """A run's gateway.
 
     Attributes:
         host: The address to listen on ...
         public_port: ... for passengers' apps ...
         internal_port: ... and for other services.
         upstream: `host:port` of the services.
-        gateway_key: By which the passenger authorizer knows the gateway.
-        run_dir: For its configuration and its administration's socket.
+        gateway_key: Proves to the passenger authorizer that a request is the gateway's.
+        run_dir: For its configuration and the socket of its administration.
         log_dir: For its logs.
-        authorizer: `host:port` of the passenger authorizer; None: where the services are.
-        tls_dir: Holds the certificate; None: plain text.
-        health_check_timeout_s: How long a service may take to answer a health check.
+        authorizer: `host:port` of the passenger authorizer, or None for that of the services.
+        tls_dir: Holds the certificate, or None for plain text.
     """
 
     host: str
@@ -50,7 +49,7 @@ class GatewayProcess:
 
     @cached_property
     def admin_socket(self) -> Path:
-        """Where Envoy's administration answers."""
+        """The unix socket of Envoy's administration."""
         socket = self.run_dir / "envoy.sock"
         if len(bytes(socket)) <= _UNIX_SOCKET_LENGTH:
             return socket
@@ -87,11 +86,8 @@ class GatewayProcess:
     async def wait_until_ready(self, *, within: float) -> None:
         """Waits until both listeners accept connections and every upstream counts as healthy.
 
-        Args:
-            within: Seconds to wait.
-
         Raises:
-            StartFailed: They did not in time.
+            StartFailed: This took more than `within` seconds.
         """
         try:
             async with asyncio.timeout(within):
@@ -102,7 +98,7 @@ class GatewayProcess:
 
     async def _is_ready(self) -> bool:
         try:
-            clusters = await self._ask_admin("/clusters")
+            clusters = await self._query_admin("/clusters")
             for port in (self.public_port, self.internal_port):
                 _, writer = await asyncio.open_connection(self.host, port)
                 writer.close()
@@ -111,9 +107,9 @@ class GatewayProcess:
         flags = [line for line in clusters.splitlines() if "::health_flags::" in line]
         return bool(flags) and all(line.endswith("::healthy") for line in flags)
 
-    async def _ask_admin(self, path: str) -> str:
+    async def _query_admin(self, path: str) -> str:
         reader, writer = await asyncio.open_unix_connection(self.admin_socket)
         writer.write(f"GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n".encode())
-        answer = await reader.read()
+        response = await reader.read()
         writer.close()
-        return answer.decode(errors="replace")
+        return response.decode(errors="replace")

@@ -1,8 +1,8 @@
-"""The files in which the processes of a server keep their figures of metrics, one for each kind and process.
+"""The files in which a server's processes keep their metrics, one for each kind and process.
 
-prometheus_client writes to them through memory, and leaves it to the file system to find room at the first write to
-each page: on a full disk that ends the process by SIGBUS. So a process takes all the room when it starts, and its
-parent gives back what it has not used. https://prometheus.github.io/client_python/multiprocess/
+prometheus_client writes to them through mapped memory, and the file system allocates space at the first write to each
+page: on a full disk that ends the process by SIGBUS. So a process allocates all the space when it starts, and its
+parent frees what it has not used. https://prometheus.github.io/client_python/multiprocess/
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _USED = struct.Struct("i")
 
 
 def reserve() -> None:
-    """Takes room for the figures of this process, where they are kept in files.
+    """Allocates the space for this process' metrics, if they are kept in files.
 
     Raises:
-        Explained: There is none.
+        Explained: The disk is full.
     """
     folder = os.environ.get(VARIABLE)
     if folder is None or not hasattr(os, "posix_fallocate"):  # macOS has none
@@ -43,12 +43,7 @@ def reserve() -> None:
 
 
 def give_back(folder: Path, pid: int) -> None:
-    """Removes the figures of an ended process that count only while it lives, and the room that the others do not use.
-
-    Args:
-        folder: Of the files.
-        pid: Of the process.
-    """
+    """Removes an ended process' metrics that count only while it lives, and the space that the others do not use."""
     with suppress(OSError):
         multiprocess.mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
         for file in folder.glob(f"*_{pid}.db"):

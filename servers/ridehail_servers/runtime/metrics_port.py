@@ -1,7 +1,4 @@
-"""The port that Prometheus scrapes: the sum of what all processes of a run have counted.
-
-It answers `GET /metrics` and nothing else.
-"""
+"""The port that Prometheus scrapes: `GET /metrics` returns the sums over all processes of a run."""
 
 from __future__ import annotations
 
@@ -42,8 +39,8 @@ class MetricsAddress:
 
     Attributes:
         host: The address to bind.
-        port: 0: any free one.
-        tls_dir: Holds the certificate; None: plain text.
+        port: 0 for any free one.
+        tls_dir: Holds the certificate, or None for plain text.
     """
 
     host: str
@@ -52,12 +49,9 @@ class MetricsAddress:
 
 
 class SummedMetrics(Collector):
-    """Sums the files of all processes, and skips the damaged ones.
+    """Sums the files of all processes in a folder, and skips damaged ones.
 
-    A process that is killed in the midst of a write, or a disk that is full, may leave a damaged file behind.
-
-    Args:
-        folder: Where the processes write their figures.
+    A process that is killed during a write, or a full disk, may leave a damaged file behind.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -92,11 +86,7 @@ class SummedMetrics(Collector):
 
 
 def damage(content: bytes) -> str | None:
-    """Returns what is wrong with a process' file of figures, or None if nothing is.
-
-    Args:
-        content: Of the file.
-    """
+    """Returns what is wrong with the content of a process' file, or None if nothing is."""
     try:
         (used,) = _LENGTH.unpack_from(content)
         if used and not _FIRST_ENTRY <= used <= len(content):
@@ -118,7 +108,7 @@ def damage(content: bytes) -> str | None:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers scrapes. Tells neither its version nor Python's."""
+    """Serves scrapes. Reports neither its version nor Python's."""
 
     server_version = "ridehail"
     sys_version = ""
@@ -129,7 +119,6 @@ class _Handler(BaseHTTPRequestHandler):
     registry: CollectorRegistry
 
     def do_GET(self) -> None:
-        """Answers with the metrics."""
         if self.path.partition("?")[0] != "/metrics":
             self.send_error(404)
             return
@@ -142,21 +131,20 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def version_string(self) -> str:
-        """Returns what the header `server` says."""
         return self.server_version
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is BaseHTTPRequestHandler's
-        """Logs nothing: what strangers send is none of the log's business."""
+        """Logs nothing: strangers must not fill the log."""
 
 
 class _Server(ThreadingHTTPServer):
-    """Logs what goes wrong with a connection instead of printing it."""
+    """Logs failures of a connection instead of printing them."""
 
     daemon_threads = True
     tls: TlsFiles | None = None
 
     def finish_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: Any) -> None:
-        """See socketserver. Runs in the connection's own thread, which alone waits for the handshake."""
+        """Runs in the connection's own thread, so that the handshake blocks no other connection."""
         if self.tls is None:
             super().finish_request(request, client_address)
             return
@@ -166,23 +154,19 @@ class _Server(ThreadingHTTPServer):
             super().finish_request(encrypted, client_address)
 
     def handle_error(self, _request: object, _client_address: object) -> None:
-        """See socketserver."""
         logger.warning("a scrape failed", exc_info=sys.exception())
 
 
 @contextmanager
 def metrics_port(address: MetricsAddress, folder: Path) -> Iterator[int]:
-    """Serves `/metrics` for the length of the block.
+    """Serves `/metrics` for the length of the block, and yields the port.
 
     Args:
         address: Where to listen.
-        folder: Where the processes write their figures.
-
-    Returns:
-        The port.
+        folder: Holds the files of the processes.
 
     Raises:
-        PortTaken: Somebody else has it.
+        PortTaken: Another process has the port.
         KeysMissing: The folder for TLS cannot be used.
     """
     tls = None if address.tls_dir is None else TlsFiles(address.tls_dir)

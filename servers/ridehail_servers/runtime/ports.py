@@ -8,20 +8,16 @@ from ridehail_servers.chassis.errors import Explained
 
 
 class PortTaken(Explained):
-    """Somebody else listens there."""
+    """Another process listens on the port."""
 
 
 def reserve(host: str, port: int) -> socket.socket:
-    """Reserves a port for several processes that all bind it with SO_REUSEPORT.
+    """Reserves a port, or any free one for 0, for several processes that all bind it with SO_REUSEPORT.
 
     The returned socket is bound but does not listen, so it gets no connections; keep it open while the port is used.
 
-    Args:
-        host: The address to bind.
-        port: The port; 0: any free one.
-
     Raises:
-        PortTaken: Somebody else has it.
+        PortTaken: Another process has it.
     """
     try:
         # SO_REUSEPORT alone would let us in beside another suite of the same user; a plain bind is refused then.
@@ -39,12 +35,8 @@ def reserve(host: str, port: int) -> socket.socket:
 def free_port(host: str, port: int) -> int:
     """Returns the port, or for 0 one that is free now.
 
-    Args:
-        host: The address that will be bound.
-        port: The wanted port.
-
     Raises:
-        PortTaken: Somebody else has it.
+        PortTaken: Another process has it.
     """
     with reserve(host, port) as reserved:
         return int(reserved.getsockname()[1])

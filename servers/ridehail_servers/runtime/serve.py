@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Literal
 
 from ridehail_servers.chassis.settings import ProcessSettings
 
@@ -18,74 +19,45 @@ from .supervisor import ChildSpec, Supervisor, child
 
 
 async def serve(
-    settings: ProcessSettings, *, workers: int, metrics: MetricsAddress, report: Callable[[str], None]
-) -> None:
-    """Serves until SIGINT or SIGTERM, then drains.
-
-    Args:
-        settings: Of each process; its port 0 means any free one.
-        workers: How many processes share the port.
-        metrics: Where the metrics are served.
-        report: Gets the ready line.
-
-    Raises:
-        PortTaken: A port is not free.
-        StartFailed: A process did not come up.
-    """
-    with ExitStack() as stack:
-        port = stack.enter_context(reserve(settings.host, settings.grpc_port)).getsockname()[1]
-        bound = settings.model_copy(update={"grpc_port": port})
-        await _run(
-            stack,
-            "serve",
-            bound,
-            workers=workers,
-            metrics=metrics,
-            report=lambda at: report(f"ready grpc={bound.host}:{port} {at}"),
-        )
-
-
-async def work(
-    settings: ProcessSettings, *, workers: int, metrics: MetricsAddress, report: Callable[[str], None]
-) -> None:
-    """Runs background tasks until SIGINT or SIGTERM, then finishes those under way.
-
-    Args:
-        settings: Of each process.
-        workers: How many processes.
-        metrics: Where the metrics are served.
-        report: Gets the ready line.
-
-    Raises:
-        PortTaken: The port is not free.
-        StartFailed: A process did not come up.
-    """
-    with ExitStack() as stack:
-        await _run(stack, "work", settings, workers=workers, metrics=metrics, report=lambda at: report(f"ready {at}"))
-
-
-async def _run(
-    stack: ExitStack,
-    role: str,
+    role: Literal["serve", "work"],
     settings: ProcessSettings,
     *,
     workers: int,
     metrics: MetricsAddress,
     report: Callable[[str], None],
 ) -> None:
-    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ridehail-metrics-"))
-    at = stack.enter_context(metrics_port(metrics, Path(folder)))
-    stop = stop_on_signals()
-    supervisor = Supervisor()
-    spec = ChildSpec.model_validate({"role": role, "settings": settings})
-    try:
-        for number in range(1, workers + 1):
-            name = f"{role}-{number}"
-            await supervisor.start(child(name, spec, log=None, environment={metrics_files.VARIABLE: folder}))
-        report(f"metrics={metrics.host}:{at}")
-        await stop.wait()
-    finally:
-        await supervisor.stop()
+    """Runs servers or task workers until SIGINT or SIGTERM, then drains them.
+
+    Args:
+        role: Servers share a gRPC port; task workers have none.
+        settings: Of each process; port 0 is any free one.
+        workers: Number of processes.
+        metrics: Where the metrics are served.
+        report: Gets the ready line.
+
+    Raises:
+        PortTaken: A port is not free.
+        StartFailed: A process did not start.
+    """
+    with ExitStack() as stack:
+        ready = "ready"
+        if role == "serve":
+            port = stack.enter_context(reserve(settings.host, settings.grpc_port)).getsockname()[1]
+            settings = settings.model_copy(update={"grpc_port": port})
+            ready = f"ready grpc={settings.host}:{port}"
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ridehail-metrics-"))
+        scraped = stack.enter_context(metrics_port(metrics, Path(folder)))
+        stop = stop_on_signals()
+        supervisor = Supervisor()
+        spec = ChildSpec(role=role, settings=settings)
+        environment = {metrics_files.VARIABLE: folder}
+        try:
+            for number in range(1, workers + 1):
+                await supervisor.start(child(f"{role}-{number}", spec, log=None, environment=environment))
+            report(f"{ready} metrics={metrics.host}:{scraped}")
+            await stop.wait()
+        finally:
+            await supervisor.stop()
 
 
 def stop_on_signals() -> asyncio.Event:

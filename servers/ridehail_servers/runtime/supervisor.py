@@ -33,7 +33,7 @@ LOG_VARIABLE: Final = "RIDEHAIL_LOG_DESCRIPTOR"
 _START_S = 60.0
 _STOP_S = 60.0
 _FIRST_PAUSE_S = 0.2
-_LONGEST_PAUSE_S = 10.0
+_MAX_PAUSE_S = 10.0
 # A process that ran this long before it died is started again without a pause.
 _STEADY_S = 30.0
 
@@ -56,10 +56,10 @@ class Process:
     """One supervised process.
 
     Attributes:
-        name: For people; also the name of its log file.
-        command: What is run.
+        name: Also the name of its log file.
+        command: The command line.
         spec: Written to the standard input of one of our own processes, or None for a foreign program.
-        log: Where its standard error goes; None: to ours.
+        log: File for its standard error, or None for ours.
         environment: Added to ours.
     """
 
@@ -72,14 +72,7 @@ class Process:
 
 
 def child(name: str, spec: ChildSpec, *, log: Path | None, environment: dict[str, str] | None = None) -> Process:
-    """Returns one of our own processes, not yet started.
-
-    Args:
-        name: For people.
-        spec: What it runs.
-        log: Where its log goes; None: to our standard error.
-        environment: Added to ours.
-    """
+    """Returns one of our own processes, not yet started."""
     command = (sys.executable, "-m", "ridehail_servers.runtime.child", name)
     return Process(name, command, spec, log, environment or {})
 
@@ -88,34 +81,23 @@ class Supervisor:
     """Keeps processes running."""
 
     def __init__(self, *, started: Callable[[int], None] = lambda _pid: None) -> None:
-        """Prepares an empty supervisor.
-
-        Args:
-            started: Called with the id of every process that is started.
-        """
+        """Creates an empty supervisor; `started` gets the id of every process that is started."""
         self._started = started
         self._watchers: dict[asyncio.Task[None], Process] = {}
         self._stopping = False
 
     async def start(self, process: Process) -> None:
-        """Starts a process and, if it is one of ours, waits until it works. From then on it is kept running.
-
-        Args:
-            process: What to start.
+        """Starts a process, waits until one of ours reports ready, and keeps it running from then on.
 
         Raises:
-            StartFailed: It gave up, or did not get ready in 30 s.
+            StartFailed: It failed, or was not ready in time.
         """
         await self._launch(process)
         watcher = asyncio.create_task(keep_running(f"supervision of {process.name}", lambda: self._watch(process)))
         self._watchers[watcher] = process
 
     async def stop(self, *names: str) -> None:
-        """Stops the named processes, or all, and waits for their end.
-
-        Args:
-            names: Which; none: all.
-        """
+        """Stops the named processes, or all of them, and waits for their end."""
         if not names:
             self._stopping = True
         chosen = {watch: it for watch, it in self._watchers.items() if not names or it.name in names}
@@ -139,7 +121,7 @@ class Supervisor:
                 pause = _FIRST_PAUSE_S
             while True:
                 await asyncio.sleep(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE_S)
+                pause = min(pause * 2, _MAX_PAUSE_S)
                 try:
                     await self._launch(process)
                     break
@@ -148,7 +130,7 @@ class Supervisor:
 
     async def _launch(self, process: Process) -> None:
         try:
-            process.running = await _spawned(process)
+            process.running = await _spawn(process)
         except OSError as error:  # a full disk or table of processes, which passes
             raise StartFailed(f"{process.name}: {error.strerror or error}") from error
         try:
@@ -165,8 +147,8 @@ class Supervisor:
                 raise StartFailed(f"{process.name}: {reason}{hint}") from error
 
 
-async def _spawned(process: Process) -> asyncio.subprocess.Process:
-    log = _opened_log(process)
+async def _spawn(process: Process) -> asyncio.subprocess.Process:
+    log = _open_log(process)
     printed, print_to = os.pipe()
     try:
         running = await asyncio.create_subprocess_exec(
@@ -176,7 +158,7 @@ async def _spawned(process: Process) -> asyncio.subprocess.Process:
             stderr=print_to,
             pass_fds=(log,),
             env={**os.environ, **process.environment, LOG_VARIABLE: str(log)},
-            # Ctrl-C on the terminal is for us alone; we stop the others in order.
+            # Ctrl-C on the terminal must reach us alone; we stop the others in order.
             start_new_session=True,
         )
     except BaseException:
@@ -190,14 +172,14 @@ async def _spawned(process: Process) -> asyncio.subprocess.Process:
     return running
 
 
-def _opened_log(process: Process) -> int:
+def _open_log(process: Process) -> int:
     if process.log is None:
         return os.dup(sys.stderr.fileno())
     return os.open(process.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
 
 def log_printed(name: str, printed: int, log: int) -> None:
-    """Makes lines of the log of what a process prints beside its log: native libraries and foreign programs do.
+    """Turns what a process prints beside its log into log lines: native libraries and foreign programs print.
 
     Args:
         name: Of the process.
@@ -209,19 +191,19 @@ def log_printed(name: str, printed: int, log: int) -> None:
         for line in lines:
             text = line.decode("utf-8", "backslashreplace").strip()
             if text:
-                told = {"event": text, "level": "info", "logger": "printed", "service": name}
-                file.write(json.dumps({**told, "timestamp": datetime.now(UTC).isoformat()}) + "\n")
+                entry = {"event": text, "level": "info", "logger": "printed", "service": name}
+                file.write(json.dumps({**entry, "timestamp": datetime.now(UTC).isoformat()}) + "\n")
     os.close(log)
 
 
 def _cause(code: int, process: Process) -> dict[str, object]:
-    """Returns what may have ended a process, as far as it can be seen from outside."""
+    """Returns possible causes of a process' end, as far as they can be seen from outside."""
     cause: dict[str, object] = {}
     if code < 0:
         cause["signal"] = signal.Signals(-code).name
     folders = {str(process.log.parent)} if process.log else set()
     folders |= {folder for folder in (process.environment.get(metrics_files.VARIABLE),) if folder}
-    # Whoever writes to a file through memory on a full disk gets SIGBUS, which tells nothing by itself.
+    # A write through mapped memory on a full disk raises SIGBUS, which by itself does not name its cause.
     if full := sorted(folder for folder in folders if Path(folder).is_dir() and not shutil.disk_usage(folder).free):
         cause["disk_full"] = full
     return cause
@@ -230,12 +212,12 @@ def _cause(code: int, process: Process) -> dict[str, object]:
 async def _hand_over(running: asyncio.subprocess.Process, spec: ChildSpec) -> None:
     assert running.stdin is not None
     assert running.stdout is not None
-    with suppress(ConnectionError):  # it ended already; what it said tells why
+    with suppress(ConnectionError):  # it ended already; its output says why
         running.stdin.write(spec.model_dump_json().encode() + b"\n")
         await running.stdin.drain()
-    said = (await running.stdout.readline()).decode().strip()
-    if not said.startswith("ready"):
-        raise StartFailed(said.removeprefix("error ") or "ended without a word")
+    line = (await running.stdout.readline()).decode().strip()
+    if not line.startswith("ready"):
+        raise StartFailed(line.removeprefix("error ") or "ended without a word")
 
 
 async def _end(process: Process) -> None:

@@ -1,4 +1,4 @@
-"""Certificates of an authority that exists for one run of `ridehail up --tls`, and whose key is never written."""
+"""Certificates for one run of `ridehail up --tls`. The authority's key is never written."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 def write_throwaway_tls(folder: Path, names: Iterable[str], *, host: str) -> None:
-    """Replaces the folder's authority, certificate and key.
+    """Replaces the authority, the certificate and its key in a folder, which is created if missing.
 
     Args:
-        folder: Is made where it does not exist.
-        names: DNS names that the certificate carries.
-        host: An address that it carries too.
+        folder: For the files.
+        names: DNS names in the certificate.
+        host: An address in the certificate.
     """
     folder.mkdir(mode=0o700, exist_ok=True)
     authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())

@@ -40,7 +40,7 @@ logger = get_logger(__name__)
 HOST = "127.0.0.1"
 _HEALTHY_WITHIN_S = 60.0
 _POLL_S = 0.05
-# A single machine has no balancer that would have to notice first.
+# A single machine has no load balancer that must notice first.
 _DRAIN_NOTICE_S = 0.0
 _POSTGRES_CHECK_S = 0.5
 _DEMO_TICKET = timedelta(minutes=1)
@@ -49,7 +49,7 @@ _CURL_FILES = (("cacert", CA), ("cert", CERTIFICATE), ("key", KEY))
 
 @dataclass(frozen=True, slots=True)
 class UpOptions:
-    """The command line of `ridehail up`; of ports 0 means any free one.
+    """The command line of `ridehail up`; port 0 is any free one.
 
     `command` and `is_default_data_dir` say how the printed examples call this program again.
     """
@@ -74,13 +74,13 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
 
     Args:
         options: The command line.
-        progress: Told what is being done.
+        progress: Gets the name of each step.
         report: Gets the ready line, and with `demo` the commands to try.
 
     Raises:
         DataDirInUse: Another suite runs on the data directory.
         PortTaken: A port is not free.
-        StartFailed: A part did not come up.
+        StartFailed: A part did not start.
     """
     stop = stop_on_signals()
     data = DataDir(options.data_dir)
@@ -144,8 +144,8 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
         await supervisor.start(gateway.process())
         # The gateway stops first: it takes no new calls while the servers behind it drain.
         stack.push_async_callback(supervisor.stop, ENVOY)
-        await _await_health(address, settings.services, tls_dir)
-        await _await_health(authorizer_address, authorizer.services, tls_dir)
+        await _wait_until_healthy(address, settings.services, tls_dir)
+        await _wait_until_healthy(authorizer_address, authorizer.services, tls_dir)
         await gateway.wait_until_ready(within=_HEALTHY_WITHIN_S)
         http, internal_http = f"{HOST}:{http_port}", f"{HOST}:{internal_port}"
         examples: Sequence[Example] = ()
@@ -163,7 +163,7 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
 
 
 async def _restart(postgres: EmbeddedPostgres) -> None:
-    """Starts Postgres again when it dies, as an operator's service manager would."""
+    """Restarts Postgres when it dies, as an operator's service manager would."""
     while True:
         await asyncio.sleep(_POSTGRES_CHECK_S)
         try:
@@ -174,7 +174,7 @@ async def _restart(postgres: EmbeddedPostgres) -> None:
 
 
 def _prepare_schemas(admin_url: str) -> dict[str, str]:
-    """Migrates every schema, and returns for each service the URL of its own role."""
+    """Migrates every schema, and returns the URL of each service's own role."""
     urls: dict[str, str] = {}
     for definition in suite.SERVICES.values():
         if definition.schema is not None:
@@ -204,9 +204,8 @@ async def _start_processes(
             raise result
 
 
-async def _await_health(address: str, services: Sequence[str], tls_dir: Path | None = None) -> None:
-    definitions = [suite.SERVICES[name] for name in services]
-    names = [contract.descriptor.full_name for it in definitions for contract in it.contracts]
+async def _wait_until_healthy(address: str, services: Sequence[str], tls_dir: Path | None = None) -> None:
+    names = [contract.descriptor.full_name for name in services for contract in suite.SERVICES[name].contracts]
     credentials = None if tls_dir is None else tls_from_dir(tls_dir)
     async with open_async_channel(address, credentials=credentials, health_check=False) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
