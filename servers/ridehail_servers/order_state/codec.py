@@ -63,7 +63,7 @@ def poll_response(state: OrdersState) -> api.PollOrdersStateResponse:
 
 
 def start_response(state: OrdersState) -> api.GetOrdersStateResponse:
-    policy = (order_state_pb2.PollingPolicy(**part.model_dump()) for part in state.polling_policy)
+    policy = (order_state_pb2.PollingPolicy(**vars(part)) for part in state.polling_policy)
     return api.GetOrdersStateResponse(**_state_fields(state), polling_policy=policy)
 
 
