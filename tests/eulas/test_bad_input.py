@@ -87,13 +87,13 @@ async def assert_nothing_is_stored(harness: Harness) -> None:
 # --- ids
 
 
-async def test_a_bad_id_is_refused_wherever_it_stands(harness: Harness, user: User) -> None:
+async def test_an_invalid_id_is_refused_in_every_field(harness: Harness, user: User) -> None:
     for path, request, field in (one for bad in BAD_IDS for one in requests_with_id(bad)):
         assert await refusal(user, path, request) == [(field, "string.id")]
     await assert_nothing_is_stored(harness)
 
 
-async def test_any_other_printable_id_is_taken_and_is_only_an_id(harness: Harness, user: User) -> None:
+async def test_any_other_printable_id_is_accepted_and_is_a_plain_id(harness: Harness, user: User) -> None:
     await harness.configure([agreement(good, good, tariffs=[good]) for good in GOOD_IDS])
     for good in GOOD_IDS:
         await call(user.channel, SAVE, save_of((good, "rejected"), uid=good), metadata=user.service_metadata)
@@ -114,7 +114,7 @@ async def test_an_unknown_filter_is_refused(user: User) -> None:
         assert await refusal(user, PASSENGER_LIST, own_list_of(filter=bad)) == [("filter", "string.in")]
 
 
-async def test_what_is_no_answer_is_refused(harness: Harness, user: User) -> None:
+async def test_a_status_other_than_accepted_or_rejected_is_refused(harness: Harness, user: User) -> None:
     for bad in BAD_STATUSES:
         answers = [("rules", "accepted"), ("surge_il", bad)]
         assert await refusal(user, SAVE, save_of(*answers)) == [("eulas[1].status", "string.in")]
@@ -126,7 +126,7 @@ async def test_what_is_no_answer_is_refused(harness: Harness, user: User) -> Non
 
 
 @pytest.mark.parametrize(("number", "rule"), [(0, "repeated.min_items"), (101, "repeated.max_items")])
-async def test_a_batch_has_one_to_a_hundred_answers(harness: Harness, user: User, number: int, rule: str) -> None:
+async def test_a_batch_has_one_to_a_hundred_decisions(harness: Harness, user: User, number: int, rule: str) -> None:
     answers = [("rules", "accepted")] * number
     assert await refusal(user, SAVE, save_of(*answers)) == [("eulas", rule)]
     assert await refusal(user, PASSENGER_SAVE, own_save_of(*answers)) == [("eulas", rule)]
@@ -144,7 +144,7 @@ async def test_lists_of_more_than_a_hundred_are_refused(user: User) -> None:
     assert await user.listed("unknown", "moscow", tariffs=many[:100]) == [("rules", "unknown")]
 
 
-async def test_a_language_is_at_most_256_characters_by_contract_and_any_header_is_taken(user: User) -> None:
+async def test_a_locale_has_at_most_256_characters_and_any_header_is_accepted(user: User) -> None:
     assert await refusal(user, LIST, list_of(locale="x" * 257)) == [("locale", "string.max_len")]
     for languages in ("ru" + " " * 254, "ru," * 85, "*;q=1," * 42):
         assert len(await user.shown("unknown", "moscow", locale=languages)) == 2

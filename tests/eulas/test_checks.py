@@ -10,7 +10,7 @@ from tests.eulas.users import CHECK, User
 from tests.support.calls import call, failure_of
 
 
-async def test_agreements_are_told_in_the_order_asked_each_once(user: User) -> None:
+async def test_agreements_are_returned_in_the_order_of_the_request_each_once(user: User) -> None:
     await user.save(("surge_il", "accepted"), ("sdc", "rejected"))
     assert await user.check("sdc", "nothing", "surge_il", "rules", "sdc", "surge_il") == [
         ("sdc", "sdc", "rejected"),
@@ -20,7 +20,7 @@ async def test_agreements_are_told_in_the_order_asked_each_once(user: User) -> N
     ]
 
 
-async def test_types_are_told_in_the_order_asked_each_once(user: User) -> None:
+async def test_types_are_returned_in_the_order_of_the_request_each_once(user: User) -> None:
     await user.save(("rules", "accepted"))
     assert await user.check_types("surge", "nothing", "rules", "surge") == [
         ("", "surge", "unknown"),
@@ -50,7 +50,7 @@ async def test_a_type_is_accepted_if_one_of_it_is_else_rejected_if_one_is(
     assert await user.check_types("t") == [expected]
 
 
-async def test_what_counts_no_more_is_unknown(harness: Harness, user: User) -> None:
+async def test_an_agreement_whose_decision_no_longer_counts_is_unknown(harness: Harness, user: User) -> None:
     await user.save(("surge_il", "accepted"), ("sdc", "rejected"))
     await harness.configure([EULAS[0], {**EULAS[2], "revision": 2}])
     assert await user.check("surge_il", "sdc") == [("surge_il", "surge", "accepted"), ("sdc", "sdc", "unknown")]
@@ -60,7 +60,9 @@ async def test_what_counts_no_more_is_unknown(harness: Harness, user: User) -> N
     assert await user.check_types("surge") == [("", "surge", "unknown")]
 
 
-async def test_an_answer_to_what_left_the_configuration_decides_nothing(harness: Harness, user: User) -> None:
+async def test_a_decision_on_an_agreement_that_left_the_configuration_decides_no_type(
+    harness: Harness, user: User
+) -> None:
     await user.save(("surge_il", "accepted"))
     await harness.configure(EULAS[1:])
     assert await user.check("surge_il") == [("surge_il", "", "unknown")]
@@ -101,7 +103,7 @@ async def test_zone_and_country_of_an_agreement_both_have_to_match(harness: Harn
     assert found == {"tel_aviv": "unknown", "haifa": "accepted", "moscow": "unknown", "oslo": "unknown"}
 
 
-async def test_the_zone_does_not_change_the_status_of_an_agreement_that_is_asked_for_by_id(user: User) -> None:
+async def test_the_zone_does_not_change_the_status_of_an_agreement_requested_by_id(user: User) -> None:
     await user.save(("surge_haifa", "accepted"))
     request = api.CheckEulasRequest(yandex_uid=user.uid, eula_ids=["surge_haifa"], zone_name="moscow")
     answer = api.CheckEulasResponse.FromString(await call(user.channel, CHECK, request, metadata=user.service_metadata))
@@ -116,7 +118,7 @@ async def test_the_zone_does_not_change_the_status_of_an_agreement_that_is_asked
     ],
     ids=["neither", "both"],
 )
-async def test_exactly_one_of_ids_and_types_is_asked_for(user: User, request_: api.CheckEulasRequest) -> None:
+async def test_a_check_requires_either_ids_or_types(user: User, request_: api.CheckEulasRequest) -> None:
     error = await failure_of(user.channel, CHECK, request_, metadata=user.service_metadata)
     assert error.reason == "INVALID_REQUEST"
     assert [violation.field for violation in error.violations] == ["eula_ids"]

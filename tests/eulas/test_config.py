@@ -95,7 +95,7 @@ def test_a_bad_file_is_refused_with_file_key_and_reason(tmp_path: Path, bad: obj
     assert str(caught.value).startswith(f"{file}: {key}: ")
 
 
-def test_the_least_and_the_most_are_taken(tmp_path: Path) -> None:
+def test_the_least_and_the_greatest_values_are_accepted(tmp_path: Path) -> None:
     most = {
         "eula_id": "ы" * 128,
         "revision": 2**31 - 1,
@@ -113,7 +113,7 @@ def test_the_least_and_the_most_are_taken(tmp_path: Path) -> None:
     assert load(written(tmp_path, {"ZONES": {}, "EULAS": []}), EulasConfig).catalogue.eulas == ()
 
 
-def test_the_longest_time_to_live_ends_before_the_calendar(tmp_path: Path) -> None:
+def test_the_longest_ttl_ends_before_the_year_10000(tmp_path: Path) -> None:
     config = load(written(tmp_path, content({**GOOD, "ttl_s": 31_557_600_000})), EulasConfig)
     in_a_thousand_years = datetime(3026, 1, 1, tzinfo=UTC)
     made = accepted_decisions([NewDecision("surge_il", Status.ACCEPTED)], config.catalogue, in_a_thousand_years)
@@ -121,7 +121,7 @@ def test_the_longest_time_to_live_ends_before_the_calendar(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("model", [(EulasConfig, "eulas.yaml"), (TariffRequirements, "api_proxy.yaml")])
-def test_the_shipped_files_are_good(model: tuple[type[BaseModel], str]) -> None:
+def test_the_shipped_files_are_valid(model: tuple[type[BaseModel], str]) -> None:
     load(resources.folder("config") / model[1], model[0])
 
 
@@ -165,7 +165,7 @@ def test_the_types_that_tariffs_require_are_known_by_zone(tmp_path: Path) -> Non
         ({KEY: ["a"]}, KEY),
     ],
 )
-def test_requirements_that_cannot_be_read_are_refused(tmp_path: Path, bad: object, key: str) -> None:
+def test_unreadable_requirements_are_refused(tmp_path: Path, bad: object, key: str) -> None:
     with pytest.raises(ConfigError) as caught:
         load(written(tmp_path, bad), TariffRequirements)
     assert caught.value.key == key
@@ -174,7 +174,7 @@ def test_requirements_that_cannot_be_read_are_refused(tmp_path: Path, bad: objec
 # --- while the server runs
 
 
-async def test_a_bad_edit_changes_nothing_and_its_repair_takes_effect(
+async def test_an_invalid_edit_changes_nothing_and_its_correction_takes_effect(
     harness: Harness, user: User, log: LogCapture
 ) -> None:
     def is_invalid() -> bool:

@@ -63,7 +63,7 @@ WHEREABOUTS = st.builds(
 
 
 @given(EULAS, DECISIONS, NOW, WHEREABOUTS)
-def test_signed_is_accepted_and_rejected_all_is_unknown_and_signed_and_none_is_in_two(
+def test_the_filters_partition_the_agreements(
     eulas: list[Eula], decisions: list[Decision], now: datetime, whereabouts: UserLocation
 ) -> None:
     catalogue = EulaCatalogue(eulas, ZONES)
@@ -100,7 +100,7 @@ def test_a_list_is_in_the_order_of_the_configuration_then_by_id(
 
 
 @given(EULAS, DECISIONS, NOW, WHEREABOUTS)
-def test_a_list_and_a_check_say_the_same(
+def test_a_list_and_a_check_agree(
     eulas: list[Eula], decisions: list[Decision], now: datetime, whereabouts: UserLocation
 ) -> None:
     catalogue = EulaCatalogue(eulas, ZONES)
@@ -136,7 +136,7 @@ def test_a_type_is_decided_by_the_agreements_that_apply_in_the_zone(
 
 
 @given(EULAS, DECISIONS, NOW)
-def test_a_decision_counts_before_its_end_and_on_no_older_revision(
+def test_a_decision_counts_until_it_expires_and_on_no_older_revision(
     eulas: list[Eula], decisions: list[Decision], now: datetime
 ) -> None:
     revisions = {eula.eula_id: eula.revision for eula in eulas}
@@ -147,7 +147,7 @@ def test_a_decision_counts_before_its_end_and_on_no_older_revision(
 
 
 @given(EULAS, WHEREABOUTS)
-def test_an_agreement_concerns_whom_each_of_its_bounds_lets_in(eulas: list[Eula], whereabouts: UserLocation) -> None:
+def test_an_agreement_applies_if_zone_country_and_tariffs_match(eulas: list[Eula], whereabouts: UserLocation) -> None:
     concerned = EulaCatalogue(eulas, ZONES).applicable(whereabouts)
     country = whereabouts.country or ZONES.get(whereabouts.zone_name)
     for eula in eulas:
@@ -160,7 +160,7 @@ def test_an_agreement_concerns_whom_each_of_its_bounds_lets_in(eulas: list[Eula]
 
 
 @pytest.mark.parametrize("wanted", list(Filter))
-def test_only_what_the_user_has_to_see_needs_a_zone(wanted: Filter) -> None:
+def test_only_filters_with_unknown_agreements_need_a_zone(wanted: Filter) -> None:
     check_filter(wanted, UserLocation("tel_aviv"))
     if wanted in {Filter.UNKNOWN, Filter.ALL}:
         with pytest.raises(ZoneNameMissing):
@@ -170,9 +170,7 @@ def test_only_what_the_user_has_to_see_needs_a_zone(wanted: Filter) -> None:
 
 
 @given(EULAS, st.data())
-def test_tariffs_are_asked_for_again_when_an_answer_can_change_one_of_them(
-    eulas: list[Eula], data: st.DataObject
-) -> None:
+def test_a_refresh_is_requested_if_a_decision_can_change_a_tariff(eulas: list[Eula], data: st.DataObject) -> None:
     """By the statuses themselves: an answer changes a tariff if it can change the status of its type in its zone."""
     saved = data.draw(st.lists(st.sampled_from(eulas), max_size=3) if eulas else st.just([]))
     zones = st.sampled_from([*ZONES, "nowhere"])

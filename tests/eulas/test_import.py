@@ -52,7 +52,7 @@ async def test_a_decision_is_stored_and_logged_as_it_was_made(importer: Importer
     assert rows(database_url, "SELECT created_at FROM eulas.users") == [(T0,)]
 
 
-async def test_the_service_tells_what_was_imported(importer: Importer) -> None:
+async def test_the_service_reads_what_was_imported(importer: Importer) -> None:
     await importer.run(line(), line(eula_id="sdc", status="rejected"))
     found = await UserDecisions(importer.database, EulasStore()).of_user("4000000001")
     assert sorted(found, key=lambda one: one.eula_id) == [
@@ -93,7 +93,7 @@ async def test_the_service_tells_what_was_imported(importer: Importer) -> None:
         "what COPY escapes",
     ],
 )
-async def test_history_is_taken_as_it_is(
+async def test_past_decisions_are_imported_unchanged(
     importer: Importer, database_url: str, fields: dict[str, Any], row: tuple[object, ...]
 ) -> None:
     assert await importer.run(line(**fields)) == ImportCounts(lines=1, imported=1)
@@ -160,7 +160,9 @@ async def test_a_bad_line_is_rejected_with_its_reason(
     assert reject["text"] == importer.path.read_bytes().split(b"\n")[1].decode(errors="replace")
 
 
-async def test_a_line_without_end_is_rejected_and_what_follows_is_read(importer: Importer, database_url: str) -> None:
+async def test_a_line_that_is_too_long_is_rejected_and_the_next_lines_are_read(
+    importer: Importer, database_url: str
+) -> None:
     endless = json.dumps(line(note="x" * (3 * MAX_LINE_BYTES))).encode()
     longest = json.dumps(line(yandex_uid="longest")).encode()
     longest += b" " * (MAX_LINE_BYTES - len(longest) - 1)
@@ -171,19 +173,19 @@ async def test_a_line_without_end_is_rejected_and_what_follows_is_read(importer:
     assert [row[0] for row in rows(database_url, STATE)] == ["after", "longest"]
 
 
-async def test_blank_lines_are_no_lines_but_have_their_numbers(importer: Importer) -> None:
+async def test_blank_lines_are_numbered_but_not_counted(importer: Importer) -> None:
     assert await importer.run(b"", b"  \r", line(), b"?", b"") == ImportCounts(lines=2, imported=1, rejected=1)
     assert [reject["line"] for reject in rejects_of(importer.path)] == [4]
 
 
-async def test_rejected_lines_are_for_their_owner_only(importer: Importer) -> None:
+async def test_only_the_owner_may_read_rejected_lines(importer: Importer) -> None:
     importer.rejects_path.touch(mode=0o644)
     await importer.run(b"?")
     assert stat.S_IMODE(importer.rejects_path.stat().st_mode) == 0o600
     assert {file.name for file in importer.folder.iterdir()} == {"dump.jsonl", "dump.jsonl.rejects.jsonl"}
 
 
-async def test_an_import_without_rejects_leaves_none_of_an_earlier_one(importer: Importer) -> None:
+async def test_an_import_without_rejects_removes_those_of_an_earlier_one(importer: Importer) -> None:
     await importer.run(b"?")
     await importer.run(line())
     assert not importer.rejects_path.exists()
@@ -231,7 +233,7 @@ async def test_a_newer_decision_that_was_purged_is_not_overwritten(importer: Imp
     assert rows(database_url, STATE) == []
 
 
-async def test_an_answer_saved_by_a_slow_clock_after_the_import_stays(importer: Importer, database_url: str) -> None:
+async def test_a_decision_saved_by_a_slow_clock_after_the_import_stays(importer: Importer, database_url: str) -> None:
     await importer.run(line(updated_at=T0 + SECOND))
     await save(importer.database, Decision("surge_il", Status.REJECTED, 1, T0 + DAY, T0))
     assert (await importer.rerun()).imported == 0
@@ -291,7 +293,9 @@ moves = st.lists(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=st.lists(moves, min_size=1, max_size=3))
-async def test_files_merge_as_if_line_by_line(importer: Importer, database_url: str, files: list[list[Any]]) -> None:
+async def test_an_import_has_the_effect_of_its_lines_one_by_one(
+    importer: Importer, database_url: str, files: list[list[Any]]
+) -> None:
     async with importer.database.connection() as connection:
         await connection.execute("DELETE FROM eulas.users")
         # As the log refuses to be emptied, each example has its own users.
@@ -316,7 +320,7 @@ async def test_files_merge_as_if_line_by_line(importer: Importer, database_url: 
     assert {key: value for key, value in last.items() if key in model} == model
 
 
-async def test_a_packed_file_is_unpacked(importer: Importer, database_url: str) -> None:
+async def test_a_compressed_file_is_decompressed(importer: Importer, database_url: str) -> None:
     packed = importer.folder / "dump.jsonl.gz"
     packed.write_bytes(gzip.compress(GOOD + b"\n" + GOOD.replace(b"surge_il", b"sdc")))
     with open_dump(packed) as dump:
@@ -327,14 +331,14 @@ async def test_a_packed_file_is_unpacked(importer: Importer, database_url: str) 
 @pytest.mark.parametrize(
     "damage", [lambda packed: packed[:-9], lambda packed: b"{}" + packed, lambda packed: packed[:20] + b"\xff" * 9]
 )
-def test_a_file_that_is_not_whole_is_refused(tmp_path: Path, damage: Any) -> None:
+def test_a_truncated_or_corrupt_file_is_refused(tmp_path: Path, damage: Any) -> None:
     packed = tmp_path / "dump.gz"
     packed.write_bytes(damage(gzip.compress(os.urandom(1000).hex().encode())))
     with open_dump(packed) as dump, pytest.raises(FileUnusable, match="not a whole gzip file"):
         list(dump.lines())
 
 
-def test_a_file_is_imported_by_one_at_a_time(tmp_path: Path) -> None:
+def test_a_file_cannot_be_imported_twice_at_once(tmp_path: Path) -> None:
     path = tmp_path / "dump.jsonl"
     path.touch()
     with open_dump(path), pytest.raises(FileUnusable, match="already"), open_dump(path):

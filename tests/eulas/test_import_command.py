@@ -75,7 +75,7 @@ def forget_everything(database_url: str) -> None:
         connection.execute("TRUNCATE eulas.users, eulas.decisions_log RESTART IDENTITY")
 
 
-def test_it_prints_what_became_of_the_lines(database_url: str, tmp_path: Path) -> None:
+def test_it_prints_the_counts_of_lines(database_url: str, tmp_path: Path) -> None:
     path = tmp_path / "dump.jsonl"
     write(path, [line(), line(), b"secret", line(yandex_uid="", status="secret")])
     ended = imported(path, database_url)
@@ -95,7 +95,7 @@ def test_it_prints_what_became_of_the_lines(database_url: str, tmp_path: Path) -
     ],
     ids=["missing", "a folder", "a pipe"],
 )
-def test_a_file_that_cannot_be_read_is_told_in_one_line(
+def test_an_unreadable_file_is_reported_in_one_line(
     database_url: str, tmp_path: Path, make: object, says: str | None
 ) -> None:
     path = tmp_path / "dump.jsonl"
@@ -120,7 +120,7 @@ def test_a_file_that_cannot_be_read_is_told_in_one_line(
         (["purge", "--expired-for", "90"], "--expired-for takes hours or days"),
     ],
 )
-def test_what_cannot_be_done_is_told(
+def test_an_impossible_option_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], says: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -129,7 +129,7 @@ def test_what_cannot_be_done_is_told(
     assert says in ended.stderr
 
 
-def test_a_call_without_a_file_is_told() -> None:
+def test_a_missing_file_argument_is_reported() -> None:
     ended = ridehail("eulas", "import")
     assert (ended.returncode, ended.stdout) == (2, "")
     assert "Missing argument" in ended.stderr
@@ -148,7 +148,7 @@ async def test_an_interrupted_import_says_so_and_leaves_no_file(database_url: st
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_database_without_tables_is_told_and_leaves_no_file(postgres_url: str, tmp_path: Path) -> None:
+def test_a_database_without_tables_is_reported_and_leaves_no_file(postgres_url: str, tmp_path: Path) -> None:
     path = tmp_path / "dump.jsonl"
     write(path, [line(yandex_uid="secret"), b"secret"])
     with empty_database(postgres_url) as url:
@@ -225,9 +225,7 @@ async def save_while(database: Database, imports: Sequence[asyncio.Task[ImportCo
     return saves
 
 
-async def test_beside_saves_and_another_import_no_newer_decision_is_overwritten(
-    database_url: str, tmp_path: Path
-) -> None:
+async def test_concurrent_saves_and_imports_overwrite_no_newer_decision(database_url: str, tmp_path: Path) -> None:
     for seed in (1, 2):
         dump(tmp_path / f"{seed}.jsonl", 100 * CHUNK, users=100, seed=seed)
     async with opened(database_url) as database:

@@ -66,7 +66,7 @@ async def test_a_country_that_is_given_replaces_that_of_the_zone(
         (["econom"], ["rules"]),
     ],
 )
-async def test_tariffs_leave_out_what_concerns_other_tariffs_only(
+async def test_tariffs_omit_agreements_of_other_tariffs_only(
     user: User, tariffs: list[str], expected: list[str]
 ) -> None:
     assert await ids(user, zone_name="moscow", tariffs=tariffs) == expected
@@ -83,7 +83,7 @@ async def test_country_zone_and_tariff_must_all_match(harness: Harness, user: Us
 # --- what the user has answered
 
 
-async def test_every_filter_shows_its_own_part(user: User) -> None:
+async def test_every_filter_lists_its_own_statuses(user: User) -> None:
     await user.save(("surge_il", "accepted"), ("surge_haifa", "rejected"))
     assert await user.listed("unknown", "haifa") == [("rules", "unknown")]
     assert await user.listed("accepted") == [("surge_il", "accepted")]
@@ -96,7 +96,7 @@ async def test_every_filter_shows_its_own_part(user: User) -> None:
     ]
 
 
-async def test_answers_are_listed_wherever_the_user_is(user: User) -> None:
+async def test_decided_agreements_are_listed_in_any_zone(user: User) -> None:
     await user.save(("surge_haifa", "accepted"), ("sdc", "rejected"))
     for zone_name in (None, "tel_aviv", "nowhere"):
         for tariffs in ([], ["econom"]):
@@ -104,13 +104,13 @@ async def test_answers_are_listed_wherever_the_user_is(user: User) -> None:
     assert await ids(user, "all", "tel_aviv") == ["surge_il", "surge_haifa", "sdc", "rules"]
 
 
-async def test_an_answer_is_one_users_only(harness: Harness, user: User) -> None:
+async def test_a_decision_is_of_one_user_only(harness: Harness, user: User) -> None:
     await user.save(("rules", "accepted"))
     for uid in ("4000000002", "400000000", "40000000011", " 4000000001"):
         assert await harness.user(uid).listed("signed") == []
 
 
-async def test_what_was_just_saved_is_never_shown_again(user: User) -> None:
+async def test_a_saved_decision_is_in_the_next_list(user: User) -> None:
     for _ in range(20):
         for status in ("accepted", "rejected"):
             await user.save(("surge_il", status))
@@ -121,7 +121,7 @@ async def test_what_was_just_saved_is_never_shown_again(user: User) -> None:
 # --- when it counts no more
 
 
-async def test_an_answer_counts_until_its_time_is_over(harness: Harness, user: User) -> None:
+async def test_a_decision_counts_until_it_expires(harness: Harness, user: User) -> None:
     await user.save(("surge_il", "accepted"))
     harness.pass_time(DAY - MICROSECOND)
     assert await user.listed("signed") == [("surge_il", "accepted")]
@@ -132,14 +132,14 @@ async def test_an_answer_counts_until_its_time_is_over(harness: Harness, user: U
     assert await user.listed("all", "tel_aviv") == [("surge_il", "unknown"), ("rules", "unknown")]
 
 
-async def test_each_answer_has_the_time_of_its_agreement_when_it_was_given(harness: Harness, user: User) -> None:
+async def test_each_decision_has_the_ttl_of_its_agreement_when_it_was_saved(harness: Harness, user: User) -> None:
     await user.save(("surge_il", "accepted"), ("rules", "accepted"))
     await harness.configure([{**eula, "ttl_s": 1} for eula in EULAS])
     harness.pass_time(HOUR)
     assert await user.listed("signed") == [("surge_il", "accepted")]
 
 
-async def test_a_raised_revision_asks_again_and_a_new_answer_ends_that(harness: Harness, user: User) -> None:
+async def test_a_raised_revision_is_unknown_until_a_new_decision(harness: Harness, user: User) -> None:
     await user.save(("surge_il", "rejected"))
     await harness.configure([{**EULAS[0], "revision": 2}, *EULAS[1:]])
     assert await user.listed("all", "tel_aviv") == [("surge_il", "unknown"), ("rules", "unknown")]
@@ -148,7 +148,7 @@ async def test_a_raised_revision_asks_again_and_a_new_answer_ends_that(harness: 
     assert await user.listed("signed") == [("surge_il", "accepted")]
 
 
-async def test_a_revision_that_is_taken_back_brings_the_answers_back(harness: Harness, user: User) -> None:
+async def test_decisions_count_again_if_a_revision_is_taken_back(harness: Harness, user: User) -> None:
     await harness.configure([{**EULAS[0], "revision": 3}])
     await user.save(("surge_il", "accepted"))
     await harness.configure([{**EULAS[0], "revision": 2}])
@@ -168,7 +168,7 @@ async def test_an_agreement_that_left_the_configuration_stays_listed_by_id_and_s
     assert await user.listed("all", "moscow") == [("rules", "unknown")]
 
 
-async def test_an_agreement_that_moved_to_another_zone_keeps_its_answers(harness: Harness, user: User) -> None:
+async def test_an_agreement_that_moved_to_another_zone_keeps_its_decisions(harness: Harness, user: User) -> None:
     await user.save(("surge_haifa", "accepted"))
     await harness.configure([{**EULAS[1], "zones": ["moscow"]}])
     assert await user.listed("signed") == [("surge_haifa", "accepted")]
@@ -178,7 +178,7 @@ async def test_an_agreement_that_moved_to_another_zone_keeps_its_answers(harness
 # --- how it looks
 
 
-async def test_an_unanswered_agreement_is_shown_whole(user: User) -> None:
+async def test_an_unknown_agreement_is_listed_with_all_fields(user: User) -> None:
     shown = (await user.shown("unknown", "tel_aviv"))[0]
     assert shown == eulas_pb2.Eula(
         eula_id="surge_il",
@@ -191,7 +191,7 @@ async def test_an_unanswered_agreement_is_shown_whole(user: User) -> None:
     )
 
 
-async def test_an_answer_is_shown_with_its_times(harness: Harness, user: User) -> None:
+async def test_a_decision_is_listed_with_its_timestamps(harness: Harness, user: User) -> None:
     await user.save(("rules", "accepted"))
     harness.pass_time(HOUR / 2)
     shown = (await user.shown("accepted"))[0]
@@ -217,7 +217,7 @@ async def test_titles_are_in_the_language_of_the_request(user: User) -> None:
         assert await own_title(languages) == expected
 
 
-async def test_a_passengers_own_list_is_that_of_services(user: User) -> None:
+async def test_a_passenger_lists_what_services_list(user: User) -> None:
     await user.save(("surge_il", "accepted"))
     for wanted in ("unknown", "accepted", "rejected", "signed", "all"):
         assert list(await user.list_own(wanted, "tel_aviv")) == list(await user.shown(wanted, "tel_aviv"))
@@ -225,7 +225,7 @@ async def test_a_passengers_own_list_is_that_of_services(user: User) -> None:
     assert statuses(own) == await user.listed("unknown", "moscow", country="isr", tariffs=["econom"])
 
 
-async def test_a_user_who_never_answered_has_no_answers(user: User) -> None:
+async def test_a_user_without_decisions_has_signed_nothing(user: User) -> None:
     for wanted in ("accepted", "rejected", "signed"):
         assert await user.listed(wanted) == []
 
@@ -234,7 +234,7 @@ async def test_a_user_who_never_answered_has_no_answers(user: User) -> None:
 
 
 @pytest.mark.parametrize("wanted", ["unknown", "all"])
-async def test_what_the_user_has_to_see_is_not_told_without_a_zone(user: User, wanted: str) -> None:
+async def test_unknown_agreements_are_not_listed_without_a_zone(user: User, wanted: str) -> None:
     service = api.ListEulasRequest(yandex_uid=user.uid, filter=wanted, country="isr", tariffs=["econom"])
     passenger = api.PassengerEulasServiceListEulasRequest(filter=wanted, country="isr", tariffs=["econom"])
     for error in (

@@ -63,7 +63,7 @@ def fill(database_url: str, expired: int, valid: int = 0) -> None:
         )
 
 
-async def test_what_expired_before_the_moment_is_deleted(database: Database, database_url: str) -> None:
+async def test_decisions_that_expired_before_the_cutoff_are_deleted(database: Database, database_url: str) -> None:
     for number in range(8):
         await save(database, f"old-{number}", T0 - MICROSECOND - (number // 2) * DAY)
     await save(database, "just then", T0)
@@ -77,7 +77,7 @@ async def test_what_expired_before_the_moment_is_deleted(database: Database, dat
     assert await purge(database) == 0
 
 
-async def test_what_another_transaction_holds_is_left_for_the_next_run(database: Database, database_url: str) -> None:
+async def test_the_next_run_deletes_what_another_transaction_had_locked(database: Database, database_url: str) -> None:
     for uid in ("held", "free"):
         await save(database, uid, T0 - DAY)
     async with database.transaction() as other:
@@ -88,7 +88,7 @@ async def test_what_another_transaction_holds_is_left_for_the_next_run(database:
     assert await purge(database) == 1
 
 
-async def test_an_answer_given_again_stays(database: Database, database_url: str) -> None:
+async def test_a_decision_made_again_stays(database: Database, database_url: str) -> None:
     await save(database, "again", T0 - DAY)
     async with database.transaction() as other:
         await EulasStore().save(other, "again", [Decision("eula", Status.REJECTED, 1, T0 + DAY, T0)], "admin")
@@ -97,7 +97,7 @@ async def test_an_answer_given_again_stays(database: Database, database_url: str
     assert [row[2] for row in rows(database_url, STATE)] == ["rejected"]
 
 
-async def test_saves_beside_purges_are_never_lost(database: Database, database_url: str) -> None:
+async def test_saves_during_purges_are_never_lost(database: Database, database_url: str) -> None:
     chance = random.Random(5)
     decisions = UserDecisions(database, EulasStore())
     kept: dict[str, datetime] = {}

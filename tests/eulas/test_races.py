@@ -59,7 +59,7 @@ async def rows(connection: psycopg.AsyncConnection, query: str) -> list[tuple[ob
 
 
 @pytest.mark.parametrize("with_purge", [False, True], ids=["saves", "saves and deletions of expired rows"])
-async def test_what_is_stored_is_what_the_log_says_last_whatever_processes_race(
+async def test_the_stored_decision_is_the_last_logged_one_whatever_processes_race(
     database_url: str, connection: psycopg.AsyncConnection, with_purge: bool
 ) -> None:
     racers = [processes.start(race, database_url, seed, SAVES) for seed in range(1, PROCESSES + 1)]
@@ -104,7 +104,7 @@ async def test_a_save_that_waits_for_another_comes_after_it_in_the_log(
     assert await rows(connection, STORED) == await rows(connection, LAST_LOGGED)
 
 
-async def test_a_save_whose_predecessor_is_undone_is_first(database: Database, database_url: str) -> None:
+async def test_a_save_whose_predecessor_is_rolled_back_is_first(database: Database, database_url: str) -> None:
     decisions, store = UserDecisions(database, EulasStore()), EulasStore()
     async with await psycopg.AsyncConnection.connect(database_url) as undone:
         await store.save(undone, UID, [decision("b", Status.REJECTED)], "undone")
@@ -181,7 +181,7 @@ async def test_a_lookup_that_began_before_a_save_is_not_shared_with_one_after_it
     await database.close()
 
 
-async def test_what_was_saved_is_in_the_next_answer_however_many_ask_at_once(harness: Harness) -> None:
+async def test_a_saved_decision_is_in_the_next_list_however_many_users_list_at_once(harness: Harness) -> None:
     async def answer(ask: Callable[[], Awaitable[Any]]) -> Any:
         # A machine that is too busy for so many may refuse some.
         while True:

@@ -18,7 +18,7 @@ from tests.support.waiting import until
 # --- what is stored
 
 
-async def test_an_answer_is_stored_with_revision_and_end_of_validity(harness: Harness, user: User) -> None:
+async def test_a_decision_is_stored_with_revision_and_valid_till(harness: Harness, user: User) -> None:
     await harness.configure([{**EULAS[0], "revision": 7, "ttl_s": 10}])
     await user.save(("surge_il", "rejected"))
     assert await user.stored() == [("surge_il", "rejected", 7, T0 + timedelta(seconds=10))]
@@ -26,7 +26,7 @@ async def test_an_answer_is_stored_with_revision_and_end_of_validity(harness: Ha
     assert times == [(T0, T0)]
 
 
-async def test_a_change_of_mind_keeps_the_moment_of_the_first_answer(harness: Harness, user: User) -> None:
+async def test_a_later_decision_keeps_the_created_at_of_the_first(harness: Harness, user: User) -> None:
     await user.save(("surge_il", "accepted"))
     harness.pass_time(DAY)
     await user.save(("surge_il", "rejected"))
@@ -42,21 +42,19 @@ async def test_a_batch_is_stored_whole(user: User, size: int) -> None:
     assert await user.stored() == await user.last_logged()
 
 
-async def test_a_hundred_answers_are_taken(user: User) -> None:
+async def test_a_hundred_decisions_are_saved(user: User) -> None:
     answers = [("surge_il", "accepted"), ("surge_haifa", "rejected")] * 50
     await user.save(*answers)
     assert await user.listed("signed") == [("surge_il", "accepted"), ("surge_haifa", "rejected")]
 
 
-async def test_of_several_answers_to_one_agreement_the_last_counts_and_is_logged_once(user: User) -> None:
+async def test_the_last_of_several_decisions_on_one_agreement_counts_and_is_logged_once(user: User) -> None:
     await user.save(("surge_il", "accepted"), ("sdc", "accepted"), ("surge_il", "rejected"), ("surge_il", "rejected"))
     assert await user.listed("signed") == [("surge_il", "rejected"), ("sdc", "accepted")]
     assert sorted(await user.log()) == [("sdc", "accepted", 1, "admin"), ("surge_il", "rejected", 1, "admin")]
 
 
-async def test_every_save_is_on_record_with_its_source_also_one_that_changes_nothing(
-    harness: Harness, user: User
-) -> None:
+async def test_every_save_is_logged_with_its_source_even_if_it_changes_nothing(harness: Harness, user: User) -> None:
     await user.save_own(("surge_il", "accepted"))
     await user.save_own(("surge_il", "accepted"))
     await user.save(("surge_il", "rejected"))
@@ -94,7 +92,7 @@ async def test_the_later_arrival_wins_though_its_clock_is_behind(harness: Harnes
     ],
     ids=str,
 )
-async def test_the_app_asks_for_tariffs_again_when_one_requires_an_answered_type_where_the_agreement_applies(
+async def test_a_refresh_is_requested_if_a_tariff_requires_the_saved_type_where_the_agreement_applies(
     user: User, answers: list[tuple[str, str]], expected: list[str]
 ) -> None:
     assert list(await user.save(*answers)) == expected
@@ -156,7 +154,7 @@ BAD_BATCHES = {
 
 
 @pytest.mark.parametrize(("batch", "code", "reason", "eula_id"), BAD_BATCHES.values(), ids=BAD_BATCHES.keys())
-async def test_one_bad_answer_refuses_the_batch_and_changes_nothing(
+async def test_one_invalid_decision_refuses_the_batch_and_changes_nothing(
     user: User, batch: list[tuple[str, str]], code: grpc.StatusCode, reason: str, eula_id: str
 ) -> None:
     await user.save(("surge_il", "rejected"))
@@ -166,7 +164,7 @@ async def test_one_bad_answer_refuses_the_batch_and_changes_nothing(
     assert (await user.stored(), await user.log()) == before
 
 
-async def test_an_agreement_that_left_the_configuration_takes_no_answer(harness: Harness, user: User) -> None:
+async def test_an_agreement_that_left_the_configuration_cannot_be_decided_on(harness: Harness, user: User) -> None:
     await user.save(("surge_il", "accepted"))
     await harness.configure([EULAS[3]])
     error = await user.refused(("surge_il", "rejected"))
@@ -174,7 +172,7 @@ async def test_an_agreement_that_left_the_configuration_takes_no_answer(harness:
     assert await user.listed("signed") == [("surge_il", "accepted")]
 
 
-async def test_an_agreement_of_another_zone_takes_an_answer(user: User) -> None:
+async def test_an_agreement_of_another_zone_can_be_decided_on(user: User) -> None:
     await user.save(("sdc", "accepted"), ("surge_haifa", "accepted"))
     assert await user.listed("signed") == [("surge_haifa", "accepted"), ("sdc", "accepted")]
 
@@ -212,7 +210,7 @@ async def test_a_log_that_cannot_be_written_saves_nothing(harness: Harness, user
         """,
     ],
 )
-async def test_the_log_cannot_be_changed_nor_dated_back(harness: Harness, user: User, statement: str) -> None:
+async def test_the_log_cannot_be_changed_or_backdated(harness: Harness, user: User, statement: str) -> None:
     await user.save(("surge_il", "accepted"))
     before = await user.log()
     with pytest.raises((psycopg.errors.InsufficientPrivilege, psycopg.errors.GeneratedAlways)):
@@ -221,7 +219,7 @@ async def test_the_log_cannot_be_changed_nor_dated_back(harness: Harness, user: 
     assert len(await user.stored()) == 1
 
 
-async def test_nobody_is_named_in_the_logs(harness: Harness, user: User, log: LogCapture) -> None:
+async def test_no_user_is_logged(harness: Harness, user: User, log: LogCapture) -> None:
     before = len(log.events("call"))
     await user.save(("surge_il", "accepted"))
     await user.save_own(("surge_il", "rejected"))

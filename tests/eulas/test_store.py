@@ -64,7 +64,7 @@ async def test_many_users_at_once_share_a_few_queries(database: CountingDatabase
 
 
 @pytest.mark.parametrize("question", ["list", "check", "check types"])
-async def test_a_question_by_itself_is_one_query(harness: Harness, user: User, question: str) -> None:
+async def test_a_single_read_is_one_query(harness: Harness, user: User, question: str) -> None:
     await user.save(("surge_il", "accepted"))
     before = await statements(harness)
     for _ in range(10):
@@ -137,7 +137,7 @@ async def test_a_save_reads_no_table_whole(database: Database) -> None:
     assert {"users_pkey"} == {index for node in explained.nodes for index in node.get("Conflict Arbiter Indexes", ())}
 
 
-async def test_a_row_that_is_no_answer_cannot_be_stored(database: Database) -> None:
+async def test_an_invalid_row_cannot_be_stored(database: Database) -> None:
     async with database.connection() as connection:
         with pytest.raises(psycopg.errors.InvalidTextRepresentation):
             await connection.execute(

@@ -98,7 +98,7 @@ async def test_a_row_that_arrives_late_is_archived_however_old(retention: Retent
 
 
 @pytest.mark.parametrize("value", ["", "'; DROP TABLE orders --", "Ünïcödé 😀", "a" * 128, "%s {} \\ \" ' /"])
-async def test_any_id_comes_back_as_it_was(retention: Retention, value: str) -> None:
+async def test_any_id_is_read_back_unchanged(retention: Retention, value: str) -> None:
     await retention.put_order(value, ago(30), ago(30))
     await retention.archive()
     assert retention.archived_orders() == [(value, ago(30))]
@@ -117,7 +117,7 @@ async def test_any_id_comes_back_as_it_was(retention: Retention, value: str) -> 
         datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
     ],
 )
-def test_a_moment_keeps_its_microseconds_and_goes_to_its_day(tmp_path: Path, created: datetime) -> None:
+def test_a_timestamp_keeps_its_microseconds_and_decides_the_partition(tmp_path: Path, created: datetime) -> None:
     table = table_in(tmp_path)
     table.write(1, changes("order", created=created))
     assert table.rows_of("order") == changes("order", created=created)
@@ -134,7 +134,7 @@ def test_a_moment_keeps_its_microseconds_and_goes_to_its_day(tmp_path: Path, cre
     ),
     waits_h=st.lists(st.sampled_from([0, 1, 13, 25]), min_size=5, max_size=5),
 )
-async def test_whatever_arrives_whenever_is_archived_once_and_deleted_only_then(
+async def test_every_row_is_archived_once_before_it_is_deleted_whenever_it_arrives(
     retention: Retention,
     tmp_path_factory: pytest.TempPathFactory,
     arrivals: list[list[tuple[int, float]]],
@@ -199,7 +199,7 @@ def test_a_batch_is_on_the_disk_before_it_counts_as_written(tmp_path: Path, monk
 # --- many writers
 
 
-def test_a_batch_is_written_once_however_often_it_is_tried(tmp_path: Path) -> None:
+def test_a_batch_is_written_once_however_often_it_is_attempted(tmp_path: Path) -> None:
     for _ in range(3):
         table_in(tmp_path).write(5, changes("order"))
     table = table_in(tmp_path)
@@ -216,7 +216,7 @@ def test_a_batch_that_the_archive_may_have_already_is_not_written(tmp_path: Path
     assert count(tmp_path) == 1
 
 
-def test_a_writer_that_was_overtaken_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_writer_overtaken_by_a_later_batch_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has looked, and found its batch missing; before its commit, another one writes the same batch."""
     table_in(tmp_path).write(1, changes("first"))
     slow, refused = table_in(tmp_path), list[CommitFailedError]()
@@ -245,7 +245,7 @@ async def test_many_writers_of_one_batch_write_it_once(tmp_path: Path) -> None:
     assert count(tmp_path) == 15
 
 
-async def test_a_second_run_leaves_the_work_to_the_first(retention: Retention, log: LogCapture) -> None:
+async def test_a_second_concurrent_run_does_nothing(retention: Retention, log: LogCapture) -> None:
     await retention.put_order("old", ago(30), ago(30))
     async with retention.database.connection() as other:
         assert await ArchiveStore().try_lock(other)
@@ -256,7 +256,7 @@ async def test_a_second_run_leaves_the_work_to_the_first(retention: Retention, l
     assert len(retention.archived_orders()) == 1
 
 
-async def test_a_database_put_back_to_an_earlier_state_loses_nothing(retention: Retention, log: LogCapture) -> None:
+async def test_a_database_restored_to_an_earlier_state_loses_no_row(retention: Retention, log: LogCapture) -> None:
     # given: a batch that was open when the copy of the database was made, and that the archive is past
     await retention.put_order("copied", ago(40), ago(40))
     await retention.archive()
@@ -280,7 +280,7 @@ async def test_a_database_put_back_to_an_earlier_state_loses_nothing(retention: 
     assert [change.row.order_id for change in (await retention.history("copied")).changes] == ["copied"]
 
 
-async def test_a_new_archive_beside_an_old_database_takes_what_is_new(retention: Retention, tmp_path: Path) -> None:
+async def test_a_new_archive_of_an_old_database_receives_the_new_rows(retention: Retention, tmp_path: Path) -> None:
     await retention.put_order("first", ago(40), ago(40))
     await retention.archive()
     retention.archive_url = (tmp_path / "elsewhere").as_uri()
@@ -292,7 +292,7 @@ async def test_a_new_archive_beside_an_old_database_takes_what_is_new(retention:
 # --- an archive that fails
 
 
-async def test_an_archive_that_cannot_be_written_loses_nothing(retention: Retention, tmp_path: Path) -> None:
+async def test_no_row_is_lost_if_the_archive_cannot_be_written(retention: Retention, tmp_path: Path) -> None:
     await retention.put_many(10, oldest_h=60, youngest_h=49)
     target, blocked = retention.archive_url, tmp_path / "blocked"
     blocked.write_text("no folder")
@@ -310,7 +310,7 @@ async def test_an_archive_that_cannot_be_written_loses_nothing(retention: Retent
     assert await retention.stored_orders() == []
 
 
-async def test_a_write_that_fails_in_the_middle_is_finished_by_the_next_run(
+async def test_the_next_run_completes_a_write_that_failed_halfway(
     retention: Retention, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await retention.put_many(10, oldest_h=60, youngest_h=49)
@@ -334,7 +334,7 @@ async def test_a_write_that_fails_in_the_middle_is_finished_by_the_next_run(
 # --- files
 
 
-def test_the_files_of_a_day_stay_few_and_readers_keep_theirs(tmp_path: Path) -> None:
+def test_the_files_of_a_day_are_merged_and_stay_readable_for_a_day(tmp_path: Path) -> None:
     table = table_in(tmp_path)
     day, other_day = NOW, NOW - timedelta(days=1)
     for batch in range(1, 61):
@@ -354,7 +354,7 @@ def test_the_files_of_a_day_stay_few_and_readers_keep_theirs(tmp_path: Path) -> 
     assert len(reader.scan(columns=["order_id"]).read_all()) == 40
 
 
-def test_what_killed_writers_left_is_removed_after_a_day(tmp_path: Path) -> None:
+def test_files_of_killed_writers_are_removed_after_a_day(tmp_path: Path) -> None:
     table = table_in(tmp_path)
     for batch in range(1, 20):
         table.write(batch, changes(f"order-{batch}"))
@@ -370,7 +370,7 @@ def test_what_killed_writers_left_is_removed_after_a_day(tmp_path: Path) -> None
     assert count(tmp_path) == 19
 
 
-def test_the_last_batch_is_known_when_the_log_of_commits_was_shortened(tmp_path: Path) -> None:
+def test_the_last_batch_is_known_after_the_commit_log_was_truncated(tmp_path: Path) -> None:
     table = table_in(tmp_path)
     for batch in range(1, 56):
         table.write(batch, changes(f"order-{batch}"))
@@ -412,12 +412,12 @@ def test_a_folder_is_named_by_path_or_url(given: str, url: str) -> None:
     ["", " ", "file:", "file://", "file://elsewhere/x", "s3:", "s3://", "s3:///x", "s3://a b", "http://x/y",
      "memory://x", "nonsense:", "postgresql://x", "a\0b", "file:a\0b", "s3:/bucket/x"],
 )  # fmt: skip
-def test_what_names_no_lasting_folder_is_refused(given: str) -> None:
+def test_an_archive_url_without_a_permanent_folder_is_refused(given: str) -> None:
     with pytest.raises(ValueError, match=r"needed|another machine"):
         folder_url(given)
 
 
-def test_a_folder_with_odd_characters_is_the_same_for_all(tmp_path: Path) -> None:
+def test_a_folder_with_special_characters_is_the_same_for_every_reader(tmp_path: Path) -> None:
     folder = tmp_path / "with space, 100% ünïcode"
     table = ArchiveTable(folder_url(str(folder)), ArchivedTable.ORDERS)
     row = ArchivedOrder("order", NOW, None, can_switch_road=False)

@@ -121,14 +121,16 @@ def assert_nothing_is_stored(suite: SuiteInProcess) -> None:
 # --- ids
 
 
-async def test_a_bad_id_is_refused_wherever_it_stands(running_suite: SuiteInProcess, channel: grpc.aio.Channel) -> None:
+async def test_an_invalid_id_is_refused_in_every_field(
+    running_suite: SuiteInProcess, channel: grpc.aio.Channel
+) -> None:
     for bad in BAD_IDS:
         for path, request, field in requests_with_id(bad):
             assert await refusal(running_suite, channel, path, request) == [(field, "string.id")]
     assert_nothing_is_stored(running_suite)
 
 
-async def test_any_other_printable_id_is_taken(running_suite: SuiteInProcess, channel: grpc.aio.Channel) -> None:
+async def test_any_other_printable_id_is_accepted(running_suite: SuiteInProcess, channel: grpc.aio.Channel) -> None:
     for good in GOOD_IDS:
         for path, request, _field in requests_with_id(good):
             if path in {SAVE_OFFER, BATCH, ENQUEUE}:
@@ -146,7 +148,7 @@ async def test_any_other_printable_id_is_taken(running_suite: SuiteInProcess, ch
 # --- timestamps
 
 
-async def test_a_bad_timestamp_is_refused_wherever_it_stands(
+async def test_an_invalid_timestamp_is_refused_in_every_field(
     running_suite: SuiteInProcess, channel: grpc.aio.Channel
 ) -> None:
     for why, (bad, rules) in bad_moments().items():

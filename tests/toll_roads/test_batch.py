@@ -20,7 +20,7 @@ async def client(running_suite: SuiteInProcess) -> AsyncIterator[AsyncTollRoadsC
         yield client
 
 
-async def test_a_thousand_orders_are_told_in_the_order_of_the_request(
+async def test_a_thousand_orders_are_returned_in_the_order_of_the_request(
     running_suite: SuiteInProcess, client: AsyncTollRoadsClient
 ) -> None:
     order_ids = await put_orders(running_suite, 1000, created=T0)
@@ -29,7 +29,7 @@ async def test_a_thousand_orders_are_told_in_the_order_of_the_request(
     assert found == OrderRoads(tuple(OrderRoad(order_id, True, True, T0) for order_id in asked), ())
 
 
-async def test_every_asked_order_is_in_exactly_one_list_once(
+async def test_every_requested_order_is_in_exactly_one_list_once(
     running_suite: SuiteInProcess, client: AsyncTollRoadsClient
 ) -> None:
     await put_order(running_suite, "a", (T0, True), (T0 + timedelta(seconds=1), False))
@@ -45,7 +45,7 @@ async def test_every_asked_order_is_in_exactly_one_list_once(
     assert found.missing_order_ids == ("z", "without changes", "y")
 
 
-async def test_a_thousand_times_the_same_order_is_told_once(
+async def test_an_order_requested_a_thousand_times_is_returned_once(
     running_suite: SuiteInProcess, client: AsyncTollRoadsClient
 ) -> None:
     await put_order(running_suite, "a", (T0, True))
@@ -58,7 +58,7 @@ async def test_a_batch_without_any_known_order_is_no_error(client: AsyncTollRoad
     assert await client.batch_retrieve_orders(order_ids=["a", "b"]) == OrderRoads((), ("a", "b"))
 
 
-async def test_a_batch_tells_of_each_order_what_a_single_call_tells(
+async def test_a_batch_returns_for_each_order_what_a_single_call_returns(
     running_suite: SuiteInProcess, client: AsyncTollRoadsClient
 ) -> None:
     await put_order(running_suite, "a", (T0, False))

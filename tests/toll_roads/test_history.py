@@ -42,7 +42,7 @@ async def test_an_archived_order_is_in_both_and_later_in_the_archive_only(retent
     assert told(await retention.history("order")) == ("archive", [(50, True, "archive"), (49, False, "archive")])
 
 
-async def test_of_an_order_that_was_saved_anew_after_its_archiving_the_later_is_told(retention: Retention) -> None:
+async def test_an_order_saved_again_after_archiving_is_shown_in_its_later_version(retention: Retention) -> None:
     await retention.put_order("order", ago(60), ago(60))
     await retention.archive()
     await retention.purge_orders()
@@ -52,7 +52,7 @@ async def test_of_an_order_that_was_saved_anew_after_its_archiving_the_later_is_
     assert (history.order.row.created_at, history.order.location.value) == (ago(2), "database")
 
 
-async def test_changes_of_every_age_are_told_in_order(retention: Retention) -> None:
+async def test_changes_of_every_age_are_listed_by_created(retention: Retention) -> None:
     await retention.put_order("order", ago(60), ago(60), ago(30), ago(1))
     await retention.archive()
     await retention.purge_orders()
@@ -68,7 +68,7 @@ async def test_changes_of_every_age_are_told_in_order(retention: Retention) -> N
     )
 
 
-async def test_other_orders_are_not_told(retention: Retention) -> None:
+async def test_other_orders_are_not_listed(retention: Retention) -> None:
     await retention.put_order("order", ago(60), ago(60))
     await retention.put_order("order-2", ago(60), ago(60))
     await retention.put_order("o' OR '1'='1", ago(60), ago(60))
@@ -86,7 +86,7 @@ async def test_an_unknown_order_is_not_found(retention: Retention, is_there_an_a
         await retention.history("order")
 
 
-async def test_a_row_that_is_twice_in_the_archive_is_told_once(retention: Retention) -> None:
+async def test_a_row_that_is_twice_in_the_archive_is_listed_once(retention: Retention) -> None:
     await retention.put_order("order", ago(60), ago(60))
     await retention.archive()
     archive = ArchiveTable(retention.archive_url, ArchivedTable.LOG)
@@ -108,7 +108,7 @@ rows = st.builds(ArchivedChange, st.just("order"), st.integers(0, 20).map(ago), 
 
 
 @given(st.lists(rows, max_size=8), st.lists(rows, max_size=8))
-def test_each_row_is_told_once_in_order_and_where_it_is(
+def test_each_row_is_listed_once_by_created_with_its_location(
     database: list[ArchivedChange], archive: list[ArchivedChange]
 ) -> None:
     found = merged(database, archive)

@@ -132,7 +132,7 @@ async def test_many_repeats_at_once_save_the_order_once(running_suite: SuiteInPr
         ({"order_id": "order-2", "created": CREATED + timedelta(seconds=1)}, Refusal.OFFER_TAKEN),
     ],
 )
-async def test_what_contradicts_a_saved_order_fails_for_good_and_changes_nothing(
+async def test_a_report_that_contradicts_a_saved_order_fails_for_good_and_changes_nothing(
     running_suite: SuiteInProcess, processing: Processing, changes: dict[str, object], refusal: Refusal
 ) -> None:
     async with running_suite.worker():
@@ -156,7 +156,7 @@ async def test_a_free_road_order_from_a_toll_offer_fails_for_good(
     assert await processing.refusals() == [Refusal.FREE_ROAD_WITH_TOLL_OFFER.name]
 
 
-async def test_a_task_knows_the_request_by_its_id_only(running_suite: SuiteInProcess, processing: Processing) -> None:
+async def test_a_task_has_only_the_id_of_the_request(running_suite: SuiteInProcess, processing: Processing) -> None:
     await processing.save()
     rows = await running_suite.rows("SELECT args, task_name FROM toll_roads.procrastinate_jobs")
     request = await running_suite.rows("SELECT request_id FROM toll_roads.order_save_requests")
@@ -187,7 +187,7 @@ async def test_an_order_without_its_passenger_cannot_be_switched(
 
 
 @pytest.mark.parametrize("first", [None, "uid-1"])
-async def test_a_later_report_of_the_same_order_brings_its_passenger_once(
+async def test_a_later_report_of_the_same_order_adds_its_passenger_once(
     running_suite: SuiteInProcess, processing: Processing, first: str | None
 ) -> None:
     async with running_suite.worker():
@@ -207,7 +207,7 @@ async def test_a_passenger_does_not_make_a_road_switchable(
     assert await processing.can_switch_road() == [False, False]
 
 
-async def test_a_report_of_another_moment_brings_no_passenger(
+async def test_a_report_with_another_created_adds_no_passenger(
     running_suite: SuiteInProcess, processing: Processing
 ) -> None:
     later = CREATED + timedelta(seconds=1)

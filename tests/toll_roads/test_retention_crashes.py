@@ -93,7 +93,7 @@ async def undisturbed(retention: Retention, tmp_path: Path) -> object:
     return state
 
 
-async def test_the_undisturbed_end_is_what_the_rules_say(undisturbed: object) -> None:
+async def test_the_end_state_without_crashes_follows_the_rules(undisturbed: object) -> None:
     assert isinstance(undisturbed, tuple)
     orders, changes, offers, archived_orders, archived_changes, batches = undisturbed
     assert [row[0] for row in orders] == [*(f"archivable-{n}" for n in range(4)), "switched", "young"]
@@ -106,7 +106,7 @@ async def test_the_undisturbed_end_is_what_the_rules_say(undisturbed: object) ->
 
 @pytest.mark.parametrize("name", JOBS)
 @pytest.mark.parametrize("every_step", [False, pytest.param(True, marks=pytest.mark.long)])
-async def test_killed_after_a_step_and_run_again(
+async def test_a_job_killed_after_any_step_and_run_again_ends_the_same(
     name: str, retention: Retention, undisturbed: object, tmp_path: Path, every_step: bool
 ) -> None:
     """Of each kind of step the first and the last, or every single one."""
@@ -124,7 +124,7 @@ async def test_killed_after_a_step_and_run_again(
 
 
 @pytest.mark.parametrize(("rows", "deaths"), [(100, 3), pytest.param(400, 30, marks=pytest.mark.long)])
-async def test_killed_at_random_again_and_again(retention: Retention, rows: int, deaths: int) -> None:
+async def test_a_job_killed_at_random_several_times_ends_the_same(retention: Retention, rows: int, deaths: int) -> None:
     """Also in the middle of a step: between the files of a commit and the commit, say."""
     await retention.put_many(rows, oldest_h=70, youngest_h=10)
     orders, changes = await retention.stored_orders(), await retention.stored_changes()
@@ -150,14 +150,14 @@ def is_before(row: tuple[object, ...], moment: datetime) -> bool:
     return created < moment
 
 
-async def test_two_of_each_at_once(retention: Retention, undisturbed: object) -> None:
+async def test_two_concurrent_runs_of_each_job_end_the_same(retention: Retention, undisturbed: object) -> None:
     for process in [job(retention, name).start() for name in JOBS for _ in range(2)]:
         assert await asyncio.to_thread(ended_well, process)
     await finish(retention)
     assert await end_state(retention) == undisturbed
 
 
-async def test_two_archivers_of_which_neither_has_the_lock(
+async def test_archive_runs_that_lost_the_lock_write_each_row_once(
     retention: Retention, undisturbed: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when both have lost the connections that held it: the batches and the archive itself keep them apart."""

@@ -35,7 +35,7 @@ def test_a_terminal_shows_a_bar_for_each_step() -> None:
     assert summary == "purge_log deleted=60 kept=4, purge_orders nothing to do"
 
 
-def test_elsewhere_there_are_plain_lines_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_there_are_occasional_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     text, summary = shown(terminal=False)
     assert text == ""
     assert summary == "purge_log deleted=60 kept=4, purge_orders nothing to do"
@@ -45,7 +45,7 @@ def test_elsewhere_there_are_plain_lines_now_and_then(monkeypatch: pytest.Monkey
 
 
 @in_virtual_time
-async def test_a_job_rests_in_proportion_to_its_work_and_not_for_long() -> None:
+async def test_a_job_pauses_in_proportion_to_its_batch_up_to_a_limit() -> None:
     clock = asyncio.get_running_loop().time
 
     async def seconds(rest_factor: float, work: float) -> float:
@@ -60,7 +60,7 @@ async def test_a_job_rests_in_proportion_to_its_work_and_not_for_long() -> None:
 
 
 @in_virtual_time
-async def test_a_batch_that_failed_is_told_at_once() -> None:
+async def test_a_batch_that_failed_raises_without_a_pause() -> None:
     async def fail() -> None:
         async with BatchThrottle(1, rest_factor=1000).batch():
             await asyncio.sleep(0.1)

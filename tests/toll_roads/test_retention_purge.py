@@ -50,7 +50,7 @@ def test_the_shipped_configuration_has_the_periods_of_the_design(config_dir: Pat
         ("retention: []", "retention"),
     ],
 )
-def test_periods_that_make_no_sense_are_refused(tmp_path: Path, content: str, key: str) -> None:
+def test_invalid_periods_are_refused(tmp_path: Path, content: str, key: str) -> None:
     file = tmp_path / "toll_roads.yaml"
     file.write_text(content)
     with pytest.raises(ConfigError) as refused:
@@ -70,13 +70,13 @@ async def test_offers_are_deleted_once_they_are_older_than_a_day(retention: Rete
     assert await retention.rows("SELECT offer_id FROM toll_roads.offers ORDER BY 1") == [("of that age",), ("young",)]
 
 
-async def test_offers_of_one_moment_are_deleted_in_several_batches(retention: Retention) -> None:
+async def test_offers_with_the_same_timestamp_are_deleted_in_several_batches(retention: Retention) -> None:
     await retention.execute("INSERT INTO toll_roads.offers SELECT n, %s FROM generate_series(1, 10) n", ago(30))
     await retention.purge_offers()
     assert await retention.rows("SELECT * FROM toll_roads.offers") == []
 
 
-async def test_a_locked_offer_is_left_for_the_next_run(retention: Retention) -> None:
+async def test_the_next_run_deletes_an_offer_that_was_locked(retention: Retention) -> None:
     await retention.put_offers(**{f"offer{n}": 30 + n for n in range(7)})
     async with await psycopg.AsyncConnection.connect(retention.database_url) as other:
         await other.execute("SELECT 1 FROM toll_roads.offers WHERE offer_id = 'offer3' FOR UPDATE")
@@ -110,7 +110,9 @@ async def test_only_what_is_older_than_two_days_and_archived_is_deleted(retentio
     assert (reports[KEPT_LOG], reports[KEPT_ORDERS]) == (1, 1)
 
 
-async def test_what_is_kept_for_want_of_an_archive_is_told_without_names(retention: Retention, log: LogCapture) -> None:
+async def test_rows_kept_because_they_are_not_archived_are_logged_without_ids(
+    retention: Retention, log: LogCapture
+) -> None:
     await retention.put_order("secret", ago(50), ago(50))
     await retention.purge_orders()
     kept = log.events("old rows are kept: they are not in the archive")
@@ -195,14 +197,14 @@ async def test_a_change_that_arrives_while_its_order_is_purged_keeps_the_order(r
         await rider
 
 
-async def test_a_change_between_the_choice_and_the_deletion_is_seen(retention: Retention) -> None:
+async def test_a_change_added_between_locking_and_deletion_keeps_the_order(retention: Retention) -> None:
     await retention.put_order("order", ago(50), ago(1))
     async with retention.database.transaction() as connection:
         assert await PurgeStore().delete_orders(connection, ["order"]) == 0
     assert len(await retention.stored_orders()) == 1
 
 
-async def test_riders_who_switch_all_the_time_meet_no_error_and_lose_nothing(retention: Retention) -> None:
+async def test_switches_during_a_purge_neither_fail_nor_get_lost(retention: Retention) -> None:
     await retention.put_many(200, oldest_h=70, youngest_h=49)
     retention.batch_size = 10
     await retention.archive()
@@ -252,7 +254,7 @@ async def test_refused_reports_are_deleted_after_two_days_and_open_ones_are_not(
 # --- counting
 
 
-async def test_what_is_due_is_what_is_then_done_and_counting_changes_nothing(retention: Retention) -> None:
+async def test_a_dry_run_counts_what_the_job_does_and_changes_nothing(retention: Retention) -> None:
     await retention.put_many(40, oldest_h=90, youngest_h=10)
     await retention.put_order("switched", ago(60), ago(60), ago(30), ago(3))
     await retention.put_offers(old=30, young=20)

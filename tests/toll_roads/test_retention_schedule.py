@@ -66,7 +66,7 @@ def test_each_job_is_due_once_an_hour() -> None:
         assert second - first == 3600
 
 
-async def test_the_jobs_tell_what_they_did(old_rows: Retention) -> None:
+async def test_the_jobs_export_what_they_did(old_rows: Retention) -> None:
     steps = (
         ("purge_offers", "deleted"),
         ("archive_orders", "archived"),
@@ -85,7 +85,7 @@ async def test_the_jobs_tell_what_they_did(old_rows: Retention) -> None:
         assert last_success(job) == NOW.timestamp()
 
 
-async def test_an_archive_that_cannot_be_written_harms_no_other_job(old_rows: Retention, tmp_path: Path) -> None:
+async def test_an_archive_that_cannot_be_written_fails_no_other_job(old_rows: Retention, tmp_path: Path) -> None:
     for job in ("purge_offers", "archive", "purge_orders"):
         before = last_success(job)
     (tmp_path / "file").touch()
@@ -158,7 +158,7 @@ async def test_two_workers_run_the_jobs_and_the_archive_has_each_row_once(
 
 
 @pytest.mark.integration
-def test_several_processes_tell_the_latest_success_and_the_sum_of_rows(tmp_path: Path) -> None:
+def test_several_processes_export_the_latest_success_and_the_sum_of_rows(tmp_path: Path) -> None:
     program = (
         "import sys; from ridehail_servers.toll_roads.retention import metrics as m\n"
         "m.RETENTION_LAST_SUCCESS.labels('archive').set(float(sys.argv[1]))\n"

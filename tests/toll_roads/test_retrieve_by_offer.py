@@ -93,13 +93,13 @@ def edited(module_suite: SuiteInProcess) -> Iterator[Path]:
 # --- which road
 
 
-async def test_an_order_of_a_stored_offer_goes_by_the_toll_road(callers: Callers) -> None:
+async def test_an_order_of_a_stored_offer_uses_the_toll_road(callers: Callers) -> None:
     assert await callers.routestats.save_offer(offer_id="offer")
     await callers.put("order", with_offer("offer"))
     assert await callers.api_proxy.retrieve_order(order_id="order") == OrderRoad("order", True, False, None)
 
 
-async def test_an_order_of_another_offer_goes_by_the_free_road(callers: Callers) -> None:
+async def test_an_order_of_another_offer_uses_the_free_road(callers: Callers) -> None:
     assert await callers.routestats.save_offer(offer_id="another")
     await callers.put("order", with_offer("offer"))
     assert await callers.api_proxy.retrieve_order(order_id="order") == OrderRoad("order", False, False, None)
@@ -117,7 +117,7 @@ async def test_an_order_of_another_offer_goes_by_the_free_road(callers: Callers)
         with_offer({}),
     ],
 )
-async def test_an_order_without_offer_goes_by_the_free_road(callers: Callers, document: JsonInput) -> None:
+async def test_an_order_without_offer_uses_the_free_road(callers: Callers, document: JsonInput) -> None:
     assert await callers.routestats.save_offer(offer_id="offer")
     await callers.put("order", document)
     assert await callers.api_proxy.retrieve_order(order_id="order") == OrderRoad("order", False, False, None)
@@ -132,7 +132,7 @@ async def test_an_order_that_order_core_does_not_know_is_not_found(
     assert caught.value.metadata == {"order_id": "order"}
 
 
-async def test_a_batch_tells_the_same(callers: Callers) -> None:
+async def test_a_batch_returns_the_same(callers: Callers) -> None:
     assert await callers.routestats.save_offer(offer_id="offer")
     await callers.put("toll", with_offer("offer"))
     await callers.put("free", with_offer("other"))
@@ -149,7 +149,7 @@ async def test_a_batch_tells_the_same(callers: Callers) -> None:
     )
 
 
-async def test_a_large_batch_is_answered_in_time(callers: Callers) -> None:
+async def test_a_large_batch_completes_within_its_deadline(callers: Callers) -> None:
     await callers.put("order", with_offer("offer"))
     order_ids = ["order", *(f"unknown-{n}" for n in range(199))]
     answers: list[OrderRoads] = []
@@ -196,7 +196,7 @@ async def test_the_stage_is_switched_without_a_restart(
     await until(is_by_offer)
 
 
-async def test_a_misspelt_stage_leaves_the_old_one(callers: Callers, edited: Path, log: LogCapture) -> None:
+async def test_a_misspelt_stage_keeps_the_old_one(callers: Callers, edited: Path, log: LogCapture) -> None:
     await callers.put("order", {})
     edit(edited / "toll_roads.yaml", {"retrieve_by": "ofer"})
     await until(lambda: log.events("configuration refused"))
@@ -222,7 +222,7 @@ def silence() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("order_core", ["nobody", "silence"])
-async def test_without_order_core_the_caller_is_told_whom_to_wait_for(
+async def test_an_unavailable_order_core_is_named_in_the_error(
     module_database_url: str, keys_dir: Path, config_dir: Path, order_core: str, request: pytest.FixtureRequest
 ) -> None:
     by_offer(config_dir)
@@ -251,7 +251,7 @@ async def failure(call: object) -> ServiceError:
     return caught.value
 
 
-async def test_order_core_may_refuse_us_which_is_no_answer_about_the_order(callers: Callers, edited: Path) -> None:
+async def test_a_refusal_by_order_core_is_not_taken_for_an_unknown_order(callers: Callers, edited: Path) -> None:
     file = edited / "access.yaml"
     before, get_order_fields = file.read_text(), "ridehail.ordercore.v1.OrderCoreService/GetOrderFields"
     edit(file, {"methods": {get_order_fields: ["admin"]}})
@@ -272,7 +272,7 @@ async def test_order_core_may_refuse_us_which_is_no_answer_about_the_order(calle
     await until(is_answered)
 
 
-async def test_lookups_go_on_while_one_of_them_is_given_up(callers: Callers) -> None:
+async def test_cancelled_lookups_do_not_affect_the_others(callers: Callers) -> None:
     await callers.put("order", {})
     lookups = [
         asyncio.create_task(callers.api_proxy.retrieve_order(order_id="order", timeout=LIMIT_S)) for _ in range(20)

@@ -46,7 +46,7 @@ async def test_the_latest_change_wins_whatever_the_order_of_arrival(
 
 @pytest.mark.parametrize("can_switch_road", [True, False])
 @pytest.mark.parametrize("has_toll_road", [True, False])
-async def test_the_answer_is_what_is_stored(
+async def test_the_response_is_what_is_stored(
     running_suite: SuiteInProcess, client: AsyncTollRoadsClient, has_toll_road: bool, can_switch_road: bool
 ) -> None:
     await put_order(running_suite, "order", (T0, has_toll_road), can_switch_road=can_switch_road)
@@ -56,7 +56,7 @@ async def test_the_answer_is_what_is_stored(
 @pytest.mark.parametrize(
     "created", [datetime(1, 1, 1, tzinfo=UTC), datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)]
 )
-async def test_moments_long_ago_are_kept_to_the_microsecond(
+async def test_early_timestamps_are_kept_to_the_microsecond(
     running_suite: SuiteInProcess, client: AsyncTollRoadsClient, created: datetime
 ) -> None:
     await put_order(running_suite, "order", (created, True))
@@ -64,7 +64,9 @@ async def test_moments_long_ago_are_kept_to_the_microsecond(
 
 
 @pytest.mark.parametrize("order_id", ["заказ № 1", "o'; DROP TABLE toll_roads.orders; --", "%s", "\U0001f695" * 128])
-async def test_an_id_is_only_an_id(running_suite: SuiteInProcess, client: AsyncTollRoadsClient, order_id: str) -> None:
+async def test_ids_with_sql_syntax_are_plain_ids(
+    running_suite: SuiteInProcess, client: AsyncTollRoadsClient, order_id: str
+) -> None:
     await put_order(running_suite, order_id, (T0, True))
     assert (await client.retrieve_order(order_id=order_id)).has_toll_road
 
@@ -86,7 +88,7 @@ async def test_an_order_without_any_change_is_not_found(
         await client.retrieve_order(order_id="order")
 
 
-async def test_a_mere_prefix_or_another_case_is_another_order(
+async def test_a_prefix_or_another_case_is_another_order(
     running_suite: SuiteInProcess, client: AsyncTollRoadsClient
 ) -> None:
     await put_order(running_suite, "Order", (T0, True))

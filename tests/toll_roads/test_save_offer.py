@@ -58,7 +58,7 @@ async def offers(suite: SuiteInProcess) -> list[tuple[object, ...]]:
     return await suite.rows("SELECT offer_id, created_at FROM toll_roads.offers ORDER BY offer_id")
 
 
-async def test_an_offer_is_stored_with_the_moment(
+async def test_an_offer_is_stored_with_the_current_time(
     suite: SuiteInProcess, routestats: AsyncTollRoadsClient, clock: Moment
 ) -> None:
     assert await routestats.save_offer(offer_id="offer")

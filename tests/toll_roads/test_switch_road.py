@@ -92,7 +92,7 @@ async def test_another_passengers_order_is_not_found(at: Switching, toll_order: 
     assert await at.everything(toll_order) == before
 
 
-async def test_an_order_of_nobody_is_not_found(at: Switching) -> None:
+async def test_an_order_without_a_passenger_is_not_found(at: Switching) -> None:
     await at.put_order("order", (T0, True), yandex_uid=None)
     await at.put_document("order")
     before = await at.everything("order")
@@ -110,7 +110,7 @@ async def test_an_order_that_cannot_be_switched_is_refused(at: Switching) -> Non
     assert await at.everything("order") == before
 
 
-async def test_whose_order_it_is_is_judged_before_whether_it_can_be_switched(at: Switching) -> None:
+async def test_the_passenger_is_checked_before_whether_the_road_can_be_switched(at: Switching) -> None:
     await at.put_order("order", (T0, True), can_switch_road=False)
     with pytest.raises(OrderNotFound):
         await at.stranger.switch_road("order", T1, has_toll_road=False)
@@ -122,13 +122,13 @@ async def test_an_order_without_a_road_is_not_found(at: Switching) -> None:
         await at.rider.switch_road("order", T1, has_toll_road=False)
 
 
-async def test_an_order_without_a_road_that_cannot_be_switched_is_refused_for_that(at: Switching) -> None:
+async def test_an_order_that_cannot_be_switched_is_refused_even_without_a_road(at: Switching) -> None:
     await at.put_order("order", can_switch_road=False)
     with pytest.raises(RoadSwitchNotAllowed):
         await at.rider.switch_road("order", T1, has_toll_road=False)
 
 
-async def test_the_opposite_switch_of_the_same_moment_is_a_conflict(at: Switching) -> None:
+async def test_the_opposite_switch_with_the_same_created_is_a_conflict(at: Switching) -> None:
     await at.put_order("order", (T0, True), (T1, True))
     await at.put_document("order")
     before = await at.everything("order")
@@ -137,7 +137,7 @@ async def test_the_opposite_switch_of_the_same_moment_is_a_conflict(at: Switchin
     assert await at.everything("order") == before
 
 
-async def test_a_switch_at_the_moment_of_the_order_to_the_other_road_is_a_conflict(
+async def test_a_switch_to_the_other_road_with_the_created_of_the_order_is_a_conflict(
     at: Switching, toll_order: str
 ) -> None:
     before = await at.everything(toll_order)
@@ -156,7 +156,7 @@ async def test_an_order_that_order_core_does_not_know_is_not_found(at: Switching
 # --- what a switch changes
 
 
-async def test_a_switch_to_the_free_road_resets_the_price_and_wins(at: Switching, toll_order: str) -> None:
+async def test_a_switch_to_the_free_road_resets_the_price_and_becomes_the_road(at: Switching, toll_order: str) -> None:
     await at.rider.switch_road(toll_order, T1, has_toll_road=False)
     road = await at.road(toll_order)
     assert (road.has_toll_road, road.created) == (False, T1)
@@ -174,7 +174,7 @@ async def test_a_switch_to_the_free_road_resets_the_price_and_wins(at: Switching
     assert await at.processing_events(toll_order) == 1
 
 
-async def test_what_else_is_in_the_document_stays(at: Switching) -> None:
+async def test_the_rest_of_the_document_stays(at: Switching) -> None:
     await at.put_order("order", (T0, True))
     other: JsonInput = {"type": "destination", "created": "never"}
     document: dict[str, JsonInput] = {
@@ -217,7 +217,7 @@ async def test_an_order_that_began_on_the_free_road_keeps_its_price(at: Switchin
     assert (await at.road("order")).created == T2
 
 
-async def test_a_late_switch_is_recorded_and_neither_wins_nor_resets(at: Switching) -> None:
+async def test_a_late_switch_is_recorded_without_becoming_the_road_or_resetting_the_price(at: Switching) -> None:
     await at.put_order("order", (T0, True), (T2, True))
     await at.put_document("order")
     before = await at.document("order")
@@ -278,7 +278,7 @@ async def test_a_price_of_zero_is_a_price(at: Switching) -> None:
     assert not has_price(await at.document("order"))
 
 
-async def test_microseconds_tell_switches_apart(at: Switching, toll_order: str) -> None:
+async def test_switches_a_microsecond_apart_are_different(at: Switching, toll_order: str) -> None:
     later = T1 + timedelta(microseconds=1)
     await at.rider.switch_road(toll_order, T1, has_toll_road=False)
     await at.rider.switch_road(toll_order, later, has_toll_road=True)
@@ -310,7 +310,7 @@ async def test_a_recorded_change_makes_the_initial_one_unnecessary(at: Switching
 
 
 @pytest.mark.parametrize("changes", ["none", {"objects": {}}])
-async def test_a_document_that_is_not_as_promised_is_reported_as_a_defect(at: Switching, changes: JsonInput) -> None:
+async def test_a_document_that_breaks_its_contract_is_reported_as_a_defect(at: Switching, changes: JsonInput) -> None:
     await at.put_order("order", (T0, True))
     await at.put_document("order", {"order": {"fixed_price": PRICE}, "changes": changes})
     before = await at.everything("order")
@@ -331,14 +331,14 @@ def lose_the_first_reset(at: Switching) -> None:
 
 
 @pytest.mark.parametrize("method", [READ, WRITE])
-async def test_a_failure_that_passes_is_not_noticed(at: Switching, toll_order: str, method: str) -> None:
+async def test_a_transient_failure_is_retried(at: Switching, toll_order: str, method: str) -> None:
     at.faults.fail(down, method, times=1)
     await at.rider.switch_road(toll_order, T1, has_toll_road=False)
     assert len(price_changes(await at.document(toll_order))) == 2
     assert await at.processing_events(toll_order) == 1
 
 
-async def test_an_answer_that_is_lost_does_not_reset_twice(at: Switching, toll_order: str) -> None:
+async def test_a_lost_response_does_not_reset_twice(at: Switching, toll_order: str) -> None:
     at.faults.fail(lost_response, WRITE, times=1)
     await at.rider.switch_road(toll_order, T1, has_toll_road=False)
     assert len(price_changes(await at.document(toll_order))) == 2
@@ -346,7 +346,7 @@ async def test_an_answer_that_is_lost_does_not_reset_twice(at: Switching, toll_o
     assert (await at.road(toll_order)).created == T1
 
 
-async def test_another_writer_in_between_makes_it_decide_again(at: Switching, toll_order: str) -> None:
+async def test_a_concurrent_write_makes_the_reset_decide_again(at: Switching, toll_order: str) -> None:
     async def overtaken(forward: Forward) -> bytes:
         await at.admin.set_order_fields(order_id=toll_order, set={"order.status": "transporting"})
         return await forward()
@@ -359,7 +359,9 @@ async def test_another_writer_in_between_makes_it_decide_again(at: Switching, to
     assert len(price_changes(document)) == 2
 
 
-async def test_another_writer_who_takes_the_price_away_leaves_nothing_to_reset(at: Switching, toll_order: str) -> None:
+async def test_a_concurrent_write_that_removes_the_price_leaves_nothing_to_reset(
+    at: Switching, toll_order: str
+) -> None:
     async def overtaken(forward: Forward) -> bytes:
         await at.admin.set_order_fields(order_id=toll_order, unset=["order.fixed_price"])
         return await forward()
@@ -370,7 +372,7 @@ async def test_another_writer_who_takes_the_price_away_leaves_nothing_to_reset(a
     assert (await at.road(toll_order)).created == T1
 
 
-async def test_writers_without_end_are_given_up_and_nothing_is_saved(at: Switching, toll_order: str) -> None:
+async def test_endless_concurrent_writes_fail_the_switch_and_nothing_is_saved(at: Switching, toll_order: str) -> None:
     async def overtaken(forward: Forward) -> bytes:
         await at.admin.set_order_fields(order_id=toll_order, set={"order.status": "transporting"})
         return await forward()
@@ -401,7 +403,7 @@ async def test_without_order_core_nothing_is_saved_and_a_repeat_succeeds(
     assert await at.processing_events(toll_order) == 1
 
 
-async def test_a_reset_whose_answer_never_came_is_found_by_the_repeat(at: Switching, toll_order: str) -> None:
+async def test_a_repeat_detects_a_reset_whose_response_was_lost(at: Switching, toll_order: str) -> None:
     lose_the_first_reset(at)
     with pytest.raises(NeighbourUnavailable):
         await at.rider.switch_road(toll_order, T1, has_toll_road=False)
@@ -425,7 +427,7 @@ async def test_a_price_fixed_after_the_reset_is_not_reset_by_its_repeat(at: Swit
     assert len(price_changes(document)) == 2
 
 
-async def test_an_order_core_that_hangs_holds_up_resets_only(at: Switching) -> None:
+async def test_a_hanging_order_core_delays_resets_only(at: Switching) -> None:
     at.faults.fail(hanging, READ)
     for n in range(12):
         await at.put_order(f"stuck-{n}", (T0, True))
@@ -449,7 +451,7 @@ async def test_an_order_core_that_hangs_holds_up_resets_only(at: Switching) -> N
 # --- two at once
 
 
-async def test_the_same_switch_twice_at_once_is_one_switch(at: Switching, toll_order: str) -> None:
+async def test_concurrent_repeats_of_a_switch_are_one_switch(at: Switching, toll_order: str) -> None:
     results = await at.at_once(*(at.rider.switch_road(toll_order, T1, has_toll_road=False) for _ in range(4)))
     assert results == [None] * 4
     assert await at.rows(toll_order) == [(T0, True), (T1, False)]
@@ -457,7 +459,7 @@ async def test_the_same_switch_twice_at_once_is_one_switch(at: Switching, toll_o
     assert await at.processing_events(toll_order) == 1
 
 
-async def test_of_two_opposite_switches_of_one_moment_one_is_refused(at: Switching, toll_order: str) -> None:
+async def test_one_of_two_opposite_switches_with_the_same_created_is_refused(at: Switching, toll_order: str) -> None:
     results = await at.at_once(
         at.rider.switch_road(toll_order, T1, has_toll_road=False),
         at.rider.switch_road(toll_order, T1, has_toll_road=True),
@@ -469,7 +471,7 @@ async def test_of_two_opposite_switches_of_one_moment_one_is_refused(at: Switchi
     assert await at.rows(toll_order) == [(T0, True), (T1, not to_free)]
 
 
-async def test_a_switch_waits_for_another_of_its_order_only(at: Switching, toll_order: str) -> None:
+async def test_a_switch_waits_only_for_switches_of_its_order(at: Switching, toll_order: str) -> None:
     await at.put_order("another", (T0, True))
     async with await psycopg.AsyncConnection.connect(at.suite.database_url) as connection:
         await connection.execute("SELECT 1 FROM toll_roads.orders WHERE order_id = %s FOR NO KEY UPDATE", (toll_order,))
@@ -480,7 +482,7 @@ async def test_a_switch_waits_for_another_of_its_order_only(at: Switching, toll_
     await at.rider.switch_road(toll_order, T1, has_toll_road=True)
 
 
-async def test_nothing_personal_is_logged(at: Switching, toll_order: str, log: LogCapture) -> None:
+async def test_no_passenger_is_logged(at: Switching, toll_order: str, log: LogCapture) -> None:
     await at.rider.switch_road(toll_order, T1, has_toll_road=False)
     with pytest.raises(OrderNotFound):
         await at.stranger.switch_road(toll_order, T2, has_toll_road=False)

@@ -90,7 +90,7 @@ async def save_offer(server: ScriptedServer, *, flavour: Flavour = ASYNCIO) -> b
 
 @outages
 @alone_and_shared
-async def test_the_last_known_road_stands_in_for_an_unavailable_service_and_says_so(
+async def test_the_last_known_road_replaces_an_unavailable_service_and_is_marked(
     server: ScriptedServer, outage: Answer, coalesce: bool
 ) -> None:
     cache = {"order": KNOWN, "other": replace(KNOWN, order_id="other")}
@@ -118,7 +118,7 @@ async def test_without_a_last_known_road_the_failure_is_raised_as_it_is(server: 
 
 
 @refusals
-async def test_a_refusal_is_no_outage(server: ScriptedServer, refusal: Answer) -> None:
+async def test_a_refusal_is_raised(server: ScriptedServer, refusal: Answer) -> None:
     cache = {"order": KNOWN}
     server.script(refusal)
 
@@ -143,7 +143,7 @@ async def test_a_server_that_hangs_and_one_that_is_not_there_are_unavailable(
 
 
 @alone_and_shared
-async def test_an_answer_is_kept_and_an_order_that_is_not_found_leaves_the_cache(
+async def test_a_response_is_cached_and_an_order_not_found_is_removed_from_the_cache(
     server: ScriptedServer, flavour: Flavour, coalesce: bool
 ) -> None:
     cache: dict[str, OrderRoad] = {}
@@ -161,7 +161,7 @@ async def test_an_answer_is_kept_and_an_order_that_is_not_found_leaves_the_cache
     assert cache == {}
 
 
-async def test_another_not_found_is_about_no_order_and_leaves_the_cache_alone(server: ScriptedServer) -> None:
+async def test_a_not_found_that_is_not_about_the_order_leaves_the_cache_unchanged(server: ScriptedServer) -> None:
     cache = {"order": KNOWN}
     server.script(fail(grpc.StatusCode.NOT_FOUND))
 
@@ -171,7 +171,7 @@ async def test_another_not_found_is_about_no_order_and_leaves_the_cache_alone(se
     assert cache == {"order": KNOWN}
 
 
-async def test_the_service_counts_for_more_than_what_was_known_before(server: ScriptedServer) -> None:
+async def test_the_response_of_the_service_replaces_the_cached_road(server: ScriptedServer) -> None:
     cache = {"order": road(has_toll_road=False, created=NOON + timedelta(hours=1))}
     server.script(reply(told()))
 
@@ -180,7 +180,7 @@ async def test_the_service_counts_for_more_than_what_was_known_before(server: Sc
     assert cache == {"order": KNOWN}
 
 
-async def test_a_late_answer_does_not_take_the_place_of_a_newer_one(server: ScriptedServer, flavour: Flavour) -> None:
+async def test_a_late_response_does_not_replace_a_newer_one(server: ScriptedServer, flavour: Flavour) -> None:
     newer = NOON + timedelta(minutes=1)
     first_may_end = threading.Event()
     calls: list[api.RetrieveOrderRequest] = []
@@ -214,7 +214,7 @@ def typed_caches() -> list[RoadCache]:
 
 
 @pytest.mark.parametrize("cache", typed_caches(), ids=lambda cache: type(cache).__name__)
-async def test_any_mutable_mapping_will_do(server: ScriptedServer, cache: RoadCache) -> None:
+async def test_any_mutable_mapping_can_be_the_cache(server: ScriptedServer, cache: RoadCache) -> None:
     server.script(reply(told()))
     assert not (await retrieve(server, cache)).stale
     server.script(fail(grpc.StatusCode.UNAVAILABLE))
@@ -226,34 +226,32 @@ async def test_any_mutable_mapping_will_do(server: ScriptedServer, cache: RoadCa
 
 
 @outages
-async def test_an_offer_that_is_not_saved_for_an_outage_raises_nothing(server: ScriptedServer, outage: Answer) -> None:
+async def test_an_offer_not_saved_because_of_an_outage_raises_nothing(server: ScriptedServer, outage: Answer) -> None:
     server.script(outage)
 
     assert await save_offer(server) is False
 
 
 @refusals
-async def test_an_offer_that_is_refused_is_a_defect_of_the_caller_and_raises(
-    server: ScriptedServer, refusal: Answer
-) -> None:
+async def test_a_refused_offer_is_raised(server: ScriptedServer, refusal: Answer) -> None:
     server.script(refusal)
 
     with pytest.raises(ServiceError):
         await save_offer(server)
 
 
-async def test_a_saved_offer_is_said_to_be_saved(server: ScriptedServer, flavour: Flavour) -> None:
+async def test_saving_an_offer_returns_true(server: ScriptedServer, flavour: Flavour) -> None:
     server.script(fail(grpc.StatusCode.UNAVAILABLE), reply())
 
     assert await save_offer(server, flavour=flavour) is True
 
 
 @pytest.mark.integration
-async def test_nothing_of_a_caller_whose_server_is_gone_is_raised_for_an_offer(flavour: Flavour) -> None:
+async def test_saving_an_offer_raises_nothing_if_the_server_is_gone(flavour: Flavour) -> None:
     assert await flavour.call(NOBODY, "TollRoadsClient", "save_offer", {"offer_id": "offer"}) is False
 
 
-async def test_cancelling_the_one_who_saves_an_offer_is_no_outage(server: ScriptedServer) -> None:
+async def test_a_cancelled_save_of_an_offer_is_cancelled(server: ScriptedServer) -> None:
     server.script(server.hang)
     async with AsyncTollRoadsClient(server.target, attempt_timeout=60) as client:
         saving = asyncio.create_task(client.save_offer(offer_id="offer", timeout=60))
@@ -265,7 +263,7 @@ async def test_cancelling_the_one_who_saves_an_offer_is_no_outage(server: Script
             await saving
 
 
-async def test_using_a_closed_client_is_no_outage(server: ScriptedServer, flavour: Flavour) -> None:
+async def test_a_closed_client_raises(server: ScriptedServer, flavour: Flavour) -> None:
     async with flavour.opened(server.target, "TollRoadsClient") as opened:
         await opened.close()
 
@@ -276,7 +274,7 @@ async def test_using_a_closed_client_is_no_outage(server: ScriptedServer, flavou
 
 
 @pytest.mark.parametrize("code", list(grpc.StatusCode), ids=lambda code: code.name)
-def test_every_code_is_either_an_outage_or_an_answer(code: grpc.StatusCode) -> None:
+def test_every_code_is_either_an_outage_or_raised(code: grpc.StatusCode) -> None:
     outage = code.name in {
         "UNAVAILABLE",
         "DEADLINE_EXCEEDED",

@@ -50,7 +50,7 @@ def waits(server: ScriptedServer) -> list[float]:
 
 @alone_and_shared
 @in_virtual_time
-async def test_a_server_that_hangs_is_asked_three_times_for_a_tenth_of_a_second_each(
+async def test_a_hanging_server_is_called_three_times_for_a_tenth_of_a_second_each(
     server: ScriptedServer, coalesce: bool
 ) -> None:
     with pytest.raises(CallTimedOut):
@@ -70,7 +70,7 @@ async def test_an_offer_is_saved_by_three_attempts_of_a_tenth_of_a_second(server
 
 @alone_and_shared
 @in_virtual_time
-async def test_a_failing_server_is_asked_three_times(server: ScriptedServer, coalesce: bool) -> None:
+async def test_a_failing_server_is_called_three_times(server: ScriptedServer, coalesce: bool) -> None:
     server.script(AWAY)
 
     with pytest.raises(TransportUnavailable):
@@ -84,7 +84,7 @@ async def test_a_failing_server_is_asked_three_times(server: ScriptedServer, coa
 
 @alone_and_shared
 @in_virtual_time
-async def test_the_third_attempt_may_still_be_answered(server: ScriptedServer, coalesce: bool) -> None:
+async def test_the_third_attempt_may_still_succeed(server: ScriptedServer, coalesce: bool) -> None:
     server.script(AWAY, AWAY, NOT_FOUND)
 
     with pytest.raises(ServiceError, match="NOT_FOUND"):
@@ -95,9 +95,7 @@ async def test_the_third_attempt_may_still_be_answered(server: ScriptedServer, c
 
 @alone_and_shared
 @in_virtual_time
-async def test_the_pause_that_the_server_asks_for_is_kept_between_attempts(
-    server: ScriptedServer, coalesce: bool
-) -> None:
+async def test_the_retry_delay_of_the_server_is_kept_between_attempts(server: ScriptedServer, coalesce: bool) -> None:
     server.script(fail(grpc.StatusCode.UNAVAILABLE, info("DATABASE_UNAVAILABLE"), retry_after(0.15)))
 
     with pytest.raises(DatabaseUnavailable):
@@ -108,7 +106,7 @@ async def test_the_pause_that_the_server_asks_for_is_kept_between_attempts(
 
 @alone_and_shared
 @in_virtual_time
-async def test_attempts_and_pauses_together_keep_the_deadline_of_the_call(
+async def test_attempts_and_delays_together_keep_the_deadline_of_the_call(
     server: ScriptedServer, coalesce: bool
 ) -> None:
     policy = RetryPolicy(attempts=1000, initial_backoff_s=0)
@@ -134,9 +132,7 @@ async def test_attempts_and_pauses_together_keep_the_deadline_of_the_call(
     ids=lambda code: code.name,
 )
 @in_virtual_time
-async def test_an_answer_about_the_request_is_not_asked_for_again(
-    server: ScriptedServer, code: grpc.StatusCode
-) -> None:
+async def test_an_error_about_the_request_is_not_retried(server: ScriptedServer, code: grpc.StatusCode) -> None:
     server.script(fail(code))
     client = client_of(server)
 
@@ -176,7 +172,7 @@ async def switch(server: ScriptedServer) -> None:
 
 
 @in_virtual_time
-async def test_a_switch_is_repeated_with_the_same_moment_when_order_core_does_not_answer(
+async def test_a_switch_is_repeated_with_the_same_created_if_order_core_does_not_respond(
     server: ScriptedServer,
 ) -> None:
     away = fail(grpc.StatusCode.UNAVAILABLE, info("NEIGHBOUR_UNAVAILABLE", neighbour="order-core"), retry_after(0.1))
@@ -191,7 +187,7 @@ async def test_a_switch_is_repeated_with_the_same_moment_when_order_core_does_no
 
 
 @in_virtual_time
-async def test_a_switch_that_cannot_be_made_for_long_is_left_to_the_app_to_repeat(server: ScriptedServer) -> None:
+async def test_a_switch_that_keeps_failing_is_raised_for_the_app_to_repeat(server: ScriptedServer) -> None:
     server.script(
         fail(grpc.StatusCode.UNAVAILABLE, info("NEIGHBOUR_UNAVAILABLE", neighbour="order-core"), retry_after(0.01))
     )

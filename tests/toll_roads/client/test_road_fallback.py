@@ -26,7 +26,7 @@ def road(*, has_toll_road: bool = True, created: datetime | None = NOON) -> Orde
     return replace(KNOWN, has_toll_road=has_toll_road, created=created)
 
 
-def test_what_a_cache_has_forgotten_is_not_known() -> None:
+def test_an_evicted_road_is_unknown() -> None:
     seconds = [0.0]
     cache: cachetools.TTLCache[str, OrderRoad] = cachetools.TTLCache(10, 60, timer=lambda: seconds[0])
     RoadFallback(cache, "order").remember(KNOWN)
@@ -44,7 +44,7 @@ moments = st.none() | st.integers(0, 5).map(lambda minutes: NOON + timedelta(min
     kept=st.none() | moments.map(lambda created: road(created=created)),
     answers=st.lists(st.tuples(moments, st.booleans()), max_size=8),
 )
-def test_of_answers_that_overlap_the_newest_stays_whatever_the_order_in_which_they_come(
+def test_the_newest_of_overlapping_responses_stays_in_whatever_order_they_arrive(
     kept: OrderRoad | None, answers: list[tuple[datetime | None, bool]]
 ) -> None:
     cache = {} if kept is None else {"order": kept}
@@ -67,7 +67,7 @@ def test_of_answers_that_overlap_the_newest_stays_whatever_the_order_in_which_th
         assert cache["order"] == roads[-1]
 
 
-def test_an_order_that_another_call_has_found_meanwhile_is_not_dropped() -> None:
+def test_an_order_that_another_call_found_meanwhile_stays_cached() -> None:
     cache: dict[str, OrderRoad] = {}
     asked_before_it_was_saved, asked_after = RoadFallback(cache, "order"), RoadFallback(cache, "order")
 
@@ -107,7 +107,7 @@ class Delicate(dict[str, OrderRoad]):
             return super().pop(order_id, default)
 
 
-def test_threads_that_share_a_cache_touch_it_one_at_a_time_and_leave_the_newest_answer() -> None:
+def test_threads_that_share_a_cache_use_it_one_at_a_time_and_leave_the_newest_response() -> None:
     cache = Delicate()
     calls = [
         (RoadFallback(cache, f"order-{number % 3}"), replace(KNOWN, created=NOON + timedelta(seconds=number)))

@@ -20,16 +20,14 @@ from tests.toll_roads.client.shared_callers import CLIENT, ORDERS, PATIENT, Gate
 from tests.toll_roads.client.toll_roads_answers import asked_alone, batches, numbered, roads_of
 
 
-async def test_a_lone_call_waits_for_nobody_and_goes_as_a_batch_of_one(
-    server: ScriptedServer, flavour: Flavour
-) -> None:
+async def test_a_single_call_is_sent_at_once_as_a_batch_of_one(server: ScriptedServer, flavour: Flavour) -> None:
     server.behaviour = roads_of(ORDERS)
     async with flavour.opened(flavour.in_memory(server), CLIENT, **PATIENT) as opened:
         assert await opened.call("retrieve_order", order_id="order-7") == numbered(7)
     assert batches(server) == [["order-7"]]
 
 
-async def test_without_the_option_calls_go_alone(server: ScriptedServer, flavour: Flavour) -> None:
+async def test_without_the_option_each_call_is_sent_by_itself(server: ScriptedServer, flavour: Flavour) -> None:
     server.behaviour = roads_of(ORDERS)
     async with flavour.opened(flavour.in_memory(server), CLIENT, attempt_timeout=60) as opened:
         assert await retrieve(opened, ["order-1", "order-2"]) == [numbered(1), numbered(2)]
@@ -53,7 +51,7 @@ async def test_calls_at_the_same_time_share_batches_of_a_hundred_distinct_orders
     assert asked_alone(server) == []
 
 
-async def test_what_is_no_text_at_all_fails_its_caller_alone(server: ScriptedServer, flavour: Flavour) -> None:
+async def test_an_id_that_is_no_text_fails_only_its_caller(server: ScriptedServer, flavour: Flavour) -> None:
     server.behaviour = roads_of(ORDERS)
     async with flavour.opened(flavour.in_memory(server), CLIENT, **PATIENT) as opened:
         results = await retrieve(opened, ["order-1", 7, None, "\ud800", "order-2"])  # type: ignore[list-item]
@@ -64,7 +62,7 @@ async def test_what_is_no_text_at_all_fails_its_caller_alone(server: ScriptedSer
     assert "7" not in asked_alone(server)
 
 
-async def test_a_batch_that_is_refused_for_one_order_is_asked_for_one_by_one(
+async def test_a_batch_refused_because_of_one_order_is_repeated_order_by_order(
     server: ScriptedServer, flavour: Flavour
 ) -> None:
     # A server whose rule is stricter than this library knows.
@@ -80,7 +78,7 @@ async def test_a_batch_that_is_refused_for_one_order_is_asked_for_one_by_one(
     assert results[3].violations[0].field == "order_id"
 
 
-async def test_a_call_with_metadata_of_its_own_goes_alone(server: ScriptedServer, flavour: Flavour) -> None:
+async def test_a_call_with_its_own_metadata_is_sent_by_itself(server: ScriptedServer, flavour: Flavour) -> None:
     server.behaviour = roads_of(ORDERS)
     async with flavour.opened(flavour.in_memory(server), CLIENT, **PATIENT) as opened:
         own = opened.call("retrieve_order", order_id="order-1", timeout=60, metadata=[("x-own", "yes")])
@@ -93,7 +91,7 @@ async def test_a_call_with_metadata_of_its_own_goes_alone(server: ScriptedServer
     assert ["x-own" in one.metadata for one in server.received if one.rpc == "BatchRetrieveOrders"] == [False]
 
 
-async def test_a_batch_has_the_clients_ticket_but_nothing_of_the_calls_it_serves(
+async def test_a_batch_has_the_ticket_of_the_client_and_no_metadata_of_its_callers(
     server: ScriptedServer, flavour: Flavour
 ) -> None:
     server.behaviour = roads_of(ORDERS)
@@ -107,7 +105,7 @@ async def test_a_batch_has_the_clients_ticket_but_nothing_of_the_calls_it_serves
     assert "x-request-id" not in server.received[0].metadata
 
 
-async def test_a_call_of_an_incoming_call_that_is_late_already_asks_nothing(
+async def test_a_call_after_the_deadline_of_its_incoming_call_is_not_sent(
     server: ScriptedServer, flavour: Flavour
 ) -> None:
     with call_context(deadline=time.monotonic() - 1), pytest.raises(CallTimedOut):
@@ -116,7 +114,7 @@ async def test_a_call_of_an_incoming_call_that_is_late_already_asks_nothing(
     assert server.received == []
 
 
-async def test_who_has_little_time_gives_up_alone(server: ScriptedServer, flavour: Flavour) -> None:
+async def test_a_caller_with_a_short_deadline_fails_alone(server: ScriptedServer, flavour: Flavour) -> None:
     server.behaviour = gate = Gate(roads_of(ORDERS))
     async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
         patient = asyncio.create_task(retrieve(opened, ["order-1", "order-1", "order-2"]))
@@ -128,7 +126,7 @@ async def test_who_has_little_time_gives_up_alone(server: ScriptedServer, flavou
     assert [type(result) for result in hasty] == [CallTimedOut] * 3
 
 
-async def test_who_is_cancelled_harms_no_other(server: ScriptedServer) -> None:
+async def test_a_cancelled_caller_does_not_affect_the_others(server: ScriptedServer) -> None:
     server.behaviour = gate = Gate(roads_of(ORDERS))
     async with AsyncTollRoadsClient(server.target, **PATIENT) as client:
         calls = [

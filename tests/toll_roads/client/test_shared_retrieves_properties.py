@@ -99,7 +99,7 @@ async def ask(flavour: Flavour, opened: Opened, number: int, comes_ms: int, goes
     return await task
 
 
-def test_whatever_becomes_of_batches_and_callers_each_gets_its_own_answer(flavour: Flavour) -> None:
+def test_each_caller_gets_its_own_result_whatever_happens_to_batches_and_callers(flavour: Flavour) -> None:
     @settings(max_examples=100 if flavour is ASYNCIO else 15)
     @given(callers=callers, fates=fates)
     def check(callers: list[tuple[int, int, int | None]], fates: list[str]) -> None:
@@ -125,6 +125,6 @@ ids = st.text(st.characters() | st.sampled_from([*string.printable]), max_size=1
 
 @settings(max_examples=200)
 @given(order_id=ids)
-def test_no_id_that_the_contract_refuses_goes_into_a_batch(order_id: str) -> None:
+def test_no_id_that_the_contract_refuses_is_sent_in_a_batch(order_id: str) -> None:
     if may_share(order_id):
         protovalidate.validate(api.RetrieveOrderRequest(order_id=order_id))

@@ -36,7 +36,7 @@ from tests.toll_roads.client.shared_callers import CLIENT, ORDERS, PATIENT, Gate
 from tests.toll_roads.client.toll_roads_answers import batches, message_of, numbered, roads_of
 
 
-async def test_what_nobody_waits_for_any_more_is_not_asked_for(server: ScriptedServer, flavour: Flavour) -> None:
+async def test_an_order_whose_callers_are_all_gone_is_not_requested(server: ScriptedServer, flavour: Flavour) -> None:
     server.behaviour = gate = Gate(roads_of(ORDERS))
     async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
         under_way = []
@@ -78,7 +78,7 @@ async def test_a_failure_of_a_batch_is_raised_for_each_caller_as_an_error_of_its
     assert len({id(error) for error in results}) == 10
 
 
-async def test_what_the_source_of_tickets_raises_reaches_the_callers_and_the_next_batch_is_none_the_worse(
+async def test_an_error_of_the_ticket_source_reaches_the_callers_and_not_the_next_batch(
     server: ScriptedServer, flavour: Flavour
 ) -> None:
     server.behaviour = roads_of(ORDERS)
@@ -95,7 +95,7 @@ async def test_what_the_source_of_tickets_raises_reaches_the_callers_and_the_nex
         assert await retrieve(opened, ["order-1"]) == [numbered(1)]
 
 
-async def test_an_order_that_the_answer_says_nothing_of_is_a_defect_of_the_server(
+async def test_an_order_missing_from_the_response_is_reported_as_a_defect_of_the_server(
     server: ScriptedServer, flavour: Flavour
 ) -> None:
     gate = Gate(lambda _request, _context: api.BatchRetrieveOrdersResponse(orders=[message_of(numbered(1))]))
@@ -115,9 +115,7 @@ async def test_an_order_that_the_answer_says_nothing_of_is_a_defect_of_the_serve
     assert fallen_back.stale
 
 
-async def test_an_answer_about_orders_that_nobody_asked_for_confuses_nobody(
-    server: ScriptedServer, flavour: Flavour
-) -> None:
+async def test_orders_that_were_not_requested_are_ignored(server: ScriptedServer, flavour: Flavour) -> None:
     garbage = api.BatchRetrieveOrdersResponse(
         orders=[message_of(numbered(n)) for n in (5, 1, 5, 9)], missing_order_ids=["order-1", "order-7", "", "order-7"]
     )
@@ -129,7 +127,7 @@ async def test_an_answer_about_orders_that_nobody_asked_for_confuses_nobody(
     assert isinstance(missing, OrderNotFound)
 
 
-async def test_an_unreadable_road_fails_those_who_asked_for_it(server: ScriptedServer, flavour: Flavour) -> None:
+async def test_an_unreadable_road_fails_only_its_callers(server: ScriptedServer, flavour: Flavour) -> None:
     answer = api.BatchRetrieveOrdersResponse(orders=[message_of(numbered(1)), message_of(numbered(2))])
     answer.orders[0].created.seconds = 2**60
     server.behaviour = gate = Gate(lambda _request, _context: answer)
@@ -144,9 +142,7 @@ async def test_an_unreadable_road_fails_those_who_asked_for_it(server: ScriptedS
     assert readable == numbered(2)
 
 
-def test_batches_that_a_server_leaves_hanging_keep_later_callers_waiting_less_than_their_deadline(
-    server: ScriptedServer, flavour: Flavour
-) -> None:
+def test_hanging_batches_delay_later_callers_less_than_their_deadline(server: ScriptedServer, flavour: Flavour) -> None:
     server.behaviour = roads_of(ORDERS)
     hung = {"order-1", "order-2"}
 
@@ -171,7 +167,7 @@ def test_batches_that_a_server_leaves_hanging_keep_later_callers_waiting_less_th
         asyncio.run(scenario())
 
 
-async def test_a_slow_server_slows_its_callers_and_nothing_else(server: ScriptedServer, flavour: Flavour) -> None:
+async def test_a_slow_server_delays_only_its_callers(server: ScriptedServer, flavour: Flavour) -> None:
     answer = roads_of(ORDERS)
 
     def behave(request: Any, context: grpc.ServicerContext) -> Message | None:
@@ -241,7 +237,7 @@ async def test_closing_the_client_does_not_wait_for_a_pause_between_attempts(
     assert time.monotonic() - paused_at < pause_s
 
 
-async def test_closing_twice_is_closing_once(server: ScriptedServer, flavour: Flavour) -> None:
+async def test_closing_twice_is_the_same_as_once(server: ScriptedServer, flavour: Flavour) -> None:
     async with flavour.opened(flavour.in_memory(server), CLIENT, **PATIENT) as opened:
         await opened.close()
         await opened.close()
@@ -261,7 +257,7 @@ def test_clients_of_several_event_loops_and_threads_share_nothing(server: Script
     assert found == [ORDERS[first : first + 50] for first in (0, 50, 100, 150)]
 
 
-def test_no_thread_is_left_behind_by_a_closed_client(server: ScriptedServer) -> None:
+def test_a_closed_client_leaves_no_thread(server: ScriptedServer) -> None:
     server.behaviour = roads_of(ORDERS)
 
     # A client that was closed a moment ago may still have some, until its last batch is over.

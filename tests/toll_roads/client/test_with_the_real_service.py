@@ -26,7 +26,7 @@ KNOWN = OrderRoad("order", has_toll_road=True, can_switch_road=True, created=NOO
 BAD_IDS = ["", "x" * 129, "tab\t", "line\n", "\x00", "\u200b"]
 
 
-async def test_a_missing_order_is_missing_for_its_caller_only_and_in_the_words_of_a_call_alone(
+async def test_a_missing_order_fails_only_its_caller_with_the_error_of_a_single_call(
     running_suite: SuiteInProcess, flavour: Flavour
 ) -> None:
     await put_order(running_suite, "known", (NOON, True))
@@ -44,7 +44,7 @@ async def test_a_missing_order_is_missing_for_its_caller_only_and_in_the_words_o
     assert unknown[0] is not unknown[1]
 
 
-async def test_a_bad_id_fails_its_caller_alone(running_suite: SuiteInProcess, flavour: Flavour) -> None:
+async def test_an_invalid_id_fails_only_its_caller(running_suite: SuiteInProcess, flavour: Flavour) -> None:
     await put_order(running_suite, "known", (NOON, True))
     async with flavour.opened(
         running_suite.address, CLIENT, ticket=running_suite.ticket("api-proxy"), **PATIENT
@@ -74,7 +74,7 @@ async def test_offers_are_saved_refused_and_not_saved(running_suite: SuiteInProc
 
 
 @pytest.mark.parametrize("coalesce", [False, True], ids=["alone", "shared"])
-async def test_the_last_road_is_shown_while_the_service_is_broken(
+async def test_the_last_road_is_returned_while_the_service_is_broken(
     running_suite: SuiteInProcess, coalesce: bool
 ) -> None:
     await put_order(running_suite, "order", (NOON, True))
@@ -110,7 +110,7 @@ async def test_two_thousand_callers_at_once_each_get_their_own_order(running_sui
             assert result.metadata == {"order_id": order_id}
 
 
-async def test_a_storm_of_cancellations_leaves_the_others_their_answers(running_suite: SuiteInProcess) -> None:
+async def test_many_cancellations_leave_the_others_their_results(running_suite: SuiteInProcess) -> None:
     await put_orders(running_suite, 1000, created=NOON)
     chance = random.Random(3)
     async with AsyncTollRoadsClient(
