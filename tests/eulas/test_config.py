@@ -105,7 +105,7 @@ def test_the_least_and_the_greatest_values_are_accepted(tmp_path: Path) -> None:
         "countries": ["never heard of"],
     }
     config = load(written(tmp_path, content({**GOOD, **most}, {**GOOD, "ttl_s": 1})), EulasConfig)
-    assert [eula.titles for eula in config.catalogue.eulas] == [
+    assert [eula.title for eula in config.catalogue.eulas] == [
         {"en": "T", "pt-br": "T"},
         {"en": "surge_il in English"},
     ]

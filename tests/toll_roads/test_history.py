@@ -16,19 +16,22 @@ from ridehail_servers.toll_roads.retention.rows import ArchivedChange, ArchivedO
 from tests.support.retention import NOW, Retention, ago
 
 
-def told(history: OrderHistory) -> tuple[str | None, list[tuple[float, bool, str]]]:
+def located(history: OrderHistory) -> tuple[str | None, list[tuple[float, bool, str]]]:
     """Returns where the order is, and age, road and place of each change."""
     hour = timedelta(hours=1)
     return (
         history.order.location.value if history.order else None,
-        [((NOW - it.row.created_at) / hour, it.row.has_toll_road, it.location.value) for it in history.changes],
+        [
+            ((NOW - change.row.created_at) / hour, change.row.has_toll_road, change.location.value)
+            for change in history.changes
+        ],
     )
 
 
 async def test_a_young_order_is_in_the_database(retention: Retention) -> None:
     await retention.put_order("order", ago(2), ago(2), ago(1))
     history = await retention.history("order")
-    assert told(history) == ("database", [(2, True, "database"), (1, False, "database")])
+    assert located(history) == ("database", [(2, True, "database"), (1, False, "database")])
     assert history.order is not None
     assert history.order.row == ArchivedOrder("order", ago(2), "offer of order", can_switch_road=True)
 
@@ -37,9 +40,9 @@ async def test_an_archived_order_is_in_both_and_later_in_the_archive_only(retent
     await retention.put_order("order", ago(50), ago(50), ago(49))
     await retention.archive()
     both = "database and archive"
-    assert told(await retention.history("order")) == (both, [(50, True, both), (49, False, both)])
+    assert located(await retention.history("order")) == (both, [(50, True, both), (49, False, both)])
     await retention.purge_orders()
-    assert told(await retention.history("order")) == ("archive", [(50, True, "archive"), (49, False, "archive")])
+    assert located(await retention.history("order")) == ("archive", [(50, True, "archive"), (49, False, "archive")])
 
 
 async def test_an_order_saved_again_after_archiving_is_shown_in_its_later_version(retention: Retention) -> None:
@@ -57,7 +60,7 @@ async def test_changes_of_every_age_are_listed_by_created(retention: Retention) 
     await retention.archive()
     await retention.purge_orders()
     await retention.put_change("order", ago(70), has_toll_road=True)  # late
-    assert told(await retention.history("order")) == (
+    assert located(await retention.history("order")) == (
         "database and archive",
         [
             (70, True, "database"),
@@ -74,7 +77,7 @@ async def test_other_orders_are_not_listed(retention: Retention) -> None:
     await retention.put_order("o' OR '1'='1", ago(60), ago(60))
     await retention.archive()
     for order_id in ("order", "o' OR '1'='1"):
-        assert {it.row.order_id for it in (await retention.history(order_id)).changes} == {order_id}
+        assert {change.row.order_id for change in (await retention.history(order_id)).changes} == {order_id}
 
 
 @pytest.mark.parametrize("is_there_an_archive", [True, False])
@@ -112,7 +115,8 @@ def test_each_row_is_listed_once_by_created_with_its_location(
     database: list[ArchivedChange], archive: list[ArchivedChange]
 ) -> None:
     found = merged(database, archive)
-    assert sorted(row.created_at for row, _ in found) == [row.created_at for row, _ in found]
-    assert len(found) == len({row for row, _ in found})
-    assert {row for row, place in found if place is not RowLocation.ARCHIVE} == set(database)
-    assert {row for row, place in found if place is not RowLocation.DATABASE} == set(archive)
+    rows = [one.row for one in found]
+    assert rows == sorted(rows, key=lambda row: row.created_at)
+    assert len(rows) == len(set(rows))
+    assert {one.row for one in found if one.location is not RowLocation.ARCHIVE} == set(database)
+    assert {one.row for one in found if one.location is not RowLocation.DATABASE} == set(archive)

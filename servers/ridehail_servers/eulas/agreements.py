@@ -52,25 +52,13 @@ class Agreements:
         required_types: Callable[[], Mapping[str, frozenset[str]]],
         clock: Clock,
     ) -> None:
-        """Keeps its arguments.
-
-        Args:
-            decisions: Reads and writes decisions.
-            catalogue: Returns what is configured now.
-            required_types: Returns, by zone, the types that tariffs require now.
-            clock: Returns the time.
-        """
         self._decisions = decisions
         self._catalogue = catalogue
-        self._required_types = required_types
+        self._required_types = required_types  # by zone, those that tariffs require now
         self._clock = clock
 
     async def list_eulas(self, yandex_uid: str, wanted: Filter, location: UserLocation | None) -> list[ListedEula]:
-        """Returns a user's agreements.
-
-        Raises:
-            ZoneNameMissing: The filter needs a location.
-        """
+        """Returns a user's agreements; see `check_filter` and `filter_eulas`."""
         check_filter(wanted, location)
         catalogue, decisions = await self._state_of(yandex_uid)
         return filter_eulas(wanted, catalogue, decisions, location)
@@ -79,12 +67,6 @@ class Agreements:
         self, yandex_uid: str, eula_ids: Sequence[str], eula_types: Sequence[str], *, zone_name: str | None
     ) -> list[EulaStatus]:
         """Returns a user's status with agreements or with types of them, one for each, in their order.
-
-        Args:
-            yandex_uid: The user.
-            eula_ids: The agreements ...
-            eula_types: ... or the types.
-            zone_name: Only agreements that apply there decide for their type; without it, all do.
 
         Raises:
             IdsOrTypesRequired: Not exactly one of the two lists is given.
@@ -101,12 +83,8 @@ class Agreements:
 
         Args:
             yandex_uid: The user.
-            batch: In the order in which the user decided.
-            source: Who saves them: `PASSENGER`, or a service.
-
-        Raises:
-            EulaNotFound: See `accepted_decisions`.
-            EulaNotRejectable: See `accepted_decisions`.
+            batch: See `accepted_decisions`.
+            source: `PASSENGER`, or the service that saves them.
         """
         catalogue = self._catalogue()
         decisions = accepted_decisions(batch, catalogue, self._clock())

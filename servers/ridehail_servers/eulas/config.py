@@ -3,84 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
 from functools import cached_property
-from typing import Annotated
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    HttpUrl,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from ridehail_servers.chassis.localized_texts import Texts, Titles, by_lower_case
 from ridehail_servers.chassis.text_rules import Id
 
 from .eula_catalogue import Eula, EulaCatalogue
-
-_URL = TypeAdapter(HttpUrl)
-# A thousand years: `datetime` can hold the end of whatever is decided today.
-_MAX_TTL_S = 31_557_600_000
-_MAX_REVISION = 2**31 - 1
-
-
-def _checked_url(value: str) -> str:
-    if value:
-        _URL.validate_python(value)
-    return value
-
-
-class ConfiguredEula(BaseModel):
-    """An agreement, as it is written in `EULAS`.
-
-    Attributes:
-        eula_id: Its name.
-        type: What kind it is.
-        revision: Is raised when everybody has to decide again.
-        ttl_s: For how many seconds a decision counts.
-        rejectable: Whether it may be rejected.
-        countries: Where it applies; empty: in all.
-        zones: Where it applies; empty: in all.
-        tariffs: What it concerns; empty: all.
-        title: By language; English is required, since it is what others see.
-        text: By language.
-        url: Where all of it can be read, by http or https; empty: nowhere.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    eula_id: Id
-    type: Id
-    revision: int = Field(strict=True, ge=1, le=_MAX_REVISION)
-    ttl_s: int = Field(strict=True, ge=1, le=_MAX_TTL_S)
-    rejectable: bool = Field(strict=True)
-    countries: tuple[Id, ...] = ()
-    zones: tuple[Id, ...] = ()
-    tariffs: tuple[Id, ...] = ()
-    title: Titles
-    text: Texts = {}
-    url: Annotated[str, AfterValidator(_checked_url)] = ""
-
-    def eula(self) -> Eula:
-        return Eula(
-            eula_id=self.eula_id,
-            type=self.type,
-            revision=self.revision,
-            ttl=timedelta(seconds=self.ttl_s),
-            rejectable=self.rejectable,
-            countries=frozenset(self.countries),
-            zones=frozenset(self.zones),
-            tariffs=frozenset(self.tariffs),
-            titles=by_lower_case(self.title),
-            texts=by_lower_case(self.text),
-            url=self.url,
-        )
 
 
 class EulasConfig(BaseModel):
@@ -94,7 +24,7 @@ class EulasConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     zones: dict[Id, Id] = Field(alias="ZONES")
-    eulas: tuple[ConfiguredEula, ...] = Field(alias="EULAS")
+    eulas: tuple[Eula, ...] = Field(alias="EULAS")
 
     @model_validator(mode="after")
     def _names_fit_together(self) -> EulasConfig:
@@ -110,8 +40,7 @@ class EulasConfig(BaseModel):
 
     @cached_property
     def catalogue(self) -> EulaCatalogue:
-        """The agreements for the rules."""
-        return EulaCatalogue([eula.eula() for eula in self.eulas], self.zones)
+        return EulaCatalogue(self.eulas, self.zones)
 
 
 class TariffRequirement(BaseModel):

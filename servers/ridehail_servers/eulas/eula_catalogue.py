@@ -1,41 +1,58 @@
-"""The agreements that there are, and whom they concern."""
+"""The configured agreements, and where they apply."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, TypeAdapter
+
+from ridehail_servers.chassis.localized_texts import Texts, Titles, by_lower_case
+from ridehail_servers.chassis.text_rules import Id
+
+_URL = TypeAdapter(HttpUrl)
+# A thousand years: `datetime` can hold the end of whatever is decided today.
+_MAX_TTL_S = 31_557_600_000
+_MAX_REVISION = 2**31 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Eula:
-    """An agreement.
+def _checked_url(value: str) -> str:
+    if value:
+        _URL.validate_python(value)
+    return value
+
+
+class Eula(BaseModel):
+    """An agreement, as it is written in `EULAS`.
 
     Attributes:
         eula_id: Its name.
         type: What kind it is; tariffs require kinds.
         revision: Is raised when everybody has to decide again.
-        ttl: How long a decision counts.
+        ttl_s: For how many seconds a decision counts.
         rejectable: Whether it may be rejected.
         countries: Where it applies; empty: in all.
         zones: Where it applies; empty: in all.
         tariffs: What it concerns; empty: all.
-        titles: By language, in lower case; "en" is always there.
-        texts: By language, in lower case; may be empty.
-        url: Where all of it can be read; empty: nowhere.
+        title: By language in lower case; English is required, since it is what others see.
+        text: By language in lower case.
+        url: Where all of it can be read, by http or https; empty: nowhere.
     """
 
-    eula_id: str
-    type: str
-    revision: int
-    ttl: timedelta
-    rejectable: bool
-    countries: frozenset[str]
-    zones: frozenset[str]
-    tariffs: frozenset[str]
-    titles: Mapping[str, str]
-    texts: Mapping[str, str]
-    url: str
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    eula_id: Id
+    type: Id
+    revision: int = Field(strict=True, ge=1, le=_MAX_REVISION)
+    ttl_s: int = Field(strict=True, ge=1, le=_MAX_TTL_S)
+    rejectable: bool = Field(strict=True)
+    countries: tuple[Id, ...] = ()
+    zones: tuple[Id, ...] = ()
+    tariffs: tuple[Id, ...] = ()
+    title: Annotated[Titles, AfterValidator(by_lower_case)]
+    text: Annotated[Texts, AfterValidator(by_lower_case)] = {}
+    url: Annotated[str, AfterValidator(_checked_url)] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,5 +107,5 @@ class EulaCatalogue:
             eula
             for eula in self.eulas
             if self.applies_in(eula, location.zone_name, location.country)
-            and (not eula.tariffs or not location.tariffs or not eula.tariffs.isdisjoint(location.tariffs))
+            and (not eula.tariffs or not location.tariffs or not location.tariffs.isdisjoint(eula.tariffs))
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from .decision import Decision, Status
 from .errors import EulaNotFound, EulaNotRejectable
@@ -42,7 +42,8 @@ def accepted_decisions(batch: Sequence[NewDecision], catalogue: EulaCatalogue, n
             raise EulaNotFound(new.eula_id)
         if new.status is Status.REJECTED and not eula.rejectable:
             raise EulaNotRejectable(new.eula_id)
-        decisions[eula.eula_id] = Decision(eula.eula_id, new.status, eula.revision, now + eula.ttl, now)
+        valid_till = now + timedelta(seconds=eula.ttl_s)
+        decisions[eula.eula_id] = Decision(eula.eula_id, new.status, eula.revision, valid_till, now)
     return list(decisions.values())
 
 

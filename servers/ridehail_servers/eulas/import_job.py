@@ -80,7 +80,6 @@ class ImportJob:
             report: Called after each transaction.
 
         Raises:
-            DatabaseUnavailable: The database failed. What was reported is stored.
             FileUnusable: See `Dump.lines`.
             ImportFailed: See the class.
         """

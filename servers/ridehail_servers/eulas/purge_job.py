@@ -36,9 +36,6 @@ class PurgeJob:
         Args:
             before: Aware.
             report: Called after each transaction with the number of rows deleted so far.
-
-        Raises:
-            DatabaseUnavailable: The database failed. What was reported is deleted.
         """
         deleted, since = 0, MIN_TIMESTAMP
         while True:

@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -52,7 +52,11 @@ class ArchiveAhead(Exception):
 
 
 class ArchiveTable:
-    """One table of the archive. Its methods block, and are called by one thread at a time."""
+    """One table of the archive.
+
+    Its methods block, and are called by one thread at a time. Each raises `ArchiveFailed` if the archive cannot be read
+    or written.
+    """
 
     def __init__(self, url: str, name: ArchivedTable) -> None:
         self.url = f"{url}/{name.value}"  # for `url` see `chassis.folder_url`
@@ -61,24 +65,16 @@ class ArchiveTable:
         self._table: DeltaTable | None = None
 
     def last_batch(self) -> int:
-        """Returns the number of the last batch, or 0 if there is none. Creates the table if necessary.
-
-        Raises:
-            ArchiveFailed: See the class.
-        """
+        """Returns the number of the last batch, or 0 if there is none. Creates the table if necessary."""
         with _translate_errors(self.url):
             return self._refreshed().transaction_version(self._application) or 0
 
     def write(self, batch: int, rows: Sequence[Row]) -> None:
-        """Writes a batch durably, unless it is there already.
-
-        Args:
-            batch: Its number; the database has marked the batches before it as written.
-            rows: At most some ten thousand.
+        """Writes a batch durably, unless it is there already; the batches before it are written and marked as such.
 
         Raises:
             ArchiveAhead: See the class; nothing was written.
-            ArchiveFailed: See the class; the batch may have been written all the same, which a repeat detects.
+            ArchiveFailed: The batch may have been written all the same, which a repeat detects.
         """
         with _translate_errors(self.url):
             for attempt in range(1, _MAX_ATTEMPTS + 1):
@@ -108,9 +104,6 @@ class ArchiveTable:
         """Merges the files of days that have many, and removes those that have been obsolete for a day.
 
         Safe beside readers and writers, and if killed at any time: merging is a commit like any other.
-
-        Raises:
-            ArchiveFailed: See the class.
         """
         with _translate_errors(self.url):
             table = self._refreshed()
@@ -122,11 +115,7 @@ class ArchiveTable:
                 table.vacuum(retention_hours=_OBSOLETE_FILES_KEPT_H, dry_run=False, full=True)
 
     def rows_of(self, order_id: str) -> list[Row]:
-        """Returns the rows of an order; none if there is no archive yet.
-
-        Raises:
-            ArchiveFailed: See the class.
-        """
+        """Returns the rows of an order; none if there is no archive yet."""
         row_type = ROW_TYPES[self._name]
         names = [field.name for field in fields(row_type)]
         quoted = order_id.replace("'", "''")
@@ -139,12 +128,10 @@ class ArchiveTable:
         return sorted(rows, key=lambda row: row.created_at)
 
     def _refreshed(self) -> DeltaTable:
-        """Returns the table in its present state."""
         if self._table is None:
-            schema = Schema([*(_COLUMNS[field.name].field() for field in fields(ROW_TYPES[self._name])), _DAY_FIELD])
             try:
                 self._table = DeltaTable.create(
-                    self.url, schema, mode="ignore", partition_by=_DAY, configuration=_CONFIGURATION
+                    self.url, _schema(self._name), mode="ignore", partition_by=_DAY, configuration=_CONFIGURATION
                 )
             except DeltaError:
                 if not DeltaTable.is_deltatable(self.url):
@@ -154,31 +141,19 @@ class ArchiveTable:
         return self._table
 
 
+@dataclass(frozen=True, slots=True)
 class _Column:
-    def __init__(
-        self,
-        name: str,
-        kind: str,
-        arrow: DataType,
-        *,
-        built_as: DataType | None = None,
-        convert: Callable[[Any], Any] | None = None,  # from whatever the row's field holds
-        nullable: bool = False,
-    ) -> None:
-        self.name = name
-        self._kind = kind
-        self._arrow = arrow
-        self._built_as = built_as or arrow
-        self._convert = convert
-        self._nullable = nullable
-
-    def field(self) -> Field:
-        return Field(self.name, PrimitiveType(self._kind), nullable=self._nullable)
+    kind: str
+    arrow: DataType
+    built_as: DataType | None = None
+    convert: Callable[[Any], Any] | None = None  # from whatever the row's field holds
+    nullable: bool = False
 
     def array(self, values: Iterator[Any]) -> Array:
-        converted = list(map(self._convert, values) if self._convert else values)
-        built = Array(converted, self._built_as)
-        return built if self._built_as is self._arrow else built.cast(self._arrow)
+        converted = list(map(self.convert, values) if self.convert else values)
+        return (
+            Array(converted, self.arrow) if self.built_as is None else Array(converted, self.built_as).cast(self.arrow)
+        )
 
 
 def _microseconds(timestamp: datetime) -> int:
@@ -190,23 +165,20 @@ def _day_number(timestamp: datetime) -> int:
 
 
 _COLUMNS = {
-    column.name: column
-    for column in (
-        _Column("order_id", "string", DataType.utf8()),
-        _Column(
-            "created_at",
-            "timestamp",
-            DataType.timestamp("us", tz="UTC"),
-            built_as=DataType.int64(),
-            convert=_microseconds,
-        ),
-        _Column("offer_id", "string", DataType.utf8(), nullable=True),
-        _Column("can_switch_road", "boolean", DataType.bool()),
-        _Column("has_toll_road", "boolean", DataType.bool()),
-    )
+    "order_id": _Column("string", DataType.utf8()),
+    "created_at": _Column(
+        "timestamp", DataType.timestamp("us", tz="UTC"), built_as=DataType.int64(), convert=_microseconds
+    ),
+    "offer_id": _Column("string", DataType.utf8(), nullable=True),
+    "can_switch_road": _Column("boolean", DataType.bool()),
+    "has_toll_road": _Column("boolean", DataType.bool()),
+    _DAY: _Column("date", DataType.date32(), built_as=DataType.int32(), convert=_day_number),
 }
-_DAY_COLUMN = _Column(_DAY, "date", DataType.date32(), built_as=DataType.int32(), convert=_day_number)
-_DAY_FIELD = _DAY_COLUMN.field()
+
+
+def _schema(name: ArchivedTable) -> Schema:
+    names = [*(field.name for field in fields(ROW_TYPES[name])), _DAY]
+    return Schema([Field(name, PrimitiveType(_COLUMNS[name].kind), nullable=_COLUMNS[name].nullable) for name in names])
 
 
 def _arrow_table(name: ArchivedTable, rows: Sequence[Row]) -> Table:
@@ -214,7 +186,7 @@ def _arrow_table(name: ArchivedTable, rows: Sequence[Row]) -> Table:
         field.name: _COLUMNS[field.name].array(getattr(row, field.name) for row in rows)
         for field in fields(ROW_TYPES[name])
     }
-    return Table.from_pydict({**arrays, _DAY: _DAY_COLUMN.array(row.created_at for row in rows)})
+    return Table.from_pydict({**arrays, _DAY: _COLUMNS[_DAY].array(row.created_at for row in rows)})
 
 
 @contextmanager

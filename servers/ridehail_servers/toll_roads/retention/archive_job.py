@@ -57,7 +57,6 @@ class ArchiveJob:
 
         Raises:
             ArchiveFailed: The archive cannot be written; what was reported is there.
-            DatabaseUnavailable: The database failed.
         """
         async with archive_lock(self._database, self._store) as is_ours:
             if not is_ours:

@@ -6,16 +6,16 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.errors import OrderNotFound
 
 from .archive import ArchiveTable
 from .archive_store import ArchiveStore
-from .rows import ArchivedChange, ArchivedOrder, ArchivedTable
+from .rows import ArchivedChange, ArchivedOrder, ArchivedTable, Row
 
-AnyRow = TypeVar("AnyRow", ArchivedOrder, ArchivedChange)
+AnyRow = TypeVar("AnyRow", bound=Row)
 
 
 class RowLocation(StrEnum):
@@ -25,14 +25,8 @@ class RowLocation(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class LocatedOrder:
-    row: ArchivedOrder
-    location: RowLocation
-
-
-@dataclass(frozen=True, slots=True)
-class LocatedChange:
-    row: ArchivedChange
+class Located(Generic[AnyRow]):
+    row: AnyRow
     location: RowLocation
 
 
@@ -45,22 +39,19 @@ class OrderHistory:
         changes: Each once, ordered by `created_at`.
     """
 
-    order: LocatedOrder | None
-    changes: Sequence[LocatedChange]
+    order: Located[ArchivedOrder] | None
+    changes: Sequence[Located[ArchivedChange]]
 
 
-def merged(database: Iterable[AnyRow], archive: Iterable[AnyRow]) -> list[tuple[AnyRow, RowLocation]]:
-    """Returns each row once, with its location, ordered by `created_at`; the archive may hold a row twice."""
+def merged(database: Iterable[AnyRow], archive: Iterable[AnyRow]) -> list[Located[AnyRow]]:
+    """Returns each row once, ordered by `created_at`; the archive may hold a row twice."""
     here, there = set(database), set(archive)
-    locations = {
-        row: RowLocation.BOTH
-        if row in here and row in there
-        else RowLocation.DATABASE
-        if row in here
-        else RowLocation.ARCHIVE
-        for row in here | there
-    }
-    return sorted(locations.items(), key=lambda item: item[0].created_at)
+    located = [
+        *(Located(row, RowLocation.BOTH) for row in here & there),
+        *(Located(row, RowLocation.DATABASE) for row in here - there),
+        *(Located(row, RowLocation.ARCHIVE) for row in there - here),
+    ]
+    return sorted(located, key=lambda one: one.row.created_at)
 
 
 class OrderHistories:
@@ -75,17 +66,14 @@ class OrderHistories:
         Raises:
             OrderNotFound: Neither has it.
             ArchiveFailed: The archive cannot be read.
-            DatabaseUnavailable: The database failed.
         """
-        orders = [LocatedOrder(*found) for found in await self._rows(ArchivedTable.ORDERS, ArchivedOrder, order_id)]
-        changes = [LocatedChange(*found) for found in await self._rows(ArchivedTable.LOG, ArchivedChange, order_id)]
+        orders = await self._rows(ArchivedTable.ORDERS, ArchivedOrder, order_id)
+        changes = await self._rows(ArchivedTable.LOG, ArchivedChange, order_id)
         if not orders and not changes:
             raise OrderNotFound(order_id)
         return OrderHistory(orders[-1] if orders else None, changes)
 
-    async def _rows(
-        self, table: ArchivedTable, row_type: type[AnyRow], order_id: str
-    ) -> list[tuple[AnyRow, RowLocation]]:
+    async def _rows(self, table: ArchivedTable, row_type: type[AnyRow], order_id: str) -> list[Located[AnyRow]]:
         async with self._database.connection() as connection:
             database = await self._store.order_rows(connection, table, order_id)
         # Second: a row that moves meanwhile is found twice rather than never.

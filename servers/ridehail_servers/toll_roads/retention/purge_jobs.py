@@ -33,11 +33,7 @@ class OfferPurgeJob:
             return {JobStep.PURGE_OFFERS: await self._store.count_offers(connection, cutoffs.offers)}
 
     async def run(self, cutoffs: Cutoffs, throttle: BatchThrottle, report: ReportProgress) -> None:
-        """Deletes the old offers.
-
-        Raises:
-            DatabaseUnavailable: The database failed.
-        """
+        """Deletes the old offers."""
         since = MIN_TIMESTAMP
         while True:
             async with throttle.batch(), self._database.transaction() as connection:
@@ -67,11 +63,7 @@ class OrderPurgeJob:
             }
 
     async def run(self, cutoffs: Cutoffs, throttle: BatchThrottle, report: ReportProgress) -> None:
-        """Deletes what is old and, if it is a change or an order, in the archive; reports also what is kept.
-
-        Raises:
-            DatabaseUnavailable: The database failed.
-        """
+        """Deletes what is old and, if it is a change or an order, in the archive; reports also what is kept."""
         before, limit = cutoffs.orders, throttle.batch_size
         for batch in await self._written_batches(ArchivedTable.LOG, before):
             delete = partial(self._store.delete_log_rows, batch=batch, before=before, limit=limit)

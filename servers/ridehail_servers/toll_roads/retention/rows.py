@@ -16,14 +16,7 @@ class ArchivedTable(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ArchivedOrder:
-    """An order as it is archived: without its passenger, who is needed during the ride only.
-
-    Attributes:
-        order_id: The order.
-        created_at: Aware.
-        offer_id: The offer that it was made from, or None.
-        can_switch_road: Whether the rider might switch the road during the ride.
-    """
+    """An order as it is archived: without its passenger, who is needed during the ride only."""
 
     order_id: str
     created_at: datetime
@@ -33,13 +26,7 @@ class ArchivedOrder:
 
 @dataclass(frozen=True, slots=True)
 class ArchivedChange:
-    """A change of an order's road.
-
-    Attributes:
-        order_id: The order.
-        created_at: Aware.
-        has_toll_road: To the toll road or to the free one.
-    """
+    """A change of an order's road."""
 
     order_id: str
     created_at: datetime

@@ -28,14 +28,7 @@ class RetentionTasks:
     def __init__(
         self, database: Database, config: Callable[[], RetentionConfig], clock: Clock, archive_url: str | None
     ) -> None:
-        """Prepares the jobs.
-
-        Args:
-            database: Of toll_roads.
-            config: Returns the present configuration.
-            clock: Returns the time.
-            archive_url: See `chassis.folder_url`; without one nothing is archived, and no order is deleted.
-        """
+        """Prepares the jobs; without an `archive_url` nothing is archived, and no order is deleted."""
         self._config = config
         self._clock = clock
         store = PurgeStore()
