@@ -7,10 +7,11 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from ridehail_clients import Promo, PromosOnTheWay
+from ridehail.inapp.v1.inapp_api_pb2 import PromosOnTheWayResponse
+from ridehail.inapp.v1.inapp_pb2 import Promo
+from ridehail_servers.api_proxy.card.codec import promo_list
 from ridehail_servers.api_proxy.card.promo_cache import GENERATION_BYTES, PromoCache
-from ridehail_servers.api_proxy.card.promo_form import PromoEncoding
-from ridehail_servers.api_proxy.card.promos import CardPromos, Question
+from ridehail_servers.api_proxy.card.promos import CardPromos, FetchedPromos, PromoRequest
 from ridehail_servers.chassis.cache import Cache
 from tests.support.scheduler import Scheduler
 
@@ -55,12 +56,12 @@ class Truth:
     version: int = 0
     answered: int = 0
 
-    async def ask(self, question: Question, *, moved_to: bool | None) -> PromosOnTheWay:
-        """Answers as inapp does: reads the state, and some time later the answer is there."""
+    async def fetch(self, request: PromoRequest, *, share_with_family: bool | None) -> FetchedPromos:
+        """Responds as inapp does: reads the state, and some time later the response is there."""
         await self.scheduler.turn()
-        promo = Promo(question.order_id, str(self.version), "", "", is_selected=bool(self.version % 2))
+        promo = Promo(id=request.order_id, title=str(self.version), is_selected=bool(self.version % 2))
         await self.scheduler.turn()
-        return PromosOnTheWay((promo,), "family")
+        return FetchedPromos(PromosOnTheWayResponse(promos=[promo]).SerializeToString(), "family")
 
 
 @dataclass
@@ -86,9 +87,8 @@ class Harness:
     async def poll(self, *, locale: str = "en", host: int = 0) -> int:
         """Looks at the card; returns the version that it shows."""
         known = self.truth.answered
-        shown = await (self.promos, self.other_promos)[host].of(Question(ORDER, "key", "user", locale))
-        assert shown is not None
-        version = int(shown[0].title)
+        shown = await (self.promos, self.other_promos)[host].get(PromoRequest(ORDER, "key", "user", locale))
+        version = shown_version(shown)
         self.seen.append((known, version))
         return version
 
@@ -130,10 +130,9 @@ class Harness:
         assert all(version >= known for known, version in self.seen), self.seen
 
     async def _toggle(self, host: int, change: Callable[[], Coroutine[Any, Any, bool]]) -> None:
-        question = Question(ORDER, "key", "user", "en")
-        shown = await (self.promos, self.other_promos)[host].after(question, moved_to=True, change=change)
-        assert shown is not None
-        self.truth.answered = max(self.truth.answered, int(shown[0].title))
+        request, promos = PromoRequest(ORDER, "key", "user", "en"), (self.promos, self.other_promos)[host]
+        shown = await promos.get_after_change(request, share_with_family=True, change=change)
+        self.truth.answered = max(self.truth.answered, shown_version(shown))
 
     async def _commit_and_answer(self) -> bool:
         await self.scheduler.turn()
@@ -143,6 +142,13 @@ class Harness:
 
     def _commit(self) -> None:
         self.truth.version += 1
+
+
+def shown_version(encoded: bytes | None) -> int:
+    """Returns the version that banners show."""
+    assert encoded is not None
+    (promo,) = PromosOnTheWayResponse.FromString(encoded).promos
+    return int(promo.title)
 
 
 def harness_on(cache: Cache) -> Harness:
@@ -159,6 +165,13 @@ def harness_on(cache: Cache) -> Harness:
         for _host in range(2)
     )
     promos, other = (
-        CardPromos(one, truth, PromoEncoding(), ttl_s=lambda _name: 60, looked_up=lambda _kept: None) for one in caches
+        CardPromos(
+            one,
+            truth,
+            is_readable=lambda encoded: promo_list(encoded) is not None,
+            ttl_s=lambda _name: 60,
+            report_lookup=lambda _is_hit: None,
+        )
+        for one in caches
     )
     return Harness(scheduler, truth, promos, other, (caches[0], caches[1]), now)

@@ -112,8 +112,8 @@ STATE_BROKEN: dict[str, tuple[Behaviour, str]] = {
     "telling an order of no service": (telling({"orders": [TOLD | {"service": ""}]}), "UNREADABLE"),
     "telling details that cannot be passed on": (telling({"orders": [TOLD | {"details": deep(31)}]}), "UNREADABLE"),
     "telling numbers that are none": (no_numbers(state_api.GetOrdersStateResponse()), "UNREADABLE"),
-    "telling no status": (telling({"orders": [TOLD | {"update_status": ""}]}), "INTERNAL"),
-    "telling a status of its own": (telling({"orders": [TOLD | {"update_status": "fresh"}]}), "INTERNAL"),
+    "telling no status": (telling({"orders": [TOLD | {"update_status": ""}]}), "UNREADABLE"),
+    "telling a status of its own": (telling({"orders": [TOLD | {"update_status": "fresh"}]}), "UNREADABLE"),
 }
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ridehail_clients import AllowedChanges, KnownOrder, PollingPolicy, UpdateStatus
+from ridehail.orderstate.v1.order_state_pb2 import AllowedChanges, KnownOrder, PollingPolicy
+from ridehail_kernel.json_values import from_struct
+from ridehail_servers.api_proxy.launch.config import PolledPart, PollingRules
 from ridehail_servers.api_proxy.launch.local_state import local_state
-from ridehail_servers.api_proxy.launch.polling_rules import PolledPart, PollingRules
 
 
 def part(service: str, name: str, priority: int, **others: Any) -> PolledPart:
@@ -48,18 +49,21 @@ def test_orders_come_back_in_their_order_as_the_app_knows_them() -> None:
         order("taxi", "t", status="driving"),
     ]
     state = local_state(known, supported_services=EVERYTHING, rules=RULES)
-    assert [(one.service, one.orderid, one.status, one.tags, one.details) for one in state.orders] == [
+    assert [
+        (one.service, one.orderid, one.status, dict(one.tags), from_struct(one.details)) for one in state.orders
+    ] == [
         ("eats", "e", "cooking", {"tracking": "1"}, {"dish": "soup"}),
-        ("taxi", "t", "driving", {}, None),
+        ("taxi", "t", "driving", {}, {}),
     ]
-    assert {one.update_status for one in state.orders} == {UpdateStatus.STALE}
-    assert [one.need_request for one in state.orders] == [(), ()]
+    assert [one.HasField("details") for one in state.orders] == [True, False]
+    assert {one.update_status for one in state.orders} == {"stale"}
+    assert [one.need_request for one in state.orders] == [[], []]
 
 
 def test_by_force_all_parts_are_to_be_fetched_those_of_the_policy_first() -> None:
     tags = {"zebra": "1", "first": "1", "apple": "1"}
     (taxi,) = local_state([order("taxi", force=True, tags=tags)], supported_services=EVERYTHING, rules=RULES).orders
-    assert taxi.need_request == ("first", "late", "also_late", "apple", "zebra")
+    assert taxi.need_request == ["first", "late", "also_late", "apple", "zebra"]
     assert taxi.tags == tags
 
 
@@ -70,13 +74,13 @@ def test_an_order_of_a_service_that_is_not_supported_or_does_not_exist_is_untouc
     known = order(service, force=True, status="x", tags={"first": "1"})
     state = local_state([known], supported_services=supported, rules=RULES)
     (one,) = state.orders
-    assert (one.status, one.tags, one.need_request, one.update_status) == ("x", {"first": "1"}, (), "stale")
+    assert (one.status, dict(one.tags), list(one.need_request), one.update_status) == ("x", {"first": "1"}, [], "stale")
     assert set(state.tags) == {"eats"}
 
 
 def test_each_supported_service_that_exists_has_a_tag_and_a_word_on_more_orders() -> None:
     state = local_state([], supported_services=(*EVERYTHING, "nowhere"), rules=RULES)
-    assert list(state.tags) == list(EVERYTHING)
+    assert set(state.tags) == set(EVERYTHING)
     assert all(state.tags.values())
     assert [one.service for one in state.allowed_changes] == list(EVERYTHING)
     assert local_state([], supported_services=["nowhere"], rules=RULES).tags == {}
@@ -87,7 +91,10 @@ def test_the_known_orders_of_a_service_are_counted_against_its_limit(orders: int
     known = [order("taxi", str(number)) for number in range(orders)] + [order("eats", "e")]
     state = local_state(known, supported_services=["taxi", "market"], rules=RULES)
     reason = None if may else "too_many_orders"
-    assert state.allowed_changes == (AllowedChanges("taxi", may, reason), AllowedChanges("market", True, None))
+    assert state.allowed_changes == [
+        AllowedChanges(service="taxi", can_make_more_orders=may, no_more_orders_reason=reason),
+        AllowedChanges(service="market", can_make_more_orders=True),
+    ]
 
 
 def test_the_policy_is_that_of_the_supported_services_by_priority() -> None:
@@ -103,7 +110,8 @@ def test_the_policy_is_that_of_the_supported_services_by_priority() -> None:
         priority=1,
         required=True,
     )
-    assert [one.required for one in state.polling_policy] == [True, False, None, None]
+    required = [one.required if one.HasField("required") else None for one in state.polling_policy]
+    assert required == [True, False, None, None]
 
 
 @pytest.mark.parametrize("priority", [-(2**31), -1, 2**31 - 1])

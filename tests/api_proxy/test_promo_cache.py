@@ -102,7 +102,7 @@ async def test_a_toggle_that_the_cache_could_not_be_told_of_is_told_as_soon_as_i
     ):
         cut_off, other = harness_on(far), harness_on(near)
         other.truth = cut_off.truth
-        other.promos._banners = cut_off.truth
+        other.promos._source = cut_off.truth
         assert await cut_off.poll() == await other.poll() == 0
         proxy.set(Mode.REFUSE)
         await cut_off.toggler(0)

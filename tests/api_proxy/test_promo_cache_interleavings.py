@@ -59,7 +59,7 @@ def backend(request: pytest.FixtureRequest) -> Iterator[Backend]:
 
 
 def _of_memory(cache: Any, runner: asyncio.Runner) -> Backend:
-    store = cache._backend.store
+    store = cache._entries
     return Backend(
         cache, lambda: list(store), lambda key: store.pop(key, None), store.clear, IN_MEMORY_EXAMPLES, runner
     )
@@ -167,7 +167,7 @@ def test_a_toggle_that_is_carried_out_after_it_was_given_up(backend: Backend) ->
             assert await harness.poll(host=host) == harness.truth.version
         harness.now[0] += UNKNOWN_FOR_S
         for cache in harness.caches:
-            await cache.repeat_what_is_due()
+            await cache.repeat_due()
         await assert_nothing_stale_is_left(backend, harness)
 
     explore(backend, play)
@@ -183,7 +183,7 @@ def test_the_mark_of_what_is_unknown_may_be_evicted_as_well(backend: Backend) ->
         harness.now[0] += UNKNOWN_FOR_S
         backend.evict_all("unknown")
         for cache in harness.caches:
-            await cache.repeat_what_is_due()
+            await cache.repeat_due()
         await assert_nothing_stale_is_left(backend, harness)
 
     explore(backend, play)

@@ -10,9 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ridehail_clients import EulaState
-from ridehail_servers.api_proxy.config import ApiProxyConfig, EulaRequirement, Patience
-from ridehail_servers.api_proxy.route_stats import RouteStats
-from ridehail_servers.api_proxy.tariff_filter import FilteredTariffs, HiddenTariff, filter_tariffs, required_types
+from ridehail_servers.api_proxy.config import ApiProxyConfig
+from ridehail_servers.api_proxy.tariffs.config import EulaRequirement
+from ridehail_servers.api_proxy.tariffs.tariff_filter import (
+    FilteredTariffs,
+    TariffFilter,
+    filter_tariffs,
+    required_types,
+)
 from tests.api_proxy.proxy import CARD, PERSONALSTATE
 
 STATUSES = tuple(EulaState)
@@ -46,9 +51,9 @@ def test_the_filter_decides_each_tariff_by_itself(
 ) -> None:
     """Against the rule as it is told, one tariff after the other."""
     shown: list[str] = []
-    hidden: list[HiddenTariff] = []
+    hidden: dict[str, str] = {}
     for tariff in tariffs:
-        if tariff in shown or tariff in [one.tariff for one in hidden]:
+        if tariff in shown or tariff in hidden:
             continue
         if tariff not in requirements or not requirements[tariff].is_eula_required:
             shown.append(tariff)
@@ -56,12 +61,12 @@ def test_the_filter_decides_each_tariff_by_itself(
             if "unknown" in requirements[tariff].eula_statuses:
                 shown.append(tariff)
             else:
-                hidden.append(HiddenTariff(tariff, "eulas_unavailable"))
+                hidden[tariff] = "eulas_unavailable"
         elif statuses[requirements[tariff].eula_type] in requirements[tariff].eula_statuses:
             shown.append(tariff)
         else:
-            hidden.append(HiddenTariff(tariff, "eula_" + statuses[requirements[tariff].eula_type]))
-    assert filter_tariffs(tariffs, requirements, statuses) == FilteredTariffs(tuple(shown), tuple(hidden))
+            hidden[tariff] = "eula_" + statuses[requirements[tariff].eula_type]
+    assert filter_tariffs(tariffs, requirements, statuses) == FilteredTariffs(shown, hidden)
 
 
 @given(tariffs=tariff_lists, requirements=requirement_maps)
@@ -81,7 +86,7 @@ def test_what_eulas_hides_for_want_of_an_answer_it_would_hide_from_a_rider_who_n
     unavailable = filter_tariffs(tariffs, requirements, None)
     unanswered = filter_tariffs(tariffs, requirements, dict.fromkeys(TYPES, UNKNOWN))
     assert unavailable.shown == unanswered.shown
-    assert [one.tariff for one in unavailable.hidden] == [one.tariff for one in unanswered.hidden]
+    assert list(unavailable.hidden) == list(unanswered.hidden)
 
 
 # --- whether eulas is asked
@@ -92,12 +97,12 @@ class ScriptedStatuses:
     """Knows what it was told, and notes what it was asked."""
 
     known: Mapping[str, EulaState] | None
-    asked: list[tuple[str, tuple[str, ...], str, Patience]] = field(default_factory=list)
+    asked: list[tuple[str, tuple[str, ...], str]] = field(default_factory=list)
 
-    async def statuses_of(
-        self, yandex_uid: str, eula_types: Sequence[str], *, zone_name: str, patience: Patience
+    async def get_statuses(
+        self, yandex_uid: str, eula_types: Sequence[str], *, zone_name: str
     ) -> Mapping[str, EulaState] | None:
-        self.asked.append((yandex_uid, tuple(eula_types), zone_name, patience))
+        self.asked.append((yandex_uid, tuple(eula_types), zone_name))
         return self.known
 
 
@@ -115,8 +120,8 @@ def config(*, enabled: bool = True, **tariffs: EulaRequirement) -> ApiProxyConfi
     )
 
 
-def route_stats(config: ApiProxyConfig, statuses: ScriptedStatuses, *, experiment: bool = True) -> RouteStats:
-    return RouteStats(lambda: config, plugin_eulas=lambda _uid: experiment, statuses=statuses)
+def tariff_filter(config: ApiProxyConfig, statuses: ScriptedStatuses, *, experiment: bool = True) -> TariffFilter:
+    return TariffFilter(lambda: config, plugin_eulas=lambda _uid: experiment, statuses=statuses)
 
 
 TWO_TYPES = config(
@@ -129,13 +134,13 @@ TWO_TYPES = config(
 
 async def test_a_request_asks_once_for_each_distinct_type_however_many_tariffs_require_it() -> None:
     statuses = ScriptedStatuses({"surge": ACCEPTED, "sdc": REJECTED})
-    found = await route_stats(TWO_TYPES, statuses).tariffs_for(
+    found = await tariff_filter(TWO_TYPES, statuses).filter(
         "uid", zone_name="tel_aviv", tariffs=["robot", "surge", "surge_too", "child", "robot", "free", "surge"]
     )
-    assert statuses.asked == [("uid", ("sdc", "surge"), "tel_aviv", Patience(attempt_s=0.1, attempts=3))]
+    assert statuses.asked == [("uid", ("sdc", "surge"), "tel_aviv")]
     assert found == FilteredTariffs(
-        shown=("surge", "child", "free"),
-        hidden=(HiddenTariff("robot", "eula_rejected"), HiddenTariff("surge_too", "eula_accepted")),
+        shown=["surge", "child", "free"],
+        hidden={"robot": "eula_rejected", "surge_too": "eula_accepted"},
     )
 
 
@@ -146,9 +151,9 @@ async def test_a_request_asks_once_for_each_distinct_type_however_many_tariffs_r
 )
 async def test_eulas_is_not_asked_where_nothing_requires_it(zone: str, tariffs: list[str]) -> None:
     statuses = ScriptedStatuses({})
-    found = await route_stats(TWO_TYPES, statuses).tariffs_for("uid", zone_name=zone, tariffs=tariffs)
+    found = await tariff_filter(TWO_TYPES, statuses).filter("uid", zone_name=zone, tariffs=tariffs)
     assert statuses.asked == []
-    assert found == FilteredTariffs(tuple(tariffs), ())
+    assert found == FilteredTariffs(tariffs, {})
 
 
 @pytest.mark.parametrize(("enabled", "experiment"), [(False, True), (True, False), (False, False)])
@@ -157,11 +162,11 @@ async def test_eulas_is_not_asked_while_it_is_switched_off(enabled: bool, experi
     switched_off = config(
         enabled=enabled, strict=requires("surge", "accepted"), lenient=requires("surge", "unknown", "accepted")
     )
-    found = await route_stats(switched_off, statuses, experiment=experiment).tariffs_for(
+    found = await tariff_filter(switched_off, statuses, experiment=experiment).filter(
         "uid", zone_name="tel_aviv", tariffs=["strict", "lenient", "free"]
     )
     assert statuses.asked == []
-    assert found == FilteredTariffs(("lenient", "free"), (HiddenTariff("strict", "eulas_unavailable"),))
+    assert found == FilteredTariffs(["lenient", "free"], {"strict": "eulas_unavailable"})
 
 
 async def test_the_experiment_is_asked_about_this_rider_and_only_where_it_matters() -> None:
@@ -171,12 +176,12 @@ async def test_the_experiment_is_asked_about_this_rider_and_only_where_it_matter
         asked.append(uid)
         return uid == "in"
 
-    filtered = RouteStats(
+    filtered = TariffFilter(
         lambda: config(surge=requires("surge", "accepted")),
         plugin_eulas=plugin_eulas,
         statuses=ScriptedStatuses({"surge": ACCEPTED}),
     )
-    for uid, shown in (("in", ("surge",)), ("out", ())):
-        assert (await filtered.tariffs_for(uid, zone_name="tel_aviv", tariffs=["surge"])).shown == shown
-        await filtered.tariffs_for(uid, zone_name="tel_aviv", tariffs=["free"])
+    for uid, shown in (("in", ["surge"]), ("out", [])):
+        assert (await filtered.filter(uid, zone_name="tel_aviv", tariffs=["surge"])).shown == shown
+        await filtered.filter(uid, zone_name="tel_aviv", tariffs=["free"])
     assert asked == ["in", "out"]

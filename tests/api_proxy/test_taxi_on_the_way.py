@@ -13,7 +13,7 @@ import pytest
 from google.protobuf import json_format
 
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
-from ridehail_servers.api_proxy.card.neighbours import PROMOS_LOOKED_UP, TOGGLES
+from ridehail_servers.api_proxy.card.metrics import PROMOS_LOOKED_UP, TOGGLES
 from tests.api_proxy.card_harness import (
     ADMIN_NAME,
     ADMIN_PHONE,

@@ -174,7 +174,7 @@ async def test_a_change_of_banners_is_told_to_the_cache_after_a_failure(log: Log
         unknown_for_s=0,
     )
     with suppress(TypeError):
-        await promos.changed("order", certainly=False)
+        await promos.after_change("order", is_certain=False)
     await until(lambda: cache.told)
     assert log.events("background work failed")[0]["loop"] == "voiding of kept banners"
     await promos.close()

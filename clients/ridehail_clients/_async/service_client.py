@@ -10,9 +10,9 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 
 from ridehail.common.v1 import options_pb2
-from ridehail_clients._async.transport import AsyncTransport
-from ridehail_clients.call_metadata import Credentials, session_credentials, ticket_credentials
-from ridehail_clients.channel import AsyncChannel, open_async_channel
+from ridehail_clients._async.transport import AsyncTransport, Request, Response
+from ridehail_clients.call_metadata import Credentials, Metadata, session_credentials, ticket_credentials
+from ridehail_clients.channel import AsyncChannel, AsyncUnaryMethod, open_async_channel
 from ridehail_clients.retry import RetryPolicy
 from ridehail_clients.tickets import TicketSource
 from ridehail_kernel.method_contracts import contracts_by_request, service_audience
@@ -66,6 +66,30 @@ class AsyncServiceClient(ABC):
     @abstractmethod
     def _connect(self) -> None:
         """Creates the generated stub on the channel."""
+
+    async def call(
+        self,
+        method: AsyncUnaryMethod[Request, Response],
+        request: Request,
+        *,
+        timeout: float | None = None,
+        metadata: Metadata = (),
+    ) -> Response:
+        """Calls a method with the contract's messages, for callers that pass them on as they are.
+
+        Args:
+            method: Of the generated stub of this client's service, on this client's channel.
+            request: The request message.
+            timeout: Seconds for the whole call, repeats included, or None for the contract's deadline.
+            metadata: Further metadata of the call.
+
+        Returns:
+            The response message. Nothing of it has been checked.
+
+        Raises:
+            ServiceError: The call failed.
+        """
+        return await self._transport.call(method, request, timeout=timeout, metadata=metadata)
 
     async def close(self) -> None:
         """Closes the channel, if the client opened it. Calls under way are cancelled."""

@@ -11,9 +11,9 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 
 from ridehail.common.v1 import options_pb2
-from ridehail_clients._sync.transport import Transport
-from ridehail_clients.call_metadata import Credentials, session_credentials, ticket_credentials
-from ridehail_clients.channel import SyncChannel, open_sync_channel
+from ridehail_clients._sync.transport import Transport, Request, Response
+from ridehail_clients.call_metadata import Credentials, Metadata, session_credentials, ticket_credentials
+from ridehail_clients.channel import SyncChannel, SyncUnaryMethod, open_sync_channel
 from ridehail_clients.retry import RetryPolicy
 from ridehail_clients.tickets import TicketSource
 from ridehail_kernel.method_contracts import contracts_by_request, service_audience
@@ -67,6 +67,30 @@ class ServiceClient(ABC):
     @abstractmethod
     def _connect(self) -> None:
         """Creates the generated stub on the channel."""
+
+    def call(
+        self,
+        method: SyncUnaryMethod[Request, Response],
+        request: Request,
+        *,
+        timeout: float | None = None,
+        metadata: Metadata = (),
+    ) -> Response:
+        """Calls a method with the contract's messages, for callers that pass them on as they are.
+
+        Args:
+            method: Of the generated stub of this client's service, on this client's channel.
+            request: The request message.
+            timeout: Seconds for the whole call, repeats included, or None for the contract's deadline.
+            metadata: Further metadata of the call.
+
+        Returns:
+            The response message. Nothing of it has been checked.
+
+        Raises:
+            ServiceError: The call failed.
+        """
+        return self._transport.call(method, request, timeout=timeout, metadata=metadata)
 
     def close(self) -> None:
         """Closes the channel, if the client opened it. Calls under way are cancelled."""

@@ -1,8 +1,8 @@
-"""How api_proxy is put together."""
+"""The wiring of api_proxy: four features, of which each has the rooms of a service."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ridehail.apiproxy.v1 import api_proxy_api_pb2, api_proxy_api_pb2_grpc
@@ -10,7 +10,7 @@ from ridehail_servers.chassis.service_definition import Contract, RunningService
 
 from .config import ApiProxyConfig
 from .demo import load_demo
-from .launch.polling_rules import PollingRules
+from .launch.config import PollingRules
 
 _CONFIG = "api_proxy.yaml"
 _POLLING_RULES = "order_state.yaml"
@@ -19,20 +19,12 @@ _SERVICES = api_proxy_api_pb2.DESCRIPTOR.services_by_name
 
 @asynccontextmanager
 async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
-    """Makes the service for one process."""
-    from .card.parts import built_taxi_on_the_way
-    from .card.service import TaxiOnTheWayServicer
-    from .eulas import Eulas
-    from .launch.launches import Launches
-    from .launch.order_services import OrderServices
-    from .launch.orders_state import OrdersStates
-    from .personal_state.assembly import personal_states
-    from .route_stats import RouteStats
-    from .service import LaunchServicer, PersonalStateServicer, RoutestatsServicer, ZoneInfoServicer
-    from .zone_info import ZoneInfo
+    from .card.definition import build_card
+    from .launch.definition import build_launch
+    from .personal_state.definition import build_personal_state
+    from .tariffs.definition import build_tariffs
 
     live, live_rules = context.configs[_CONFIG], context.configs[_POLLING_RULES]
-    eulas = Eulas(context.channels["eulas"], ticket=context.tickets)
 
     def config() -> ApiProxyConfig:
         value: ApiProxyConfig = live.value
@@ -42,32 +34,15 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
         value: PollingRules = live_rules.value
         return value
 
-    def takes_part(experiment: str) -> Callable[[str], bool]:
-        return lambda yandex_uid: context.experiments.enabled(experiment, passenger=yandex_uid)
-
-    orders_states = OrdersStates(
-        lambda: config().launch,
-        rules=polling_rules,
-        asks=OrderServices(
-            order_core=context.channels["order-core"],
-            order_state=context.channels["order-state"],
-            ticket=context.tickets,
-        ),
-        fallback=takes_part("launch_orders_state_fallback"),
+    tariffs = build_tariffs(context, config)
+    launch = build_launch(
+        context, lambda: config().launch, rules=polling_rules, accepted_eulas=tariffs.eulas.list_accepted_ids
     )
     async with (
-        built_taxi_on_the_way(context, config) as taxi_on_the_way,
-        personal_states(context, lambda: config().personalstate) as states,
+        build_card(context, config) as card,
+        build_personal_state(context, lambda: config().personalstate) as personal_state,
     ):
-        yield RunningService(
-            servicers=(
-                RoutestatsServicer(RouteStats(config, plugin_eulas=takes_part("plugin_eulas"), statuses=eulas)),
-                ZoneInfoServicer(ZoneInfo(config, agreements=eulas)),
-                LaunchServicer(Launches(config, orders_states=orders_states, agreements=eulas)),
-                TaxiOnTheWayServicer(taxi_on_the_way),
-                PersonalStateServicer(states),
-            )
-        )
+        yield RunningService(servicers=(tariffs.routestats, tariffs.zone_info, launch, card, personal_state))
 
 
 DEFINITION = ServiceDefinition(

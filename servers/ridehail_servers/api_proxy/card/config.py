@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from .promo_cache import LONGEST_TTL_S
+from ridehail_servers.chassis.text_rules import Name
+
+from .promo_cache import MAX_TTL_S
 
 _Milliseconds = Annotated[int, Field(ge=1, le=10_000)]
 
+# Banners of a set that is not listed are cached for as long as these.
+_DEFAULT = "default"
 
-class CardPatience(BaseModel):
-    """How long the card of a ride waits for each service, in milliseconds.
+
+class CardTimeouts(BaseModel):
+    """Timeouts of the services that the card of a ride needs, in milliseconds.
 
     Attributes:
         order_core_timeout_ms: For the order; without it there is no card.
@@ -29,13 +34,40 @@ class CardPatience(BaseModel):
     toll_roads_timeout_ms: _Milliseconds
 
 
-class KeptFor(BaseModel):
-    """For how long the banners of a set are kept.
-
-    Attributes:
-        ttl_s: In seconds; 0: not at all.
-    """
+class CacheControl(BaseModel):
+    """For how many seconds the banners of a set are cached; 0: not at all."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    ttl_s: int = Field(ge=0, le=LONGEST_TTL_S)
+    ttl_s: int = Field(ge=0, le=MAX_TTL_S)
+
+
+def _require_default(by_set: dict[str, CacheControl]) -> dict[str, CacheControl]:
+    if _DEFAULT not in by_set:
+        raise ValueError(f"{_DEFAULT} is missing")
+    return by_set
+
+
+class CardConfig(BaseModel):
+    """How the card of a ride is put together. In the file the names are in capitals.
+
+    Attributes:
+        taxi_on_the_way: Timeouts of the services that the card needs.
+        inapp_totw_stories_cache_control: Set of banners -> for how long they are cached; `default`: any other set's.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, alias_generator=str.upper)
+
+    taxi_on_the_way: CardTimeouts
+    inapp_totw_stories_cache_control: Annotated[dict[Name, CacheControl], AfterValidator(_require_default)]
+
+    def promos_ttl_s(self, banner_set: str) -> int:
+        """Returns for how many seconds banners are cached; 0: not at all.
+
+        Args:
+            banner_set: The set that they are of. Empty: of none, perhaps because inapp could not find out.
+        """
+        if not banner_set:
+            return 0
+        by_set = self.inapp_totw_stories_cache_control
+        return by_set.get(banner_set, by_set[_DEFAULT]).ttl_s

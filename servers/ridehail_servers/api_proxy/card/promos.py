@@ -1,21 +1,19 @@
-"""The banners of a ride: kept for some seconds, and fresh after the rider has changed what they show."""
+"""The banners of a ride: cached for some seconds, and fresh after the rider has changed what they show."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from ridehail_clients import Promo, PromosOnTheWay
-
-from .promo_cache import Found, Place, PromoCache
+from .promo_cache import CacheKey, PromoCache
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PromoRequest:
     """What banners depend on.
 
     Attributes:
@@ -31,114 +29,106 @@ class Question:
     locale: str
 
     @property
-    def place(self) -> Place:
-        """Where the answer is kept."""
-        return Place(self.order_id, (self.sharing_key, self.family_role, self.locale))
+    def cache_key(self) -> CacheKey:
+        return CacheKey(self.order_id, (self.sharing_key, self.family_role, self.locale))
 
 
-class Banners(Protocol):
-    """Knows banners."""
+@dataclass(frozen=True, slots=True)
+class FetchedPromos:
+    """Banners as inapp returned them.
 
-    async def ask(self, question: Question, *, moved_to: bool | None) -> PromosOnTheWay | None:
-        """Returns the banners; None when they cannot be told in time."""
+    Attributes:
+        encoded: The response.
+        banner_set: The set that they are of; empty: of none.
+    """
+
+    encoded: bytes
+    banner_set: str
 
 
-class Encoding(Protocol):
-    """Turns banners into bytes and back."""
+class PromoSource(Protocol):
+    """Fetches banners."""
 
-    def encode(self, promos: PromosOnTheWay) -> bytes:
-        """Returns the banners as bytes."""
-
-    def decode(self, encoded: bytes) -> PromosOnTheWay | None:
-        """Returns the banners; None where the bytes are none."""
+    async def fetch(self, request: PromoRequest, *, share_with_family: bool | None) -> FetchedPromos | None:
+        """Returns the banners, or None if the call fails; `share_with_family`: the toggle, None: not moved."""
 
 
 class CardPromos:
-    """Tells the banners of rides.
+    """Finds the banners of rides, encoded.
 
     Args:
-        cache: Keeps answers.
-        banners: Knows the banners.
-        encoding: Of what is kept.
-        ttl_s: Returns for how many seconds the banners of a set are kept.
-        looked_up: Told for each question whether the answer was kept.
+        cache: Of responses.
+        source: Fetches banners.
+        is_readable: Returns whether cached bytes are banners.
+        ttl_s: Returns for how many seconds the banners of a set are cached.
+        report_lookup: Called for each lookup with whether the banners were cached.
     """
 
     def __init__(
         self,
         cache: PromoCache,
-        banners: Banners,
-        encoding: Encoding,
+        source: PromoSource,
         *,
+        is_readable: Callable[[bytes], bool],
         ttl_s: Callable[[str], int],
-        looked_up: Callable[[bool], None],
+        report_lookup: Callable[[bool], None],
     ) -> None:
         self._cache = cache
-        self._banners = banners
-        self._encoding = encoding
+        self._source = source
+        self._is_readable = is_readable
         self._ttl_s = ttl_s
-        self._looked_up = looked_up
+        self._report_lookup = report_lookup
         self._changes: set[asyncio.Task[Any]] = set()
 
-    async def of(self, question: Question) -> Sequence[Promo] | None:
-        """Returns the banners; None when they cannot be told.
+    async def get(self, request: PromoRequest) -> bytes | None:
+        """Returns the banners, or None if nobody knows them."""
+        lookup = await self._cache.look_up(request.cache_key)
+        is_hit = lookup.response is not None and self._is_readable(lookup.response)
+        self._report_lookup(is_hit)
+        return lookup.response if is_hit else await self._fetch(request, lookup.generation)
+
+    async def get_after_change(
+        self, request: PromoRequest, *, share_with_family: bool, change: Callable[[], Awaitable[bool]]
+    ) -> bytes | None:
+        """Makes a change, and returns the banners as they are afterwards, or None if nobody knows them.
+
+        A change that has begun is finished even if its caller is cancelled: whoever has changed something has to void
+        what is cached.
 
         Args:
-            question: What is asked.
-        """
-        found = await self._cache.find(question.place)
-        kept = self._kept(found)
-        self._looked_up(kept is not None)
-        if kept is not None:
-            return kept.promos
-        return await self._ask(question, found.generation)
-
-    async def after(
-        self, question: Question, *, moved_to: bool, change: Callable[[], Awaitable[bool]]
-    ) -> Sequence[Promo] | None:
-        """Makes a change, and returns the banners as they are afterwards; None when they cannot be told.
-
-        Once begun it is gone through with, even if nobody waits for it any longer: whoever has changed something has to
-        void what is kept.
-
-        Args:
-            question: What is asked.
-            moved_to: To what the rider has moved the toggle.
-            change: Tries to make the change, and returns whether it is known what has come of it.
+            request: What the banners depend on.
+            share_with_family: To what the rider has moved the toggle.
+            change: Tries to make the change, and returns whether its outcome is known.
         """
 
-        async def change_and_ask() -> Sequence[Promo] | None:
-            await self._cache.about_to_change(question.order_id)
-            certainly = False
+        async def change_and_fetch() -> bytes | None:
+            await self._cache.before_change(request.order_id)
+            is_certain = False
             try:
-                certainly = await change()
+                is_certain = await change()
             finally:
-                generation = await self._cache.changed(question.order_id, certainly=certainly)
-            return await self._ask(question, generation, moved_to=moved_to)
+                generation = await self._cache.after_change(request.order_id, is_certain=is_certain)
+            return await self._fetch(request, generation, share_with_family=share_with_family)
 
-        return await self._gone_through_with(change_and_ask())
+        return await self._finish(change_and_fetch())
 
     async def close(self) -> None:
         """Waits for the changes under way. Call it when there are no calls any more, and before the cache is closed."""
         await asyncio.gather(*self._changes, return_exceptions=True)
 
-    async def _gone_through_with(self, work: Coroutine[Any, Any, Result]) -> Result:
+    async def _finish(self, work: Coroutine[Any, Any, Result]) -> Result:
         task = asyncio.create_task(work)
         self._changes.add(task)
         task.add_done_callback(self._changes.discard)
         return await asyncio.shield(task)
 
-    async def _ask(
-        self, question: Question, generation: bytes | None, *, moved_to: bool | None = None
-    ) -> Sequence[Promo] | None:
-        answer = await self._banners.ask(question, moved_to=moved_to)
-        if answer is None:
+    async def _fetch(
+        self, request: PromoRequest, generation: bytes | None, *, share_with_family: bool | None = None
+    ) -> bytes | None:
+        promos = await self._source.fetch(request, share_with_family=share_with_family)
+        if promos is None:
             return None
-        ttl_s = self._ttl_s(answer.banner_set)
+        ttl_s = self._ttl_s(promos.banner_set)
         if generation is not None and ttl_s > 0:
-            encoded = self._encoding.encode(answer)
-            await self._cache.keep(question.place, encoded, generation=generation, ttl_s=ttl_s)
-        return answer.promos
-
-    def _kept(self, found: Found) -> PromosOnTheWay | None:
-        return None if found.answer is None else self._encoding.decode(found.answer)
+            await self._cache.store(request.cache_key, promos.encoded, generation=generation, ttl_s=ttl_s)
+        return promos.encoded

@@ -1,4 +1,4 @@
-"""How the part of api_proxy that is about personal states is put together."""
+"""The wiring of personal states."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 from ridehail_clients import AsyncProtocolClient, AsyncUserStateClient, RetryPolicy
 from ridehail_servers.chassis.service_definition import ServiceContext
 
-from .back_ends import RemoteBackEnd
 from .comparison_queue import ComparisonQueue
 from .comparisons import compare, drop
 from .config import PersonalStateConfig
+from .dependencies import RemoteBackEnd
 from .metrics import COMPARISONS_WAITING, NEW, OLD, count_request, show_at_zero
 from .personal_states import Comparison, Experiments, PersonalStates
+from .service import PersonalStateServicer
 
 _READS, _WRITES = "userstate-personalstate-enabled", "userstate-personalstate-write-enabled"
 # What waits to be compared when the process ends may take this long; the rest is dropped.
@@ -25,15 +26,10 @@ _LONGEST_ATTEMPT_S = 2.5
 
 
 @asynccontextmanager
-async def personal_states(
+async def build_personal_state(
     context: ServiceContext, config: Callable[[], PersonalStateConfig]
-) -> AsyncIterator[PersonalStates]:
-    """Makes the domain, and deals with what waits to be compared at the end of the block.
-
-    Args:
-        context: What the chassis gives.
-        config: Returns the present configuration.
-    """
+) -> AsyncIterator[PersonalStateServicer]:
+    """At the end of the block what waits to be compared is compared, or dropped if that takes too long."""
     show_at_zero()
     old_client = AsyncProtocolClient(context.channels[OLD], ticket=context.tickets, attempt_timeout=_LONGEST_ATTEMPT_S)
     new_client = AsyncUserStateClient(
@@ -55,7 +51,7 @@ async def personal_states(
         return lambda uid: context.experiments.enabled(experiment, passenger=uid)
 
     try:
-        yield PersonalStates(
+        states = PersonalStates(
             config,
             experiments=Experiments(reads=is_on(_READS), writes=is_on(_WRITES)),
             old=RemoteBackEnd(OLD, old_client, context.channels[OLD]),
@@ -63,5 +59,6 @@ async def personal_states(
             compare=queue.offer,
             report=count_request,
         )
+        yield PersonalStateServicer(states)
     finally:
         await queue.close(within=_DRAIN_S)

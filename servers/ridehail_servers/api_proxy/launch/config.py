@@ -1,13 +1,30 @@
-"""What launch reads of `order_state.yaml`, to answer in the place of order_state."""
+"""How launch finds riders' orders: its part of `api_proxy.yaml`, and what it reads of `order_state.yaml`."""
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ridehail_servers.chassis.text_rules import Name
+
+
+class LaunchConfig(BaseModel):
+    """How launch finds riders' orders.
+
+    Attributes:
+        orders_state: `stage1`: launch asks the services that keep orders, and sends order_state what they return;
+            `stage2`: order_state asks them itself.
+        provider_timeout_ms: Timeout of each service that keeps orders; they are all asked at once.
+        order_state_timeout_ms: Timeout of order_state.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    orders_state: Literal["stage1", "stage2"]
+    provider_timeout_ms: int = Field(default=300, ge=1, le=10_000)
+    order_state_timeout_ms: int = Field(default=500, ge=1, le=10_000)
 
 
 class PolledPart(BaseModel):

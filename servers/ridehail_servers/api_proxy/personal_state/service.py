@@ -1,0 +1,27 @@
+"""The gRPC service of riders' personal states."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import grpc
+
+from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
+from ridehail.apiproxy.v1 import api_proxy_api_pb2_grpc as api_grpc
+from ridehail_servers.chassis.passenger import current_passenger
+
+from .codec import question_from, response_of
+from .personal_states import PersonalStates
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class PersonalStateServicer(api_grpc.PersonalStateServiceServicer):
+    """See ridehail/apiproxy/v1/api_proxy_api.proto."""
+
+    def __init__(self, states: PersonalStates) -> None:
+        self._states = states
+
+    async def PersonalState(self, request: api.PersonalStateRequest, context: Context) -> api.PersonalStateResponse:
+        question = question_from(request, yandex_uid=current_passenger().yandex_uid)
+        return response_of(await self._states.answer(question))
