@@ -71,7 +71,7 @@ def test_bad_requests_are_refused_by_field_and_rule() -> None:
         assert broken_rules(request) == [(field, rule)], (path, request)
 
 
-def test_families_are_told_to_route_sharing_and_kept_by_admin_alone() -> None:
+def test_families_are_read_by_route_sharing_and_changed_by_admin_alone() -> None:
     assert callers_of(GET) == {"admin", "route-sharing"}
     for path in (CREATE, ADD, REMOVE):
         assert callers_of(path) == {"admin"}

@@ -32,7 +32,7 @@ async def smiths(family: AsyncFamilyClient, *members: FamilyMember) -> str:
     return family_id
 
 
-async def test_every_member_is_told_the_same_family_admin_first_then_by_addition(family: AsyncFamilyClient) -> None:
+async def test_every_member_sees_the_same_family_admin_first_then_by_addition(family: AsyncFamilyClient) -> None:
     members = (FamilyMember("9", "phone-9"), FamilyMember("8", "phone-8"))
     family_id = await smiths(family, *members)
     for uid in (ADMIN.yandex_uid, "8", "9"):
@@ -59,7 +59,7 @@ async def test_a_name_is_kept_as_people_write_it(family: AsyncFamilyClient, name
     assert (await family.get_family(yandex_uid="7")).admin == admin
 
 
-async def test_a_rider_without_a_family_is_told_so(family: AsyncFamilyClient) -> None:
+async def test_a_rider_without_a_family_is_in_none(family: AsyncFamilyClient) -> None:
     await smiths(family)
     for uid in ("8", "1", f"{ADMIN.yandex_uid}1"):
         with pytest.raises(FamilyNotFound):

@@ -288,7 +288,7 @@ class OrderPollerMachine(RuleBasedStateMachine):
                 later = [one for one in self.app.fetches if self.forced[what] < one.number < call.number]
                 assert what not in [(one.key, one.part_name) for one in later], "it is being fetched again"
             else:
-                assert call.wanted is not None, "nobody asked for it"
+                assert call.wanted is not None, "nothing requested it"
                 assert held.get((*call.key, call.part_name)) != call.wanted, "it is there"
                 assert (*what, call.wanted) not in under_way, "it is being fetched"
             under_way.append((*what, call.wanted))

@@ -16,7 +16,7 @@ class Order:
     """The truth about an order.
 
     Attributes:
-        status: Where it stands.
+        status: As its service has it.
         parts: Part -> version.
         is_finished: Whether it is over.
         reported: The versions that were reported, or None if nothing was.

@@ -17,7 +17,7 @@ from tests.order_state.harness import GET, GET_SERVICE, POLL, REPORT, Harness, R
 from tests.order_state.provider_server import order
 from tests.support.calls import Metadata, call, failure_of
 
-# What an id is, the shared rule decides; this one breaks it, wherever it stands.
+# What an id is, the shared rule decides; this one breaks it, in whatever field.
 BAD_ID = "a\n"
 GOOD_IDS = ["x", "x" * 128, "\u044b" * 128, "\U0001f695", "a b", "%s", "'", '"', "\\", "../x", "{},NULL", "<b>"]
 CALLERS = {POLL: "gateway", GET: "api-proxy", GET_SERVICE: "api-proxy", REPORT: "eats-orders"}
@@ -128,7 +128,7 @@ async def assert_refused(rider: Rider, bad: Bad) -> None:
     assert refused[0].split('["')[0] == field.split('["')[0], (bad, refused)
 
 
-async def test_a_bad_id_is_refused_wherever_it_stands(harness: Harness, rider: Rider) -> None:
+async def test_a_bad_id_is_refused_in_every_field(harness: Harness, rider: Rider) -> None:
     for request in requests_with_id(BAD_ID):
         await assert_refused(rider, request)
     await assert_nothing_happened(harness)
@@ -195,7 +195,7 @@ async def test_details_up_to_the_limits_come_back(rider: Rider) -> None:
 GOOD: dict[str, Message] = {POLL: poll_of(), GET: get_of(), GET_SERVICE: one_of(), REPORT: report_of()}
 
 
-async def test_services_that_are_not_let_in_ask_and_tell_nothing(harness: Harness, rider: Rider) -> None:
+async def test_services_without_access_query_and_report_nothing(harness: Harness, rider: Rider) -> None:
     for path, request in GOOD.items():
         for source in {"gateway", "processing", "eats-orders", "order-state", "toll-roads"} - {CALLERS[path]}:
             metadata = harness.metadata(source, "uid")

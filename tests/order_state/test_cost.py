@@ -31,7 +31,9 @@ async def wired(
 
 
 @pytest.mark.parametrize("orders", [0, 1, 50])
-async def test_a_poll_without_tags_is_one_round_trip_and_asks_nobody(wired: tuple[Wire, Harness], orders: int) -> None:
+async def test_a_poll_without_tokens_is_one_round_trip_and_queries_nobody(
+    wired: tuple[Wire, Harness], orders: int
+) -> None:
     wire, at = wired
     await at.reset()
     rider = at.rider("uid")

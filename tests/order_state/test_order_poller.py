@@ -164,7 +164,7 @@ def test_parts_that_order_state_decides_about_have_no_rule(app_of: Start) -> Non
         app_of(rules={"tag_defined": lambda _card, _policy: True})
 
 
-async def test_tags_of_services_are_sent_with_the_next_poll_and_only_then(app: PollingApp) -> None:
+async def test_poll_tokens_are_sent_with_the_next_poll_and_only_then(app: PollingApp) -> None:
     app.responses = [response(taxi="second"), DOWN, response(), response()]
     await app("start", launched(eats="first", taxi="first"))
 
@@ -259,7 +259,7 @@ async def test_services_that_the_app_does_not_support_are_ignored(app: PollingAp
     assert app.polls[1][1] == {"taxi": "tag"}
 
 
-async def test_force_asks_for_everything_once(app: PollingApp) -> None:
+async def test_force_requests_everything_once(app: PollingApp) -> None:
     orders = order_state("taxi", "order1", "fast_info"), order_state("eats", "order1", "full")
     calm = [replace(one, need_request=()) for one in orders]
     app.responses = [response(orders[0], calm[1]), response(*calm)]
@@ -324,7 +324,7 @@ async def test_cards_of_an_earlier_run_are_known_and_not_fetched_again(app_of: S
     assert app.cards[TAXI].parts == before.parts
 
 
-async def test_launch_drops_what_it_leaves_out(app_of: Start) -> None:
+async def test_launch_drops_what_it_omits(app_of: Start) -> None:
     app = app_of(cards=[OrderCard("order1", "taxi", "driving", ACTUAL)])
 
     await app("start", launched(order_state("eats", "order1")))

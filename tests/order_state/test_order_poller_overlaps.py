@@ -260,7 +260,7 @@ def test_many_threads_may_poll_at_once() -> None:
 
 
 @pytest.mark.integration
-async def test_the_clients_polls_are_what_the_pollers_ask() -> None:
+async def test_the_clients_polls_are_what_the_pollers_call() -> None:
     async with AsyncPassengerOrderStateClient("127.0.0.1:1", session_token="session") as client:
         poller = AsyncOrderPoller[int](client.poll_orders_state, Held().fetch)
         await poller.start(launched())

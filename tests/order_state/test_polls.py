@@ -29,7 +29,7 @@ FAILURES = [
 
 NUL_IN_A_NAME: dict[str, Any] = {"p\0": "v"}
 
-# --- without tags
+# --- without poll tokens
 
 
 async def test_a_rider_without_orders_may_order_anything(harness: Harness, rider: Rider) -> None:
@@ -40,7 +40,7 @@ async def test_a_rider_without_orders_may_order_anything(harness: Harness, rider
     assert harness.queried() == NOBODY
 
 
-async def test_a_reported_order_is_actual_as_the_app_tells_it_and_nobody_is_asked(
+async def test_a_reported_order_is_actual_as_the_app_sends_it_and_nobody_is_queried(
     harness: Harness, rider: Rider
 ) -> None:
     await rider.report("1", 1, info="a", route="b", extra="c")
@@ -157,15 +157,15 @@ async def test_an_app_is_never_given_more_tags_than_it_may_send(rider: Rider) ->
     assert not again.need_request
 
 
-# --- with tags
+# --- with poll tokens
 
 
-async def test_only_the_services_of_the_tags_are_asked(harness: Harness, rider: Rider) -> None:
+async def test_only_the_services_with_tokens_are_queried(harness: Harness, rider: Rider) -> None:
     await rider.poll(tags={"eats": "", "grocery": "garbage"})
     assert harness.queried() == {"taxi": 0, "eats": 1, "grocery": 1}
 
 
-async def test_a_services_list_is_the_truth(harness: Harness, rider: Rider) -> None:
+async def test_a_providers_list_is_the_truth(harness: Harness, rider: Rider) -> None:
     listed = [
         order("new", "pending", sequence=1, details={"car": "white"}, route="r", info="i"),
         order("kept", "driving", sequence=7, info="2"),
@@ -219,7 +219,7 @@ async def test_orders_of_an_unavailable_provider_come_back_stale_with_what_was_r
     assert len(log.events("provider query failed")) == 1
 
 
-async def test_one_service_that_fails_spoils_nothing_of_the_others(harness: Harness, rider: Rider) -> None:
+async def test_one_provider_that_fails_spoils_nothing_of_the_others(harness: Harness, rider: Rider) -> None:
     harness.providers["eats"].failure = grpc.StatusCode.UNAVAILABLE
     harness.providers["taxi"].orders[rider.uid] = [order("1")]
     response = await rider.poll(known("1", "eats"), known("1"), tags=dict.fromkeys(("taxi", "eats", "grocery"), ""))
@@ -227,10 +227,10 @@ async def test_one_service_that_fails_spoils_nothing_of_the_others(harness: Harn
     assert list(response.tags) == ["eats"]
 
 
-async def test_a_services_own_word_on_more_orders_goes_before_the_limits(harness: Harness, rider: Rider) -> None:
+async def test_a_providers_opinion_on_more_orders_goes_before_the_limits(harness: Harness, rider: Rider) -> None:
     taxi, eats, grocery = harness.providers.values()
     taxi.can_make_more_orders, taxi.no_more_orders_reason = False, "debt"
-    eats.can_make_more_orders, eats.no_more_orders_reason = True, "passed over"
+    eats.can_make_more_orders, eats.no_more_orders_reason = True, "ignored"
     grocery.can_make_more_orders = False
     eats.orders[rider.uid] = [order("1"), order("2")]
     response = await rider.poll(tags=dict.fromkeys(("taxi", "eats", "grocery"), ""))
@@ -238,7 +238,7 @@ async def test_a_services_own_word_on_more_orders_goes_before_the_limits(harness
     assert allowed(await rider.poll(known("1", "eats")))["eats"] == "too_many_orders"
 
 
-async def test_a_tag_is_good_for_its_rider_and_its_service_only(harness: Harness, rider: Rider) -> None:
+async def test_a_token_is_good_for_its_rider_and_its_service_only(harness: Harness, rider: Rider) -> None:
     for provider in harness.providers.values():
         provider.failure = grpc.StatusCode.UNAVAILABLE
     tags = (await rider.poll(tags={"taxi": "", "eats": ""})).tags
@@ -251,7 +251,7 @@ async def test_a_tag_is_good_for_its_rider_and_its_service_only(harness: Harness
     assert harness.providers["taxi"].queries["another"] == 1
 
 
-async def test_an_expired_tag_asks_now(harness: Harness, rider: Rider) -> None:
+async def test_an_expired_token_queries_now(harness: Harness, rider: Rider) -> None:
     harness.providers["taxi"].failure = grpc.StatusCode.UNAVAILABLE
     tags = (await rider.poll(tags={"taxi": ""})).tags
     harness.pass_time(TTL_S + 1)
@@ -301,7 +301,7 @@ async def test_a_list_that_is_older_than_the_reported_end_does_not_undo_it(harne
 # --- versions never go back
 
 
-async def test_what_a_service_told_is_remembered_when_nobody_is_asked(harness: Harness, rider: Rider) -> None:
+async def test_what_a_provider_listed_is_remembered_when_nobody_is_queried(harness: Harness, rider: Rider) -> None:
     await rider.report("1", 2, info="2", route="2")
     harness.providers["taxi"].orders[rider.uid] = [order("1", sequence=3, info="3")]
     (listed,) = (await rider.poll(known("1"), tags={"taxi": ""})).orders
@@ -312,7 +312,7 @@ async def test_what_a_service_told_is_remembered_when_nobody_is_asked(harness: H
     assert dict((await rider.poll(known("1"))).orders[0].tags) == {"info": "3", "route": "2"}
 
 
-async def test_a_service_that_lags_behind_its_reports_does_not_turn_versions_back(
+async def test_a_provider_that_lags_behind_its_reports_does_not_turn_versions_back(
     harness: Harness, rider: Rider
 ) -> None:
     await rider.report("1", 5, info="5")
@@ -322,14 +322,14 @@ async def test_a_service_that_lags_behind_its_reports_does_not_turn_versions_bac
     assert dict((await rider.poll(known("1"))).orders[0].tags) == {"info": "5", "route": "4"}
 
 
-async def test_of_two_versions_of_one_change_the_one_told_first_stays(harness: Harness, rider: Rider) -> None:
+async def test_of_two_versions_of_one_change_the_first_stays(harness: Harness, rider: Rider) -> None:
     await rider.report("1", 5, info="reported")
     harness.providers["taxi"].orders[rider.uid] = [order("1", sequence=5, info="listed")]
     for tags in ({"taxi": ""}, {}, {"taxi": ""}):
         assert dict((await rider.poll(known("1"), tags=tags)).orders[0].tags) == {"info": "reported"}
 
 
-async def test_a_service_that_only_lists_is_asked_once_in_every_interval(harness: Harness, rider: Rider) -> None:
+async def test_a_provider_that_only_lists_is_queried_once_in_every_interval(harness: Harness, rider: Rider) -> None:
     provider = harness.providers["taxi"]
     provider.orders[rider.uid] = [order("1", sequence=3, info="3")]
     await rider.poll(tags={"taxi": ""})
@@ -345,13 +345,13 @@ async def test_a_service_that_only_lists_is_asked_once_in_every_interval(harness
 
 async def test_a_list_without_numbers_is_the_newest_and_is_not_remembered(harness: Harness, rider: Rider) -> None:
     await rider.report("1", 9, info="9")
-    harness.providers["taxi"].orders[rider.uid] = [order("1", info="told"), order("2", info="told")]
+    harness.providers["taxi"].orders[rider.uid] = [order("1", info="listed"), order("2", info="listed")]
     response = await rider.poll(known("1"), tags={"taxi": ""})
-    assert [dict(one.tags) for one in response.orders] == [{"info": "told"}] * 2
+    assert [dict(one.tags) for one in response.orders] == [{"info": "listed"}] * 2
     assert await harness.stored() == [("taxi", "1", rider.uid, True, False, 0, "info", "9", 9)]
 
 
-async def test_a_list_tells_nothing_of_another_riders_order(harness: Harness, rider: Rider) -> None:
+async def test_a_list_shows_nothing_of_another_riders_order(harness: Harness, rider: Rider) -> None:
     await harness.rider("owner").report("1", 1, info="1")
     harness.providers["taxi"].orders[rider.uid] = [order("1", sequence=9, info="9"), order("2", sequence=1, info="1")]
     await rider.poll(tags={"taxi": ""})
@@ -446,7 +446,7 @@ async def test_a_list_that_cannot_be_recorded_is_returned_nevertheless(
     assert len(log.events("listed orders not recorded")) == 1
 
 
-async def test_services_are_asked_side_by_side(harness: Harness, rider: Rider) -> None:
+async def test_providers_are_queried_side_by_side(harness: Harness, rider: Rider) -> None:
     together = asyncio.Barrier(3)
     for provider in harness.providers.values():
         provider.together = together

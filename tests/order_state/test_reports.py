@@ -80,7 +80,7 @@ async def test_a_reported_order_stays_its_riders(harness: Harness, rider: Rider)
     assert await harness.stored() == before
 
 
-async def test_the_first_report_tells_whose_order_it_is(harness: Harness, rider: Rider) -> None:
+async def test_the_first_report_decides_whose_order_it_is(harness: Harness, rider: Rider) -> None:
     harness.providers["taxi"].orders[rider.uid] = [order("1", sequence=4, info="4")]
     await rider.poll(tags={"taxi": ""})
     assert await harness.rider("owner").report("1", 2, info="2") is True
@@ -109,7 +109,7 @@ async def test_whoever_races_the_highest_sequence_wins(harness: Harness, rider: 
     store, database = OrderStateStore(), harness.suite.database("order-state")
 
     async def record(sequence: int, versions: dict[str, str]) -> None:
-        listed = [ActiveOrder(one, "told", versions, sequence, None) for one in chance.sample(["1", "0"], 2)]
+        listed = [ActiveOrder(one, "listed", versions, sequence, None) for one in chance.sample(["1", "0"], 2)]
         async with database.connection() as connection:
             await store.record_listed(connection, "taxi", rider.uid, listed, harness.clock[0])
 

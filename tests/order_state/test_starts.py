@@ -15,7 +15,7 @@ from tests.support.calls import call, failure_of
 Upstream = order_state_pb2.Upstream
 
 
-async def test_every_supported_service_is_asked(harness: Harness, rider: Rider) -> None:
+async def test_every_supported_service_is_queried(harness: Harness, rider: Rider) -> None:
     harness.providers["taxi"].orders[rider.uid] = [order("1", info="a")]
     harness.providers["eats"].failure = grpc.StatusCode.UNAVAILABLE
     response = await rider.start(known("2", "eats"), supported=["eats", "taxi", "laundry", "taxi"])
@@ -30,9 +30,9 @@ async def test_every_supported_service_is_asked(harness: Harness, rider: Rider) 
 async def test_what_the_caller_queried_already_is_not_queried_again(harness: Harness, rider: Rider) -> None:
     upstreams = {
         "taxi": Upstream(ok=True, orders=[order("1", sequence=3, info="a", details={"car": "red"})]),
-        "eats": Upstream(ok=False, orders=[order("passed over")]),
+        "eats": Upstream(ok=False, orders=[order("ignored")]),
         "grocery": Upstream(ok=True, can_make_more_orders=False, no_more_orders_reason="closed"),
-        "laundry": Upstream(ok=True, orders=[order("passed over")]),
+        "laundry": Upstream(ok=True, orders=[order("ignored")]),
     }
     response = await rider.start(known("2", "eats"), known("3", "grocery"), upstreams=upstreams)
     assert shown(response) == [
@@ -62,7 +62,7 @@ async def test_a_callers_list_that_breaks_the_contract_counts_as_none(
     assert await harness.stored() == []
 
 
-async def test_services_that_are_not_supported_are_left_out_and_their_orders_untouched(
+async def test_services_that_are_not_supported_are_omitted_and_their_orders_untouched(
     harness: Harness, rider: Rider
 ) -> None:
     await rider.report("1", 1, service="eats", full_info="a")
@@ -138,7 +138,7 @@ async def test_a_reported_order_counts_towards_the_limit_though_the_app_does_not
     assert sum(harness.queried().values()) == 0
 
 
-async def test_while_a_service_is_down_its_reported_orders_are_listed_stale_and_count(
+async def test_while_a_provider_is_down_its_reported_orders_are_listed_stale_and_count(
     harness: Harness, rider: Rider
 ) -> None:
     await rider.report("1", 1, service="eats", full_info="a")

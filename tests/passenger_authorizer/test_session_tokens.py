@@ -82,7 +82,7 @@ def test_a_session_states_what_its_token_was_issued_with(keys: KeyRing, verifier
     )
 
 
-def test_what_a_token_leaves_out_the_session_lacks(keys: KeyRing, verifier: SessionVerifier) -> None:
+def test_what_a_token_omits_the_session_lacks(keys: KeyRing, verifier: SessionVerifier) -> None:
     session = verifier.verify(issue_session_token(keys, yandex_uid="4001", ttl=HOUR, now=NOW))
     assert session.passenger == Identity("4001")
 

@@ -69,7 +69,7 @@ def test_languages_are_known_in_any_case(tmp_path: Path) -> None:
         (captions(family={"en": 7}), "popup_title.family.en"),
     ],
 )
-def test_what_is_wrong_is_told_by_key(tmp_path: Path, written: dict[str, Any], key: str) -> None:
+def test_errors_name_the_key(tmp_path: Path, written: dict[str, Any], key: str) -> None:
     with pytest.raises(ConfigError) as refused:
         read(tmp_path, written)
     assert refused.value.key.removesuffix(".[key]") == key

@@ -82,7 +82,7 @@ async def test_the_rides_of_a_family_are_shared_independently(harness: Harness) 
     assert await harness.info("key-3") == SharingInfo(("phone-admin", "phone-rider"), ON)
 
 
-async def test_a_family_of_one_shares_with_nobody_and_is_told(harness: Harness) -> None:
+async def test_a_family_of_one_shares_with_nobody_and_is_shown(harness: Harness) -> None:
     await harness.make_family(ADMIN, "phone-admin")
     assert await harness.share(True, rider=ADMIN.yandex_uid) == "OK"
     assert await harness.info() == SharingInfo((), ON)
@@ -146,7 +146,7 @@ async def test_an_unknown_key_is_a_ride_that_is_shared_with_nobody(harness: Harn
     assert await harness.info("nothing") == SharingInfo((), None)
 
 
-async def test_the_moment_of_the_latest_change_of_the_toggle_is_kept(harness: Harness) -> None:
+async def test_the_timestamp_of_the_latest_change_of_the_toggle_is_kept(harness: Harness) -> None:
     await smiths(harness)
     changed = []
     for on in (True, False, False, True):

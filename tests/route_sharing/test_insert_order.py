@@ -49,7 +49,7 @@ async def test_reports_only_ever_add_phones_and_repeats_change_nothing(harness: 
         assert await harness.tables() == tables
 
 
-async def test_the_rider_is_whoever_was_told_first(harness: Harness) -> None:
+async def test_the_rider_is_whoever_was_reported_first(harness: Harness) -> None:
     await harness.insert("a")
     assert await harness.watch(uid="1") == "SHARING_KEY_NOT_FOUND"
     await harness.insert("a", rider="1")

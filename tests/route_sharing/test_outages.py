@@ -60,10 +60,10 @@ async def test_on_fails_and_changes_nothing_while_family_is_unavailable_and_off_
         assert await harness.share(False, key="shared", order="other") == "OK"
         assert await harness.phones("shared") == ()
 
-    async def family_is_told_again() -> bool:
+    async def family_is_known_again() -> bool:
         return (await harness.info("never")).family == SharingFamily("Ann", 7, sharing_on=False)
 
-    await until(family_is_told_again)
+    await until(family_is_known_again)
     assert await harness.share(True) == "OK"
 
 
