@@ -26,7 +26,7 @@ from tests.support.calls import Metadata, call, failure_of
 from tests.support.config_edits import edit
 from tests.support.log_capture import LogCapture, captured_logs
 from tests.support.suite_in_process import SuiteInProcess
-from tests.support.waiting import until
+from tests.support.waiting import LIMIT_S, until
 
 SAVE_OFFER = "/ridehail.tollroads.v1.TollRoadsService/SaveOffer"
 RETRIEVE_ORDER = "/ridehail.tollroads.v1.TollRoadsService/RetrieveOrder"
@@ -229,7 +229,7 @@ async def test_the_access_log_tells_who_called_what_and_how_it_ended(
         ("", "UNAUTHENTICATED", "TICKET_MISSING"),
     ]
     assert all(line["method"] == SAVE_OFFER.removeprefix("/") for line in lines)
-    assert all(0 < line["duration_ms"] < 5000 for line in lines)
+    assert all(0 < line["duration_ms"] < 1000 * LIMIT_S for line in lines)
 
 
 async def test_the_access_log_writes_its_lines_as_all_others_are_written(log: LogCapture) -> None:
@@ -242,7 +242,8 @@ async def test_the_access_log_writes_its_lines_as_all_others_are_written(log: Lo
     assert fast.keys() == usual.keys()
     assert fast | {"timestamp": ""} == usual | {"timestamp": ""}
     assert fast["timestamp"][-1] == usual["timestamp"][-1] == "Z"
-    assert 0 <= (datetime.fromisoformat(usual["timestamp"]) - datetime.fromisoformat(fast["timestamp"])).seconds < 5
+    took = datetime.fromisoformat(usual["timestamp"]) - datetime.fromisoformat(fast["timestamp"])
+    assert 0 <= took.total_seconds() < LIMIT_S
 
 
 async def test_the_access_log_keeps_to_the_level(log: LogCapture) -> None:

@@ -46,7 +46,7 @@ def url(proxy: TcpProxy, database_url: str) -> Iterator[str]:
 def often_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Idle connections are checked all the time."""
     monkeypatch.setattr(connection_pool, "_CHECK_INTERVAL_S", 0.05)
-    monkeypatch.setattr(connection_pool, "_CHECK_S", 0.2)
+    monkeypatch.setattr(connection_pool, "_CHECK_S", 1.0)
 
 
 async def one(connection: Connection) -> object:
