@@ -21,7 +21,7 @@ from google.rpc import code_pb2
 
 from ridehail.common.v1 import options_pb2
 
-# Methods that the library completes by hand, in a subclass: the generated class offers them to it under a `_`.
+# Methods that a subclass by hand completes: the generated class has them under a `_`.
 BY_HAND: Final = {"TollRoadsService": {"SaveOffer", "RetrieveOrder"}, "TaxiOnTheWayService": {"TaxiOnTheWay"}}
 # What an HTTP client expects of a code; servers state the status of an error only where it is another.
 USUAL_HTTP_STATUS: Final = {
@@ -47,7 +47,7 @@ class Model:
     messages: list[Message]
     is_read: bool = False
     is_written: bool = False
-    is_answered: bool = False
+    is_received: bool = False
     is_sent: bool = False
 
     @property
@@ -69,13 +69,13 @@ class Model:
     def type_of(self, name: str) -> str:
         """Returns the type of a field."""
         (field,) = (one for one in self.widest.fields if one.name == name)
-        return field.type("tuple[{0}, ...]", is_taken=not self.is_answered)
+        return field.type("tuple[{0}, ...]", is_taken=not self.is_received)
 
     @property
     def attributes(self) -> list[tuple[str, str, str]]:
         """Name, type and default of each field."""
         fields = self.widest.fields
-        defaults = [one.default("field(default_factory=dict)", is_answered_only=not self.is_sent) for one in fields]
+        defaults = [one.default("field(default_factory=dict)", is_received_only=not self.is_sent) for one in fields]
         # Python takes defaults behind all that has none.
         first = max((i for i, one in enumerate(defaults) if not one), default=-1) + 1
         return [
@@ -85,14 +85,13 @@ class Model:
 
     @property
     def comment(self) -> str:
-        """What it is: the comment of a message, unless that only says whose answer it is."""
-        told = [re.sub(r"^Answer of [\w.]+[.;:]?\s*", "", one.comment) for one in self.messages]
-        said = next((one for one in told if one), "") or f"What {self.name_of_call} answers."
-        return capitalized(said)
+        """What it is: the comment of a message, unless that only names its method."""
+        comments = [re.sub(r"^Response of [\w.]+[.;:]?\s*", "", one.comment) for one in self.messages]
+        return capitalized(next((one for one in comments if one), f"What {self.name_of_call} returns."))
 
     @property
     def name_of_call(self) -> str:
-        """The method whose answer it is."""
+        """The method whose response it is."""
         return self.messages[0].proto.name.removesuffix("Response")
 
     @property
@@ -103,11 +102,11 @@ class Model:
             entries.append(
                 (
                     "stale",
-                    "True: the service is not available, and this is what was last known. False: it is as just told.",
+                    "Whether this is what was last known, because the service is unavailable.",
                 )
             )
         if self.widest.options.keeps_json:
-            entries.append(("body", "The answer as JSON, as it was given. Equality does not look at it."))
+            entries.append(("body", "The response as JSON. Not compared by `==`."))
         return wrapped(
             [*paragraphs(self.comment), "Attributes:", *(f"    {n}: {text}" for n, text in entries)], indent=4
         )
@@ -124,7 +123,7 @@ class Method:
 
     def __post_init__(self) -> None:
         self.request = self.contracts.messages[self.proto.input_type]
-        self.answer = self.contracts.messages[self.proto.output_type]
+        self.response = self.contracts.messages[self.proto.output_type]
         self.name = "_" * self.is_by_hand + re.sub(r"(?<!^)(?=[A-Z])", "_", self.proto.name).lower()
         self.flag = self.proto.options.Extensions[options_pb2.metadata_flag]
 
@@ -136,24 +135,24 @@ class Method:
 
     @property
     def result(self) -> tuple[str, str, str]:
-        """Type of what the call returns, the expression that reads it of `answer`, and what it is."""
-        if bare := self.answer.bare:
-            return bare.type("tuple[{0}, ...]", is_taken=False), bare.read("answer"), plain(bare.comment)
-        if not self.answer.fields:
+        """Type of what the call returns, the expression that reads it from `response`, and what it is."""
+        if bare := self.response.bare:
+            return bare.type("tuple[{0}, ...]", is_taken=False), bare.read("response"), plain(bare.comment)
+        if not self.response.fields:
             return "None", "", ""
-        model = self.contracts.models[self.answer.model]
-        own = {one.name for one in self.answer.fields}
-        lacking = "".join(f", {name}={'answer.' * (name in own)}{name}" for name in model.lacking)
-        return model.name, f"{model.name}.from_message(answer{lacking})", plain(model.comment)
+        model = self.contracts.models[self.response.model]
+        own = {one.name for one in self.response.fields}
+        lacking = "".join(f", {name}={'response.' * (name in own)}{name}" for name in model.lacking)
+        return model.name, f"{model.name}.from_message(response{lacking})", plain(model.comment)
 
     @property
     def docstring(self) -> str:
         """Google style, of the comments and the options."""
-        told, _, listed = f"{self.comment}\n".partition("\nErrors:\n")
+        text, _, listed = f"{self.comment}\n".partition("\nErrors:\n")
         entries = [(one.name, plain(one.comment)) for one in self.request.fields]
         entries += [(self.flag.name, self.flag.description)] if self.flag.name else []
         entries += [("timeout", "Seconds for the whole call."), ("metadata", "Further metadata of the call.")]
-        sections = [*paragraphs(told), self._times, "Args:", *(f"    {name}: {text}" for name, text in entries)]
+        sections = [*paragraphs(text), self._times, "Args:", *(f"    {name}: {text}" for name, text in entries)]
         if self.result[2]:
             sections += ["Returns:", f"    {self.result[2]}"]
         if raised := [*self._errors(listed), *self._refusals()]:
@@ -305,19 +304,19 @@ class Contracts:
 
     @cached_property
     def models(self) -> dict[str, Model]:
-        """The classes that requests and answers consist of, by name."""
+        """The classes that requests and responses consist of, by name."""
         requests = [one.request for one in self.methods]
-        sent, answered = self.reachable(requests), self.reachable([one.answer for one in self.methods])
+        sent, received = self.reachable(requests), self.reachable([one.response for one in self.methods])
         models: dict[str, Model] = {}
         # The nouns of the contracts come first: their comments say what the others only repeat.
         for message in sorted(self.messages.values(), key=lambda one: not one.is_resource):
-            if message in requests or message.bare or not message.fields or message not in [*sent, *answered]:
+            if message in requests or message.bare or not message.fields or message not in [*sent, *received]:
                 continue
             model = models.setdefault(message.model, Model(message.model, []))
             model.messages.append(message)
-            model.is_answered |= message in answered
+            model.is_received |= message in received
             model.is_sent |= message in sent
-            model.is_read |= message in answered or message.is_resource
+            model.is_read |= message in received or message.is_resource
             model.is_written |= message in sent or message.is_resource
         return models
 

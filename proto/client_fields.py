@@ -112,7 +112,7 @@ class Field:
         return read.format(value) + (f' if {source}.HasField("{self.name}") else None' if self.is_nullable else "")
 
     def write(self, value: str) -> str:
-        """Returns the expression that makes what the message holds of a value in Python."""
+        """Returns the expression that converts a value in Python to what the message holds."""
         write = (self.entry[1] if self.entry else self).kind.write
         if self.is_list and not self.entry and self.proto.type == F.TYPE_STRING:
             return f'to_strings("{self.name}", {value})'
@@ -128,7 +128,7 @@ class Field:
         may_be_left_out = self.kind_name == STRUCT and not (self.rules.required or self.preset)
         return write.format(value) + (f" if {value} else None" if may_be_left_out else "")
 
-    def default(self, mapping: str, *, is_answered_only: bool = False) -> str:
+    def default(self, mapping: str, *, is_received_only: bool = False) -> str:
         """Returns the default in Python, empty if there is none; `mapping` is that of an empty mapping."""
         if self.is_nullable:
             return "None"
@@ -136,7 +136,7 @@ class Field:
             text = f"{self.enum}.{self.preset.upper()}" if self.enum else f'"{self.preset}"'
             literals = {F.TYPE_STRING: text, F.TYPE_BOOL: self.preset.title(), F.TYPE_MESSAGE: mapping}
             return literals.get(self.proto.type, self.preset)
-        if is_answered_only or self.rules.required or self._refuses_empty:
+        if is_received_only or self.rules.required or self._refuses_empty:
             return ""
         if self.is_list:
             return mapping if self.entry else "()"

@@ -28,7 +28,9 @@ SERVER_ERRORS: Final = Path("servers/ridehail_servers/chassis/error_catalogue.py
 ERROR_PAGE: Final = Path("docs/errors.md")
 ERROR_TABLE: Final = "| reason | gRPC code | HTTP | metadata | what to do |\n|---|---|---|---|---|\n"
 RUFF: Final = ("--isolated", "--quiet", "--target-version", "py311", "--line-length", "120")
-SORTED: Final = "lint.isort={known-first-party=['ridehail','ridehail_clients'],split-on-trailing-comma=false}"
+SORTED: Final = (
+    "lint.isort={known-first-party=['ridehail','ridehail_clients','ridehail_kernel'],split-on-trailing-comma=false}"
+)
 
 
 def main() -> None:

@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import Self
 
 from google.protobuf.struct_pb2 import Struct
-from ridehail_kernel.json_values import JsonInput, JsonObject, from_struct, to_struct
 
 from ridehail.apiproxy.v1 import api_proxy_api_pb2
 from ridehail.eulas.v1 import eulas_pb2
@@ -35,6 +34,7 @@ from ridehail_clients.message_fields import (
     to_timestamp,
 )
 from ridehail_clients.upstream import FromActiveOrders
+from ridehail_kernel.json_values import JsonInput, JsonObject, from_struct, to_struct
 
 __all__ = [
     "ActiveOrder",
@@ -84,7 +84,7 @@ __all__ = [
 
 
 class UpdateStatus(StrEnum):
-    """How far this can be trusted: `actual`, or `stale` where the service could not be asked and has reported nothing
+    """How far this can be trusted: `actual`, or `stale` where the service could not be queried and has reported nothing
     either: what is shown of the order may be out of date.
     """
 
@@ -94,8 +94,8 @@ class UpdateStatus(StrEnum):
 
 class RoadStatus(StrEnum):
     """What is known of the road: `known`: it is in `toll_road`. `none`: the ride has none. `unknown`: toll_roads did not
-    answer in time; the app goes on showing the last road that it was told of this order, and an error of the network
-    if there was none.
+    respond in time; the app goes on showing the last road that it got for this order, and a network error if there was
+    none.
     """
 
     KNOWN = "known"
@@ -104,7 +104,7 @@ class RoadStatus(StrEnum):
 
 
 class EulaState(StrEnum):
-    """Where the user stands: `unknown` (no decision that is still valid), `accepted` or `rejected`."""
+    """The user's status: `unknown` (no decision that is still valid), `accepted` or `rejected`."""
 
     UNKNOWN = "unknown"
     ACCEPTED = "accepted"
@@ -136,19 +136,18 @@ class ComparedKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ActiveOrder:
-    """An order that is still under way, as the service that keeps it tells it.
+    """An order that is still under way, as the service that keeps it returns it.
 
     Attributes:
         orderid: The order, unique within its service.
-        status: Where the order stands, in the service's own words ("driving", "cooking", ...).
-        parts: The current version of each part of the order, by part name. Versions are opaque: equal or not is all
-            they tell.
-        details: What else the service tells about the order; passed on as it is. A list has the details of its first
-            orders only, up to 256 KiB of JSON and 1000 values in all: absent, those of the orders before are too
-            large.
+        status: The order's status, in the service's own words ("driving", "cooking", ...).
+        parts: The current version of each part of the order, by part name. Versions are opaque: all that can be
+            compared is equality.
+        details: Further details of the service; passed on as they are. A list has the details of its first orders
+            only, up to 256 KiB of JSON and 1000 values in all: absent, those of the orders before are too large.
         sequence: The number of the order's latest change. It only grows, and the service numbers its reports to
-            order_state (ReportOrderParts) alike, so that of two versions of a part the newer one can be told. 0: the
-            service does not number changes; its answer then counts as newer than whatever was reported before.
+            order_state (ReportOrderParts) alike, so that of two versions of a part the newer one is known. 0: the
+            service does not number changes; its response then counts as newer than whatever was reported before.
     """
 
     orderid: str
@@ -190,12 +189,12 @@ class KnownOrder:
     Attributes:
         orderid: The order, unique within its service.
         service: The service that keeps it, as in `taxi`.
-        status: Where the order stood when the app last heard of it, in the service's own words; 128 characters at
-            most.
+        status: The order's last status that the app knows, in the service's own words; 128 characters at most.
         tags: Part of the order -> the tag that came with what the app has of it; a part that is missing here the app
             does not have. At most 20 parts; a tag is 256 characters at most.
         force: True: the app wants every part again, whatever it has.
-        details: What else the app keeps of the order: given back as it is where the service's own word cannot be had.
+        details: What else the app keeps of the order: returned as it is where the service's own details are not
+            available.
     """
 
     orderid: str
@@ -235,21 +234,20 @@ class KnownOrder:
 
 @dataclass(frozen=True, slots=True)
 class OrderState:
-    """An order, and what of it the app should ask for.
+    """An order, and the parts of it that the app should request.
 
     Attributes:
         orderid: The order, unique within its service.
         service: The service that keeps it.
-        status: Where the order stands, in the service's own words: as the service says if it was asked, else as the
-            app said. Empty where neither did: the order is only known from reports.
+        status: The order's status, in the service's own words: from the service if it was queried, else from the app.
+            Empty where neither has it: the order is only known from reports.
         tags: Part -> the tag of its current version; the app's own tag of a part that nothing is known of. The app
             keeps a part's tag once it has fetched the part.
         need_request: The parts that the app should fetch now, those of the polling policy first, by priority, then by
             name.
-        update_status: How far this can be trusted: `actual`, or `stale` where the service could not be asked and has
+        update_status: How far this can be trusted: `actual`, or `stale` where the service could not be queried and has
             reported nothing either: what is shown of the order may be out of date.
-        details: What else is told of the order: the service's word if it was asked, else what the app sent. None:
-            nothing.
+        details: Further details: the service's if it was queried, else what the app sent. None: none.
     """
 
     orderid: str
@@ -296,10 +294,10 @@ class AllowedChanges:
 
     Attributes:
         service: The service.
-        can_make_more_orders: Whether one more order may be made: the service's own word if it was asked and has one,
+        can_make_more_orders: Whether one more order may be made: as the service says if it was queried and says so,
             else whether the orders under way are fewer than `max_active_orders` of the configuration. Under way are
-            those that the service lists if it was asked; else those that it has reported and not reported the end of,
-            and those that the app knows.
+            those that the service lists if it was queried; else those that it has reported and not reported the end
+            of, and those that the app knows.
         no_more_orders_reason: Why not, as the service says, or `too_many_orders`. None where one more may be made.
     """
 
@@ -337,7 +335,7 @@ class PollingPolicy:
         service: The service whose orders have the part.
         part_name: The part, as in `tags` and `need_request`.
         url: The path where the app fetches the part.
-        fields: The fields of the answer that make up the part.
+        fields: The fields of the response that make up the part.
         polling_type: When the app fetches the part: `tag_defined`, when it is in `need_request`. Other words name a
             rule of the app's own, as in `route_distance_depended`; such a part is not fetched for being in
             `need_request` alone.
@@ -389,10 +387,10 @@ class PollingPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Upstream(FromActiveOrders):
-    """What asking a service for a rider's orders came to.
+    """The result of querying a service for a rider's orders.
 
     Attributes:
-        ok: Whether the service answered. False: the rest is empty.
+        ok: Whether the service responded. False: the rest is empty.
         orders: The rider's orders of the service that are under way, at most 100.
         can_make_more_orders: Whether the rider may make one more order. None: the service has no opinion.
         no_more_orders_reason: Why not, when not.
@@ -532,7 +530,7 @@ class Eula:
         eula_id: The agreement.
         type: What kind of agreement it is, as in `surge`; tariffs require kinds. Empty when the agreement has left the
             configuration.
-        status: Where the user stands: `unknown` (no decision that is still valid), `accepted` or `rejected`.
+        status: The user's status: `unknown` (no decision that is still valid), `accepted` or `rejected`.
         title: Its title, in the language of the request. Empty when the agreement has left the configuration.
         text: Its text, in the language of the request. Empty when the agreement has left the configuration, or has no
             text.
@@ -588,11 +586,11 @@ class Eula:
 
 @dataclass(frozen=True, slots=True)
 class EulaDecision:
-    """A user's answer to an agreement.
+    """A user's decision about an agreement.
 
     Attributes:
         eula_id: The agreement.
-        status: The answer: `accepted` or `rejected`.
+        status: The decision: `accepted` or `rejected`.
     """
 
     eula_id: str
@@ -614,12 +612,12 @@ class EulaDecision:
 
 @dataclass(frozen=True, slots=True)
 class EulaStatus:
-    """Where a user stands with an agreement, or with all agreements of a type.
+    """A user's status with an agreement, or with all agreements of a type.
 
     Attributes:
-        eula_id: The agreement. Asked by type: the one that decided, empty when none did.
+        eula_id: The agreement. In a check by type: the one that decided, empty if none did.
         type: The type; empty for an agreement that is not in the configuration.
-        status: Where the user stands: `unknown`, `accepted` or `rejected`.
+        status: The user's status: `unknown`, `accepted` or `rejected`.
     """
 
     eula_id: str
@@ -740,14 +738,14 @@ class OrderRoad:
     """The kind of road that an order goes by, as of its latest change.
 
     Attributes:
-        order_id: The order. Empty in answers about a single order, whose id the caller already has.
+        order_id: The order. Empty in responses about a single order, whose id the caller already has.
         has_toll_road: True: by the toll road. False: by the free one.
         can_switch_road: True: the rider may switch the road during the ride. False as long as the order is saved
             without its passenger, who alone may switch it; always false while roads are looked up by offer
             (configuration `retrieve_by: offer`).
         created: When the latest change was made, by the clock of whoever made it, to the microsecond. None while roads
-            are looked up by offer: an offer knows of no changes.
-        stale: True: the service is not available, and this is what was last known. False: it is as just told.
+            are looked up by offer: an offer has no changes.
+        stale: Whether this is what was last known, because the service is unavailable.
     """
 
     order_id: str
@@ -813,8 +811,8 @@ class HiddenTariff:
     Attributes:
         tariff: The tariff.
         reason: Why: `eula_unknown`, `eula_accepted` or `eula_rejected` when the rider's status with the required type
-            of agreement is that one and is not allowed; `eulas_unavailable` when the status cannot be told and
-            `unknown` is not allowed.
+            of agreement is that one and is not allowed; `eulas_unavailable` when the status is unknown and `unknown`
+            is not allowed.
     """
 
     tariff: str
@@ -832,12 +830,12 @@ class HiddenTariff:
 
 @dataclass(frozen=True, slots=True)
 class ZoneInfo:
-    """What a zone asks of a rider.
+    """What a zone requires of a rider.
 
     Attributes:
-        need_acceptance: The agreements of the zone that the rider has yet to answer, each as `ridehail.eulas.v1.Eula`
-            in JSON. None when they cannot be told, which is not the same as none: so it is a ListValue, since a
-            repeated field cannot be absent.
+        need_acceptance: The agreements of the zone that the rider has yet to decide about, each as
+            `ridehail.eulas.v1.Eula` in JSON. None when they are unknown, which is not the same as none: so it is a
+            ListValue, since a repeated field cannot be absent.
     """
 
     need_acceptance: tuple[Eula, ...] | None = None
@@ -860,12 +858,12 @@ class ZoneInfo:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """What an app is told when it starts.
+    """What an app needs when it starts.
 
     Attributes:
         mlutp_orders_state: The rider's orders and how to poll them. None: the app polls as it did before there was
             this.
-        eulas: The rider's agreements. None when they cannot be told.
+        eulas: The rider's agreements. None when they are unknown.
     """
 
     mlutp_orders_state: MlutpOrdersState | None = None
@@ -894,7 +892,7 @@ class MlutpOrdersState:
         tags: Services whose orders may be out of date -> a tag to poll with, as in PollOrdersStateRequest.
         orders: The rider's orders: those that the app knew, in its order, then the others. Each is an object with the
             members of `ridehail.orderstate.v1.OrderState`, and with those of the known order that are not members of
-            KnownOrder. While launch itself asks the services (stage 1), a known order has the status that the app
+            KnownOrder. While launch itself queries the services (stage 1), a known order has the status that the app
             sent, if it sent one.
         allowed_changes: One entry for each supported service.
         polling_policy: How the parts of the supported services are polled, by priority.
@@ -947,7 +945,7 @@ class UserActions:
 
     Attributes:
         share_ride_with_family: The rider has moved the toggle, to this. None: the rider has not. Counts for a rider
-            whose family role is `user`; of others it is passed over.
+            whose family role is `user`; of others it is skipped.
     """
 
     share_ride_with_family: bool | None = None
@@ -967,13 +965,13 @@ class RideCard:
 
     Attributes:
         order_id: The order.
-        status: Where the order stands, in order_core's words.
+        status: The order's status, in order_core's words.
         toll_road: The road of the ride; `toll_road_status` says why it is absent where it is.
-        promos: The banners, each as `ridehail.inapp.v1.Promo` in JSON. None when they cannot be told, which is not the
+        promos: The banners, each as `ridehail.inapp.v1.Promo` in JSON. None when they are unknown, which is not the
             same as none: so it is a ListValue, since a repeated field cannot be absent.
         toll_road_status: What is known of the road: `known`: it is in `toll_road`. `none`: the ride has none.
-            `unknown`: toll_roads did not answer in time; the app goes on showing the last road that it was told of
-            this order, and an error of the network if there was none.
+            `unknown`: toll_roads did not respond in time; the app goes on showing the last road that it got for this
+            order, and a network error if there was none.
     """
 
     order_id: str
@@ -1007,7 +1005,7 @@ class CardRoad:
     Attributes:
         has_toll_road: By the toll road or by the free one.
         can_switch_road: Whether the rider may switch it during the ride.
-        stale: True: the service is not available, and this is what was last known. False: it is as just told.
+        stale: Whether this is what was last known, because the service is unavailable.
     """
 
     has_toll_road: bool
@@ -1032,7 +1030,7 @@ class PersonalState:
         revision_id: The state's revision, to be sent with the next change.
         selected_category: The chosen tariff. Empty: none.
         tariffs: What is set for tariffs, each category once, in no order that means anything.
-        body: The answer as JSON, as it was given. Equality does not look at it.
+        body: The response as JSON. Not compared by `==`.
     """
 
     revision_id: str
@@ -1096,8 +1094,8 @@ class PromosOnTheWay:
 
     Attributes:
         promos: The banners, in the order in which they are shown.
-        banner_set: The configured set of banners that they are of: how long an answer may be kept is configured by it.
-            Empty: of none.
+        banner_set: The configured set of banners that they are of: how long a response may be cached is configured by
+            it. Empty: of none.
     """
 
     promos: tuple[Promo, ...]
@@ -1267,8 +1265,8 @@ class SharingInfo:
         phone_ids: The phones that the ride is shared with, each once, sorted.
         family: The family. None: the ride was never shared with one, and the rider is in none, or is not known, or
             `family_unknown`.
-        family_unknown: True: the ride was never shared with a family, and whether the rider is in one cannot be told,
-            since family does not answer. None: it is told.
+        family_unknown: True: the ride was never shared with a family, and whether the rider is in one is unknown,
+            since family is not available. None: it is known.
     """
 
     phone_ids: tuple[str, ...]
@@ -1364,7 +1362,7 @@ class LaunchKnownOrder(KnownOrder):
 
 @dataclass(frozen=True, slots=True)
 class LaunchOrder(OrderState):
-    """An order, and what of it the app should ask for.
+    """An order, and the parts of it that the app should request.
 
     It has further members.
 

@@ -79,7 +79,7 @@ message Stop {
   google.protobuf.Timestamp at = 2;
 }
 
-// Answer of DescribeRide.
+// Response of DescribeRide.
 message DescribeRideResponse {
   option (ridehail.common.v1.client_model) = {name: "RideDescription"};
 
@@ -97,7 +97,7 @@ message DescribeRideResponse {
 // Request of CountRides.
 message CountRidesRequest {}
 
-// Answer of CountRides.
+// Response of CountRides.
 message CountRidesResponse {
   // How many.
   int64 rides = 1 [(ridehail.common.v1.bare) = true];
@@ -130,10 +130,10 @@ class Sample(api_grpc.SampleServiceServicer):
             status = Status(code=5, message="no such ride", details=[detail])
             context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
             context.abort(grpc.StatusCode.NOT_FOUND, "no such ride")
-        answer = api.DescribeRideResponse(stops=reversed(request.stops), paid_by=request.paid_by)
+        response = api.DescribeRideResponse(stops=reversed(request.stops), paid_by=request.paid_by)
         for name, value in request.known.items():
-            answer.known.fields[name].CopyFrom(value)
-        return answer
+            response.known.fields[name].CopyFrom(value)
+        return response
 
     def CountRides(self, request, context):
         return api.CountRidesResponse(rides=7)
@@ -181,7 +181,7 @@ Args:
     metadata: Further metadata of the call.
 
 Returns:
-    What DescribeRide answers.
+    What DescribeRide returns.
 
 Raises:
     OrderNotFound: No such ride.

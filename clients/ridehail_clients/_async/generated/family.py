@@ -12,7 +12,7 @@ __all__ = ["AsyncFamilyClient"]
 
 
 class AsyncFamilyClient(AsyncInternalClient):
-    """Tells and keeps families.
+    """Keeps families.
 
     The client of `ridehail.family.v1.FamilyService`.
 
@@ -28,7 +28,7 @@ class AsyncFamilyClient(AsyncInternalClient):
         self._stub = family_api_pb2_grpc.FamilyServiceStub(self._channel)
 
     async def get_family(self, *, yandex_uid: str, timeout: float | None = None, metadata: Metadata = ()) -> Family:
-        """Tells a rider's family. Safe to repeat.
+        """Returns a rider's family. Safe to repeat.
 
         The client repeats it after failures that pass, for 1 s by default, 0.3 s an attempt.
 
@@ -44,14 +44,14 @@ class AsyncFamilyClient(AsyncInternalClient):
             FamilyNotFound: The rider is in no family.
         """
         request = family_api_pb2.GetFamilyRequest(yandex_uid=yandex_uid)
-        answer = await self._transport.call(self._stub.GetFamily, request, timeout=timeout, metadata=metadata)
-        return Family.from_message(answer)
+        response = await self._transport.call(self._stub.GetFamily, request, timeout=timeout, metadata=metadata)
+        return Family.from_message(response)
 
     async def create_family(
         self, *, admin: FamilyAdmin, phone_id: str, timeout: float | None = None, metadata: Metadata = ()
     ) -> str:
-        """Makes a family of its admin alone. For set-up. NOT safe to repeat: a repeat of a call that went through answers
-        ALREADY_EXISTS.
+        """Creates a family of its admin alone. For set-up. NOT safe to repeat: a repeat of a call that went through fails
+        with ALREADY_EXISTS.
 
         The client repeats it only where no server has seen it, for 2 s by default.
 
@@ -68,8 +68,8 @@ class AsyncFamilyClient(AsyncInternalClient):
             AlreadyInFamily: The rider is in a family already.
         """
         request = family_api_pb2.CreateFamilyRequest(admin=admin.to_message(), phone_id=phone_id)
-        answer = await self._transport.call(self._stub.CreateFamily, request, timeout=timeout, metadata=metadata)
-        return answer.family_id
+        response = await self._transport.call(self._stub.CreateFamily, request, timeout=timeout, metadata=metadata)
+        return response.family_id
 
     async def add_member(
         self, *, family_id: str, member: FamilyMember, timeout: float | None = None, metadata: Metadata = ()

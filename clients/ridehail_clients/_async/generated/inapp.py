@@ -40,7 +40,7 @@ class AsyncInappCommunicationsClient(AsyncInternalClient):
         metadata: Metadata = (),
     ) -> PromosOnTheWay:
         """Lists the banners for the card of a ride under way. A toggle shows what is stored of it, whatever the rider has
-        just set. While that cannot be told the list is empty. Safe to repeat.
+        just set. While that is unknown the list is empty. Safe to repeat.
 
         The client repeats it after failures that pass, for 1 s by default, 0.5 s an attempt.
 
@@ -66,5 +66,5 @@ class AsyncInappCommunicationsClient(AsyncInternalClient):
             family_role=family_role,
             locale=locale,
         )
-        answer = await self._transport.call(self._stub.PromosOnTheWay, request, timeout=timeout, metadata=metadata)
-        return PromosOnTheWay.from_message(answer)
+        response = await self._transport.call(self._stub.PromosOnTheWay, request, timeout=timeout, metadata=metadata)
+        return PromosOnTheWay.from_message(response)

@@ -6,12 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from ridehail_kernel.json_values import JsonInput, to_struct
-
 from ridehail.orderprovider.v1 import order_provider_api_pb2, order_provider_api_pb2_grpc
 from ridehail_clients._async.service_client import AsyncNamedServiceClient
 from ridehail_clients.call_metadata import Metadata
 from ridehail_clients.models import ActiveOrders
+from ridehail_kernel.json_values import JsonInput, to_struct
 
 __all__ = ["AsyncOrderProviderClient"]
 
@@ -51,9 +50,9 @@ class AsyncOrderProviderClient(AsyncNamedServiceClient):
         Args:
             orderid: The order.
             yandex_uid: The passenger whose order it is.
-            status: Where the order stands ("cooking").
+            status: The order's status ("cooking").
             parts: The version of each part, by part name. At most 20.
-            details: What else is told of the order; at most 64 KiB of JSON and 1000 values. None: nothing.
+            details: Further details; at most 64 KiB of JSON and 1000 values. None: none.
             finished: True: the order has ended, and is not listed any more.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.
@@ -74,8 +73,8 @@ class AsyncOrderProviderClient(AsyncNamedServiceClient):
             details=to_struct(details) if details else None,
             finished=finished,
         )
-        answer = await self._transport.call(self._stub.PutOrder, request, timeout=timeout, metadata=metadata)
-        return answer.sequence
+        response = await self._transport.call(self._stub.PutOrder, request, timeout=timeout, metadata=metadata)
+        return response.sequence
 
     async def list_active_orders(
         self, *, yandex_uid: str, timeout: float | None = None, metadata: Metadata = ()
@@ -93,5 +92,5 @@ class AsyncOrderProviderClient(AsyncNamedServiceClient):
             A passenger's orders under way.
         """
         request = order_provider_api_pb2.ListActiveOrdersRequest(yandex_uid=yandex_uid)
-        answer = await self._transport.call(self._stub.ListActiveOrders, request, timeout=timeout, metadata=metadata)
-        return ActiveOrders.from_message(answer)
+        response = await self._transport.call(self._stub.ListActiveOrders, request, timeout=timeout, metadata=metadata)
+        return ActiveOrders.from_message(response)

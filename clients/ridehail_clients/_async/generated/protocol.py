@@ -34,7 +34,7 @@ class AsyncProtocolClient(AsyncInternalClient):
     async def get_personal_state(
         self, *, yandex_uid: str, timeout: float | None = None, metadata: Metadata = ()
     ) -> PersonalState:
-        """Tells a user's personal state. A user who has set nothing has an empty one, of revision `0`. Safe to repeat.
+        """Returns a user's personal state. A user who has set nothing has an empty one, of revision `0`. Safe to repeat.
 
         The client repeats it after failures that pass, for 1 s by default, 0.3 s an attempt.
 
@@ -47,8 +47,8 @@ class AsyncProtocolClient(AsyncInternalClient):
             What a user has set for rides.
         """
         request = protocol_api_pb2.GetPersonalStateRequest(yandex_uid=yandex_uid)
-        answer = await self._transport.call(self._stub.GetPersonalState, request, timeout=timeout, metadata=metadata)
-        return PersonalState.from_message(answer)
+        response = await self._transport.call(self._stub.GetPersonalState, request, timeout=timeout, metadata=metadata)
+        return PersonalState.from_message(response)
 
     async def update_personal_state(
         self,
@@ -65,10 +65,10 @@ class AsyncProtocolClient(AsyncInternalClient):
         others stay. Applied only while the state is of the revision that the caller saw; raises the revision by 1. Of
         several callers with the same revision exactly one succeeds.
 
-        With metadata `x-ya-mock-write-request` (any value but an empty one) all is done as without, and then undone:
-        the answer is what it would be, and nothing is stored.
+        With metadata `x-ya-mock-write-request` (any value but an empty one) all is done as without, and then rolled
+        back: the response is what it would be, and nothing is stored.
 
-        NOT safe to repeat: a repeat of a call that went through answers ABORTED.
+        NOT safe to repeat: a repeat of a call that went through fails with ABORTED.
 
         The client repeats it only where no server has seen it, for 2 s by default.
 
@@ -77,7 +77,7 @@ class AsyncProtocolClient(AsyncInternalClient):
             revision_id: The revision that the caller saw.
             selected_category: The tariff to choose; empty: none is chosen any more. None: it stays.
             tariffs: The settings of these tariffs are replaced, at most 100, each category once. Others stay.
-            mock: True: all is done and then undone, so that only the answer is as if it had been done.
+            mock: Whether all is done and then rolled back: the response is what it would be, and nothing is stored.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.
 
@@ -100,8 +100,10 @@ class AsyncProtocolClient(AsyncInternalClient):
             tariffs=[one.to_message() for one in tariffs],
         )
         metadata = with_flag(metadata, "x-ya-mock-write-request") if mock else metadata
-        answer = await self._transport.call(self._stub.UpdatePersonalState, request, timeout=timeout, metadata=metadata)
-        return PersonalState.from_message(answer)
+        response = await self._transport.call(
+            self._stub.UpdatePersonalState, request, timeout=timeout, metadata=metadata
+        )
+        return PersonalState.from_message(response)
 
     async def list_personal_states(
         self,
@@ -119,8 +121,8 @@ class AsyncProtocolClient(AsyncInternalClient):
 
         Args:
             after_yandex_uid: Only users whose uid comes after this one, as text. Empty: from the first.
-            changed_since: Only states that changed at this moment or later; no finer than a microsecond. None: all.
-            page_size: States in the answer at most, 1 to 1000.
+            changed_since: Only states that changed at this time or later; no finer than a microsecond. None: all.
+            page_size: Maximal number of states in the response, 1 to 1000.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.
 
@@ -128,7 +130,7 @@ class AsyncProtocolClient(AsyncInternalClient):
             By user. Fewer than `page_size`: there are no more.
 
         Raises:
-            ResponseTooLarge: Several states, of more than 128 KiB of JSON or 1900 values. Ask for fewer; one always
+            ResponseTooLarge: Several states, of more than 128 KiB of JSON or 1900 values. Request fewer; one always
                 fits.
             ValueError: `changed_since` is naive.
         """
@@ -137,13 +139,15 @@ class AsyncProtocolClient(AsyncInternalClient):
             changed_since=None if changed_since is None else to_timestamp("changed_since", changed_since),
             page_size=page_size,
         )
-        answer = await self._transport.call(self._stub.ListPersonalStates, request, timeout=timeout, metadata=metadata)
-        return tuple(PersonalStateCopy.from_message(one) for one in answer.states)
+        response = await self._transport.call(
+            self._stub.ListPersonalStates, request, timeout=timeout, metadata=metadata
+        )
+        return tuple(PersonalStateCopy.from_message(one) for one in response.states)
 
     async def import_personal_states(
         self, *, states: Sequence[PersonalStateCopy], timeout: float | None = None, metadata: Metadata = ()
     ) -> int:
-        """Takes copies of states: each is stored if its revision is higher than that of the stored one. Safe to repeat.
+        """Stores copies of states: each if its revision is higher than that of the stored one. Safe to repeat.
 
         The client repeats it after failures that pass, for 5 s by default, 3 s an attempt.
 
@@ -162,7 +166,7 @@ class AsyncProtocolClient(AsyncInternalClient):
             TypeError: Something in JSON is no JSON value.
         """
         request = protocol_api_pb2.ImportPersonalStatesRequest(states=[one.to_message() for one in states])
-        answer = await self._transport.call(
+        response = await self._transport.call(
             self._stub.ImportPersonalStates, request, timeout=timeout, metadata=metadata
         )
-        return answer.stored
+        return response.stored

@@ -16,7 +16,7 @@ __all__ = ["AsyncPassengerTollRoadsClient", "AsyncTollRoadsCalls"]
 
 
 class AsyncTollRoadsCalls(AsyncInternalClient):
-    """What other services ask and tell about toll roads.
+    """Calls of other services about toll roads.
 
     The client of `ridehail.tollroads.v1.TollRoadsService`.
 
@@ -49,9 +49,9 @@ class AsyncTollRoadsCalls(AsyncInternalClient):
     async def _retrieve_order(
         self, *, order_id: str, timeout: float | None = None, metadata: Metadata = ()
     ) -> OrderRoad:
-        """Tells by which road an order goes: that of its latest change by `created`, whatever the order of arrival.
+        """Returns the road by which an order goes: that of its latest change by `created`, whatever the order of arrival.
 
-        With configuration `retrieve_by: offer` the answer is instead whether the order's offer (`order.request.offer`
+        With configuration `retrieve_by: offer` the result is instead whether the order's offer (`order.request.offer`
         in order_core) is stored. Safe to repeat.
 
         The client repeats it after failures that pass, for 1 s by default, 0.1 s an attempt.
@@ -66,11 +66,11 @@ class AsyncTollRoadsCalls(AsyncInternalClient):
 
         Raises:
             OrderNotFound: No such order, or no road is known of it.
-            NeighbourUnavailable: order_core does not answer (only with `retrieve_by: offer`).
+            NeighbourUnavailable: order_core is unavailable (only with `retrieve_by: offer`).
         """
         request = toll_roads_api_pb2.RetrieveOrderRequest(order_id=order_id)
-        answer = await self._transport.call(self._stub.RetrieveOrder, request, timeout=timeout, metadata=metadata)
-        return OrderRoad.from_message(answer, order_id=order_id)
+        response = await self._transport.call(self._stub.RetrieveOrder, request, timeout=timeout, metadata=metadata)
+        return OrderRoad.from_message(response, order_id=order_id)
 
     async def batch_retrieve_orders(
         self, *, order_ids: Sequence[str], timeout: float | None = None, metadata: Metadata = ()
@@ -81,7 +81,7 @@ class AsyncTollRoadsCalls(AsyncInternalClient):
         The client repeats it after failures that pass, for 5 s by default, 3 s an attempt.
 
         Args:
-            order_ids: The orders, 1 to 1000. An id given twice is answered once.
+            order_ids: The orders, 1 to 1000. An id given twice is returned once.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.
 
@@ -89,11 +89,13 @@ class AsyncTollRoadsCalls(AsyncInternalClient):
             The roads of many orders. Every requested id is in exactly one of the two lists.
 
         Raises:
-            NeighbourUnavailable: order_core does not answer (only with `retrieve_by: offer`).
+            NeighbourUnavailable: order_core is unavailable (only with `retrieve_by: offer`).
         """
         request = toll_roads_api_pb2.BatchRetrieveOrdersRequest(order_ids=to_strings("order_ids", order_ids))
-        answer = await self._transport.call(self._stub.BatchRetrieveOrders, request, timeout=timeout, metadata=metadata)
-        return OrderRoads.from_message(answer)
+        response = await self._transport.call(
+            self._stub.BatchRetrieveOrders, request, timeout=timeout, metadata=metadata
+        )
+        return OrderRoads.from_message(response)
 
     async def enqueue_order_save(
         self,
@@ -107,8 +109,8 @@ class AsyncTollRoadsCalls(AsyncInternalClient):
         timeout: float | None = None,
         metadata: Metadata = (),
     ) -> None:
-        """Takes an order for saving by the background task `toll_roads_order_save`, and answers as soon as the task is
-        safely stored. Called by processing when an order is created.
+        """Queues an order for the background task `toll_roads_order_save`, which saves it, and returns as soon as the
+        task is safely stored. Called by processing when an order is created.
 
         Safe to repeat: an order that is already saved with this `created` is left as it is, but for its passenger: one
         that is saved without `yandex_uid` takes that of a later report. The task itself reports what it refuses (see
@@ -121,7 +123,7 @@ class AsyncTollRoadsCalls(AsyncInternalClient):
             order_id: The order.
             created: When the order was created.
             offer_id: The offer that the order was made from. None: the order has no offer.
-            can_switch_road: True: the rider may switch the road during the ride, once it is known who the rider is.
+            can_switch_road: True: the rider may switch the road during the ride, once the rider is known.
             user_chose_toll_road: True: the rider chose the toll road when ordering.
             yandex_uid: The passenger whose order it is: only this passenger may switch its road. None: nobody may,
                 until a later report of the same `created` brings the passenger. One that is saved is never replaced.
@@ -144,7 +146,7 @@ class AsyncTollRoadsCalls(AsyncInternalClient):
 
 class AsyncPassengerTollRoadsClient(AsyncPassengerClient):
     """What the rider's app does about toll roads. The passenger is the one whom the gateway authenticated; an order of
-    another passenger answers as if it did not exist.
+    another passenger is treated as if it did not exist.
 
     The client of `ridehail.tollroads.v1.PassengerTollRoadsService`, by the gateway.
 
@@ -175,7 +177,7 @@ class AsyncPassengerTollRoadsClient(AsyncPassengerClient):
         order's fixed price in order_core, once: from then on the taximeter counts. A switch that arrives late (its
         `created` is older than that of the latest one) is recorded and changes nothing else.
 
-        Safe to repeat after any answer and after none: the same change made twice is one change. A refused switch
+        Safe to repeat after any response and after none: the same change made twice is one change. A refused switch
         changes nothing anywhere.
 
         The client repeats it after failures that pass, for 5 s by default, 2 s an attempt.
@@ -193,7 +195,7 @@ class AsyncPassengerTollRoadsClient(AsyncPassengerClient):
             RoadSwitchNotAllowed: The order's road cannot be switched.
             RoadSwitchConflict: The order has a switch of exactly this `created` to the other road.
             PriceChangesOutOfOrder: The price was last changed at this `created` or later.
-            NeighbourUnavailable: order_core does not answer.
+            NeighbourUnavailable: order_core is unavailable.
             ValueError: `created` is naive.
         """
         request = toll_roads_api_pb2.SwitchRoadRequest(

@@ -50,13 +50,13 @@ class RoutestatsClient(PassengerClient):
     def get_route_stats(
         self, *, zone_name: str, tariffs: Sequence[str] = (), timeout: float | None = None, metadata: Metadata = ()
     ) -> RouteStats:
-        """Tells which of the tariffs may be shown to the rider in a zone.
+        """Returns which of the tariffs may be shown to the rider in a zone.
 
         A tariff that requires an agreement is shown when the rider's status with that type of agreement is among those
-        that the configuration allows. Only agreements that apply in the zone count for the status: an answer to one of
-        another country decides nothing. While the statuses cannot be told (eulas is switched off for this rider, or
-        does not answer in time), only those are shown that allow `unknown`. Never an error for want of eulas. Safe to
-        repeat.
+        that the configuration allows. Only agreements that apply in the zone count for the status: a decision about
+        one of another country decides nothing. While the statuses are unknown (eulas is switched off for this rider,
+        or does not respond in time), only those are shown that allow `unknown`. That eulas is unavailable is never an
+        error. Safe to repeat.
 
         The client repeats it after failures that pass, for 2 s by default, 1 s an attempt.
 
@@ -70,12 +70,12 @@ class RoutestatsClient(PassengerClient):
             Which tariffs may be shown. Every tariff of the request is in exactly one of the two lists.
         """
         request = api_proxy_api_pb2.GetRouteStatsRequest(zone_name=zone_name, tariffs=to_strings("tariffs", tariffs))
-        answer = self._transport.call(self._stub.GetRouteStats, request, timeout=timeout, metadata=metadata)
-        return RouteStats.from_message(answer)
+        response = self._transport.call(self._stub.GetRouteStats, request, timeout=timeout, metadata=metadata)
+        return RouteStats.from_message(response)
 
 
 class ZoneInfoClient(PassengerClient):
-    """What a zone asks of a rider.
+    """What a zone requires of a rider.
 
     The client of `ridehail.apiproxy.v1.ZoneInfoService`, by the gateway.
 
@@ -91,8 +91,8 @@ class ZoneInfoClient(PassengerClient):
         self._stub = api_proxy_api_pb2_grpc.ZoneInfoServiceStub(self._channel)
 
     def get_zone_info(self, *, zone_name: str, timeout: float | None = None, metadata: Metadata = ()) -> ZoneInfo:
-        """Tells which agreements of the zone the rider has yet to answer. Never an error for want of eulas. Safe to
-        repeat.
+        """Returns the agreements of the zone that the rider has yet to decide about. That eulas is unavailable is never
+        an error. Safe to repeat.
 
         The client repeats it after failures that pass, for 2 s by default, 1 s an attempt.
 
@@ -102,15 +102,15 @@ class ZoneInfoClient(PassengerClient):
             metadata: Further metadata of the call.
 
         Returns:
-            What a zone asks of a rider.
+            What a zone requires of a rider.
         """
         request = api_proxy_api_pb2.GetZoneInfoRequest(zone_name=zone_name)
-        answer = self._transport.call(self._stub.GetZoneInfo, request, timeout=timeout, metadata=metadata)
-        return ZoneInfo.from_message(answer)
+        response = self._transport.call(self._stub.GetZoneInfo, request, timeout=timeout, metadata=metadata)
+        return ZoneInfo.from_message(response)
 
 
 class LaunchClient(PassengerClient):
-    """What an app asks when it starts.
+    """What an app calls when it starts.
 
     The client of `ridehail.apiproxy.v1.LaunchService`, by the gateway.
 
@@ -133,29 +133,29 @@ class LaunchClient(PassengerClient):
         timeout: float | None = None,
         metadata: Metadata = (),
     ) -> Launch:
-        """Tells the app which orders the rider has and how to poll them, and which agreements the rider has accepted.
+        """Returns the rider's orders and how to poll them, and the agreements that the rider has accepted.
 
-        A service that keeps orders and does not answer in time leaves its orders `stale` and itself in
-        `mlutp_orders_state.tags`. While order_state itself does not answer, `mlutp_orders_state` is left out; or, for
+        If a service that keeps orders does not respond in time, its orders are `stale` and the service is in
+        `mlutp_orders_state.tags`. While order_state itself is unavailable, `mlutp_orders_state` is omitted; or, for
         riders in the experiment `launch_orders_state_fallback`, made without it: the known orders, `stale`, with a tag
-        for every supported service. Never an error for want of another service. Safe to repeat.
+        for every supported service. That another service is unavailable is never an error. Safe to repeat.
 
         The client repeats it after failures that pass, for 2 s by default, 2 s an attempt.
 
         Args:
             supported_services: The services whose orders the app can poll, at most 20, as in `taxi`. Empty: the app
-                knows nothing of this kind of polling, and gets no `mlutp_orders_state`. Names that are not those of a
-                service are passed over.
+                does not know this kind of polling, and gets no `mlutp_orders_state`. Names that are not those of a
+                service are skipped.
             known_orders: The orders that the app knows, at most 50, each once. Each is an object with the members of
                 `ridehail.orderstate.v1.KnownOrder`, of the same kinds and limits, and with any others: those come back
-                as they were sent. That is why it is a Struct. No member nests deeper than 30 levels: deeper ones would
-                be read, but not the answer. Numbers are from -(2^53 - 1) to 2^53 - 1: larger ones would come back
+                as they were sent. That is why it is a Struct. No member nests deeper than 30 levels: deeper ones could
+                be read, but not returned. Numbers are from -(2^53 - 1) to 2^53 - 1: larger ones would come back
                 changed.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.
 
         Returns:
-            What an app is told when it starts.
+            What an app needs when it starts.
 
         Raises:
             InvalidRequest: Field `known_orders[i]...`: an order is not as KnownOrder has it; field `known_orders`: the
@@ -167,8 +167,8 @@ class LaunchClient(PassengerClient):
             supported_services=to_strings("supported_services", supported_services),
             known_orders=[LaunchKnownOrder.struct_of(one) for one in known_orders],
         )
-        answer = self._transport.call(self._stub.Launch, request, timeout=timeout, metadata=metadata)
-        return Launch.from_message(answer)
+        response = self._transport.call(self._stub.Launch, request, timeout=timeout, metadata=metadata)
+        return Launch.from_message(response)
 
 
 class TaxiOnTheWayCalls(PassengerClient):
@@ -195,18 +195,18 @@ class TaxiOnTheWayCalls(PassengerClient):
         timeout: float | None = None,
         metadata: Metadata = (),
     ) -> RideCard:
-        """Tells what the card of the rider's order shows, after having done what the rider did in it. The app calls it
-        each 5 seconds, and tells an action once, with the next call.
+        """Returns the card of the rider's order, after carrying out what the rider did in it. The app calls it every 5
+        seconds, and sends an action once, with the next call.
 
-        Only the order's own state is essential; whatever else cannot be told in time is left out. An action of the
-        rider that could not be carried out is not an error either: the answer then shows what is the case. Safe to
+        Only the order's own state is essential; whatever else is not available in time is omitted. An action of the
+        rider that could not be carried out is not an error either: the response then shows the actual state. Safe to
         repeat.
 
         The client repeats it after failures that pass, for 3 s by default, 3 s an attempt.
 
         Args:
             order_id: The order.
-            user_actions: What the rider has done in the card since the call before. None: nothing.
+            user_actions: What the rider has done in the card since the previous call. None: nothing.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.
 
@@ -215,13 +215,13 @@ class TaxiOnTheWayCalls(PassengerClient):
 
         Raises:
             OrderNotFound: No such order, or another passenger's.
-            NeighbourUnavailable: order_core does not answer.
+            NeighbourUnavailable: order_core is unavailable.
         """
         request = api_proxy_api_pb2.TaxiOnTheWayRequest(
             order_id=order_id, user_actions=None if user_actions is None else user_actions.to_message()
         )
-        answer = self._transport.call(self._stub.TaxiOnTheWay, request, timeout=timeout, metadata=metadata)
-        return RideCard.from_message(answer)
+        response = self._transport.call(self._stub.TaxiOnTheWay, request, timeout=timeout, metadata=metadata)
+        return RideCard.from_message(response)
 
 
 class PersonalStateClient(PassengerClient):
@@ -250,9 +250,9 @@ class PersonalStateClient(PassengerClient):
         metadata: Metadata = (),
     ) -> PersonalState:
         """Reads the rider's personal state; or, given a revision, changes it. See docs/personalstate-rollout.md for which
-        of the two back ends answers.
+        of the two back ends is used.
 
-        A read is safe to repeat. A write is not: a repeat of one that went through answers ABORTED.
+        A read is safe to repeat. A write is not: a repeat of one that went through fails with ABORTED.
 
         The client repeats it only where no server has seen it, for 5 s by default.
 
@@ -271,12 +271,12 @@ class PersonalStateClient(PassengerClient):
             PersonalStateTooLarge: The state would become larger than 64 KiB of JSON, have settings for more than 200
                 tariffs, or more than 1500 values: tariffs, and members and elements of their requirements.
             InvalidRequest: Field `tariffs`: a category twice; field `revision_id`: settings without a revision.
-            NeighbourUnavailable: No back end that may answer does. What became of a write is not known.
+            NeighbourUnavailable: No back end that may be used is available. Whether a write took place is not known.
             ValueError: A number in JSON is not finite, or whole and beyond 2^53 - 1.
             TypeError: Something in JSON is no JSON value.
         """
         request = api_proxy_api_pb2.PersonalStateRequest(
             revision_id=revision_id, selected_category=selected_category, tariffs=[one.to_message() for one in tariffs]
         )
-        answer = self._transport.call(self._stub.PersonalState, request, timeout=timeout, metadata=metadata)
-        return PersonalState.from_message(answer)
+        response = self._transport.call(self._stub.PersonalState, request, timeout=timeout, metadata=metadata)
+        return PersonalState.from_message(response)

@@ -16,7 +16,7 @@ __all__ = ["EulasClient", "PassengerEulasClient"]
 
 
 class EulasClient(InternalClient):
-    """What other services ask about users' agreements.
+    """Calls of other services about users' agreements.
 
     The client of `ridehail.eulas.v1.EulasService`.
 
@@ -75,36 +75,36 @@ class EulasClient(InternalClient):
             tariffs=to_strings("tariffs", tariffs),
             locale=locale,
         )
-        answer = self._transport.call(self._stub.ListEulas, request, timeout=timeout, metadata=metadata)
-        return tuple(Eula.from_message(one) for one in answer.eulas)
+        response = self._transport.call(self._stub.ListEulas, request, timeout=timeout, metadata=metadata)
+        return tuple(Eula.from_message(one) for one in response.eulas)
 
     def save_eulas(
         self, *, yandex_uid: str, eulas: Sequence[EulaDecision], timeout: float | None = None, metadata: Metadata = ()
     ) -> tuple[str, ...]:
-        """Saves a user's answers, all of them or none. Of several answers to one agreement the last to arrive wins;
-        within a batch the last one. Every answer is also written to a log that nothing is removed from.
+        """Saves a user's decisions, all of them or none. Of several about one agreement the last to arrive wins; within a
+        batch the last one. Every decision is also written to a log from which nothing is removed.
 
-        Safe to repeat, as long as no other answer has come in between.
+        Safe to repeat, as long as no other decision has come in between.
 
         The client repeats it after failures that pass, for 2 s by default, 0.5 s an attempt.
 
         Args:
             yandex_uid: The user.
-            eulas: The answers, 1 to 100.
+            eulas: The decisions, 1 to 100.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.
 
         Returns:
-            What the app should ask again, because the answers can change it: `routestats` if a tariff requires the
-                type of a saved agreement in a zone where that agreement applies, else nothing.
+            What the app should request again, because the decisions can change it: `routestats` if a tariff requires
+                the type of a saved agreement in a zone where that agreement applies, else nothing.
 
         Raises:
             EulaNotFound: An agreement is not configured; metadata `eula_id` names it.
             EulaNotRejectable: An agreement must not be rejected; metadata `eula_id` names it.
         """
         request = eulas_api_pb2.SaveEulasRequest(yandex_uid=yandex_uid, eulas=[one.to_message() for one in eulas])
-        answer = self._transport.call(self._stub.SaveEulas, request, timeout=timeout, metadata=metadata)
-        return tuple(answer.refresh)
+        response = self._transport.call(self._stub.SaveEulas, request, timeout=timeout, metadata=metadata)
+        return tuple(response.refresh)
 
     def check_eulas(
         self,
@@ -145,12 +145,12 @@ class EulasClient(InternalClient):
             eula_types=to_strings("eula_types", eula_types),
             zone_name=zone_name,
         )
-        answer = self._transport.call(self._stub.CheckEulas, request, timeout=timeout, metadata=metadata)
-        return tuple(EulaStatus.from_message(one) for one in answer.eulas)
+        response = self._transport.call(self._stub.CheckEulas, request, timeout=timeout, metadata=metadata)
+        return tuple(EulaStatus.from_message(one) for one in response.eulas)
 
 
 class PassengerEulasClient(PassengerClient):
-    """What a user's app asks and saves; the user is the one whom the gateway authenticated.
+    """Calls of a user's app; the user is the one whom the gateway authenticated.
 
     The client of `ridehail.eulas.v1.PassengerEulasService`, by the gateway.
 
@@ -196,30 +196,30 @@ class PassengerEulasClient(PassengerClient):
         request = eulas_api_pb2.PassengerEulasServiceListEulasRequest(
             filter=filter, zone_name=zone_name, country=country, tariffs=to_strings("tariffs", tariffs)
         )
-        answer = self._transport.call(self._stub.ListEulas, request, timeout=timeout, metadata=metadata)
-        return tuple(Eula.from_message(one) for one in answer.eulas)
+        response = self._transport.call(self._stub.ListEulas, request, timeout=timeout, metadata=metadata)
+        return tuple(Eula.from_message(one) for one in response.eulas)
 
     def save_eulas(
         self, *, eulas: Sequence[EulaDecision], timeout: float | None = None, metadata: Metadata = ()
     ) -> tuple[str, ...]:
-        """Saves the user's answers, all of them or none; see EulasService.SaveEulas. The app repeats the call until it is
-        through.
+        """Saves the user's decisions, all of them or none; see EulasService.SaveEulas. The app repeats the call until it
+        is through.
 
         The client repeats it after failures that pass, for 2 s by default, 0.5 s an attempt.
 
         Args:
-            eulas: The answers, 1 to 100.
+            eulas: The decisions, 1 to 100.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.
 
         Returns:
-            What the app should ask again, because the answers can change it: `routestats` if a tariff requires the
-                type of a saved agreement in a zone where that agreement applies, else nothing.
+            What the app should request again, because the decisions can change it: `routestats` if a tariff requires
+                the type of a saved agreement in a zone where that agreement applies, else nothing.
 
         Raises:
             EulaNotFound: An agreement is not configured; metadata `eula_id` names it.
             EulaNotRejectable: An agreement must not be rejected; metadata `eula_id` names it.
         """
         request = eulas_api_pb2.PassengerEulasServiceSaveEulasRequest(eulas=[one.to_message() for one in eulas])
-        answer = self._transport.call(self._stub.SaveEulas, request, timeout=timeout, metadata=metadata)
-        return tuple(answer.refresh)
+        response = self._transport.call(self._stub.SaveEulas, request, timeout=timeout, metadata=metadata)
+        return tuple(response.refresh)

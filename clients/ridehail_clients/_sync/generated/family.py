@@ -13,7 +13,7 @@ __all__ = ["FamilyClient"]
 
 
 class FamilyClient(InternalClient):
-    """Tells and keeps families.
+    """Keeps families.
 
     The client of `ridehail.family.v1.FamilyService`.
 
@@ -29,7 +29,7 @@ class FamilyClient(InternalClient):
         self._stub = family_api_pb2_grpc.FamilyServiceStub(self._channel)
 
     def get_family(self, *, yandex_uid: str, timeout: float | None = None, metadata: Metadata = ()) -> Family:
-        """Tells a rider's family. Safe to repeat.
+        """Returns a rider's family. Safe to repeat.
 
         The client repeats it after failures that pass, for 1 s by default, 0.3 s an attempt.
 
@@ -45,14 +45,14 @@ class FamilyClient(InternalClient):
             FamilyNotFound: The rider is in no family.
         """
         request = family_api_pb2.GetFamilyRequest(yandex_uid=yandex_uid)
-        answer = self._transport.call(self._stub.GetFamily, request, timeout=timeout, metadata=metadata)
-        return Family.from_message(answer)
+        response = self._transport.call(self._stub.GetFamily, request, timeout=timeout, metadata=metadata)
+        return Family.from_message(response)
 
     def create_family(
         self, *, admin: FamilyAdmin, phone_id: str, timeout: float | None = None, metadata: Metadata = ()
     ) -> str:
-        """Makes a family of its admin alone. For set-up. NOT safe to repeat: a repeat of a call that went through answers
-        ALREADY_EXISTS.
+        """Creates a family of its admin alone. For set-up. NOT safe to repeat: a repeat of a call that went through fails
+        with ALREADY_EXISTS.
 
         The client repeats it only where no server has seen it, for 2 s by default.
 
@@ -69,8 +69,8 @@ class FamilyClient(InternalClient):
             AlreadyInFamily: The rider is in a family already.
         """
         request = family_api_pb2.CreateFamilyRequest(admin=admin.to_message(), phone_id=phone_id)
-        answer = self._transport.call(self._stub.CreateFamily, request, timeout=timeout, metadata=metadata)
-        return answer.family_id
+        response = self._transport.call(self._stub.CreateFamily, request, timeout=timeout, metadata=metadata)
+        return response.family_id
 
     def add_member(
         self, *, family_id: str, member: FamilyMember, timeout: float | None = None, metadata: Metadata = ()

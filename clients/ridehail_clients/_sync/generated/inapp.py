@@ -41,7 +41,7 @@ class InappCommunicationsClient(InternalClient):
         metadata: Metadata = (),
     ) -> PromosOnTheWay:
         """Lists the banners for the card of a ride under way. A toggle shows what is stored of it, whatever the rider has
-        just set. While that cannot be told the list is empty. Safe to repeat.
+        just set. While that is unknown the list is empty. Safe to repeat.
 
         The client repeats it after failures that pass, for 1 s by default, 0.5 s an attempt.
 
@@ -67,5 +67,5 @@ class InappCommunicationsClient(InternalClient):
             family_role=family_role,
             locale=locale,
         )
-        answer = self._transport.call(self._stub.PromosOnTheWay, request, timeout=timeout, metadata=metadata)
-        return PromosOnTheWay.from_message(answer)
+        response = self._transport.call(self._stub.PromosOnTheWay, request, timeout=timeout, metadata=metadata)
+        return PromosOnTheWay.from_message(response)

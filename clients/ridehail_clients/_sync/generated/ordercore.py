@@ -7,13 +7,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from ridehail_kernel.json_values import JsonInput, to_list, to_struct, to_value
-
 from ridehail.ordercore.v1 import order_core_api_pb2, order_core_api_pb2_grpc
 from ridehail_clients._sync.service_client import InternalClient
 from ridehail_clients.call_metadata import Metadata
 from ridehail_clients.message_fields import to_strings
 from ridehail_clients.models import ActiveOrders, OrderFields, OrderInfo
+from ridehail_kernel.json_values import JsonInput, to_list, to_struct, to_value
 
 __all__ = ["OrderCoreClient"]
 
@@ -67,14 +66,13 @@ class OrderCoreClient(InternalClient):
         request = order_core_api_pb2.PutOrderRequest(
             order_id=order_id, yandex_uid=yandex_uid, document=to_struct(document)
         )
-        answer = self._transport.call(self._stub.PutOrder, request, timeout=timeout, metadata=metadata)
-        return answer.version
+        response = self._transport.call(self._stub.PutOrder, request, timeout=timeout, metadata=metadata)
+        return response.version
 
     def get_order_fields(
         self, *, order_id: str, fields: Sequence[str], timeout: float | None = None, metadata: Metadata = ()
     ) -> OrderFields:
-        """Reads some fields of a document. Fields that the document does not have are left out of the answer. Safe to
-        repeat.
+        """Reads some fields of a document. Fields that the document does not have are omitted. Safe to repeat.
 
         The client repeats it after failures that pass, for 1 s by default, 0.3 s an attempt.
 
@@ -91,8 +89,8 @@ class OrderCoreClient(InternalClient):
             OrderNotFound: No such order.
         """
         request = order_core_api_pb2.GetOrderFieldsRequest(order_id=order_id, fields=to_strings("fields", fields))
-        answer = self._transport.call(self._stub.GetOrderFields, request, timeout=timeout, metadata=metadata)
-        return OrderFields.from_message(answer)
+        response = self._transport.call(self._stub.GetOrderFields, request, timeout=timeout, metadata=metadata)
+        return OrderFields.from_message(response)
 
     def set_order_fields(
         self,
@@ -111,19 +109,19 @@ class OrderCoreClient(InternalClient):
 
         Every update raises `order.version`: by what the request itself increments it, else by 1. So `expected_version`
         protects any reader's decision. NOT safe to repeat without `expected_version`; with it a repeat of an update
-        that was applied answers ABORTED.
+        that was applied fails with ABORTED.
 
         The client repeats it only where no server has seen it, for 2 s by default.
 
         Args:
             order_id: The order.
             expected_version: Apply only if the document is at this version. None: apply to whatever is there.
-            set: Values to set, by path. Objects on the way are made. At most 100.
+            set: Values to set, by path. Objects on the way are created. At most 100.
             unset: Paths to remove; a path that the document does not have is no error. At most 100.
-            push: Elements to append to arrays, by path. A missing array is made. At most 100.
+            push: Elements to append to arrays, by path. A missing array is created. At most 100.
             increment: Amounts to add to whole numbers, by path. A missing number counts as 0. `order.version` takes 1
                 or more. At most 100.
-            call_processing: True: processing is told to look at the order again. Recorded in the same transaction as
+            call_processing: True: notifies processing to look at the order again. Recorded in the same transaction as
                 the update.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.
@@ -149,13 +147,13 @@ class OrderCoreClient(InternalClient):
             increment=increment,
             call_processing=call_processing,
         )
-        answer = self._transport.call(self._stub.SetOrderFields, request, timeout=timeout, metadata=metadata)
-        return answer.version
+        response = self._transport.call(self._stub.SetOrderFields, request, timeout=timeout, metadata=metadata)
+        return response.version
 
     def get_order_info(
         self, *, order_id: str, timeout: float | None = None, metadata: Metadata = ()
     ) -> OrderInfo:
-        """Tells what a caller needs to show an order. Safe to repeat.
+        """Returns what a caller needs to show an order. Safe to repeat.
 
         The client repeats it after failures that pass, for 1 s by default, 0.3 s an attempt.
 
@@ -171,8 +169,8 @@ class OrderCoreClient(InternalClient):
             OrderNotFound: No such order.
         """
         request = order_core_api_pb2.GetOrderInfoRequest(order_id=order_id)
-        answer = self._transport.call(self._stub.GetOrderInfo, request, timeout=timeout, metadata=metadata)
-        return OrderInfo.from_message(answer)
+        response = self._transport.call(self._stub.GetOrderInfo, request, timeout=timeout, metadata=metadata)
+        return OrderInfo.from_message(response)
 
     def list_active_orders(
         self, *, yandex_uid: str, timeout: float | None = None, metadata: Metadata = ()
@@ -192,5 +190,5 @@ class OrderCoreClient(InternalClient):
             A passenger's orders under way.
         """
         request = order_core_api_pb2.ListActiveOrdersRequest(yandex_uid=yandex_uid)
-        answer = self._transport.call(self._stub.ListActiveOrders, request, timeout=timeout, metadata=metadata)
-        return ActiveOrders.from_message(answer)
+        response = self._transport.call(self._stub.ListActiveOrders, request, timeout=timeout, metadata=metadata)
+        return ActiveOrders.from_message(response)

@@ -40,29 +40,29 @@ class PassengerOrderStateClient(PassengerClient):
         timeout: float | None = None,
         metadata: Metadata = (),
     ) -> OrdersState:
-        """Tells which parts of which orders the app should fetch again.
+        """Returns which parts of which orders the app should fetch again.
 
-        The services in `tags` are asked, each unless it was asked for this rider less than `retry_interval_s` (see
+        The services in `tags` are queried, each unless it was queried for this rider less than `retry_interval_s` (see
         docs/order-state.md) ago:
 
-        - It answered: its list is the truth. Orders that the app did not know are added, known ones that are not in
-          the list are left out, all are `actual`, and the service has no entry in the answer's `tags`. (It keeps one
+        - It responded: its list is the truth. Orders that the app did not know are added, known ones that are not in
+          the list are omitted, all are `actual`, and the service has no entry in the response's `tags`. (It keeps one
           while its list contradicts what it has reported, since then one of the two is late: an order that it reported
           and does not list, or one that it lists and reported the end of.)
-        - It did not, or was not asked yet again: the app's own orders of that service come back, `stale`, with those
+        - It did not, or was not queried again yet: the app's own orders of that service come back, `stale`, with those
           that it has reported and not reported the end of, and the service stays in `tags`. All other services are not
-          asked. Their orders are `actual` as far as their parts were reported. An order that nothing was reported of
+          queried. Their orders are `actual` as far as their parts were reported. An order that nothing was reported of
           is `stale`, and its service gets an entry in `tags`. So does a service that has reported an order which the
           app does not know, or the end of one that it does: the next poll, with that tag, shows it. An order of
           another rider, and one of a service that does not exist, comes back as it was sent, `stale`.
 
-        Never an error for want of a service. Safe to repeat.
+        A service that is unavailable is never an error. Safe to repeat.
 
         The client repeats it after failures that pass, for 2 s by default, 1 s an attempt.
 
         Args:
             known_orders: The orders that the app knows, at most 50, each once.
-            tags: The `tags` of the answer before, as they came: service -> opaque tag. At most 20; a tag is 512
+            tags: The `tags` of the previous response, as they came: service -> opaque tag. At most 20; a tag is 512
                 characters at most.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.
@@ -78,12 +78,12 @@ class PassengerOrderStateClient(PassengerClient):
         request = order_state_api_pb2.PollOrdersStateRequest(
             known_orders=[one.to_message() for one in known_orders], tags=tags
         )
-        answer = self._transport.call(self._stub.PollOrdersState, request, timeout=timeout, metadata=metadata)
-        return OrdersState.from_message(answer)
+        response = self._transport.call(self._stub.PollOrdersState, request, timeout=timeout, metadata=metadata)
+        return OrdersState.from_message(response)
 
 
 class OrderStateClient(InternalClient):
-    """What other services ask of order_state and tell it.
+    """Calls of other services to order_state.
 
     The client of `ridehail.orderstate.v1.OrderStateService`.
 
@@ -108,18 +108,18 @@ class OrderStateClient(InternalClient):
         timeout: float | None = None,
         metadata: Metadata = (),
     ) -> OrdersStateAndPolicy:
-        """Tells what an app that starts needs: its rider's orders, the parts to fetch, and how to poll. Asks every
-        supported service that `upstreams` does not answer for, and deals with each answer as PollOrdersState does.
-        Safe to repeat.
+        """Returns what a starting app needs: its rider's orders, the parts to fetch, and how to poll. Queries every
+        supported service that `upstreams` has no result of, and handles each result as PollOrdersState does. Safe to
+        repeat.
 
         The client repeats it after failures that pass, for 2 s by default, 1 s an attempt.
 
         Args:
             yandex_uid: The rider.
-            supported_services: The services that the app can show, at most 20. Others are left out of the answer;
-                names that are not those of a service are passed over.
+            supported_services: The services that the app can show, at most 20. Others are omitted from the response;
+                names that are not those of a service are skipped.
             known_orders: The orders that the app knows, at most 50, each once.
-            upstreams: What the caller has already asked: service -> how it went. At most 20.
+            upstreams: What the caller has already queried: service -> result. At most 20.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.
 
@@ -137,13 +137,13 @@ class OrderStateClient(InternalClient):
             known_orders=[one.to_message() for one in known_orders],
             upstreams={k: one.to_message() for k, one in upstreams.items()},
         )
-        answer = self._transport.call(self._stub.GetOrdersState, request, timeout=timeout, metadata=metadata)
-        return OrdersStateAndPolicy.from_message(answer)
+        response = self._transport.call(self._stub.GetOrdersState, request, timeout=timeout, metadata=metadata)
+        return OrdersStateAndPolicy.from_message(response)
 
     def get_service_orders_state(
         self, *, service: str, yandex_uid: str, timeout: float | None = None, metadata: Metadata = ()
     ) -> ActiveOrders:
-        """Asks one service for a rider's orders under way, and passes on what it answers. Safe to repeat.
+        """Queries one service for a rider's orders under way, and passes its response on. Safe to repeat.
 
         The client repeats it after failures that pass, for 1 s by default, 0.5 s an attempt.
 
@@ -158,13 +158,13 @@ class OrderStateClient(InternalClient):
 
         Raises:
             ServiceNotFound: No such service; metadata `service` names it.
-            NeighbourUnavailable: The service does not answer; metadata `neighbour` names who keeps its orders.
+            NeighbourUnavailable: The service is unavailable; metadata `neighbour` names who keeps its orders.
         """
         request = order_state_api_pb2.GetServiceOrdersStateRequest(service=service, yandex_uid=yandex_uid)
-        answer = self._transport.call(
+        response = self._transport.call(
             self._stub.GetServiceOrdersState, request, timeout=timeout, metadata=metadata
         )
-        return ActiveOrders.from_message(answer)
+        return ActiveOrders.from_message(response)
 
     def report_order_parts(
         self,
@@ -178,10 +178,10 @@ class OrderStateClient(InternalClient):
         timeout: float | None = None,
         metadata: Metadata = (),
     ) -> bool:
-        """Takes a service's report that parts of an order have changed, or that the order has ended.
+        """Records a service's report that parts of an order have changed, or that the order has ended.
 
         Reports may come late, twice and in any order: of what they say of a part the one with the highest sequence
-        counts, and so for the end of the order. The service repeats a report until it is answered. Safe to repeat.
+        counts, and so for the end of the order. The service repeats a report until it succeeds. Safe to repeat.
 
         The client repeats it after failures that pass, for 2 s by default, 0.5 s an attempt.
 
@@ -192,13 +192,13 @@ class OrderStateClient(InternalClient):
             sequence: The number of the order's change that this reports, 1 or more; see ActiveOrder.sequence.
             parts: The version of each part that has changed, by part name. At most 20. May be empty: the order alone
                 is made known.
-            finished: True: the order has ended; false: it goes on (again). None: nothing is said of it; a new order
-                counts as going on.
+            finished: True: the order has ended; false: it goes on (again). None: not reported; a new order counts as
+                going on.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.
 
         Returns:
-            Whether the report told anything newer than what was known.
+            Whether the report had anything newer than what was known.
 
         Raises:
             OrderOwnerMismatch: The order was reported as another rider's; metadata `order_id` names it.
@@ -206,5 +206,5 @@ class OrderStateClient(InternalClient):
         request = order_state_api_pb2.ReportOrderPartsRequest(
             service=service, orderid=orderid, yandex_uid=yandex_uid, sequence=sequence, parts=parts, finished=finished
         )
-        answer = self._transport.call(self._stub.ReportOrderParts, request, timeout=timeout, metadata=metadata)
-        return answer.changed
+        response = self._transport.call(self._stub.ReportOrderParts, request, timeout=timeout, metadata=metadata)
+        return response.changed

@@ -16,7 +16,7 @@ __all__ = ["PassengerRouteSharingClient", "RouteSharingClient"]
 
 
 class RouteSharingClient(InternalClient):
-    """What other services ask of route sharing and tell it.
+    """Calls of other services to route sharing.
 
     The client of `ridehail.routesharing.v1.RouteSharingService`.
 
@@ -41,7 +41,7 @@ class RouteSharingClient(InternalClient):
         timeout: float | None = None,
         metadata: Metadata = (),
     ) -> None:
-        """Shares a ride with the rider's family, or stops to.
+        """Shares a ride with the rider's family, or stops sharing it.
 
         On: afterwards the ride is shared with the phones that the family's members, the rider excepted, have now. Off:
         afterwards it is not shared with the family; phones that the order itself was shared with stay. Off for a ride
@@ -55,7 +55,8 @@ class RouteSharingClient(InternalClient):
             order_id: The order.
             sharing_key: The key under which the ride is shared.
             share_ride_with_family: On or off.
-            yandex_uid: The rider. None: the one whose order it is, as order_core says when the ride is to be shared.
+            yandex_uid: The rider. None: the one whose order it is, looked up in order_core when the ride is to be
+                shared.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.
 
@@ -63,8 +64,7 @@ class RouteSharingClient(InternalClient):
             NotInFamily: On, but the rider is in no family.
             SharingKeyConflict: The key is that of another order; metadata `order_id` names the request's.
             OrderNotFound: On, without `yandex_uid`, and there is no such order.
-            NeighbourUnavailable: Family does not answer, or order_core that is asked for the rider. Nothing is
-                changed.
+            NeighbourUnavailable: Family is unavailable, or order_core is, which knows the rider. Nothing is changed.
         """
         request = route_sharing_api_pb2.ShareWithFamilyRequest(
             order_id=order_id,
@@ -77,12 +77,11 @@ class RouteSharingClient(InternalClient):
     def get_sharing_info(
         self, *, sharing_key: str, timeout: float | None = None, metadata: Metadata = ()
     ) -> SharingInfo:
-        """Tells whom a ride is shared with. A key that is not known answers as a ride that is shared with nobody. Safe to
+        """Returns with whom a ride is shared. An unknown key is treated as a ride that is shared with nobody. Safe to
         repeat.
 
         The family is the one that the ride was last shared with; before the first toggle it is the rider's, with
-        `sharing_on` false. While family does not answer, that the rider's is not known is part of the answer, and no
-        error.
+        `sharing_on` false. While family is unavailable, `family_unknown` is set, and the call does not fail.
 
         The client repeats it after failures that pass, for 1 s by default, 0.3 s an attempt.
 
@@ -95,8 +94,8 @@ class RouteSharingClient(InternalClient):
             Whom a ride is shared with.
         """
         request = route_sharing_api_pb2.GetSharingInfoRequest(sharing_key=sharing_key)
-        answer = self._transport.call(self._stub.GetSharingInfo, request, timeout=timeout, metadata=metadata)
-        return SharingInfo.from_message(answer)
+        response = self._transport.call(self._stub.GetSharingInfo, request, timeout=timeout, metadata=metadata)
+        return SharingInfo.from_message(response)
 
     def enqueue_insert_order(
         self,
@@ -108,7 +107,7 @@ class RouteSharingClient(InternalClient):
         timeout: float | None = None,
         metadata: Metadata = (),
     ) -> None:
-        """Takes the phones that an order is shared with, for the background task `insert_order`, and answers as soon as
+        """Queues the phones that an order is shared with for the background task `insert_order`, and returns as soon as
         the task is safely stored. Called by processing for every order. Does not touch what is shared with the family,
         in whatever order the two come. Safe to repeat; phones are only ever added.
 
@@ -121,7 +120,7 @@ class RouteSharingClient(InternalClient):
             sharing_key: The key under which the ride is shared.
             phone_ids: The phones that the order is shared with, at most 100. May be empty: the key alone is made
                 known.
-            yandex_uid: The rider. None: not told; GetInfo knows the rider only once one of the calls has told.
+            yandex_uid: The rider. None: not known; GetInfo knows the rider only once one of the calls has named them.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.
         """
@@ -135,7 +134,7 @@ class RouteSharingClient(InternalClient):
 
 
 class PassengerRouteSharingClient(PassengerClient):
-    """What the apps of those ask whom a ride is shared with; the passenger is the one whom the gateway authenticated.
+    """Calls of the apps with which a ride is shared; the passenger is the one whom the gateway authenticated.
 
     The client of `ridehail.routesharing.v1.PassengerRouteSharingService`, by the gateway.
 
@@ -151,8 +150,8 @@ class PassengerRouteSharingClient(PassengerClient):
         self._stub = route_sharing_api_pb2_grpc.PassengerRouteSharingServiceStub(self._channel)
 
     def get_info(self, *, sharing_key: str, timeout: float | None = None, metadata: Metadata = ()) -> SharedRide:
-        """Tells what an app shows of a shared ride. Only for a passenger whose phone the ride is shared with, and for the
-        rider; to everybody else the ride does not exist. Safe to repeat.
+        """Returns what an app shows of a shared ride. Only for a passenger whose phone the ride is shared with, and for
+        the rider; to everybody else the ride does not exist. Safe to repeat.
 
         The client repeats it after failures that pass, for 1 s by default, 0.3 s an attempt.
 
@@ -168,5 +167,5 @@ class PassengerRouteSharingClient(PassengerClient):
             SharingKeyNotFound: No such key, or the ride is not shared with the passenger.
         """
         request = route_sharing_api_pb2.GetInfoRequest(sharing_key=sharing_key)
-        answer = self._transport.call(self._stub.GetInfo, request, timeout=timeout, metadata=metadata)
-        return SharedRide.from_message(answer)
+        response = self._transport.call(self._stub.GetInfo, request, timeout=timeout, metadata=metadata)
+        return SharedRide.from_message(response)

@@ -7,13 +7,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from ridehail_kernel.json_values import JsonInput, to_value
-
 from ridehail.userstate.v1 import user_state_api_pb2, user_state_api_pb2_grpc
 from ridehail_clients._sync.service_client import InternalClient
 from ridehail_clients.call_metadata import Metadata, with_flag
 from ridehail_clients.message_fields import to_timestamp
 from ridehail_clients.models import ComparedKind, PersonalState, PersonalStateCopy, TariffSettings
+from ridehail_kernel.json_values import JsonInput, to_value
 
 __all__ = ["UserStateClient"]
 
@@ -37,7 +36,7 @@ class UserStateClient(InternalClient):
     def get_personal_state(
         self, *, yandex_uid: str, timeout: float | None = None, metadata: Metadata = ()
     ) -> PersonalState:
-        """Tells a user's personal state. A user who has set nothing has an empty one, of revision `0`. Safe to repeat.
+        """Returns a user's personal state. A user who has set nothing has an empty one, of revision `0`. Safe to repeat.
 
         The client repeats it after failures that pass, for 1 s by default, 0.3 s an attempt.
 
@@ -50,8 +49,8 @@ class UserStateClient(InternalClient):
             What a user has set for rides.
         """
         request = user_state_api_pb2.GetPersonalStateRequest(yandex_uid=yandex_uid)
-        answer = self._transport.call(self._stub.GetPersonalState, request, timeout=timeout, metadata=metadata)
-        return PersonalState.from_message(answer)
+        response = self._transport.call(self._stub.GetPersonalState, request, timeout=timeout, metadata=metadata)
+        return PersonalState.from_message(response)
 
     def update_personal_state(
         self,
@@ -68,10 +67,10 @@ class UserStateClient(InternalClient):
         others stay. Applied only while the state is of the revision that the caller saw; raises the revision by 1. Of
         several callers with the same revision exactly one succeeds.
 
-        With metadata `x-ya-mock-write-request` (any value but an empty one) all is done as without, and then undone:
-        the answer is what it would be, and nothing is stored.
+        With metadata `x-ya-mock-write-request` (any value but an empty one) all is done as without, and then rolled
+        back: the response is what it would be, and nothing is stored.
 
-        NOT safe to repeat: a repeat of a call that went through answers ABORTED.
+        NOT safe to repeat: a repeat of a call that went through fails with ABORTED.
 
         The client repeats it only where no server has seen it, for 2 s by default.
 
@@ -80,7 +79,7 @@ class UserStateClient(InternalClient):
             revision_id: The revision that the caller saw.
             selected_category: The tariff to choose; empty: none is chosen any more. None: it stays.
             tariffs: The settings of these tariffs are replaced, at most 100, each category once. Others stay.
-            mock: True: all is done and then undone, so that only the answer is as if it had been done.
+            mock: Whether all is done and then rolled back: the response is what it would be, and nothing is stored.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.
 
@@ -103,8 +102,10 @@ class UserStateClient(InternalClient):
             tariffs=[one.to_message() for one in tariffs],
         )
         metadata = with_flag(metadata, "x-ya-mock-write-request") if mock else metadata
-        answer = self._transport.call(self._stub.UpdatePersonalState, request, timeout=timeout, metadata=metadata)
-        return PersonalState.from_message(answer)
+        response = self._transport.call(
+            self._stub.UpdatePersonalState, request, timeout=timeout, metadata=metadata
+        )
+        return PersonalState.from_message(response)
 
     def list_personal_states(
         self,
@@ -122,8 +123,8 @@ class UserStateClient(InternalClient):
 
         Args:
             after_yandex_uid: Only users whose uid comes after this one, as text. Empty: from the first.
-            changed_since: Only states that changed at this moment or later; no finer than a microsecond. None: all.
-            page_size: States in the answer at most, 1 to 1000.
+            changed_since: Only states that changed at this time or later; no finer than a microsecond. None: all.
+            page_size: Maximal number of states in the response, 1 to 1000.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.
 
@@ -131,7 +132,7 @@ class UserStateClient(InternalClient):
             By user. Fewer than `page_size`: there are no more.
 
         Raises:
-            ResponseTooLarge: Several states, of more than 128 KiB of JSON or 1900 values. Ask for fewer; one always
+            ResponseTooLarge: Several states, of more than 128 KiB of JSON or 1900 values. Request fewer; one always
                 fits.
             ValueError: `changed_since` is naive.
         """
@@ -140,13 +141,15 @@ class UserStateClient(InternalClient):
             changed_since=None if changed_since is None else to_timestamp("changed_since", changed_since),
             page_size=page_size,
         )
-        answer = self._transport.call(self._stub.ListPersonalStates, request, timeout=timeout, metadata=metadata)
-        return tuple(PersonalStateCopy.from_message(one) for one in answer.states)
+        response = self._transport.call(
+            self._stub.ListPersonalStates, request, timeout=timeout, metadata=metadata
+        )
+        return tuple(PersonalStateCopy.from_message(one) for one in response.states)
 
     def import_personal_states(
         self, *, states: Sequence[PersonalStateCopy], timeout: float | None = None, metadata: Metadata = ()
     ) -> int:
-        """Takes copies of states: each is stored if its revision is higher than that of the stored one. Safe to repeat.
+        """Stores copies of states: each if its revision is higher than that of the stored one. Safe to repeat.
 
         The client repeats it after failures that pass, for 5 s by default, 3 s an attempt.
 
@@ -165,10 +168,10 @@ class UserStateClient(InternalClient):
             TypeError: Something in JSON is no JSON value.
         """
         request = user_state_api_pb2.ImportPersonalStatesRequest(states=[one.to_message() for one in states])
-        answer = self._transport.call(
+        response = self._transport.call(
             self._stub.ImportPersonalStates, request, timeout=timeout, metadata=metadata
         )
-        return answer.stored
+        return response.stored
 
     def compare_jsons(
         self,
@@ -182,15 +185,15 @@ class UserStateClient(InternalClient):
         timeout: float | None = None,
         metadata: Metadata = (),
     ) -> None:
-        """Compares what the two back ends answered to one request, and keeps a record of it: totals, and of a mismatch
-        the places where the answers differ, without any value.
+        """Compares the responses of the two back ends to one request, and keeps a record of it: totals, and of a mismatch
+        the places where the responses differ, without any value.
 
-        Answers are equal when their statuses are equal and their bodies are: objects by member, numbers by value (1
+        Responses are equal when their statuses are equal and their bodies are: objects by member, numbers by value (1
         and 1.0 are equal), arrays in their order, except that the order of the top-level array `tariffs` does not
-        matter (its elements still count). Bodies whose members `revision_id` differ are told to differ there and
+        matter (its elements still count). Bodies whose members `revision_id` differ are reported to differ there and
         nowhere else: they are of different revisions of the state, and so have nothing to do with each other.
 
-        Two bodies by themselves, `{"old": ..., "new": ...}`, are a request as well: the answers to a read, both with
+        Two bodies by themselves, `{"old": ..., "new": ...}`, are a request as well: the responses to a read, both with
         status 200.
 
         Safe to repeat, but a repeat counts again.
@@ -198,7 +201,7 @@ class UserStateClient(InternalClient):
         The client repeats it only where no server has seen it, for 5 s by default.
 
         Args:
-            request_id: The request that was answered twice, as logs name it. None: this call's own id.
+            request_id: The request to which both back ends responded, as logs name it. None: this call's own id.
             kind: What it was: `read` or `write`. None: `read`.
             old: The old back end's body: any JSON, as deep as protobuf reads: 33 objects or 49 arrays within one
                 another. Numbers are from -(2^53 - 1) to 2^53 - 1: two larger ones can be equal as doubles and
@@ -212,9 +215,9 @@ class UserStateClient(InternalClient):
             metadata: Further metadata of the call.
 
         Raises:
-            JsonMismatch: The answers differ; metadata `paths` is a JSON array of JSON pointers (RFC 6901) into the old
-                answer (into the new one where the old one lacks it), 100 at most, empty when only statuses differ;
-                `truncated` is `true` when there are more; `statuses` is `same` or `differ`.
+            JsonMismatch: The responses differ; metadata `paths` is a JSON array of JSON pointers (RFC 6901) into the
+                old response (into the new one where the old one lacks it), 100 at most, empty when only statuses
+                differ; `truncated` is `true` when there are more; `statuses` is `same` or `differ`.
             ValueError: A number in JSON is not finite, or whole and beyond 2^53 - 1.
             TypeError: Something in JSON is no JSON value.
         """

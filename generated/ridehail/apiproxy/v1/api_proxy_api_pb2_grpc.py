@@ -47,12 +47,12 @@ class RoutestatsServiceServicer:
     """
 
     def GetRouteStats(self, request, context):
-        """Tells which of the tariffs may be shown to the rider in a zone.
+        """Returns which of the tariffs may be shown to the rider in a zone.
 
         A tariff that requires an agreement is shown when the rider's status with that type of agreement is among those that
-        the configuration allows. Only agreements that apply in the zone count for the status: an answer to one of another
-        country decides nothing. While the statuses cannot be told (eulas is switched off for this rider, or does not
-        answer in time), only those are shown that allow `unknown`. Never an error for want of eulas. Safe to repeat.
+        the configuration allows. Only agreements that apply in the zone count for the status: a decision about one of another
+        country decides nothing. While the statuses are unknown (eulas is switched off for this rider, or does not
+        respond in time), only those are shown that allow `unknown`. That eulas is unavailable is never an error. Safe to repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,7 +107,7 @@ class RoutestatsService:
 
 
 class ZoneInfoServiceStub:
-    """What a zone asks of a rider.
+    """What a zone requires of a rider.
     """
 
     def __init__(self, channel):
@@ -124,11 +124,12 @@ class ZoneInfoServiceStub:
 
 
 class ZoneInfoServiceServicer:
-    """What a zone asks of a rider.
+    """What a zone requires of a rider.
     """
 
     def GetZoneInfo(self, request, context):
-        """Tells which agreements of the zone the rider has yet to answer. Never an error for want of eulas. Safe to repeat.
+        """Returns the agreements of the zone that the rider has yet to decide about. That eulas is unavailable is never an error.
+        Safe to repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -151,7 +152,7 @@ def add_ZoneInfoServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ZoneInfoService:
-    """What a zone asks of a rider.
+    """What a zone requires of a rider.
     """
 
     @staticmethod
@@ -183,7 +184,7 @@ class ZoneInfoService:
 
 
 class LaunchServiceStub:
-    """What an app asks when it starts.
+    """What an app calls when it starts.
     """
 
     def __init__(self, channel):
@@ -200,16 +201,16 @@ class LaunchServiceStub:
 
 
 class LaunchServiceServicer:
-    """What an app asks when it starts.
+    """What an app calls when it starts.
     """
 
     def Launch(self, request, context):
-        """Tells the app which orders the rider has and how to poll them, and which agreements the rider has accepted.
+        """Returns the rider's orders and how to poll them, and the agreements that the rider has accepted.
 
-        A service that keeps orders and does not answer in time leaves its orders `stale` and itself in
-        `mlutp_orders_state.tags`. While order_state itself does not answer, `mlutp_orders_state` is left out; or, for riders
+        If a service that keeps orders does not respond in time, its orders are `stale` and the service is in
+        `mlutp_orders_state.tags`. While order_state itself is unavailable, `mlutp_orders_state` is omitted; or, for riders
         in the experiment `launch_orders_state_fallback`, made without it: the known orders, `stale`, with a tag for every
-        supported service. Never an error for want of another service. Safe to repeat.
+        supported service. That another service is unavailable is never an error. Safe to repeat.
 
         Errors:
         - INVALID_ARGUMENT `INVALID_REQUEST`, field `known_orders[i]...`: an order is not as KnownOrder has it; field
@@ -236,7 +237,7 @@ def add_LaunchServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class LaunchService:
-    """What an app asks when it starts.
+    """What an app calls when it starts.
     """
 
     @staticmethod
@@ -289,15 +290,15 @@ class TaxiOnTheWayServiceServicer:
     """
 
     def TaxiOnTheWay(self, request, context):
-        """Tells what the card of the rider's order shows, after having done what the rider did in it. The app calls it each 5
-        seconds, and tells an action once, with the next call.
+        """Returns the card of the rider's order, after carrying out what the rider did in it. The app calls it every 5
+        seconds, and sends an action once, with the next call.
 
-        Only the order's own state is essential; whatever else cannot be told in time is left out. An action of the rider that
-        could not be carried out is not an error either: the answer then shows what is the case. Safe to repeat.
+        Only the order's own state is essential; whatever else is not available in time is omitted. An action of the rider that
+        could not be carried out is not an error either: the response then shows the actual state. Safe to repeat.
 
         Errors:
         - NOT_FOUND `ORDER_NOT_FOUND`: no such order, or another passenger's.
-        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core does not answer.
+        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core is unavailable.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -374,9 +375,9 @@ class PersonalStateServiceServicer:
 
     def PersonalState(self, request, context):
         """Reads the rider's personal state; or, given a revision, changes it. See docs/personalstate-rollout.md for which of the
-        two back ends answers.
+        two back ends is used.
 
-        A read is safe to repeat. A write is not: a repeat of one that went through answers ABORTED.
+        A read is safe to repeat. A write is not: a repeat of one that went through fails with ABORTED.
 
         Errors:
         - ABORTED `REVISION_CONFLICT` (HTTP 409): the state is of another revision; metadata `current_revision_id` has it.
@@ -384,7 +385,7 @@ class PersonalStateServiceServicer:
         for more than 200 tariffs, or more than 1500 values: tariffs, and members and elements of their requirements.
         - INVALID_ARGUMENT `INVALID_REQUEST`, field `tariffs`: a category twice; field `revision_id`: settings without a
         revision.
-        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: no back end that may answer does. What became of a write is not known.
+        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: no back end that may be used is available. Whether a write took place is not known.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

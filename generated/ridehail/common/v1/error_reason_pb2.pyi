@@ -3,7 +3,7 @@
 isort:skip_file
 The catalogue of reasons.
 
-Every error that a server answers carries a `google.rpc.ErrorInfo` with `domain: "ridehail"` and one of these reasons,
+Every error that a server returns carries a `google.rpc.ErrorInfo` with `domain: "ridehail"` and one of these reasons,
 without the `ERROR_REASON_` prefix. A reason always comes with the gRPC code and the metadata keys that its option states;
 messages are for people and may change. Retryable errors also carry `google.rpc.RetryInfo`,
 refused requests `google.rpc.BadRequest`.
@@ -90,12 +90,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "OVERLOADED", "domain": "ridehail", "metadata": {}}
     """
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 12
-    """With RetryInfo. The service's database does not answer, or no connection to it can be made.
+    """With RetryInfo. The service's database does not respond, or no connection to it can be opened.
 
         {"reason": "DATABASE_UNAVAILABLE", "domain": "ridehail", "metadata": {}}
     """
     ERROR_REASON_NEIGHBOUR_UNAVAILABLE: _ErrorReason.ValueType  # 13
-    """With RetryInfo. A service that this one needs does not answer; `neighbour` names it.
+    """With RetryInfo. A service that this one needs is unavailable; `neighbour` names it.
 
         {"reason": "NEIGHBOUR_UNAVAILABLE", "domain": "ridehail", "metadata": {"neighbour": "order-core"}}
     """
@@ -105,7 +105,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "DEADLINE_EXCEEDED", "domain": "ridehail", "metadata": {}}
     """
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 15
-    """A defect of the server. The log has all about it under the request id.
+    """A defect of the server. The log has the details under the request id.
 
         {"reason": "INTERNAL", "domain": "ridehail", "metadata": {"request_id": "5b0c2e9a4f5d4a0c8a7e0f6f7d1f6a52"}}
     """
@@ -138,7 +138,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
          "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
     """
     ERROR_REASON_ROAD_SWITCH_CONFLICT: _ErrorReason.ValueType  # 21
-    """The order has a switch of exactly this moment to the other road. The app has to send its switch with
+    """The order has a switch of exactly this timestamp to the other road. The app has to send its switch with
     another `created`.
 
         {"reason": "ROAD_SWITCH_CONFLICT", "domain": "ridehail",
@@ -157,7 +157,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "EULA_NOT_FOUND", "domain": "ridehail", "metadata": {"eula_id": "surge_il"}}
     """
     ERROR_REASON_EULA_NOT_REJECTABLE: _ErrorReason.ValueType  # 24
-    """The agreement can be accepted or left unanswered, but not rejected.
+    """The agreement can be accepted or left undecided, but not rejected.
 
         {"reason": "EULA_NOT_REJECTABLE", "domain": "ridehail", "metadata": {"eula_id": "surge_il"}}
     """
@@ -214,7 +214,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "REVISION_CONFLICT", "domain": "ridehail", "metadata": {"current_revision_id": "7"}}
     """
     ERROR_REASON_JSON_MISMATCH: _ErrorReason.ValueType  # 35
-    """Two back ends answered the same request differently. `paths` are JSON pointers, in JSON.
+    """Two back ends responded to the same request differently. `paths` are JSON pointers, in JSON.
 
         {"reason": "JSON_MISMATCH", "domain": "ridehail",
          "metadata": {"paths": "[\\"/tariffs/0/requirements/nosmoking\\"]", "statuses": "same", "truncated": "false"}}
@@ -232,7 +232,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
         {"reason": "RATE_LIMITED", "domain": "ridehail", "metadata": {}}
     """
     ERROR_REASON_RESPONSE_TOO_LARGE: _ErrorReason.ValueType  # 38
-    """The response would be larger than a message may be. Ask for less.
+    """The response would be larger than a message may be. Request less.
 
         {"reason": "RESPONSE_TOO_LARGE", "domain": "ridehail", "metadata": {"max_bytes": "4194304"}}
     """
@@ -302,12 +302,12 @@ ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 11
     {"reason": "OVERLOADED", "domain": "ridehail", "metadata": {}}
 """
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 12
-"""With RetryInfo. The service's database does not answer, or no connection to it can be made.
+"""With RetryInfo. The service's database does not respond, or no connection to it can be opened.
 
     {"reason": "DATABASE_UNAVAILABLE", "domain": "ridehail", "metadata": {}}
 """
 ERROR_REASON_NEIGHBOUR_UNAVAILABLE: ErrorReason.ValueType  # 13
-"""With RetryInfo. A service that this one needs does not answer; `neighbour` names it.
+"""With RetryInfo. A service that this one needs is unavailable; `neighbour` names it.
 
     {"reason": "NEIGHBOUR_UNAVAILABLE", "domain": "ridehail", "metadata": {"neighbour": "order-core"}}
 """
@@ -317,7 +317,7 @@ ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 14
     {"reason": "DEADLINE_EXCEEDED", "domain": "ridehail", "metadata": {}}
 """
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 15
-"""A defect of the server. The log has all about it under the request id.
+"""A defect of the server. The log has the details under the request id.
 
     {"reason": "INTERNAL", "domain": "ridehail", "metadata": {"request_id": "5b0c2e9a4f5d4a0c8a7e0f6f7d1f6a52"}}
 """
@@ -350,7 +350,7 @@ ERROR_REASON_ROAD_SWITCH_NOT_ALLOWED: ErrorReason.ValueType  # 20
      "metadata": {"order_id": "e481a19a14ffc3a8962649bd4b78fc20"}}
 """
 ERROR_REASON_ROAD_SWITCH_CONFLICT: ErrorReason.ValueType  # 21
-"""The order has a switch of exactly this moment to the other road. The app has to send its switch with
+"""The order has a switch of exactly this timestamp to the other road. The app has to send its switch with
 another `created`.
 
     {"reason": "ROAD_SWITCH_CONFLICT", "domain": "ridehail",
@@ -369,7 +369,7 @@ ERROR_REASON_EULA_NOT_FOUND: ErrorReason.ValueType  # 23
     {"reason": "EULA_NOT_FOUND", "domain": "ridehail", "metadata": {"eula_id": "surge_il"}}
 """
 ERROR_REASON_EULA_NOT_REJECTABLE: ErrorReason.ValueType  # 24
-"""The agreement can be accepted or left unanswered, but not rejected.
+"""The agreement can be accepted or left undecided, but not rejected.
 
     {"reason": "EULA_NOT_REJECTABLE", "domain": "ridehail", "metadata": {"eula_id": "surge_il"}}
 """
@@ -426,7 +426,7 @@ ERROR_REASON_REVISION_CONFLICT: ErrorReason.ValueType  # 34
     {"reason": "REVISION_CONFLICT", "domain": "ridehail", "metadata": {"current_revision_id": "7"}}
 """
 ERROR_REASON_JSON_MISMATCH: ErrorReason.ValueType  # 35
-"""Two back ends answered the same request differently. `paths` are JSON pointers, in JSON.
+"""Two back ends responded to the same request differently. `paths` are JSON pointers, in JSON.
 
     {"reason": "JSON_MISMATCH", "domain": "ridehail",
      "metadata": {"paths": "[\\"/tariffs/0/requirements/nosmoking\\"]", "statuses": "same", "truncated": "false"}}
@@ -444,7 +444,7 @@ requests than one may; others are served meanwhile.
     {"reason": "RATE_LIMITED", "domain": "ridehail", "metadata": {}}
 """
 ERROR_REASON_RESPONSE_TOO_LARGE: ErrorReason.ValueType  # 38
-"""The response would be larger than a message may be. Ask for less.
+"""The response would be larger than a message may be. Request less.
 
     {"reason": "RESPONSE_TOO_LARGE", "domain": "ridehail", "metadata": {"max_bytes": "4194304"}}
 """

@@ -4,7 +4,7 @@ isort:skip_file
 Contract-level policy of services and methods, and what else contracts say beside types and rules.
 
 Servers, clients and the gateway all read it from the descriptors, so a deadline, an audience or the code of an error is
-written in one place only. What a client library is to make of a contract is said here as well: it is generated.
+written in one place only. So is what a client library makes of a contract: it is generated.
 """
 
 from collections import abc as _abc
@@ -129,7 +129,7 @@ class ClientModel(_message.Message):
     may_be_stale: _builtins.bool
     """True: clients may keep the last known one and return it, marked as stale, while the service is unavailable."""
     keeps_json: _builtins.bool
-    """True: the class also holds the message as JSON, as it was answered: there an empty object and an absent one differ."""
+    """True: the class also holds the message as JSON, as it was returned: there an empty object and an absent one differ."""
     def __init__(
         self,
         *,
@@ -278,7 +278,7 @@ json_of: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions,
 bare: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.bool]
 """True: clients take and return the value of this field in place of the message, which has no other field."""
 client_default: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.str]
-"""What clients send where their caller says nothing, and read where the field is empty or absent. Empty: nothing."""
+"""What clients send where their caller gives nothing, and read where the field is empty or absent. Empty: nothing."""
 client_enum: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.str]
 """Name of the client library's enum whose values are the strings of the `in` rule. Fields that name the same enum have
 their values together. Empty: none, the field is a plain string there.

@@ -26,6 +26,6 @@ embeddings, overrides and isolates of direction, which would change what stands 
 field_path: _extension_dict._ExtensionFieldDescriptor[_validate_pb2.StringRules, _builtins.bool]
 """The string is the path of a field in a document: names joined by dots."""
 event_time: _extension_dict._ExtensionFieldDescriptor[_validate_pb2.TimestampRules, _builtins.bool]
-"""The moment something happened: from the year 1 to five minutes from now (clocks differ), no finer than a microsecond
+"""The time at which something happened: from the year 1 to five minutes from now (clocks differ), no finer than a microsecond
 (Postgres keeps no more).
 """

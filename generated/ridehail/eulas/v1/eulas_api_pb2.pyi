@@ -5,9 +5,9 @@ Agreements (EULAs): which of them a user has to see, has accepted or has rejecte
 
 Agreements are configured; decisions are stored, each until its end of validity. A decision whose validity has ended,
 and one that was made on an earlier revision of its agreement, counts as none: the agreement is `unknown` again.
-Nothing is cached: what was just saved is in the next answer.
+Nothing is cached: what was just saved is in the next response.
 
-Every RPC can also answer with the codes that are common to all services (see docs/errors.md). Each RPC's comment
+Every RPC can also fail with the codes that are common to all services (see docs/errors.md). Each RPC's comment
 names only what is special to it.
 
 Ids, types, zones and tariffs are 1 to 128 printable characters.
@@ -91,7 +91,7 @@ Global___ListEulasRequest: _TypeAlias = ListEulasRequest  # noqa: Y015
 
 @_typing.final
 class ListEulasResponse(_message.Message):
-    """Answer of EulasService.ListEulas."""
+    """Response of EulasService.ListEulas."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -125,7 +125,7 @@ class SaveEulasRequest(_message.Message):
     """The user. Required."""
     @_builtins.property
     def eulas(self) -> _containers.RepeatedCompositeFieldContainer[_eulas_pb2.EulaDecision]:
-        """The answers, 1 to 100."""
+        """The decisions, 1 to 100."""
 
     def __init__(
         self,
@@ -143,14 +143,14 @@ Global___SaveEulasRequest: _TypeAlias = SaveEulasRequest  # noqa: Y015
 
 @_typing.final
 class SaveEulasResponse(_message.Message):
-    """Answer of EulasService.SaveEulas."""
+    """Response of EulasService.SaveEulas."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     REFRESH_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def refresh(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What the app should ask again, because the answers can change it: `routestats` if a tariff requires the type of a saved
+        """What the app should request again, because the decisions can change it: `routestats` if a tariff requires the type of a saved
         agreement in a zone where that agreement applies, else nothing.
         """
 
@@ -212,7 +212,7 @@ Global___CheckEulasRequest: _TypeAlias = CheckEulasRequest  # noqa: Y015
 
 @_typing.final
 class CheckEulasResponse(_message.Message):
-    """Answer of EulasService.CheckEulas."""
+    """Response of EulasService.CheckEulas."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -279,7 +279,7 @@ Global___PassengerEulasServiceListEulasRequest: _TypeAlias = PassengerEulasServi
 
 @_typing.final
 class PassengerEulasServiceListEulasResponse(_message.Message):
-    """Answer of PassengerEulasService.ListEulas."""
+    """Response of PassengerEulasService.ListEulas."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -310,7 +310,7 @@ class PassengerEulasServiceSaveEulasRequest(_message.Message):
     EULAS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def eulas(self) -> _containers.RepeatedCompositeFieldContainer[_eulas_pb2.EulaDecision]:
-        """The answers, 1 to 100."""
+        """The decisions, 1 to 100."""
 
     def __init__(
         self,
@@ -327,14 +327,14 @@ Global___PassengerEulasServiceSaveEulasRequest: _TypeAlias = PassengerEulasServi
 
 @_typing.final
 class PassengerEulasServiceSaveEulasResponse(_message.Message):
-    """Answer of PassengerEulasService.SaveEulas."""
+    """Response of PassengerEulasService.SaveEulas."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     REFRESH_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def refresh(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What the app should ask again, because the answers can change it: `routestats` if a tariff requires the type of a saved
+        """What the app should request again, because the decisions can change it: `routestats` if a tariff requires the type of a saved
         agreement in a zone where that agreement applies, else nothing.
         """
 

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class EulasServiceStub:
-    """What other services ask about users' agreements.
+    """Calls of other services about users' agreements.
     """
 
     def __init__(self, channel):
@@ -53,7 +53,7 @@ class EulasServiceStub:
 
 
 class EulasServiceServicer:
-    """What other services ask about users' agreements.
+    """Calls of other services about users' agreements.
     """
 
     def ListEulas(self, request, context):
@@ -67,10 +67,10 @@ class EulasServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SaveEulas(self, request, context):
-        """Saves a user's answers, all of them or none. Of several answers to one agreement the last to arrive wins; within a
-        batch the last one. Every answer is also written to a log that nothing is removed from.
+        """Saves a user's decisions, all of them or none. Of several about one agreement the last to arrive wins; within a
+        batch the last one. Every decision is also written to a log from which nothing is removed.
 
-        Safe to repeat, as long as no other answer has come in between.
+        Safe to repeat, as long as no other decision has come in between.
 
         Errors:
         - NOT_FOUND `EULA_NOT_FOUND`: an agreement is not configured; metadata `eula_id` names it.
@@ -119,7 +119,7 @@ def add_EulasServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EulasService:
-    """What other services ask about users' agreements.
+    """Calls of other services about users' agreements.
     """
 
     @staticmethod
@@ -205,7 +205,7 @@ class EulasService:
 
 
 class PassengerEulasServiceStub:
-    """What a user's app asks and saves; the user is the one whom the gateway authenticated.
+    """Calls of a user's app; the user is the one whom the gateway authenticated.
     """
 
     def __init__(self, channel):
@@ -227,7 +227,7 @@ class PassengerEulasServiceStub:
 
 
 class PassengerEulasServiceServicer:
-    """What a user's app asks and saves; the user is the one whom the gateway authenticated.
+    """Calls of a user's app; the user is the one whom the gateway authenticated.
     """
 
     def ListEulas(self, request, context):
@@ -241,7 +241,7 @@ class PassengerEulasServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SaveEulas(self, request, context):
-        """Saves the user's answers, all of them or none; see EulasService.SaveEulas. The app repeats the call until it is
+        """Saves the user's decisions, all of them or none; see EulasService.SaveEulas. The app repeats the call until it is
         through.
 
         Errors:
@@ -274,7 +274,7 @@ def add_PassengerEulasServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PassengerEulasService:
-    """What a user's app asks and saves; the user is the one whom the gateway authenticated.
+    """Calls of a user's app; the user is the one whom the gateway authenticated.
     """
 
     @staticmethod

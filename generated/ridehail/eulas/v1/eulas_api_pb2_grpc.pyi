@@ -5,9 +5,9 @@ Agreements (EULAs): which of them a user has to see, has accepted or has rejecte
 
 Agreements are configured; decisions are stored, each until its end of validity. A decision whose validity has ended,
 and one that was made on an earlier revision of its agreement, counts as none: the agreement is `unknown` again.
-Nothing is cached: what was just saved is in the next answer.
+Nothing is cached: what was just saved is in the next response.
 
-Every RPC can also answer with the codes that are common to all services (see docs/errors.md). Each RPC's comment
+Every RPC can also fail with the codes that are common to all services (see docs/errors.md). Each RPC's comment
 names only what is special to it.
 
 Ids, types, zones and tariffs are 1 to 128 printable characters.
@@ -37,7 +37,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class EulasServiceStub:
-    """What other services ask about users' agreements."""
+    """Calls of other services about users' agreements."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -50,10 +50,10 @@ class EulasServiceStub:
     - INVALID_ARGUMENT `INVALID_REQUEST`, field `zone_name`: filter `unknown` or `all` without a zone.
     """
     SaveEulas: _grpc.UnaryUnaryMultiCallable[_eulas_api_pb2.SaveEulasRequest, _eulas_api_pb2.SaveEulasResponse]
-    """Saves a user's answers, all of them or none. Of several answers to one agreement the last to arrive wins; within a
-    batch the last one. Every answer is also written to a log that nothing is removed from.
+    """Saves a user's decisions, all of them or none. Of several about one agreement the last to arrive wins; within a
+    batch the last one. Every decision is also written to a log from which nothing is removed.
 
-    Safe to repeat, as long as no other answer has come in between.
+    Safe to repeat, as long as no other decision has come in between.
 
     Errors:
     - NOT_FOUND `EULA_NOT_FOUND`: an agreement is not configured; metadata `eula_id` names it.
@@ -70,7 +70,7 @@ class EulasServiceStub:
 
 @_typing.type_check_only
 class EulasServiceAsyncStub(EulasServiceStub):
-    """What other services ask about users' agreements."""
+    """Calls of other services about users' agreements."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListEulas: _aio.UnaryUnaryMultiCallable[_eulas_api_pb2.ListEulasRequest, _eulas_api_pb2.ListEulasResponse]  # type: ignore[assignment]
@@ -80,10 +80,10 @@ class EulasServiceAsyncStub(EulasServiceStub):
     - INVALID_ARGUMENT `INVALID_REQUEST`, field `zone_name`: filter `unknown` or `all` without a zone.
     """
     SaveEulas: _aio.UnaryUnaryMultiCallable[_eulas_api_pb2.SaveEulasRequest, _eulas_api_pb2.SaveEulasResponse]  # type: ignore[assignment]
-    """Saves a user's answers, all of them or none. Of several answers to one agreement the last to arrive wins; within a
-    batch the last one. Every answer is also written to a log that nothing is removed from.
+    """Saves a user's decisions, all of them or none. Of several about one agreement the last to arrive wins; within a
+    batch the last one. Every decision is also written to a log from which nothing is removed.
 
-    Safe to repeat, as long as no other answer has come in between.
+    Safe to repeat, as long as no other decision has come in between.
 
     Errors:
     - NOT_FOUND `EULA_NOT_FOUND`: an agreement is not configured; metadata `eula_id` names it.
@@ -99,7 +99,7 @@ class EulasServiceAsyncStub(EulasServiceStub):
     """
 
 class EulasServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What other services ask about users' agreements."""
+    """Calls of other services about users' agreements."""
 
     @_abc_1.abstractmethod
     def ListEulas(
@@ -119,10 +119,10 @@ class EulasServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _eulas_api_pb2.SaveEulasRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_eulas_api_pb2.SaveEulasResponse, _abc.Awaitable[_eulas_api_pb2.SaveEulasResponse]]:
-        """Saves a user's answers, all of them or none. Of several answers to one agreement the last to arrive wins; within a
-        batch the last one. Every answer is also written to a log that nothing is removed from.
+        """Saves a user's decisions, all of them or none. Of several about one agreement the last to arrive wins; within a
+        batch the last one. Every decision is also written to a log from which nothing is removed.
 
-        Safe to repeat, as long as no other answer has come in between.
+        Safe to repeat, as long as no other decision has come in between.
 
         Errors:
         - NOT_FOUND `EULA_NOT_FOUND`: an agreement is not configured; metadata `eula_id` names it.
@@ -146,7 +146,7 @@ class EulasServiceServicer(metaclass=_abc_1.ABCMeta):
 def add_EulasServiceServicer_to_server(servicer: EulasServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class PassengerEulasServiceStub:
-    """What a user's app asks and saves; the user is the one whom the gateway authenticated."""
+    """Calls of a user's app; the user is the one whom the gateway authenticated."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -159,7 +159,7 @@ class PassengerEulasServiceStub:
     - INVALID_ARGUMENT `INVALID_REQUEST`, field `zone_name`: filter `unknown` or `all` without a zone.
     """
     SaveEulas: _grpc.UnaryUnaryMultiCallable[_eulas_api_pb2.PassengerEulasServiceSaveEulasRequest, _eulas_api_pb2.PassengerEulasServiceSaveEulasResponse]
-    """Saves the user's answers, all of them or none; see EulasService.SaveEulas. The app repeats the call until it is
+    """Saves the user's decisions, all of them or none; see EulasService.SaveEulas. The app repeats the call until it is
     through.
 
     Errors:
@@ -169,7 +169,7 @@ class PassengerEulasServiceStub:
 
 @_typing.type_check_only
 class PassengerEulasServiceAsyncStub(PassengerEulasServiceStub):
-    """What a user's app asks and saves; the user is the one whom the gateway authenticated."""
+    """Calls of a user's app; the user is the one whom the gateway authenticated."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListEulas: _aio.UnaryUnaryMultiCallable[_eulas_api_pb2.PassengerEulasServiceListEulasRequest, _eulas_api_pb2.PassengerEulasServiceListEulasResponse]  # type: ignore[assignment]
@@ -179,7 +179,7 @@ class PassengerEulasServiceAsyncStub(PassengerEulasServiceStub):
     - INVALID_ARGUMENT `INVALID_REQUEST`, field `zone_name`: filter `unknown` or `all` without a zone.
     """
     SaveEulas: _aio.UnaryUnaryMultiCallable[_eulas_api_pb2.PassengerEulasServiceSaveEulasRequest, _eulas_api_pb2.PassengerEulasServiceSaveEulasResponse]  # type: ignore[assignment]
-    """Saves the user's answers, all of them or none; see EulasService.SaveEulas. The app repeats the call until it is
+    """Saves the user's decisions, all of them or none; see EulasService.SaveEulas. The app repeats the call until it is
     through.
 
     Errors:
@@ -188,7 +188,7 @@ class PassengerEulasServiceAsyncStub(PassengerEulasServiceStub):
     """
 
 class PassengerEulasServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What a user's app asks and saves; the user is the one whom the gateway authenticated."""
+    """Calls of a user's app; the user is the one whom the gateway authenticated."""
 
     @_abc_1.abstractmethod
     def ListEulas(
@@ -208,7 +208,7 @@ class PassengerEulasServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _eulas_api_pb2.PassengerEulasServiceSaveEulasRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_eulas_api_pb2.PassengerEulasServiceSaveEulasResponse, _abc.Awaitable[_eulas_api_pb2.PassengerEulasServiceSaveEulasResponse]]:
-        """Saves the user's answers, all of them or none; see EulasService.SaveEulas. The app repeats the call until it is
+        """Saves the user's decisions, all of them or none; see EulasService.SaveEulas. The app repeats the call until it is
         through.
 
         Errors:

@@ -39,7 +39,7 @@ class Eula(_message.Message):
     configuration.
     """
     status: _builtins.str
-    """Where the user stands: `unknown` (no decision that is still valid), `accepted` or `rejected`."""
+    """The user's status: `unknown` (no decision that is still valid), `accepted` or `rejected`."""
     title: _builtins.str
     """Its title, in the language of the request. Empty when the agreement has left the configuration."""
     text: _builtins.str
@@ -79,7 +79,7 @@ Global___Eula: _TypeAlias = Eula  # noqa: Y015
 
 @_typing.final
 class EulaDecision(_message.Message):
-    """A user's answer to an agreement."""
+    """A user's decision about an agreement."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -88,7 +88,7 @@ class EulaDecision(_message.Message):
     eula_id: _builtins.str
     """The agreement. Required."""
     status: _builtins.str
-    """The answer: `accepted` or `rejected`. Required."""
+    """The decision: `accepted` or `rejected`. Required."""
     def __init__(
         self,
         *,
@@ -105,7 +105,7 @@ Global___EulaDecision: _TypeAlias = EulaDecision  # noqa: Y015
 
 @_typing.final
 class EulaStatus(_message.Message):
-    """Where a user stands with an agreement, or with all agreements of a type."""
+    """A user's status with an agreement, or with all agreements of a type."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -113,11 +113,11 @@ class EulaStatus(_message.Message):
     TYPE_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
     eula_id: _builtins.str
-    """The agreement. Asked by type: the one that decided, empty when none did."""
+    """The agreement. In a check by type: the one that decided, empty if none did."""
     type: _builtins.str
     """The type; empty for an agreement that is not in the configuration."""
     status: _builtins.str
-    """Where the user stands: `unknown`, `accepted` or `rejected`."""
+    """The user's status: `unknown`, `accepted` or `rejected`."""
     def __init__(
         self,
         *,

@@ -4,7 +4,7 @@ isort:skip_file
 Family: who rides on whose account. A rider is in one family at most. Its admin is a member of it, the one with the
 role `owner`.
 
-Every RPC can also answer with the codes that are common to all services (see docs/errors.md). Each RPC's comment
+Every RPC can also fail with the codes that are common to all services (see docs/errors.md). Each RPC's comment
 names only what is special to it. Nothing personal is in error texts and metadata.
 """
 
@@ -48,7 +48,7 @@ Global___GetFamilyRequest: _TypeAlias = GetFamilyRequest  # noqa: Y015
 
 @_typing.final
 class GetFamilyResponse(_message.Message):
-    """Answer of GetFamily: who rides on whose account."""
+    """Response of GetFamily: who rides on whose account."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -110,7 +110,7 @@ Global___CreateFamilyRequest: _TypeAlias = CreateFamilyRequest  # noqa: Y015
 
 @_typing.final
 class CreateFamilyResponse(_message.Message):
-    """Answer of CreateFamily."""
+    """Response of CreateFamily."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -160,7 +160,7 @@ Global___AddMemberRequest: _TypeAlias = AddMemberRequest  # noqa: Y015
 
 @_typing.final
 class AddMemberResponse(_message.Message):
-    """Answer of AddMember."""
+    """Response of AddMember."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -203,7 +203,7 @@ Global___RemoveMemberRequest: _TypeAlias = RemoveMemberRequest  # noqa: Y015
 
 @_typing.final
 class RemoveMemberResponse(_message.Message):
-    """Answer of RemoveMember."""
+    """Response of RemoveMember."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class FamilyServiceStub:
-    """Tells and keeps families.
+    """Keeps families.
     """
 
     def __init__(self, channel):
@@ -58,11 +58,11 @@ class FamilyServiceStub:
 
 
 class FamilyServiceServicer:
-    """Tells and keeps families.
+    """Keeps families.
     """
 
     def GetFamily(self, request, context):
-        """Tells a rider's family. Safe to repeat.
+        """Returns a rider's family. Safe to repeat.
 
         Errors:
         - NOT_FOUND `FAMILY_NOT_FOUND`: the rider is in no family.
@@ -72,7 +72,7 @@ class FamilyServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CreateFamily(self, request, context):
-        """Makes a family of its admin alone. For set-up. NOT safe to repeat: a repeat of a call that went through answers
+        """Creates a family of its admin alone. For set-up. NOT safe to repeat: a repeat of a call that went through fails with
         ALREADY_EXISTS.
 
         Errors:
@@ -139,7 +139,7 @@ def add_FamilyServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class FamilyService:
-    """Tells and keeps families.
+    """Keeps families.
     """
 
     @staticmethod

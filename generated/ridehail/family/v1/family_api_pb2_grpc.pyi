@@ -4,7 +4,7 @@ isort:skip_file
 Family: who rides on whose account. A rider is in one family at most. Its admin is a member of it, the one with the
 role `owner`.
 
-Every RPC can also answer with the codes that are common to all services (see docs/errors.md). Each RPC's comment
+Every RPC can also fail with the codes that are common to all services (see docs/errors.md). Each RPC's comment
 names only what is special to it. Nothing personal is in error texts and metadata.
 """
 
@@ -32,20 +32,20 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class FamilyServiceStub:
-    """Tells and keeps families."""
+    """Keeps families."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> FamilyServiceAsyncStub: ...
     GetFamily: _grpc.UnaryUnaryMultiCallable[_family_api_pb2.GetFamilyRequest, _family_api_pb2.GetFamilyResponse]
-    """Tells a rider's family. Safe to repeat.
+    """Returns a rider's family. Safe to repeat.
 
     Errors:
     - NOT_FOUND `FAMILY_NOT_FOUND`: the rider is in no family.
     """
     CreateFamily: _grpc.UnaryUnaryMultiCallable[_family_api_pb2.CreateFamilyRequest, _family_api_pb2.CreateFamilyResponse]
-    """Makes a family of its admin alone. For set-up. NOT safe to repeat: a repeat of a call that went through answers
+    """Creates a family of its admin alone. For set-up. NOT safe to repeat: a repeat of a call that went through fails with
     ALREADY_EXISTS.
 
     Errors:
@@ -71,17 +71,17 @@ class FamilyServiceStub:
 
 @_typing.type_check_only
 class FamilyServiceAsyncStub(FamilyServiceStub):
-    """Tells and keeps families."""
+    """Keeps families."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetFamily: _aio.UnaryUnaryMultiCallable[_family_api_pb2.GetFamilyRequest, _family_api_pb2.GetFamilyResponse]  # type: ignore[assignment]
-    """Tells a rider's family. Safe to repeat.
+    """Returns a rider's family. Safe to repeat.
 
     Errors:
     - NOT_FOUND `FAMILY_NOT_FOUND`: the rider is in no family.
     """
     CreateFamily: _aio.UnaryUnaryMultiCallable[_family_api_pb2.CreateFamilyRequest, _family_api_pb2.CreateFamilyResponse]  # type: ignore[assignment]
-    """Makes a family of its admin alone. For set-up. NOT safe to repeat: a repeat of a call that went through answers
+    """Creates a family of its admin alone. For set-up. NOT safe to repeat: a repeat of a call that went through fails with
     ALREADY_EXISTS.
 
     Errors:
@@ -106,7 +106,7 @@ class FamilyServiceAsyncStub(FamilyServiceStub):
     """
 
 class FamilyServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Tells and keeps families."""
+    """Keeps families."""
 
     @_abc_1.abstractmethod
     def GetFamily(
@@ -114,7 +114,7 @@ class FamilyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _family_api_pb2.GetFamilyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_family_api_pb2.GetFamilyResponse, _abc.Awaitable[_family_api_pb2.GetFamilyResponse]]:
-        """Tells a rider's family. Safe to repeat.
+        """Returns a rider's family. Safe to repeat.
 
         Errors:
         - NOT_FOUND `FAMILY_NOT_FOUND`: the rider is in no family.
@@ -126,7 +126,7 @@ class FamilyServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _family_api_pb2.CreateFamilyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_family_api_pb2.CreateFamilyResponse, _abc.Awaitable[_family_api_pb2.CreateFamilyResponse]]:
-        """Makes a family of its admin alone. For set-up. NOT safe to repeat: a repeat of a call that went through answers
+        """Creates a family of its admin alone. For set-up. NOT safe to repeat: a repeat of a call that went through fails with
         ALREADY_EXISTS.
 
         Errors:

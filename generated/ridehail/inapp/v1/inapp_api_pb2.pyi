@@ -3,7 +3,7 @@
 isort:skip_file
 In-app communications: which banners the card of a ride shows.
 
-Every RPC can also answer with the codes that are common to all services (see docs/errors.md). Each RPC's comment
+Every RPC can also fail with the codes that are common to all services (see docs/errors.md). Each RPC's comment
 names only what is special to it.
 """
 
@@ -68,14 +68,14 @@ Global___PromosOnTheWayRequest: _TypeAlias = PromosOnTheWayRequest  # noqa: Y015
 
 @_typing.final
 class PromosOnTheWayResponse(_message.Message):
-    """Answer of PromosOnTheWay: the banners for the card of a ride."""
+    """Response of PromosOnTheWay: the banners for the card of a ride."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PROMOS_FIELD_NUMBER: _builtins.int
     BANNER_SET_FIELD_NUMBER: _builtins.int
     banner_set: _builtins.str
-    """The configured set of banners that they are of: how long an answer may be kept is configured by it. Empty: of none."""
+    """The configured set of banners that they are of: how long a response may be cached is configured by it. Empty: of none."""
     @_builtins.property
     def promos(self) -> _containers.RepeatedCompositeFieldContainer[_inapp_pb2.Promo]:
         """The banners, in the order in which they are shown."""

@@ -48,7 +48,7 @@ class InappCommunicationsServiceServicer:
 
     def PromosOnTheWay(self, request, context):
         """Lists the banners for the card of a ride under way. A toggle shows what is stored of it, whatever the rider has just
-        set. While that cannot be told the list is empty. Safe to repeat.
+        set. While that is unknown the list is empty. Safe to repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -3,7 +3,7 @@
 isort:skip_file
 In-app communications: which banners the card of a ride shows.
 
-Every RPC can also answer with the codes that are common to all services (see docs/errors.md). Each RPC's comment
+Every RPC can also fail with the codes that are common to all services (see docs/errors.md). Each RPC's comment
 names only what is special to it.
 """
 
@@ -39,7 +39,7 @@ class InappCommunicationsServiceStub:
     def __new__(cls, channel: _aio.Channel) -> InappCommunicationsServiceAsyncStub: ...
     PromosOnTheWay: _grpc.UnaryUnaryMultiCallable[_inapp_api_pb2.PromosOnTheWayRequest, _inapp_api_pb2.PromosOnTheWayResponse]
     """Lists the banners for the card of a ride under way. A toggle shows what is stored of it, whatever the rider has just
-    set. While that cannot be told the list is empty. Safe to repeat.
+    set. While that is unknown the list is empty. Safe to repeat.
     """
 
 @_typing.type_check_only
@@ -49,7 +49,7 @@ class InappCommunicationsServiceAsyncStub(InappCommunicationsServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     PromosOnTheWay: _aio.UnaryUnaryMultiCallable[_inapp_api_pb2.PromosOnTheWayRequest, _inapp_api_pb2.PromosOnTheWayResponse]  # type: ignore[assignment]
     """Lists the banners for the card of a ride under way. A toggle shows what is stored of it, whatever the rider has just
-    set. While that cannot be told the list is empty. Safe to repeat.
+    set. While that is unknown the list is empty. Safe to repeat.
     """
 
 class InappCommunicationsServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -62,7 +62,7 @@ class InappCommunicationsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_inapp_api_pb2.PromosOnTheWayResponse, _abc.Awaitable[_inapp_api_pb2.PromosOnTheWayResponse]]:
         """Lists the banners for the card of a ride under way. A toggle shows what is stored of it, whatever the rider has just
-        set. While that cannot be told the list is empty. Safe to repeat.
+        set. While that is unknown the list is empty. Safe to repeat.
         """
 
 def add_InappCommunicationsServiceServicer_to_server(servicer: InappCommunicationsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

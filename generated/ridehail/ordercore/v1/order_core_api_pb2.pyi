@@ -10,7 +10,7 @@ path does not reach into them.
 Documents hold JSON as docs/errors.md has it: numbers from -(2^53 - 1) to 2^53 - 1, no NUL character; objects and arrays
 within each other at most 30 deep. A document is at most 1 MiB of JSON and 5000 values, members and elements in all.
 
-Every RPC can also answer with the codes that are common to all services (see docs/errors.md). Each RPC's comment
+Every RPC can also fail with the codes that are common to all services (see docs/errors.md). Each RPC's comment
 names only what is special to it.
 """
 
@@ -65,7 +65,7 @@ Global___PutOrderRequest: _TypeAlias = PutOrderRequest  # noqa: Y015
 
 @_typing.final
 class PutOrderResponse(_message.Message):
-    """Answer of PutOrder."""
+    """Response of PutOrder."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -115,7 +115,7 @@ Global___GetOrderFieldsRequest: _TypeAlias = GetOrderFieldsRequest  # noqa: Y015
 
 @_typing.final
 class GetOrderFieldsResponse(_message.Message):
-    """Answer of GetOrderFields: some fields of an order's document."""
+    """Response of GetOrderFields: some fields of an order's document."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -223,10 +223,10 @@ class SetOrderFieldsRequest(_message.Message):
     expected_version: _builtins.int
     """Apply only if the document is at this version. Absent: apply to whatever is there."""
     call_processing: _builtins.bool
-    """True: processing is told to look at the order again. Recorded in the same transaction as the update."""
+    """True: notifies processing to look at the order again. Recorded in the same transaction as the update."""
     @_builtins.property
     def set(self) -> _containers.MessageMap[_builtins.str, _struct_pb2.Value]:
-        """Values to set, by path. Objects on the way are made. At most 100."""
+        """Values to set, by path. Objects on the way are created. At most 100."""
 
     @_builtins.property
     def unset(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -234,7 +234,7 @@ class SetOrderFieldsRequest(_message.Message):
 
     @_builtins.property
     def push(self) -> _containers.MessageMap[_builtins.str, _struct_pb2.ListValue]:
-        """Elements to append to arrays, by path. A missing array is made. At most 100."""
+        """Elements to append to arrays, by path. A missing array is created. At most 100."""
 
     @_builtins.property
     def increment(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
@@ -263,7 +263,7 @@ Global___SetOrderFieldsRequest: _TypeAlias = SetOrderFieldsRequest  # noqa: Y015
 
 @_typing.final
 class SetOrderFieldsResponse(_message.Message):
-    """Answer of SetOrderFields."""
+    """Response of SetOrderFields."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -307,7 +307,7 @@ Global___GetOrderInfoRequest: _TypeAlias = GetOrderInfoRequest  # noqa: Y015
 
 @_typing.final
 class GetOrderInfoResponse(_message.Message):
-    """Answer of GetOrderInfo: what a caller needs to show an order."""
+    """Response of GetOrderInfo: what a caller needs to show an order."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -363,7 +363,7 @@ Global___ListActiveOrdersRequest: _TypeAlias = ListActiveOrdersRequest  # noqa: 
 
 @_typing.final
 class ListActiveOrdersResponse(_message.Message):
-    """Answer of ListActiveOrders: a passenger's orders under way."""
+    """Response of ListActiveOrders: a passenger's orders under way."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

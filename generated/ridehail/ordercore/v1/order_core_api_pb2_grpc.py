@@ -76,7 +76,7 @@ class OrderCoreServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetOrderFields(self, request, context):
-        """Reads some fields of a document. Fields that the document does not have are left out of the answer. Safe to repeat.
+        """Reads some fields of a document. Fields that the document does not have are omitted. Safe to repeat.
 
         Errors:
         - NOT_FOUND `ORDER_NOT_FOUND`: no such order.
@@ -90,7 +90,7 @@ class OrderCoreServiceServicer:
 
         Every update raises `order.version`: by what the request itself increments it, else by 1. So `expected_version`
         protects any reader's decision. NOT safe to repeat without `expected_version`; with it a repeat of an update that was
-        applied answers ABORTED.
+        applied fails with ABORTED.
 
         Errors:
         - NOT_FOUND `ORDER_NOT_FOUND`: no such order.
@@ -104,7 +104,7 @@ class OrderCoreServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetOrderInfo(self, request, context):
-        """Tells what a caller needs to show an order. Safe to repeat.
+        """Returns what a caller needs to show an order. Safe to repeat.
 
         Errors:
         - NOT_FOUND `ORDER_NOT_FOUND`: no such order.

@@ -10,7 +10,7 @@ path does not reach into them.
 Documents hold JSON as docs/errors.md has it: numbers from -(2^53 - 1) to 2^53 - 1, no NUL character; objects and arrays
 within each other at most 30 deep. A document is at most 1 MiB of JSON and 5000 values, members and elements in all.
 
-Every RPC can also answer with the codes that are common to all services (see docs/errors.md). Each RPC's comment
+Every RPC can also fail with the codes that are common to all services (see docs/errors.md). Each RPC's comment
 names only what is special to it.
 """
 
@@ -50,7 +50,7 @@ class OrderCoreServiceStub:
     `order.version` is set to 1 when the document has none. Safe to repeat.
     """
     GetOrderFields: _grpc.UnaryUnaryMultiCallable[_order_core_api_pb2.GetOrderFieldsRequest, _order_core_api_pb2.GetOrderFieldsResponse]
-    """Reads some fields of a document. Fields that the document does not have are left out of the answer. Safe to repeat.
+    """Reads some fields of a document. Fields that the document does not have are omitted. Safe to repeat.
 
     Errors:
     - NOT_FOUND `ORDER_NOT_FOUND`: no such order.
@@ -60,7 +60,7 @@ class OrderCoreServiceStub:
 
     Every update raises `order.version`: by what the request itself increments it, else by 1. So `expected_version`
     protects any reader's decision. NOT safe to repeat without `expected_version`; with it a repeat of an update that was
-    applied answers ABORTED.
+    applied fails with ABORTED.
 
     Errors:
     - NOT_FOUND `ORDER_NOT_FOUND`: no such order.
@@ -70,7 +70,7 @@ class OrderCoreServiceStub:
       an object, an array (push) or a whole number (increment); metadata `path` names it.
     """
     GetOrderInfo: _grpc.UnaryUnaryMultiCallable[_order_core_api_pb2.GetOrderInfoRequest, _order_core_api_pb2.GetOrderInfoResponse]
-    """Tells what a caller needs to show an order. Safe to repeat.
+    """Returns what a caller needs to show an order. Safe to repeat.
 
     Errors:
     - NOT_FOUND `ORDER_NOT_FOUND`: no such order.
@@ -91,7 +91,7 @@ class OrderCoreServiceAsyncStub(OrderCoreServiceStub):
     `order.version` is set to 1 when the document has none. Safe to repeat.
     """
     GetOrderFields: _aio.UnaryUnaryMultiCallable[_order_core_api_pb2.GetOrderFieldsRequest, _order_core_api_pb2.GetOrderFieldsResponse]  # type: ignore[assignment]
-    """Reads some fields of a document. Fields that the document does not have are left out of the answer. Safe to repeat.
+    """Reads some fields of a document. Fields that the document does not have are omitted. Safe to repeat.
 
     Errors:
     - NOT_FOUND `ORDER_NOT_FOUND`: no such order.
@@ -101,7 +101,7 @@ class OrderCoreServiceAsyncStub(OrderCoreServiceStub):
 
     Every update raises `order.version`: by what the request itself increments it, else by 1. So `expected_version`
     protects any reader's decision. NOT safe to repeat without `expected_version`; with it a repeat of an update that was
-    applied answers ABORTED.
+    applied fails with ABORTED.
 
     Errors:
     - NOT_FOUND `ORDER_NOT_FOUND`: no such order.
@@ -111,7 +111,7 @@ class OrderCoreServiceAsyncStub(OrderCoreServiceStub):
       an object, an array (push) or a whole number (increment); metadata `path` names it.
     """
     GetOrderInfo: _aio.UnaryUnaryMultiCallable[_order_core_api_pb2.GetOrderInfoRequest, _order_core_api_pb2.GetOrderInfoResponse]  # type: ignore[assignment]
-    """Tells what a caller needs to show an order. Safe to repeat.
+    """Returns what a caller needs to show an order. Safe to repeat.
 
     Errors:
     - NOT_FOUND `ORDER_NOT_FOUND`: no such order.
@@ -141,7 +141,7 @@ class OrderCoreServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _order_core_api_pb2.GetOrderFieldsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_order_core_api_pb2.GetOrderFieldsResponse, _abc.Awaitable[_order_core_api_pb2.GetOrderFieldsResponse]]:
-        """Reads some fields of a document. Fields that the document does not have are left out of the answer. Safe to repeat.
+        """Reads some fields of a document. Fields that the document does not have are omitted. Safe to repeat.
 
         Errors:
         - NOT_FOUND `ORDER_NOT_FOUND`: no such order.
@@ -157,7 +157,7 @@ class OrderCoreServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Every update raises `order.version`: by what the request itself increments it, else by 1. So `expected_version`
         protects any reader's decision. NOT safe to repeat without `expected_version`; with it a repeat of an update that was
-        applied answers ABORTED.
+        applied fails with ABORTED.
 
         Errors:
         - NOT_FOUND `ORDER_NOT_FOUND`: no such order.
@@ -173,7 +173,7 @@ class OrderCoreServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _order_core_api_pb2.GetOrderInfoRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_order_core_api_pb2.GetOrderInfoResponse, _abc.Awaitable[_order_core_api_pb2.GetOrderInfoResponse]]:
-        """Tells what a caller needs to show an order. Safe to repeat.
+        """Returns what a caller needs to show an order. Safe to repeat.
 
         Errors:
         - NOT_FOUND `ORDER_NOT_FOUND`: no such order.

@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class ActiveOrder(_message.Message):
-    """An order that is still under way, as the service that keeps it tells it."""
+    """An order that is still under way, as the service that keeps it returns it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -53,19 +53,19 @@ class ActiveOrder(_message.Message):
     orderid: _builtins.str
     """The order, unique within its service."""
     status: _builtins.str
-    """Where the order stands, in the service's own words ("driving", "cooking", ...)."""
+    """The order's status, in the service's own words ("driving", "cooking", ...)."""
     sequence: _builtins.int
     """The number of the order's latest change. It only grows, and the service numbers its reports to order_state
-    (ReportOrderParts) alike, so that of two versions of a part the newer one can be told. 0: the service does not number
-    changes; its answer then counts as newer than whatever was reported before.
+    (ReportOrderParts) alike, so that of two versions of a part the newer one is known. 0: the service does not number
+    changes; its response then counts as newer than whatever was reported before.
     """
     @_builtins.property
     def parts(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """The current version of each part of the order, by part name. Versions are opaque: equal or not is all they tell."""
+        """The current version of each part of the order, by part name. Versions are opaque: all that can be compared is equality."""
 
     @_builtins.property
     def details(self) -> _struct_pb2.Struct:
-        """What else the service tells about the order; passed on as it is. A list has the details of its first orders only, up to
+        """Further details of the service; passed on as they are. A list has the details of its first orders only, up to
         256 KiB of JSON and 1000 values in all: absent, those of the orders before are too large.
         """
 

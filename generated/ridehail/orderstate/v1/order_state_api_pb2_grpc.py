@@ -47,22 +47,22 @@ class PassengerOrderStateServiceServicer:
     """
 
     def PollOrdersState(self, request, context):
-        """Tells which parts of which orders the app should fetch again.
+        """Returns which parts of which orders the app should fetch again.
 
-        The services in `tags` are asked, each unless it was asked for this rider less than `retry_interval_s` (see
+        The services in `tags` are queried, each unless it was queried for this rider less than `retry_interval_s` (see
         docs/order-state.md) ago:
-        - It answered: its list is the truth. Orders that the app did not know are added, known ones that are not in the list
-        are left out, all are `actual`, and the service has no entry in the answer's `tags`. (It keeps one while its list
+        - It responded: its list is the truth. Orders that the app did not know are added, known ones that are not in the list
+        are omitted, all are `actual`, and the service has no entry in the response's `tags`. (It keeps one while its list
         contradicts what it has reported, since then one of the two is late: an order that it reported and does not list,
         or one that it lists and reported the end of.)
-        - It did not, or was not asked yet again: the app's own orders of that service come back, `stale`, with those that it
+        - It did not, or was not queried again yet: the app's own orders of that service come back, `stale`, with those that it
         has reported and not reported the end of, and the service stays in `tags`.
-        All other services are not asked. Their orders are `actual` as far as their parts were reported. An order that nothing
+        All other services are not queried. Their orders are `actual` as far as their parts were reported. An order that nothing
         was reported of is `stale`, and its service gets an entry in `tags`. So does a service that has reported an order
         which the app does not know, or the end of one that it does: the next poll, with that tag, shows it.
         An order of another rider, and one of a service that does not exist, comes back as it was sent, `stale`.
 
-        Never an error for want of a service. Safe to repeat.
+        A service that is unavailable is never an error. Safe to repeat.
 
         Errors:
         - INVALID_ARGUMENT `INVALID_REQUEST`, field `known_orders`: the same order of the same service twice.
@@ -120,7 +120,7 @@ class PassengerOrderStateService:
 
 
 class OrderStateServiceStub:
-    """What other services ask of order_state and tell it.
+    """Calls of other services to order_state.
     """
 
     def __init__(self, channel):
@@ -147,12 +147,12 @@ class OrderStateServiceStub:
 
 
 class OrderStateServiceServicer:
-    """What other services ask of order_state and tell it.
+    """Calls of other services to order_state.
     """
 
     def GetOrdersState(self, request, context):
-        """Tells what an app that starts needs: its rider's orders, the parts to fetch, and how to poll. Asks every supported
-        service that `upstreams` does not answer for, and deals with each answer as PollOrdersState does. Safe to repeat.
+        """Returns what a starting app needs: its rider's orders, the parts to fetch, and how to poll. Queries every supported
+        service that `upstreams` has no result of, and handles each result as PollOrdersState does. Safe to repeat.
 
         Errors:
         - INVALID_ARGUMENT `INVALID_REQUEST`, field `known_orders`: the same order of the same service twice.
@@ -162,21 +162,21 @@ class OrderStateServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetServiceOrdersState(self, request, context):
-        """Asks one service for a rider's orders under way, and passes on what it answers. Safe to repeat.
+        """Queries one service for a rider's orders under way, and passes its response on. Safe to repeat.
 
         Errors:
         - NOT_FOUND `SERVICE_NOT_FOUND`: no such service; metadata `service` names it.
-        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: the service does not answer; metadata `neighbour` names who keeps its orders.
+        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: the service is unavailable; metadata `neighbour` names who keeps its orders.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReportOrderParts(self, request, context):
-        """Takes a service's report that parts of an order have changed, or that the order has ended.
+        """Records a service's report that parts of an order have changed, or that the order has ended.
 
         Reports may come late, twice and in any order: of what they say of a part the one with the highest sequence counts,
-        and so for the end of the order. The service repeats a report until it is answered. Safe to repeat.
+        and so for the end of the order. The service repeats a report until it succeeds. Safe to repeat.
 
         Errors:
         - FAILED_PRECONDITION `ORDER_OWNER_MISMATCH`: the order was reported as another rider's; metadata `order_id` names it.
@@ -212,7 +212,7 @@ def add_OrderStateServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OrderStateService:
-    """What other services ask of order_state and tell it.
+    """Calls of other services to order_state.
     """
 
     @staticmethod

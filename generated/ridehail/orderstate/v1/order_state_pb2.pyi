@@ -57,7 +57,7 @@ class KnownOrder(_message.Message):
     service: _builtins.str
     """The service that keeps it, as in `taxi`. Required."""
     status: _builtins.str
-    """Where the order stood when the app last heard of it, in the service's own words; 128 characters at most."""
+    """The order's last status that the app knows, in the service's own words; 128 characters at most."""
     force: _builtins.bool
     """True: the app wants every part again, whatever it has."""
     @_builtins.property
@@ -68,7 +68,7 @@ class KnownOrder(_message.Message):
 
     @_builtins.property
     def details(self) -> _struct_pb2.Struct:
-        """What else the app keeps of the order: given back as it is where the service's own word cannot be had."""
+        """What else the app keeps of the order: returned as it is where the service's own details are not available."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ Global___KnownOrder: _TypeAlias = KnownOrder  # noqa: Y015
 
 @_typing.final
 class OrderState(_message.Message):
-    """An order, and what of it the app should ask for."""
+    """An order, and the parts of it that the app should request."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -128,11 +128,11 @@ class OrderState(_message.Message):
     service: _builtins.str
     """The service that keeps it."""
     status: _builtins.str
-    """Where the order stands, in the service's own words: as the service says if it was asked, else as the app said.
-    Empty where neither did: the order is only known from reports.
+    """The order's status, in the service's own words: from the service if it was queried, else from the app.
+    Empty where neither has it: the order is only known from reports.
     """
     update_status: _builtins.str
-    """How far this can be trusted: `actual`, or `stale` where the service could not be asked and has reported nothing
+    """How far this can be trusted: `actual`, or `stale` where the service could not be queried and has reported nothing
     either: what is shown of the order may be out of date.
     """
     @_builtins.property
@@ -147,7 +147,7 @@ class OrderState(_message.Message):
 
     @_builtins.property
     def details(self) -> _struct_pb2.Struct:
-        """What else is told of the order: the service's word if it was asked, else what the app sent. Absent: nothing."""
+        """Further details: the service's if it was queried, else what the app sent. Absent: none."""
 
     def __init__(
         self,
@@ -182,9 +182,9 @@ class AllowedChanges(_message.Message):
     service: _builtins.str
     """The service."""
     can_make_more_orders: _builtins.bool
-    """Whether one more order may be made: the service's own word if it was asked and has one, else whether the orders under
+    """Whether one more order may be made: as the service says if it was queried and says so, else whether the orders under
     way are fewer than `max_active_orders` of the configuration. Under way are those that the service lists if it was
-    asked; else those that it has reported and not reported the end of, and those that the app knows.
+    queried; else those that it has reported and not reported the end of, and those that the app knows.
     """
     no_more_orders_reason: _builtins.str
     """Why not, as the service says, or `too_many_orders`. Absent where one more may be made."""
@@ -237,7 +237,7 @@ class PollingPolicy(_message.Message):
     """Whether the card can be shown without the part. Absent: it can."""
     @_builtins.property
     def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The fields of the answer that make up the part."""
+        """The fields of the response that make up the part."""
 
     def __init__(
         self,
@@ -263,7 +263,7 @@ Global___PollingPolicy: _TypeAlias = PollingPolicy  # noqa: Y015
 
 @_typing.final
 class Upstream(_message.Message):
-    """What asking a service for a rider's orders came to."""
+    """The result of querying a service for a rider's orders."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -272,7 +272,7 @@ class Upstream(_message.Message):
     CAN_MAKE_MORE_ORDERS_FIELD_NUMBER: _builtins.int
     NO_MORE_ORDERS_REASON_FIELD_NUMBER: _builtins.int
     ok: _builtins.bool
-    """Whether the service answered. False: the rest is empty. Required: false has to be said."""
+    """Whether the service responded. False: the rest is empty. Required: false must be sent."""
     can_make_more_orders: _builtins.bool
     """Whether the rider may make one more order. Absent: the service has no opinion."""
     no_more_orders_reason: _builtins.str

@@ -62,7 +62,7 @@ class ProtocolServiceServicer:
     """
 
     def GetPersonalState(self, request, context):
-        """Tells a user's personal state. A user who has set nothing has an empty one, of revision `0`. Safe to repeat.
+        """Returns a user's personal state. A user who has set nothing has an empty one, of revision `0`. Safe to repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -73,10 +73,10 @@ class ProtocolServiceServicer:
         stay. Applied only while the state is of the revision that the caller saw; raises the revision by 1. Of several
         callers with the same revision exactly one succeeds.
 
-        With metadata `x-ya-mock-write-request` (any value but an empty one) all is done as without, and then undone: the
-        answer is what it would be, and nothing is stored.
+        With metadata `x-ya-mock-write-request` (any value but an empty one) all is done as without, and then rolled back: the
+        response is what it would be, and nothing is stored.
 
-        NOT safe to repeat: a repeat of a call that went through answers ABORTED.
+        NOT safe to repeat: a repeat of a call that went through fails with ABORTED.
 
         Errors:
         - ABORTED `REVISION_CONFLICT` (HTTP 409): the state is of another revision; metadata `current_revision_id` has it.
@@ -94,7 +94,7 @@ class ProtocolServiceServicer:
         Safe to repeat.
 
         Errors:
-        - OUT_OF_RANGE `RESPONSE_TOO_LARGE`: several states, of more than 128 KiB of JSON or 1900 values. Ask for fewer; one
+        - OUT_OF_RANGE `RESPONSE_TOO_LARGE`: several states, of more than 128 KiB of JSON or 1900 values. Request fewer; one
         always fits.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -102,7 +102,7 @@ class ProtocolServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ImportPersonalStates(self, request, context):
-        """Takes copies of states: each is stored if its revision is higher than that of the stored one. Safe to repeat.
+        """Stores copies of states: each if its revision is higher than that of the stored one. Safe to repeat.
 
         Errors:
         - INVALID_ARGUMENT `INVALID_REQUEST`: a user or a category twice, or a state that no update would leave behind. None of

@@ -6,7 +6,7 @@ Route sharing: who may watch a ride. A ride is known to those whom it is shared 
 A ride is shared with phones: those that the order itself was shared with, and those of the rider's family while the
 rider shares it with them.
 
-Every RPC can also answer with the codes that are common to all services (see docs/errors.md). Each RPC's comment
+Every RPC can also fail with the codes that are common to all services (see docs/errors.md). Each RPC's comment
 names only what is special to it.
 """
 
@@ -41,7 +41,7 @@ class ShareWithFamilyRequest(_message.Message):
     sharing_key: _builtins.str
     """The key under which the ride is shared. Required."""
     yandex_uid: _builtins.str
-    """The rider. Absent: the one whose order it is, as order_core says when the ride is to be shared."""
+    """The rider. Absent: the one whose order it is, looked up in order_core when the ride is to be shared."""
     @_builtins.property
     def share_ride_with_family(self) -> _route_sharing_pb2.ShareRideWithFamily:
         """On or off. Required."""
@@ -66,7 +66,7 @@ Global___ShareWithFamilyRequest: _TypeAlias = ShareWithFamilyRequest  # noqa: Y0
 
 @_typing.final
 class ShareWithFamilyResponse(_message.Message):
-    """Answer of ShareWithFamily."""
+    """Response of ShareWithFamily."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -105,7 +105,7 @@ Global___GetSharingInfoRequest: _TypeAlias = GetSharingInfoRequest  # noqa: Y015
 
 @_typing.final
 class GetSharingInfoResponse(_message.Message):
-    """Answer of GetSharingInfo: whom a ride is shared with."""
+    """Response of GetSharingInfo: whom a ride is shared with."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -113,8 +113,8 @@ class GetSharingInfoResponse(_message.Message):
     FAMILY_FIELD_NUMBER: _builtins.int
     FAMILY_UNKNOWN_FIELD_NUMBER: _builtins.int
     family_unknown: _builtins.bool
-    """True: the ride was never shared with a family, and whether the rider is in one cannot be told, since family does not
-    answer. Absent: it is told.
+    """True: the ride was never shared with a family, and whether the rider is in one is unknown, since family is not
+    available. Absent: it is known.
     """
     @_builtins.property
     def phone_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -161,7 +161,7 @@ class EnqueueInsertOrderRequest(_message.Message):
     sharing_key: _builtins.str
     """The key under which the ride is shared. Required."""
     yandex_uid: _builtins.str
-    """The rider. Absent: not told; GetInfo knows the rider only once one of the calls has told."""
+    """The rider. Absent: not known; GetInfo knows the rider only once one of the calls has named them."""
     @_builtins.property
     def phone_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The phones that the order is shared with, at most 100. May be empty: the key alone is made known."""
@@ -186,7 +186,7 @@ Global___EnqueueInsertOrderRequest: _TypeAlias = EnqueueInsertOrderRequest  # no
 
 @_typing.final
 class EnqueueInsertOrderResponse(_message.Message):
-    """Answer of EnqueueInsertOrder."""
+    """Response of EnqueueInsertOrder."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -225,7 +225,7 @@ Global___GetInfoRequest: _TypeAlias = GetInfoRequest  # noqa: Y015
 
 @_typing.final
 class GetInfoResponse(_message.Message):
-    """Answer of GetInfo: what an app shows of a shared ride."""
+    """Response of GetInfo: what an app shows of a shared ride."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class RouteSharingServiceStub:
-    """What other services ask of route sharing and tell it.
+    """Calls of other services to route sharing.
     """
 
     def __init__(self, channel):
@@ -53,11 +53,11 @@ class RouteSharingServiceStub:
 
 
 class RouteSharingServiceServicer:
-    """What other services ask of route sharing and tell it.
+    """Calls of other services to route sharing.
     """
 
     def ShareWithFamily(self, request, context):
-        """Shares a ride with the rider's family, or stops to.
+        """Shares a ride with the rider's family, or stops sharing it.
 
         On: afterwards the ride is shared with the phones that the family's members, the rider excepted, have now. Off:
         afterwards it is not shared with the family; phones that the order itself was shared with stay. Off for a ride that
@@ -69,7 +69,7 @@ class RouteSharingServiceServicer:
         - FAILED_PRECONDITION `NOT_IN_FAMILY`: on, but the rider is in no family.
         - ALREADY_EXISTS `SHARING_KEY_CONFLICT`: the key is that of another order; metadata `order_id` names the request's.
         - NOT_FOUND `ORDER_NOT_FOUND`: on, without `yandex_uid`, and there is no such order.
-        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: family does not answer, or order_core that is asked for the rider. Nothing is
+        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: family is unavailable, or order_core is, which knows the rider. Nothing is
         changed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -77,17 +77,17 @@ class RouteSharingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetSharingInfo(self, request, context):
-        """Tells whom a ride is shared with. A key that is not known answers as a ride that is shared with nobody. Safe to repeat.
+        """Returns with whom a ride is shared. An unknown key is treated as a ride that is shared with nobody. Safe to repeat.
 
         The family is the one that the ride was last shared with; before the first toggle it is the rider's, with `sharing_on`
-        false. While family does not answer, that the rider's is not known is part of the answer, and no error.
+        false. While family is unavailable, `family_unknown` is set, and the call does not fail.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def EnqueueInsertOrder(self, request, context):
-        """Takes the phones that an order is shared with, for the background task `insert_order`, and answers as soon as the
+        """Queues the phones that an order is shared with for the background task `insert_order`, and returns as soon as the
         task is safely stored. Called by processing for every order. Does not touch what is shared with the family, in
         whatever order the two come. Safe to repeat; phones are only ever added.
 
@@ -124,7 +124,7 @@ def add_RouteSharingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RouteSharingService:
-    """What other services ask of route sharing and tell it.
+    """Calls of other services to route sharing.
     """
 
     @staticmethod
@@ -210,7 +210,7 @@ class RouteSharingService:
 
 
 class PassengerRouteSharingServiceStub:
-    """What the apps of those ask whom a ride is shared with; the passenger is the one whom the gateway authenticated.
+    """Calls of the apps with which a ride is shared; the passenger is the one whom the gateway authenticated.
     """
 
     def __init__(self, channel):
@@ -227,11 +227,11 @@ class PassengerRouteSharingServiceStub:
 
 
 class PassengerRouteSharingServiceServicer:
-    """What the apps of those ask whom a ride is shared with; the passenger is the one whom the gateway authenticated.
+    """Calls of the apps with which a ride is shared; the passenger is the one whom the gateway authenticated.
     """
 
     def GetInfo(self, request, context):
-        """Tells what an app shows of a shared ride. Only for a passenger whose phone the ride is shared with, and for the rider;
+        """Returns what an app shows of a shared ride. Only for a passenger whose phone the ride is shared with, and for the rider;
         to everybody else the ride does not exist. Safe to repeat.
 
         Errors:
@@ -258,7 +258,7 @@ def add_PassengerRouteSharingServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PassengerRouteSharingService:
-    """What the apps of those ask whom a ride is shared with; the passenger is the one whom the gateway authenticated.
+    """Calls of the apps with which a ride is shared; the passenger is the one whom the gateway authenticated.
     """
 
     @staticmethod

@@ -6,7 +6,7 @@ Route sharing: who may watch a ride. A ride is known to those whom it is shared 
 A ride is shared with phones: those that the order itself was shared with, and those of the rider's family while the
 rider shares it with them.
 
-Every RPC can also answer with the codes that are common to all services (see docs/errors.md). Each RPC's comment
+Every RPC can also fail with the codes that are common to all services (see docs/errors.md). Each RPC's comment
 names only what is special to it.
 """
 
@@ -34,14 +34,14 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RouteSharingServiceStub:
-    """What other services ask of route sharing and tell it."""
+    """Calls of other services to route sharing."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RouteSharingServiceAsyncStub: ...
     ShareWithFamily: _grpc.UnaryUnaryMultiCallable[_route_sharing_api_pb2.ShareWithFamilyRequest, _route_sharing_api_pb2.ShareWithFamilyResponse]
-    """Shares a ride with the rider's family, or stops to.
+    """Shares a ride with the rider's family, or stops sharing it.
 
     On: afterwards the ride is shared with the phones that the family's members, the rider excepted, have now. Off:
     afterwards it is not shared with the family; phones that the order itself was shared with stay. Off for a ride that
@@ -53,17 +53,17 @@ class RouteSharingServiceStub:
     - FAILED_PRECONDITION `NOT_IN_FAMILY`: on, but the rider is in no family.
     - ALREADY_EXISTS `SHARING_KEY_CONFLICT`: the key is that of another order; metadata `order_id` names the request's.
     - NOT_FOUND `ORDER_NOT_FOUND`: on, without `yandex_uid`, and there is no such order.
-    - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: family does not answer, or order_core that is asked for the rider. Nothing is
+    - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: family is unavailable, or order_core is, which knows the rider. Nothing is
       changed.
     """
     GetSharingInfo: _grpc.UnaryUnaryMultiCallable[_route_sharing_api_pb2.GetSharingInfoRequest, _route_sharing_api_pb2.GetSharingInfoResponse]
-    """Tells whom a ride is shared with. A key that is not known answers as a ride that is shared with nobody. Safe to repeat.
+    """Returns with whom a ride is shared. An unknown key is treated as a ride that is shared with nobody. Safe to repeat.
 
     The family is the one that the ride was last shared with; before the first toggle it is the rider's, with `sharing_on`
-    false. While family does not answer, that the rider's is not known is part of the answer, and no error.
+    false. While family is unavailable, `family_unknown` is set, and the call does not fail.
     """
     EnqueueInsertOrder: _grpc.UnaryUnaryMultiCallable[_route_sharing_api_pb2.EnqueueInsertOrderRequest, _route_sharing_api_pb2.EnqueueInsertOrderResponse]
-    """Takes the phones that an order is shared with, for the background task `insert_order`, and answers as soon as the
+    """Queues the phones that an order is shared with for the background task `insert_order`, and returns as soon as the
     task is safely stored. Called by processing for every order. Does not touch what is shared with the family, in
     whatever order the two come. Safe to repeat; phones are only ever added.
 
@@ -72,11 +72,11 @@ class RouteSharingServiceStub:
 
 @_typing.type_check_only
 class RouteSharingServiceAsyncStub(RouteSharingServiceStub):
-    """What other services ask of route sharing and tell it."""
+    """Calls of other services to route sharing."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ShareWithFamily: _aio.UnaryUnaryMultiCallable[_route_sharing_api_pb2.ShareWithFamilyRequest, _route_sharing_api_pb2.ShareWithFamilyResponse]  # type: ignore[assignment]
-    """Shares a ride with the rider's family, or stops to.
+    """Shares a ride with the rider's family, or stops sharing it.
 
     On: afterwards the ride is shared with the phones that the family's members, the rider excepted, have now. Off:
     afterwards it is not shared with the family; phones that the order itself was shared with stay. Off for a ride that
@@ -88,17 +88,17 @@ class RouteSharingServiceAsyncStub(RouteSharingServiceStub):
     - FAILED_PRECONDITION `NOT_IN_FAMILY`: on, but the rider is in no family.
     - ALREADY_EXISTS `SHARING_KEY_CONFLICT`: the key is that of another order; metadata `order_id` names the request's.
     - NOT_FOUND `ORDER_NOT_FOUND`: on, without `yandex_uid`, and there is no such order.
-    - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: family does not answer, or order_core that is asked for the rider. Nothing is
+    - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: family is unavailable, or order_core is, which knows the rider. Nothing is
       changed.
     """
     GetSharingInfo: _aio.UnaryUnaryMultiCallable[_route_sharing_api_pb2.GetSharingInfoRequest, _route_sharing_api_pb2.GetSharingInfoResponse]  # type: ignore[assignment]
-    """Tells whom a ride is shared with. A key that is not known answers as a ride that is shared with nobody. Safe to repeat.
+    """Returns with whom a ride is shared. An unknown key is treated as a ride that is shared with nobody. Safe to repeat.
 
     The family is the one that the ride was last shared with; before the first toggle it is the rider's, with `sharing_on`
-    false. While family does not answer, that the rider's is not known is part of the answer, and no error.
+    false. While family is unavailable, `family_unknown` is set, and the call does not fail.
     """
     EnqueueInsertOrder: _aio.UnaryUnaryMultiCallable[_route_sharing_api_pb2.EnqueueInsertOrderRequest, _route_sharing_api_pb2.EnqueueInsertOrderResponse]  # type: ignore[assignment]
-    """Takes the phones that an order is shared with, for the background task `insert_order`, and answers as soon as the
+    """Queues the phones that an order is shared with for the background task `insert_order`, and returns as soon as the
     task is safely stored. Called by processing for every order. Does not touch what is shared with the family, in
     whatever order the two come. Safe to repeat; phones are only ever added.
 
@@ -106,7 +106,7 @@ class RouteSharingServiceAsyncStub(RouteSharingServiceStub):
     """
 
 class RouteSharingServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What other services ask of route sharing and tell it."""
+    """Calls of other services to route sharing."""
 
     @_abc_1.abstractmethod
     def ShareWithFamily(
@@ -114,7 +114,7 @@ class RouteSharingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _route_sharing_api_pb2.ShareWithFamilyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_route_sharing_api_pb2.ShareWithFamilyResponse, _abc.Awaitable[_route_sharing_api_pb2.ShareWithFamilyResponse]]:
-        """Shares a ride with the rider's family, or stops to.
+        """Shares a ride with the rider's family, or stops sharing it.
 
         On: afterwards the ride is shared with the phones that the family's members, the rider excepted, have now. Off:
         afterwards it is not shared with the family; phones that the order itself was shared with stay. Off for a ride that
@@ -126,7 +126,7 @@ class RouteSharingServiceServicer(metaclass=_abc_1.ABCMeta):
         - FAILED_PRECONDITION `NOT_IN_FAMILY`: on, but the rider is in no family.
         - ALREADY_EXISTS `SHARING_KEY_CONFLICT`: the key is that of another order; metadata `order_id` names the request's.
         - NOT_FOUND `ORDER_NOT_FOUND`: on, without `yandex_uid`, and there is no such order.
-        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: family does not answer, or order_core that is asked for the rider. Nothing is
+        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: family is unavailable, or order_core is, which knows the rider. Nothing is
           changed.
         """
 
@@ -136,10 +136,10 @@ class RouteSharingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _route_sharing_api_pb2.GetSharingInfoRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_route_sharing_api_pb2.GetSharingInfoResponse, _abc.Awaitable[_route_sharing_api_pb2.GetSharingInfoResponse]]:
-        """Tells whom a ride is shared with. A key that is not known answers as a ride that is shared with nobody. Safe to repeat.
+        """Returns with whom a ride is shared. An unknown key is treated as a ride that is shared with nobody. Safe to repeat.
 
         The family is the one that the ride was last shared with; before the first toggle it is the rider's, with `sharing_on`
-        false. While family does not answer, that the rider's is not known is part of the answer, and no error.
+        false. While family is unavailable, `family_unknown` is set, and the call does not fail.
         """
 
     @_abc_1.abstractmethod
@@ -148,7 +148,7 @@ class RouteSharingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _route_sharing_api_pb2.EnqueueInsertOrderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_route_sharing_api_pb2.EnqueueInsertOrderResponse, _abc.Awaitable[_route_sharing_api_pb2.EnqueueInsertOrderResponse]]:
-        """Takes the phones that an order is shared with, for the background task `insert_order`, and answers as soon as the
+        """Queues the phones that an order is shared with for the background task `insert_order`, and returns as soon as the
         task is safely stored. Called by processing for every order. Does not touch what is shared with the family, in
         whatever order the two come. Safe to repeat; phones are only ever added.
 
@@ -158,14 +158,14 @@ class RouteSharingServiceServicer(metaclass=_abc_1.ABCMeta):
 def add_RouteSharingServiceServicer_to_server(servicer: RouteSharingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class PassengerRouteSharingServiceStub:
-    """What the apps of those ask whom a ride is shared with; the passenger is the one whom the gateway authenticated."""
+    """Calls of the apps with which a ride is shared; the passenger is the one whom the gateway authenticated."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PassengerRouteSharingServiceAsyncStub: ...
     GetInfo: _grpc.UnaryUnaryMultiCallable[_route_sharing_api_pb2.GetInfoRequest, _route_sharing_api_pb2.GetInfoResponse]
-    """Tells what an app shows of a shared ride. Only for a passenger whose phone the ride is shared with, and for the rider;
+    """Returns what an app shows of a shared ride. Only for a passenger whose phone the ride is shared with, and for the rider;
     to everybody else the ride does not exist. Safe to repeat.
 
     Errors:
@@ -174,11 +174,11 @@ class PassengerRouteSharingServiceStub:
 
 @_typing.type_check_only
 class PassengerRouteSharingServiceAsyncStub(PassengerRouteSharingServiceStub):
-    """What the apps of those ask whom a ride is shared with; the passenger is the one whom the gateway authenticated."""
+    """Calls of the apps with which a ride is shared; the passenger is the one whom the gateway authenticated."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetInfo: _aio.UnaryUnaryMultiCallable[_route_sharing_api_pb2.GetInfoRequest, _route_sharing_api_pb2.GetInfoResponse]  # type: ignore[assignment]
-    """Tells what an app shows of a shared ride. Only for a passenger whose phone the ride is shared with, and for the rider;
+    """Returns what an app shows of a shared ride. Only for a passenger whose phone the ride is shared with, and for the rider;
     to everybody else the ride does not exist. Safe to repeat.
 
     Errors:
@@ -186,7 +186,7 @@ class PassengerRouteSharingServiceAsyncStub(PassengerRouteSharingServiceStub):
     """
 
 class PassengerRouteSharingServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What the apps of those ask whom a ride is shared with; the passenger is the one whom the gateway authenticated."""
+    """Calls of the apps with which a ride is shared; the passenger is the one whom the gateway authenticated."""
 
     @_abc_1.abstractmethod
     def GetInfo(
@@ -194,7 +194,7 @@ class PassengerRouteSharingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _route_sharing_api_pb2.GetInfoRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_route_sharing_api_pb2.GetInfoResponse, _abc.Awaitable[_route_sharing_api_pb2.GetInfoResponse]]:
-        """Tells what an app shows of a shared ride. Only for a passenger whose phone the ride is shared with, and for the rider;
+        """Returns what an app shows of a shared ride. Only for a passenger whose phone the ride is shared with, and for the rider;
         to everybody else the ride does not exist. Safe to repeat.
 
         Errors:

@@ -24,7 +24,7 @@ class ShareRideWithFamily(_message.Message):
 
     VALUE_FIELD_NUMBER: _builtins.int
     value: _builtins.bool
-    """Whether the ride is to be shared with the family. Required: false has to be said."""
+    """Whether the ride is to be shared with the family. Required: false must be sent."""
     def __init__(
         self,
         *,

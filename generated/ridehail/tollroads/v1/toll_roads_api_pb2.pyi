@@ -3,7 +3,7 @@
 isort:skip_file
 Toll roads: which offers and orders can go by a toll road, and which road an order goes by now.
 
-Every RPC can also answer with the codes that are common to all services (see docs/errors.md): INVALID_ARGUMENT
+Every RPC can also fail with the codes that are common to all services (see docs/errors.md): INVALID_ARGUMENT
 `INVALID_REQUEST`, UNAUTHENTICATED `TICKET_*`, PERMISSION_DENIED `CALLER_NOT_ALLOWED`, RESOURCE_EXHAUSTED
 `OVERLOADED`, UNAVAILABLE `DATABASE_UNAVAILABLE`, DEADLINE_EXCEEDED `DEADLINE_EXCEEDED`, INTERNAL `INTERNAL`. Each RPC's
 comment names only what is special to it.
@@ -53,7 +53,7 @@ Global___SaveOfferRequest: _TypeAlias = SaveOfferRequest  # noqa: Y015
 
 @_typing.final
 class SaveOfferResponse(_message.Message):
-    """Answer of SaveOffer."""
+    """Response of SaveOffer."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -92,7 +92,7 @@ Global___RetrieveOrderRequest: _TypeAlias = RetrieveOrderRequest  # noqa: Y015
 
 @_typing.final
 class RetrieveOrderResponse(_message.Message):
-    """Answer of RetrieveOrder; the fields mean what they mean in OrderRoad."""
+    """Response of RetrieveOrder; the fields mean what they mean in OrderRoad."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -131,7 +131,7 @@ class BatchRetrieveOrdersRequest(_message.Message):
     ORDER_IDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def order_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The orders, 1 to 1000. An id given twice is answered once."""
+        """The orders, 1 to 1000. An id given twice is returned once."""
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ Global___BatchRetrieveOrdersRequest: _TypeAlias = BatchRetrieveOrdersRequest  # 
 
 @_typing.final
 class BatchRetrieveOrdersResponse(_message.Message):
-    """Answer of BatchRetrieveOrders: the roads of many orders. Every requested id is in exactly one of the two lists."""
+    """Response of BatchRetrieveOrders: the roads of many orders. Every requested id is in exactly one of the two lists."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -193,9 +193,9 @@ class EnqueueOrderSaveRequest(_message.Message):
     offer_id: _builtins.str
     """The offer that the order was made from. Absent: the order has no offer."""
     can_switch_road: _builtins.bool
-    """True: the rider may switch the road during the ride, once it is known who the rider is. Required: false has to be said."""
+    """True: the rider may switch the road during the ride, once the rider is known. Required: false must be sent."""
     user_chose_toll_road: _builtins.bool
-    """True: the rider chose the toll road when ordering. Required: false has to be said."""
+    """True: the rider chose the toll road when ordering. Required: false must be sent."""
     yandex_uid: _builtins.str
     """The passenger whose order it is: only this passenger may switch its road. Absent: nobody may, until a later report of
     the same `created` brings the passenger. One that is saved is never replaced.
@@ -239,7 +239,7 @@ Global___EnqueueOrderSaveRequest: _TypeAlias = EnqueueOrderSaveRequest  # noqa: 
 
 @_typing.final
 class EnqueueOrderSaveResponse(_message.Message):
-    """Answer of EnqueueOrderSave."""
+    """Response of EnqueueOrderSave."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -266,7 +266,7 @@ class SwitchRoadRequest(_message.Message):
     order_id: _builtins.str
     """The order. Required."""
     has_toll_road: _builtins.bool
-    """True: to the toll road. False: to the free one. Required: false has to be said."""
+    """True: to the toll road. False: to the free one. Required: false must be sent."""
     @_builtins.property
     def created(self) -> _timestamp_pb2.Timestamp:
         """When the rider made the switch, by the app's clock. Required. It identifies the change: the app repeats a failed
@@ -292,7 +292,7 @@ Global___SwitchRoadRequest: _TypeAlias = SwitchRoadRequest  # noqa: Y015
 
 @_typing.final
 class SwitchRoadResponse(_message.Message):
-    """Answer of SwitchRoad."""
+    """Response of SwitchRoad."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class TollRoadsServiceStub:
-    """What other services ask and tell about toll roads.
+    """Calls of other services about toll roads.
     """
 
     def __init__(self, channel):
@@ -58,7 +58,7 @@ class TollRoadsServiceStub:
 
 
 class TollRoadsServiceServicer:
-    """What other services ask and tell about toll roads.
+    """Calls of other services about toll roads.
     """
 
     def SaveOffer(self, request, context):
@@ -71,14 +71,14 @@ class TollRoadsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RetrieveOrder(self, request, context):
-        """Tells by which road an order goes: that of its latest change by `created`, whatever the order of arrival.
+        """Returns the road by which an order goes: that of its latest change by `created`, whatever the order of arrival.
 
-        With configuration `retrieve_by: offer` the answer is instead whether the order's offer (`order.request.offer` in
+        With configuration `retrieve_by: offer` the result is instead whether the order's offer (`order.request.offer` in
         order_core) is stored. Safe to repeat.
 
         Errors:
         - NOT_FOUND `ORDER_NOT_FOUND`: no such order, or no road is known of it.
-        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core does not answer (only with `retrieve_by: offer`).
+        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core is unavailable (only with `retrieve_by: offer`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,15 +89,15 @@ class TollRoadsServiceServicer:
         of failing the call. Safe to repeat.
 
         Errors:
-        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core does not answer (only with `retrieve_by: offer`).
+        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core is unavailable (only with `retrieve_by: offer`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def EnqueueOrderSave(self, request, context):
-        """Takes an order for saving by the background task `toll_roads_order_save`, and answers as soon as the task is safely
-        stored. Called by processing when an order is created.
+        """Queues an order for the background task `toll_roads_order_save`, which saves it, and returns as soon as the task is
+        safely stored. Called by processing when an order is created.
 
         Safe to repeat: an order that is already saved with this `created` is left as it is, but for its passenger: one that is
         saved without `yandex_uid` takes that of a later report. The task itself reports what it
@@ -140,7 +140,7 @@ def add_TollRoadsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TollRoadsService:
-    """What other services ask and tell about toll roads.
+    """Calls of other services about toll roads.
     """
 
     @staticmethod
@@ -254,7 +254,7 @@ class TollRoadsService:
 
 class PassengerTollRoadsServiceStub:
     """What the rider's app does about toll roads. The passenger is the one whom the gateway authenticated; an order of
-    another passenger answers as if it did not exist.
+    another passenger is treated as if it did not exist.
     """
 
     def __init__(self, channel):
@@ -272,7 +272,7 @@ class PassengerTollRoadsServiceStub:
 
 class PassengerTollRoadsServiceServicer:
     """What the rider's app does about toll roads. The passenger is the one whom the gateway authenticated; an order of
-    another passenger answers as if it did not exist.
+    another passenger is treated as if it did not exist.
     """
 
     def SwitchRoad(self, request, context):
@@ -283,7 +283,7 @@ class PassengerTollRoadsServiceServicer:
         fixed price in order_core, once: from then on the taximeter counts. A switch that arrives late (its `created` is older
         than that of the latest one) is recorded and changes nothing else.
 
-        Safe to repeat after any answer and after none: the same change made twice is one change. A refused switch changes
+        Safe to repeat after any response and after none: the same change made twice is one change. A refused switch changes
         nothing anywhere.
 
         Errors:
@@ -291,7 +291,7 @@ class PassengerTollRoadsServiceServicer:
         - FAILED_PRECONDITION `ROAD_SWITCH_NOT_ALLOWED` (HTTP 406): the order's road cannot be switched.
         - ALREADY_EXISTS `ROAD_SWITCH_CONFLICT` (HTTP 409): the order has a switch of exactly this `created` to the other road.
         - FAILED_PRECONDITION `PRICE_CHANGES_OUT_OF_ORDER`: the price was last changed at this `created` or later.
-        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core does not answer.
+        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core is unavailable.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -315,7 +315,7 @@ def add_PassengerTollRoadsServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class PassengerTollRoadsService:
     """What the rider's app does about toll roads. The passenger is the one whom the gateway authenticated; an order of
-    another passenger answers as if it did not exist.
+    another passenger is treated as if it did not exist.
     """
 
     @staticmethod

@@ -3,7 +3,7 @@
 isort:skip_file
 Toll roads: which offers and orders can go by a toll road, and which road an order goes by now.
 
-Every RPC can also answer with the codes that are common to all services (see docs/errors.md): INVALID_ARGUMENT
+Every RPC can also fail with the codes that are common to all services (see docs/errors.md): INVALID_ARGUMENT
 `INVALID_REQUEST`, UNAUTHENTICATED `TICKET_*`, PERMISSION_DENIED `CALLER_NOT_ALLOWED`, RESOURCE_EXHAUSTED
 `OVERLOADED`, UNAVAILABLE `DATABASE_UNAVAILABLE`, DEADLINE_EXCEEDED `DEADLINE_EXCEEDED`, INTERNAL `INTERNAL`. Each RPC's
 comment names only what is special to it.
@@ -36,7 +36,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class TollRoadsServiceStub:
-    """What other services ask and tell about toll roads."""
+    """Calls of other services about toll roads."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -48,25 +48,25 @@ class TollRoadsServiceStub:
     Safe to repeat: a known offer keeps the time at which it was first saved.
     """
     RetrieveOrder: _grpc.UnaryUnaryMultiCallable[_toll_roads_api_pb2.RetrieveOrderRequest, _toll_roads_api_pb2.RetrieveOrderResponse]
-    """Tells by which road an order goes: that of its latest change by `created`, whatever the order of arrival.
+    """Returns the road by which an order goes: that of its latest change by `created`, whatever the order of arrival.
 
-    With configuration `retrieve_by: offer` the answer is instead whether the order's offer (`order.request.offer` in
+    With configuration `retrieve_by: offer` the result is instead whether the order's offer (`order.request.offer` in
     order_core) is stored. Safe to repeat.
 
     Errors:
     - NOT_FOUND `ORDER_NOT_FOUND`: no such order, or no road is known of it.
-    - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core does not answer (only with `retrieve_by: offer`).
+    - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core is unavailable (only with `retrieve_by: offer`).
     """
     BatchRetrieveOrders: _grpc.UnaryUnaryMultiCallable[_toll_roads_api_pb2.BatchRetrieveOrdersRequest, _toll_roads_api_pb2.BatchRetrieveOrdersResponse]
     """RetrieveOrder for many orders in one call. An order that RetrieveOrder would not find is listed as missing instead
     of failing the call. Safe to repeat.
 
     Errors:
-    - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core does not answer (only with `retrieve_by: offer`).
+    - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core is unavailable (only with `retrieve_by: offer`).
     """
     EnqueueOrderSave: _grpc.UnaryUnaryMultiCallable[_toll_roads_api_pb2.EnqueueOrderSaveRequest, _toll_roads_api_pb2.EnqueueOrderSaveResponse]
-    """Takes an order for saving by the background task `toll_roads_order_save`, and answers as soon as the task is safely
-    stored. Called by processing when an order is created.
+    """Queues an order for the background task `toll_roads_order_save`, which saves it, and returns as soon as the task is
+    safely stored. Called by processing when an order is created.
 
     Safe to repeat: an order that is already saved with this `created` is left as it is, but for its passenger: one that is
     saved without `yandex_uid` takes that of a later report. The task itself reports what it
@@ -76,7 +76,7 @@ class TollRoadsServiceStub:
 
 @_typing.type_check_only
 class TollRoadsServiceAsyncStub(TollRoadsServiceStub):
-    """What other services ask and tell about toll roads."""
+    """Calls of other services about toll roads."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SaveOffer: _aio.UnaryUnaryMultiCallable[_toll_roads_api_pb2.SaveOfferRequest, _toll_roads_api_pb2.SaveOfferResponse]  # type: ignore[assignment]
@@ -85,25 +85,25 @@ class TollRoadsServiceAsyncStub(TollRoadsServiceStub):
     Safe to repeat: a known offer keeps the time at which it was first saved.
     """
     RetrieveOrder: _aio.UnaryUnaryMultiCallable[_toll_roads_api_pb2.RetrieveOrderRequest, _toll_roads_api_pb2.RetrieveOrderResponse]  # type: ignore[assignment]
-    """Tells by which road an order goes: that of its latest change by `created`, whatever the order of arrival.
+    """Returns the road by which an order goes: that of its latest change by `created`, whatever the order of arrival.
 
-    With configuration `retrieve_by: offer` the answer is instead whether the order's offer (`order.request.offer` in
+    With configuration `retrieve_by: offer` the result is instead whether the order's offer (`order.request.offer` in
     order_core) is stored. Safe to repeat.
 
     Errors:
     - NOT_FOUND `ORDER_NOT_FOUND`: no such order, or no road is known of it.
-    - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core does not answer (only with `retrieve_by: offer`).
+    - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core is unavailable (only with `retrieve_by: offer`).
     """
     BatchRetrieveOrders: _aio.UnaryUnaryMultiCallable[_toll_roads_api_pb2.BatchRetrieveOrdersRequest, _toll_roads_api_pb2.BatchRetrieveOrdersResponse]  # type: ignore[assignment]
     """RetrieveOrder for many orders in one call. An order that RetrieveOrder would not find is listed as missing instead
     of failing the call. Safe to repeat.
 
     Errors:
-    - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core does not answer (only with `retrieve_by: offer`).
+    - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core is unavailable (only with `retrieve_by: offer`).
     """
     EnqueueOrderSave: _aio.UnaryUnaryMultiCallable[_toll_roads_api_pb2.EnqueueOrderSaveRequest, _toll_roads_api_pb2.EnqueueOrderSaveResponse]  # type: ignore[assignment]
-    """Takes an order for saving by the background task `toll_roads_order_save`, and answers as soon as the task is safely
-    stored. Called by processing when an order is created.
+    """Queues an order for the background task `toll_roads_order_save`, which saves it, and returns as soon as the task is
+    safely stored. Called by processing when an order is created.
 
     Safe to repeat: an order that is already saved with this `created` is left as it is, but for its passenger: one that is
     saved without `yandex_uid` takes that of a later report. The task itself reports what it
@@ -112,7 +112,7 @@ class TollRoadsServiceAsyncStub(TollRoadsServiceStub):
     """
 
 class TollRoadsServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What other services ask and tell about toll roads."""
+    """Calls of other services about toll roads."""
 
     @_abc_1.abstractmethod
     def SaveOffer(
@@ -131,14 +131,14 @@ class TollRoadsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _toll_roads_api_pb2.RetrieveOrderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_toll_roads_api_pb2.RetrieveOrderResponse, _abc.Awaitable[_toll_roads_api_pb2.RetrieveOrderResponse]]:
-        """Tells by which road an order goes: that of its latest change by `created`, whatever the order of arrival.
+        """Returns the road by which an order goes: that of its latest change by `created`, whatever the order of arrival.
 
-        With configuration `retrieve_by: offer` the answer is instead whether the order's offer (`order.request.offer` in
+        With configuration `retrieve_by: offer` the result is instead whether the order's offer (`order.request.offer` in
         order_core) is stored. Safe to repeat.
 
         Errors:
         - NOT_FOUND `ORDER_NOT_FOUND`: no such order, or no road is known of it.
-        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core does not answer (only with `retrieve_by: offer`).
+        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core is unavailable (only with `retrieve_by: offer`).
         """
 
     @_abc_1.abstractmethod
@@ -151,7 +151,7 @@ class TollRoadsServiceServicer(metaclass=_abc_1.ABCMeta):
         of failing the call. Safe to repeat.
 
         Errors:
-        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core does not answer (only with `retrieve_by: offer`).
+        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core is unavailable (only with `retrieve_by: offer`).
         """
 
     @_abc_1.abstractmethod
@@ -160,8 +160,8 @@ class TollRoadsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _toll_roads_api_pb2.EnqueueOrderSaveRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_toll_roads_api_pb2.EnqueueOrderSaveResponse, _abc.Awaitable[_toll_roads_api_pb2.EnqueueOrderSaveResponse]]:
-        """Takes an order for saving by the background task `toll_roads_order_save`, and answers as soon as the task is safely
-        stored. Called by processing when an order is created.
+        """Queues an order for the background task `toll_roads_order_save`, which saves it, and returns as soon as the task is
+        safely stored. Called by processing when an order is created.
 
         Safe to repeat: an order that is already saved with this `created` is left as it is, but for its passenger: one that is
         saved without `yandex_uid` takes that of a later report. The task itself reports what it
@@ -173,7 +173,7 @@ def add_TollRoadsServiceServicer_to_server(servicer: TollRoadsServiceServicer, s
 
 class PassengerTollRoadsServiceStub:
     """What the rider's app does about toll roads. The passenger is the one whom the gateway authenticated; an order of
-    another passenger answers as if it did not exist.
+    another passenger is treated as if it did not exist.
     """
 
     @_typing.overload
@@ -188,7 +188,7 @@ class PassengerTollRoadsServiceStub:
     fixed price in order_core, once: from then on the taximeter counts. A switch that arrives late (its `created` is older
     than that of the latest one) is recorded and changes nothing else.
 
-    Safe to repeat after any answer and after none: the same change made twice is one change. A refused switch changes
+    Safe to repeat after any response and after none: the same change made twice is one change. A refused switch changes
     nothing anywhere.
 
     Errors:
@@ -196,13 +196,13 @@ class PassengerTollRoadsServiceStub:
     - FAILED_PRECONDITION `ROAD_SWITCH_NOT_ALLOWED` (HTTP 406): the order's road cannot be switched.
     - ALREADY_EXISTS `ROAD_SWITCH_CONFLICT` (HTTP 409): the order has a switch of exactly this `created` to the other road.
     - FAILED_PRECONDITION `PRICE_CHANGES_OUT_OF_ORDER`: the price was last changed at this `created` or later.
-    - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core does not answer.
+    - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core is unavailable.
     """
 
 @_typing.type_check_only
 class PassengerTollRoadsServiceAsyncStub(PassengerTollRoadsServiceStub):
     """What the rider's app does about toll roads. The passenger is the one whom the gateway authenticated; an order of
-    another passenger answers as if it did not exist.
+    another passenger is treated as if it did not exist.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -214,7 +214,7 @@ class PassengerTollRoadsServiceAsyncStub(PassengerTollRoadsServiceStub):
     fixed price in order_core, once: from then on the taximeter counts. A switch that arrives late (its `created` is older
     than that of the latest one) is recorded and changes nothing else.
 
-    Safe to repeat after any answer and after none: the same change made twice is one change. A refused switch changes
+    Safe to repeat after any response and after none: the same change made twice is one change. A refused switch changes
     nothing anywhere.
 
     Errors:
@@ -222,12 +222,12 @@ class PassengerTollRoadsServiceAsyncStub(PassengerTollRoadsServiceStub):
     - FAILED_PRECONDITION `ROAD_SWITCH_NOT_ALLOWED` (HTTP 406): the order's road cannot be switched.
     - ALREADY_EXISTS `ROAD_SWITCH_CONFLICT` (HTTP 409): the order has a switch of exactly this `created` to the other road.
     - FAILED_PRECONDITION `PRICE_CHANGES_OUT_OF_ORDER`: the price was last changed at this `created` or later.
-    - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core does not answer.
+    - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core is unavailable.
     """
 
 class PassengerTollRoadsServiceServicer(metaclass=_abc_1.ABCMeta):
     """What the rider's app does about toll roads. The passenger is the one whom the gateway authenticated; an order of
-    another passenger answers as if it did not exist.
+    another passenger is treated as if it did not exist.
     """
 
     @_abc_1.abstractmethod
@@ -243,7 +243,7 @@ class PassengerTollRoadsServiceServicer(metaclass=_abc_1.ABCMeta):
         fixed price in order_core, once: from then on the taximeter counts. A switch that arrives late (its `created` is older
         than that of the latest one) is recorded and changes nothing else.
 
-        Safe to repeat after any answer and after none: the same change made twice is one change. A refused switch changes
+        Safe to repeat after any response and after none: the same change made twice is one change. A refused switch changes
         nothing anywhere.
 
         Errors:
@@ -251,7 +251,7 @@ class PassengerTollRoadsServiceServicer(metaclass=_abc_1.ABCMeta):
         - FAILED_PRECONDITION `ROAD_SWITCH_NOT_ALLOWED` (HTTP 406): the order's road cannot be switched.
         - ALREADY_EXISTS `ROAD_SWITCH_CONFLICT` (HTTP 409): the order has a switch of exactly this `created` to the other road.
         - FAILED_PRECONDITION `PRICE_CHANGES_OUT_OF_ORDER`: the price was last changed at this `created` or later.
-        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core does not answer.
+        - UNAVAILABLE `NEIGHBOUR_UNAVAILABLE`: order_core is unavailable.
         """
 
 def add_PassengerTollRoadsServiceServicer_to_server(servicer: PassengerTollRoadsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -28,7 +28,7 @@ class OrderRoad(_message.Message):
     CAN_SWITCH_ROAD_FIELD_NUMBER: _builtins.int
     CREATED_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
-    """The order. Empty in answers about a single order, whose id the caller already has."""
+    """The order. Empty in responses about a single order, whose id the caller already has."""
     has_toll_road: _builtins.bool
     """True: by the toll road. False: by the free one."""
     can_switch_road: _builtins.bool
@@ -38,7 +38,7 @@ class OrderRoad(_message.Message):
     @_builtins.property
     def created(self) -> _timestamp_pb2.Timestamp:
         """When the latest change was made, by the clock of whoever made it, to the microsecond. Absent while roads are looked
-        up by offer: an offer knows of no changes.
+        up by offer: an offer has no changes.
         """
 
     def __init__(

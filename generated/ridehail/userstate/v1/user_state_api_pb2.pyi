@@ -3,10 +3,10 @@
 isort:skip_file
 User state: what a user has set for rides, the "personal state": the chosen tariff and the settings of tariffs.
 
-It takes over from the old back end (ridehail.protocol.v1), which answers the same contract. While both run, their
-answers are compared here (CompareJsons).
+It takes over from the old back end (ridehail.protocol.v1), which serves the same contract. While both run, their
+responses are compared here (CompareJsons).
 
-Every RPC can also answer with the codes that are common to all services (see docs/errors.md). Each RPC's comment
+Every RPC can also fail with the codes that are common to all services (see docs/errors.md). Each RPC's comment
 names only what is special to it.
 """
 
@@ -52,7 +52,7 @@ Global___GetPersonalStateRequest: _TypeAlias = GetPersonalStateRequest  # noqa: 
 
 @_typing.final
 class GetPersonalStateResponse(_message.Message):
-    """Answer of GetPersonalState."""
+    """Response of GetPersonalState."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -122,7 +122,7 @@ Global___UpdatePersonalStateRequest: _TypeAlias = UpdatePersonalStateRequest  # 
 
 @_typing.final
 class UpdatePersonalStateResponse(_message.Message):
-    """Answer of UpdatePersonalState: the state after it."""
+    """Response of UpdatePersonalState: the state after it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -164,10 +164,10 @@ class ListPersonalStatesRequest(_message.Message):
     after_yandex_uid: _builtins.str
     """Only users whose uid comes after this one, as text. Empty: from the first."""
     page_size: _builtins.int
-    """States in the answer at most, 1 to 1000."""
+    """Maximal number of states in the response, 1 to 1000."""
     @_builtins.property
     def changed_since(self) -> _timestamp_pb2.Timestamp:
-        """Only states that changed at this moment or later; no finer than a microsecond. Absent: all."""
+        """Only states that changed at this time or later; no finer than a microsecond. Absent: all."""
 
     def __init__(
         self,
@@ -186,7 +186,7 @@ Global___ListPersonalStatesRequest: _TypeAlias = ListPersonalStatesRequest  # no
 
 @_typing.final
 class ListPersonalStatesResponse(_message.Message):
-    """Answer of ListPersonalStates."""
+    """Response of ListPersonalStates."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -234,7 +234,7 @@ Global___ImportPersonalStatesRequest: _TypeAlias = ImportPersonalStatesRequest  
 
 @_typing.final
 class ImportPersonalStatesResponse(_message.Message):
-    """Answer of ImportPersonalStates."""
+    """Response of ImportPersonalStates."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -267,7 +267,7 @@ class CompareJsonsRequest(_message.Message):
     OLD_STATUS_FIELD_NUMBER: _builtins.int
     NEW_STATUS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """The request that was answered twice, as logs name it. Absent: this call's own id."""
+    """The request to which both back ends responded, as logs name it. Absent: this call's own id."""
     kind: _builtins.str
     """What it was: `read` or `write`. Absent: `read`."""
     old_status: _builtins.int
@@ -321,7 +321,7 @@ Global___CompareJsonsRequest: _TypeAlias = CompareJsonsRequest  # noqa: Y015
 
 @_typing.final
 class CompareJsonsResponse(_message.Message):
-    """Answer of CompareJsons."""
+    """Response of CompareJsons."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

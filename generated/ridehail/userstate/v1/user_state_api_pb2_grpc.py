@@ -67,7 +67,7 @@ class UserStateServiceServicer:
     """
 
     def GetPersonalState(self, request, context):
-        """Tells a user's personal state. A user who has set nothing has an empty one, of revision `0`. Safe to repeat.
+        """Returns a user's personal state. A user who has set nothing has an empty one, of revision `0`. Safe to repeat.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -78,10 +78,10 @@ class UserStateServiceServicer:
         stay. Applied only while the state is of the revision that the caller saw; raises the revision by 1. Of several
         callers with the same revision exactly one succeeds.
 
-        With metadata `x-ya-mock-write-request` (any value but an empty one) all is done as without, and then undone: the
-        answer is what it would be, and nothing is stored.
+        With metadata `x-ya-mock-write-request` (any value but an empty one) all is done as without, and then rolled back: the
+        response is what it would be, and nothing is stored.
 
-        NOT safe to repeat: a repeat of a call that went through answers ABORTED.
+        NOT safe to repeat: a repeat of a call that went through fails with ABORTED.
 
         Errors:
         - ABORTED `REVISION_CONFLICT` (HTTP 409): the state is of another revision; metadata `current_revision_id` has it.
@@ -99,7 +99,7 @@ class UserStateServiceServicer:
         Safe to repeat.
 
         Errors:
-        - OUT_OF_RANGE `RESPONSE_TOO_LARGE`: several states, of more than 128 KiB of JSON or 1900 values. Ask for fewer; one
+        - OUT_OF_RANGE `RESPONSE_TOO_LARGE`: several states, of more than 128 KiB of JSON or 1900 values. Request fewer; one
         always fits.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -107,7 +107,7 @@ class UserStateServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ImportPersonalStates(self, request, context):
-        """Takes copies of states: each is stored if its revision is higher than that of the stored one. Safe to repeat.
+        """Stores copies of states: each if its revision is higher than that of the stored one. Safe to repeat.
 
         Errors:
         - INVALID_ARGUMENT `INVALID_REQUEST`: a user or a category twice, or a state that no update would leave behind. None of
@@ -118,21 +118,21 @@ class UserStateServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CompareJsons(self, request, context):
-        """Compares what the two back ends answered to one request, and keeps a record of it: totals, and of a mismatch the
-        places where the answers differ, without any value.
+        """Compares the responses of the two back ends to one request, and keeps a record of it: totals, and of a mismatch the
+        places where the responses differ, without any value.
 
-        Answers are equal when their statuses are equal and their bodies are: objects by member, numbers by value (1 and 1.0
+        Responses are equal when their statuses are equal and their bodies are: objects by member, numbers by value (1 and 1.0
         are equal), arrays in their order, except that the order of the top-level array `tariffs` does not matter (its
-        elements still count). Bodies whose members `revision_id` differ are told to differ there and nowhere else: they are
+        elements still count). Bodies whose members `revision_id` differ are reported to differ there and nowhere else: they are
         of different revisions of the state, and so have nothing to do with each other.
 
-        Two bodies by themselves, `{"old": ..., "new": ...}`, are a request as well: the answers to a read, both with status 200.
+        Two bodies by themselves, `{"old": ..., "new": ...}`, are a request as well: the responses to a read, both with status 200.
 
         Safe to repeat, but a repeat counts again.
 
         Errors:
-        - ABORTED `JSON_MISMATCH` (HTTP 409): the answers differ; metadata `paths` is a JSON array of JSON pointers (RFC 6901)
-        into the old answer (into the new one where the old one lacks it), 100 at most, empty when only statuses differ;
+        - ABORTED `JSON_MISMATCH` (HTTP 409): the responses differ; metadata `paths` is a JSON array of JSON pointers (RFC 6901)
+        into the old response (into the new one where the old one lacks it), 100 at most, empty when only statuses differ;
         `truncated` is `true` when there are more; `statuses` is `same` or `differ`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

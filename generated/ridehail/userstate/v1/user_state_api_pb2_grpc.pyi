@@ -3,10 +3,10 @@
 isort:skip_file
 User state: what a user has set for rides, the "personal state": the chosen tariff and the settings of tariffs.
 
-It takes over from the old back end (ridehail.protocol.v1), which answers the same contract. While both run, their
-answers are compared here (CompareJsons).
+It takes over from the old back end (ridehail.protocol.v1), which serves the same contract. While both run, their
+responses are compared here (CompareJsons).
 
-Every RPC can also answer with the codes that are common to all services (see docs/errors.md). Each RPC's comment
+Every RPC can also fail with the codes that are common to all services (see docs/errors.md). Each RPC's comment
 names only what is special to it.
 """
 
@@ -41,16 +41,16 @@ class UserStateServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> UserStateServiceAsyncStub: ...
     GetPersonalState: _grpc.UnaryUnaryMultiCallable[_user_state_api_pb2.GetPersonalStateRequest, _user_state_api_pb2.GetPersonalStateResponse]
-    """Tells a user's personal state. A user who has set nothing has an empty one, of revision `0`. Safe to repeat."""
+    """Returns a user's personal state. A user who has set nothing has an empty one, of revision `0`. Safe to repeat."""
     UpdatePersonalState: _grpc.UnaryUnaryMultiCallable[_user_state_api_pb2.UpdatePersonalStateRequest, _user_state_api_pb2.UpdatePersonalStateResponse]
     """Changes a user's personal state: the chosen tariff, if one is given, and the settings of the given tariffs; others
     stay. Applied only while the state is of the revision that the caller saw; raises the revision by 1. Of several
     callers with the same revision exactly one succeeds.
 
-    With metadata `x-ya-mock-write-request` (any value but an empty one) all is done as without, and then undone: the
-    answer is what it would be, and nothing is stored.
+    With metadata `x-ya-mock-write-request` (any value but an empty one) all is done as without, and then rolled back: the
+    response is what it would be, and nothing is stored.
 
-    NOT safe to repeat: a repeat of a call that went through answers ABORTED.
+    NOT safe to repeat: a repeat of a call that went through fails with ABORTED.
 
     Errors:
     - ABORTED `REVISION_CONFLICT` (HTTP 409): the state is of another revision; metadata `current_revision_id` has it.
@@ -64,32 +64,32 @@ class UserStateServiceStub:
     Safe to repeat.
 
     Errors:
-    - OUT_OF_RANGE `RESPONSE_TOO_LARGE`: several states, of more than 128 KiB of JSON or 1900 values. Ask for fewer; one
+    - OUT_OF_RANGE `RESPONSE_TOO_LARGE`: several states, of more than 128 KiB of JSON or 1900 values. Request fewer; one
       always fits.
     """
     ImportPersonalStates: _grpc.UnaryUnaryMultiCallable[_user_state_api_pb2.ImportPersonalStatesRequest, _user_state_api_pb2.ImportPersonalStatesResponse]
-    """Takes copies of states: each is stored if its revision is higher than that of the stored one. Safe to repeat.
+    """Stores copies of states: each if its revision is higher than that of the stored one. Safe to repeat.
 
     Errors:
     - INVALID_ARGUMENT `INVALID_REQUEST`: a user or a category twice, or a state that no update would leave behind. None of
       the copies is stored.
     """
     CompareJsons: _grpc.UnaryUnaryMultiCallable[_user_state_api_pb2.CompareJsonsRequest, _user_state_api_pb2.CompareJsonsResponse]
-    """Compares what the two back ends answered to one request, and keeps a record of it: totals, and of a mismatch the
-    places where the answers differ, without any value.
+    """Compares the responses of the two back ends to one request, and keeps a record of it: totals, and of a mismatch the
+    places where the responses differ, without any value.
 
-    Answers are equal when their statuses are equal and their bodies are: objects by member, numbers by value (1 and 1.0
+    Responses are equal when their statuses are equal and their bodies are: objects by member, numbers by value (1 and 1.0
     are equal), arrays in their order, except that the order of the top-level array `tariffs` does not matter (its
-    elements still count). Bodies whose members `revision_id` differ are told to differ there and nowhere else: they are
+    elements still count). Bodies whose members `revision_id` differ are reported to differ there and nowhere else: they are
     of different revisions of the state, and so have nothing to do with each other.
 
-    Two bodies by themselves, `{"old": ..., "new": ...}`, are a request as well: the answers to a read, both with status 200.
+    Two bodies by themselves, `{"old": ..., "new": ...}`, are a request as well: the responses to a read, both with status 200.
 
     Safe to repeat, but a repeat counts again.
 
     Errors:
-    - ABORTED `JSON_MISMATCH` (HTTP 409): the answers differ; metadata `paths` is a JSON array of JSON pointers (RFC 6901)
-      into the old answer (into the new one where the old one lacks it), 100 at most, empty when only statuses differ;
+    - ABORTED `JSON_MISMATCH` (HTTP 409): the responses differ; metadata `paths` is a JSON array of JSON pointers (RFC 6901)
+      into the old response (into the new one where the old one lacks it), 100 at most, empty when only statuses differ;
       `truncated` is `true` when there are more; `statuses` is `same` or `differ`.
     """
 
@@ -99,16 +99,16 @@ class UserStateServiceAsyncStub(UserStateServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetPersonalState: _aio.UnaryUnaryMultiCallable[_user_state_api_pb2.GetPersonalStateRequest, _user_state_api_pb2.GetPersonalStateResponse]  # type: ignore[assignment]
-    """Tells a user's personal state. A user who has set nothing has an empty one, of revision `0`. Safe to repeat."""
+    """Returns a user's personal state. A user who has set nothing has an empty one, of revision `0`. Safe to repeat."""
     UpdatePersonalState: _aio.UnaryUnaryMultiCallable[_user_state_api_pb2.UpdatePersonalStateRequest, _user_state_api_pb2.UpdatePersonalStateResponse]  # type: ignore[assignment]
     """Changes a user's personal state: the chosen tariff, if one is given, and the settings of the given tariffs; others
     stay. Applied only while the state is of the revision that the caller saw; raises the revision by 1. Of several
     callers with the same revision exactly one succeeds.
 
-    With metadata `x-ya-mock-write-request` (any value but an empty one) all is done as without, and then undone: the
-    answer is what it would be, and nothing is stored.
+    With metadata `x-ya-mock-write-request` (any value but an empty one) all is done as without, and then rolled back: the
+    response is what it would be, and nothing is stored.
 
-    NOT safe to repeat: a repeat of a call that went through answers ABORTED.
+    NOT safe to repeat: a repeat of a call that went through fails with ABORTED.
 
     Errors:
     - ABORTED `REVISION_CONFLICT` (HTTP 409): the state is of another revision; metadata `current_revision_id` has it.
@@ -122,32 +122,32 @@ class UserStateServiceAsyncStub(UserStateServiceStub):
     Safe to repeat.
 
     Errors:
-    - OUT_OF_RANGE `RESPONSE_TOO_LARGE`: several states, of more than 128 KiB of JSON or 1900 values. Ask for fewer; one
+    - OUT_OF_RANGE `RESPONSE_TOO_LARGE`: several states, of more than 128 KiB of JSON or 1900 values. Request fewer; one
       always fits.
     """
     ImportPersonalStates: _aio.UnaryUnaryMultiCallable[_user_state_api_pb2.ImportPersonalStatesRequest, _user_state_api_pb2.ImportPersonalStatesResponse]  # type: ignore[assignment]
-    """Takes copies of states: each is stored if its revision is higher than that of the stored one. Safe to repeat.
+    """Stores copies of states: each if its revision is higher than that of the stored one. Safe to repeat.
 
     Errors:
     - INVALID_ARGUMENT `INVALID_REQUEST`: a user or a category twice, or a state that no update would leave behind. None of
       the copies is stored.
     """
     CompareJsons: _aio.UnaryUnaryMultiCallable[_user_state_api_pb2.CompareJsonsRequest, _user_state_api_pb2.CompareJsonsResponse]  # type: ignore[assignment]
-    """Compares what the two back ends answered to one request, and keeps a record of it: totals, and of a mismatch the
-    places where the answers differ, without any value.
+    """Compares the responses of the two back ends to one request, and keeps a record of it: totals, and of a mismatch the
+    places where the responses differ, without any value.
 
-    Answers are equal when their statuses are equal and their bodies are: objects by member, numbers by value (1 and 1.0
+    Responses are equal when their statuses are equal and their bodies are: objects by member, numbers by value (1 and 1.0
     are equal), arrays in their order, except that the order of the top-level array `tariffs` does not matter (its
-    elements still count). Bodies whose members `revision_id` differ are told to differ there and nowhere else: they are
+    elements still count). Bodies whose members `revision_id` differ are reported to differ there and nowhere else: they are
     of different revisions of the state, and so have nothing to do with each other.
 
-    Two bodies by themselves, `{"old": ..., "new": ...}`, are a request as well: the answers to a read, both with status 200.
+    Two bodies by themselves, `{"old": ..., "new": ...}`, are a request as well: the responses to a read, both with status 200.
 
     Safe to repeat, but a repeat counts again.
 
     Errors:
-    - ABORTED `JSON_MISMATCH` (HTTP 409): the answers differ; metadata `paths` is a JSON array of JSON pointers (RFC 6901)
-      into the old answer (into the new one where the old one lacks it), 100 at most, empty when only statuses differ;
+    - ABORTED `JSON_MISMATCH` (HTTP 409): the responses differ; metadata `paths` is a JSON array of JSON pointers (RFC 6901)
+      into the old response (into the new one where the old one lacks it), 100 at most, empty when only statuses differ;
       `truncated` is `true` when there are more; `statuses` is `same` or `differ`.
     """
 
@@ -160,7 +160,7 @@ class UserStateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_state_api_pb2.GetPersonalStateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_user_state_api_pb2.GetPersonalStateResponse, _abc.Awaitable[_user_state_api_pb2.GetPersonalStateResponse]]:
-        """Tells a user's personal state. A user who has set nothing has an empty one, of revision `0`. Safe to repeat."""
+        """Returns a user's personal state. A user who has set nothing has an empty one, of revision `0`. Safe to repeat."""
 
     @_abc_1.abstractmethod
     def UpdatePersonalState(
@@ -172,10 +172,10 @@ class UserStateServiceServicer(metaclass=_abc_1.ABCMeta):
         stay. Applied only while the state is of the revision that the caller saw; raises the revision by 1. Of several
         callers with the same revision exactly one succeeds.
 
-        With metadata `x-ya-mock-write-request` (any value but an empty one) all is done as without, and then undone: the
-        answer is what it would be, and nothing is stored.
+        With metadata `x-ya-mock-write-request` (any value but an empty one) all is done as without, and then rolled back: the
+        response is what it would be, and nothing is stored.
 
-        NOT safe to repeat: a repeat of a call that went through answers ABORTED.
+        NOT safe to repeat: a repeat of a call that went through fails with ABORTED.
 
         Errors:
         - ABORTED `REVISION_CONFLICT` (HTTP 409): the state is of another revision; metadata `current_revision_id` has it.
@@ -195,7 +195,7 @@ class UserStateServiceServicer(metaclass=_abc_1.ABCMeta):
         Safe to repeat.
 
         Errors:
-        - OUT_OF_RANGE `RESPONSE_TOO_LARGE`: several states, of more than 128 KiB of JSON or 1900 values. Ask for fewer; one
+        - OUT_OF_RANGE `RESPONSE_TOO_LARGE`: several states, of more than 128 KiB of JSON or 1900 values. Request fewer; one
           always fits.
         """
 
@@ -205,7 +205,7 @@ class UserStateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_state_api_pb2.ImportPersonalStatesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_user_state_api_pb2.ImportPersonalStatesResponse, _abc.Awaitable[_user_state_api_pb2.ImportPersonalStatesResponse]]:
-        """Takes copies of states: each is stored if its revision is higher than that of the stored one. Safe to repeat.
+        """Stores copies of states: each if its revision is higher than that of the stored one. Safe to repeat.
 
         Errors:
         - INVALID_ARGUMENT `INVALID_REQUEST`: a user or a category twice, or a state that no update would leave behind. None of
@@ -218,21 +218,21 @@ class UserStateServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _user_state_api_pb2.CompareJsonsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_user_state_api_pb2.CompareJsonsResponse, _abc.Awaitable[_user_state_api_pb2.CompareJsonsResponse]]:
-        """Compares what the two back ends answered to one request, and keeps a record of it: totals, and of a mismatch the
-        places where the answers differ, without any value.
+        """Compares the responses of the two back ends to one request, and keeps a record of it: totals, and of a mismatch the
+        places where the responses differ, without any value.
 
-        Answers are equal when their statuses are equal and their bodies are: objects by member, numbers by value (1 and 1.0
+        Responses are equal when their statuses are equal and their bodies are: objects by member, numbers by value (1 and 1.0
         are equal), arrays in their order, except that the order of the top-level array `tariffs` does not matter (its
-        elements still count). Bodies whose members `revision_id` differ are told to differ there and nowhere else: they are
+        elements still count). Bodies whose members `revision_id` differ are reported to differ there and nowhere else: they are
         of different revisions of the state, and so have nothing to do with each other.
 
-        Two bodies by themselves, `{"old": ..., "new": ...}`, are a request as well: the answers to a read, both with status 200.
+        Two bodies by themselves, `{"old": ..., "new": ...}`, are a request as well: the responses to a read, both with status 200.
 
         Safe to repeat, but a repeat counts again.
 
         Errors:
-        - ABORTED `JSON_MISMATCH` (HTTP 409): the answers differ; metadata `paths` is a JSON array of JSON pointers (RFC 6901)
-          into the old answer (into the new one where the old one lacks it), 100 at most, empty when only statuses differ;
+        - ABORTED `JSON_MISMATCH` (HTTP 409): the responses differ; metadata `paths` is a JSON array of JSON pointers (RFC 6901)
+          into the old response (into the new one where the old one lacks it), 100 at most, empty when only statuses differ;
           `truncated` is `true` when there are more; `statuses` is `same` or `differ`.
         """
 

@@ -64,7 +64,7 @@ class PersonalStateCopy(_message.Message):
     revision_id: _builtins.str
     """The state's revision: a whole number in decimal. Required."""
     selected_category: _builtins.str
-    """The chosen tariff. Empty: none. Required: that there is none has to be said."""
+    """The chosen tariff. Empty: none. Required: that there is none must be sent."""
     @_builtins.property
     def tariffs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TariffSettings]:
         """What is set for tariffs, each category once, at most 200."""
