@@ -161,8 +161,8 @@ async def test_two_polls_of_one_pull_to_refresh_fetch_a_part_once() -> None:
     assert [one.part_name for one in (await polls[0]).fetched] == ["part2"]
 
 
-async def test_a_tag_is_that_of_the_version_that_was_known_when_the_fetch_began() -> None:
-    held = Held()
+async def fetching_twice(held: Held) -> tuple[AsyncOrderPoller[int], asyncio.Task[Any], asyncio.Task[Any]]:
+    """Starts with a part at version 1 and polls for version 2: the first and the third call fetch it."""
     poller = AsyncOrderPoller[int](held.poll, held.fetch)
     starting = asyncio.create_task(poller.start(launched(order_state("taxi", "order1", "part2"))))
     await held.until(1)
@@ -170,6 +170,12 @@ async def test_a_tag_is_that_of_the_version_that_was_known_when_the_fetch_began(
     await held.until(2)
     held.calls[1].set_result(response(order_state("taxi", "order1", "part2", tags={"part2": "2"})))
     await held.until(3)
+    return poller, starting, polling
+
+
+async def test_a_tag_is_that_of_the_version_that_was_known_when_the_fetch_began() -> None:
+    held = Held()
+    poller, starting, polling = await fetching_twice(held)
 
     held.calls[0].set_result(1)
     await starting
@@ -186,13 +192,7 @@ async def test_a_tag_is_that_of_the_version_that_was_known_when_the_fetch_began(
 
 async def test_an_older_content_does_not_take_the_place_of_a_newer_one() -> None:
     held = Held()
-    poller = AsyncOrderPoller[int](held.poll, held.fetch)
-    starting = asyncio.create_task(poller.start(launched(order_state("taxi", "order1", "part2"))))
-    await held.until(1)
-    polling = asyncio.create_task(poller.poll_once())
-    await held.until(2)
-    held.calls[1].set_result(response(order_state("taxi", "order1", "part2", tags={"part2": "2"})))
-    await held.until(3)
+    poller, starting, polling = await fetching_twice(held)
 
     held.calls[2].set_result(22)
     await polling
