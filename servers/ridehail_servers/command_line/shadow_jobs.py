@@ -13,7 +13,8 @@ import typer
 
 from ridehail_servers.chassis.clock import system_clock
 from ridehail_servers.chassis.database import Database
-from ridehail_servers.user_state.report import ComparisonReport, Sample, Totals
+from ridehail_servers.user_state.redaction import Mismatch
+from ridehail_servers.user_state.report import ComparisonReport, Totals
 from ridehail_servers.user_state.report_store import ReportStore
 
 from .job import run_job
@@ -58,15 +59,11 @@ def _counts(totals: Totals) -> str:
     return f"{counts}; {rate.share:.4%} differ (95 %: {rate.lowest:.4%} to {rate.highest:.4%})"
 
 
-def _sample_lines(sample: Sample) -> Iterator[str]:
-    statuses = f"{sample.old_status}" if sample.old_status == sample.new_status else _change(sample)
+def _sample_lines(sample: Mismatch) -> Iterator[str]:
+    statuses = " -> ".join(str(one) for one in dict.fromkeys((sample.old_status, sample.new_status)))
     yield f"  {_timestamp(sample.at)}  {sample.kind}  {statuses}  request {sample.request_id}"
     for one in sample.differences:
         yield f"    {one.path or '(the whole body)'}: {one.old_type} -> {one.new_type}"
-
-
-def _change(sample: Sample) -> str:
-    return f"{sample.old_status} -> {sample.new_status}"
 
 
 def _timestamp(time: datetime) -> str:
@@ -83,5 +80,10 @@ def _as_json(report: ComparisonReport) -> dict[str, Any]:
         "totals": totals,
         "kept": report.kept,
         "places": [asdict(place) for place in report.places],
-        "samples": [{**asdict(sample), "at": _timestamp(sample.at)} for sample in report.samples],
+        "samples": [_sample_json(sample) for sample in report.samples],
     }
+
+
+def _sample_json(sample: Mismatch) -> dict[str, Any]:
+    differences = [{"path": one.path, "old_type": one.old_type, "new_type": one.new_type} for one in sample.differences]
+    return {**asdict(sample), "at": _timestamp(sample.at), "differences": differences}

@@ -13,17 +13,12 @@ from .state import StateCopy, check_page
 
 
 class CopyStore(Protocol):
-    """The statements that a back end's store has for copies.
+    """The statements that a back end's store has for copies."""
 
-    Both lists are sorted by user and begin after the given one. They return None if several states together have more
-    than MAX_PAGE_BYTES.
-    """
-
-    async def list_all(self, connection: Connection, after_yandex_uid: str, limit: int) -> list[StateCopy] | None: ...
-
-    async def list_changed(
-        self, connection: Connection, after_yandex_uid: str, limit: int, changed_since: datetime
-    ) -> list[StateCopy] | None: ...
+    async def list_page(
+        self, connection: Connection, after_yandex_uid: str, limit: int, changed_since: datetime | None
+    ) -> list[StateCopy] | None:
+        """Returns states by user, or None if several of them together have more than MAX_PAGE_BYTES."""
 
     async def import_newer(self, connection: Connection, copies: Sequence[StateCopy], now: datetime) -> int: ...
 
@@ -44,14 +39,9 @@ class StateCopies:
         Raises:
             ResponseTooLarge: They do not fit into one response.
         """
-        if changed_since is None:
-            page = await self._database.read(
-                lambda connection: self._store.list_all(connection, after_yandex_uid, limit)
-            )
-        else:
-            page = await self._database.read(
-                lambda connection: self._store.list_changed(connection, after_yandex_uid, limit, changed_since)
-            )
+        page = await self._database.read(
+            lambda connection: self._store.list_page(connection, after_yandex_uid, limit, changed_since)
+        )
         return check_page(page)
 
     async def import_newer(self, copies: Sequence[StateCopy]) -> int:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 
 from psycopg.types.json import Jsonb
@@ -11,28 +10,7 @@ from psycopg.types.json import Jsonb
 from ridehail_servers.chassis.database import Connection
 
 from .json_comparison import Kind, Verdict
-from .redaction import RedactedDifference
-
-
-@dataclass(frozen=True, slots=True)
-class Mismatch:
-    """Two responses that differ, without their values.
-
-    Attributes:
-        at: When they were compared.
-        request_id: As in the logs.
-        kind: Of the request.
-        old_status: HTTP status of the old back end.
-        new_status: HTTP status of the new back end.
-        differences: Of the bodies.
-    """
-
-    at: datetime
-    request_id: str
-    kind: Kind
-    old_status: int
-    new_status: int
-    differences: Sequence[RedactedDifference]
+from .redaction import Mismatch
 
 
 class ComparisonStore:

@@ -11,12 +11,12 @@ from typing import Final
 from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Database
 
-from .comparison_store import ComparisonStore, Mismatch
+from .comparison_store import ComparisonStore
 from .config import UserStateConfig
 from .errors import JsonMismatch
 from .json_comparison import ComparisonResult, Kind, Response, Verdict, compare
 from .metrics import COMPARISONS, MISMATCHES, STATUS, PathLabels
-from .redaction import pattern, pointer, redacted
+from .redaction import Mismatch, pattern, pointer, redacted
 
 # All of a status has to fit into 8 KiB.
 _MAX_PATH_BYTES: Final = 4_000
@@ -68,7 +68,7 @@ class Comparisons:
         if comparison.verdict is not Verdict.DIFFERENT:
             return comparison, None
         differences = tuple(redacted(one, self._hash_key) for one in comparison.differences)
-        return comparison, Mismatch(self._clock(), request_id, kind, old.status, new.status, differences)
+        return comparison, Mismatch(request_id, self._clock(), kind, old.status, new.status, differences)
 
     def _count(self, kind: Kind, comparison: ComparisonResult) -> None:
         COMPARISONS.labels(kind, comparison.verdict).inc()

@@ -4,25 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ridehail_clients import AsyncUserStateClient, PersonalStateCopy, TariffSettings
+from ridehail_clients import AsyncUserStateClient
 from ridehail_servers.chassis.service_definition import Demo, Example
-
-PASSENGER = "4000000001"
+from ridehail_servers.personal_state_backend.demo import PASSENGER, STATE
 
 
 async def load_demo(demo: Demo) -> Sequence[Example]:
     """Gives one passenger a chosen tariff and settings, as in the old back end, unless they have changed since."""
-    state = PersonalStateCopy(
-        yandex_uid=PASSENGER,
-        revision_id="1",
-        selected_category="comfort",
-        tariffs=(
-            TariffSettings("comfort", {"nosmoking": True, "childchair": [3, 7]}),
-            TariffSettings("econom", {"luggage_count": 2}),
-        ),
-    )
     async with AsyncUserStateClient(demo.grpc_address, ticket=demo.ticket_of("admin")) as user_state:
-        await user_state.import_personal_states(states=[state])
+        await user_state.import_personal_states(states=[STATE])
     return (
         demo.curl(
             "what a passenger has set for rides",

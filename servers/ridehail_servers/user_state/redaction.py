@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from ridehail_kernel.json_values import ABSENT, MaybeValue
 
-from .json_comparison import Difference, Path, canonical
+from .json_comparison import Difference, Kind, Path, canonical
 
 PLACEHOLDER: Final = "<name>"
 # A name that begins with a digit could be an account or a phone.
@@ -38,6 +40,27 @@ class RedactedDifference:
     new_type: str
     old_hash: str
     new_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatch:
+    """Two responses that differ, without their values.
+
+    Attributes:
+        request_id: As in the logs.
+        at: When they were compared.
+        kind: Of the request.
+        old_status: HTTP status of the old back end.
+        new_status: HTTP status of the new back end.
+        differences: Of the bodies.
+    """
+
+    request_id: str
+    at: datetime
+    kind: Kind
+    old_status: int
+    new_status: int
+    differences: Sequence[RedactedDifference]
 
 
 def redacted(difference: Difference, key: bytes) -> RedactedDifference:

@@ -10,6 +10,7 @@ from statistics import NormalDist
 from typing import Final
 
 from .json_comparison import Kind, Verdict
+from .redaction import Mismatch
 
 _CONFIDENCE: Final = 0.95
 
@@ -58,36 +59,6 @@ class MismatchPath:
 
 
 @dataclass(frozen=True, slots=True)
-class SampleDifference:
-    """Where the bodies of one mismatch differ, and the JSON types on both sides."""
-
-    path: str
-    old_type: str
-    new_type: str
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One mismatch.
-
-    Attributes:
-        request_id: As in the logs.
-        at: When its responses were compared.
-        kind: Of the request.
-        old_status: HTTP status of the old back end.
-        new_status: HTTP status of the new back end.
-        differences: The first ones of the bodies.
-    """
-
-    request_id: str
-    at: datetime
-    kind: Kind
-    old_status: int
-    new_status: int
-    differences: Sequence[SampleDifference]
-
-
-@dataclass(frozen=True, slots=True)
 class ComparisonReport:
     """Results of the comparisons since a time.
 
@@ -96,14 +67,14 @@ class ComparisonReport:
         totals: By the kind of request.
         kept: How many mismatches of that time are stored; places and samples are theirs.
         places: The most frequent paths, the most frequent first.
-        samples: The latest mismatches.
+        samples: The latest mismatches, with their first differences.
     """
 
     since: datetime
     totals: Mapping[Kind, Totals]
     kept: int
     places: Sequence[MismatchPath]
-    samples: Sequence[Sample]
+    samples: Sequence[Mismatch]
 
 
 def totals_of(counts: Mapping[tuple[Kind, Verdict], int]) -> dict[Kind, Totals]:

@@ -8,7 +8,8 @@ from ridehail_servers.chassis.database import Connection
 
 from .json_comparison import Kind, Verdict
 from .metrics import STATUS
-from .report import ComparisonReport, MismatchPath, Sample, SampleDifference, totals_of
+from .redaction import Mismatch, RedactedDifference
+from .report import ComparisonReport, MismatchPath, totals_of
 
 _PLACES = 20
 _SAMPLES = 5
@@ -72,7 +73,7 @@ class ReportStore:
         )
         return [MismatchPath(Kind(kind), path, count) for kind, path, count in await cursor.fetchall()]
 
-    async def samples(self, connection: Connection, since: datetime) -> list[Sample]:
+    async def samples(self, connection: Connection, since: datetime) -> list[Mismatch]:
         """Returns the latest mismatches."""
         cursor = await connection.execute(
             """
@@ -85,16 +86,13 @@ class ReportStore:
             (since, _SAMPLES),
         )
         return [
-            Sample(
+            Mismatch(
                 request_id,
                 at,
                 Kind(kind),
                 old_status,
                 new_status,
-                tuple(
-                    SampleDifference(one["path"], one["old_type"], one["new_type"])
-                    for one in differences[:_SAMPLE_DIFFERENCES]
-                ),
+                tuple(RedactedDifference(**one) for one in differences[:_SAMPLE_DIFFERENCES]),
             )
             for request_id, at, kind, old_status, new_status, differences in await cursor.fetchall()
         ]

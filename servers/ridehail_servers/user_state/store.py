@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import cast
+from typing import Final, cast
 
 from ridehail_kernel.json_values import JsonObject
 from ridehail_servers.chassis.database import Connection
@@ -12,6 +12,34 @@ from ridehail_servers.chassis.json_text import decode, encode
 from ridehail_servers.personal_state_backend.state import MAX_PAGE_BYTES, PersonalState, StateChange, StateCopy
 
 _FIRST_REVISION = 1
+
+_LIST: Final = """
+    WITH {changed} page AS (
+        SELECT yandex_uid, revision, selected_category, tariffs::text AS tariffs
+        FROM {states}
+        WHERE yandex_uid > %(after)s
+        ORDER BY yandex_uid
+        LIMIT %(limit)s
+    )
+    SELECT
+        yandex_uid,
+        revision,
+        selected_category,
+        CASE WHEN sum(octet_length(tariffs)) OVER () <= %(max_bytes)s OR count(*) OVER () = 1 THEN tariffs END
+    FROM page
+    ORDER BY yandex_uid
+"""
+_LIST_ALL: Final = _LIST.format(changed="", states="user_state.personal_states")
+# The changed states are selected first, so that the index on the time of change is used: by user, all states would be
+# scanned for the few that have changed.
+_LIST_CHANGED: Final = _LIST.format(
+    changed="""changed AS MATERIALIZED (
+        SELECT yandex_uid, revision, selected_category, tariffs
+        FROM user_state.personal_states
+        WHERE updated_at >= %(since)s
+    ),""",
+    states="changed",
+)
 
 
 class StateStore:
@@ -72,60 +100,13 @@ class StateStore:
         row = await cursor.fetchone()
         return None if row is None else _state(*row)
 
-    async def list_all(self, connection: Connection, after_yandex_uid: str, limit: int) -> list[StateCopy] | None:
+    async def list_page(
+        self, connection: Connection, after_yandex_uid: str, limit: int, changed_since: datetime | None
+    ) -> list[StateCopy] | None:
         """See `CopyStore`."""
         cursor = await connection.execute(
-            """
-            WITH page AS (
-                SELECT yandex_uid, revision, selected_category, tariffs::text AS tariffs
-                FROM user_state.personal_states
-                WHERE yandex_uid > %s
-                ORDER BY yandex_uid
-                LIMIT %s
-            )
-            SELECT
-                yandex_uid,
-                revision,
-                selected_category,
-                CASE WHEN sum(octet_length(tariffs)) OVER () <= %s OR count(*) OVER () = 1 THEN tariffs END
-            FROM page
-            ORDER BY yandex_uid
-            """,
-            (after_yandex_uid, limit, MAX_PAGE_BYTES),
-        )
-        return _page(await cursor.fetchall())
-
-    async def list_changed(
-        self, connection: Connection, after_yandex_uid: str, limit: int, changed_since: datetime
-    ) -> list[StateCopy] | None:
-        """See `CopyStore`.
-
-        The changed states are selected first, so that the index on the time of change is used: by user, all states
-        would be scanned for the few that have changed.
-        """
-        cursor = await connection.execute(
-            """
-            WITH changed AS MATERIALIZED (
-                SELECT yandex_uid, revision, selected_category, tariffs
-                FROM user_state.personal_states
-                WHERE updated_at >= %s
-            ),
-            page AS (
-                SELECT yandex_uid, revision, selected_category, tariffs::text AS tariffs
-                FROM changed
-                WHERE yandex_uid > %s
-                ORDER BY yandex_uid
-                LIMIT %s
-            )
-            SELECT
-                yandex_uid,
-                revision,
-                selected_category,
-                CASE WHEN sum(octet_length(tariffs)) OVER () <= %s OR count(*) OVER () = 1 THEN tariffs END
-            FROM page
-            ORDER BY yandex_uid
-            """,
-            (changed_since, after_yandex_uid, limit, MAX_PAGE_BYTES),
+            _LIST_ALL if changed_since is None else _LIST_CHANGED,
+            {"after": after_yandex_uid, "limit": limit, "since": changed_since, "max_bytes": MAX_PAGE_BYTES},
         )
         return _page(await cursor.fetchall())
 

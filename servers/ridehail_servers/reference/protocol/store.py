@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import cast
+from typing import Final, cast
 
 from ridehail_kernel.json_values import JsonValue
 from ridehail_servers.chassis.database import Connection
@@ -12,6 +12,32 @@ from ridehail_servers.chassis.json_text import decode, encode
 from ridehail_servers.personal_state_backend.state import MAX_PAGE_BYTES, StateCopy
 
 from .document import Document, document_of, state_of
+
+_LIST: Final = """
+    WITH {changed} page AS (
+        SELECT yandex_uid, document::text AS document
+        FROM {states}
+        WHERE yandex_uid > %(after)s
+        ORDER BY yandex_uid
+        LIMIT %(limit)s
+    )
+    SELECT
+        yandex_uid,
+        CASE WHEN sum(octet_length(document)) OVER () <= %(max_bytes)s OR count(*) OVER () = 1 THEN document END
+    FROM page
+    ORDER BY yandex_uid
+"""
+_LIST_ALL: Final = _LIST.format(changed="", states="protocol.users")
+# The changed states are selected first, so that the index on the time of change is used: by user, all states would be
+# scanned for the few that have changed.
+_LIST_CHANGED: Final = _LIST.format(
+    changed="""changed AS MATERIALIZED (
+        SELECT yandex_uid, document
+        FROM protocol.users
+        WHERE updated_at >= %(since)s
+    ),""",
+    states="changed",
+)
 
 
 class DocumentStore:
@@ -48,44 +74,13 @@ class DocumentStore:
         )
         return cursor.rowcount == 1
 
-    async def list_all(self, connection: Connection, after_yandex_uid: str, limit: int) -> list[StateCopy] | None:
+    async def list_page(
+        self, connection: Connection, after_yandex_uid: str, limit: int, changed_since: datetime | None
+    ) -> list[StateCopy] | None:
         """See `CopyStore`."""
         cursor = await connection.execute(
-            """
-            WITH page AS (
-                SELECT yandex_uid, document::text AS document
-                FROM protocol.users WHERE yandex_uid > %s ORDER BY yandex_uid LIMIT %s
-            )
-            SELECT
-                yandex_uid,
-                CASE WHEN sum(octet_length(document)) OVER () <= %s OR count(*) OVER () = 1 THEN document END
-            FROM page
-            ORDER BY yandex_uid
-            """,
-            (after_yandex_uid, limit, MAX_PAGE_BYTES),
-        )
-        return _page(await cursor.fetchall())
-
-    async def list_changed(
-        self, connection: Connection, after_yandex_uid: str, limit: int, changed_since: datetime
-    ) -> list[StateCopy] | None:
-        """See `CopyStore`. The changed documents are selected first, by the index on the time of change."""
-        cursor = await connection.execute(
-            """
-            WITH changed AS MATERIALIZED (
-                SELECT yandex_uid, document FROM protocol.users WHERE updated_at >= %s
-            ),
-            page AS (
-                SELECT yandex_uid, document::text AS document
-                FROM changed WHERE yandex_uid > %s ORDER BY yandex_uid LIMIT %s
-            )
-            SELECT
-                yandex_uid,
-                CASE WHEN sum(octet_length(document)) OVER () <= %s OR count(*) OVER () = 1 THEN document END
-            FROM page
-            ORDER BY yandex_uid
-            """,
-            (changed_since, after_yandex_uid, limit, MAX_PAGE_BYTES),
+            _LIST_ALL if changed_since is None else _LIST_CHANGED,
+            {"after": after_yandex_uid, "limit": limit, "since": changed_since, "max_bytes": MAX_PAGE_BYTES},
         )
         return _page(await cursor.fetchall())
 
