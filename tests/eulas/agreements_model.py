@@ -1,6 +1,6 @@
-"""What eulas must do, told a second time and as simply as can be: the measure of the real thing.
+"""A simple model of eulas, which the service is compared with.
 
-Nothing here is shared with the servers. A moment is a number of seconds.
+Nothing here is shared with the servers. A timestamp is a number of seconds.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ Agreement = dict[str, Any]
 
 @dataclass
 class Decided:
-    """A user's latest answer to an agreement."""
+    """A user's latest decision on an agreement."""
 
     status: str
     revision: int
@@ -22,7 +22,7 @@ class Decided:
 
 @dataclass
 class Model:
-    """Everything there is: what is configured, what time it is, what one user answered."""
+    """Everything there is: what is configured, what time it is, what one user decided."""
 
     eulas: list[Agreement]
     zones: dict[str, str]
@@ -41,15 +41,15 @@ class Model:
             return "unknown"
         return decided.status
 
-    def save(self, answers: list[tuple[str, str]], source: str) -> str:
+    def save(self, batch: list[tuple[str, str]], source: str) -> str:
         """Returns OK or a reason."""
-        for eula_id, status in answers:
+        for eula_id, status in batch:
             eula = self.configured(eula_id)
             if eula is None:
                 return "EULA_NOT_FOUND"
             if status == "rejected" and not eula["rejectable"]:
                 return "EULA_NOT_REJECTABLE"
-        for eula_id, status in sorted(dict(answers).items()):
+        for eula_id, status in sorted(dict(batch).items()):
             eula = self.configured(eula_id)
             assert eula is not None
             self.decided[eula_id] = Decided(status, eula["revision"], self.now + eula["ttl_s"])
@@ -65,9 +65,9 @@ class Model:
             "signed": {"accepted", "rejected"},
             "all": {"unknown", "accepted", "rejected"},
         }[wanted]
-        places = {eula["eula_id"]: place for place, eula in enumerate(self.eulas)}
+        positions = {eula["eula_id"]: position for position, eula in enumerate(self.eulas)}
         shown = [(eula_id, status) for eula_id, status in everything if status in kept]
-        return sorted(shown, key=lambda one: (places.get(one[0], len(places)), one[0]))
+        return sorted(shown, key=lambda one: (positions.get(one[0], len(positions)), one[0]))
 
     def _signed(self) -> list[tuple[str, str]]:
         return [(eula_id, self.status(eula_id)) for eula_id in self.decided if self.status(eula_id) != "unknown"]

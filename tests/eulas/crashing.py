@@ -28,7 +28,7 @@ async def run_import(path: Path, database_url: str, crash_after: int | None = No
 async def run_purge(
     database_url: str, before: datetime, batch_size: int, crash_after: int | None = None
 ) -> CrashInjector:
-    """Deletes decisions that expired before a moment; dies after a step, if one is given."""
+    """Deletes decisions that expired before a timestamp; dies after a step, if one is given."""
     injector = CrashInjector(crash_after)
     async with injector.database(database_url, "eulas") as database:
         job = PurgeJob(database, injector.wrap(EulasStore()), batch_size=batch_size)

@@ -27,7 +27,7 @@ Configured = list[dict[str, Any]]
 
 
 def agreement(eula_id: str, eula_type: str, **fields: Any) -> dict[str, Any]:
-    """Returns an entry of EULAS whose answers count for a day."""
+    """Returns an entry of EULAS whose decisions count for a day."""
     return {
         "eula_id": eula_id,
         "type": eula_type,
@@ -65,7 +65,7 @@ class Harness:
         return User(self.suite, self.channel, uid, caller, clock=lambda: self.clock[0])
 
     async def reset(self) -> None:
-        """Forgets all answers, and sets clock and configuration back."""
+        """Deletes all decisions, and resets clock and configuration."""
         await self.suite.empty_tables()
         self.clock[0] = T0
         if self.configured:
@@ -89,7 +89,7 @@ class Harness:
 
 
 def write_eulas(config_dir: Path, eulas: Configured, zones: dict[str, str] | None = None, *, version: int = 0) -> None:
-    """Writes `eulas.yaml` at once; an agreement of a zone that nobody visits tells its version."""
+    """Writes `eulas.yaml` at once; an agreement of an unused zone has its version."""
     anchor = agreement("anchor", "anchor", zones=[_ANCHORAGE], title={"en": f"version {version}"})
     content = {"ZONES": {**(ZONES if zones is None else zones), _ANCHORAGE: "nowhere"}, "EULAS": [*eulas, anchor]}
     fresh = config_dir / ".eulas.yaml.new"

@@ -1,4 +1,4 @@
-"""What a process does that saves answers of one user, as fast as it can."""
+"""A process that saves decisions of one user as fast as it can."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SAVERS = 4
 
 
 async def race(url: str, seed: int, saves: int) -> None:
-    """Saves, several batches at once, by a clock that nobody else has."""
+    """Saves, several batches at once, by a clock of its own."""
     randomness = random.Random(seed)
     epoch = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=randomness.randint(0, 99))
     database = Database(url, schema="eulas", settings=PoolSettings(max_size=SAVERS), application="racer")

@@ -31,9 +31,9 @@ TYPES = ["surge", "sdc", "rules", "later"]
 FILTERS = ["unknown", "accepted", "rejected", "signed", "all"]
 LATER = agreement("later", "later", countries=["isr"], ttl_s=60)
 STATUS = st.sampled_from(["accepted", "rejected"])
-# Mostly what can be answered, sometimes what cannot; the same one often twice.
-ANSWERS = st.lists(st.tuples(st.sampled_from([*IDS, *IDS[:2], "nothing"]), STATUS), min_size=1, max_size=5)
-# Ends of validity fall on moments that are visited, and the second before.
+# Mostly what can be decided on, sometimes what cannot; the same one often twice.
+BATCHES = st.lists(st.tuples(st.sampled_from([*IDS, *IDS[:2], "nothing"]), STATUS), min_size=1, max_size=5)
+# Ends of validity fall on timestamps that are visited, and the second before.
 PASSES = st.sampled_from([1, 59, 60, 3599, 3600, 86_399, 86_400, 200_000])
 uids = itertools.count()
 
@@ -53,14 +53,14 @@ class Agreements(RuleBasedStateMachine):
         self.places = itertools.cycle([None, "tel_aviv", "moscow"])
         self.loop.run(self._configure())
 
-    @rule(answers=ANSWERS, by_app=st.booleans())
-    def save(self, answers: list[tuple[str, str]], by_app: bool) -> None:
-        expected = self.model.save(answers, "passenger" if by_app else "admin")
-        assert self.loop.run(self._saved(answers, by_app=by_app)) == expected
+    @rule(batch=BATCHES, by_app=st.booleans())
+    def save(self, batch: list[tuple[str, str]], by_app: bool) -> None:
+        expected = self.model.save(batch, "passenger" if by_app else "admin")
+        assert self.loop.run(self._saved(batch, by_app=by_app)) == expected
 
-    @rule(first=ANSWERS, second=ANSWERS)
+    @rule(first=BATCHES, second=BATCHES)
     def save_at_once(self, first: list[tuple[str, str]], second: list[tuple[str, str]]) -> None:
-        """Two apps of one account: each answer comes out as if one batch came after the other."""
+        """Two apps of one account: the result is that of one batch after the other."""
         logged = len(self.model.log)
         outcomes = [self.model.save(first, "passenger"), self.model.save(second, "passenger")]
         assert self.loop.run(self._saved_at_once(first, second)) == outcomes
@@ -94,9 +94,9 @@ class Agreements(RuleBasedStateMachine):
         self.loop.run(self._configure())
 
     @precondition(lambda self: self.model.configured("later") is None)
-    @rule(place=st.integers(0, 3))
-    def agreement_is_added(self, place: int) -> None:
-        self.model.eulas.insert(place, LATER)
+    @rule(position=st.integers(0, 3))
+    def agreement_is_added(self, position: int) -> None:
+        self.model.eulas.insert(position, LATER)
         self.loop.run(self._configure())
 
     @rule(country=st.sampled_from(["isr", "rus"]))
@@ -110,17 +110,17 @@ class Agreements(RuleBasedStateMachine):
             self.loop.run(self._compare())
 
     def _edit(self, number: int, change: Any) -> None:
-        place = number % len(self.model.eulas)
-        eula = self.model.eulas[place]
-        self.model.eulas[place] = {**eula, **change(eula)}
+        position = number % len(self.model.eulas)
+        eula = self.model.eulas[position]
+        self.model.eulas[position] = {**eula, **change(eula)}
         self.loop.run(self._configure())
 
     async def _configure(self) -> None:
         await self.at.configure(self.model.eulas, self.model.zones)
 
-    async def _saved(self, answers: list[tuple[str, str]], *, by_app: bool) -> str:
+    async def _saved(self, batch: list[tuple[str, str]], *, by_app: bool) -> str:
         try:
-            await (self.user.save_own if by_app else self.user.save)(*answers)
+            await (self.user.save_own if by_app else self.user.save)(*batch)
         except ServiceError as error:
             return error.reason
         return "OK"
@@ -129,7 +129,7 @@ class Agreements(RuleBasedStateMachine):
         return list(await asyncio.gather(*(self._saved(batch, by_app=True) for batch in batches)))
 
     async def _compare(self) -> None:
-        """Compares all that is stored, and of what is answered another part each time."""
+        """Compares all that is stored, and another part of the responses each time."""
         assert await self.user.log() == self.model.log
         stored = await self.user.stored()
         assert stored == await self.user.last_logged()
@@ -141,9 +141,9 @@ class Agreements(RuleBasedStateMachine):
         lists = {wanted: await self.user.listed(wanted, zone, tariffs=tariffs) for wanted in FILTERS}
         assert lists == {wanted: self.model.listed(wanted, zone, tariffs) for wanted in FILTERS}
         assert await self.user.check(*IDS) == [self.model.checked(eula_id) for eula_id in IDS]
-        place = next(self.places)
-        checked = await self.user.check_types(*TYPES, zone_name=place)
-        assert checked == [self.model.checked_type(eula_type, place) for eula_type in TYPES]
+        position = next(self.places)
+        checked = await self.user.check_types(*TYPES, zone_name=position)
+        assert checked == [self.model.checked_type(eula_type, position) for eula_type in TYPES]
 
 
 @pytest.fixture

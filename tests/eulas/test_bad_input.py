@@ -1,4 +1,4 @@
-"""Whatever is wrong with a request, it is refused by field and rule, and nothing is stored."""
+"""An invalid request is refused by field and rule, and nothing is stored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from ridehail.eulas.v1 import eulas_api_pb2 as api
 from ridehail_clients import ServiceError
 from tests.eulas.harness import Harness, agreement
-from tests.eulas.users import CHECK, LIST, PASSENGER_LIST, PASSENGER_SAVE, SAVE, User, decisions
+from tests.eulas.users import CHECK, LIST, PASSENGER_LIST, PASSENGER_SAVE, SAVE, User, messages_of
 from tests.support.calls import Metadata, call, failure_of
 
 # What an id is: see tests/chassis/test_text_rules.py. Here: which fields are ids.
@@ -29,12 +29,12 @@ def own_list_of(**fields: object) -> api.PassengerEulasServiceListEulasRequest:
     return api.PassengerEulasServiceListEulasRequest(**{"filter": "all", "zone_name": "haifa", **fields})  # type: ignore[arg-type]
 
 
-def save_of(*answers: tuple[str, str], uid: str = "uid") -> api.SaveEulasRequest:
-    return api.SaveEulasRequest(yandex_uid=uid, eulas=decisions(answers))
+def save_of(*batch: tuple[str, str], uid: str = "uid") -> api.SaveEulasRequest:
+    return api.SaveEulasRequest(yandex_uid=uid, eulas=messages_of(batch))
 
 
-def own_save_of(*answers: tuple[str, str]) -> api.PassengerEulasServiceSaveEulasRequest:
-    return api.PassengerEulasServiceSaveEulasRequest(eulas=decisions(answers))
+def own_save_of(*batch: tuple[str, str]) -> api.PassengerEulasServiceSaveEulasRequest:
+    return api.PassengerEulasServiceSaveEulasRequest(eulas=messages_of(batch))
 
 
 def check_of(**fields: object) -> api.CheckEulasRequest:
@@ -97,10 +97,10 @@ async def test_any_other_printable_id_is_accepted_and_is_a_plain_id(harness: Har
     await harness.configure([agreement(good, good, tariffs=[good]) for good in GOOD_IDS])
     for good in GOOD_IDS:
         await call(user.channel, SAVE, save_of((good, "rejected"), uid=good), metadata=user.service_metadata)
-        asks = harness.user(good)
-        assert await asks.listed("signed", good, country=good, tariffs=[good]) == [(good, "rejected")]
-        assert await asks.check(good) == [(good, good, "rejected")]
-        assert await asks.check_types(good) == [(good, good, "rejected")]
+        user_with_id = harness.user(good)
+        assert await user_with_id.listed("signed", good, country=good, tariffs=[good]) == [(good, "rejected")]
+        assert await user_with_id.check(good) == [(good, good, "rejected")]
+        assert await user_with_id.check_types(good) == [(good, good, "rejected")]
     stored = await harness.suite.rows("SELECT yandex_uid, eula_id FROM eulas.users")
     assert set(stored) == {(good, good) for good in GOOD_IDS}
 
@@ -116,9 +116,9 @@ async def test_an_unknown_filter_is_refused(user: User) -> None:
 
 async def test_a_status_other_than_accepted_or_rejected_is_refused(harness: Harness, user: User) -> None:
     for bad in BAD_STATUSES:
-        answers = [("rules", "accepted"), ("surge_il", bad)]
-        assert await refusal(user, SAVE, save_of(*answers)) == [("eulas[1].status", "string.in")]
-        assert await refusal(user, PASSENGER_SAVE, own_save_of(*answers)) == [("eulas[1].status", "string.in")]
+        batch = [("rules", "accepted"), ("surge_il", bad)]
+        assert await refusal(user, SAVE, save_of(*batch)) == [("eulas[1].status", "string.in")]
+        assert await refusal(user, PASSENGER_SAVE, own_save_of(*batch)) == [("eulas[1].status", "string.in")]
     await assert_nothing_is_stored(harness)
 
 
@@ -127,9 +127,9 @@ async def test_a_status_other_than_accepted_or_rejected_is_refused(harness: Harn
 
 @pytest.mark.parametrize(("number", "rule"), [(0, "repeated.min_items"), (101, "repeated.max_items")])
 async def test_a_batch_has_one_to_a_hundred_decisions(harness: Harness, user: User, number: int, rule: str) -> None:
-    answers = [("rules", "accepted")] * number
-    assert await refusal(user, SAVE, save_of(*answers)) == [("eulas", rule)]
-    assert await refusal(user, PASSENGER_SAVE, own_save_of(*answers)) == [("eulas", rule)]
+    batch = [("rules", "accepted")] * number
+    assert await refusal(user, SAVE, save_of(*batch)) == [("eulas", rule)]
+    assert await refusal(user, PASSENGER_SAVE, own_save_of(*batch)) == [("eulas", rule)]
     await assert_nothing_is_stored(harness)
 
 

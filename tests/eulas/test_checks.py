@@ -1,4 +1,4 @@
-"""CheckEulas: where a user stands with agreements, or with types of them."""
+"""CheckEulas: the status of agreements, or of types of them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def test_types_are_returned_in_the_order_of_the_request_each_once(user: Us
 
 
 @pytest.mark.parametrize(
-    ("answers", "expected"),
+    ("batch", "expected"),
     [
         ([], ("", "t", "unknown")),
         ([("b", "rejected")], ("b", "t", "rejected")),
@@ -42,11 +42,11 @@ async def test_types_are_returned_in_the_order_of_the_request_each_once(user: Us
     ids=str,
 )
 async def test_a_type_is_accepted_if_one_of_it_is_else_rejected_if_one_is(
-    harness: Harness, user: User, answers: list[tuple[str, str]], expected: tuple[str, str, str]
+    harness: Harness, user: User, batch: list[tuple[str, str]], expected: tuple[str, str, str]
 ) -> None:
     await harness.configure([*(agreement(eula_id, "t") for eula_id in "abc"), agreement("d", "another")])
-    if answers:
-        await user.save(*answers)
+    if batch:
+        await user.save(*batch)
     assert await user.check_types("t") == [expected]
 
 
@@ -106,8 +106,10 @@ async def test_zone_and_country_of_an_agreement_both_have_to_match(harness: Harn
 async def test_the_zone_does_not_change_the_status_of_an_agreement_requested_by_id(user: User) -> None:
     await user.save(("surge_haifa", "accepted"))
     request = api.CheckEulasRequest(yandex_uid=user.uid, eula_ids=["surge_haifa"], zone_name="moscow")
-    answer = api.CheckEulasResponse.FromString(await call(user.channel, CHECK, request, metadata=user.service_metadata))
-    assert [one.status for one in answer.eulas] == ["accepted"]
+    response = api.CheckEulasResponse.FromString(
+        await call(user.channel, CHECK, request, metadata=user.service_metadata)
+    )
+    assert [one.status for one in response.eulas] == ["accepted"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Whatever is configured, decided and whatever time it is: the filters fit together."""
+"""The filters agree with one another for any configuration, decisions and time."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ async def test_the_service_reads_what_was_imported(importer: Importer) -> None:
         "expired",
         "a clock five minutes ahead",
         "just after",
-        "the last moment",
+        "the last timestamp",
         "another zone",
         "more keys",
         "longest id",
@@ -280,7 +280,7 @@ async def test_an_import_reads_no_table_whole(database_url: str, tmp_path: Path)
     lines = [line(yandex_uid=f"user-{number * 100}") for number in range(1000)]
     async with opened(database_url) as database:
         assert (await Importer(database, tmp_path).run(*lines, now=datetime.now(UTC))).lines == 1000
-    # Each line asks the log once. What a connection has done is told after its end.
+    # Each line reads the log once. A connection reports its counters after its end.
     assert eventually(lambda: scans(database_url, "idx_scan")["decisions_log"] >= 1000)
     assert scans(database_url, "seq_scan") == before
 

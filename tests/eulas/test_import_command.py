@@ -39,7 +39,7 @@ pytestmark = pytest.mark.integration
 OLD = datetime(2026, 1, 1, tzinfo=UTC)
 EULA_IDS = ["surge_il", "sdc", "gone"]
 LIVE = 9
-"""The revision of answers that are saved meanwhile."""
+"""The revision of decisions that are saved meanwhile."""
 
 
 def dump(path: Path, lines: int, *, users: int, seed: int = 1) -> Path:
@@ -102,7 +102,7 @@ def test_an_unreadable_file_is_reported_in_one_line(
     assert callable(make)
     make(path)
     if says is None:
-        holder = os.open(path, os.O_RDWR)  # opening a pipe waits for somebody to write
+        holder = os.open(path, os.O_RDWR)  # opening a pipe waits for a writer
     ended = imported(path, database_url)
     if says is None:
         os.close(holder)
@@ -214,7 +214,7 @@ def test_killed_at_any_time_and_run_again_it_ends_the_same(database_url: str, tm
 
 
 async def save_while(database: Database, imports: Sequence[asyncio.Task[ImportCounts]], chance: random.Random) -> int:
-    """Saves answers, some older than lines of the file, until all imports have ended; returns how many."""
+    """Saves decisions, some older than lines of the file, until all imports have ended; returns how many."""
     decisions, saves = UserDecisions(database, EulasStore()), 0
     while not all(one.done() for one in imports):
         now = OLD + chance.randrange(10**9) * MICROSECOND

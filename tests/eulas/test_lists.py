@@ -1,4 +1,4 @@
-"""ListEulas: what a user has to see, and what the user has answered."""
+"""ListEulas: what a user has to see, and what the user has decided."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_country_zone_and_tariff_must_all_match(harness: Harness, user: Us
     assert await ids(user, zone_name="haifa", country="rus", tariffs=["econom"]) == []
 
 
-# --- what the user has answered
+# --- what the user has decided
 
 
 async def test_every_filter_lists_its_own_statuses(user: User) -> None:

@@ -68,10 +68,10 @@ async def test_decisions_that_expired_before_the_cutoff_are_deleted(database: Da
         await save(database, f"old-{number}", T0 - MICROSECOND - (number // 2) * DAY)
     await save(database, "just then", T0)
     await save(database, "valid", T0 + DAY)
-    job, told = PurgeJob(database, EulasStore(), batch_size=3), list[int]()
+    job, reported = PurgeJob(database, EulasStore(), batch_size=3), list[int]()
     assert await job.due(T0) == 8
-    assert await job.run(T0, told.append) == 8
-    assert told == [3, 6, 8]
+    assert await job.run(T0, reported.append) == 8
+    assert reported == [3, 6, 8]
     assert [row[0] for row in rows(database_url, STATE)] == ["just then", "valid"]
     assert len(rows(database_url, LOG)) == 10
     assert await purge(database) == 0

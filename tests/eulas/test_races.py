@@ -106,11 +106,11 @@ async def test_a_save_that_waits_for_another_comes_after_it_in_the_log(
 
 async def test_a_save_whose_predecessor_is_rolled_back_is_first(database: Database, database_url: str) -> None:
     decisions, store = UserDecisions(database, EulasStore()), EulasStore()
-    async with await psycopg.AsyncConnection.connect(database_url) as undone:
-        await store.save(undone, UID, [decision("b", Status.REJECTED)], "undone")
+    async with await psycopg.AsyncConnection.connect(database_url) as rolled_back:
+        await store.save(rolled_back, UID, [decision("b", Status.REJECTED)], "rolled_back")
         save = asyncio.create_task(decisions.save(UID, [decision("b")], source="kept"))
         await until(lambda: waiting_for_locks(database_url))
-        await undone.rollback()
+        await rolled_back.rollback()
     await save
     assert await decisions.of_user(UID) == [decision("b")]
 
@@ -144,17 +144,17 @@ async def test_users_do_not_wait_for_each_other(database: Database, database_url
 
 
 class HeldBack(Database):
-    """Keeps every answer of a read back until it is told to pass them on."""
+    """Holds the result of every read until the test releases it."""
 
     def hold(self) -> None:
-        self.answered = asyncio.Event()
+        self.has_read = asyncio.Event()
         self.passes = asyncio.Event()
 
     async def read(self, query):  # type: ignore[no-untyped-def]  # as the base has it
-        answer = await super().read(query)
-        self.answered.set()
+        result = await super().read(query)
+        self.has_read.set()
         await self.passes.wait()
-        return answer
+        return result
 
 
 @pytest.mark.parametrize("others", [0, 1, 3])
@@ -165,9 +165,9 @@ async def test_a_lookup_that_began_before_a_save_is_not_shared_with_one_after_it
     await database.open()
     database.hold()
     decisions = UserDecisions(database, EulasStore())
-    # given: lookups that have read, but not answered, and others that wait behind them
+    # given: lookups that have read, but not returned, and others that wait behind them
     before = [asyncio.create_task(decisions.of_user(UID))]
-    await database.answered.wait()
+    await database.has_read.wait()
     before += [asyncio.create_task(decisions.of_user(UID)) for _ in range(others)]
     await asyncio.sleep(0)
     # when: a save is through
@@ -182,18 +182,18 @@ async def test_a_lookup_that_began_before_a_save_is_not_shared_with_one_after_it
 
 
 async def test_a_saved_decision_is_in_the_next_list_however_many_users_list_at_once(harness: Harness) -> None:
-    async def answer(ask: Callable[[], Awaitable[Any]]) -> Any:
+    async def result_of(call: Callable[[], Awaitable[Any]]) -> Any:
         # A machine that is too busy for so many may refuse some.
         while True:
             try:
-                return await ask()
+                return await call()
             except Overloaded:
                 await asyncio.sleep(0.05)
 
     async def use(user: User) -> None:
         for status in ("accepted", "rejected", "accepted"):
-            await answer(partial(user.save_own, ("surge_il", status)))
-            assert await answer(partial(user.listed, "signed")) == [("surge_il", status)]
-            assert (await answer(partial(user.check, "surge_il")))[0][2] == status
+            await result_of(partial(user.save_own, ("surge_il", status)))
+            assert await result_of(partial(user.listed, "signed")) == [("surge_il", status)]
+            assert (await result_of(partial(user.check, "surge_il")))[0][2] == status
 
     await asyncio.gather(*(use(harness.user(f"user-{number}")) for number in range(60)))

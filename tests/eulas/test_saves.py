@@ -1,4 +1,4 @@
-"""SaveEulas: all answers of a batch or none, the last one to arrive wins, and every one is on record."""
+"""SaveEulas: all decisions of a batch or none are saved, the last one to arrive counts, and every one is logged."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ async def test_a_later_decision_keeps_the_created_at_of_the_first(harness: Harne
 
 @pytest.mark.parametrize("size", [1, 4])
 async def test_a_batch_is_stored_whole(user: User, size: int) -> None:
-    answers = [(eula["eula_id"], "accepted") for eula in EULAS[:size]]
-    await user.save_own(*answers)
-    assert [(row[0], row[1]) for row in await user.stored()] == sorted(answers)
+    batch = [(eula["eula_id"], "accepted") for eula in EULAS[:size]]
+    await user.save_own(*batch)
+    assert [(row[0], row[1]) for row in await user.stored()] == sorted(batch)
     assert await user.stored() == await user.last_logged()
 
 
 async def test_a_hundred_decisions_are_saved(user: User) -> None:
-    answers = [("surge_il", "accepted"), ("surge_haifa", "rejected")] * 50
-    await user.save(*answers)
+    batch = [("surge_il", "accepted"), ("surge_haifa", "rejected")] * 50
+    await user.save(*batch)
     assert await user.listed("signed") == [("surge_il", "accepted"), ("surge_haifa", "rejected")]
 
 
@@ -66,8 +66,8 @@ async def test_every_save_is_logged_with_its_source_even_if_it_changes_nothing(h
         ("surge_il", "rejected", 1, "admin"),
         ("surge_il", "accepted", 2, "passenger"),
     ]
-    moments = await harness.suite.rows("SELECT DISTINCT decided_at, valid_till FROM eulas.decisions_log")
-    assert moments == [(T0, T0 + DAY)]
+    timestamps = await harness.suite.rows("SELECT DISTINCT decided_at, valid_till FROM eulas.decisions_log")
+    assert timestamps == [(T0, T0 + DAY)]
 
 
 async def test_the_later_arrival_wins_though_its_clock_is_behind(harness: Harness, user: User) -> None:
@@ -78,11 +78,11 @@ async def test_the_later_arrival_wins_though_its_clock_is_behind(harness: Harnes
     assert await user.stored() == await user.last_logged()
 
 
-# --- what the app asks again
+# --- what the app requests again
 
 
 @pytest.mark.parametrize(
-    ("answers", "expected"),
+    ("batch", "expected"),
     [
         ([("surge_il", "accepted")], ["routestats"]),
         ([("surge_haifa", "rejected")], []),  # of a required type, but no tariff of its zone requires it
@@ -93,10 +93,10 @@ async def test_the_later_arrival_wins_though_its_clock_is_behind(harness: Harnes
     ids=str,
 )
 async def test_a_refresh_is_requested_if_a_tariff_requires_the_saved_type_where_the_agreement_applies(
-    user: User, answers: list[tuple[str, str]], expected: list[str]
+    user: User, batch: list[tuple[str, str]], expected: list[str]
 ) -> None:
-    assert list(await user.save(*answers)) == expected
-    assert list(await user.save_own(*answers)) == expected
+    assert list(await user.save(*batch)) == expected
+    assert list(await user.save_own(*batch)) == expected
 
 
 async def test_a_requirement_that_is_switched_on_or_off_takes_effect(harness: Harness, user: User) -> None:
@@ -178,7 +178,7 @@ async def test_an_agreement_of_another_zone_can_be_decided_on(user: User) -> Non
 
 
 def never_logged(harness: Harness, eula_id: str) -> AbstractAsyncContextManager[None]:
-    """Has the log refuse answers to an agreement, for the length of the block."""
+    """Makes the log refuse decisions on an agreement, for the length of the block."""
     table = "ALTER TABLE eulas.decisions_log"
     return harness.suite.altered(
         f"{table} ADD CONSTRAINT never CHECK (eula_id <> '{eula_id}')", f"{table} DROP CONSTRAINT never"

@@ -1,4 +1,4 @@
-"""What the questions cost: one query each, by the primary key, however many users there are."""
+"""The cost of the calls: one query each, by the primary key, however many users there are."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ async def test_many_users_at_once_share_a_few_queries(database: CountingDatabase
     assert database.reads <= 4
 
 
-@pytest.mark.parametrize("question", ["list", "check", "check types"])
-async def test_a_single_read_is_one_query(harness: Harness, user: User, question: str) -> None:
+@pytest.mark.parametrize("call", ["list", "check", "check types"])
+async def test_a_single_read_is_one_query(harness: Harness, user: User, call: str) -> None:
     await user.save(("surge_il", "accepted"))
     before = await statements(harness)
     for _ in range(10):
-        if question == "list":
+        if call == "list":
             await user.shown("all", "haifa")
-        elif question == "check":
+        elif call == "check":
             await user.check("surge_il", "sdc", "nothing")
         else:
             await user.check_types("surge", "sdc")
@@ -93,7 +93,7 @@ async def statements(harness: Harness) -> int:
 
 
 class Explained:
-    """A connection that asks for the plans of what it is given, and notes the names of their nodes."""
+    """A connection that explains its statements, and collects the nodes of their plans."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -1,4 +1,4 @@
-"""Users of eulas, asked for by services and calling for themselves, over a channel of the test's."""
+"""Users of eulas, whom services call for or who call for themselves."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ PASSENGER_EULAS = "/ridehail.eulas.v1.PassengerEulasService"
 LIST, SAVE, CHECK = f"{EULAS}/ListEulas", f"{EULAS}/SaveEulas", f"{EULAS}/CheckEulas"
 PASSENGER_LIST, PASSENGER_SAVE = f"{PASSENGER_EULAS}/ListEulas", f"{PASSENGER_EULAS}/SaveEulas"
 
-Answers = Sequence[tuple[str, str]]
+Batch = Sequence[tuple[str, str]]
 
 
-def decisions(answers: Answers) -> list[eulas_pb2.EulaDecision]:
-    """Returns the messages of (agreement, answer) pairs."""
-    return [eulas_pb2.EulaDecision(eula_id=eula_id, status=status) for eula_id, status in answers]
+def messages_of(batch: Batch) -> list[eulas_pb2.EulaDecision]:
+    """Returns the messages of (agreement, status) pairs."""
+    return [eulas_pb2.EulaDecision(eula_id=eula_id, status=status) for eula_id, status in batch]
 
 
 def statuses(eulas: Sequence[eulas_pb2.Eula] | Sequence[eulas_pb2.EulaStatus]) -> list[tuple[str, str]]:
@@ -60,21 +60,21 @@ class User:
 
     async def shown(self, wanted: str, zone_name: str | None = None, **fields: Any) -> Sequence[eulas_pb2.Eula]:
         request = api.ListEulasRequest(yandex_uid=self.uid, filter=wanted, zone_name=zone_name, **fields)
-        answer = await call_patiently(self.channel, LIST, request, metadata=self.service_metadata)
-        return api.ListEulasResponse.FromString(answer).eulas
+        response = await call_patiently(self.channel, LIST, request, metadata=self.service_metadata)
+        return api.ListEulasResponse.FromString(response).eulas
 
     async def listed(self, wanted: str, zone_name: str | None = None, **fields: Any) -> Any:
         """Returns agreement and status of each that is listed."""
         return statuses(await self.shown(wanted, zone_name, **fields))
 
-    async def save(self, *answers: tuple[str, str]) -> Sequence[str]:
-        request = api.SaveEulasRequest(yandex_uid=self.uid, eulas=decisions(answers))
-        answer = await call_patiently(self.channel, SAVE, request, metadata=self.service_metadata)
-        return api.SaveEulasResponse.FromString(answer).refresh
+    async def save(self, *batch: tuple[str, str]) -> Sequence[str]:
+        request = api.SaveEulasRequest(yandex_uid=self.uid, eulas=messages_of(batch))
+        response = await call_patiently(self.channel, SAVE, request, metadata=self.service_metadata)
+        return api.SaveEulasResponse.FromString(response).refresh
 
-    async def refused(self, *answers: tuple[str, str]) -> ServiceError:
+    async def refused(self, *batch: tuple[str, str]) -> ServiceError:
         """Saves what must be refused."""
-        request = api.SaveEulasRequest(yandex_uid=self.uid, eulas=decisions(answers))
+        request = api.SaveEulasRequest(yandex_uid=self.uid, eulas=messages_of(batch))
         return await failure_of(self.channel, SAVE, request, metadata=self.service_metadata)
 
     async def check(self, *eula_ids: str) -> Any:
@@ -86,22 +86,22 @@ class User:
         return await self._check(api.CheckEulasRequest(yandex_uid=self.uid, eula_types=eula_types, zone_name=zone_name))
 
     async def _check(self, request: Message) -> list[tuple[str, str, str]]:
-        answer = await call_patiently(self.channel, CHECK, request, metadata=self.service_metadata)
-        return [(one.eula_id, one.type, one.status) for one in api.CheckEulasResponse.FromString(answer).eulas]
+        response = await call_patiently(self.channel, CHECK, request, metadata=self.service_metadata)
+        return [(one.eula_id, one.type, one.status) for one in api.CheckEulasResponse.FromString(response).eulas]
 
     async def list_own(
         self, wanted: str, zone_name: str | None = None, *, accept_language: str = "", **fields: Any
     ) -> Sequence[eulas_pb2.Eula]:
         request = api.PassengerEulasServiceListEulasRequest(filter=wanted, zone_name=zone_name, **fields)
-        answer = await call_patiently(
+        response = await call_patiently(
             self.channel, PASSENGER_LIST, request, metadata=self.own_metadata(accept_language)
         )
-        return api.PassengerEulasServiceListEulasResponse.FromString(answer).eulas
+        return api.PassengerEulasServiceListEulasResponse.FromString(response).eulas
 
-    async def save_own(self, *answers: tuple[str, str]) -> Sequence[str]:
-        request = api.PassengerEulasServiceSaveEulasRequest(eulas=decisions(answers))
-        answer = await call_patiently(self.channel, PASSENGER_SAVE, request, metadata=self.own_metadata())
-        return api.PassengerEulasServiceSaveEulasResponse.FromString(answer).refresh
+    async def save_own(self, *batch: tuple[str, str]) -> Sequence[str]:
+        request = api.PassengerEulasServiceSaveEulasRequest(eulas=messages_of(batch))
+        response = await call_patiently(self.channel, PASSENGER_SAVE, request, metadata=self.own_metadata())
+        return api.PassengerEulasServiceSaveEulasResponse.FromString(response).refresh
 
     async def stored(self) -> list[tuple[object, ...]]:
         """Returns what is stored of the user, and until when it counts."""

@@ -1,4 +1,4 @@
-"""What switches of one order must do, told a second time and as simply as can be: the measure of the real thing.
+"""A simple model of the switches of one order, which the services are compared with.
 
 Nothing here is shared with the servers.
 """
@@ -11,26 +11,26 @@ from enum import StrEnum, auto
 
 
 class Fault(StrEnum):
-    """What goes wrong between toll_roads and order_core while a switch is made."""
+    """A failure between toll_roads and order_core during a switch."""
 
     NONE = auto()
     READ_LOST = auto()
     """The first read does not arrive."""
     WRITE_LOST = auto()
     """The first write does not arrive."""
-    WRITE_ANSWER_LOST = auto()
-    """The first write is made, and its answer is lost."""
+    WRITE_RESPONSE_LOST = auto()
+    """The first write is made, and its response is lost."""
     OVERTAKEN = auto()
-    """Somebody else changes the document between the first read and the first write."""
+    """Another writer changes the document between the first read and the first write."""
     DOWN = auto()
     """Nothing arrives."""
     DOWN_AFTER_WRITE = auto()
-    """The first write is made; its answer is lost, and nothing arrives any more."""
+    """The first write is made; its response is lost, and nothing arrives any more."""
 
 
 @dataclass(frozen=True)
 class Switch:
-    """What one call asks for, and what goes wrong meanwhile."""
+    """One call, and the fault during it."""
 
     created: datetime
     has_toll_road: bool
@@ -46,9 +46,9 @@ class Order:
         created: When it was made.
         chose_toll_road: The road that it began on.
         can_switch_road: Whether it can be switched.
-        log: The roads by moment.
+        log: The roads by `created`.
         has_price: Whether its price is fixed.
-        price_changes: The recorded changes: moment and value, in the order of the document.
+        price_changes: The recorded changes: `created` and value, in the order of the document.
     """
 
     created: datetime
@@ -60,11 +60,11 @@ class Order:
 
     @property
     def resets(self) -> int:
-        return sum(value for _moment, value in self.price_changes)
+        return sum(value for _created, value in self.price_changes)
 
 
 def after(order: Order, switch: Switch) -> tuple[str, Order]:
-    """Returns the answer to a switch (`OK` or a reason), and the order after it."""
+    """Returns the result of a switch (`OK` or a reason), and the order after it."""
     if not switch.by_owner:
         return "ORDER_NOT_FOUND", order
     if not order.can_switch_road:

@@ -1,4 +1,4 @@
-"""The archive: each row in it once, with its values, whoever writes and whatever fails."""
+"""The archive has each row once, with its values, however many writers there are and whatever fails."""
 
 from __future__ import annotations
 

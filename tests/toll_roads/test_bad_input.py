@@ -1,4 +1,4 @@
-"""Whatever is wrong with a request, it is refused by field and rule, and nothing is stored."""
+"""An invalid request is refused by field and rule, and nothing is stored."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def seconds_from_now(seconds: float) -> Timestamp:
     return Timestamp(seconds=int(time.time() + seconds))
 
 
-def bad_moments() -> dict[str, tuple[Timestamp | None, set[str]]]:
+def bad_timestamps() -> dict[str, tuple[Timestamp | None, set[str]]]:
     """Returns what is wrong with a timestamp, with the broken rules."""
     return {
         "missing": (None, {"required"}),
@@ -57,7 +57,7 @@ def bad_moments() -> dict[str, tuple[Timestamp | None, set[str]]]:
     }
 
 
-def good_moments() -> list[Timestamp]:
+def good_timestamps() -> list[Timestamp]:
     """Returns the first, the epoch, one to the microsecond, and one a little ahead."""
     return [
         Timestamp(seconds=-62_135_596_800),
@@ -86,10 +86,10 @@ def requests_with_id(bad: str) -> list[tuple[str, Message, str]]:
     ]
 
 
-def requests_with_moment(moment: Timestamp | None) -> list[tuple[str, Message]]:
+def requests_with_created(created: Timestamp | None) -> list[tuple[str, Message]]:
     return [
-        (ENQUEUE, enqueue(moment)),
-        (SWITCH_ROAD, api.SwitchRoadRequest(order_id="order", has_toll_road=False, created=moment)),
+        (ENQUEUE, enqueue(created)),
+        (SWITCH_ROAD, api.SwitchRoadRequest(order_id="order", has_toll_road=False, created=created)),
     ]
 
 
@@ -151,21 +151,21 @@ async def test_any_other_printable_id_is_accepted(running_suite: SuiteInProcess,
 async def test_an_invalid_timestamp_is_refused_in_every_field(
     running_suite: SuiteInProcess, channel: grpc.aio.Channel
 ) -> None:
-    for why, (bad, rules) in bad_moments().items():
-        for path, request in requests_with_moment(bad):
+    for why, (bad, rules) in bad_timestamps().items():
+        for path, request in requests_with_created(bad):
             broken = set(await refusal(running_suite, channel, path, request))
             assert broken == {("created", rule) for rule in rules}, why
     assert_nothing_is_stored(running_suite)
 
 
 async def test_any_other_timestamp_is_stored_as_it_is(running_suite: SuiteInProcess, channel: grpc.aio.Channel) -> None:
-    moments = good_moments()
-    for good in moments:
+    timestamps = good_timestamps()
+    for good in timestamps:
         await call(channel, ENQUEUE, enqueue(good), metadata=metadata_for(running_suite, ENQUEUE))
     rows = await running_suite.rows(
         "SELECT extract(epoch FROM created_at)::text FROM toll_roads.order_save_requests ORDER BY request_id"
     )
-    assert rows == [(f"{good.seconds}.{good.nanos // 1000:06}",) for good in moments]
+    assert rows == [(f"{good.seconds}.{good.nanos // 1000:06}",) for good in timestamps]
 
 
 # --- numbers of ids
@@ -177,5 +177,5 @@ async def test_a_batch_has_one_to_a_thousand_ids(running_suite: SuiteInProcess, 
         assert await refusal(running_suite, channel, BATCH, request) == [("order_ids", rule)]
     for number in (1, 1000):
         request = api.BatchRetrieveOrdersRequest(order_ids=[f"order-{n}" for n in range(number)])
-        answer = await call(channel, BATCH, request, metadata=metadata_for(running_suite, BATCH))
-        assert len(api.BatchRetrieveOrdersResponse.FromString(answer).missing_order_ids) == number
+        response = await call(channel, BATCH, request, metadata=metadata_for(running_suite, BATCH))
+        assert len(api.BatchRetrieveOrdersResponse.FromString(response).missing_order_ids) == number

@@ -24,9 +24,9 @@ async def test_a_thousand_orders_are_returned_in_the_order_of_the_request(
     running_suite: SuiteInProcess, client: AsyncTollRoadsClient
 ) -> None:
     order_ids = await put_orders(running_suite, 1000, created=T0)
-    asked = sorted(order_ids, reverse=True)
-    found = await client.batch_retrieve_orders(order_ids=asked)
-    assert found == OrderRoads(tuple(OrderRoad(order_id, True, True, T0) for order_id in asked), ())
+    requested = sorted(order_ids, reverse=True)
+    found = await client.batch_retrieve_orders(order_ids=requested)
+    assert found == OrderRoads(tuple(OrderRoad(order_id, True, True, T0) for order_id in requested), ())
 
 
 async def test_every_requested_order_is_in_exactly_one_list_once(

@@ -1,4 +1,4 @@
-"""What is known of an order, from database and archive together."""
+"""The history of an order, from database and archive together."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.retention import NOW, Retention, ago
 
 
 def located(history: OrderHistory) -> tuple[str | None, list[tuple[float, bool, str]]]:
-    """Returns where the order is, and age, road and place of each change."""
+    """Returns the location of the order, and age, road and location of each change."""
     hour = timedelta(hours=1)
     return (
         history.order.location.value if history.order else None,

@@ -70,7 +70,7 @@ class Processing:
         return orders, log
 
     async def can_switch_road(self) -> list[bool]:
-        """Returns what both lookups answer."""
+        """Returns the results of both lookups."""
         async with AsyncTollRoadsClient(self.suite.address, ticket=self.suite.ticket("api-proxy")) as client:
             one = await client.retrieve_order(order_id="order-1")
             (many,) = (await client.batch_retrieve_orders(order_ids=["order-1"])).orders
@@ -175,7 +175,7 @@ async def test_the_request_and_its_task_exist_together_or_not_at_all(
     assert await running_suite.rows("SELECT count(*) FROM toll_roads.order_save_requests") == [(0,)]
 
 
-# --- the passenger, without whom nobody may switch the road
+# --- the passenger, without whom the road cannot be switched
 
 
 async def test_an_order_without_its_passenger_cannot_be_switched(
@@ -213,7 +213,7 @@ async def test_a_report_with_another_created_adds_no_passenger(
     later = CREATED + timedelta(seconds=1)
     async with running_suite.worker():
         await processing.save_and_wait(yandex_uid=None)
-        # A change of the road, as a switch leaves it, at the moment that the wrong report names.
+        # A change of the road, as a switch leaves it, with the `created` of the wrong report.
         await running_suite.execute(
             "INSERT INTO toll_roads.log_has_toll_road (order_id, created_at, has_toll_road) VALUES (%s, %s, false)",
             "order-1",

@@ -1,4 +1,4 @@
-"""kill -9 at any step, and again, and two at once: the end is always the same, each row once in the archive."""
+"""The end state is the same after kill -9 at any step and with concurrent runs: each row once in the archive."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def put_back(retention: Retention, folder: Path) -> None:
 
 @pytest.fixture
 async def undisturbed(retention: Retention, tmp_path: Path) -> object:
-    """What the jobs come to when nobody disturbs them; tables and archive are as before, and remembered."""
+    """The end state without crashes; tables and archive are as before, and saved."""
     await fill(retention)
     await keep(retention, tmp_path)
     await finish(retention)
@@ -144,10 +144,10 @@ async def test_a_job_killed_at_random_several_times_ends_the_same(retention: Ret
     assert await retention.stored_changes() == [row for row in changes if not is_before(row, ago(48))]
 
 
-def is_before(row: tuple[object, ...], moment: datetime) -> bool:
+def is_before(row: tuple[object, ...], timestamp: datetime) -> bool:
     created = row[1]
     assert isinstance(created, datetime)
-    return created < moment
+    return created < timestamp
 
 
 async def test_two_concurrent_runs_of_each_job_end_the_same(retention: Retention, undisturbed: object) -> None:

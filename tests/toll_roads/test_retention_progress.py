@@ -1,4 +1,4 @@
-"""What a job shows on a terminal and elsewhere, and how it paces itself."""
+"""What a job shows on a terminal and elsewhere, and its pauses."""
 
 from __future__ import annotations
 

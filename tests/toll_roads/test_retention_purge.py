@@ -1,4 +1,4 @@
-"""Old offers go; old orders and changes go once they are in the archive, and never from under a rider."""
+"""Old offers are deleted; old orders and changes once they are in the archive, and never during a switch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.log_capture import LogCapture
 from tests.support.retention import NOW, Retention, ago
 from tests.support.waiting import LIMIT_S, until
 
-MOMENT = timedelta(microseconds=1)
+MICROSECOND = timedelta(microseconds=1)
 DELETED_LOG = (JobStep.PURGE_LOG, RowOutcome.DELETED)
 DELETED_ORDERS = (JobStep.PURGE_ORDERS, RowOutcome.DELETED)
 KEPT_LOG = (JobStep.PURGE_LOG, RowOutcome.KEPT)
@@ -64,7 +64,7 @@ def test_invalid_periods_are_refused(tmp_path: Path, content: str, key: str) -> 
 async def test_offers_are_deleted_once_they_are_older_than_a_day(retention: Retention) -> None:
     await retention.put_offers(young=1, ancient=1000)
     await retention.execute("INSERT INTO toll_roads.offers VALUES ('of that age', %s)", ago(24))
-    await retention.execute("INSERT INTO toll_roads.offers VALUES ('older', %s)", ago(24) - MOMENT)
+    await retention.execute("INSERT INTO toll_roads.offers VALUES ('older', %s)", ago(24) - MICROSECOND)
     reports = await retention.purge_offers()
     assert reports[JobStep.PURGE_OFFERS, RowOutcome.DELETED] == 2
     assert await retention.rows("SELECT offer_id FROM toll_roads.offers ORDER BY 1") == [("of that age",), ("young",)]
@@ -190,7 +190,7 @@ async def test_a_change_that_arrives_while_its_order_is_purged_keeps_the_order(r
         locked = await store.lock_finished_orders(purge, int(str(batches[0][0])), ago(48), 10)
         assert locked == ["order"]
         rider = asyncio.create_task(retention.put_change("order", NOW, has_toll_road=True))
-        # then: nobody can add one any more
+        # then: no transaction can add one any more
         await until(lambda: waiting_for_locks(retention.database_url))
         assert await store.delete_orders(purge, locked) == 1
     with pytest.raises(psycopg.errors.ForeignKeyViolation):
@@ -310,7 +310,7 @@ async def test_no_batch_reads_a_whole_table(retention: Retention) -> None:
 
 
 async def read_by_scans(retention: Retention) -> list[tuple[object, ...]]:
-    # The sessions of the pool tell their counters when they are idle for a while, or when they are asked to.
+    # The sessions of the pool report their counters when they are idle for a while, or on request.
     for _ in range(3):
         async with retention.database.connection() as connection:
             await connection.execute("SELECT pg_stat_force_next_flush()")

@@ -1,4 +1,4 @@
-"""The jobs by schedule: what runs when, and what the metrics tell of it."""
+"""The scheduled jobs: what runs when, and the metrics."""
 
 from __future__ import annotations
 
@@ -164,15 +164,15 @@ def test_several_processes_export_the_latest_success_and_the_sum_of_rows(tmp_pat
         "m.RETENTION_LAST_SUCCESS.labels('archive').set(float(sys.argv[1]))\n"
         "m.RETENTION_ROWS.labels('archive_log', 'archived').inc(5)\n"
     )
-    for moment in ("1000", "3000", "2000"):
+    for timestamp in ("1000", "3000", "2000"):
         subprocess.run(
-            [sys.executable, "-c", program, moment],
+            [sys.executable, "-c", program, timestamp],
             env={"PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "PATH": str(shutil.which("python"))},
             check=True,
             timeout=60,
         )
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry, path=str(tmp_path))  # type: ignore[no-untyped-call]
-    told = generate_latest(registry).decode()
-    assert 'ridehail_toll_roads_retention_last_success_timestamp_seconds{job="archive"} 3000.0' in told
-    assert 'ridehail_toll_roads_retention_rows_total{outcome="archived",step="archive_log"} 15.0' in told
+    exported = generate_latest(registry).decode()
+    assert 'ridehail_toll_roads_retention_last_success_timestamp_seconds{job="archive"} 3000.0' in exported
+    assert 'ridehail_toll_roads_retention_rows_total{outcome="archived",step="archive_log"} 15.0' in exported

@@ -152,19 +152,19 @@ async def test_a_batch_returns_the_same(callers: Callers) -> None:
 async def test_a_large_batch_completes_within_its_deadline(callers: Callers) -> None:
     await callers.put("order", with_offer("offer"))
     order_ids = ["order", *(f"unknown-{n}" for n in range(199))]
-    answers: list[OrderRoads] = []
+    results: list[OrderRoads] = []
 
-    async def is_answered() -> bool:
+    async def is_found() -> bool:
         # Each time within the contract's deadline; a machine that is busy just now may need another.
         try:
-            answers.append(await callers.api_proxy.batch_retrieve_orders(order_ids=order_ids))
+            results.append(await callers.api_proxy.batch_retrieve_orders(order_ids=order_ids))
         except ServiceError as error:
             assert error.reason in {"NEIGHBOUR_UNAVAILABLE", "DEADLINE_EXCEEDED"}  # noqa: PT017
             return False
         return True
 
-    await until(is_answered)
-    (found,) = answers
+    await until(is_found)
+    (found,) = results
     assert len(found.orders) == 1
     assert len(found.missing_order_ids) == 199
 
@@ -207,21 +207,21 @@ async def test_a_misspelt_stage_keeps_the_old_one(callers: Callers, edited: Path
 
 
 @pytest.fixture
-def nobody() -> Iterator[str]:
-    """An address where nobody listens."""
+def closed_port() -> Iterator[str]:
+    """An address without a listener."""
     with closing(socket.socket()) as reserved:
         reserved.bind(("127.0.0.1", 0))
         yield f"127.0.0.1:{reserved.getsockname()[1]}"
 
 
 @pytest.fixture
-def silence() -> Iterator[str]:
-    """An address that accepts connections and says nothing."""
+def silent_port() -> Iterator[str]:
+    """An address that accepts connections and never responds."""
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         yield f"127.0.0.1:{server.getsockname()[1]}"
 
 
-@pytest.mark.parametrize("order_core", ["nobody", "silence"])
+@pytest.mark.parametrize("order_core", ["closed_port", "silent_port"])
 async def test_an_unavailable_order_core_is_named_in_the_error(
     module_database_url: str, keys_dir: Path, config_dir: Path, order_core: str, request: pytest.FixtureRequest
 ) -> None:
@@ -264,12 +264,12 @@ async def test_a_refusal_by_order_core_is_not_taken_for_an_unknown_order(callers
             return True
         return False
 
-    async def is_answered() -> bool:
+    async def is_found() -> bool:
         return not await is_refused()
 
     await until(is_refused)
     file.write_text(before)
-    await until(is_answered)
+    await until(is_found)
 
 
 async def test_cancelled_lookups_do_not_affect_the_others(callers: Callers) -> None:

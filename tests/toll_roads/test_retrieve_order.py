@@ -76,8 +76,8 @@ async def test_ids_with_sql_syntax_are_plain_ids(
 
 async def test_an_unknown_order_is_not_found(client: AsyncTollRoadsClient) -> None:
     with pytest.raises(OrderNotFound) as caught:
-        await client.retrieve_order(order_id="nobody's")
-    assert caught.value.metadata == {"order_id": "nobody's"}
+        await client.retrieve_order(order_id="unknown")
+    assert caught.value.metadata == {"order_id": "unknown"}
 
 
 async def test_an_order_without_any_change_is_not_found(
@@ -156,7 +156,7 @@ async def test_calls_of_many_clients_share_queries(running_suite: SuiteInProcess
             for number, order_id in enumerate(order_ids)
         ]
         await until(lambda: REGISTRY.get_sample_value("ridehail_rpc_in_flight") == len(calls))
-        # when: it answers again
+        # when: it responds again
         await lock.release()
         roads = await asyncio.gather(*calls)
     for client in clients:

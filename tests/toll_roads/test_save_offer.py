@@ -1,4 +1,4 @@
-"""SaveOffer: remembered once, from the first time on."""
+"""SaveOffer: an offer is stored once and keeps its first timestamp."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 from tests.support.waiting import until
 
 
-class Moment:
-    """A clock that stands still until it is moved. Tickets are made by the machine's clock, so it starts there."""
+class FrozenClock:
+    """A clock that a test sets. It starts at the time of the machine, which tickets are issued by."""
 
     def __init__(self) -> None:
         self.now = datetime.now(UTC)
@@ -25,13 +25,13 @@ class Moment:
 
 
 @pytest.fixture(scope="module")
-def clock() -> Moment:
-    return Moment()
+def clock() -> FrozenClock:
+    return FrozenClock()
 
 
 @pytest.fixture(scope="module")
 async def module_suite(
-    module_database_url: str, keys_dir: Path, module_config_dir: Path, clock: Moment
+    module_database_url: str, keys_dir: Path, module_config_dir: Path, clock: FrozenClock
 ) -> AsyncIterator[SuiteInProcess]:
     async with suite_in_process(
         database_url=module_database_url,
@@ -59,14 +59,14 @@ async def offers(suite: SuiteInProcess) -> list[tuple[object, ...]]:
 
 
 async def test_an_offer_is_stored_with_the_current_time(
-    suite: SuiteInProcess, routestats: AsyncTollRoadsClient, clock: Moment
+    suite: SuiteInProcess, routestats: AsyncTollRoadsClient, clock: FrozenClock
 ) -> None:
     assert await routestats.save_offer(offer_id="offer")
     assert await offers(suite) == [("offer", clock.now)]
 
 
 async def test_a_known_offer_keeps_the_time_of_the_first_save(
-    suite: SuiteInProcess, routestats: AsyncTollRoadsClient, clock: Moment
+    suite: SuiteInProcess, routestats: AsyncTollRoadsClient, clock: FrozenClock
 ) -> None:
     first = clock.now
     assert await routestats.save_offer(offer_id="offer")

@@ -1,9 +1,10 @@
-"""SwitchRoad: who may switch what, what it changes, and what failures leave behind."""
+"""SwitchRoad: who may switch, what a switch changes, and the state after failures."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -23,32 +24,36 @@ from ridehail_clients import (
 from tests.support.fault_proxy import Fault, Forward, down, hanging, lost_response, passing
 from tests.support.log_capture import LogCapture
 from tests.support.waiting import until
-from tests.toll_roads.switching import ANOTHER_UID, PRICE, READ, T0, UID, WRITE, Switching, switching
+from tests.toll_roads.switch_harness import ANOTHER_UID, PRICE, READ, T0, UID, WRITE, SwitchHarness, switch_harness
 
 T1, T2, T3 = (T0 + timedelta(minutes=n) for n in (1, 2, 3))
 
 
-def text(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+def text(created: datetime) -> str:
+    return created.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 @pytest.fixture(scope="module")
-async def module_at(module_database_url: str, keys_dir: Path, module_config_dir: Path) -> AsyncIterator[Switching]:
-    async with switching(database_url=module_database_url, keys_dir=keys_dir, config_dir=module_config_dir) as running:
+async def module_harness(
+    module_database_url: str, keys_dir: Path, module_config_dir: Path
+) -> AsyncIterator[SwitchHarness]:
+    async with switch_harness(
+        database_url=module_database_url, keys_dir=keys_dir, config_dir=module_config_dir
+    ) as running:
         yield running
 
 
 @pytest.fixture
-async def at(module_at: Switching) -> Switching:
-    await module_at.reset()
-    return module_at
+async def harness(module_harness: SwitchHarness) -> SwitchHarness:
+    await module_harness.reset()
+    return module_harness
 
 
 @pytest.fixture
-async def toll_order(at: Switching) -> str:
+async def toll_order(harness: SwitchHarness) -> str:
     """An order that began on the toll road, for a fixed price."""
-    await at.put_order("order", (T0, True))
-    await at.put_document("order")
+    await harness.put_order("order", (T0, True))
+    await harness.put_document("order")
     return "order"
 
 
@@ -66,102 +71,105 @@ def has_price(document: JsonObject) -> bool:
     return "price" in (order.get("fixed_price") or {})  # type: ignore[operator]  # an object where there is one
 
 
-async def is_switched(at: Switching, order_id: str) -> bool:
+async def is_switched(harness: SwitchHarness, order_id: str) -> bool:
     """Switches to the free road; false while the breaker of a method that hung is still open."""
     try:
-        await at.rider.switch_road(order_id, T1, has_toll_road=False)
+        await harness.rider.switch_road(order_id, T1, has_toll_road=False)
     except NeighbourUnavailable:
         return False
     return True
 
 
-# --- refused, and nothing changed anywhere
+@asynccontextmanager
+async def refused(
+    harness: SwitchHarness, error: type[ServiceError], order_id: str
+) -> AsyncIterator[pytest.ExceptionInfo[ServiceError]]:
+    """Asserts that the block raises an error and changes nothing of the order."""
+    before = await harness.everything(order_id)
+    with pytest.raises(error) as caught:
+        yield caught
+    assert await harness.everything(order_id) == before
 
 
-async def test_an_unknown_order_is_not_found(at: Switching) -> None:
+# --- refusals, which change nothing
+
+
+async def test_an_unknown_order_is_not_found(harness: SwitchHarness) -> None:
     with pytest.raises(OrderNotFound) as caught:
-        await at.rider.switch_road("order", T1, has_toll_road=False)
+        await harness.rider.switch_road("order", T1, has_toll_road=False)
     assert caught.value.metadata == {"order_id": "order"}
-    assert not at.faults.calls
+    assert not harness.faults.calls
 
 
-async def test_another_passengers_order_is_not_found(at: Switching, toll_order: str) -> None:
-    before = await at.everything(toll_order)
+async def test_another_passengers_order_is_not_found(harness: SwitchHarness, toll_order: str) -> None:
+    async with refused(harness, OrderNotFound, toll_order):
+        await harness.stranger.switch_road(toll_order, T1, has_toll_road=False)
+
+
+async def test_an_order_without_a_passenger_is_not_found(harness: SwitchHarness) -> None:
+    await harness.put_order("order", (T0, True), yandex_uid=None)
+    await harness.put_document("order")
+    async with refused(harness, OrderNotFound, "order"):
+        await harness.rider.switch_road("order", T1, has_toll_road=False)
+
+
+async def test_an_order_that_cannot_be_switched_is_refused(harness: SwitchHarness) -> None:
+    await harness.put_order("order", (T0, True), can_switch_road=False)
+    await harness.put_document("order")
+    async with refused(harness, RoadSwitchNotAllowed, "order"):
+        await harness.rider.switch_road("order", T1, has_toll_road=False)
+
+
+async def test_the_passenger_is_checked_before_whether_the_road_can_be_switched(harness: SwitchHarness) -> None:
+    await harness.put_order("order", (T0, True), can_switch_road=False)
     with pytest.raises(OrderNotFound):
-        await at.stranger.switch_road(toll_order, T1, has_toll_road=False)
-    assert await at.everything(toll_order) == before
+        await harness.stranger.switch_road("order", T1, has_toll_road=False)
 
 
-async def test_an_order_without_a_passenger_is_not_found(at: Switching) -> None:
-    await at.put_order("order", (T0, True), yandex_uid=None)
-    await at.put_document("order")
-    before = await at.everything("order")
+async def test_an_order_without_a_road_is_not_found(harness: SwitchHarness) -> None:
+    await harness.put_order("order")
     with pytest.raises(OrderNotFound):
-        await at.rider.switch_road("order", T1, has_toll_road=False)
-    assert await at.everything("order") == before
+        await harness.rider.switch_road("order", T1, has_toll_road=False)
 
 
-async def test_an_order_that_cannot_be_switched_is_refused(at: Switching) -> None:
-    await at.put_order("order", (T0, True), can_switch_road=False)
-    await at.put_document("order")
-    before = await at.everything("order")
+async def test_an_order_that_cannot_be_switched_is_refused_even_without_a_road(harness: SwitchHarness) -> None:
+    await harness.put_order("order", can_switch_road=False)
     with pytest.raises(RoadSwitchNotAllowed):
-        await at.rider.switch_road("order", T1, has_toll_road=False)
-    assert await at.everything("order") == before
+        await harness.rider.switch_road("order", T1, has_toll_road=False)
 
 
-async def test_the_passenger_is_checked_before_whether_the_road_can_be_switched(at: Switching) -> None:
-    await at.put_order("order", (T0, True), can_switch_road=False)
-    with pytest.raises(OrderNotFound):
-        await at.stranger.switch_road("order", T1, has_toll_road=False)
-
-
-async def test_an_order_without_a_road_is_not_found(at: Switching) -> None:
-    await at.put_order("order")
-    with pytest.raises(OrderNotFound):
-        await at.rider.switch_road("order", T1, has_toll_road=False)
-
-
-async def test_an_order_that_cannot_be_switched_is_refused_even_without_a_road(at: Switching) -> None:
-    await at.put_order("order", can_switch_road=False)
-    with pytest.raises(RoadSwitchNotAllowed):
-        await at.rider.switch_road("order", T1, has_toll_road=False)
-
-
-async def test_the_opposite_switch_with_the_same_created_is_a_conflict(at: Switching) -> None:
-    await at.put_order("order", (T0, True), (T1, True))
-    await at.put_document("order")
-    before = await at.everything("order")
-    with pytest.raises(RoadSwitchConflict):
-        await at.rider.switch_road("order", T1, has_toll_road=False)
-    assert await at.everything("order") == before
+async def test_the_opposite_switch_with_the_same_created_is_a_conflict(harness: SwitchHarness) -> None:
+    await harness.put_order("order", (T0, True), (T1, True))
+    await harness.put_document("order")
+    async with refused(harness, RoadSwitchConflict, "order"):
+        await harness.rider.switch_road("order", T1, has_toll_road=False)
 
 
 async def test_a_switch_to_the_other_road_with_the_created_of_the_order_is_a_conflict(
-    at: Switching, toll_order: str
+    harness: SwitchHarness, toll_order: str
 ) -> None:
-    before = await at.everything(toll_order)
-    with pytest.raises(RoadSwitchConflict):
-        await at.rider.switch_road(toll_order, T0, has_toll_road=False)
-    assert await at.everything(toll_order) == before
+    async with refused(harness, RoadSwitchConflict, toll_order):
+        await harness.rider.switch_road(toll_order, T0, has_toll_road=False)
 
 
-async def test_an_order_that_order_core_does_not_know_is_not_found(at: Switching) -> None:
-    await at.put_order("order", (T0, True))
+async def test_an_order_that_order_core_does_not_know_is_not_found(harness: SwitchHarness) -> None:
+    await harness.put_order("order", (T0, True))
     with pytest.raises(OrderNotFound):
-        await at.rider.switch_road("order", T1, has_toll_road=False)
-    assert await at.rows("order") == [(T0, True)]
+        await harness.rider.switch_road("order", T1, has_toll_road=False)
+    assert await harness.rows("order") == [(T0, True)]
 
 
 # --- what a switch changes
 
 
-async def test_a_switch_to_the_free_road_resets_the_price_and_becomes_the_road(at: Switching, toll_order: str) -> None:
-    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
-    road = await at.road(toll_order)
+async def test_a_switch_to_the_free_road_resets_the_price_and_becomes_the_road(
+    harness: SwitchHarness, toll_order: str
+) -> None:
+    await harness.rider.switch_road(toll_order, T1, has_toll_road=False)
+    road = await harness.road(toll_order)
     assert (road.has_toll_road, road.created) == (False, T1)
-    assert await at.rows(toll_order) == [(T0, True), (T1, False)]
-    document = await at.document(toll_order)
+    assert await harness.rows(toll_order) == [(T0, True), (T1, False)]
+    document = await harness.document(toll_order)
     initial, reset = price_changes(document)
     assert initial.pop("id") != reset.pop("id")
     assert initial == {"type": "taximeter_price", "created": text(T0), "value": False}
@@ -171,118 +179,122 @@ async def test_a_switch_to_the_free_road_resets_the_price_and_becomes_the_road(a
         "need_sync": True,
         "statistics": {"status_updates": [{"c": text(T1), "q": "taximeter_price"}]},
     }
-    assert await at.processing_events(toll_order) == 1
+    assert await harness.processing_events(toll_order) == 1
 
 
-async def test_the_rest_of_the_document_stays(at: Switching) -> None:
-    await at.put_order("order", (T0, True))
+async def test_the_rest_of_the_document_stays(harness: SwitchHarness) -> None:
+    await harness.put_order("order", (T0, True))
     other: JsonInput = {"type": "destination", "created": "never"}
     document: dict[str, JsonInput] = {
         "order": {"fixed_price": {**PRICE, "paid": True}, "version": 7},  # type: ignore[dict-item]
         "order_info": {"need_sync": False, "statistics": {"status_updates": [{"s": "driving"}]}},
         "changes": {"objects": [other]},
     }
-    await at.put_document("order", document)
-    await at.rider.switch_road("order", T1, has_toll_road=False)
-    after = await at.document("order")
+    await harness.put_document("order", document)
+    await harness.rider.switch_road("order", T1, has_toll_road=False)
+    after = await harness.document("order")
     assert after["order"] == {"fixed_price": {"paid": True}, "version": 8}
     assert after["changes"]["objects"][0] == other  # type: ignore[index, call-overload]
     assert len(price_changes(after)) == 2
     assert after["order_info"]["statistics"]["status_updates"][0] == {"s": "driving"}  # type: ignore[index, call-overload]
 
 
-async def test_a_repeat_changes_nothing(at: Switching, toll_order: str) -> None:
-    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
-    before = await at.everything(toll_order)
-    at.faults.clear()
-    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
-    assert await at.everything(toll_order) == before
-    assert not at.faults.calls
+async def test_a_repeat_changes_nothing(harness: SwitchHarness, toll_order: str) -> None:
+    await harness.rider.switch_road(toll_order, T1, has_toll_road=False)
+    before = await harness.everything(toll_order)
+    harness.faults.clear()
+    await harness.rider.switch_road(toll_order, T1, has_toll_road=False)
+    assert await harness.everything(toll_order) == before
+    assert not harness.faults.calls
 
 
-async def test_a_switch_to_the_toll_road_leaves_the_price(at: Switching, toll_order: str) -> None:
-    before = await at.document(toll_order)
-    await at.rider.switch_road(toll_order, T1, has_toll_road=True)
-    assert await at.document(toll_order) == before
-    assert await at.rows(toll_order) == [(T0, True), (T1, True)]
-    assert not at.faults.calls
+async def test_a_switch_to_the_toll_road_leaves_the_price(harness: SwitchHarness, toll_order: str) -> None:
+    before = await harness.document(toll_order)
+    await harness.rider.switch_road(toll_order, T1, has_toll_road=True)
+    assert await harness.document(toll_order) == before
+    assert await harness.rows(toll_order) == [(T0, True), (T1, True)]
+    assert not harness.faults.calls
 
 
-async def test_an_order_that_began_on_the_free_road_keeps_its_price(at: Switching) -> None:
-    await at.put_order("order", (T0, False), (T1, True))
-    await at.put_document("order")
-    before = await at.document("order")
-    await at.rider.switch_road("order", T2, has_toll_road=False)
-    assert await at.document("order") == before
-    assert (await at.road("order")).created == T2
+async def test_an_order_that_began_on_the_free_road_keeps_its_price(harness: SwitchHarness) -> None:
+    await harness.put_order("order", (T0, False), (T1, True))
+    await harness.put_document("order")
+    before = await harness.document("order")
+    await harness.rider.switch_road("order", T2, has_toll_road=False)
+    assert await harness.document("order") == before
+    assert (await harness.road("order")).created == T2
 
 
-async def test_a_late_switch_is_recorded_without_becoming_the_road_or_resetting_the_price(at: Switching) -> None:
-    await at.put_order("order", (T0, True), (T2, True))
-    await at.put_document("order")
-    before = await at.document("order")
-    await at.rider.switch_road("order", T1, has_toll_road=False)
-    assert await at.document("order") == before
-    assert await at.rows("order") == [(T0, True), (T1, False), (T2, True)]
-    assert (await at.road("order")).created == T2
+async def test_a_late_switch_is_recorded_without_becoming_the_road_or_resetting_the_price(
+    harness: SwitchHarness,
+) -> None:
+    await harness.put_order("order", (T0, True), (T2, True))
+    await harness.put_document("order")
+    before = await harness.document("order")
+    await harness.rider.switch_road("order", T1, has_toll_road=False)
+    assert await harness.document("order") == before
+    assert await harness.rows("order") == [(T0, True), (T1, False), (T2, True)]
+    assert (await harness.road("order")).created == T2
 
 
-async def test_a_late_switch_before_the_order_itself_is_recorded(at: Switching, toll_order: str) -> None:
-    await at.rider.switch_road(toll_order, T0 - timedelta(seconds=1), has_toll_road=False)
-    assert has_price(await at.document(toll_order))
-    assert (await at.road(toll_order)).has_toll_road
+async def test_a_late_switch_before_the_order_itself_is_recorded(harness: SwitchHarness, toll_order: str) -> None:
+    await harness.rider.switch_road(toll_order, T0 - timedelta(seconds=1), has_toll_road=False)
+    assert has_price(await harness.document(toll_order))
+    assert (await harness.road(toll_order)).has_toll_road
 
 
-async def test_a_late_switch_before_the_order_itself_does_not_save_the_price(at: Switching, toll_order: str) -> None:
-    await at.rider.switch_road(toll_order, T0 - timedelta(seconds=1), has_toll_road=False)
-    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
-    document = await at.document(toll_order)
+async def test_a_late_switch_before_the_order_itself_does_not_save_the_price(
+    harness: SwitchHarness, toll_order: str
+) -> None:
+    await harness.rider.switch_road(toll_order, T0 - timedelta(seconds=1), has_toll_road=False)
+    await harness.rider.switch_road(toll_order, T1, has_toll_road=False)
+    document = await harness.document(toll_order)
     assert not has_price(document)
     assert [change["created"] for change in price_changes(document)] == [text(T0), text(T1)]
 
 
-async def test_the_price_is_reset_once_for_all_switches(at: Switching, toll_order: str) -> None:
-    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
-    await at.rider.switch_road(toll_order, T2, has_toll_road=True)
-    await at.rider.switch_road(toll_order, T3, has_toll_road=False)
-    assert len(price_changes(await at.document(toll_order))) == 2
-    assert await at.processing_events(toll_order) == 1
-    assert len(await at.rows(toll_order)) == 4
+async def test_the_price_is_reset_once_for_all_switches(harness: SwitchHarness, toll_order: str) -> None:
+    await harness.rider.switch_road(toll_order, T1, has_toll_road=False)
+    await harness.rider.switch_road(toll_order, T2, has_toll_road=True)
+    await harness.rider.switch_road(toll_order, T3, has_toll_road=False)
+    assert len(price_changes(await harness.document(toll_order))) == 2
+    assert await harness.processing_events(toll_order) == 1
+    assert len(await harness.rows(toll_order)) == 4
 
 
-async def test_a_price_that_is_fixed_again_is_reset_again(at: Switching, toll_order: str) -> None:
-    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
-    await at.rider.switch_road(toll_order, T2, has_toll_road=True)
-    await at.admin.set_order_fields(order_id=toll_order, set={"order.fixed_price": PRICE})
-    await at.rider.switch_road(toll_order, T3, has_toll_road=False)
-    document = await at.document(toll_order)
+async def test_a_price_that_is_fixed_again_is_reset_again(harness: SwitchHarness, toll_order: str) -> None:
+    await harness.rider.switch_road(toll_order, T1, has_toll_road=False)
+    await harness.rider.switch_road(toll_order, T2, has_toll_road=True)
+    await harness.admin.set_order_fields(order_id=toll_order, set={"order.fixed_price": PRICE})
+    await harness.rider.switch_road(toll_order, T3, has_toll_road=False)
+    document = await harness.document(toll_order)
     assert [change["created"] for change in price_changes(document)] == [text(T0), text(T1), text(T3)]
     assert not has_price(document)
 
 
 @pytest.mark.parametrize("order", [{}, {"fixed_price": {}}, {"fixed_price": {"price": None, "driver_price": 1}}])
-async def test_an_order_without_a_fixed_price_is_only_recorded(at: Switching, order: JsonInput) -> None:
-    await at.put_order("order", (T0, True))
-    await at.put_document("order", {"order": order})
-    before = await at.document("order")
-    await at.rider.switch_road("order", T1, has_toll_road=False)
-    assert await at.document("order") == before
-    assert (await at.road("order")).created == T1
-    assert await at.processing_events("order") == 0
+async def test_an_order_without_a_fixed_price_is_only_recorded(harness: SwitchHarness, order: JsonInput) -> None:
+    await harness.put_order("order", (T0, True))
+    await harness.put_document("order", {"order": order})
+    before = await harness.document("order")
+    await harness.rider.switch_road("order", T1, has_toll_road=False)
+    assert await harness.document("order") == before
+    assert (await harness.road("order")).created == T1
+    assert await harness.processing_events("order") == 0
 
 
-async def test_a_price_of_zero_is_a_price(at: Switching) -> None:
-    await at.put_order("order", (T0, True))
-    await at.put_document("order", {"order": {"fixed_price": {"price": 0}}})
-    await at.rider.switch_road("order", T1, has_toll_road=False)
-    assert not has_price(await at.document("order"))
+async def test_a_price_of_zero_is_a_price(harness: SwitchHarness) -> None:
+    await harness.put_order("order", (T0, True))
+    await harness.put_document("order", {"order": {"fixed_price": {"price": 0}}})
+    await harness.rider.switch_road("order", T1, has_toll_road=False)
+    assert not has_price(await harness.document("order"))
 
 
-async def test_switches_a_microsecond_apart_are_different(at: Switching, toll_order: str) -> None:
+async def test_switches_a_microsecond_apart_are_different(harness: SwitchHarness, toll_order: str) -> None:
     later = T1 + timedelta(microseconds=1)
-    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
-    await at.rider.switch_road(toll_order, later, has_toll_road=True)
-    assert (await at.road(toll_order)).created == later
+    await harness.rider.switch_road(toll_order, T1, has_toll_road=False)
+    await harness.rider.switch_road(toll_order, later, has_toll_road=True)
+    assert (await harness.road(toll_order)).created == later
 
 
 # --- the record of price changes
@@ -291,201 +303,208 @@ async def test_switches_a_microsecond_apart_are_different(at: Switching, toll_or
 @pytest.mark.parametrize(
     "created", [text(T1), text(T2), "2026-11-20T12:01:00+00:00", "soon", None, "2026-11-20T10:00:00"]
 )
-async def test_a_reset_out_of_order_is_refused(at: Switching, created: JsonInput) -> None:
-    await at.put_order("order", (T0, True))
+async def test_a_reset_out_of_order_is_refused(harness: SwitchHarness, created: JsonInput) -> None:
+    await harness.put_order("order", (T0, True))
     change: JsonInput = {"id": "other", "type": "taximeter_price", "created": created, "value": True}
-    await at.put_document("order", {"order": {"fixed_price": PRICE}, "changes": {"objects": [change]}})
-    before = await at.everything("order")
-    with pytest.raises(PriceChangesOutOfOrder):
-        await at.rider.switch_road("order", T1, has_toll_road=False)
-    assert await at.everything("order") == before
+    await harness.put_document("order", {"order": {"fixed_price": PRICE}, "changes": {"objects": [change]}})
+    async with refused(harness, PriceChangesOutOfOrder, "order"):
+        await harness.rider.switch_road("order", T1, has_toll_road=False)
 
 
-async def test_a_recorded_change_makes_the_initial_one_unnecessary(at: Switching) -> None:
-    await at.put_order("order", (T0, True))
+async def test_a_recorded_change_makes_the_initial_one_unnecessary(harness: SwitchHarness) -> None:
+    await harness.put_order("order", (T0, True))
     change: JsonInput = {"id": "other", "type": "taximeter_price", "created": text(T0), "value": False}
-    await at.put_document("order", {"order": {"fixed_price": PRICE}, "changes": {"objects": [change]}})
-    await at.rider.switch_road("order", T1, has_toll_road=False)
-    assert [one["created"] for one in price_changes(await at.document("order"))] == [text(T0), text(T1)]
+    await harness.put_document("order", {"order": {"fixed_price": PRICE}, "changes": {"objects": [change]}})
+    await harness.rider.switch_road("order", T1, has_toll_road=False)
+    assert [one["created"] for one in price_changes(await harness.document("order"))] == [text(T0), text(T1)]
 
 
 @pytest.mark.parametrize("changes", ["none", {"objects": {}}])
-async def test_a_document_that_breaks_its_contract_is_reported_as_a_defect(at: Switching, changes: JsonInput) -> None:
-    await at.put_order("order", (T0, True))
-    await at.put_document("order", {"order": {"fixed_price": PRICE}, "changes": changes})
-    before = await at.everything("order")
-    with pytest.raises(ServiceError) as caught:
-        await at.rider.switch_road("order", T1, has_toll_road=False)
+async def test_a_document_that_breaks_its_contract_is_reported_as_a_defect(
+    harness: SwitchHarness, changes: JsonInput
+) -> None:
+    await harness.put_order("order", (T0, True))
+    await harness.put_document("order", {"order": {"fixed_price": PRICE}, "changes": changes})
+    async with refused(harness, ServiceError, "order") as caught:
+        await harness.rider.switch_road("order", T1, has_toll_road=False)
     assert caught.value.reason == "INTERNAL"
-    assert await at.everything("order") == before
 
 
 # --- order_core fails
 
 
-def lose_the_first_reset(at: Switching) -> None:
-    """Lets the next write be made, loses its answer, and lets nothing else arrive but the read before it."""
-    at.faults.fail(down)
-    at.faults.fail(passing, READ, times=1)
-    at.faults.fail(lost_response, WRITE, times=1)
+def lose_the_first_reset(harness: SwitchHarness) -> None:
+    """Loses the response of the next write, and every other call but the read before it."""
+    harness.faults.fail(down)
+    harness.faults.fail(passing, READ, times=1)
+    harness.faults.fail(lost_response, WRITE, times=1)
 
 
 @pytest.mark.parametrize("method", [READ, WRITE])
-async def test_a_transient_failure_is_retried(at: Switching, toll_order: str, method: str) -> None:
-    at.faults.fail(down, method, times=1)
-    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
-    assert len(price_changes(await at.document(toll_order))) == 2
-    assert await at.processing_events(toll_order) == 1
+async def test_a_transient_failure_is_retried(harness: SwitchHarness, toll_order: str, method: str) -> None:
+    harness.faults.fail(down, method, times=1)
+    await harness.rider.switch_road(toll_order, T1, has_toll_road=False)
+    assert len(price_changes(await harness.document(toll_order))) == 2
+    assert await harness.processing_events(toll_order) == 1
 
 
-async def test_a_lost_response_does_not_reset_twice(at: Switching, toll_order: str) -> None:
-    at.faults.fail(lost_response, WRITE, times=1)
-    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
-    assert len(price_changes(await at.document(toll_order))) == 2
-    assert await at.processing_events(toll_order) == 1
-    assert (await at.road(toll_order)).created == T1
+async def test_a_lost_response_does_not_reset_twice(harness: SwitchHarness, toll_order: str) -> None:
+    harness.faults.fail(lost_response, WRITE, times=1)
+    await harness.rider.switch_road(toll_order, T1, has_toll_road=False)
+    assert len(price_changes(await harness.document(toll_order))) == 2
+    assert await harness.processing_events(toll_order) == 1
+    assert (await harness.road(toll_order)).created == T1
 
 
-async def test_a_concurrent_write_makes_the_reset_decide_again(at: Switching, toll_order: str) -> None:
+async def test_a_concurrent_write_makes_the_reset_decide_again(harness: SwitchHarness, toll_order: str) -> None:
     async def overtaken(forward: Forward) -> bytes:
-        await at.admin.set_order_fields(order_id=toll_order, set={"order.status": "transporting"})
+        await harness.admin.set_order_fields(order_id=toll_order, set={"order.status": "transporting"})
         return await forward()
 
-    at.faults.fail(overtaken, WRITE, times=1)
-    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
-    document = await at.document(toll_order)
+    harness.faults.fail(overtaken, WRITE, times=1)
+    await harness.rider.switch_road(toll_order, T1, has_toll_road=False)
+    document = await harness.document(toll_order)
     assert document["order"]["status"] == "transporting"  # type: ignore[index, call-overload]
-    assert at.faults.called == [READ, WRITE, READ, WRITE]
+    assert harness.faults.called == [READ, WRITE, READ, WRITE]
     assert len(price_changes(document)) == 2
 
 
 async def test_a_concurrent_write_that_removes_the_price_leaves_nothing_to_reset(
-    at: Switching, toll_order: str
+    harness: SwitchHarness, toll_order: str
 ) -> None:
     async def overtaken(forward: Forward) -> bytes:
-        await at.admin.set_order_fields(order_id=toll_order, unset=["order.fixed_price"])
+        await harness.admin.set_order_fields(order_id=toll_order, unset=["order.fixed_price"])
         return await forward()
 
-    at.faults.fail(overtaken, WRITE, times=1)
-    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
-    assert not price_changes(await at.document(toll_order))
-    assert (await at.road(toll_order)).created == T1
+    harness.faults.fail(overtaken, WRITE, times=1)
+    await harness.rider.switch_road(toll_order, T1, has_toll_road=False)
+    assert not price_changes(await harness.document(toll_order))
+    assert (await harness.road(toll_order)).created == T1
 
 
-async def test_endless_concurrent_writes_fail_the_switch_and_nothing_is_saved(at: Switching, toll_order: str) -> None:
+async def test_endless_concurrent_writes_fail_the_switch_and_nothing_is_saved(
+    harness: SwitchHarness, toll_order: str
+) -> None:
     async def overtaken(forward: Forward) -> bytes:
-        await at.admin.set_order_fields(order_id=toll_order, set={"order.status": "transporting"})
+        await harness.admin.set_order_fields(order_id=toll_order, set={"order.status": "transporting"})
         return await forward()
 
-    at.faults.fail(overtaken, WRITE)
+    harness.faults.fail(overtaken, WRITE)
     with pytest.raises(NeighbourUnavailable) as caught:
-        await at.rider.switch_road(toll_order, T1, has_toll_road=False)
+        await harness.rider.switch_road(toll_order, T1, has_toll_road=False)
     assert caught.value.retry_after
-    assert await at.rows(toll_order) == [(T0, True)]
-    assert has_price(await at.document(toll_order))
+    assert await harness.rows(toll_order) == [(T0, True)]
+    assert has_price(await harness.document(toll_order))
 
 
 @pytest.mark.parametrize("method", [READ, WRITE])
 @pytest.mark.parametrize("fault", [down, hanging])
 async def test_without_order_core_nothing_is_saved_and_a_repeat_succeeds(
-    at: Switching, toll_order: str, method: str, fault: Fault
+    harness: SwitchHarness, toll_order: str, method: str, fault: Fault
 ) -> None:
-    before = await at.everything(toll_order)
-    at.faults.fail(fault, method)
+    before = await harness.everything(toll_order)
+    harness.faults.fail(fault, method)
     with pytest.raises(NeighbourUnavailable) as caught:
-        await at.rider.switch_road(toll_order, T1, has_toll_road=False)
+        await harness.rider.switch_road(toll_order, T1, has_toll_road=False)
     assert caught.value.retry_after
     assert caught.value.metadata == {"neighbour": "order-core"}
-    assert await at.everything(toll_order) == before
-    at.faults.clear()
-    await until(lambda: is_switched(at, toll_order))
-    assert len(price_changes(await at.document(toll_order))) == 2
-    assert await at.processing_events(toll_order) == 1
+    assert await harness.everything(toll_order) == before
+    harness.faults.clear()
+    await until(lambda: is_switched(harness, toll_order))
+    assert len(price_changes(await harness.document(toll_order))) == 2
+    assert await harness.processing_events(toll_order) == 1
 
 
-async def test_a_repeat_detects_a_reset_whose_response_was_lost(at: Switching, toll_order: str) -> None:
-    lose_the_first_reset(at)
+async def test_a_repeat_detects_a_reset_whose_response_was_lost(harness: SwitchHarness, toll_order: str) -> None:
+    lose_the_first_reset(harness)
     with pytest.raises(NeighbourUnavailable):
-        await at.rider.switch_road(toll_order, T1, has_toll_road=False)
-    assert await at.rows(toll_order) == [(T0, True)]
-    at.faults.clear()
-    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
-    assert len(price_changes(await at.document(toll_order))) == 2
-    assert await at.processing_events(toll_order) == 1
-    assert (await at.road(toll_order)).created == T1
+        await harness.rider.switch_road(toll_order, T1, has_toll_road=False)
+    assert await harness.rows(toll_order) == [(T0, True)]
+    harness.faults.clear()
+    await harness.rider.switch_road(toll_order, T1, has_toll_road=False)
+    assert len(price_changes(await harness.document(toll_order))) == 2
+    assert await harness.processing_events(toll_order) == 1
+    assert (await harness.road(toll_order)).created == T1
 
 
-async def test_a_price_fixed_after_the_reset_is_not_reset_by_its_repeat(at: Switching, toll_order: str) -> None:
-    lose_the_first_reset(at)
+async def test_a_price_fixed_after_the_reset_is_not_reset_by_its_repeat(
+    harness: SwitchHarness, toll_order: str
+) -> None:
+    lose_the_first_reset(harness)
     with pytest.raises(NeighbourUnavailable):
-        await at.rider.switch_road(toll_order, T1, has_toll_road=False)
-    at.faults.clear()
-    await at.admin.set_order_fields(order_id=toll_order, set={"order.fixed_price": PRICE})
-    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
-    document = await at.document(toll_order)
+        await harness.rider.switch_road(toll_order, T1, has_toll_road=False)
+    harness.faults.clear()
+    await harness.admin.set_order_fields(order_id=toll_order, set={"order.fixed_price": PRICE})
+    await harness.rider.switch_road(toll_order, T1, has_toll_road=False)
+    document = await harness.document(toll_order)
     assert has_price(document)
     assert len(price_changes(document)) == 2
 
 
-async def test_a_hanging_order_core_delays_resets_only(at: Switching) -> None:
-    at.faults.fail(hanging, READ)
+async def test_a_hanging_order_core_delays_resets_only(harness: SwitchHarness) -> None:
+    harness.faults.fail(hanging, READ)
     for n in range(12):
-        await at.put_order(f"stuck-{n}", (T0, True))
-    await at.put_order("order", (T0, True))
+        await harness.put_order(f"stuck-{n}", (T0, True))
+    await harness.put_order("order", (T0, True))
     stuck = [
-        asyncio.ensure_future(at.rider.switch_road(f"stuck-{n}", T1, has_toll_road=False, timeout=3)) for n in range(12)
+        asyncio.ensure_future(harness.rider.switch_road(f"stuck-{n}", T1, has_toll_road=False, timeout=3))
+        for n in range(12)
     ]
-    await until(lambda: at.faults.calls)
+    await until(lambda: harness.faults.calls)
     for n in range(10):
-        await at.rider.switch_road("order", T1 + timedelta(seconds=n), has_toll_road=True, timeout=20)
-        assert (await at.road("order")).created == T1 + timedelta(seconds=n)
+        await harness.rider.switch_road("order", T1 + timedelta(seconds=n), has_toll_road=True, timeout=20)
+        assert (await harness.road("order")).created == T1 + timedelta(seconds=n)
     failures = await asyncio.gather(*stuck, return_exceptions=True)
     reasons = [getattr(failure, "reason", failure) for failure in failures]
     assert "NEIGHBOUR_UNAVAILABLE" in reasons
     assert set(reasons) <= {"NEIGHBOUR_UNAVAILABLE", "OVERLOADED"}
-    at.faults.clear()
-    await at.put_document("stuck-0")
-    await until(lambda: is_switched(at, "stuck-0"))
+    harness.faults.clear()
+    await harness.put_document("stuck-0")
+    await until(lambda: is_switched(harness, "stuck-0"))
 
 
-# --- two at once
+# --- concurrent switches
 
 
-async def test_concurrent_repeats_of_a_switch_are_one_switch(at: Switching, toll_order: str) -> None:
-    results = await at.at_once(*(at.rider.switch_road(toll_order, T1, has_toll_road=False) for _ in range(4)))
+async def test_concurrent_repeats_of_a_switch_are_one_switch(harness: SwitchHarness, toll_order: str) -> None:
+    results = await harness.run_concurrently(
+        *(harness.rider.switch_road(toll_order, T1, has_toll_road=False) for _ in range(4))
+    )
     assert results == [None] * 4
-    assert await at.rows(toll_order) == [(T0, True), (T1, False)]
-    assert len(price_changes(await at.document(toll_order))) == 2
-    assert await at.processing_events(toll_order) == 1
+    assert await harness.rows(toll_order) == [(T0, True), (T1, False)]
+    assert len(price_changes(await harness.document(toll_order))) == 2
+    assert await harness.processing_events(toll_order) == 1
 
 
-async def test_one_of_two_opposite_switches_with_the_same_created_is_refused(at: Switching, toll_order: str) -> None:
-    results = await at.at_once(
-        at.rider.switch_road(toll_order, T1, has_toll_road=False),
-        at.rider.switch_road(toll_order, T1, has_toll_road=True),
+async def test_one_of_two_opposite_switches_with_the_same_created_is_refused(
+    harness: SwitchHarness, toll_order: str
+) -> None:
+    results = await harness.run_concurrently(
+        harness.rider.switch_road(toll_order, T1, has_toll_road=False),
+        harness.rider.switch_road(toll_order, T1, has_toll_road=True),
     )
     refused = [result for result in results if result is not None]
     assert [type(result) for result in refused] == [RoadSwitchConflict]
     to_free = results[0] is None
-    assert has_price(await at.document(toll_order)) is not to_free
-    assert await at.rows(toll_order) == [(T0, True), (T1, not to_free)]
+    assert has_price(await harness.document(toll_order)) is not to_free
+    assert await harness.rows(toll_order) == [(T0, True), (T1, not to_free)]
 
 
-async def test_a_switch_waits_only_for_switches_of_its_order(at: Switching, toll_order: str) -> None:
-    await at.put_order("another", (T0, True))
-    async with await psycopg.AsyncConnection.connect(at.suite.database_url) as connection:
+async def test_a_switch_waits_only_for_switches_of_its_order(harness: SwitchHarness, toll_order: str) -> None:
+    await harness.put_order("another", (T0, True))
+    async with await psycopg.AsyncConnection.connect(harness.suite.database_url) as connection:
         await connection.execute("SELECT 1 FROM toll_roads.orders WHERE order_id = %s FOR NO KEY UPDATE", (toll_order,))
         with pytest.raises(ServiceError) as caught:
-            await at.rider.switch_road(toll_order, T1, has_toll_road=True, timeout=20)
+            await harness.rider.switch_road(toll_order, T1, has_toll_road=True, timeout=20)
         assert caught.value.reason == "DATABASE_UNAVAILABLE"
-        await at.rider.switch_road("another", T1, has_toll_road=True, timeout=20)
-    await at.rider.switch_road(toll_order, T1, has_toll_road=True)
+        await harness.rider.switch_road("another", T1, has_toll_road=True, timeout=20)
+    await harness.rider.switch_road(toll_order, T1, has_toll_road=True)
 
 
-async def test_no_passenger_is_logged(at: Switching, toll_order: str, log: LogCapture) -> None:
-    await at.rider.switch_road(toll_order, T1, has_toll_road=False)
+async def test_no_passenger_is_logged(harness: SwitchHarness, toll_order: str, log: LogCapture) -> None:
+    await harness.rider.switch_road(toll_order, T1, has_toll_road=False)
     with pytest.raises(OrderNotFound):
-        await at.stranger.switch_road(toll_order, T2, has_toll_road=False)
+        await harness.stranger.switch_road(toll_order, T2, has_toll_road=False)
     written = log.text
     assert UID not in written
     assert ANOTHER_UID not in written

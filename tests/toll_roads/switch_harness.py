@@ -1,4 +1,4 @@
-"""An order whose road is switched, as both services have it."""
+"""Runs toll_roads and order_core with a fault proxy between them, for switches of the road."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 
 
 @dataclass
-class Switching:
+class SwitchHarness:
     """Both services, the proxy between them, and those who call them."""
 
     suite: SuiteInProcess
@@ -37,7 +37,7 @@ class Switching:
     api_proxy: AsyncTollRoadsClient
 
     async def put_document(self, order_id: str, document: Mapping[str, JsonInput] | None = None) -> None:
-        """Gives order_core the order's document, by default one with a fixed price."""
+        """Stores the document in order_core, by default one with a fixed price."""
         given = {"order": {"fixed_price": PRICE, "status": "driving"}} if document is None else document
         await self.admin.put_order(order_id=order_id, yandex_uid=UID, document=given)
 
@@ -49,19 +49,19 @@ class Switching:
         yandex_uid: str | None = UID,
     ) -> None:
         """Stores the order in toll_roads, with changes of its road."""
-        created = changes[0][0] if changes else T0
+        order_created = changes[0][0] if changes else T0
         await self.suite.execute(
             "INSERT INTO toll_roads.orders (order_id, created_at, can_switch_road, yandex_uid) VALUES (%s, %s, %s, %s)",
             order_id,
-            created,
+            order_created,
             can_switch_road,
             yandex_uid,
         )
-        for moment, has_toll_road in changes:
+        for created, has_toll_road in changes:
             await self.suite.execute(
                 "INSERT INTO toll_roads.log_has_toll_road (order_id, created_at, has_toll_road) VALUES (%s, %s, %s)",
                 order_id,
-                moment,
+                created,
                 has_toll_road,
             )
 
@@ -81,7 +81,7 @@ class Switching:
         return (await self.admin.get_order_fields(order_id=order_id, fields=fields)).fields
 
     async def processing_events(self, order_id: str) -> int:
-        """Returns how often processing was told to look at the order again."""
+        """Returns how often order_core called processing for the order."""
         rows = await self.suite.rows("SELECT 1 FROM order_core.processing_events WHERE order_id = %s", order_id)
         return len(rows)
 
@@ -90,12 +90,12 @@ class Switching:
         return (await self.rows(order_id), await self.document(order_id), await self.processing_events(order_id))
 
     async def reset(self) -> None:
-        """Forgets all orders, and lets calls pass."""
+        """Deletes all orders and faults."""
         await self.suite.empty_tables()
         self.faults.clear()
 
-    async def at_once(self, *calls: Coroutine[Any, Any, Result]) -> list[Result | BaseException]:
-        """Makes calls at once: one that reads the document is held until another one waits for the order, or none can.
+    async def run_concurrently(self, *calls: Coroutine[Any, Any, Result]) -> list[Result | BaseException]:
+        """Runs calls concurrently: one that reads the document is held until another waits for the order, or none can.
 
         Returns:
             Their results and errors, in the order of the calls.
@@ -103,11 +103,11 @@ class Switching:
         gate, tasks = Gate(), [asyncio.create_task(call) for call in calls]
         self.faults.fail(gate, READ)
 
-        async def are_at_once() -> bool:
+        async def are_concurrent() -> bool:
             under_way = sum(not task.done() for task in tasks)
             return under_way <= gate.held or bool(await waiting_for_locks(self.suite.database_url))
 
-        await until(are_at_once)
+        await until(are_concurrent)
         gate.open()
         return await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -117,7 +117,7 @@ class Switching:
 
 
 @asynccontextmanager
-async def switching(*, database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[Switching]:
+async def switch_harness(*, database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[SwitchHarness]:
     """Runs both services for the length of the block, with a proxy between them."""
     address: list[str] = []
     async with (
@@ -135,4 +135,4 @@ async def switching(*, database_url: str, keys_dir: Path, config_dir: Path) -> A
     ):
         address.append(suite.address)
         rider, stranger = Passenger(suite, channel, UID), Passenger(suite, channel, ANOTHER_UID)
-        yield Switching(suite, faults, rider, stranger, admin, api_proxy)
+        yield SwitchHarness(suite, faults, rider, stranger, admin, api_proxy)
