@@ -152,7 +152,7 @@ async def test_who_insists_is_heard_as_soon_as_the_cache_is_back(redis: RedisSer
         await cache.delete("key")
 
 
-async def test_a_refusal_is_told_apart_and_is_no_sign_of_absence(redis: RedisServer) -> None:
+async def test_a_refusal_has_a_kind_of_its_own_and_is_no_sign_of_absence(redis: RedisServer) -> None:
     async with open_cache(redis.url, PATIENT) as cache:
         await cache.put("key", b"value", ttl_s=60)
         redis.client.config_set("maxmemory", 1)

@@ -277,7 +277,7 @@ async def test_an_edit_between_the_start_and_the_watch_is_not_missed(file: Path)
 
 
 class EditedMeanwhile(LiveConfig[Polling]):
-    """Reads, the first time, an edit that came after the look and is undone before the next one."""
+    """Reads, the first time, an edit that came after the look and is reverted before the next one."""
 
     is_edited = False
 

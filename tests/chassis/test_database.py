@@ -225,7 +225,7 @@ async def test_every_connection_of_a_service_has_the_shipped_limits(running_suit
     }
 
 
-async def test_a_transaction_is_undone_by_an_error(database_url: str) -> None:
+async def test_a_transaction_is_rolled_back_by_an_error(database_url: str) -> None:
     async with opened(database_url) as database:
 
         async def insert_twice() -> None:

@@ -148,7 +148,7 @@ async def all_connections_are_back(suite: SuiteInProcess) -> None:
 async def test_calls_that_give_up_while_the_pool_is_busy_harm_no_other(
     suite: SuiteInProcess, channel: grpc.aio.Channel, metadata: Metadata
 ) -> None:
-    """Half of the callers give up at any moment: before they get a connection, while they use it, as they return it."""
+    """Half of the callers give up at any time: before they get a connection, while they use it, as they return it."""
     chance = random.Random(7)
 
     async def is_saved(request: api.SaveOfferRequest) -> bool:

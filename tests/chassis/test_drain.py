@@ -74,7 +74,7 @@ async def offers_in(database_url: str) -> int:
     return int(row[0])
 
 
-async def test_balancers_are_told_first_then_no_call_is_taken_then_those_under_way_end(
+async def test_balancers_see_it_first_then_no_call_is_taken_then_those_under_way_end(
     database_url: str, keys_dir: Path, config_dir: Path
 ) -> None:
     async with (
@@ -110,7 +110,7 @@ async def refuses(running: Serving) -> bool:
         try:
             await call(late, SAVE_OFFER, api.SaveOfferRequest(offer_id="late"), metadata=running.metadata)
         except ServiceError as error:
-            return isinstance(error, TransportUnavailable)  # in the moment of the stop gRPC may cancel it instead
+            return isinstance(error, TransportUnavailable)  # just as it stops gRPC may cancel it instead
     return False
 
 
@@ -141,13 +141,13 @@ async def test_under_load_every_call_is_either_done_or_refused(
         await running.server.drain()
         await asyncio.gather(*callers)
 
-    # Calls that reach a server in the moment in which it stops get CANCELLED by gRPC itself; nothing is done for them.
+    # Calls that reach a server just as it stops get CANCELLED by gRPC itself; nothing is done for them.
     assert {error.code for error in refusals} <= {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
     assert all(is_retryable(error) for error in refusals)
     assert await offers_in(database_url) == done
 
 
-async def test_a_call_that_outlasts_the_grace_is_cut_and_undone(
+async def test_a_call_that_outlasts_the_grace_is_cut_and_rolled_back(
     database_url: str, keys_dir: Path, config_dir: Path
 ) -> None:
     async with (

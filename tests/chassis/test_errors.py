@@ -19,7 +19,7 @@ from tests.support.suite_in_process import SuiteInProcess
 SAVE_OFFER = "/ridehail.tollroads.v1.TollRoadsService/SaveOffer"
 CANARY = "canary-5f1e"
 OFFERS = "ALTER TABLE toll_roads.offers"
-# Each makes the insertion of the offer fail in another way, until it is undone; the first three put its id into
+# Each makes the insertion of the offer fail in another way, until it is rolled back; the first three put its id into
 # Postgres' message.
 DEFECTS = {
     "a broken constraint": (
@@ -49,7 +49,7 @@ def module_services() -> Sequence[str]:
 
 
 @pytest.mark.parametrize("defect", DEFECTS)
-async def test_a_defect_is_told_by_the_request_id_and_nothing_else(
+async def test_a_defect_is_reported_by_the_request_id_and_nothing_else(
     running_suite: SuiteInProcess, log: LogCapture, defect: str
 ) -> None:
     async with running_suite.altered(*DEFECTS[defect]), running_suite.channel() as channel:

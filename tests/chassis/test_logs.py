@@ -213,7 +213,7 @@ async def calls(log: LogCapture, number: int) -> list[dict[str, Any]]:
     return log.events("call")
 
 
-async def test_the_access_log_tells_who_called_what_and_how_it_ended(
+async def test_the_access_log_says_who_called_what_and_how_it_ended(
     running_suite: SuiteInProcess, log: LogCapture
 ) -> None:
     async with running_suite.channel() as channel:
@@ -322,7 +322,7 @@ async def test_concurrent_calls_do_not_mix_up_their_ids(running_suite: SuiteInPr
     }
 
 
-async def test_a_request_id_goes_along_to_the_neighbour(
+async def test_a_request_id_goes_along_to_the_dependency(
     own_suite: SuiteInProcess, config_dir: Path, log: LogCapture
 ) -> None:
     edit(config_dir / "toll_roads.yaml", {"retrieve_by": "offer"})
@@ -341,7 +341,7 @@ async def test_a_request_id_goes_along_to_the_neighbour(
 # --- exceptions
 
 
-def test_a_chain_of_exceptions_is_told_whole_and_without_rows(database_url: str, log: LogCapture) -> None:
+def test_a_chain_of_exceptions_is_logged_whole_and_without_rows(database_url: str, log: LogCapture) -> None:
     with psycopg.connect(database_url) as connection:
         try:
             try:
@@ -356,7 +356,7 @@ def test_a_chain_of_exceptions_is_told_whole_and_without_rows(database_url: str,
     assert NAME not in text
 
 
-def test_a_library_that_logs_an_exception_tells_no_rows_either(database_url: str, log: LogCapture) -> None:
+def test_a_library_that_logs_an_exception_shows_no_rows_either(database_url: str, log: LogCapture) -> None:
     with psycopg.connect(database_url) as connection:
         try:
             connection.execute("SELECT %s::text::int", (NAME,))

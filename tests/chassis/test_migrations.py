@@ -84,11 +84,11 @@ def test_forward_back_and_forward_again_is_forward_and_no_other_schema_notices(
     assert {kind for kind, _name, _text in forward[schema]} >= {"column", "constraint", "index", "relation"}
     assert migrations.migrate(url, schema, folder) == []  # it is up to date
 
-    undone = migrations.roll_back(url, schema, folder)
-    assert len(undone) == number_of_migrations(folder)
+    rolled_back = migrations.roll_back(url, schema, folder)
+    assert len(rolled_back) == number_of_migrations(folder)
     assert dumps(url) == {**forward, schema: []}
 
-    assert migrations.migrate(url, schema, folder) == undone[::-1]
+    assert migrations.migrate(url, schema, folder) == rolled_back[::-1]
     assert dump(url, schema) == forward[schema]
 
 
@@ -102,7 +102,7 @@ async def test_of_several_migrators_at_once_one_does_the_work(url: str) -> None:
     assert sorted(map(len, await asyncio.gather(*migrating))) == [0, 0, number_of_migrations(folder)]
 
 
-def test_a_migration_that_fails_is_undone_and_can_be_repaired(url: str, tmp_path: Path) -> None:
+def test_a_migration_that_fails_is_rolled_back_and_can_be_repaired(url: str, tmp_path: Path) -> None:
     (tmp_path / "0001.good.sql").write_text("CREATE TABLE trial.a (id int);")
     (tmp_path / "0002.bad.sql").write_text("CREATE TABLE trial.b (id int);\nCREATE TABLE trial.a (id int);")
     with pytest.raises(psycopg.errors.DuplicateTable):

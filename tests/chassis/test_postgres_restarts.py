@@ -154,7 +154,7 @@ class Load:
             await asyncio.gather(*running)
 
 
-async def test_an_outage_is_told_as_one_and_ends_with_it(
+async def test_an_outage_is_reported_as_one_and_ends_with_it(
     suite: SuiteInProcess, own_postgres: OwnPostgres, log: LogCapture
 ) -> None:
     # given: clients that read and write, and all is well
@@ -266,7 +266,7 @@ async def test_a_worker_that_starts_while_postgres_is_away_works_once_it_is_back
         await until(trial.no_job_is_left)
 
 
-async def test_a_worker_without_postgres_stops_when_it_is_told(
+async def test_a_worker_without_postgres_stops_on_request(
     trial: Trial, own_postgres: OwnPostgres, log: LogCapture
 ) -> None:
     async with trial.worker(nothing) as stop:

@@ -59,7 +59,7 @@ async def test_a_task_exists_only_if_its_transaction_does(trial: Trial) -> None:
     assert await trial.jobs() == []
 
 
-async def test_a_database_that_is_lost_while_enqueueing_is_told_as_such(trial: Trial) -> None:
+async def test_a_database_that_is_lost_while_enqueueing_is_reported_as_such(trial: Trial) -> None:
     async def enqueue_on_a_killed_connection() -> None:
         async with trial.database.transaction() as connection:
             async with await psycopg.AsyncConnection.connect(trial.database.conninfo) as killer:
@@ -151,7 +151,7 @@ async def test_a_scheduled_task_runs_once_each_time_however_many_workers_there_a
     assert sorted(times) == list(range(min(times), max(times) + 1))
 
 
-async def test_a_scheduled_task_that_fails_is_told_and_runs_again_at_its_next_time(
+async def test_a_scheduled_task_that_fails_is_logged_and_runs_again_at_its_next_time(
     trial: Trial, log: LogCapture
 ) -> None:
     before = measured("failed")
@@ -182,7 +182,7 @@ async def test_a_scheduled_task_that_fails_for_want_of_the_database_is_tried_aga
             raise DatabaseUnavailable
 
     stop = asyncio.Event()
-    # Due once a year, at the first moment of January: the worker starts it as the queue would, by its name.
+    # Due once a year, at the start of January: the worker starts it as the queue would, by its name.
     task = Task(NAME, run, schedule="0 0 1 1 *")
     worker = asyncio.create_task(trial.queue.run_worker([task], TaskSettings.model_validate(FAST_WORKER), stop=stop))
     async with trial.database.connection() as connection:

@@ -33,7 +33,7 @@ SECOND = timedelta(seconds=1)
 RIDER = Identity("uid", "user", "owner", "phone")
 
 
-class Moment:
+class SettableClock:
     """A clock that stands still until it is moved."""
 
     def __init__(self) -> None:
@@ -58,8 +58,8 @@ class CountingRing(KeyRing):
 
 
 @pytest.fixture
-def clock() -> Moment:
-    return Moment()
+def clock() -> SettableClock:
+    return SettableClock()
 
 
 @pytest.fixture
@@ -74,12 +74,12 @@ def ring(folder: Path) -> CountingRing:
 
 
 @pytest.fixture
-def issuer(ring: KeyRing, clock: Moment) -> TicketIssuer:
+def issuer(ring: KeyRing, clock: SettableClock) -> TicketIssuer:
     return TicketIssuer(ring, "processing", clock=clock, ttl=10 * MINUTE)
 
 
 @pytest.fixture
-def verifier(ring: KeyRing, clock: Moment) -> TicketVerifier:
+def verifier(ring: KeyRing, clock: SettableClock) -> TicketVerifier:
     return TicketVerifier(ring, clock=clock)
 
 
@@ -90,7 +90,9 @@ def shape(error: DomainError) -> tuple[Code, str, dict[str, str]]:
 # --- verification
 
 
-def test_a_ticket_tells_source_and_destination(issuer: TicketIssuer, verifier: TicketVerifier, clock: Moment) -> None:
+def test_a_ticket_states_source_and_destination(
+    issuer: TicketIssuer, verifier: TicketVerifier, clock: SettableClock
+) -> None:
     ends = int((clock.now + 10 * MINUTE).timestamp())
     assert verifier.verify(issuer("toll-roads"), destination="toll-roads") == Ticket(
         "processing", "toll-roads", None, ends
@@ -103,7 +105,7 @@ def test_a_bound_ticket_tells_its_passenger(issuer: TicketIssuer, verifier: Tick
 
 @pytest.mark.parametrize("behind_s", [31, 90, 86_400])
 def test_a_ticket_from_the_future_is_refused_with_a_word_on_the_clocks(
-    ring: KeyRing, issuer: TicketIssuer, clock: Moment, behind_s: int
+    ring: KeyRing, issuer: TicketIssuer, clock: SettableClock, behind_s: int
 ) -> None:
     token = issuer("toll-roads")
     behind = clock.now - timedelta(seconds=behind_s)
@@ -114,7 +116,7 @@ def test_a_ticket_from_the_future_is_refused_with_a_word_on_the_clocks(
     assert [line["ahead_s"] for line in log.lines] == [behind_s]
 
 
-def test_how_long_a_ticket_has_expired_is_told(ring: KeyRing, issuer: TicketIssuer, clock: Moment) -> None:
+def test_how_long_ago_a_ticket_expired_is_reported(ring: KeyRing, issuer: TicketIssuer, clock: SettableClock) -> None:
     token = issuer("toll-roads")
     ahead = clock.now + 11 * MINUTE
     with pytest.raises(TicketExpired, match=r"expired 60 s ago by our clock"):
@@ -122,7 +124,7 @@ def test_how_long_a_ticket_has_expired_is_told(ring: KeyRing, issuer: TicketIssu
 
 
 @pytest.mark.parametrize("token", [None, ""])
-def test_a_missing_ticket_is_told_from_a_bad_one(verifier: TicketVerifier, token: str | None) -> None:
+def test_a_missing_ticket_differs_from_a_bad_one(verifier: TicketVerifier, token: str | None) -> None:
     with pytest.raises(TicketMissing) as caught:
         verifier.verify(token, destination="toll-roads")
     assert shape(caught.value) == (Code.UNAUTHENTICATED, "TICKET_MISSING", {})
@@ -138,7 +140,7 @@ def test_a_ticket_for_another_service_is_refused_each_time(issuer: TicketIssuer,
 
 
 def test_a_ticket_for_more_than_an_hour_is_refused_although_it_is_signed(
-    ring: KeyRing, verifier: TicketVerifier, clock: Moment
+    ring: KeyRing, verifier: TicketVerifier, clock: SettableClock
 ) -> None:
     claims = {"src": "processing", "dst": "toll-roads"}
     an_hour = tokens.sign(ring, claims, now=clock.now, ttl=HOUR, owner="processing")
@@ -177,14 +179,14 @@ BAD_CLAIMS: dict[str, dict[str, object]] = {
 
 @pytest.mark.parametrize("claims", BAD_CLAIMS.values(), ids=BAD_CLAIMS)
 def test_a_ticket_that_lacks_a_claim_or_misshapes_one_is_refused(
-    ring: KeyRing, verifier: TicketVerifier, clock: Moment, claims: dict[str, object]
+    ring: KeyRing, verifier: TicketVerifier, clock: SettableClock, claims: dict[str, object]
 ) -> None:
     assert verifier.verify(signed(ring, clock, GOOD), destination="toll-roads")
     with pytest.raises(TicketInvalid):
         verifier.verify(signed(ring, clock, {**GOOD, **claims}), destination="toll-roads")
 
 
-def signed(ring: KeyRing, clock: Moment, claims: Mapping[str, object]) -> str:
+def signed(ring: KeyRing, clock: SettableClock, claims: Mapping[str, object]) -> str:
     """Signs claims of any kind with the key of processing; those that are None are left out."""
     kid, key = ring.signing_key("processing")
     now = int(clock.now.timestamp())
@@ -192,7 +194,7 @@ def signed(ring: KeyRing, clock: Moment, claims: Mapping[str, object]) -> str:
     return jwt.encode(stated, key, algorithm="EdDSA", headers={"kid": kid})
 
 
-def test_keys_that_belong_to_no_source_verify_nothing(tmp_path: Path, clock: Moment) -> None:
+def test_keys_that_belong_to_no_source_verify_nothing(tmp_path: Path, clock: SettableClock) -> None:
     """Such was the folder of older releases, in which any key spoke for everybody."""
     create_key_pair(tmp_path, "key-1")
     with pytest.raises(KeysMissing, match="<source>"):
@@ -230,7 +232,7 @@ def test_a_signature_is_verified_once(issuer: TicketIssuer, ring: CountingRing, 
 
 
 def test_a_remembered_ticket_expires_all_the_same(
-    issuer: TicketIssuer, verifier: TicketVerifier, clock: Moment
+    issuer: TicketIssuer, verifier: TicketVerifier, clock: SettableClock
 ) -> None:
     token = issuer("toll-roads")
     verifier.verify(token, destination="toll-roads")
@@ -267,7 +269,7 @@ def test_no_issuer_makes_tickets_that_would_be_refused(ring: KeyRing, ttl: timed
         TicketIssuer(ring, "processing", ttl=ttl)
 
 
-def test_an_issued_ticket_is_reused_for_half_of_its_life(issuer: TicketIssuer, clock: Moment) -> None:
+def test_an_issued_ticket_is_reused_for_half_of_its_life(issuer: TicketIssuer, clock: SettableClock) -> None:
     first = issuer("toll-roads")
     clock.now += 5 * MINUTE - SECOND
     assert issuer("toll-roads") == first

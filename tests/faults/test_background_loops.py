@@ -165,7 +165,7 @@ class Breaking:
         return True
 
 
-async def test_a_change_of_banners_is_told_to_the_cache_after_a_failure(log: LogCapture) -> None:
+async def test_a_change_of_banners_reaches_the_cache_after_a_failure(log: LogCapture) -> None:
     cache = Breaking()
     promos = PromoCache(
         cache,  # type: ignore[arg-type]

@@ -179,7 +179,7 @@ async def test_a_read_that_is_shared_ends_when_the_last_caller_has_left(database
         assert await lock.waiting() == []
 
 
-async def test_callers_of_a_read_that_is_shared_are_told_that_the_database_does_not_answer(
+async def test_callers_of_a_read_that_is_shared_learn_that_the_database_does_not_answer(
     database_url: str, lock: HeldLock
 ) -> None:
     async def query(connection: Connection, _keys: object) -> dict[str, str]:

@@ -185,7 +185,7 @@ async def test_a_server_without_a_connection_to_spare_does_not_stop_those_that_t
         assert await waiting == (1,)
 
 
-async def test_callers_that_leave_at_any_moment_take_no_connection_along(proxy: TcpProxy, url: str) -> None:
+async def test_callers_that_leave_at_any_time_take_no_connection_along(proxy: TcpProxy, url: str) -> None:
     chance = random.Random(20261128)
     async with opened(url, min_size=4, max_size=4, max_waiting=1000) as database:
         await until(lambda: database.stats()["pool_available"] == 4)
@@ -235,7 +235,7 @@ REQUESTS = {
 }
 
 
-async def test_callers_of_a_service_are_told_why_before_their_time_is_up(
+async def test_callers_of_a_service_get_the_reason_before_their_time_is_up(
     proxy: TcpProxy, url: str, keys_dir: Path, config_dir: Path
 ) -> None:
     async with (

@@ -28,9 +28,9 @@ from tests.support.loop_holds import Holds, loop_holds
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
 # 20 ms on a machine on which a null call takes 0.5 ms of the server's CPU.
-MOST_NULL_CALLS = 40
+MAX_NULL_CALLS = 40
 # With three hundred orders of the longest ids in twenty parts each, which only services could have stored.
-MOST_NULL_CALLS_OF_ANSWERS = 60
+MAX_NULL_CALLS_OF_RESPONSES = 60
 # Of a call that held the loop for too long the best of so many counts: Python collects its garbage when it likes.
 REPEATS = 8
 NULL_CALLS = 30
@@ -131,13 +131,13 @@ async def test_the_largest_legal_request_of_every_method_leaves_the_loop_to_othe
         if rpc.by_gateway_key:
             continue
         for made in largest_requests(rpc.method):
-            longest, status = await hold_of(caller, rpc, made, enough=reference * MOST_NULL_CALLS)
+            longest, status = await hold_of(caller, rpc, made, enough=reference * MAX_NULL_CALLS)
             size = made.request.ByteSize()
             worst.append((longest, f"{rpc.name} ({made.kind}, {size} bytes): {status[:120]}"))
     worst.sort(reverse=True)
     table = [f"{longest * 1000:6.1f} ms = {longest / reference:5.1f} null calls: {what}" for longest, what in worst]
     sys.stdout.write("\n".join([f"\na null call takes {reference * 1000:.2f} ms", *table[:25], ""]))
-    assert [what for longest, what in worst if longest > reference * MOST_NULL_CALLS] == []
+    assert [what for longest, what in worst if longest > reference * MAX_NULL_CALLS] == []
 
 
 async def test_what_is_too_much_is_refused_before_anything_walks_through_it(caller: Caller) -> None:
@@ -156,10 +156,10 @@ async def test_what_is_too_much_is_refused_before_anything_walks_through_it(call
     rpc = next(one for one in rpcs() if one.name.endswith("LaunchService/Launch"))
     for known, told in ((orders[:8], "at most 3000 values"), (orders, "at most 262144 bytes")):
         made = LargestRequest("flood", api_proxy.LaunchRequest(known_orders=known))
-        longest, status = await hold_of(caller, rpc, made, enough=reference * MOST_NULL_CALLS)
+        longest, status = await hold_of(caller, rpc, made, enough=reference * MAX_NULL_CALLS)
         assert status.startswith("INVALID_ARGUMENT")
         assert told in status
-        assert longest <= reference * MOST_NULL_CALLS
+        assert longest <= reference * MAX_NULL_CALLS
 
 
 async def test_the_largest_answers_leave_the_loop_to_others(caller: Caller) -> None:
@@ -186,13 +186,13 @@ async def test_the_largest_answers_leave_the_loop_to_others(caller: Caller) -> N
     for name, request in requests.items():
         rpc = next(one for one in rpcs() if one.name.endswith(f".{name}"))
         longest, status = await hold_of(
-            caller, rpc, LargestRequest("answer", request), enough=reference * MOST_NULL_CALLS
+            caller, rpc, LargestRequest("answer", request), enough=reference * MAX_NULL_CALLS
         )
         held[name] = longest / reference
         sys.stdout.write(f"\n{name}: {held[name]:.1f} null calls, {status[:120]}")
         # On a busy machine a service may not answer in time: what counts is what it does to others.
         assert not status.startswith(("INTERNAL", "UNKNOWN")), (name, status)
-    assert {name: ratio for name, ratio in held.items() if ratio > MOST_NULL_CALLS_OF_ANSWERS} == {}
+    assert {name: ratio for name, ratio in held.items() if ratio > MAX_NULL_CALLS_OF_RESPONSES} == {}
 
 
 async def hold_of(caller: Caller, rpc: Rpc, made: LargestRequest, *, enough: float) -> tuple[float, str]:

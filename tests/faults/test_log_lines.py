@@ -66,7 +66,7 @@ async def test_what_asyncio_says_of_a_callback_repeats_no_argument(log: LogCaptu
 
 
 @pytest.mark.parametrize("error", [ValueError(SECRET), KeyError(SECRET), json.JSONDecodeError(SECRET, SECRET, 0)])
-def test_an_error_that_quotes_what_it_was_given_is_told_by_its_kind(error: Exception) -> None:
+def test_an_error_that_quotes_what_it_was_given_is_logged_by_its_kind(error: Exception) -> None:
     text = safe_exception_text(error)
     assert SECRET not in text
     assert type(error).__name__ in text
@@ -136,7 +136,7 @@ async def test_a_supervised_program_prints_into_its_log_as_json_that_only_its_ow
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_full_disk_fails_nothing_and_is_told_once_there_is_room(tmp_path: Path) -> None:
+def test_a_full_disk_fails_nothing_and_is_logged_once_there_is_room(tmp_path: Path) -> None:
     file = tmp_path / "a.log"
     full, whole = os.open("/dev/full", os.O_WRONLY), os.open(file, os.O_WRONLY | os.O_CREAT)
     descriptor = os.dup(full)
@@ -157,7 +157,7 @@ def test_a_full_disk_fails_nothing_and_is_told_once_there_is_room(tmp_path: Path
 
 
 @pytest.mark.integration
-async def test_a_process_that_dies_of_a_signal_is_told_with_its_name(tmp_path: Path, log: LogCapture) -> None:
+async def test_a_process_that_dies_of_a_signal_is_logged_with_its_name(tmp_path: Path, log: LogCapture) -> None:
     supervisor = Supervisor()
     words = ("/bin/sh", "-c", "kill -BUS $$")
     await supervisor.start(Process("part", words, None, tmp_path / "part.log", {metrics_files.VARIABLE: str(tmp_path)}))
@@ -179,7 +179,7 @@ def test_a_warning_is_no_print(log: LogCapture) -> None:
     assert "beware" in log.text
 
 
-def test_refused_calls_are_told_although_a_loop_with_others_ended_before_it_could(log: LogCapture) -> None:
+def test_refused_calls_are_logged_although_a_loop_with_others_ended_before_it_could(log: LogCapture) -> None:
     refusals = telemetry._Refusals()
 
     async def refuse(then_runs_s: float) -> None:

@@ -114,7 +114,7 @@ def test_a_damaged_file_is_skipped_counted_and_logged(
 
 @given(position=st.integers(0, 400), noise=st.binary(min_size=1, max_size=12))
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_is_damaged_the_rest_is_told(
+def test_whatever_is_damaged_the_rest_is_served(
     folder: Path, port: int, whole: dict[str, bytes], position: int, noise: bytes
 ) -> None:
     content = next(content for name, content in whole.items() if name.startswith("counter"))

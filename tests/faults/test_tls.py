@@ -94,7 +94,7 @@ async def harness(
                 config_dir=module_config_dir,
                 keys_dir=keys_dir,
                 database_urls=dict.fromkeys(services, module_database_url),
-                addresses={neighbour: f"127.0.0.1:{port}" for neighbour, port in ports.items()},
+                addresses={name: f"127.0.0.1:{port}" for name, port in ports.items()},
                 drain_notice_s=0,
                 tls_dir=folders[name],
             )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from google.protobuf import any_pb2
+from datetime import timedelta
+
+from google.protobuf import any  # noqa: A004 - the module's own name
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
@@ -19,9 +21,7 @@ def status_of(error: DomainError) -> status_pb2.Status:
     """Returns the `google.rpc.Status` with ErrorInfo, and RetryInfo or BadRequest where they apply."""
     details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)]
     if error.retry_after is not None:
-        retry = error_details_pb2.RetryInfo()
-        retry.retry_delay.FromMicroseconds(round(error.retry_after * 1_000_000))
-        details.append(retry)
+        details.append(error_details_pb2.RetryInfo(retry_delay=timedelta(seconds=error.retry_after)))
     if error.violations:
         details.append(
             error_details_pb2.BadRequest(
@@ -33,12 +33,7 @@ def status_of(error: DomainError) -> status_pb2.Status:
                 ]
             )
         )
-    status = status_pb2.Status(code=int(error.code), message=error.message)
-    for detail in details:
-        packed = any_pb2.Any()
-        packed.Pack(detail)
-        status.details.append(packed)
-    return status
+    return status_pb2.Status(code=int(error.code), message=error.message, details=map(any.pack, details))
 
 
 def trailing_metadata_of(error: DomainError) -> tuple[tuple[str, str | bytes], ...]:
