@@ -9,12 +9,12 @@ from pydantic import ValidationError
 
 from ridehail.orderstate.v1.order_state_pb2 import AllowedChanges, KnownOrder, PollingPolicy
 from ridehail_kernel.json_values import from_struct
-from ridehail_servers.api_proxy.launch.config import PolledPart, PollingRules
+from ridehail_servers.api_proxy.launch.config import PollingPolicyEntry, PollingRules
 from ridehail_servers.api_proxy.launch.local_state import local_state
 
 
-def part(service: str, name: str, priority: int, **others: Any) -> PolledPart:
-    return PolledPart(
+def part(service: str, name: str, priority: int, **others: Any) -> PollingPolicyEntry:
+    return PollingPolicyEntry(
         service=service,
         part_name=name,
         url=f"/{name}",

@@ -27,7 +27,7 @@ class LaunchConfig(BaseModel):
     order_state_timeout_ms: int = Field(default=500, ge=1, le=10_000)
 
 
-class PolledPart(BaseModel):
+class PollingPolicyEntry(BaseModel):
     """How a part of orders is polled; the members are those of `ridehail.orderstate.v1.PollingPolicy`."""
 
     # What is right and what may be left out is order_state's to judge.
@@ -54,7 +54,7 @@ class PollingRules(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     max_active_orders: dict[Name, Annotated[int, Field(strict=True, ge=0)]] = {}
-    polling_policy: tuple[PolledPart, ...] = ()
+    polling_policy: tuple[PollingPolicyEntry, ...] = ()
 
     @cached_property
     def services(self) -> frozenset[str]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ridehail.orderstate.v1.order_state_api_pb2 import GetOrdersStateResponse
 from ridehail.orderstate.v1.order_state_pb2 import AllowedChanges, KnownOrder, OrderState, PollingPolicy
 
-from .config import PolledPart, PollingRules
+from .config import PollingPolicyEntry, PollingRules
 
 # order_state has not signed it. To order_state a poll token that it cannot verify means: ask the service now.
 ASK_NOW = "ask-now"
@@ -38,7 +38,7 @@ def local_state(
     )
 
 
-def _stale(order: KnownOrder, policy: Sequence[PolledPart], *, force: bool) -> OrderState:
+def _stale(order: KnownOrder, policy: Sequence[PollingPolicyEntry], *, force: bool) -> OrderState:
     """Returns an order as the app knows it; `force`: the app is to fetch all of it."""
     named = [part.part_name for part in policy if part.service == order.service]
     return OrderState(

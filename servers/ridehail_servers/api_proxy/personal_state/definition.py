@@ -13,7 +13,7 @@ from .comparisons import compare, drop
 from .config import PersonalStateConfig
 from .dependencies import RemoteBackEnd
 from .metrics import COMPARISONS_WAITING, NEW, OLD, count_request, show_at_zero
-from .personal_states import Comparison, Experiments, PersonalStates
+from .personal_states import Comparison, PersonalStates, RiderExperiments
 from .service import PersonalStateServicer
 
 _READS, _WRITES = "userstate-personalstate-enabled", "userstate-personalstate-write-enabled"
@@ -53,7 +53,7 @@ async def build_personal_state(
     try:
         states = PersonalStates(
             config,
-            experiments=Experiments(reads=is_on(_READS), writes=is_on(_WRITES)),
+            experiments=RiderExperiments(reads=is_on(_READS), writes=is_on(_WRITES)),
             old=RemoteBackEnd(OLD, old_client, context.channels[OLD]),
             new=RemoteBackEnd(NEW, new_client, context.channels[NEW]),
             compare=queue.offer,

@@ -56,8 +56,8 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Experiments:
-    """Tells by uid who takes part.
+class RiderExperiments:
+    """Returns by uid who takes part.
 
     Attributes:
         reads: In the experiment with reads.
@@ -91,7 +91,7 @@ class PersonalStates:
         self,
         config: Callable[[], PersonalStateConfig],
         *,
-        experiments: Experiments,
+        experiments: RiderExperiments,
         old: BackEnd,
         new: BackEnd,
         compare: Callable[[Comparison], None],
