@@ -28,7 +28,7 @@ class MemoryChannel:
     Args:
         server: Who is called.
         is_async: Whether it is a channel for asyncio.
-        latency: Returns how long the answer to a request takes, in seconds; infinity: it never comes.
+        latency: Returns how long the response to a request takes, in seconds; infinity: it never comes.
     """
 
     def __init__(
@@ -50,11 +50,11 @@ class MemoryChannel:
         def play(request: Message, attempt: _Attempt, *, is_late: bool) -> Outcome:
             received = type(request).FromString(request_serializer(request))
             try:
-                answer: Message = self._server.play(received, attempt, response_deserializer(b""))  # type: ignore[arg-type]
+                response: Message = self._server.play(received, attempt, response_deserializer(b""))  # type: ignore[arg-type]
             except grpc.RpcError as error:
                 outcome: Outcome = error
             else:
-                outcome = response_deserializer(answer.SerializeToString())
+                outcome = response_deserializer(response.SerializeToString())
             return _error(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded") if is_late else outcome
 
         def call(request: Message, *, timeout: float, metadata: Metadata) -> Message:

@@ -46,8 +46,8 @@ class Rpc:
         """Returns the request that this JSON is of."""
         return ParseDict(json, GetMessageClass(self.descriptor.input_type)())
 
-    def answer(self, json: dict[str, Any]) -> Message:
-        """Returns the answer that this JSON is of."""
+    def response(self, json: dict[str, Any]) -> Message:
+        """Returns the response whose JSON this is."""
         return ParseDict(json, GetMessageClass(self.descriptor.output_type)())
 
 

@@ -1,4 +1,4 @@
-"""A real gRPC server of all services, whose answers a test writes and whose calls a test reads."""
+"""A real gRPC server of all services, whose replies a test writes and whose calls a test reads."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
 from ridehail.userstate.v1 import user_state_api_pb2 as user_state
 
 Response = TypeVar("Response", bound=Message)
-# What one attempt is answered; None means the empty answer.
-Answer: TypeAlias = Callable[[grpc.ServicerContext], Message | None]
-# An answer that depends on what is asked.
+# The reply to one attempt; None means the empty response.
+Reply: TypeAlias = Callable[[grpc.ServicerContext], Message | None]
+# A reply that depends on the request.
 Behaviour: TypeAlias = Callable[[Any, grpc.ServicerContext], Message | None]
 
 
@@ -52,10 +52,10 @@ class Received:
 
 @dataclass
 class ScriptedServer:
-    """Answers the attempts in the order of `answers`, the last one being repeated; or by `behaviour`, if it is set."""
+    """Replies to attempts in the order of `replies`, repeating the last one; or by `behaviour`, if it is set."""
 
     target: str = ""
-    answers: list[Answer] = field(default_factory=lambda: [reply()])
+    replies: list[Reply] = field(default_factory=lambda: [reply()])
     behaviour: Behaviour | None = None
     received: list[Received] = field(default_factory=list)
     first_received: threading.Event = field(default_factory=threading.Event)
@@ -64,23 +64,23 @@ class ScriptedServer:
 
     def reset(self) -> None:
         """Forgets scripts and calls; health stays."""
-        self.answers, self.behaviour = [reply()], None
+        self.replies, self.behaviour = [reply()], None
         self.received = []
         self.first_received, self.hanging_ended = threading.Event(), threading.Event()
 
-    def script(self, *answers: Answer) -> None:
-        """Sets the answers."""
-        self.answers = list(answers)
+    def script(self, *replies: Reply) -> None:
+        """Sets the replies."""
+        self.replies = list(replies)
 
     def hang(self, context: grpc.ServicerContext) -> None:
-        """An answer that never comes; `hanging_ended` is set when the caller gives up."""
+        """A reply that never comes; `hanging_ended` is set when the caller gives up."""
         gone = threading.Event()
         if context.add_callback(gone.set):
             gone.wait(30)
         self.hanging_ended.set()
 
     def play(self, request: Message, context: grpc.ServicerContext, empty: Response) -> Response:
-        """Receives one attempt and answers it."""
+        """Receives one attempt and replies it."""
         self.received.append(
             Received(
                 rpc=type(request).__name__.removesuffix("Request"),
@@ -90,24 +90,24 @@ class ScriptedServer:
                 at=time.monotonic(),
             )
         )
-        answer = self.answers[min(len(self.received), len(self.answers)) - 1]
+        response = self.replies[min(len(self.received), len(self.replies)) - 1]
         self.first_received.set()
         if self.behaviour is not None:
             return cast("Response", self.behaviour(request, context) or empty)
-        return cast("Response", answer(context) or empty)
+        return cast("Response", response(context) or empty)
 
 
 def _pairs(metadata: Any) -> Sequence[tuple[str, str | bytes]]:  # the type information has no pairs
     return cast("Sequence[tuple[str, str | bytes]]", metadata)
 
 
-def reply(message: Message | None = None) -> Answer:
-    """An answer that succeeds."""
+def reply(message: Message | None = None) -> Reply:
+    """A reply that succeeds."""
     return lambda _context: message
 
 
-def fail(code: grpc.StatusCode, *details: Message, message: str = "scripted", request_id: str = "") -> Answer:
-    """An answer that fails with a status and its details."""
+def fail(code: grpc.StatusCode, *details: Message, message: str = "scripted", request_id: str = "") -> Reply:
+    """A reply that fails with a status and its details."""
     status = Status(code=code.value[0], message=message)
     for detail in details:
         packed = AnyMessage()
@@ -120,11 +120,11 @@ def fail(code: grpc.StatusCode, *details: Message, message: str = "scripted", re
     if request_id:
         trailing.append(("x-request-id", request_id))
 
-    def answer(context: grpc.ServicerContext) -> None:
+    def response(context: grpc.ServicerContext) -> None:
         context.set_trailing_metadata(tuple(trailing))
         context.abort(code, message)
 
-    return answer
+    return response
 
 
 def info(reason: str, domain: str = "ridehail", **metadata: str) -> ErrorInfo:
@@ -161,11 +161,11 @@ _FILES = (
 
 def _handlers(scripted: ScriptedServer, service: ServiceDescriptor) -> grpc.GenericRpcHandler:
     def handler(method: MethodDescriptor) -> grpc.RpcMethodHandler[Message, Message]:
-        request, answer = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
+        request, response = GetMessageClass(method.input_type), GetMessageClass(method.output_type)
         return grpc.unary_unary_rpc_method_handler(
-            lambda message, context: scripted.play(message, context, answer()),
+            lambda message, context: scripted.play(message, context, response()),
             request_deserializer=request.FromString,
-            response_serializer=answer.SerializeToString,
+            response_serializer=response.SerializeToString,
         )
 
     return grpc.method_handlers_generic_handler(

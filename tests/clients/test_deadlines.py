@@ -23,7 +23,7 @@ from tests.clients.scripted_server import ScriptedServer, fail, info, retry_afte
 from tests.support.virtual_time import in_virtual_time
 
 RETRIEVE = ("TollRoadsClient", "retrieve_order")
-# Of the server's clock, which is told the time that is left in a message.
+# Of the server's clock, which gets the time that is left in a message.
 ROUNDING_S = 0.02
 
 
@@ -55,7 +55,7 @@ async def test_no_call_is_sent_when_the_incoming_one_is_late_already(server: Scr
 
 
 @in_virtual_time
-async def test_a_server_that_never_answers_costs_no_more_than_the_deadline(server: ScriptedServer) -> None:
+async def test_a_server_that_never_responds_costs_no_more_than_the_deadline(server: ScriptedServer) -> None:
     policy = RetryPolicy(attempts=1000, initial_backoff_s=0)
     client = AsyncTollRoadsClient(ASYNCIO.in_memory(server, latency=never), retry=policy, attempt_timeout=0.2)
 

@@ -26,7 +26,7 @@ from ridehail_clients import (
     TransportUnavailable,
 )
 from tests.clients.flavours import Flavour
-from tests.clients.scripted_server import Answer, ScriptedServer, fail, info, retry_after, violation
+from tests.clients.scripted_server import Reply, ScriptedServer, fail, info, retry_after, violation
 
 CALL = ("TollRoadsClient", "retrieve_order", {"order_id": "order", "timeout": 60})
 ONCE = RetryPolicy(attempts=1)
@@ -57,14 +57,18 @@ def test_every_error_can_be_imported_from_the_package() -> None:
 async def test_a_reason_becomes_its_class(server: ScriptedServer, flavour: Flavour) -> None:
     async with flavour.opened(server.target, "TollRoadsClient", retry=ONCE, attempt_timeout=60) as opened:
         for reason in REASONS:
-            server.script(fail(grpc.StatusCode.FAILED_PRECONDITION, info(reason, key="value"), message="told"))
+            server.script(fail(grpc.StatusCode.FAILED_PRECONDITION, info(reason, key="value"), message="refused"))
 
             with pytest.raises(ServiceError) as raised:
                 await opened.call("retrieve_order", order_id="order", timeout=60)
 
             error = raised.value
             assert type(error) is ERRORS_BY_REASON[reason]
-            assert (error.code, error.reason, error.message) == (grpc.StatusCode.FAILED_PRECONDITION, reason, "told")
+            assert (error.code, error.reason, error.message) == (
+                grpc.StatusCode.FAILED_PRECONDITION,
+                reason,
+                "refused",
+            )
             assert dict(error.metadata) == {"key": "value"}
             assert isinstance(error.__cause__, grpc.RpcError)
 
@@ -95,7 +99,7 @@ def _broken_details(context: grpc.ServicerContext) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("reply", "reason"),
     [
         (fail(grpc.StatusCode.NOT_FOUND), ""),
         (fail(grpc.StatusCode.NOT_FOUND, info("ORDER_NOT_FOUND", domain="elsewhere")), ""),
@@ -105,9 +109,9 @@ def _broken_details(context: grpc.ServicerContext) -> None:
     ids=["no details", "another domain", "unknown reason", "unreadable details"],
 )
 async def test_an_error_without_a_known_reason_stays_plain(
-    server: ScriptedServer, flavour: Flavour, answer: Answer, reason: str
+    server: ScriptedServer, flavour: Flavour, reply: Reply, reason: str
 ) -> None:
-    server.script(answer)
+    server.script(reply)
 
     error = await _failure(server.target, flavour)
 
@@ -173,7 +177,7 @@ async def test_a_peer_that_never_speaks_is_a_timeout(silent_port: str, flavour: 
 
 
 class _Garbage(grpc.GenericRpcHandler):
-    """Answers every call with what is no message; has no health service."""
+    """Responds to every call with what is no message; has no health service."""
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:  # its type is private to gRPC
         if "Health" in str(handler_call_details.method):
@@ -193,7 +197,7 @@ def garbage_server() -> Iterator[str]:
 
 @pytest.mark.integration
 @pytest.mark.parametrize("coalesce", [False, True], ids=["alone", "shared"])
-async def test_an_answer_that_cannot_be_read_is_a_defect_of_the_server(
+async def test_a_response_that_cannot_be_read_is_a_defect_of_the_server(
     garbage_server: str, flavour: Flavour, coalesce: bool
 ) -> None:
     with pytest.raises(ServiceError) as raised:
@@ -207,7 +211,7 @@ def test_an_error_survives_pickling() -> None:
     error = OrderVersionConflict(
         grpc.StatusCode.ABORTED,
         "ORDER_VERSION_CONFLICT",
-        "told",
+        "expected",
         {"current_version": "7"},
         1.5,
         [FieldViolation("field", "description", "rule")],

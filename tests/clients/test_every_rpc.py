@@ -79,7 +79,7 @@ class Calls:
 
 
 def lasts(seconds: float, since: float) -> object:
-    """Equals this time, less what has passed since a moment."""
+    """Equals this time, less what has passed since a point in time."""
     passed = time.monotonic() - since
     return pytest.approx(seconds - passed / 2, abs=passed / 2 + 1e-6)
 

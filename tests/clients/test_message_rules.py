@@ -30,7 +30,7 @@ from tests.clients.scripted_server import ScriptedServer, reply
 
 PUT: dict[str, Any] = {"orderid": "order", "yandex_uid": "uid", "status": "cooking"}
 NOT_SENT: list[tuple[str, dict[str, Any], type[Exception], str]] = [
-    # A moment without a time zone.
+    # A time without a time zone.
     ("TollRoadsService/EnqueueOrderSave", {"created": datetime(2026, 3, 4)}, ValueError, "aware"),  # noqa: DTZ001
     ("PassengerTollRoadsService/SwitchRoad", {"created": datetime(2026, 3, 4)}, ValueError, "aware"),  # noqa: DTZ001
     ("UserStateService/ListPersonalStates", {"changed_since": datetime(2026, 3, 4)}, ValueError, "aware"),  # noqa: DTZ001
@@ -115,12 +115,12 @@ UNREADABLE: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("rpc", "answer"), UNREADABLE)
-async def test_an_answer_that_the_contract_does_not_know_is_a_defect_of_the_server(
-    server: ScriptedServer, rpc: str, answer: dict[str, Any]
+@pytest.mark.parametrize(("rpc", "response"), UNREADABLE)
+async def test_a_response_that_the_contract_does_not_know_is_a_defect_of_the_server(
+    server: ScriptedServer, rpc: str, response: dict[str, Any]
 ) -> None:
     one = rpc_named(rpc)
-    server.script(reply(one.answer(answer)))
+    server.script(reply(one.response(response)))
 
     with pytest.raises(ServiceError) as raised:
         await ASYNCIO.call(ASYNCIO.in_memory(server), one.client, one.method, one.example)
@@ -129,31 +129,31 @@ async def test_an_answer_that_the_contract_does_not_know_is_a_defect_of_the_serv
 
 
 @pytest.mark.parametrize("service", ["UserStateService", "ProtocolService"])
-async def test_a_personal_state_tells_its_answer_as_json_with_what_the_answer_lacks_left_out(
+async def test_a_personal_state_has_its_response_as_json_without_what_the_response_lacks(
     server: ScriptedServer, service: str
 ) -> None:
-    told = {"revision_id": "7", "selected_category": "", "tariffs": [*SETTINGS_JSON, {"category": "bare"}]}
+    expected = {"revision_id": "7", "selected_category": "", "tariffs": [*SETTINGS_JSON, {"category": "bare"}]}
     rpc = rpc_named(f"{service}/GetPersonalState")
-    server.script(reply(rpc.answer(told)))
+    server.script(reply(rpc.response(expected)))
 
     state = await ASYNCIO.call(ASYNCIO.in_memory(server), rpc.client, rpc.method, rpc.example)
 
-    assert state.body == told
+    assert state.body == expected
     assert state.tariffs[-1] == TariffSettings("bare", {})
     assert "nosmoking" not in repr(state.body) or "body" not in repr(state)
 
 
 @given(st.datetimes(timezones=st.timezones(), min_value=datetime(2, 1, 1), max_value=datetime(9998, 12, 31)))  # noqa: DTZ001
-def test_a_moment_survives_the_way_to_the_wire_and_back(moment: datetime) -> None:
+def test_a_timestamp_survives_the_way_to_the_wire_and_back(timestamp: datetime) -> None:
     server = ScriptedServer()
     passenger = PassengerTollRoadsClient(BLOCKING.in_memory(server))
-    passenger.switch_road(order_id="order", has_toll_road=True, created=moment)
+    passenger.switch_road(order_id="order", has_toll_road=True, created=timestamp)
     sent = server.received[0].request
     assert isinstance(sent, toll_roads.SwitchRoadRequest)
     server.script(reply(toll_roads.RetrieveOrderResponse(created=sent.created)))
 
     returned = TollRoadsClient(BLOCKING.in_memory(server)).retrieve_order(order_id="order").created
 
-    assert returned == moment.astimezone(UTC)
+    assert returned == timestamp.astimezone(UTC)
     assert returned is not None
     assert returned.tzinfo is UTC

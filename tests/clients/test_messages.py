@@ -1,4 +1,4 @@
-"""Arguments become the request, and the answer becomes Python values: for every field of every message."""
+"""Arguments become the request, and the response becomes Python values: for every field of every message."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ every_rpc = pytest.mark.parametrize("rpc", all_rpcs(), ids=lambda rpc: rpc.name)
 
 
 @every_rpc
-async def test_arguments_become_the_request_and_the_answer_becomes_python_values(
+async def test_arguments_become_the_request_and_the_response_becomes_python_values(
     rpc: Rpc, flavour: Flavour, server: ScriptedServer
 ) -> None:
     for case in CASES:
         if case.rpc != rpc.name:
             continue
-        server.script(reply(rpc.answer(case.answer)))
+        server.script(reply(rpc.response(case.response)))
 
         returned = await flavour.call(flavour.in_memory(server), rpc.client, rpc.method, case.arguments)
 
@@ -57,12 +57,12 @@ def fields_in(message: Message) -> Iterator[FieldDescriptor]:
 
 
 @every_rpc
-def test_the_cases_hold_every_field_of_the_request_and_the_answer(rpc: Rpc) -> None:
+def test_the_cases_hold_every_field_of_the_request_and_the_response(rpc: Rpc) -> None:
     seen = {
         field.full_name
         for case in CASES
         if case.rpc == rpc.name
-        for message in (rpc.request(case.request), rpc.answer(case.answer))
+        for message in (rpc.request(case.request), rpc.response(case.response))
         for field in fields_in(message)
     }
     fields = (*fields_of(rpc.descriptor.input_type), *fields_of(rpc.descriptor.output_type))

@@ -1,4 +1,4 @@
-"""What a call tells of its caller."""
+"""The metadata that identifies the caller of a call."""
 
 from __future__ import annotations
 

@@ -146,10 +146,10 @@ target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
 server.start()
 
 stops = [Stop("home"), Stop("work", NOON)]
-asked = {"ride_id": "ride", "paid_by": PaidBy.CARD, "known": {"seats": [4]}, "stops": stops}
-told = RideDescription((Stop("work", NOON), Stop("home", None)), PaidBy.CARD, {"seats": [4]})
+arguments = {"ride_id": "ride", "paid_by": PaidBy.CARD, "known": {"seats": [4]}, "stops": stops}
+expected = RideDescription((Stop("work", NOON), Stop("home", None)), PaidBy.CARD, {"seats": [4]})
 with SampleClient(target, ticket=static_ticket("ticket")) as client:
-    assert client.describe_ride(**asked) == told
+    assert client.describe_ride(**arguments) == expected
     assert client.count_rides() == 7
     try:
         client.describe_ride(ride_id="missing")
@@ -159,7 +159,7 @@ with SampleClient(target, ticket=static_ticket("ticket")) as client:
 
 async def main():
     async with AsyncSampleClient(target, ticket=static_ticket("ticket")) as client:
-        assert await client.describe_ride(**asked) == told
+        assert await client.describe_ride(**arguments) == expected
 
 
 asyncio.run(main())

@@ -23,7 +23,7 @@ from ridehail_clients import (
 from ridehail_clients.errors import BreakerOpen
 from ridehail_clients.retry import is_retryable, retry_rules
 from tests.clients.flavours import ASYNCIO, Flavour
-from tests.clients.scripted_server import Answer, ScriptedServer, fail, info, reply, retry_after
+from tests.clients.scripted_server import Reply, ScriptedServer, fail, info, reply, retry_after
 from tests.support.waiting import LIMIT_S
 
 CLIENT = "TollRoadsClient"
@@ -31,12 +31,10 @@ RETRIEVE = (CLIENT, "retrieve_order", {"order_id": "order", "timeout": 60})
 SOON = RetryPolicy(initial_backoff_s=0.001)
 
 UNAVAILABLE = fail(grpc.StatusCode.UNAVAILABLE)
-TRANSIENT: dict[str, Answer] = {
+TRANSIENT: dict[str, Reply] = {
     "unavailable": UNAVAILABLE,
     "unavailable, with its reason": fail(grpc.StatusCode.UNAVAILABLE, info("DATABASE_UNAVAILABLE"), retry_after(0.001)),
-    "overloaded, told when to come back": fail(
-        grpc.StatusCode.RESOURCE_EXHAUSTED, info("OVERLOADED"), retry_after(0.001)
-    ),
+    "overloaded, with a retry delay": fail(grpc.StatusCode.RESOURCE_EXHAUSTED, info("OVERLOADED"), retry_after(0.001)),
     "cancelled by the server": fail(grpc.StatusCode.CANCELLED),
     "the server ran out of the attempt's time": fail(grpc.StatusCode.DEADLINE_EXCEEDED, info("DEADLINE_EXCEEDED")),
 }
@@ -50,14 +48,14 @@ LASTING = [fail(code) for code in grpc.StatusCode if code not in {grpc.StatusCod
 
 
 async def test_what_may_pass_is_repeated_and_what_lasts_is_not(server: ScriptedServer, flavour: Flavour) -> None:
-    """Over a real wire: both flavours of gRPC tell of failures in their own way."""
+    """Over a real wire: both flavours of gRPC report failures in their own way."""
     async with flavour.opened(server.target, CLIENT, retry=SOON, attempt_timeout=60) as opened:
         for why, failure in TRANSIENT.items():
             server.reset()
             server.script(failure, reply())
             await opened.call("retrieve_order", order_id="order", timeout=60)
             assert len(server.received) == 2, why
-        # Exhausted, and not told when to come back: it may be a limit that stays.
+        # Exhausted, without a retry delay: it may be a limit that stays.
         for failure in [*LASTING, fail(grpc.StatusCode.RESOURCE_EXHAUSTED)]:
             server.reset()
             server.script(failure)
@@ -90,9 +88,7 @@ async def test_three_attempts_by_default(server: ScriptedServer, flavour: Flavou
     assert len(server.received) == 3
 
 
-async def test_an_attempt_that_is_not_answered_in_its_time_is_repeated(
-    server: ScriptedServer, flavour: Flavour
-) -> None:
+async def test_an_attempt_without_a_response_in_its_time_is_repeated(server: ScriptedServer, flavour: Flavour) -> None:
     server.script(server.hang, reply())
     # On a busy machine further attempts may be too short as well.
     often = RetryPolicy(attempts=100, initial_backoff_s=0.001)

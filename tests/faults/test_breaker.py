@@ -172,7 +172,7 @@ def test_the_first_trial_comes_soon_after_the_server_has_healed(monkeypatch: pyt
     ids=["not found", "invalid", "overloaded", "unavailable, with its reason", "unavailable", "a defect"],
 )
 async def test_answers_open_no_breaker(server: ScriptedServer, answer: object) -> None:
-    server.answers = [answer]  # type: ignore[list-item]
+    server.replies = [answer]  # type: ignore[list-item]
     async with caller(server, attempt_timeout=LIMIT_S) as calls:
         for _ in range(30):
             await calls.failure(timeout=LIMIT_S)

@@ -20,17 +20,17 @@ class Case:
         rpc: Service and method, as in `TollRoadsService/SaveOffer`.
         arguments: What the client's method is given.
         request: What goes out, as JSON.
-        answer: What comes back, as JSON.
+        response: What comes back, as JSON.
         result: What the client's method returns.
     """
 
     rpc: str
     arguments: Json
     request: Json
-    answer: Json = field(default_factory=dict)
+    response: Json = field(default_factory=dict)
     result: object = None
 
 
-def sent_as_given(rpc: str, arguments: Json, answer: Json | None = None, result: object = None) -> Case:
+def sent_as_given(rpc: str, arguments: Json, response: Json | None = None, result: object = None) -> Case:
     """A call whose arguments are the members of its request."""
-    return Case(rpc, arguments, arguments, answer or {}, result)
+    return Case(rpc, arguments, arguments, response or {}, result)

@@ -39,11 +39,11 @@ _SURGE = Eula(
     valid_till=datetime(2027, 3, 4, 12, tzinfo=UTC),
     updated_at=NOON,
 )
-_UNANSWERED_JSON: Json = {"eula_id": "belts", "status": "unknown"}
-_UNANSWERED = Eula("belts", "", EulaState.UNKNOWN, "", "", "", rejectable=False, valid_till=None, updated_at=None)
-_BOTH_JSON: Json = {"eulas": [SURGE_JSON, _UNANSWERED_JSON]}
-_ANSWERS = [EulaDecision("surge_il", EulaState.REJECTED), EulaDecision("surge_il", EulaState.ACCEPTED)]
-_ANSWERS_JSON = [{"eula_id": "surge_il", "status": "rejected"}, {"eula_id": "surge_il", "status": "accepted"}]
+_UNDECIDED_JSON: Json = {"eula_id": "belts", "status": "unknown"}
+_UNDECIDED = Eula("belts", "", EulaState.UNKNOWN, "", "", "", rejectable=False, valid_till=None, updated_at=None)
+_BOTH_JSON: Json = {"eulas": [SURGE_JSON, _UNDECIDED_JSON]}
+_DECISIONS = [EulaDecision("surge_il", EulaState.REJECTED), EulaDecision("surge_il", EulaState.ACCEPTED)]
+_DECISIONS_JSON = [{"eula_id": "surge_il", "status": "rejected"}, {"eula_id": "surge_il", "status": "accepted"}]
 _EVERYTHING: dict[str, Any] = {
     "filter": EulaFilter.ALL,
     "zone_name": "tel_aviv",
@@ -58,13 +58,13 @@ CASES = [
         {**_EVERYTHING, "yandex_uid": "uid", "locale": "he"},
         {**_EVERYTHING, "tariffs": ["econom", "vip"], "yandex_uid": "uid", "locale": "he"},
         _BOTH_JSON,
-        (_SURGE, _UNANSWERED),
+        (_SURGE, _UNDECIDED),
     ),
     sent_as_given("EulasService/ListEulas", {"yandex_uid": "uid", "filter": EulaFilter.SIGNED}, result=()),
     Case(
         "EulasService/SaveEulas",
-        {"yandex_uid": "uid", "eulas": _ANSWERS},
-        {"yandex_uid": "uid", "eulas": _ANSWERS_JSON},
+        {"yandex_uid": "uid", "eulas": _DECISIONS},
+        {"yandex_uid": "uid", "eulas": _DECISIONS_JSON},
         {"refresh": ["routestats"]},
         ("routestats",),
     ),
@@ -85,16 +85,16 @@ CASES = [
         _EVERYTHING,
         {**_EVERYTHING, "tariffs": ["econom", "vip"]},
         _BOTH_JSON,
-        (_SURGE, _UNANSWERED),
+        (_SURGE, _UNDECIDED),
     ),
     Case(
         "PassengerEulasService/SaveEulas",
-        {"eulas": _ANSWERS},
-        {"eulas": _ANSWERS_JSON},
+        {"eulas": _DECISIONS},
+        {"eulas": _DECISIONS_JSON},
         {"refresh": ["routestats"]},
         ("routestats",),
     ),
-    Case("PassengerEulasService/SaveEulas", {"eulas": _ANSWERS}, {"eulas": _ANSWERS_JSON}, {}, ()),
+    Case("PassengerEulasService/SaveEulas", {"eulas": _DECISIONS}, {"eulas": _DECISIONS_JSON}, {}, ()),
     sent_as_given(
         "RoutestatsService/GetRouteStats",
         {"zone_name": "tel_aviv", "tariffs": ["econom", "surge"]},
@@ -105,8 +105,8 @@ CASES = [
         "ZoneInfoService/GetZoneInfo",
         _ZONE,
         # The second name, misspelt, is for apps that read no other.
-        {"need_acceptance": [SURGE_JSON | {"of_a_later_release": 1}, _UNANSWERED_JSON], "need_acceptence": [7]},
-        result=ZoneInfo(need_acceptance=(_SURGE, _UNANSWERED)),
+        {"need_acceptance": [SURGE_JSON | {"of_a_later_release": 1}, _UNDECIDED_JSON], "need_acceptence": [7]},
+        result=ZoneInfo(need_acceptance=(_SURGE, _UNDECIDED)),
     ),
     sent_as_given("ZoneInfoService/GetZoneInfo", _ZONE, {"need_acceptance": []}, result=ZoneInfo(need_acceptance=())),
     sent_as_given("ZoneInfoService/GetZoneInfo", _ZONE, {}, result=ZoneInfo(need_acceptance=None)),

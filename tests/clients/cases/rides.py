@@ -31,7 +31,7 @@ _NO_ROAD = CardRoad(has_toll_road=False, can_switch_road=False)
 _BOTH_ROADS = CardRoad(has_toll_road=True, can_switch_road=True)
 
 _CARDS = [
-    # Of a server that does not tell how much it knows of the road.
+    # Of a server that does not say how much it knows of the road.
     sent_as_given(_CARD, _ORDER, _DRIVING, RideCard("order", "driving", None, None, RoadStatus.UNKNOWN)),
     sent_as_given(
         _CARD, _ORDER, {**_DRIVING, "toll_road": {}}, RideCard("order", "driving", _NO_ROAD, None, RoadStatus.KNOWN)

@@ -17,7 +17,7 @@ from ridehail.eulas.v1 import eulas_api_pb2 as eulas
 from ridehail.eulas.v1.eulas_pb2 import Eula
 from ridehail_clients import RetryPolicy
 from tests.clients.flavours import Flavour
-from tests.clients.scripted_server import Answer, ScriptedServer, fail, info, violation
+from tests.clients.scripted_server import Reply, ScriptedServer, fail, info, violation
 
 OUTAGE = fail(grpc.StatusCode.UNAVAILABLE)
 EXPIRED = fail(grpc.StatusCode.UNAUTHENTICATED, info("SESSION_EXPIRED"))
@@ -49,9 +49,9 @@ class ScriptedEulas:
     names_the_refused: bool = True
     decisions: dict[str, dict[str, str]] = field(default_factory=dict)
     arrived: list[tuple[str, str, str]] = field(default_factory=list)
-    before_saving: deque[Answer | None] = field(default_factory=deque)
-    after_saving: deque[Answer | None] = field(default_factory=deque)
-    before_listing: deque[Answer | None] = field(default_factory=deque)
+    before_saving: deque[Reply | None] = field(default_factory=deque)
+    after_saving: deque[Reply | None] = field(default_factory=deque)
+    before_listing: deque[Reply | None] = field(default_factory=deque)
 
     def __call__(self, request: Message, context: grpc.ServicerContext) -> Message:
         metadata: Any = context.invocation_metadata()
@@ -86,7 +86,7 @@ class ScriptedEulas:
         _play(self.after_saving, context)
         return eulas.PassengerEulasServiceSaveEulasResponse(refresh=["routestats"])
 
-    def refusal(self, eula_id: str, status: str, number: int = 0) -> Answer | None:
+    def refusal(self, eula_id: str, status: str, number: int = 0) -> Reply | None:
         """The error with which an answer is refused; None: it is taken."""
         named = {"eula_id": eula_id} if self.names_the_refused else {}
         if eula_id in self.invalid:
@@ -100,7 +100,7 @@ class ScriptedEulas:
         return None
 
 
-def _play(faults: deque[Answer | None], context: grpc.ServicerContext) -> None:
+def _play(faults: deque[Reply | None], context: grpc.ServicerContext) -> None:
     fault = faults.popleft() if faults else None
     if fault is not None:
         fault(context)

@@ -13,7 +13,7 @@ from ridehail_clients import (
     SessionExpired,
     TransportUnavailable,
 )
-from tests.clients.scripted_server import Answer, ScriptedServer, fail, info, retry_after
+from tests.clients.scripted_server import Reply, ScriptedServer, fail, info, retry_after
 from tests.eulas.flow.eulas_by_script import EXPIRED, OUTAGE, App, FakeTime, ScriptedEulas, Start
 
 ACCEPTED, REJECTED = EulaState.ACCEPTED, EulaState.REJECTED
@@ -56,7 +56,7 @@ async def test_what_is_unknown_is_shown_answered_in_one_call_and_then_signed(
 
 @outages
 async def test_while_the_service_is_unavailable_nothing_is_shown(
-    app: App, service: ScriptedEulas, outage: Answer
+    app: App, service: ScriptedEulas, outage: Reply
 ) -> None:
     service.configured = {"surge"}
     service.before_listing.append(outage)
@@ -77,7 +77,7 @@ async def test_an_error_about_the_caller_is_no_outage(app: App, service: Scripte
 
 @outages
 async def test_an_answer_that_cannot_be_saved_is_kept_not_shown_again_and_saved_after_a_restart(
-    start: Start, service: ScriptedEulas, outage: Answer
+    start: Start, service: ScriptedEulas, outage: Reply
 ) -> None:
     service.configured = {"surge", "belts"}
     service.before_saving.append(outage)

@@ -21,7 +21,7 @@ from ridehail_clients import (
     SaveReport,
 )
 from tests.clients.flavours import BLOCKING
-from tests.clients.scripted_server import Answer, ScriptedServer
+from tests.clients.scripted_server import Reply, ScriptedServer
 from tests.eulas.flow.eulas_by_script import EXPIRED, FOLDERS, ONCE, OUTAGE, FakeTime, ScriptedEulas
 
 Result = TypeVar("Result")
@@ -35,9 +35,9 @@ answers = st.lists(
     max_size=5,
 )
 some_ids = st.sets(st.sampled_from(IDS))
-faults: st.SearchStrategy[list[Answer | None]] = st.lists(st.sampled_from([None, OUTAGE, OUTAGE, EXPIRED]), max_size=6)
+faults: st.SearchStrategy[list[Reply | None]] = st.lists(st.sampled_from([None, OUTAGE, OUTAGE, EXPIRED]), max_size=6)
 # What saves fail with before and after the answers are saved, and what lists fail with.
-Script: TypeAlias = "tuple[list[Answer | None], list[Answer | None], list[Answer | None]]"
+Script: TypeAlias = "tuple[list[Reply | None], list[Reply | None], list[Reply | None]]"
 scripts: st.SearchStrategy[Script] = st.tuples(faults, faults, faults)
 # At which call of the service the app is killed, and whether the call still goes through.
 kills = st.none() | st.tuples(st.integers(0, 4), st.booleans())

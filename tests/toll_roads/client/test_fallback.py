@@ -28,7 +28,7 @@ from ridehail_clients import (
 )
 from ridehail_kernel.availability import is_unavailable
 from tests.clients.flavours import ASYNCIO, Flavour
-from tests.clients.scripted_server import Answer, ScriptedServer, fail, info, reply, retry_after
+from tests.clients.scripted_server import Reply, ScriptedServer, fail, info, reply, retry_after
 from tests.support.waiting import LIMIT_S
 from tests.toll_roads.client.toll_roads_answers import NOON, roads_of
 
@@ -91,7 +91,7 @@ async def save_offer(server: ScriptedServer, *, flavour: Flavour = ASYNCIO) -> b
 @outages
 @alone_and_shared
 async def test_the_last_known_road_replaces_an_unavailable_service_and_is_marked(
-    server: ScriptedServer, outage: Answer, coalesce: bool
+    server: ScriptedServer, outage: Reply, coalesce: bool
 ) -> None:
     cache = {"order": KNOWN, "other": replace(KNOWN, order_id="other")}
     server.script(outage)
@@ -103,7 +103,7 @@ async def test_the_last_known_road_replaces_an_unavailable_service_and_is_marked
 
 
 @outages
-async def test_without_a_last_known_road_the_failure_is_raised_as_it_is(server: ScriptedServer, outage: Answer) -> None:
+async def test_without_a_last_known_road_the_failure_is_raised_as_it_is(server: ScriptedServer, outage: Reply) -> None:
     server.script(outage)
     with pytest.raises(ServiceError) as without_fallback:
         await retrieve(server, None)
@@ -118,7 +118,7 @@ async def test_without_a_last_known_road_the_failure_is_raised_as_it_is(server: 
 
 
 @refusals
-async def test_a_refusal_is_raised(server: ScriptedServer, refusal: Answer) -> None:
+async def test_a_refusal_is_raised(server: ScriptedServer, refusal: Reply) -> None:
     cache = {"order": KNOWN}
     server.script(refusal)
 
@@ -226,14 +226,14 @@ async def test_any_mutable_mapping_can_be_the_cache(server: ScriptedServer, cach
 
 
 @outages
-async def test_an_offer_not_saved_because_of_an_outage_raises_nothing(server: ScriptedServer, outage: Answer) -> None:
+async def test_an_offer_not_saved_because_of_an_outage_raises_nothing(server: ScriptedServer, outage: Reply) -> None:
     server.script(outage)
 
     assert await save_offer(server) is False
 
 
 @refusals
-async def test_a_refused_offer_is_raised(server: ScriptedServer, refusal: Answer) -> None:
+async def test_a_refused_offer_is_raised(server: ScriptedServer, refusal: Reply) -> None:
     server.script(refusal)
 
     with pytest.raises(ServiceError):

@@ -1,4 +1,4 @@
-"""Shared lookups: everybody gets their own answer, nobody pays for another's."""
+"""Shared lookups: every caller gets its own result, and no caller pays for another's."""
 
 from __future__ import annotations
 
@@ -80,13 +80,15 @@ def test_whoever_comes_and_goes_each_caller_gets_the_value_of_their_key(
             await turns(goes)
             task.cancel()
 
-        asked = [asyncio.create_task(ask(key, comes)) for key, comes, _goes in callers]
+        callers_waiting = [asyncio.create_task(ask(key, comes)) for key, comes, _goes in callers]
         leaving = [
-            give_up(task, goes) for task, (_key, _comes, goes) in zip(asked, callers, strict=True) if goes is not None
+            give_up(task, goes)
+            for task, (_key, _comes, goes) in zip(callers_waiting, callers, strict=True)
+            if goes is not None
         ]
         async with asyncio.timeout(10):
             await asyncio.gather(*leaving)
-            results = await asyncio.gather(*asked, return_exceptions=True)
+            results = await asyncio.gather(*callers_waiting, return_exceptions=True)
 
         for (key, _comes, goes), result in zip(callers, results, strict=True):
             if isinstance(result, asyncio.CancelledError):
@@ -166,7 +168,7 @@ async def test_a_slow_batch_does_not_hold_up_the_next_one() -> None:
 
 
 @in_virtual_time
-async def test_a_question_is_not_answered_from_before_it_was_asked() -> None:
+async def test_a_lookup_is_not_served_by_a_read_from_before_it_began() -> None:
     lookups = Lookups(held=True)
     coalescer = Coalescer(lookups.load)
     first = await gathered(coalescer, [2])
