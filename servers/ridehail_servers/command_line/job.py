@@ -24,11 +24,7 @@ T = TypeVar("T")
 def run_job(service: str, database_url: str | None, data_dir: Path, job: Callable[[Database], Awaitable[T]]) -> T:
     """Opens a service's database, runs a job on it and returns the job's result.
 
-    Args:
-        service: The service.
-        database_url: The option, or None for the database of a running `ridehail up`.
-        data_dir: Of that `ridehail up`.
-        job: Gets the open database.
+    Without `database_url` it is the database of a running `ridehail up` on the data directory.
 
     Raises:
         UsageError: There is no URL, and nothing runs.

@@ -84,16 +84,10 @@ AddressOption = Annotated[
 
 
 def parse_period(text: str, units: str, expected: str, *, max_digits: int = 5) -> timedelta:
-    """Returns the period that an option states as a number and a unit.
-
-    Args:
-        text: The option, as in `90d`.
-        units: The letters that it may end with, of `smhd`.
-        expected: Says what the option takes, for the error.
-        max_digits: Of the number.
+    """Returns the period that an option states as a number and one of the units (letters of `smhd`).
 
     Raises:
-        UsageError: It is no such period, or an empty one.
+        UsageError: `expected`, which says what the option takes: it is no such period, or an empty one.
     """
     found = re.fullmatch(rf"([0-9]{{1,{max_digits}}})([{units}])", text)
     period = timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else timedelta()

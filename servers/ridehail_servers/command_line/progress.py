@@ -20,13 +20,7 @@ class JobProgress:
     def __init__(
         self, totals: Mapping[str, int | None], *, in_bytes: bool = False, console: Console | None = None
     ) -> None:
-        """Prepares a bar for each step.
-
-        Args:
-            totals: Rows or bytes of each step, or None where the number is unknown.
-            in_bytes: Whether they are bytes.
-            console: Where to show, or None for standard error.
-        """
+        """Prepares a bar for each step: its rows or bytes, or None where the number is unknown."""
         self._console = console or Console(stderr=True, highlight=False, soft_wrap=True)
         amount = DownloadColumn() if in_bytes else MofNCompleteColumn()
         columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
@@ -44,13 +38,7 @@ class JobProgress:
         self._bars.stop()
 
     def show(self, step: str, done: int, text: str) -> None:
-        """Shows how far a step has come.
-
-        Args:
-            step: One of `totals`.
-            done: Rows or bytes so far.
-            text: The same in words, for a plain line.
-        """
+        """Shows how much of a step is done; `text` says so on a plain line."""
         self._bars.update(self._tasks[step], completed=done)
         if not self._console.is_terminal and time.monotonic() >= self._line_at:
             self._line_at = time.monotonic() + _LINE_EVERY_S

@@ -51,12 +51,7 @@ class RowProgress:
     """Shows what a job does with its rows, and sums it up."""
 
     def __init__(self, due: Mapping[JobStep, int], *, console: Console | None = None) -> None:
-        """Prepares a bar for each step.
-
-        Args:
-            due: The rows that each step will process.
-            console: Where to show, or None for standard error.
-        """
+        """Prepares a bar for the due rows of each step."""
         self._due = due
         self._counts: Counter[tuple[JobStep, RowOutcome]] = Counter()
         self._bars = JobProgress({step.value: rows for step, rows in due.items()}, console=console)
@@ -91,12 +86,7 @@ class RowProgress:
 class RetentionOptions:
     """The options that the retention jobs share.
 
-    Attributes:
-        database_url: Of the service's database, or None for that of a running `ridehail up`.
-        data_dir: Of that `ridehail up`.
-        config_dir: Holds `toll_roads.yaml`.
-        batch_size: Rows of one transaction, or None for the file's.
-        dry_run: Whether to change nothing.
+    Without `database_url` it is the database of a running `ridehail up`; `batch_size` overrides `toll_roads.yaml`.
     """
 
     database_url: str | None

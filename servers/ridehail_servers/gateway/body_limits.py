@@ -30,10 +30,9 @@ _WELL_KNOWN: Final = "google.protobuf."
 
 
 def body_limit(request: Descriptor) -> int:
-    """Returns how many bytes a request may have, as JSON or as protobuf.
+    """Returns how many bytes a request may have, as JSON or as protobuf: a power of two.
 
-    Returns:
-        A power of two from MIN_BODY_BYTES to MAX_BODY_BYTES, the latter if the rules do not bound the message.
+    It is MAX_BODY_BYTES if the rules do not bound the message.
     """
     bound = _message_bytes(request, ())
     if bound is None:

@@ -137,16 +137,11 @@ class GatewaySettings(BaseModel):
 
 
 def render(settings: GatewaySettings, definitions: Iterable[ServiceDefinition]) -> str:
-    """Returns Envoy's configuration as YAML.
-
-    `definitions` are all services of the suite, the passenger authorizer among them.
+    """Returns Envoy's configuration as YAML, for all services of the suite and the passenger authorizer.
 
     Raises:
         UpstreamMissing: A service that the gateway calls has no address.
-        SharedContract: Several services serve a contract for passengers, or one that is bound to HTTP requests.
-        AuthorizerMissing: No service authorizes passengers' requests.
-        BindingConflict: Two methods of one listener are bound to the same HTTP requests.
-        ValueError: A contract states no audience or no deadline.
+        SharedContract, AuthorizerMissing, BindingConflict, ValueError: See `gateway_routes`.
     """
     routes = gateway_routes(definitions)
     return (

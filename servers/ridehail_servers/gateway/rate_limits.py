@@ -30,8 +30,6 @@ class RefusalText:
     """An error as the gateway writes it.
 
     Attributes:
-        message: For people.
-        retry_after_s: Whole seconds.
         json: The body for callers with JSON.
         details: For native gRPC callers: the value of `grpc-status-details-bin`.
     """

@@ -49,11 +49,7 @@ class BindingConflict(Exception):
 class HttpBinding:
     """HTTP requests that become calls of a method.
 
-    Attributes:
-        verb: "GET", "POST", ...
-        path: The exact path, or None if the template has variables.
-        path_regex: Matches whole paths, in RE2 syntax, or None if the path is exact.
-        has_body: Whether anything of the request is in its body.
+    Either `path` is exact, or `path_regex` (RE2) matches whole paths; `has_body` is False if the body is ignored.
     """
 
     verb: str
@@ -69,7 +65,7 @@ class MethodRoute:
     Attributes:
         name: `package.Service/Method`.
         cluster: The service of the suite that serves it.
-        timeout_s: Seconds after which the gateway gives up, retries included.
+        timeout_s: Retries included.
         retriable: Whether the gateway may retry a call that failed on the way.
         max_request_bytes: Of a body, as JSON or as protobuf.
         request: The message that a body becomes.
@@ -87,12 +83,7 @@ class MethodRoute:
 
 @dataclass(frozen=True, slots=True)
 class ListenerRoutes:
-    """Everything that a listener serves.
-
-    Attributes:
-        services: Full names of the gRPC services.
-        methods: Of those services.
-    """
+    """The gRPC services, by full name, and the methods that a listener serves."""
 
     services: tuple[str, ...]
     methods: tuple[MethodRoute, ...]
@@ -106,12 +97,7 @@ class ListenerRoutes:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizerRoute:
-    """The service that authorizes passengers' requests.
-
-    Attributes:
-        cluster: The service of the suite.
-        timeout_s: Seconds that a call may take.
-    """
+    """The service that authorizes passengers' requests, and the seconds that a call may take."""
 
     cluster: str
     timeout_s: float
@@ -119,13 +105,7 @@ class AuthorizerRoute:
 
 @dataclass(frozen=True, slots=True)
 class GatewayRoutes:
-    """Everything that the gateway serves.
-
-    Attributes:
-        public: For passengers' apps.
-        internal: For other services.
-        authorizer: Authorizes requests of the public listener.
-    """
+    """Everything that the gateway serves."""
 
     public: ListenerRoutes
     internal: ListenerRoutes

@@ -25,9 +25,6 @@ class GatewayProcess:
     """A run's gateway.
 
     Attributes:
-        host: The address to listen on ...
-        public_port: ... for passengers' apps ...
-        internal_port: ... and for other services.
         upstream: `host:port` of the services.
         gateway_key: Proves to the passenger authorizer that a request is the gateway's.
         run_dir: For its configuration and the socket of its administration.

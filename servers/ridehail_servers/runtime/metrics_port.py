@@ -35,13 +35,7 @@ _VALUES = 16
 
 @dataclass(frozen=True, slots=True)
 class MetricsAddress:
-    """Where the metrics are served.
-
-    Attributes:
-        host: The address to bind.
-        port: 0 for any free one.
-        tls_dir: Holds the certificate, or None for plain text.
-    """
+    """Where the metrics are served: port 0 is any free one, and without `tls_dir` it is plain text."""
 
     host: str
     port: int
@@ -160,10 +154,6 @@ class _Server(ThreadingHTTPServer):
 @contextmanager
 def metrics_port(address: MetricsAddress, folder: Path) -> Iterator[int]:
     """Serves `/metrics` for the length of the block, and yields the port.
-
-    Args:
-        address: Where to listen.
-        folder: Holds the files of the processes.
 
     Raises:
         PortTaken: Another process has the port.

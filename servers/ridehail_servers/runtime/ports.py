@@ -33,10 +33,6 @@ def reserve(host: str, port: int) -> socket.socket:
 
 
 def free_port(host: str, port: int) -> int:
-    """Returns the port, or for 0 one that is free now.
-
-    Raises:
-        PortTaken: Another process has it.
-    """
+    """Returns the port, or for 0 one that is free now. Raises PortTaken as `reserve` does."""
     with reserve(host, port) as reserved:
         return int(reserved.getsockname()[1])

@@ -78,14 +78,7 @@ class EmbeddedPostgres:
         place.touch()
 
     def start(self) -> str:
-        """Starts the server, or takes over that of a killed run, and creates the suite's database.
-
-        Returns:
-            The superuser's Postgres URL.
-
-        Raises:
-            PostgresNotStarted: See the class.
-        """
+        """Starts the server, or takes over that of a killed run, and returns its superuser's URL."""
         try:
             self._server.start()
         except subprocess.SubprocessError as error:
@@ -97,11 +90,7 @@ class EmbeddedPostgres:
         return str(self._server.get_uri(DATABASE))
 
     def ensure_running(self) -> bool:
-        """Starts the server again if it has died; returns whether it had.
-
-        Raises:
-            PostgresNotStarted: See the class.
-        """
+        """Starts the server again if it has died; returns whether it had."""
         if self._server.get_postmaster_info().is_running():
             return False
         self.start()

@@ -26,14 +26,9 @@ async def serve(
     metrics: MetricsAddress,
     report: Callable[[str], None],
 ) -> None:
-    """Runs servers or task workers until SIGINT or SIGTERM, then drains them.
+    """Runs servers, which share a gRPC port, or task workers until SIGINT or SIGTERM, then drains them.
 
-    Args:
-        role: Servers share a gRPC port; task workers have none.
-        settings: Of each process; port 0 is any free one.
-        workers: Number of processes.
-        metrics: Where the metrics are served.
-        report: Gets the ready line.
+    `report` gets the ready line; port 0 is any free one.
 
     Raises:
         PortTaken: A port is not free.

@@ -181,10 +181,7 @@ def _open_log(process: Process) -> int:
 def log_printed(name: str, printed: int, log: int) -> None:
     """Turns what a process prints beside its log into log lines: native libraries and foreign programs print.
 
-    Args:
-        name: Of the process.
-        printed: The descriptor to read from; closed at its end.
-        log: The descriptor to write to; closed as well.
+    Closes both descriptors at the end.
     """
     file = LogFile(log)
     with os.fdopen(printed, "rb") as lines:

@@ -21,13 +21,7 @@ _CLOCKS_DIFFER = timedelta(minutes=5)
 
 
 def write_throwaway_tls(folder: Path, names: Iterable[str], *, host: str) -> None:
-    """Replaces the authority, the certificate and its key in a folder, which is created if missing.
-
-    Args:
-        folder: For the files.
-        names: DNS names in the certificate.
-        host: An address in the certificate.
-    """
+    """Replaces the authority, the certificate for the DNS names and the host, and its key in a folder."""
     folder.mkdir(mode=0o700, exist_ok=True)
     authority_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     authority_name = _name("ridehail up")

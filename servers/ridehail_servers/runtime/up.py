@@ -72,10 +72,7 @@ class UpOptions:
 async def up(options: UpOptions, *, progress: Callable[[str], None], report: Callable[[str], None]) -> None:
     """Runs the suite until SIGINT or SIGTERM, then stops every process it started.
 
-    Args:
-        options: The command line.
-        progress: Gets the name of each step.
-        report: Gets the ready line, and with `demo` the commands to try.
+    `progress` gets the name of each step, and `report` the ready line and with `demo` the commands to try.
 
     Raises:
         DataDirInUse: Another suite runs on the data directory.

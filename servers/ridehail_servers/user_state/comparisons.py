@@ -37,7 +37,6 @@ class Comparisons:
         clock: Clock,
         hash_key: bytes,
     ) -> None:
-        """Keeps the collaborators; `hash_key` is random, see `redaction`."""
         self._database = database
         self._store = store
         self._config = config

@@ -46,12 +46,7 @@ class CopyEndpoint(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CopyCounts:
-    """How much has been copied.
-
-    Attributes:
-        listed: States that were read.
-        stored: Those of them that were newer than the destination's.
-    """
+    """How many states were read, and how many of them were newer than the destination's."""
 
     listed: int = 0
     stored: int = 0

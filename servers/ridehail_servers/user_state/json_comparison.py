@@ -56,13 +56,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A place where two bodies differ.
-
-    Attributes:
-        path: Into the old body, or into the new one where the old one lacks it.
-        old: The old body's value.
-        new: The new body's value.
-    """
+    """A place where two bodies differ: a path into the old one, or into the new one where the old one lacks it."""
 
     path: Path
     old: MaybeValue
@@ -71,14 +65,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonResult:
-    """The result of a comparison.
-
-    Attributes:
-        verdict: Overall.
-        statuses_differ: Whether the HTTP statuses do.
-        differences: Of the bodies, the first `MAX_DIFFERENCES`.
-        truncated: Whether there are more.
-    """
+    """The result of a comparison, with the first `MAX_DIFFERENCES` of the bodies."""
 
     verdict: Verdict
     statuses_differ: bool

@@ -44,16 +44,7 @@ class RedactedDifference:
 
 @dataclass(frozen=True, slots=True)
 class Mismatch:
-    """Two responses that differ, without their values.
-
-    Attributes:
-        request_id: As in the logs.
-        at: When they were compared.
-        kind: Of the request.
-        old_status: HTTP status of the old back end.
-        new_status: HTTP status of the new back end.
-        differences: Of the bodies.
-    """
+    """Two responses that differ, without their values; `request_id` is as in the logs."""
 
     request_id: str
     at: datetime

@@ -26,12 +26,9 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Results of the comparisons of one kind of request.
+    """Numbers of pairs of responses to one kind of request, by verdict.
 
-    Attributes:
-        equal: Pairs of responses that were equal.
-        different: Pairs that were different.
-        behind: Pairs of different revisions of the state, which are a matter of the copying, not of the back ends.
+    Pairs of different revisions (`behind`) are a matter of the copying, not of the back ends.
     """
 
     equal: int
@@ -45,13 +42,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class MismatchPath:
-    """A path where responses differ.
-
-    Attributes:
-        kind: Of the requests.
-        path: A JSON pointer, with `*` for every index; `(status)` for the HTTP status.
-        mismatches: How many mismatches have it.
-    """
+    """A JSON pointer where responses differ, with `*` for every index, or `(status)`; and how often."""
 
     kind: Kind
     path: str
@@ -60,10 +51,9 @@ class MismatchPath:
 
 @dataclass(frozen=True, slots=True)
 class ComparisonReport:
-    """Results of the comparisons since a time.
+    """Results of the comparisons since a time; the whole minute of it counts.
 
     Attributes:
-        since: The time; the whole minute of it counts.
         totals: By the kind of request.
         kept: How many mismatches of that time are stored; places and samples are theirs.
         places: The most frequent paths, the most frequent first.

@@ -31,14 +31,7 @@ class OrderFields:
 
 @dataclass(frozen=True, slots=True)
 class OrderInfo:
-    """What callers need to show an order.
-
-    Attributes:
-        order_id: The order.
-        yandex_uid: The passenger.
-        status: `order.status`, or empty without one.
-        sharing_key: `order.rsk`, the key under which the ride is shared, or empty without one.
-    """
+    """What callers need to show an order: `order.status` and `order.rsk` (the sharing key), or empty without them."""
 
     order_id: str
     yandex_uid: str
@@ -51,7 +44,6 @@ class ActiveOrder:
     """An order whose status is not final.
 
     Attributes:
-        order_id: The order.
         status: `order.status`, or empty without one.
         parts: The version of each part of the order, by its name.
         details: Further facts, or None if they are omitted because those of the orders before are large.

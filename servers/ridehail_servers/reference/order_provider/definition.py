@@ -23,13 +23,7 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
 
 
 def definition(name: str, schema: str, *, demo_order: DemoOrder) -> ServiceDefinition:
-    """Returns the definition of a service that stores orders.
-
-    Args:
-        name: As the command line and tickets name it ("eats-orders").
-        schema: Of its tables.
-        demo_order: Its part of the demo.
-    """
+    """Returns the definition of a service that stores orders, named as tickets name it ("eats-orders")."""
     return ServiceDefinition(
         name=name,
         schema=schema,

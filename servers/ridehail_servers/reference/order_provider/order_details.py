@@ -21,12 +21,8 @@ class Order:
     """An order to be stored. The constructor checks that its details can be stored and listed.
 
     Attributes:
-        orderid: The order.
-        yandex_uid: The passenger.
-        status: Its state, an open set.
         parts: The version of each part, by part name.
         details: Further facts for apps.
-        finished: Whether it has ended.
 
     Raises:
         InvalidRequest: The details are larger than MAX_DETAILS_BYTES, or have more values than a list may hold.
@@ -51,8 +47,6 @@ class ActiveOrder:
     """An order that has not ended.
 
     Attributes:
-        orderid: The order.
-        status: Its state, an open set.
         parts: The version of each part, by part name.
         details: Further facts, or None if they are omitted because those of the orders before are large.
         sequence: The number of its latest change.
