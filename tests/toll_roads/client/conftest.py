@@ -1,4 +1,4 @@
-"""What the tests of toll roads' clients share: a scripted server, and the real service."""
+"""Fixtures of the tests of toll roads' clients: a scripted server, and the real service."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def module_server(sockets: None) -> Iterator[ScriptedServer]:
 
 @pytest.fixture
 def server(module_server: ScriptedServer) -> ScriptedServer:
-    """The module's server, as if nobody had called it."""
+    """The module's server, reset."""
     module_server.reset()
     return module_server
 

@@ -13,22 +13,22 @@ from google.protobuf.message import Message
 from tests.clients.flavours import Opened
 from tests.clients.scripted_server import Behaviour, ScriptedServer
 from tests.support.waiting import LIMIT_S
-from tests.toll_roads.client.toll_roads_answers import numbered
+from tests.toll_roads.client.scripted_toll_roads import numbered
 
 ORDERS = [numbered(number) for number in range(1000)]
 CLIENT = "TollRoadsClient"
-# What is looked at here is not the time of attempts, and the machine may be busy.
-PATIENT: dict[str, Any] = {"coalesce": True, "attempt_timeout": 60.0}
+# These tests are not about the time of attempts, and the machine may be busy.
+COALESCING: dict[str, Any] = {"coalesce": True, "attempt_timeout": 60.0}
 
 
 async def retrieve(opened: Opened, order_ids: Sequence[str], **arguments: Any) -> list[Any]:
-    """Asks for all orders at once; returns roads and errors."""
+    """Looks up all orders concurrently; returns roads and errors."""
     calls = [opened.call("retrieve_order", order_id=order_id, **{"timeout": 60} | arguments) for order_id in order_ids]
     return await asyncio.gather(*calls, return_exceptions=True)
 
 
 class Gate:
-    """Holds the answers to batches back until it is opened."""
+    """Holds the responses to batches until it is opened."""
 
     def __init__(self, behaviour: Behaviour) -> None:
         self.opened = threading.Event()
@@ -45,10 +45,10 @@ async def received(server: ScriptedServer, number: int) -> None:
             await asyncio.sleep(0.01)
 
 
-async def asked(opened: Opened, number: int) -> None:
+async def callers_waiting(opened: Opened, number: int) -> None:
     """Waits until so many callers wait for batches."""
     if opened.threads is None:
-        # Each asks in the first turn of its task.
+        # Each calls in the first turn of its task.
         for _ in range(5):
             await asyncio.sleep(0)
         return

@@ -1,4 +1,4 @@
-"""What consumers get while toll roads is unavailable: the last known road, or an offer that is not saved."""
+"""Results while toll roads is unavailable: the last known road, or an offer that is not saved."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from ridehail_kernel.availability import is_unavailable
 from tests.clients.flavours import ASYNCIO, Flavour
 from tests.clients.scripted_server import Reply, ScriptedServer, fail, info, reply, retry_after
 from tests.support.waiting import LIMIT_S
-from tests.toll_roads.client.toll_roads_answers import NOON, roads_of
+from tests.toll_roads.client.scripted_toll_roads import NOON, roads_of
 
 KNOWN = OrderRoad("order", has_toll_road=True, can_switch_road=True, created=NOON)
 AT_ONCE = RetryPolicy(initial_backoff_s=0)
-NOBODY = "127.0.0.1:1"
+CLOSED_PORT = "127.0.0.1:1"
 OUTAGES = {
     "unreachable": fail(grpc.StatusCode.UNAVAILABLE),
     "without database": fail(grpc.StatusCode.UNAVAILABLE, info("DATABASE_UNAVAILABLE"), retry_after(0.001)),
@@ -59,11 +59,11 @@ refusals = pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS.ke
 alone_and_shared = pytest.mark.parametrize("coalesce", [False, True], ids=["alone", "shared"])
 
 
-def told(*, has_toll_road: bool = True, created: datetime | None = NOON) -> api.RetrieveOrderResponse:
-    answer = api.RetrieveOrderResponse(has_toll_road=has_toll_road, can_switch_road=True)
+def response_of(*, has_toll_road: bool = True, created: datetime | None = NOON) -> api.RetrieveOrderResponse:
+    response = api.RetrieveOrderResponse(has_toll_road=has_toll_road, can_switch_road=True)
     if created is not None:
-        answer.created.FromDatetime(created)
-    return answer
+        response.created.FromDatetime(created)
+    return response
 
 
 def road(*, has_toll_road: bool = True, created: datetime | None = NOON) -> OrderRoad:
@@ -133,7 +133,7 @@ async def test_a_server_that_hangs_and_one_that_is_not_there_are_unavailable(
 ) -> None:
     server.script(server.hang)
     arguments = {"order_id": "order", "timeout": 10}
-    for target, attempt_timeout in ((server.target, 0.05), (NOBODY, 60)):
+    for target, attempt_timeout in ((server.target, 0.05), (CLOSED_PORT, 60)):
         call = (target, "TollRoadsClient", "retrieve_order")
         assert (
             await flavour.call(*call, {**arguments, "fallback": {"order": KNOWN}}, attempt_timeout=attempt_timeout)
@@ -173,7 +173,7 @@ async def test_a_not_found_that_is_not_about_the_order_leaves_the_cache_unchange
 
 async def test_the_response_of_the_service_replaces_the_cached_road(server: ScriptedServer) -> None:
     cache = {"order": road(has_toll_road=False, created=NOON + timedelta(hours=1))}
-    server.script(reply(told()))
+    server.script(reply(response_of()))
 
     await retrieve(server, cache)
 
@@ -189,8 +189,8 @@ async def test_a_late_response_does_not_replace_a_newer_one(server: ScriptedServ
         calls.append(request)
         if len(calls) == 1:
             first_may_end.wait(LIMIT_S)
-            return told()
-        return told(has_toll_road=False, created=newer)
+            return response_of()
+        return response_of(has_toll_road=False, created=newer)
 
     server.behaviour = behave
     cache: dict[str, OrderRoad] = {}
@@ -215,7 +215,7 @@ def typed_caches() -> list[RoadCache]:
 
 @pytest.mark.parametrize("cache", typed_caches(), ids=lambda cache: type(cache).__name__)
 async def test_any_mutable_mapping_can_be_the_cache(server: ScriptedServer, cache: RoadCache) -> None:
-    server.script(reply(told()))
+    server.script(reply(response_of()))
     assert not (await retrieve(server, cache)).stale
     server.script(fail(grpc.StatusCode.UNAVAILABLE))
     assert (await retrieve(server, cache)).stale
@@ -248,7 +248,7 @@ async def test_saving_an_offer_returns_true(server: ScriptedServer, flavour: Fla
 
 @pytest.mark.integration
 async def test_saving_an_offer_raises_nothing_if_the_server_is_gone(flavour: Flavour) -> None:
-    assert await flavour.call(NOBODY, "TollRoadsClient", "save_offer", {"offer_id": "offer"}) is False
+    assert await flavour.call(CLOSED_PORT, "TollRoadsClient", "save_offer", {"offer_id": "offer"}) is False
 
 
 async def test_a_cancelled_save_of_an_offer_is_cancelled(server: ScriptedServer) -> None:

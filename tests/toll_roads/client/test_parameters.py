@@ -1,4 +1,4 @@
-"""How the clients of toll roads are to call it: three attempts of a tenth of a second each.
+"""The clients' default call policy: three attempts of a tenth of a second each.
 
 By a clock that moves only while something waits; the blocking clients are generated from these.
 """
@@ -148,10 +148,10 @@ async def test_an_error_about_the_request_is_not_retried(server: ScriptedServer,
 async def test_a_batch_has_the_time_of_all_the_attempts_that_the_client_allows(server: ScriptedServer) -> None:
     server.script(fail(grpc.StatusCode.UNAVAILABLE, info("DATABASE_UNAVAILABLE"), retry_after(1.2)), reply())
 
-    with pytest.raises(ServiceError) as answered:
+    with pytest.raises(ServiceError) as caught:
         await client_of(server, coalesce=True, attempt_timeout=30).retrieve_order(order_id="order", timeout=20)
 
-    assert answered.value.code is grpc.StatusCode.INTERNAL  # the empty answer says nothing of the order
+    assert caught.value.code is grpc.StatusCode.INTERNAL  # the empty response lacks the order
     assert time.monotonic() == pytest.approx(1.2)
     assert len(server.received) == 2
 

@@ -1,4 +1,4 @@
-"""The last known roads: of overlapping answers the newest stays, whoever else uses the cache."""
+"""The cache of last known roads: the newest of overlapping responses stays, however many share the cache."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ridehail_clients import OrderRoad
 from ridehail_clients.road_fallback import RoadFallback
-from tests.toll_roads.client.toll_roads_answers import NOON
+from tests.toll_roads.client.scripted_toll_roads import NOON
 
 KNOWN = OrderRoad("order", has_toll_road=True, can_switch_road=True, created=NOON)
 
@@ -37,30 +37,30 @@ def test_an_evicted_road_is_unknown() -> None:
     assert RoadFallback(cache, "order").last_known() is None
 
 
-moments = st.none() | st.integers(0, 5).map(lambda minutes: NOON + timedelta(minutes=minutes))
+timestamps = st.none() | st.integers(0, 5).map(lambda minutes: NOON + timedelta(minutes=minutes))
 
 
 @given(
-    kept=st.none() | moments.map(lambda created: road(created=created)),
-    answers=st.lists(st.tuples(moments, st.booleans()), max_size=8),
+    kept=st.none() | timestamps.map(lambda created: road(created=created)),
+    responses=st.lists(st.tuples(timestamps, st.booleans()), max_size=8),
 )
 def test_the_newest_of_overlapping_responses_stays_in_whatever_order_they_arrive(
-    kept: OrderRoad | None, answers: list[tuple[datetime | None, bool]]
+    kept: OrderRoad | None, responses: list[tuple[datetime | None, bool]]
 ) -> None:
     cache = {} if kept is None else {"order": kept}
-    overlapping = [RoadFallback(cache, "order") for _ in answers]
-    roads = [road(created=created, has_toll_road=has_toll_road) for created, has_toll_road in answers]
+    overlapping = [RoadFallback(cache, "order") for _ in responses]
+    roads = [road(created=created, has_toll_road=has_toll_road) for created, has_toll_road in responses]
 
-    for fallback, answer in zip(overlapping, roads, strict=True):
-        fallback.remember(answer)
+    for fallback, response in zip(overlapping, roads, strict=True):
+        fallback.remember(response)
 
     if not roads:
         assert cache == ({} if kept is None else {"order": kept})
         return
-    assert cache["order"] in roads  # never what was known before any of them
+    assert cache["order"] in roads  # never the road known before any of them
     assert not cache["order"].stale
-    created = [answer.created for answer in roads]
-    dated = [moment for moment in created if moment is not None]
+    created = [response.created for response in roads]
+    dated = [timestamp for timestamp in created if timestamp is not None]
     if len(dated) == len(created) and roads[0] != kept:
         assert cache["order"].created == max(dated)
     if not dated:
@@ -69,16 +69,16 @@ def test_the_newest_of_overlapping_responses_stays_in_whatever_order_they_arrive
 
 def test_an_order_that_another_call_found_meanwhile_stays_cached() -> None:
     cache: dict[str, OrderRoad] = {}
-    asked_before_it_was_saved, asked_after = RoadFallback(cache, "order"), RoadFallback(cache, "order")
+    before_saving, after_saving = RoadFallback(cache, "order"), RoadFallback(cache, "order")
 
-    asked_after.remember(KNOWN)
-    asked_before_it_was_saved.forget()
+    after_saving.remember(KNOWN)
+    before_saving.forget()
 
     assert cache == {"order": KNOWN}
 
 
-class Delicate(dict[str, OrderRoad]):
-    """A cache that takes its time and bears one thread at a time."""
+class SingleThreadedCache(dict[str, OrderRoad]):
+    """A slow cache that is not thread-safe."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -108,20 +108,20 @@ class Delicate(dict[str, OrderRoad]):
 
 
 def test_threads_that_share_a_cache_use_it_one_at_a_time_and_leave_the_newest_response() -> None:
-    cache = Delicate()
+    cache = SingleThreadedCache()
     calls = [
         (RoadFallback(cache, f"order-{number % 3}"), replace(KNOWN, created=NOON + timedelta(seconds=number)))
         for number in range(90)
     ]
     random.Random(4).shuffle(calls)
 
-    def answered(call: tuple[RoadFallback[OrderRoad], OrderRoad]) -> None:
-        fallback, answer = call
-        fallback.remember(answer)
+    def use(call: tuple[RoadFallback[OrderRoad], OrderRoad]) -> None:
+        fallback, response = call
+        fallback.remember(response)
         fallback.last_known()
 
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(answered, calls))
+        list(threads.map(use, calls))
 
     assert cache.most_users == 1
     assert [cache[f"order-{number}"].created for number in range(3)] == [

@@ -1,4 +1,4 @@
-"""Shared batches in any mixture of callers, failures and farewells."""
+"""Shared batches in any mixture of callers, failures and cancellations."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from ridehail_clients._async.order_lookups import may_share
 from tests.clients.flavours import ASYNCIO, Flavour, Opened
 from tests.clients.scripted_server import ScriptedServer, fail, info
 from tests.support.virtual_time import run_by_its_clock
-from tests.toll_roads.client.shared_callers import CLIENT, ORDERS, PATIENT
-from tests.toll_roads.client.toll_roads_answers import numbered, roads_of
+from tests.toll_roads.client.scripted_toll_roads import numbered, roads_of
+from tests.toll_roads.client.shared_callers import CLIENT, COALESCING, ORDERS
 
 FAILURES = {
     "transient": fail(grpc.StatusCode.UNAVAILABLE),
@@ -35,9 +35,9 @@ FAILURES = {
     "refused": fail(grpc.StatusCode.INVALID_ARGUMENT, info("INVALID_REQUEST")),
 }
 SLOW_S = 0.02
-# What becomes of each batch, in the order of arrival; after those, all go well.
+# The fate of each batch, in the order of arrival; those after them succeed.
 fates = st.lists(st.sampled_from(["well", "slowly", *FAILURES]), max_size=6)
-# Who asks: the number of the order (from 30 on there is none, 40 is a bad id), when (ms), and when they give up (ms).
+# Callers: the number of the order (unknown from 30 on, 40 is a bad id), when they call and when they give up (ms).
 callers = st.lists(
     st.tuples(st.integers(0, 40), st.integers(0, 30), st.none() | st.integers(1, 40)), min_size=1, max_size=25
 )
@@ -47,28 +47,28 @@ def order_id_of(number: int) -> str:
     return "\x00" if number == 40 else f"order-{number}"
 
 
-def is_right(number: int, outcome: Any, fates: list[str], *, gives_up: bool) -> bool:
-    """Tells whether a caller got what such a caller may get."""
-    if isinstance(outcome, asyncio.CancelledError | CallTimedOut):
+def is_right(number: int, result: Any, fates: list[str], *, gives_up: bool) -> bool:
+    """Returns whether a caller got a result that is allowed for it."""
+    if isinstance(result, asyncio.CancelledError | CallTimedOut):
         return gives_up
     if number == 40:
-        # A bad id goes alone, to a server that refuses it whatever becomes of the batches.
-        return isinstance(outcome, InvalidRequest)
-    if number < 30 and outcome == numbered(number):
+        # A bad id is sent by itself, to a server that refuses it whatever the fates of the batches.
+        return isinstance(result, InvalidRequest)
+    if number < 30 and result == numbered(number):
         return True
-    if number >= 30 and isinstance(outcome, OrderNotFound):
-        return bool(outcome.metadata == {"order_id": order_id_of(number)})
+    if number >= 30 and isinstance(result, OrderNotFound):
+        return bool(result.metadata == {"order_id": order_id_of(number)})
     # Three attempts that fail one after the other, or one that fails for good.
     may_fail = fates.count("transient") >= 3 or bool({"lasting", "incomplete"} & {*fates})
-    return type(outcome) in {ServiceError, TransportUnavailable} and may_fail
+    return type(result) in {ServiceError, TransportUnavailable} and may_fail
 
 
 class Service:
-    """Answers batches as their fates say."""
+    """Responds to batches by their fates."""
 
     def __init__(self, fates: list[str]) -> None:
         self._coming = iter(fates)
-        self._answer = roads_of(ORDERS[:30])
+        self._response = roads_of(ORDERS[:30])
         self._fates: dict[bytes, str] = {}
 
     def latency(self, request: Message) -> float:
@@ -81,12 +81,12 @@ class Service:
         if isinstance(request, api.RetrieveOrderRequest):
             if request.order_id == "\x00":
                 request.order_id = "bad"
-            return self._answer(request, context)
+            return self._response(request, context)
         fate = self._fates.get(request.SerializeToString(), "well")
-        return FAILURES[fate](context) if fate in FAILURES else self._answer(request, context)
+        return FAILURES[fate](context) if fate in FAILURES else self._response(request, context)
 
 
-async def ask(flavour: Flavour, opened: Opened, number: int, comes_ms: int, goes_ms: int | None) -> Any:
+async def look_up(flavour: Flavour, opened: Opened, number: int, comes_ms: int, goes_ms: int | None) -> Any:
     await asyncio.sleep(comes_ms / 1000)
     timeout = 60 if goes_ms is None else goes_ms / 1000
     cancelled = goes_ms is not None and goes_ms % 2 == 0 and flavour is ASYNCIO
@@ -108,13 +108,13 @@ def test_each_caller_gets_its_own_result_whatever_happens_to_batches_and_callers
 
         async def scenario() -> list[Any]:
             policy = RetryPolicy(initial_backoff_s=0.001)
-            async with flavour.opened(channel, CLIENT, **PATIENT, retry=policy) as opened:
-                calls = (ask(flavour, opened, *caller) for caller in callers)
+            async with flavour.opened(channel, CLIENT, **COALESCING, retry=policy) as opened:
+                calls = (look_up(flavour, opened, *caller) for caller in callers)
                 return await asyncio.gather(*calls, return_exceptions=True)
 
-        outcomes = run_by_its_clock(scenario()) if flavour is ASYNCIO else asyncio.run(scenario())
-        for (number, _comes, goes), outcome in zip(callers, outcomes, strict=True):
-            assert is_right(number, outcome, fates, gives_up=goes is not None), (number, goes, outcome)
+        results = run_by_its_clock(scenario()) if flavour is ASYNCIO else asyncio.run(scenario())
+        for (number, _comes, goes), result in zip(callers, results, strict=True):
+            assert is_right(number, result, fates, gives_up=goes is not None), (number, goes, result)
 
     check()
 

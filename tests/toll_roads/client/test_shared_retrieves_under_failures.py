@@ -1,4 +1,4 @@
-"""Shared batches whose server or whose callers fail: nobody hangs, nobody pays for another."""
+"""Shared batches whose server or callers fail: no caller hangs or fails because of another."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ from ridehail_clients import (
 from tests.clients.flavours import ASYNCIO, Flavour
 from tests.clients.scripted_server import ScriptedServer, fail, info, retry_after, running_server
 from tests.support.virtual_time import run_by_its_clock
-from tests.toll_roads.client.shared_callers import CLIENT, ORDERS, PATIENT, Gate, asked, received, retrieve
-from tests.toll_roads.client.toll_roads_answers import batches, message_of, numbered, roads_of
+from tests.toll_roads.client.scripted_toll_roads import batches, message_of, numbered, roads_of
+from tests.toll_roads.client.shared_callers import CLIENT, COALESCING, ORDERS, Gate, callers_waiting, received, retrieve
 
 
 async def test_an_order_whose_callers_are_all_gone_is_not_requested(server: ScriptedServer, flavour: Flavour) -> None:
     server.behaviour = gate = Gate(roads_of(ORDERS))
-    async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
+    async with flavour.opened(server.target, CLIENT, **COALESCING) as opened:
         under_way = []
         for number in (1, 2):
             under_way.append(asyncio.create_task(retrieve(opened, [f"order-{number}"])))
             await received(server, number)
         await retrieve(opened, ["order-3", "order-4"], timeout=0.05)
         patient = asyncio.create_task(retrieve(opened, ["order-4"]))
-        await asked(opened, 3)
+        await callers_waiting(opened, 3)
         gate.opened.set()
         await asyncio.gather(*under_way, patient)
 
@@ -56,9 +56,11 @@ async def test_a_transient_failure_of_a_batch_is_repeated_for_all_of_it(
     server: ScriptedServer, flavour: Flavour
 ) -> None:
     away = fail(grpc.StatusCode.UNAVAILABLE, info("DATABASE_UNAVAILABLE"), retry_after(0.01))
-    answer = roads_of(ORDERS)
-    server.behaviour = lambda request, context: away(context) if len(server.received) <= 2 else answer(request, context)
-    async with flavour.opened(flavour.in_memory(server), CLIENT, **PATIENT, retry=RetryPolicy(attempts=5)) as opened:
+    response = roads_of(ORDERS)
+    server.behaviour = lambda request, context: (
+        away(context) if len(server.received) <= 2 else response(request, context)
+    )
+    async with flavour.opened(flavour.in_memory(server), CLIENT, **COALESCING, retry=RetryPolicy(attempts=5)) as opened:
         results = await retrieve(opened, [f"order-{number}" for number in range(50)])
 
     assert results == ORDERS[:50]
@@ -70,7 +72,7 @@ async def test_a_failure_of_a_batch_is_raised_for_each_caller_as_an_error_of_its
     server.script(
         fail(grpc.StatusCode.UNAVAILABLE, info("DATABASE_UNAVAILABLE"), retry_after(300), request_id="request-1")
     )
-    async with flavour.opened(flavour.in_memory(server), CLIENT, **PATIENT) as opened:
+    async with flavour.opened(flavour.in_memory(server), CLIENT, **COALESCING) as opened:
         results = await retrieve(opened, ["order-1"] * 10)
 
     assert [type(result) for result in results] == [DatabaseUnavailable] * 10
@@ -89,7 +91,7 @@ async def test_an_error_of_the_ticket_source_reaches_the_callers_and_not_the_nex
             raise LookupError("no ticket yet")
         return tickets[0]
 
-    async with flavour.opened(flavour.in_memory(server), CLIENT, **PATIENT, ticket=ticket) as opened:
+    async with flavour.opened(flavour.in_memory(server), CLIENT, **COALESCING, ticket=ticket) as opened:
         assert [type(result) for result in await retrieve(opened, ["order-1"] * 5)] == [LookupError] * 5
         tickets.append("ticket")
         assert await retrieve(opened, ["order-1"]) == [numbered(1)]
@@ -100,7 +102,7 @@ async def test_an_order_missing_from_the_response_is_reported_as_a_defect_of_the
 ) -> None:
     gate = Gate(lambda _request, _context: api.BatchRetrieveOrdersResponse(orders=[message_of(numbered(1))]))
     server.behaviour = gate
-    async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
+    async with flavour.opened(server.target, CLIENT, **COALESCING) as opened:
         calls = asyncio.create_task(retrieve(opened, ["order-1", "order-2", "order-1"]))
         await received(server, 1)
         gate.opened.set()
@@ -120,7 +122,7 @@ async def test_orders_that_were_not_requested_are_ignored(server: ScriptedServer
         orders=[message_of(numbered(n)) for n in (5, 1, 5, 9)], missing_order_ids=["order-1", "order-7", "", "order-7"]
     )
     server.behaviour = lambda _request, _context: garbage
-    async with flavour.opened(flavour.in_memory(server), CLIENT, **PATIENT) as opened:
+    async with flavour.opened(flavour.in_memory(server), CLIENT, **COALESCING) as opened:
         found, missing = await retrieve(opened, ["order-1", "order-7"])
 
     assert found == numbered(1)
@@ -128,10 +130,10 @@ async def test_orders_that_were_not_requested_are_ignored(server: ScriptedServer
 
 
 async def test_an_unreadable_road_fails_only_its_callers(server: ScriptedServer, flavour: Flavour) -> None:
-    answer = api.BatchRetrieveOrdersResponse(orders=[message_of(numbered(1)), message_of(numbered(2))])
-    answer.orders[0].created.seconds = 2**60
-    server.behaviour = gate = Gate(lambda _request, _context: answer)
-    async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
+    response = api.BatchRetrieveOrdersResponse(orders=[message_of(numbered(1)), message_of(numbered(2))])
+    response.orders[0].created.seconds = 2**60
+    server.behaviour = gate = Gate(lambda _request, _context: response)
+    async with flavour.opened(server.target, CLIENT, **COALESCING) as opened:
         calls = asyncio.create_task(retrieve(opened, ["order-1", "order-2"]))
         await received(server, 1)
         gate.opened.set()
@@ -168,16 +170,16 @@ def test_hanging_batches_delay_later_callers_less_than_their_deadline(server: Sc
 
 
 async def test_a_slow_server_delays_only_its_callers(server: ScriptedServer, flavour: Flavour) -> None:
-    answer = roads_of(ORDERS)
+    response = roads_of(ORDERS)
 
     def behave(request: Any, context: grpc.ServicerContext) -> Message | None:
         time.sleep(0.05)
-        return answer(request, context)
+        return response(request, context)
 
     server.behaviour = behave
     chance = random.Random(1)
     numbers = [chance.randrange(300) for _ in range(200)]
-    async with flavour.opened(server.target, CLIENT, **PATIENT) as opened:
+    async with flavour.opened(server.target, CLIENT, **COALESCING) as opened:
         assert await retrieve(opened, [f"order-{number}" for number in numbers]) == [numbered(n) for n in numbers]
 
 
@@ -185,7 +187,7 @@ async def test_a_slow_server_delays_only_its_callers(server: ScriptedServer, fla
 async def test_a_server_that_dies_with_batches_under_way_fails_its_callers_before_their_time(flavour: Flavour) -> None:
     with running_server() as server:
         server.script(server.hang)
-        opening = flavour.opened(server.target, CLIENT, **PATIENT)
+        opening = flavour.opened(server.target, CLIENT, **COALESCING)
         opened = await opening.__aenter__()
         calls = asyncio.create_task(retrieve(opened, [f"order-{number}" for number in range(300)], timeout=1000))
         await received(server, 1)
@@ -203,10 +205,10 @@ async def test_closing_the_client_ends_the_wait_of_all_callers(
     channel = None
     if lent:
         channel = open_async_channel(server.target) if flavour is ASYNCIO else open_sync_channel(server.target)
-    async with flavour.opened(channel or server.target, CLIENT, **PATIENT) as opened:
+    async with flavour.opened(channel or server.target, CLIENT, **COALESCING) as opened:
         calls = asyncio.create_task(retrieve(opened, [f"order-{number}" for number in range(250)]))
         await received(server, 2)
-        await asked(opened, 250)
+        await callers_waiting(opened, 250)
         await opened.close()
         results = await calls
 
@@ -223,10 +225,10 @@ async def test_closing_the_client_ends_the_wait_of_all_callers(
 async def test_closing_the_client_does_not_wait_for_a_pause_between_attempts(
     server: ScriptedServer, flavour: Flavour
 ) -> None:
-    # A batch in a thread of its own goes on with its pause, beside those who waited for it.
+    # A batch in a thread of its own keeps waiting after its callers have ended.
     pause_s = 60 if flavour is ASYNCIO else 10
     server.script(fail(grpc.StatusCode.UNAVAILABLE, info("DATABASE_UNAVAILABLE"), retry_after(pause_s)))
-    async with flavour.opened(flavour.in_memory(server), CLIENT, **PATIENT) as opened:
+    async with flavour.opened(flavour.in_memory(server), CLIENT, **COALESCING) as opened:
         calls = asyncio.create_task(retrieve(opened, ["order-1", "order-2"]))
         await received(server, 1)
         paused_at = server.received[-1].at
@@ -238,7 +240,7 @@ async def test_closing_the_client_does_not_wait_for_a_pause_between_attempts(
 
 
 async def test_closing_twice_is_the_same_as_once(server: ScriptedServer, flavour: Flavour) -> None:
-    async with flavour.opened(flavour.in_memory(server), CLIENT, **PATIENT) as opened:
+    async with flavour.opened(flavour.in_memory(server), CLIENT, **COALESCING) as opened:
         await opened.close()
         await opened.close()
 
@@ -246,13 +248,13 @@ async def test_closing_twice_is_the_same_as_once(server: ScriptedServer, flavour
 def test_clients_of_several_event_loops_and_threads_share_nothing(server: ScriptedServer) -> None:
     server.behaviour = roads_of(ORDERS)
 
-    async def ask(first: int) -> list[OrderRoad]:
-        async with AsyncTollRoadsClient(server.target, **PATIENT) as client:
+    async def look_up(first: int) -> list[OrderRoad]:
+        async with AsyncTollRoadsClient(server.target, **COALESCING) as client:
             calls = [client.retrieve_order(order_id=f"order-{n}", timeout=60) for n in range(first, first + 50)]
             return await asyncio.gather(*calls)
 
     with ThreadPoolExecutor(4) as threads:
-        found = list(threads.map(lambda first: asyncio.run(ask(first)), (0, 50, 100, 150)))
+        found = list(threads.map(lambda first: asyncio.run(look_up(first)), (0, 50, 100, 150)))
 
     assert found == [ORDERS[first : first + 50] for first in (0, 50, 100, 150)]
 
@@ -260,13 +262,13 @@ def test_clients_of_several_event_loops_and_threads_share_nothing(server: Script
 def test_a_closed_client_leaves_no_thread(server: ScriptedServer) -> None:
     server.behaviour = roads_of(ORDERS)
 
-    # A client that was closed a moment ago may still have some, until its last batch is over.
+    # A client that was closed a timestamp ago may still have some, until its last batch is over.
     others = set(threading.enumerate())
 
     def lookup_threads() -> list[threading.Thread]:
         return [one for one in threading.enumerate() if one.name.startswith("ridehail-lookups") and one not in others]
 
-    with TollRoadsClient(server.target, **PATIENT) as client:
+    with TollRoadsClient(server.target, **COALESCING) as client:
         assert lookup_threads() == []
         client.retrieve_order(order_id="order-1", timeout=60)
         assert lookup_threads()

@@ -1,4 +1,4 @@
-"""The clients of toll roads against the service itself: lookups that share batches, outages, many at once."""
+"""The clients of toll roads against the real service: shared batches, outages, many concurrent calls."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from ridehail_clients import (
 from tests.clients.flavours import Flavour, Opened
 from tests.support.suite_in_process import SuiteInProcess
 from tests.support.toll_roads import put_order, put_orders
-from tests.toll_roads.client.shared_callers import CLIENT, PATIENT, retrieve
-from tests.toll_roads.client.toll_roads_answers import NOON
+from tests.toll_roads.client.scripted_toll_roads import NOON
+from tests.toll_roads.client.shared_callers import CLIENT, COALESCING, retrieve
 
 KNOWN = OrderRoad("order", has_toll_road=True, can_switch_road=True, created=NOON)
 BAD_IDS = ["", "x" * 129, "tab\t", "line\n", "\x00", "\u200b"]
@@ -33,21 +33,21 @@ async def test_a_missing_order_fails_only_its_caller_with_the_error_of_a_single_
     ticket = running_suite.ticket("api-proxy")
     async with flavour.opened(running_suite.address, CLIENT, ticket=ticket, attempt_timeout=60) as opened:
         [alone] = await retrieve(opened, ["unknown"])
-    async with flavour.opened(running_suite.address, CLIENT, ticket=ticket, **PATIENT) as opened:
+    async with flavour.opened(running_suite.address, CLIENT, ticket=ticket, **COALESCING) as opened:
         known, *unknown = await retrieve(opened, ["known", "unknown", "unknown", "another"])
 
     assert isinstance(known, OrderRoad)
     assert all(type(error) is type(alone) is OrderNotFound for error in unknown)
-    told = [(error.code, error.reason, error.message, dict(error.metadata)) for error in (alone, *unknown)]
-    assert told[:3] == [told[0]] * 3
-    assert told[3][3] == {"order_id": "another"}
+    errors = [(error.code, error.reason, error.message, dict(error.metadata)) for error in (alone, *unknown)]
+    assert errors[:3] == [errors[0]] * 3
+    assert errors[3][3] == {"order_id": "another"}
     assert unknown[0] is not unknown[1]
 
 
 async def test_an_invalid_id_fails_only_its_caller(running_suite: SuiteInProcess, flavour: Flavour) -> None:
     await put_order(running_suite, "known", (NOON, True))
     async with flavour.opened(
-        running_suite.address, CLIENT, ticket=running_suite.ticket("api-proxy"), **PATIENT
+        running_suite.address, CLIENT, ticket=running_suite.ticket("api-proxy"), **COALESCING
     ) as opened:
         for bad in BAD_IDS:
             results = await retrieve(opened, ["known", bad, "known", bad])
@@ -95,14 +95,14 @@ async def test_the_last_road_is_returned_while_the_service_is_broken(
 async def test_two_thousand_callers_at_once_each_get_their_own_order(running_suite: SuiteInProcess) -> None:
     known = await put_orders(running_suite, 1000, created=NOON)
     chance = random.Random(2)
-    asked = [f"order-{chance.randrange(1, 1500)}" for _ in range(2000)]
+    requested = [f"order-{chance.randrange(1, 1500)}" for _ in range(2000)]
     async with AsyncTollRoadsClient(
-        running_suite.address, ticket=running_suite.ticket("api-proxy"), **PATIENT
+        running_suite.address, ticket=running_suite.ticket("api-proxy"), **COALESCING
     ) as client:
-        results = await retrieve(Opened(client, None), asked)
+        results = await retrieve(Opened(client, None), requested)
 
     found = {*known}
-    for order_id, result in zip(asked, results, strict=True):
+    for order_id, result in zip(requested, results, strict=True):
         if order_id in found:
             assert result.order_id == order_id
         else:
@@ -114,18 +114,20 @@ async def test_many_cancellations_leave_the_others_their_results(running_suite: 
     await put_orders(running_suite, 1000, created=NOON)
     chance = random.Random(3)
     async with AsyncTollRoadsClient(
-        running_suite.address, ticket=running_suite.ticket("api-proxy"), **PATIENT
+        running_suite.address, ticket=running_suite.ticket("api-proxy"), **COALESCING
     ) as client:
         for _storm in range(3):
-            asked = [f"order-{chance.randrange(1, 1001)}" for _ in range(300)]
-            calls = [asyncio.create_task(client.retrieve_order(order_id=order_id, timeout=60)) for order_id in asked]
+            requested = [f"order-{chance.randrange(1, 1001)}" for _ in range(300)]
+            calls = [
+                asyncio.create_task(client.retrieve_order(order_id=order_id, timeout=60)) for order_id in requested
+            ]
             unlucky = {number for number in range(300) if chance.random() < 0.7}
             for number in unlucky:
                 if chance.random() < 0.1:
                     await asyncio.sleep(0)
                 calls[number].cancel()
             results = await asyncio.gather(*calls, return_exceptions=True)
-            for number, (order_id, result) in enumerate(zip(asked, results, strict=True)):
+            for number, (order_id, result) in enumerate(zip(requested, results, strict=True)):
                 if isinstance(result, asyncio.CancelledError):
                     assert number in unlucky
                 else:

@@ -22,7 +22,7 @@ def numbered(number: int) -> OrderRoad:
 
 
 def roads_of(orders: Iterable[OrderRoad]) -> Behaviour:
-    """Answers single calls and batches about these orders, as the service does; refuses ids that begin with `bad`."""
+    """Responds to single calls and batches for these orders as the service does; refuses ids that begin with `bad`."""
     roads = {one.order_id: one for one in orders}
 
     def single(request: api.RetrieveOrderRequest, context: grpc.ServicerContext) -> Message:
@@ -71,7 +71,7 @@ def batches(server: ScriptedServer) -> list[list[str]]:
     ]
 
 
-def asked_alone(server: ScriptedServer) -> list[str]:
+def single_requests(server: ScriptedServer) -> list[str]:
     """The ids of the single calls that the server received."""
     return [
         cast("api.RetrieveOrderRequest", one.request).order_id for one in server.received if one.rpc == "RetrieveOrder"
