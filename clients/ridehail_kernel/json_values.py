@@ -31,6 +31,11 @@ ABSENT: Final = Absence.ABSENT
 MaybeValue: TypeAlias = "JsonValue | Literal[Absence.ABSENT]"
 
 
+def is_exact(number: float) -> bool:
+    """Returns whether a number arrives as it was sent. NaN does not."""
+    return -MAX_SAFE_INTEGER <= number <= MAX_SAFE_INTEGER
+
+
 class UnfitNumber(ValueError):
     """A number that would not arrive as it was sent.
 
@@ -136,7 +141,7 @@ def _fill_value(target: Value, value: JsonInput) -> None:
 
 
 def _number(value: float) -> float:
-    if isinstance(value, int) and abs(value) > MAX_SAFE_INTEGER:
+    if isinstance(value, int) and not is_exact(value):
         raise UnfitNumber("a whole number in JSON must be from -(2^53 - 1) to 2^53 - 1")
     if not math.isfinite(value):
         raise UnfitNumber("a number in JSON must be finite")

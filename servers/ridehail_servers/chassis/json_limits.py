@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from ridehail_kernel.field_violation import FieldViolation
-from ridehail_kernel.json_values import MAX_SAFE_INTEGER, JsonValue
+from ridehail_kernel.json_values import JsonValue, is_exact
+
+from .json_text import size_bytes
 
 MAX_DEPTH: Final = 30
 """Levels of objects and arrays, where a field's contract says nothing else. Protobuf reads at most 100 messages within
@@ -14,15 +16,6 @@ one another, and takes three for an object: deeper JSON could be put together by
 
 # Names are quoted in errors up to this length; all of an error has to fit into a few KiB.
 _QUOTED_LENGTH = 64
-
-
-def is_number(value: float) -> bool:
-    """Returns whether a number arrives as it was sent.
-
-    JSON numbers travel as doubles. A larger one may be the whole number next to the one that was meant. NaN is
-    not within the bounds either.
-    """
-    return -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER
 
 
 def unfit_values(
@@ -46,7 +39,7 @@ def unfit_values(
     elif isinstance(value, str):
         if "\0" in value:
             yield FieldViolation(path, "must not hold a NUL character", "json.no_nul")
-    elif isinstance(value, int | float) and not is_number(value):
+    elif isinstance(value, int | float) and not is_exact(value):
         yield FieldViolation(path, "must be a number from -(2^53 - 1) to 2^53 - 1", "json.number")
 
 
@@ -56,6 +49,11 @@ def count_values(value: JsonValue) -> int:
         return 0
     inner = value.values() if isinstance(value, dict) else value
     return len(value) + sum(count_values(part) for part in inner if isinstance(part, dict | list))
+
+
+def exceeds(value: JsonValue, *, max_bytes: int, max_values: int) -> bool:
+    """Returns whether a value is larger than that as compact JSON, or has more members and elements in all."""
+    return size_bytes(value) > max_bytes or count_values(value) > max_values
 
 
 class DetailsBudget:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from ridehail_kernel.json_values import MAX_SAFE_INTEGER, JsonInput, JsonValue
+from ridehail_kernel.json_values import JsonInput, JsonValue, is_exact
 
 
 def encode(value: JsonInput) -> str:
@@ -26,7 +26,7 @@ def decode(text: str) -> JsonValue:
 def _whole_or_double(digits: str) -> int | float:
     # Postgres writes 1e+300 as 301 digits. What was stored as a double is read as one.
     number = int(digits)
-    return number if abs(number) <= MAX_SAFE_INTEGER else float(number)
+    return number if is_exact(number) else float(number)
 
 
 _DECODER: Final = json.JSONDecoder(parse_int=_whole_or_double)

@@ -17,10 +17,10 @@ from google.protobuf.struct_pb2 import ListValue, Struct, Value
 
 from ridehail.common.v1 import options_pb2
 from ridehail_kernel.field_violation import FieldViolation
-from ridehail_kernel.json_values import JsonValue, from_list, from_struct, from_value
+from ridehail_kernel.json_values import JsonValue, from_list, from_struct, from_value, is_exact
 
 from .errors import InvalidRequest
-from .json_limits import MAX_DEPTH, is_number, unfit_values
+from .json_limits import MAX_DEPTH, unfit_values
 from .message_walk import types_in
 
 Json = Struct | Value | ListValue
@@ -185,7 +185,7 @@ def _scan(json: Json, max_depth: int, path: str, budget: _Budget) -> Generator[N
                 if kind == "string_value":
                     fits = fits and "\0" not in value.string_value
                 elif kind == "number_value":
-                    fits = fits and is_number(value.number_value)
+                    fits = fits and is_exact(value.number_value)
                 elif kind == "struct_value":
                     objects.append(value.struct_value.fields)
                 elif kind == "list_value":

@@ -10,10 +10,9 @@ from collections.abc import Iterable
 from typing import Final, TypeGuard
 
 from ridehail_kernel.field_violation import FieldViolation
-from ridehail_kernel.json_values import ABSENT, MAX_SAFE_INTEGER, JsonObject, JsonValue, MaybeValue
+from ridehail_kernel.json_values import ABSENT, JsonObject, JsonValue, MaybeValue, is_exact
 from ridehail_servers.chassis.errors import InvalidRequest
-from ridehail_servers.chassis.json_limits import count_values
-from ridehail_servers.chassis.json_text import size_bytes
+from ridehail_servers.chassis.json_limits import exceeds
 
 VERSION: Final = "order.version"
 FIRST_VERSION: Final = 1
@@ -88,11 +87,11 @@ def new_document(given: JsonObject) -> JsonObject:
 
 def check_size(document: JsonObject) -> None:
     """Raises InvalidRequest if a document is larger than MAX_BYTES or MAX_VALUES."""
-    if size_bytes(document) > MAX_BYTES or count_values(document) > MAX_VALUES:
+    if exceeds(document, max_bytes=MAX_BYTES, max_values=MAX_VALUES):
         description = f"must leave a document of at most 1 MiB of JSON and {MAX_VALUES} values"
         raise InvalidRequest([FieldViolation("", description, "document.size")])
 
 
 def is_whole(value: MaybeValue) -> TypeGuard[int]:
     """Returns whether a value is a whole number that a double holds exactly."""
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_SAFE_INTEGER
+    return isinstance(value, int) and not isinstance(value, bool) and is_exact(value)

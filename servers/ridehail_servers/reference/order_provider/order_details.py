@@ -9,8 +9,7 @@ from typing import Final
 from ridehail_kernel.field_violation import FieldViolation
 from ridehail_kernel.json_values import JsonObject
 from ridehail_servers.chassis.errors import InvalidRequest
-from ridehail_servers.chassis.json_limits import DetailsBudget, count_values
-from ridehail_servers.chassis.json_text import size_bytes
+from ridehail_servers.chassis.json_limits import DetailsBudget, exceeds
 
 MAX_DETAILS_BYTES: Final = 64 * 1024
 """Of an order's details as JSON."""
@@ -37,7 +36,7 @@ class Order:
 
     def __post_init__(self) -> None:
         # An order whose details fill a list by themselves is still told with them.
-        if size_bytes(self.details) > MAX_DETAILS_BYTES or count_values(self.details) > DetailsBudget.MAX_VALUES:
+        if exceeds(self.details, max_bytes=MAX_DETAILS_BYTES, max_values=DetailsBudget.MAX_VALUES):
             description = f"must be at most 64 KiB of JSON and {DetailsBudget.MAX_VALUES} values"
             raise InvalidRequest([FieldViolation("details", description, "put_order.details_size")])
 
