@@ -1,4 +1,4 @@
-"""What a newcomer may ask api_proxy; other services' parts of the demo world have what is behind the answers."""
+"""Example calls of api_proxy; the other services' demo data is behind them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,7 @@ RIDE = "demo-order-toll"
 
 
 async def load_demo(demo: Demo) -> Sequence[Example]:
-    """Returns examples; there is nothing to load.
-
-    Args:
-        demo: Where and how to call.
-    """
+    """Returns examples; there is nothing to load."""
     return (
         demo.passenger_curl(
             "which tariffs the rider is shown",

@@ -1,1 +1,1 @@
-"""What a rider's app is told when it starts: its orders and how to poll them, and the agreements that it accepted."""
+"""What a rider's app needs when it starts: its orders, how to poll them, and the agreements that it accepted."""

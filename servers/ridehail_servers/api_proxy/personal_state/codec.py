@@ -1,4 +1,4 @@
-"""Personal states in the contract's messages."""
+"""Messages of personal states."""
 
 from __future__ import annotations
 
@@ -6,33 +6,25 @@ from google.protobuf import json_format
 
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
 from ridehail_clients import TariffSettings
-from ridehail_kernel.json_values import JsonObject, from_struct
+from ridehail_kernel.json_values import JsonObject
 
-from .question import Question, question_of
+from .state_request import StateRequest, state_request
 
 
-def question_from(request: api.PersonalStateRequest, *, yandex_uid: str) -> Question:
-    """Returns what a rider asks.
-
-    Args:
-        request: Valid by its contract.
-        yandex_uid: The rider.
+def read_request(request: api.PersonalStateRequest, *, yandex_uid: str) -> StateRequest:
+    """Reads a request.
 
     Raises:
-        InvalidRequest: See `question_of`.
+        InvalidRequest: See `state_request`.
     """
-    return question_of(
+    return state_request(
         yandex_uid,
         revision_id=request.revision_id if request.HasField("revision_id") else None,
         selected_category=request.selected_category if request.HasField("selected_category") else None,
-        tariffs=[TariffSettings(one.category, from_struct(one.requirements)) for one in request.tariffs],
+        tariffs=[TariffSettings.from_message(settings) for settings in request.tariffs],
     )
 
 
-def response_of(body: JsonObject) -> api.PersonalStateResponse:
-    """Returns a state as the rider gets it.
-
-    Args:
-        body: The state as JSON, as a back end answered it.
-    """
+def state_response(body: JsonObject) -> api.PersonalStateResponse:
+    """Writes the response; `body`: the state as JSON."""
     return json_format.ParseDict(body, api.PersonalStateResponse())

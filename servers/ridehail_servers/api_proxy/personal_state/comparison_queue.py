@@ -1,4 +1,4 @@
-"""Work that is put off, as far as there is room for it."""
+"""A bounded queue of work that is put off."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Item = TypeVar("Item")
 
 
 class ComparisonQueue(Generic[Item]):
-    """Keeps items until a worker has time for them. Whoever offers one never waits.
+    """Holds items until a worker has time for them. Whoever offers one never waits.
 
     Args:
-        work: Deals with an item; one that it fails at is dropped.
-        dropped: Told of every item that nothing comes of.
+        work: Processes an item; one that it fails at is dropped.
+        dropped: Called for every item that is not processed.
         capacity: Returns how many items may wait at present.
-        workers: Returns how many items may be dealt with at once at present.
-        report_waiting: Told how many items wait, whenever that changes.
+        workers: Returns how many items may be processed at once at present.
+        report_waiting: Called with how many items wait, whenever that changes.
     """
 
     def __init__(
@@ -44,11 +44,7 @@ class ComparisonQueue(Generic[Item]):
         self._closed = False
 
     def offer(self, item: Item) -> None:
-        """Takes an item, or drops it where there is no room.
-
-        Args:
-            item: To be dealt with.
-        """
+        """Takes an item, or drops it if there is no room."""
         if self._closed or len(self._waiting) >= self._capacity():
             self._dropped(item)
             return
@@ -56,17 +52,13 @@ class ComparisonQueue(Generic[Item]):
         self._report_waiting(len(self._waiting))
         if self._busy < self._workers():
             self._busy += 1
-            # A context of its own: the deadline of the call that is being handled is none of the worker's.
+            # A context of its own: the deadline of the call that is being handled does not bind the worker.
             task = asyncio.get_running_loop().create_task(self._run(), context=Context())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def close(self, *, within: float) -> None:
-        """Takes nothing more, and deals with what waits; drops what is left when the time is over.
-
-        Args:
-            within: Seconds.
-        """
+        """Takes nothing more, and processes what waits; drops what is left after `within` seconds."""
         self._closed = True
         if self._tasks:
             _done, late = await asyncio.wait(self._tasks, timeout=within)
@@ -81,7 +73,7 @@ class ComparisonQueue(Generic[Item]):
         # wait for a worker that is gone.
         try:
             while self._waiting and self._busy <= self._workers():
-                await self._deal_with(self._next())
+                await self._process(self._next())
         finally:
             self._busy -= 1
 
@@ -90,7 +82,7 @@ class ComparisonQueue(Generic[Item]):
         self._report_waiting(len(self._waiting))
         return item
 
-    async def _deal_with(self, item: Item) -> None:
+    async def _process(self, item: Item) -> None:
         try:
             await self._work(item)
         except asyncio.CancelledError:

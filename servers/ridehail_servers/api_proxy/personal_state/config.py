@@ -10,14 +10,14 @@ from .route import Mode
 
 
 class PersonalStateConfig(BaseModel):
-    """How the two back ends of personal states are asked.
+    """How the two back ends of personal states are called.
 
     Attributes:
         mode: What becomes of riders in the experiments.
         new_timeout_ms: Milliseconds for the new back end, connecting included.
         old_timeout_ms: Milliseconds for the old back end, repeats of a read included.
-        compare_queue: The most pairs of answers that may wait to be compared; further ones are dropped.
-        compare_workers: The most comparisons under way.
+        compare_queue: Pairs of responses that may wait to be compared at most; further ones are dropped.
+        compare_workers: Comparisons under way at most.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -32,10 +32,10 @@ class PersonalStateConfig(BaseModel):
 
     @property
     def new_timeout_s(self) -> float:
-        """The longest that the new back end is waited for, in seconds."""
+        """The timeout of the new back end, in seconds."""
         return self.new_timeout_ms / 1000
 
     @property
     def old_timeout_s(self) -> float:
-        """The longest that the old back end is waited for, in seconds."""
+        """The timeout of the old back end, in seconds."""
         return self.old_timeout_ms / 1000

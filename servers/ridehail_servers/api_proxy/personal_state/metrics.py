@@ -1,4 +1,4 @@
-"""What is counted of personal states while they move from one back end to the other."""
+"""Metrics of personal states while they move from one back end to the other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .route import Route
 
 
 class CallKind(StrEnum):
-    """What a back end was asked for."""
+    """What a back end is called for."""
 
     READ = "read"
     WRITE = "write"
@@ -20,7 +20,7 @@ class CallKind(StrEnum):
 
 
 class CallOutcome(StrEnum):
-    """What became of it."""
+    """How the call ended."""
 
     OK = "ok"
     REFUSED = "refused"
@@ -29,7 +29,7 @@ class CallOutcome(StrEnum):
 
 
 class ComparisonOutcome(StrEnum):
-    """What became of a pair of answers; what came out of the comparison is user_state's to count."""
+    """What happened to a pair of responses; user_state counts what comparing it showed."""
 
     COMPARED = "compared"
     FAILED = "failed"
@@ -41,7 +41,7 @@ OLD, NEW = "protocol", "user-state"
 
 _REQUESTS = Counter(
     "ridehail_personalstate_requests",
-    "Riders' requests, by who was to be asked and who answered.",
+    "Riders' requests, by the route and by who answered.",
     ("kind", "route", "answered_by"),
 )
 _CALLS = Histogram(
@@ -59,35 +59,15 @@ COMPARISONS_WAITING = Gauge(
 
 
 def count_request(kind: ComparedKind, route: Route, answered_by: str) -> None:
-    """Counts a rider's request.
-
-    Args:
-        kind: Of the request.
-        route: Who was to be asked.
-        answered_by: `old`, `new` or `nobody`.
-    """
+    """Counts a rider's request; `answered_by` is `old`, `new` or `nobody`."""
     _REQUESTS.labels(kind, route, answered_by).inc()
 
 
 def count_call(back_end: str, kind: CallKind, outcome: CallOutcome, seconds: float) -> None:
-    """Counts a call of a back end.
-
-    Args:
-        back_end: Its name.
-        kind: What it was asked for.
-        outcome: What became of it.
-        seconds: How long it took.
-    """
     _CALLS.labels(back_end, kind, outcome).observe(seconds)
 
 
 def count_comparison(kind: ComparedKind, outcome: ComparisonOutcome) -> None:
-    """Counts a pair of answers.
-
-    Args:
-        kind: Of the request.
-        outcome: What became of it.
-    """
     _COMPARISONS.labels(kind, outcome).inc()
 
 

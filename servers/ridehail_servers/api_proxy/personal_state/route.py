@@ -16,24 +16,24 @@ class Mode(StrEnum):
 
 
 class Route(StrEnum):
-    """Who is asked."""
+    """Which back ends are called."""
 
     OLD = "old"
     """The old back end alone."""
     COMPARE = "compare"
-    """The new back end, then the old one, whose answer counts; then the answers are compared."""
+    """The new back end, then the old one, whose response counts; then the responses are compared."""
     NEW = "new"
     """The new back end, and the old one where it stands in for it."""
 
 
 def choose_route(kind: ComparedKind, mode: Mode, *, reads: Callable[[], bool], writes: Callable[[], bool]) -> Route:
-    """Returns who is asked.
+    """Returns which back ends are called.
 
     Args:
         kind: Of the request.
         mode: As configured.
-        reads: Tells whether the rider takes part in the experiment with reads.
-        writes: Tells whether the rider takes part in the experiment with writes.
+        reads: Returns whether the rider takes part in the experiment with reads.
+        writes: Returns whether the rider takes part in the experiment with writes.
     """
     if not (reads() if kind is ComparedKind.READ else writes()):
         return Route.OLD

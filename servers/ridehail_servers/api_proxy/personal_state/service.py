@@ -10,8 +10,8 @@ from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
 from ridehail.apiproxy.v1 import api_proxy_api_pb2_grpc as api_grpc
 from ridehail_servers.chassis.passenger import current_passenger
 
-from .codec import question_from, response_of
-from .personal_states import PersonalStates
+from .codec import read_request, state_response
+from .rollout import Rollout
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -19,9 +19,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class PersonalStateServicer(api_grpc.PersonalStateServiceServicer):
     """See ridehail/apiproxy/v1/api_proxy_api.proto."""
 
-    def __init__(self, states: PersonalStates) -> None:
-        self._states = states
+    def __init__(self, rollout: Rollout) -> None:
+        self._rollout = rollout
 
     async def PersonalState(self, request: api.PersonalStateRequest, context: Context) -> api.PersonalStateResponse:
-        question = question_from(request, yandex_uid=current_passenger().yandex_uid)
-        return response_of(await self._states.answer(question))
+        state_request = read_request(request, yandex_uid=current_passenger().yandex_uid)
+        return state_response(await self._rollout.perform(state_request))

@@ -1,4 +1,4 @@
-"""What a rider asks about the personal state."""
+"""What a rider requests of the personal state."""
 
 from __future__ import annotations
 
@@ -26,13 +26,8 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """A rider's request.
-
-    Attributes:
-        yandex_uid: The rider.
-        change: What is changed; None: the state is only read.
-    """
+class StateRequest:
+    """A rider's request; without a change the state is only read."""
 
     yandex_uid: str
     change: Change | None
@@ -43,28 +38,21 @@ class Question:
         return ComparedKind.READ if self.change is None else ComparedKind.WRITE
 
 
-def question_of(
+def state_request(
     yandex_uid: str,
     *,
     revision_id: str | None,
     selected_category: str | None,
     tariffs: Sequence[TariffSettings],
-) -> Question:
-    """Returns what a rider asks.
-
-    Args:
-        yandex_uid: The rider.
-        revision_id: None: the state is only read.
-        selected_category: See `Change`.
-        tariffs: See `Change`.
+) -> StateRequest:
+    """Returns a read if there is no revision, else a write.
 
     Raises:
         InvalidRequest: There are settings without a revision.
     """
-    if revision_id is None:
-        if selected_category is None and not tariffs:
-            return Question(yandex_uid, None)
-        raise InvalidRequest(
-            [FieldViolation("revision_id", "must be given together with settings", "personal_state.revision_id")]
-        )
-    return Question(yandex_uid, Change(revision_id, selected_category, tariffs))
+    if revision_id is not None:
+        return StateRequest(yandex_uid, Change(revision_id, selected_category, tariffs))
+    if selected_category is None and not tariffs:
+        return StateRequest(yandex_uid, None)
+    violation = FieldViolation("revision_id", "must be given together with settings", "personal_state.revision_id")
+    raise InvalidRequest([violation])
