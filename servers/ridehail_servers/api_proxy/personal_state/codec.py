@@ -8,16 +8,16 @@ from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
 from ridehail_clients import TariffSettings
 from ridehail_kernel.json_values import JsonObject
 
-from .state_request import StateRequest, state_request
+from .rider_request import RiderRequest, rider_request
 
 
-def read_request(request: api.PersonalStateRequest, *, yandex_uid: str) -> StateRequest:
+def read_request(request: api.PersonalStateRequest, *, yandex_uid: str) -> RiderRequest:
     """Reads a request.
 
     Raises:
-        InvalidRequest: See `state_request`.
+        InvalidRequest: See `rider_request`.
     """
-    return state_request(
+    return rider_request(
         yandex_uid,
         revision_id=request.revision_id if request.HasField("revision_id") else None,
         selected_category=request.selected_category if request.HasField("selected_category") else None,

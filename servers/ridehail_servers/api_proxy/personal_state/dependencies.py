@@ -16,7 +16,7 @@ from ridehail_servers.chassis.logs import get_logger
 
 from .call_result import NOT_CONNECTED, BackEndResponse, CallResult, Comparison, NoResponse, failure, success
 from .metrics import CallKind, CallOutcome, ComparisonOutcome, count_call, count_comparison
-from .state_request import StateRequest
+from .rider_request import RiderRequest
 
 # Of a write's timeout: the rest is for the write itself.
 _CONNECT_SHARE = 0.5
@@ -56,7 +56,7 @@ class BackEnd:
         self._client = client
         self._channel = channel
 
-    async def call(self, request: StateRequest, *, timeout: float, mock: bool = False) -> CallResult:
+    async def call(self, request: RiderRequest, *, timeout: float, mock: bool = False) -> CallResult:
         """Passes a rider's request on.
 
         Args:
@@ -72,7 +72,7 @@ class BackEnd:
         count_call(self.name, kind, _call_outcome(result), time.monotonic() - started)
         return result
 
-    async def _result(self, request: StateRequest, kind: CallKind, timeout: float) -> CallResult:
+    async def _result(self, request: RiderRequest, kind: CallKind, timeout: float) -> CallResult:
         ends = time.monotonic() + timeout
         # A call that fails for want of a connection looks like one whose connection was lost after the write.
         if kind is CallKind.WRITE and not await self._is_connected(within=timeout * _CONNECT_SHARE):
@@ -85,7 +85,7 @@ class BackEnd:
             logger.warning("personal state unreadable", back_end=self.name, exc_info=error)
             return NoResponse("UNEXPECTED")
 
-    def _call(self, request: StateRequest, kind: CallKind, timeout: float) -> Awaitable[PersonalState]:
+    def _call(self, request: RiderRequest, kind: CallKind, timeout: float) -> Awaitable[PersonalState]:
         if request.change is None:
             return self._client.get_personal_state(yandex_uid=request.yandex_uid, timeout=timeout)
         return self._client.update_personal_state(
@@ -133,7 +133,7 @@ def drop(comparison: Comparison) -> None:
     count_comparison(comparison.kind, ComparisonOutcome.DROPPED)
 
 
-def _call_kind(request: StateRequest, *, mock: bool) -> CallKind:
+def _call_kind(request: RiderRequest, *, mock: bool) -> CallKind:
     if request.change is None:
         return CallKind.READ
     return CallKind.MOCK_WRITE if mock else CallKind.WRITE

@@ -14,8 +14,8 @@ from .call_result import BackEndResponse, CallResult, Comparison, may_fall_back
 from .config import PersonalStateConfig
 from .dependencies import BackEnd
 from .metrics import count_request
+from .rider_request import RiderRequest
 from .route import Route, choose_route
-from .state_request import StateRequest
 
 # Of what is left of the call's time: the rest is for the old back end.
 _NEW_SHARE = 0.5
@@ -55,7 +55,7 @@ class Rollout:
         self._new = new
         self._compare = compare
 
-    async def perform(self, request: StateRequest) -> JsonObject:
+    async def perform(self, request: RiderRequest) -> JsonObject:
         """Returns the rider's state, after the change if the request has one, as JSON.
 
         Raises:
@@ -79,7 +79,7 @@ class Rollout:
         return result.body
 
     async def _call(
-        self, request: StateRequest, route: Route, config: PersonalStateConfig
+        self, request: RiderRequest, route: Route, config: PersonalStateConfig
     ) -> tuple[BackEnd, CallResult]:
         """Returns the result that counts, and of which back end it is."""
         if route is Route.OLD:

@@ -23,5 +23,5 @@ class PersonalStateServicer(api_grpc.PersonalStateServiceServicer):
         self._rollout = rollout
 
     async def PersonalState(self, request: api.PersonalStateRequest, context: Context) -> api.PersonalStateResponse:
-        state_request = read_request(request, yandex_uid=current_passenger().yandex_uid)
-        return state_response(await self._rollout.perform(state_request))
+        rider_request = read_request(request, yandex_uid=current_passenger().yandex_uid)
+        return state_response(await self._rollout.perform(rider_request))

@@ -26,7 +26,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class StateRequest:
+class RiderRequest:
     """A rider's request; without a change the state is only read."""
 
     yandex_uid: str
@@ -38,21 +38,21 @@ class StateRequest:
         return ComparedKind.READ if self.change is None else ComparedKind.WRITE
 
 
-def state_request(
+def rider_request(
     yandex_uid: str,
     *,
     revision_id: str | None,
     selected_category: str | None,
     tariffs: Sequence[TariffSettings],
-) -> StateRequest:
+) -> RiderRequest:
     """Returns a read if there is no revision, else a write.
 
     Raises:
         InvalidRequest: There are settings without a revision.
     """
     if revision_id is not None:
-        return StateRequest(yandex_uid, Change(revision_id, selected_category, tariffs))
+        return RiderRequest(yandex_uid, Change(revision_id, selected_category, tariffs))
     if selected_category is None and not tariffs:
-        return StateRequest(yandex_uid, None)
+        return RiderRequest(yandex_uid, None)
     violation = FieldViolation("revision_id", "must be given together with settings", "personal_state.revision_id")
     raise InvalidRequest([violation])
