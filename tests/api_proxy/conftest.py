@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.api_proxy.launch.scripted_launch import LISTED, STATE, Harness, accepting, listing, telling
+from tests.api_proxy.launch.scripted_orders import SERVICE, TAXI, WHOLE, ScriptedOrders, scripted_orders
 from tests.api_proxy.proxy import Proxy, serving
 from tests.api_proxy.scripted_eulas import ScriptedEulas, scripted_eulas
-from tests.api_proxy.scripted_launch import LISTED, STATE, Harness, accepting, listing, telling
-from tests.api_proxy.scripted_orders import SERVICE, TAXI, WHOLE, ScriptedOrders, scripted_orders
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,15 @@ from ridehail_servers.api_proxy.personal_state.metrics import show_at_zero
 from ridehail_servers.chassis.config import load
 from ridehail_servers.chassis.experiments import Experiments
 from ridehail_servers.chassis.metrics import CONFIG_INVALID
-from tests.api_proxy.personal_state_harness import READ, READS, WRITE, WRITES, StateHarness, counted, state_harness
+from tests.api_proxy.personal_state.personal_state_harness import (
+    READ,
+    READS,
+    WRITE,
+    WRITES,
+    StateHarness,
+    counted,
+    state_harness,
+)
 from tests.deploy.queries import TARGET_LABELS, read
 from tests.e2e.riders import SETTING, TARIFF, Rider, living
 from tests.e2e.rollout_page import Shell, blocks

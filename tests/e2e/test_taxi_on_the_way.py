@@ -20,7 +20,7 @@ from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.tickets import TicketIssuer
-from tests.api_proxy.card_harness import TAXI_ON_THE_WAY, is_selected
+from tests.api_proxy.card.card_harness import TAXI_ON_THE_WAY, is_selected
 from tests.support.calls import call
 from tests.support.command_line import ridehail
 from tests.support.config_edits import edit, lenient_config

@@ -26,7 +26,7 @@ from ridehail_clients import (
     open_async_channel,
 )
 from ridehail_kernel import call_context
-from tests.api_proxy.card_harness import card_harness
+from tests.api_proxy.card.card_harness import card_harness
 from tests.clients.scripted_server import ScriptedServer, fail, info, reply, running_server
 from tests.support import virtual_time
 from tests.support.fault_proxy import hanging

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import grpc
 import pytest
 
-from tests.api_proxy.proxy import Proxy, configure, failures, requires, serving
+from tests.api_proxy.proxy import Proxy, configure, failures, mute, nobody, requires, serving
 from tests.api_proxy.scripted_eulas import (
     ROUNDING_S,
     ScriptedEulas,
@@ -31,23 +30,6 @@ TARIFFS = {"econom": requires("surge", "unknown", "rejected"), "econom_surge": r
 UNAVAILABLE = {"econom_surge": "eulas_unavailable"}
 ACCEPTED = knowing({"surge": "accepted"})
 UP = {"econom": "eula_accepted"}
-
-
-@contextmanager
-def nobody() -> Iterator[str]:
-    """An address that refuses connections."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield f"127.0.0.1:{taken.getsockname()[1]}"
-
-
-@contextmanager
-def mute() -> Iterator[str]:
-    """An address that takes connections and never says a word."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(16)
-        yield f"127.0.0.1:{listening.getsockname()[1]}"
 
 
 @pytest.mark.parametrize(("timeout_ms", "retries"), [(300, 0), (100, 2)])

@@ -19,9 +19,9 @@ from google.protobuf.json_format import ParseDict
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
 from ridehail_clients import ServiceError
 from ridehail_servers.api_proxy.definition import DEFINITION as API_PROXY
+from tests.api_proxy.launch.scripted_orders import WHOLE, ScriptedOrders
 from tests.api_proxy.proxy import EVER_MS, LAUNCH, NOWHERE, flag, write_flags
 from tests.api_proxy.scripted_eulas import ScriptedEulas, failing
-from tests.api_proxy.scripted_orders import WHOLE, ScriptedOrders
 from tests.support.calls import failure_of
 from tests.support.config_edits import edit
 from tests.support.harness import Harness, behind_a_gateway

@@ -9,9 +9,7 @@ import grpc
 import pytest
 
 from ridehail.eulas.v1 import eulas_api_pb2
-from tests.api_proxy.proxy import json_form
-from tests.api_proxy.scripted_eulas import ROUNDING_S, failing, hanging, together
-from tests.api_proxy.scripted_launch import (
+from tests.api_proxy.launch.scripted_launch import (
     ACTIVE,
     BODY,
     FAILURES,
@@ -32,7 +30,9 @@ from tests.api_proxy.scripted_launch import (
     no_such_service,
     telling,
 )
-from tests.api_proxy.scripted_orders import SERVICE, TAXI, WHOLE
+from tests.api_proxy.launch.scripted_orders import SERVICE, TAXI, WHOLE
+from tests.api_proxy.proxy import json_form
+from tests.api_proxy.scripted_eulas import ROUNDING_S, failing, hanging, together
 from tests.support.waiting import until
 
 # --- while all answer

@@ -15,7 +15,7 @@ import yaml
 
 from ridehail_clients import DeadlineExceeded
 from ridehail_servers.api_proxy.launch.local_state import ASK_NOW
-from tests.api_proxy.launch_harness import (
+from tests.api_proxy.launch.launch_harness import (
     DETAILS,
     GONE,
     KEEPERS,

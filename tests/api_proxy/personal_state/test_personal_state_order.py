@@ -11,7 +11,7 @@ import pytest
 from ridehail_clients import InvalidRequest, NeighbourUnavailable, RevisionConflict
 from ridehail_servers.chassis.errors import DatabaseUnavailable, Internal, Overloaded
 from ridehail_servers.personal_state_backend import errors
-from tests.api_proxy.personal_state_harness import (
+from tests.api_proxy.personal_state.personal_state_harness import (
     COMPARE,
     READ,
     WRITE,

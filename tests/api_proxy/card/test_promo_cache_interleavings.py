@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ridehail_servers.chassis.cache import Cache, open_cache
 from ridehail_servers.chassis.settings import CacheSettings
-from tests.api_proxy.promo_harness import LOCALES, UNKNOWN_FOR_S, Harness, harness_on
+from tests.api_proxy.card.promo_harness import LOCALES, UNKNOWN_FOR_S, Harness, harness_on
 from tests.support.redis_server import RedisServer
 
 PATIENT = CacheSettings(timeout_ms=10_000)

@@ -14,7 +14,7 @@ from google.protobuf import json_format
 
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
 from ridehail_servers.api_proxy.card.metrics import PROMOS_LOOKED_UP, TOGGLES
-from tests.api_proxy.card_harness import (
+from tests.api_proxy.card.card_harness import (
     ADMIN_NAME,
     ADMIN_PHONE,
     RIDER,

@@ -8,7 +8,7 @@ import pytest
 
 from ridehail_servers.chassis.cache import Cache, open_cache
 from ridehail_servers.chassis.settings import CacheSettings
-from tests.api_proxy.promo_harness import Harness, harness_on
+from tests.api_proxy.card.promo_harness import Harness, harness_on
 from tests.support.redis_server import RedisServer, redis_proxy
 from tests.support.tcp_proxy import Mode, TcpProxy
 from tests.support.waiting import until

@@ -13,9 +13,9 @@ from prometheus_client import REGISTRY
 from ridehail.eulas.v1 import eulas_api_pb2
 from ridehail.orderprovider.v1 import order_provider_api_pb2 as provider_api
 from ridehail.orderstate.v1 import order_state_api_pb2 as state_api
+from tests.api_proxy.launch.scripted_orders import ScriptedOrders
 from tests.api_proxy.proxy import EVER_MS, Proxy, configure, flag, write_flags
 from tests.api_proxy.scripted_eulas import Behaviour, ScriptedEulas, saying
-from tests.api_proxy.scripted_orders import ScriptedOrders
 
 STAGES = ("stage1", "stage2")
 SUPPORTED = ["taxi", "eats"]

@@ -17,7 +17,7 @@ from ridehail_clients import ComparedKind
 from ridehail_servers import resources
 from ridehail_servers.api_proxy.personal_state.route import Mode, Route, choose_route
 from ridehail_servers.chassis.experiments import Experiments
-from tests.api_proxy.personal_state_harness import READS, WRITES
+from tests.api_proxy.personal_state.personal_state_harness import READS, WRITES
 
 WHOLE = 10_000
 SHARES = [0, 1, 2, 5, 10, 100, 101, 500, 2_500, 5_000, 9_999, WHOLE]

@@ -14,7 +14,7 @@ import pytest
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
 from ridehail_clients import NeighbourUnavailable, RevisionConflict
 from ridehail_servers.runtime.ports import free_port
-from tests.api_proxy.personal_state_harness import (
+from tests.api_proxy.personal_state.personal_state_harness import (
     WRITE,
     Got,
     StateHarness,

@@ -11,7 +11,7 @@ import grpc
 import pytest
 
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
-from tests.api_proxy.card_harness import TAXI_ON_THE_WAY, CardHarness, card_harness, counted, is_selected
+from tests.api_proxy.card.card_harness import TAXI_ON_THE_WAY, CardHarness, card_harness, counted, is_selected
 from tests.support.calls import failure_of
 from tests.support.config_edits import edit
 from tests.support.fault_proxy import Fault, down, erroring, hanging, passing

@@ -17,7 +17,7 @@ import pytest
 from google.protobuf.json_format import ParseDict
 
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
-from tests.api_proxy.personal_state_harness import COMPARE, PERSONAL_STATE, StateHarness, state_harness
+from tests.api_proxy.personal_state.personal_state_harness import COMPARE, PERSONAL_STATE, StateHarness, state_harness
 from tests.support.calls import failure_of
 from tests.support.contract_rules import broken_rules
 from tests.support.harness import Harness, behind_a_gateway

@@ -14,9 +14,7 @@ from ridehail.orderprovider.v1 import order_provider_api_pb2 as provider_api
 from ridehail.orderstate.v1 import order_state_api_pb2 as state_api
 from ridehail.orderstate.v1 import order_state_pb2
 from ridehail_servers.api_proxy.launch.local_state import ASK_NOW
-from tests.api_proxy.proxy import EVER_MS, configure, failures, flag, serving, write_flags
-from tests.api_proxy.scripted_eulas import Behaviour, ScriptedEulas, failing, hanging, saying
-from tests.api_proxy.scripted_launch import (
+from tests.api_proxy.launch.scripted_launch import (
     ACTIVE,
     BODY,
     CHANGES,
@@ -34,8 +32,9 @@ from tests.api_proxy.scripted_launch import (
     listing,
     telling,
 )
-from tests.api_proxy.scripted_orders import SERVICE, TAXI, WHOLE, scripted_orders
-from tests.api_proxy.test_outages import mute, nobody
+from tests.api_proxy.launch.scripted_orders import SERVICE, TAXI, WHOLE, scripted_orders
+from tests.api_proxy.proxy import EVER_MS, configure, failures, flag, mute, nobody, serving, write_flags
+from tests.api_proxy.scripted_eulas import Behaviour, ScriptedEulas, failing, hanging, saying
 from tests.support.log_capture import LogCapture
 from tests.support.waiting import until
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ridehail_servers.chassis.errors import Internal
-from tests.api_proxy.personal_state_harness import (
+from tests.api_proxy.personal_state.personal_state_harness import (
     COMPARE,
     READ,
     WRITE,
