@@ -14,7 +14,7 @@ class OrderJournal:
         created: When it was made.
         chose_toll_road: The road that it began on.
         is_saved: Whether its save was acknowledged.
-        asked: The switches that were asked for: moment -> road.
+        asked: The requested switches: timestamp -> road.
         acknowledged: Those that were acknowledged.
     """
 

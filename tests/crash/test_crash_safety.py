@@ -47,7 +47,7 @@ def suite() -> Iterator[RunningCommand]:
 
 
 @pytest.mark.timeout(600 + 30 * KILLS)
-async def test_nothing_acknowledged_is_lost_and_nothing_is_doubled(suite: RunningCommand) -> None:
+async def test_nothing_acknowledged_is_lost_or_duplicated(suite: RunningCommand) -> None:
     seed = random.randrange(2**32)
     sys.stderr.write(f"seed {seed}\n")
     random_numbers, journal = random.Random(seed), Journal()
@@ -97,7 +97,7 @@ def _nothing_is_lost_or_made_up(journal: Journal, database: Changes, archive: Ch
 def _what_is_old_is_archived(journal: Journal, archive: Changes) -> None:
     day_ago = datetime.now(UTC) - timedelta(hours=24)
     for order_id, order in journal.orders.items():
-        old = {moment for moment in order.promised if moment < day_ago}
+        old = {timestamp for timestamp in order.promised if timestamp < day_ago}
         assert archive.get(order_id, {}).keys() >= old, order_id
 
 
@@ -119,13 +119,13 @@ async def _prices_are_reset_once(journal: Journal, suite: RunningCommand, keys: 
 
 
 def _gave_its_price_up(order: OrderJournal) -> bool:
-    """An order's switches are made one after the other, so those that were acknowledged tell all."""
+    """An order's switches are made one after the other, so the acknowledged ones determine the state."""
     assert order.asked == order.acknowledged
     latest = order.created
-    for moment, to_toll in order.acknowledged.items():
-        if order.chose_toll_road and not to_toll and moment >= latest:
+    for timestamp, to_toll in order.acknowledged.items():
+        if order.chose_toll_road and not to_toll and timestamp >= latest:
             return True
-        latest = max(latest, moment)
+        latest = max(latest, timestamp)
     return False
 
 
@@ -137,10 +137,10 @@ def _recorded_price_changes(document: JsonObject) -> list[object]:
 
 def _in_database(suite: RunningCommand) -> Changes:
     changes: Changes = {}
-    for order_id, moment, road in _rows(
+    for order_id, timestamp, road in _rows(
         suite, "SELECT order_id, created_at, has_toll_road FROM toll_roads.log_has_toll_road"
     ):
-        changes.setdefault(order_id, {})[moment] = road
+        changes.setdefault(order_id, {})[timestamp] = road
     return changes
 
 
@@ -148,9 +148,9 @@ def _in_archive(suite: RunningCommand) -> Changes:
     """Returns the archived changes, having made sure that nothing is in the archive twice."""
     changes: Changes = {}
     for order_id, microseconds, road in _archived(suite, "log_has_toll_road", "epoch_us(created_at), has_toll_road"):
-        moment = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=microseconds)
-        assert moment not in changes.setdefault(order_id, {}), (order_id, moment)
-        changes[order_id][moment] = road
+        timestamp = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=microseconds)
+        assert timestamp not in changes.setdefault(order_id, {}), (order_id, timestamp)
+        changes[order_id][timestamp] = road
     orders = [order_id for (order_id,) in _archived(suite, "orders")]
     assert len(set(orders)) == len(orders)
     return changes

@@ -23,7 +23,7 @@ from tests.support.passengers import SWITCH_ROAD
 UID = "4000000001"
 # Young orders; orders to archive; orders to archive and to delete.
 AGES = [timedelta(minutes=5), timedelta(hours=25), timedelta(hours=49)]
-# How calls fail whose server, database or neighbour is being killed.
+# How calls fail whose server, database or dependency is being killed.
 _PASSING = {
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -49,7 +49,7 @@ class Traffic:
         self._numbers = itertools.count()
 
     async def run(self, stop: asyncio.Event, *, at_once: int = 4) -> None:
-        """Makes orders until told to stop; returns when all that were begun are through."""
+        """Makes orders until it is stopped; returns when all that were begun are through."""
 
         async def one_after_the_other() -> None:
             while not stop.is_set():

@@ -38,7 +38,7 @@ class Matcher:
         return self.value.split("|") if self.operator in {"=~", "!~"} else [self.value]
 
     def fits(self, known: set[str]) -> bool:
-        """Tells whether each alternative is the value of something that exists."""
+        """Returns whether each alternative is the value of something that exists."""
         return all(any(re.fullmatch(one, value) for value in known) for one in self.alternatives())
 
 

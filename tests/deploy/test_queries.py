@@ -21,6 +21,6 @@ from .queries import Mistake, read
         ("sum(a", "sum"),
     ],
 )
-def test_a_query_that_gives_nothing_is_a_mistake(query: str, complaint: str) -> None:
+def test_a_query_without_a_result_is_a_mistake(query: str, complaint: str) -> None:
     with pytest.raises(Mistake, match=complaint):
         read(query, {"a": frozenset({"x", "y"}), "b": frozenset({"z"})})

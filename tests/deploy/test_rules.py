@@ -1,4 +1,4 @@
-"""The rules and the dashboard read what the servers really export, and tell the on-call what there is to do."""
+"""The rules and the dashboards read only what the servers export, and say what the on-call should do."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_the_records_of_a_family_differ_by_their_window_only() -> None:
 
 
 @pytest.mark.parametrize("rule", ALERTS, ids=name_of)
-def test_an_alert_tells_the_on_call_what_to_do(rule: Rule) -> None:
+def test_an_alert_links_to_what_the_on_call_does(rule: Rule) -> None:
     assert set(rule["labels"]) == {"severity"}
     assert rule["labels"]["severity"] in {"page", "ticket"}
     notes = rule["annotations"]
@@ -265,7 +265,7 @@ def underlying(query: Query) -> set[str]:
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
-def test_a_dashboard_is_whole(name: str) -> None:
+def test_a_dashboard_has_all_required_parts(name: str) -> None:
     dashboard = DASHBOARDS[name]
     everything = dashboard["panels"]
     assert dashboard["schemaVersion"] >= 41

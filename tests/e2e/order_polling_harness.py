@@ -24,7 +24,7 @@ from ridehail_clients import (
 )
 from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.runtime.ports import free_port
-from tests.e2e.order_keepers import KEEPERS, LIMITS, Keepers, Key
+from tests.e2e.order_providers import LIMITS, PROVIDERS, Key, OrderProviders
 from tests.support.config_edits import edit
 from tests.support.fault_proxy import Fault, FaultProxy, Forward, down, fault_proxy, hanging, late
 from tests.support.harness import Harness, behind_a_gateway
@@ -57,7 +57,7 @@ class App:
 
     launch: AsyncLaunchClient
     state: AsyncPassengerOrderStateClient
-    keepers: Keepers
+    providers: OrderProviders
     random: Random
     costs: Costs
     failing: float = 0.0
@@ -81,7 +81,7 @@ class App:
     async def fetch(self, service: str, orderid: str, part_name: str, _policy: PollingPolicy | None) -> str:
         """Fetches the part's version from its service, or fails."""
         self.costs.fetches += 1
-        version = self.keepers.truth.get((service, orderid), {}).get(part_name, "gone")
+        version = self.providers.truth.get((service, orderid), {}).get(part_name, "gone")
         await asyncio.sleep(0)
         if self.random.random() < self.failing:
             if self.random.random() < 0.5:
@@ -105,7 +105,7 @@ class App:
     async def poll(self) -> None:
         """Polls once."""
         self.costs.polls += 1
-        self.costs.full_fetches += sum(len(parts) for parts in self.keepers.truth.values())
+        self.costs.full_fetches += sum(len(parts) for parts in self.providers.truth.values())
         with suppress(ServiceError):  # as in `run`, which would pause now
             await self.poller.poll_once()
 
@@ -120,7 +120,7 @@ class App:
     async def _launch(self) -> MlutpOrdersState | None:
         try:
             answer = await self.launch.launch(
-                supported_services=list(KEEPERS), known_orders=self.poller.known_orders, timeout=5
+                supported_services=list(PROVIDERS), known_orders=self.poller.known_orders, timeout=5
             )
         except ServiceError:
             return None
@@ -165,20 +165,20 @@ class PollingHarness:
         for proxy in self.faults.values():
             proxy.heal()
 
-    def keepers(self, uid: str, random: Random) -> Keepers:
+    def providers(self, uid: str, random: Random) -> OrderProviders:
         """The services as far as a rider's orders go."""
-        return Keepers(self.core, self.others, uid, random)
+        return OrderProviders(self.core, self.others, uid, random)
 
     @asynccontextmanager
-    async def app(self, keepers: Keepers, random: Random, costs: Costs) -> AsyncIterator[App]:
+    async def app(self, providers: OrderProviders, random: Random, costs: Costs) -> AsyncIterator[App]:
         """A phone, behind the gateway."""
-        token = self.harness.session(uid=keepers.uid, now=self.front.clock())["authorization"].removeprefix("Bearer ")
+        token = self.harness.session(uid=providers.uid, now=self.front.clock())["authorization"].removeprefix("Bearer ")
         target = f"127.0.0.1:{self.harness.gateway.public_port}"
         async with (
             AsyncLaunchClient(target, session_token=token) as launch,
             AsyncPassengerOrderStateClient(target, session_token=token) as state,
         ):
-            yield App(launch, state, keepers, random, costs)
+            yield App(launch, state, providers, random, costs)
 
 
 @dataclass
@@ -231,11 +231,13 @@ async def polling_harness(
                 database_url=database_url,
                 keys_dir=keys_dir,
                 config_dir=config_dir,
-                services=tuple(KEEPERS.values()),
+                services=tuple(PROVIDERS.values()),
                 clock=lambda: datetime.now(UTC) + passed[0],
             )
         )
-        faults = {name: await stack.enter_async_context(fault_proxy(lambda: kept.address)) for name in KEEPERS.values()}
+        faults = {
+            name: await stack.enter_async_context(fault_proxy(lambda: kept.address)) for name in PROVIDERS.values()
+        }
         addresses = {name: proxy.address for name, proxy in faults.items()}
         port = free_port("127.0.0.1", 0)
         front = Front(database_url, keys_dir, config_dir, addresses, port, passed)
@@ -252,14 +254,14 @@ async def polling_harness(
                 service: await stack.enter_async_context(
                     AsyncOrderStateClient(suite.address, ticket=TicketIssuer(kept.keys, server, clock=front.clock))
                 )
-                for service, server in KEEPERS.items()
+                for service, server in PROVIDERS.items()
             },
             core=await stack.enter_async_context(AsyncOrderCoreClient(kept.address, ticket=admin)),
             others={
                 service: await stack.enter_async_context(
                     AsyncOrderProviderClient(kept.address, service=server, ticket=admin)
                 )
-                for service, server in KEEPERS.items()
+                for service, server in PROVIDERS.items()
                 if service != "taxi"
             },
         )

@@ -52,7 +52,7 @@ class Rider:
     failures: list[str] = field(default_factory=list)
 
     async def live(self, ended: asyncio.Event) -> None:
-        """Reads, and now and then writes, until told to end."""
+        """Reads, and now and then writes, until it is stopped."""
         headers = self.harness.session(uid=self.uid)
         token = headers["authorization"].removeprefix("Bearer ")
         public = f"127.0.0.1:{self.harness.gateway.public_port}"

@@ -275,19 +275,19 @@ async def test_bad_bodies_are_refused_by_name_and_nothing_is_stored(harness: Har
             url, credentials = target(harness, case.at, uid=str(4000 + number))
             body = (case.body if isinstance(case.body, str) else json.dumps(case.body)).encode()
             status, error = await asyncio.to_thread(sent, url, body, credentials)
-        told = f"{case.at.path} {str(case.body)[:100]} -> {status} {error}"
-        assert status == case.status, told
-        assert error["code"] == {400: 3, 413: 8}[status], told
-        assert isinstance(error["message"], str), told
+        label = f"{case.at.path} {str(case.body)[:100]} -> {status} {error}"
+        assert status == case.status, label
+        assert error["code"] == {400: 3, 413: 8}[status], label
+        assert isinstance(error["message"], str), label
         if case.reason is None:
-            assert error["details"] == [], told
+            assert error["details"] == [], label
             continue
         info, *others = error["details"]
-        assert (info["reason"], info["domain"]) == (case.reason, "ridehail"), told
+        assert (info["reason"], info["domain"]) == (case.reason, "ridehail"), label
         if case.violation:
             (bad_request,) = others
             violations = [(one["field"], one["reason"]) for one in bad_request["field_violations"]]
-            assert violations == [case.violation], told
+            assert violations == [case.violation], label
     assert await everything_stored(harness) == 0
 
 
@@ -310,7 +310,7 @@ async def test_unknown_paths_and_verbs_are_not_found(harness: Harness) -> None:
         assert (status, error["code"], error["details"]) == (404, 5, []), words
 
 
-async def test_who_a_passenger_is_cannot_be_claimed(harness: Harness, tmp_path: Path) -> None:
+async def test_a_passengers_identity_cannot_be_forged(harness: Harness, tmp_path: Path) -> None:
     """Trusted headers of a client are dropped: without a session they help nothing, beside one they change nothing."""
     url, _ = target(harness, SWITCH)
     claims = {

@@ -104,7 +104,7 @@ def test_a_wrong_call_ends_with_one_line(keys: Path, arguments: list[str], compl
     assert complaint in line
 
 
-def test_a_process_prints_what_was_asked_for_alone_or_one_line_of_what_is_wrong(keys: Path) -> None:
+def test_a_process_prints_its_result_alone_or_one_line_of_error(keys: Path) -> None:
     words, environment = ("ticket", "--src", "routestats", "--dst"), {"RIDEHAIL_DATA_DIR": str(keys)}
     good = cli(*words, "toll-roads", environment=environment)
     assert (good.returncode, good.stderr, good.stdout.count("\n")) == (0, "", 1)
@@ -135,7 +135,7 @@ ALL_ADDRESSES = [word for name in suite.SERVICES for word in ("--address", f"{na
         "",
     ],
 )
-def test_an_address_that_nobody_can_have_is_refused(address: str) -> None:
+def test_an_impossible_address_is_refused(address: str) -> None:
     with pytest.raises(UsageError, match="a port of 1 to 65535"):
         given_addresses([f"eulas={address}"])
 
@@ -170,7 +170,7 @@ def test_missing_keys_are_named(tmp_path: Path) -> None:
     assert "no *.public.pem in" in ended.stderr
 
 
-def test_a_database_that_does_not_answer_is_named(tmp_path: Path) -> None:
+def test_an_unreachable_database_is_named(tmp_path: Path) -> None:
     ended = ridehail("migrate", "--database-url", f"postgresql:///ridehail?host={tmp_path}")
     assert ended.returncode == 1
     assert len(ended.stderr.splitlines()) == 1
@@ -201,7 +201,7 @@ JOBS = ("purge-offers", "archive", "purge-orders")
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_a_job_without_work_says_so(module_database_url: str, tmp_path: Path, job: str) -> None:
+def test_a_job_without_work_reports_it(module_database_url: str, tmp_path: Path, job: str) -> None:
     ended = ridehail("toll-roads", job, "--database-url", module_database_url, "--data-dir", str(tmp_path))
     assert (ended.returncode, ended.stderr) == (0, "")
     (line,) = ended.stdout.splitlines()
@@ -293,7 +293,7 @@ def test_a_wrong_call_of_a_job_ends_with_one_line(
 
 
 @pytest.mark.parametrize("left", [None, "garbage", "999999999\n/x\n1\n5432\n/x\n\n1 1\nready\n"])
-def test_without_a_running_suite_a_job_asks_for_a_database(tmp_path: Path, left: str | None) -> None:
+def test_without_a_running_suite_a_job_needs_a_database_url(tmp_path: Path, left: str | None) -> None:
     if left is not None:
         (tmp_path / "postgres").mkdir()
         (tmp_path / "postgres" / "postmaster.pid").write_text(left)
@@ -304,7 +304,7 @@ def test_without_a_running_suite_a_job_asks_for_a_database(tmp_path: Path, left:
     assert "--data-dir of a running `ridehail up`" in line
 
 
-def test_a_schema_that_is_not_migrated_is_told(module_database_url: str) -> None:
+def test_a_schema_without_migrations_is_named(module_database_url: str) -> None:
     with empty_database(module_database_url) as url:
         ended = ridehail("toll-roads", "purge-offers", "--database-url", url)
     assert ended.returncode == 1

@@ -88,7 +88,7 @@ def comparable(answer: str) -> object:
 
 
 @pytest.mark.parametrize("example", examples("console"), ids=name_of)
-def test_a_command_answers_what_the_page_says(
+def test_a_command_prints_what_the_page_shows(
     example: Example,
     demo_suite: RunningCommand,
     environment: dict[str, str],
@@ -121,7 +121,7 @@ def test_a_command_answers_what_the_page_says(
 
 
 @pytest.mark.parametrize("example", examples("python"), ids=name_of)
-def test_a_program_prints_what_the_page_says(
+def test_a_program_prints_what_the_page_shows(
     example: Example, demo_suite: RunningCommand, environment: dict[str, str]
 ) -> None:
     def runs() -> bool:

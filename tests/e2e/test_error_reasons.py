@@ -151,7 +151,7 @@ async def deadline_exceeded(harness: Harness) -> tuple[SeenError, SeenError]:
         )
 
 
-async def neighbour_unavailable(harness: Harness) -> tuple[SeenError, SeenError]:
+async def dependency_unavailable(harness: Harness) -> tuple[SeenError, SeenError]:
     file = harness.suite.settings.config_dir / "toll_roads.yaml"
     file.write_text("retrieve_by: offer\n")
 
@@ -198,11 +198,11 @@ def switchable(
             can_switch_road,
             "400",
         )
-        for moment, has_toll_road in {"2026-11-20T11:00:00Z": True, **changes}.items():
+        for timestamp, has_toll_road in {"2026-11-20T11:00:00Z": True, **changes}.items():
             await harness.suite.execute(
                 "INSERT INTO toll_roads.log_has_toll_road (order_id, created_at, has_toll_road) VALUES (%s, %s, %s)",
                 "order",
-                moment,
+                timestamp,
                 has_toll_road,
             )
         seen = await harness.switch(harness.session())
@@ -369,14 +369,14 @@ SCENARIOS: dict[str, Callable[[Harness], Awaitable[tuple[SeenError, SeenError | 
     "RESPONSE_TOO_LARGE": too_many_states,
     "OVERLOADED": overloaded,
     "DEADLINE_EXCEEDED": deadline_exceeded,
-    "NEIGHBOUR_UNAVAILABLE": neighbour_unavailable,
+    "NEIGHBOUR_UNAVAILABLE": dependency_unavailable,
     "INTERNAL": internal,
     # The last one: it leaves the harness in ruins.
     "DATABASE_UNAVAILABLE": database_unavailable,
 }
 
 
-def test_the_table_of_this_test_is_whole() -> None:
+def test_the_table_of_this_test_is_complete() -> None:
     promised = catalogue()
     assert set(SCENARIOS) == set(promised)
     names = {name.removeprefix("ERROR_REASON_") for name in ErrorReason.DESCRIPTOR.values_by_name}
@@ -384,7 +384,7 @@ def test_the_table_of_this_test_is_whole() -> None:
 
 
 @pytest.mark.timeout(400)
-async def test_every_reason_looks_as_the_catalogue_says_by_grpc_and_through_the_gateway(harness: Harness) -> None:
+async def test_every_reason_matches_the_catalogue_by_grpc_and_through_the_gateway(harness: Harness) -> None:
     promised = catalogue()
     await put_order(harness, {"order": {"version": 3, "status": "driving"}})
     for reason, scenario in SCENARIOS.items():

@@ -180,7 +180,7 @@ async def test_from_the_first_question_to_the_next_revision(app: App) -> None:
     assert await app.tariffs() == (["econom", "self_driving"], {"child": "eula_rejected"})
 
 
-async def test_the_same_rider_is_judged_by_each_zone_for_itself(app: App) -> None:
+async def test_each_zone_decides_about_a_rider_for_itself(app: App) -> None:
     await app.save(surge_il="rejected", child_seat_il="accepted")
     answer = await app.post(
         "/3.0/routestats", {"zone_name": "tel_aviv", "tariffs": ["econom", "econom_surge", "child", "self_driving"]}

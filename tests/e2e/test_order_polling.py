@@ -15,8 +15,8 @@ import pytest
 from psycopg import conninfo
 
 from ridehail_servers import resources
-from tests.e2e.order_keepers import LIMITS, Keepers, Reporter
 from tests.e2e.order_polling_harness import RETRY_S, App, Costs, PollingHarness, polling_harness
+from tests.e2e.order_providers import LIMITS, OrderProviders, Reporter
 from tests.support.waiting import LIMIT_S
 
 STEPS = 40
@@ -40,21 +40,19 @@ async def harness(
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", [1, 2, 3])
-async def test_whatever_fails_on_the_way_both_phones_show_what_is_true_in_the_end(
-    harness: PollingHarness, seed: int
-) -> None:
+async def test_whatever_fails_both_phones_show_the_true_state_in_the_end(harness: PollingHarness, seed: int) -> None:
     random, costs = Random(seed), Costs()
-    keepers = harness.keepers(f"rider-{uuid.uuid4().hex[:8]}", random)
-    reporter = Reporter(harness.reporters, keepers, random)
+    providers = harness.providers(f"rider-{uuid.uuid4().hex[:8]}", random)
+    reporter = Reporter(harness.reporters, providers, random)
     asked_before = harness.provider_calls
     async with AsyncExitStack() as stack:
-        apps = [await stack.enter_async_context(harness.app(keepers, random, costs)) for _ in range(2)]
+        apps = [await stack.enter_async_context(harness.app(providers, random, costs)) for _ in range(2)]
 
-        await live(harness, keepers, reporter, apps, random)
+        await live(harness, providers, reporter, apps, random)
         await come_to_rest(harness, reporter, apps)
 
-        listed = await keepers.listed()
-        assert listed == keepers.truth
+        listed = await providers.listed()
+        assert listed == providers.truth
         for app in apps:
             assert app.shown == listed
             assert all(card.is_complete and not card.outdated for card in app.poller.cards)
@@ -73,7 +71,9 @@ async def test_whatever_fails_on_the_way_both_phones_show_what_is_true_in_the_en
     assert asked < costs.polls * len(LIMITS)
 
 
-async def live(harness: PollingHarness, keepers: Keepers, reporter: Reporter, apps: list[App], random: Random) -> None:
+async def live(
+    harness: PollingHarness, providers: OrderProviders, reporter: Reporter, apps: list[App], random: Random
+) -> None:
     """Lets orders come, change and go while polls go on, services fail and order_state is restarted."""
     restart_at = random.randrange(STEPS // 3, STEPS - 5)
     for app in apps:
@@ -86,15 +86,15 @@ async def live(harness: PollingHarness, keepers: Keepers, reporter: Reporter, ap
         if random.random() < 0.2:
             harness.break_something(random)
         if random.random() < 0.5:
-            await keepers.change_something()
-        await asyncio.gather(reporter.tell_some(), *(app.step() for app in apps))
+            await providers.change_something()
+        await asyncio.gather(reporter.report_some(), *(app.step() for app in apps))
         harness.pass_time(random.uniform(0, RETRY_S))
 
 
 async def come_to_rest(harness: PollingHarness, reporter: Reporter, apps: list[App]) -> None:
     """Heals everything, and polls until nobody has doubts any more."""
     harness.heal()
-    await reporter.tell_all()
+    await reporter.report_all()
     async with asyncio.timeout(LIMIT_S):
         for app in apps:
             app.failing = 0.0

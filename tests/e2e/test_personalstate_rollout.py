@@ -253,7 +253,7 @@ async def rehearsal(
 
 
 @pytest.mark.timeout(600)
-async def test_the_whole_roll_out_under_traffic_without_an_error_that_a_rider_sees(
+async def test_the_whole_roll_out_under_traffic_shows_no_error_to_a_rider(
     database_url: str, keys_dir: Path, config_dir: Path, tmp_path: Path
 ) -> None:
     # A busy machine is no outage. By text: the page's commands are for files as they ship.
@@ -372,7 +372,7 @@ async def all_copied(harness: StateHarness, number: int) -> bool:
 
 
 async def all_there(run: Rehearsal) -> bool:
-    """Tells whether both back ends have what each rider has set last."""
+    """Returns whether both back ends have what each rider has set last."""
     old = await run.harness.suite.rows(
         "SELECT yandex_uid, (document -> 'tariffs' -> 0 -> 'requirements' ->> %s)::int FROM protocol.users", SETTING
     )

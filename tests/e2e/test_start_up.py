@@ -94,7 +94,7 @@ from ridehail_servers.passenger_authorizer import service
 from ridehail_servers.runtime import child
 """
     modules = loaded_by(program)
-    # The definitions of others tell for whom its tickets are.
+    # The definitions of other services name the destinations of its tickets.
     assert serving(modules) == {"ridehail_servers.passenger_authorizer.service"}
     assert not installed(modules) & COSTLY
 

@@ -171,7 +171,7 @@ def test_the_card_as_json(app: App, token: str, running_redis: RedisServer) -> N
     assert card["toll_road"] == {"has_toll_road": True, "can_switch_road": True}
 
 
-def test_to_a_stranger_the_ride_does_not_exist(app: App) -> None:
+def test_for_a_stranger_the_ride_does_not_exist(app: App) -> None:
     stranger = app.token(STRANGER, "--family-role", "user")
     for toggle in ({}, {"user_actions": {"share_ride_with_family": {"value": True}}}):
         status, error = app.post(stranger, {"order_id": ORDER, **toggle})
@@ -179,7 +179,7 @@ def test_to_a_stranger_the_ride_does_not_exist(app: App) -> None:
 
 
 @pytest.mark.parametrize("role", ["owner", None])
-def test_a_forged_role_moves_no_toggle(app: App, token: str, role: str | None) -> None:
+def test_a_forged_role_changes_no_toggle(app: App, token: str, role: str | None) -> None:
     app.card(token, toggle=False)
     other = app.token(RIDER, *(("--family-role", role) if role else ()))
     body = {"order_id": ORDER, "user_actions": {"share_ride_with_family": {"value": True}}}

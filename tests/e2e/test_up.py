@@ -139,7 +139,7 @@ def test_postgres_that_dies_is_started_again_and_loses_nothing(demo_suite: Runni
     assert eventually(lambda: not dead.is_running() and is_demo_order_there(demo_suite), unless=Exception)
 
 
-def test_the_authorizer_judges_while_the_servers_do_nothing(demo_suite: RunningCommand) -> None:
+def test_the_authorizer_decides_while_the_servers_are_stopped(demo_suite: RunningCommand) -> None:
     (server,) = [process for process in demo_suite.descendants() if "serve-1" in process.cmdline()]
     request = urllib.request.Request(
         f"http://{demo_suite.ready['http']}/3.0/zoneinfo", b"{}", {"authorization": "Bearer no-token"}
@@ -222,7 +222,7 @@ async def test_a_server_with_a_bad_file_does_not_start(
     assert refused.value.file == config_dir / file
 
 
-def test_what_a_server_cannot_start_with_stops_the_suite_with_one_line_and_leaves_nothing_behind(
+def test_a_server_that_cannot_start_stops_the_suite_with_one_line_and_leaves_no_process(
     data_dir: Path, config_dir: Path
 ) -> None:
     (config_dir / "toll_roads.yaml").write_text("retrieve_by: road")

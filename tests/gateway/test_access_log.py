@@ -1,4 +1,4 @@
-"""What the access log tells, and what it never tells."""
+"""What the access log contains, and what it never does."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def early_line_of(gateway: RunningEnvoy, path: str) -> dict[str, Any]:
 LIES = {"x-request-id": "lie", "x-envoy-original-path": "/lie", "x-envoy-original-method": "LIE"}
 
 
-def test_a_request_that_is_refused_early_is_logged_as_it_came_and_not_as_it_says(gateway: RunningEnvoy) -> None:
+def test_an_early_refusal_is_logged_by_the_actual_request(gateway: RunningEnvoy) -> None:
     reply = gateway.public.post("/early-1%2F?secret=1", {}, LIES)
     assert reply.error == (400, 3)
     entry = early_line_of(gateway, "/early-1")
@@ -126,7 +126,7 @@ def test_a_client_cannot_make_its_native_call_look_like_json(gateway: RunningEnv
 
 
 @pytest.mark.parametrize("path", ["/late-1", SWITCH])
-def test_what_a_client_says_of_its_path_and_id_is_not_believed_later_either(gateway: RunningEnvoy, path: str) -> None:
+def test_a_client_cannot_forge_the_logged_path_and_id(gateway: RunningEnvoy, path: str) -> None:
     reply = gateway.public.post(path, {}, LIES)
     entry = line_of(gateway, reply.headers["x-request-id"])
     assert (entry["http_method"], entry["path"]) == ("POST", path)

@@ -78,7 +78,7 @@ def http_filter(config: dict[str, Any], listener: str, kind: str) -> dict[str, A
 def described_services() -> Iterator[tuple[descriptor_pb2.ServiceDescriptorProto, str, int]]:
     """Yields every service of the descriptor set, with its full name and its audience, but what the gateway leaves out.
 
-    That is what several services of the suite serve: it could not tell them apart.
+    Several services of the suite serve those, and it could not distinguish them.
     """
     served = Counter(it.descriptor.full_name for one in suite.SERVICES.values() for it in one.contracts)
     files = descriptor_pb2.FileDescriptorSet.FromString(default_descriptor_set().read_bytes()).file
@@ -150,14 +150,14 @@ def test_only_known_methods_have_the_filters_that_wait_for_a_body(config: dict[s
         assert waiting & route["typed_per_filter_config"].keys() == ({"await_body"} if by_grpc else waiting)
 
 
-def test_the_authorizer_is_told_the_method_of_every_route(config: dict[str, Any]) -> None:
+def test_the_authorizer_gets_the_method_of_every_route(config: dict[str, Any]) -> None:
     (host,) = connection_manager(config, "public")["route_config"]["virtual_hosts"]
     for route in host["routes"]:
         judged = route["typed_per_filter_config"]["envoy.filters.http.ext_authz"]
         assert judged["check_settings"] == {"context_extensions": {"method": route["name"]}}
 
 
-def test_strangers_leave_a_tenth_of_the_connections_to_the_services() -> None:
+def test_the_public_listener_leaves_a_tenth_of_the_connections_to_the_services() -> None:
     rendered = loaded(render(settings_with(max_connections=50), suite.SERVICES.values()))
     public, internal = rendered["static_resources"]["listeners"]
     (limit, _manager) = public["filter_chains"][0]["filters"]
@@ -183,7 +183,9 @@ def test_the_servers_take_larger_headers_than_the_gateway_lets_through(config: d
         ("internal", set()),
     ],
 )
-def test_each_listener_strips_what_servers_believe(config: dict[str, Any], listener: str, stripped: set[str]) -> None:
+def test_each_listener_strips_headers_that_servers_trust(
+    config: dict[str, Any], listener: str, stripped: set[str]
+) -> None:
     mutation = http_filter(config, listener, "HeaderMutation")
     assert mutation is not None
     assert {it["remove"] for it in mutation["mutations"]["request_mutations"]} == stripped | {
@@ -199,7 +201,7 @@ def test_each_listener_strips_what_servers_believe(config: dict[str, Any], liste
     }
 
 
-def test_the_authorizer_is_asked_with_the_gateways_key_and_must_answer(config: dict[str, Any]) -> None:
+def test_the_authorizer_is_called_with_the_gateways_key_and_must_respond(config: dict[str, Any]) -> None:
     authorization = http_filter(config, "public", "ExtAuthz")
     assert authorization is not None
     assert authorization["failure_mode_allow"] is False
@@ -282,13 +284,13 @@ def test_a_service_without_an_address_is_named() -> None:
         ("not yaml: [", "envoy.yaml"),
     ],
 )
-def test_what_envoy_refuses_is_refused_with_its_words(text: str, complaint: str) -> None:
+def test_a_configuration_that_envoy_refuses_is_refused_with_its_message(text: str, complaint: str) -> None:
     with pytest.raises(EnvoyConfigInvalid, match=complaint) as caught:
         validate(text)
     assert str(caught.value)
 
 
-def test_a_descriptor_set_that_is_not_there_is_refused() -> None:
+def test_a_missing_descriptor_set_is_refused() -> None:
     nowhere = settings_with(descriptor_set=Path("/nowhere/descriptors.binpb"))
     with pytest.raises(EnvoyConfigInvalid, match=r"/nowhere/descriptors\.binpb"):
         validate(render(nowhere, suite.SERVICES.values()))

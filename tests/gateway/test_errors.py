@@ -89,7 +89,7 @@ def test_an_error_may_name_its_own_http_status(
 @pytest.mark.parametrize(
     "status", ["", "0", "99", "200", "302", "399", "600", "999", "4060", "40", "abc", "4e2", " 406x"]
 )
-def test_any_other_http_status_is_ignored(
+def test_an_invalid_http_status_is_ignored(
     public: Listener, upstream: Upstream, signed_in: dict[str, str], status: str
 ) -> None:
     upstream.answer = fails(grpc.StatusCode.NOT_FOUND, "gone", trailing=(("x-http-status", status),))
@@ -129,13 +129,13 @@ def test_grpc_callers_get_the_status_as_the_server_sent_it(
     assert "x-http-status" not in failure.trailing
 
 
-def test_the_internal_listener_answers_errors_alike(internal: Listener, upstream: Upstream) -> None:
+def test_the_internal_listener_returns_the_same_errors(internal: Listener, upstream: Upstream) -> None:
     upstream.answer = fails(grpc.StatusCode.NOT_FOUND, "gone", INFO, trailing=(("x-http-status", "406"),))
     reply = internal.post("/toll-roads/v1/order/retrieve", {"order_id": "o"})
     assert (reply.status, reply.json) == (406, {"code": 5, "message": "gone", "details": [INFO_JSON]})
 
 
-def test_a_servers_own_401_is_not_taken_for_the_authorizers(
+def test_a_servers_own_401_differs_from_the_authorizers(
     public: Listener, upstream: Upstream, signed_in: dict[str, str]
 ) -> None:
     info = error_details_pb2.ErrorInfo(reason="PASSENGER_MISSING", domain="ridehail")

@@ -157,7 +157,9 @@ def test_an_unknown_encoding_of_native_grpc_is_the_callers_fault(
     assert upstream.calls == []
 
 
-def test_a_good_deadline_of_native_grpc_passes(public: Listener, upstream: Upstream, signed_in: dict[str, str]) -> None:
+def test_a_valid_deadline_of_native_grpc_passes(
+    public: Listener, upstream: Upstream, signed_in: dict[str, str]
+) -> None:
     for timeout in ("20S", "20000m", "1H", "99999999u"):
         assert grpc_call(public, SWITCH_METHOD, {**signed_in, "grpc-timeout": timeout})[0] == "0"
 
@@ -173,7 +175,7 @@ def test_ninety_headers_pass(
 
 @pytest.mark.parametrize("name", ["cookie", "accept-language", "x-ya-service-ticket"])
 @pytest.mark.parametrize("kib", [7, 9, 11, 13, 15, 17, 20, 31, 33, 60])
-def test_headers_have_one_limit_and_no_game_of_chance(
+def test_headers_have_one_deterministic_limit(
     public: Listener, internal: Listener, upstream: Upstream, signed_in: dict[str, str], *, name: str, kib: int
 ) -> None:
     headers = {name: "x" * kib * 1024}

@@ -23,15 +23,15 @@ def sample_message(sample: FileDescriptor, name: str, **fields: Any) -> Message:
 
 
 def test_a_body_becomes_the_request_message(public: Listener, upstream: Upstream, signed_in: dict[str, str]) -> None:
-    moment = "2026-03-01T12:00:00.000001Z"
-    body = {"order_id": "o", "has_toll_road": True, "created": moment}
+    timestamp = "2026-03-01T12:00:00.000001Z"
+    body = {"order_id": "o", "has_toll_road": True, "created": timestamp}
     assert public.post(SWITCH, body, signed_in).status == 200
     created = timestamp_pb2.Timestamp()
-    created.FromJsonString(moment)
+    created.FromJsonString(timestamp)
     assert upstream.only_call.request == api.SwitchRoadRequest(order_id="o", has_toll_road=True, created=created)
 
 
-def test_an_answer_has_snake_case_names_and_default_values(internal: Listener, upstream: Upstream) -> None:
+def test_a_response_has_snake_case_names_and_default_values(internal: Listener, upstream: Upstream) -> None:
     reply = internal.post("/toll-roads/v1/order/retrieve", {"order_id": "o"})
     assert reply.body == b'{"has_toll_road":false,"can_switch_road":false}'
     created = timestamp_pb2.Timestamp(seconds=1772366400, nanos=1000)
@@ -59,7 +59,7 @@ def test_64_bit_numbers_are_strings_and_enums_are_names(
 @pytest.mark.parametrize(
     "thing", [{"version": 7, "kind": "KIND_ROUND"}, {"version": "7", "kind": "kind_round"}, {"version": 7.0, "kind": 1}]
 )
-def test_64_bit_numbers_and_enums_are_understood_in_all_their_forms(
+def test_64_bit_numbers_and_enums_are_parsed_in_all_their_forms(
     public: Listener, upstream: Upstream, signed_in: dict[str, str], sample: FileDescriptor, thing: dict[str, Any]
 ) -> None:
     assert public.post(THINGS, {"thing": thing}, signed_in).status == 200
@@ -76,7 +76,7 @@ def test_the_content_type_of_a_request_does_not_matter(
     assert upstream.only_call.request == api.SwitchRoadRequest(order_id="o")
 
 
-def test_camel_case_names_are_understood(public: Listener, upstream: Upstream, signed_in: dict[str, str]) -> None:
+def test_camel_case_names_are_parsed(public: Listener, upstream: Upstream, signed_in: dict[str, str]) -> None:
     assert public.post(SWITCH, {"orderId": "o", "hasTollRoad": True}, signed_in).status == 200
     assert upstream.only_call.request == api.SwitchRoadRequest(order_id="o", has_toll_road=True)
 
@@ -118,7 +118,7 @@ def test_an_additional_binding_reaches_the_same_method(
         b"\0\0\0\0\0",
     ],
 )
-def test_what_is_not_json_of_the_contract_gets_400(
+def test_json_that_does_not_fit_the_contract_gets_400(
     public: Listener, upstream: Upstream, signed_in: dict[str, str], body: bytes
 ) -> None:
     assert public.post(SWITCH, body, signed_in).error == (400, 3)
@@ -140,7 +140,7 @@ def test_an_empty_body_is_an_empty_message(public: Listener, upstream: Upstream,
     assert upstream.only_call.request == api.SwitchRoadRequest()
 
 
-def test_an_answer_of_megabytes_passes(
+def test_a_response_of_megabytes_passes(
     public: Listener, upstream: Upstream, signed_in: dict[str, str], sample: FileDescriptor
 ) -> None:
     upstream.answer = answers(sample_message(sample, "Thing", part_names=["x" * 1000] * 4000))
@@ -149,14 +149,14 @@ def test_an_answer_of_megabytes_passes(
     assert len(reply.json["part_names"]) == 4000
 
 
-def test_json_answers_carry_nothing_of_grpc_nor_of_the_server(
+def test_json_responses_have_no_headers_of_grpc_or_of_the_server(
     public: Listener, upstream: Upstream, signed_in: dict[str, str]
 ) -> None:
     reply = public.post(SWITCH, {}, signed_in)
     assert set(reply.headers) == {"content-type", "content-length", "date", "x-request-id"}
 
 
-def test_an_answer_that_is_too_large_to_become_json_gets_500(
+def test_a_response_too_large_for_json_gets_500(
     public: Listener, upstream: Upstream, signed_in: dict[str, str], sample: FileDescriptor
 ) -> None:
     upstream.answer = answers(sample_message(sample, "Thing", part_names=["x" * 1000] * 9000))

@@ -23,10 +23,10 @@ HEADER = "x-ya-unknown-members"
 
 
 def named(upstream: Upstream) -> list[str]:
-    """Returns what the only call was told."""
-    told = upstream.only_call.header(HEADER)
-    assert told is None or isinstance(told, str)
-    return told.split(",") if told else []
+    """Returns the unknown members that the only call reports."""
+    header = upstream.only_call.header(HEADER)
+    assert header is None or isinstance(header, str)
+    return header.split(",") if header else []
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def named(upstream: Upstream) -> list[str]:
         (json.dumps({"x" * 1000: 1}), ["x" * 128]),
     ],
 )
-def test_what_the_contract_does_not_know_is_named(
+def test_members_unknown_to_the_contract_are_named(
     public: Listener, upstream: Upstream, signed_in: dict[str, str], body: str, unknown: list[str] | None
 ) -> None:
     reply = public.post(SWITCH, body.encode(), signed_in)
@@ -72,7 +72,7 @@ def test_members_of_messages_in_the_request_are_named_by_their_path(
     assert named(upstream) == unknown
 
 
-def test_a_client_cannot_name_them_itself(
+def test_a_client_cannot_forge_the_unknown_members(
     public: Listener,
     internal: Listener,
     upstream: Upstream,
@@ -97,7 +97,7 @@ def test_a_get_has_no_members(public: Listener, upstream: Upstream, signed_in: d
 
 
 @pytest.mark.parametrize("part", [{"a": 1}, {"a": [{}]}, [1], [[]], "\\", '"'])
-def test_the_largest_body_is_gone_through(
+def test_the_largest_body_is_searched_for_unknown_members(
     public: Listener, upstream: Upstream, signed_in: dict[str, str], part: Any
 ) -> None:
     count = 200 * 1024 // (len(json.dumps(part)) + 2)

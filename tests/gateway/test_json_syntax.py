@@ -81,14 +81,14 @@ JSON = {
 
 
 @pytest.mark.parametrize("name", NO_JSON)
-def test_what_is_no_json_gets_400(public: Listener, upstream: Upstream, signed_in: dict[str, str], name: str) -> None:
+def test_invalid_json_gets_400(public: Listener, upstream: Upstream, signed_in: dict[str, str], name: str) -> None:
     reply = public.post(SWITCH, NO_JSON[name], signed_in)
     assert reply.error == (400, 3)
     assert upstream.calls == []
 
 
 @pytest.mark.parametrize("name", JSON)
-def test_what_is_json_passes(public: Listener, upstream: Upstream, signed_in: dict[str, str], name: str) -> None:
+def test_valid_json_passes(public: Listener, upstream: Upstream, signed_in: dict[str, str], name: str) -> None:
     reply = public.post(SWITCH, JSON[name], signed_in)
     assert reply.status == 200, reply.body
     assert upstream.only_call.request.order_id == "o"  # type: ignore[attr-defined]  # of the generated message
@@ -99,7 +99,7 @@ def test_what_is_json_passes(public: Listener, upstream: Upstream, signed_in: di
     [b'{"order_id": "o", "": 1}', b'{"order_id": "o", "unknown": 1e999}', b'\xef\xbb\xbf{"order_id": "o"}'],
     ids=["a member without a name", "a number beyond doubles", "a byte order mark"],
 )
-def test_some_json_is_refused_all_the_same(
+def test_some_valid_json_is_refused(
     public: Listener, upstream: Upstream, signed_in: dict[str, str], body: bytes
 ) -> None:
     assert public.post(SWITCH, body, signed_in).error == (400, 3)
@@ -131,7 +131,7 @@ def test_a_body_in_many_chunks_is_read_as_one(public: Listener, upstream: Upstre
 
 
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
-def test_a_body_of_nothing_but_depth_is_refused_and_harms_nobody(
+def test_a_deeply_nested_body_is_refused_and_delays_no_other_request(
     gateway: RunningEnvoy, upstream: Upstream, signed_in: dict[str, str], opening: bytes
 ) -> None:
     closing = {b"[": b"]", b'{"a":': b"}"}[opening]

@@ -92,7 +92,7 @@ def test_a_body_of_unknown_length_has_the_same_limit(
     assert len(upstream.calls) == fits
 
 
-def test_no_legal_body_is_forgotten_while_the_authorizer_judges(
+def test_a_valid_body_is_kept_while_the_authorizer_decides(
     public: Listener, upstream: Upstream, signed_in: dict[str, str]
 ) -> None:
     for _ in range(30):
@@ -130,7 +130,7 @@ def test_a_header_with_an_underscore_is_refused(
     assert upstream.calls == []
 
 
-def test_a_request_that_http_does_not_know_gets_400(public: Listener) -> None:
+def test_an_invalid_http_request_gets_400(public: Listener) -> None:
     for request in (b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/1.1\r\nhost: x\r\na: \x01\r\n\r\n"):
         answer = public.raw(request)
         assert answer.startswith(b"400")
@@ -147,7 +147,7 @@ def test_smuggling_a_request_by_two_lengths_gets_400(public: Listener, upstream:
     assert upstream.calls == []
 
 
-def test_a_transfer_encoding_that_it_does_not_know_gets_501(public: Listener) -> None:
+def test_an_unknown_transfer_encoding_gets_501(public: Listener) -> None:
     answer = public.raw(f"POST {SWITCH} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip\r\n\r\n".encode())
     assert answer.startswith(b"501")
     assert b'"code":12' in answer
@@ -160,9 +160,11 @@ def test_an_old_version_of_http_gets_426(public: Listener) -> None:
 
 
 @pytest.fixture(scope="module")
-def impatient(settings: GatewaySettings, definitions: list[ServiceDefinition], folder: Path) -> Iterator[RunningEnvoy]:
+def short_timeout(
+    settings: GatewaySettings, definitions: list[ServiceDefinition], folder: Path
+) -> Iterator[RunningEnvoy]:
     """A gateway that waits 0.3 s for a request."""
-    here = folder / "impatient"
+    here = folder / "short_timeout"
     here.mkdir()
     changed = {"admin_socket": here / "admin", "access_log": here / "access.log", "request_timeout_s": 0.3}
     with running_envoy(render(settings.model_copy(update=changed), definitions), here) as envoy:
@@ -170,16 +172,16 @@ def impatient(settings: GatewaySettings, definitions: list[ServiceDefinition], f
 
 
 @pytest.mark.parametrize("sent", ["content-length: 9\r\n\r\n{", "x-slow: "], ids=["half a body", "half the headers"])
-def test_a_request_that_does_not_arrive_in_time_gets_408(impatient: RunningEnvoy, token: str, sent: str) -> None:
+def test_a_request_that_does_not_arrive_in_time_gets_408(short_timeout: RunningEnvoy, token: str, sent: str) -> None:
     start = f"POST {SWITCH} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n"
-    answer = impatient.public.raw((start + sent).encode())
+    answer = short_timeout.public.raw((start + sent).encode())
     assert answer.startswith(b"408")
     assert b"content-type: application/json" in answer.lower()
     assert b'"code":4' in answer
 
 
 @pytest.mark.parametrize(("listener", "streams"), [("public", 32), ("internal", 100)])
-def test_a_connection_has_so_many_streams_at_once(gateway: RunningEnvoy, listener: str, streams: int) -> None:
+def test_a_connection_has_a_limit_of_concurrent_streams(gateway: RunningEnvoy, listener: str, streams: int) -> None:
     preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\x04\0\0\0\0\0"
     port = {"public": gateway.public, "internal": gateway.internal}[listener].port
     with socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S) as connection:

@@ -65,7 +65,7 @@ def without_toll_roads(
     yield from _gateway(settings, definitions, folder / "no-toll-roads", {"toll-roads": dead_address})
 
 
-def test_without_the_authorizer_nobody_passes(
+def test_without_the_authorizer_no_passenger_request_passes(
     without_authorizer: RunningEnvoy, upstream: Upstream, channel: OpenChannel, signed_in: dict[str, str]
 ) -> None:
     for headers in (signed_in, {}):
@@ -82,7 +82,7 @@ def test_without_the_authorizer_services_still_reach_each_other(
     assert without_authorizer.internal.post("/toll-roads/v1/offer", {"offer_id": "o"}).status == 200
 
 
-def test_a_wrong_gateway_key_is_our_fault_and_not_the_passengers(
+def test_a_wrong_gateway_key_is_a_server_error(
     settings: GatewaySettings, definitions: list[ServiceDefinition], folder: Path, signed_in: dict[str, str]
 ) -> None:
     wrong = GatewaySettings.model_validate({**settings.model_dump(), "gateway_key": "x" * 16})
@@ -105,13 +105,13 @@ def test_without_the_service_a_stranger_still_gets_401(without_toll_roads: Runni
     assert without_toll_roads.public.post(SWITCH, {}).error == (401, 16)
 
 
-def test_without_one_service_the_others_answer(
+def test_without_one_service_the_others_respond(
     without_toll_roads: RunningEnvoy, upstream: Upstream, signed_in: dict[str, str]
 ) -> None:
     assert without_toll_roads.public.request("GET", f"{THINGS}/a", None, signed_in).status == 200
 
 
-def test_a_server_that_says_it_is_not_serving_gets_no_calls_until_it_serves(
+def test_a_server_that_reports_not_serving_gets_no_calls_until_it_serves(
     public: Listener, upstream: Upstream, loop: LoopThread, signed_in: dict[str, str]
 ) -> None:
     def wait_for(status: int) -> None:
@@ -130,7 +130,7 @@ async def never(call: Call, context: Context) -> Message:
     raise AssertionError
 
 
-def test_a_server_that_does_not_answer_within_the_contracts_deadline_gets_504(
+def test_a_server_that_exceeds_the_contracts_deadline_causes_504(
     public: Listener, upstream: Upstream, channel: OpenChannel, signed_in: dict[str, str], sample: FileDescriptor
 ) -> None:
     upstream.answer = never
@@ -151,7 +151,7 @@ def unavailable_once(upstream: Upstream) -> None:
     upstream.answer = answer
 
 
-def test_a_read_that_finds_a_server_unavailable_is_tried_once_more(
+def test_a_read_at_an_unavailable_server_is_retried_once(
     public: Listener, upstream: Upstream, signed_in: dict[str, str]
 ) -> None:
     unavailable_once(upstream)
@@ -159,13 +159,13 @@ def test_a_read_that_finds_a_server_unavailable_is_tried_once_more(
     assert len(upstream.calls) == 2
 
 
-def test_a_read_is_not_tried_a_third_time(public: Listener, upstream: Upstream, signed_in: dict[str, str]) -> None:
+def test_a_read_is_retried_only_once(public: Listener, upstream: Upstream, signed_in: dict[str, str]) -> None:
     upstream.answer = fails(grpc.StatusCode.UNAVAILABLE, "later")
     assert public.request("GET", f"{THINGS}/a", None, signed_in).error == (503, 14)
     assert len(upstream.calls) == 2
 
 
-def test_a_change_is_never_tried_again(public: Listener, upstream: Upstream, signed_in: dict[str, str]) -> None:
+def test_a_write_is_never_retried(public: Listener, upstream: Upstream, signed_in: dict[str, str]) -> None:
     unavailable_once(upstream)
     assert public.post(THINGS, {}, signed_in).error == (503, 14)
     assert len(upstream.calls) == 1

@@ -178,7 +178,7 @@ def test_a_clients_request_id_is_replaced_on_the_public_listener_and_kept_on_the
     assert re.fullmatch("[0-9a-f-]{36}", ids[0])
 
 
-def test_a_client_cannot_tell_envoy_how_to_work(
+def test_a_client_cannot_configure_envoy_by_headers(
     public: Listener, upstream: Upstream, signed_in: dict[str, str]
 ) -> None:
     tricks = {"x-envoy-upstream-rq-timeout-ms": "1", "x-envoy-max-retries": "9", "x-envoy-original-path": "/lie"}

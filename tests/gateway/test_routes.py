@@ -40,7 +40,7 @@ def test_every_method_that_the_suite_serves_can_be_called_with_json_or_says_why_
     assert unbound == WITHOUT_JSON.keys()
 
 
-def test_a_services_audience_decides_on_its_listener(definitions: list[ServiceDefinition]) -> None:
+def test_a_services_audience_selects_its_listener(definitions: list[ServiceDefinition]) -> None:
     routes = gateway_routes(definitions)
     assert routes.public.services == (
         "ridehail.tollroads.v1.PassengerTollRoadsService",
@@ -107,7 +107,7 @@ def test_a_path_template_matches_what_google_api_http_says(
     assert [path for path in (*matching, *others) if regex.fullmatch(path)] == matching
 
 
-def test_two_methods_may_not_claim_the_same_requests(
+def test_two_methods_may_not_be_bound_to_the_same_requests(
     definitions: list[ServiceDefinition], sample: FileDescriptor
 ) -> None:
     *others, authorizer = definitions
@@ -132,7 +132,7 @@ def test_a_contract_that_several_services_serve_has_no_route(definitions: list[S
     "contract",
     ["ridehail.tollroads.v1.TollRoadsService", "ridehail.gatewaysample.v1.PassengerSampleService"],
 )
-def test_what_is_called_by_the_gateway_only_one_service_may_serve(
+def test_only_one_service_may_serve_a_contract_that_only_the_gateway_calls(
     definitions: list[ServiceDefinition], contract: str
 ) -> None:
     (served,) = (
@@ -145,6 +145,6 @@ def test_what_is_called_by_the_gateway_only_one_service_may_serve(
         gateway_routes([*definitions, served])
 
 
-def test_a_suite_whose_passengers_nobody_would_judge_has_no_gateway(definitions: list[ServiceDefinition]) -> None:
+def test_a_suite_without_an_authorizer_has_no_gateway(definitions: list[ServiceDefinition]) -> None:
     with pytest.raises(AuthorizerMissing):
         gateway_routes(definitions[:-1])

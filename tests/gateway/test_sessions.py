@@ -128,7 +128,7 @@ def test_a_service_that_the_authorizer_does_not_know_is_forbidden(
     assert upstream.calls == []
 
 
-def test_a_second_authorization_header_spoils_the_first(public: Listener, upstream: Upstream, token: str) -> None:
+def test_a_second_authorization_header_invalidates_the_first(public: Listener, upstream: Upstream, token: str) -> None:
     lines = [f"POST {PATH} HTTP/1.1", "host: x", "content-length: 2", *[f"authorization: Bearer {token}"] * 2, "", "{}"]
     answer = public.raw("\r\n".join(lines).encode())
     assert answer.startswith(b"401")
@@ -140,7 +140,7 @@ def test_the_authorizers_helper_headers_stay_inside(public: Listener) -> None:
     assert set(reply.headers) <= {"content-type", "content-length", "date", "x-request-id", "connection"}
 
 
-def test_the_internal_listener_keeps_the_ticket_and_drops_what_only_the_gateway_may_say(
+def test_the_internal_listener_keeps_the_ticket_and_drops_headers_of_the_gateway(
     internal: Listener, upstream: Upstream, channel: OpenChannel
 ) -> None:
     headers = {**SMUGGLED, "x-ya-service-ticket": "the-callers-own"}

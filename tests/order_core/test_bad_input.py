@@ -105,10 +105,10 @@ async def test_bad_requests_are_refused_by_field_and_rule_and_nothing_is_stored(
             path = f"/{SERVICE.full_name}/{name_of(request)}"
             error = await failure_of(channel, path, request, metadata=metadata)
             assert (error.code.name, error.reason) == ("INVALID_ARGUMENT", "INVALID_REQUEST"), why
-            told = [(one.field, one.reason) for one in error.violations]
+            violations = [(one.field, one.reason) for one in error.violations]
             field, rule = violation
-            assert [(name[: len(field)] if len(name) > 100 else name, broken) for name, broken in told] == [
+            assert [(name[: len(field)] if len(name) > 100 else name, broken) for name, broken in violations] == [
                 (field, rule)
-            ], f"{why}: {told}"
+            ], f"{why}: {violations}"
     for table in ("orders", "processing_events"):
         assert await running.rows(f"SELECT count(*) FROM order_core.{table}") == [(0,)]

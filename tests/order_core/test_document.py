@@ -107,11 +107,11 @@ def test_a_new_document_is_at_its_own_version_or_at_the_first(given_document: Js
         ({"order": {"version": -1}}, ('document["order"]["version"]', "put_order.version")),
     ],
 )
-def test_a_document_that_cannot_be_kept_is_refused(given_document: JsonObject, violation: tuple[str, str]) -> None:
+def test_a_document_that_cannot_be_stored_is_refused(given_document: JsonObject, violation: tuple[str, str]) -> None:
     assert violations_of(lambda: new_document(given_document)) == [violation]
 
 
-def test_a_document_has_as_many_values_as_it_may_and_not_one_more() -> None:
+def test_a_document_has_at_most_max_values() -> None:
     largest = a_document(a=[0] * (MAX_VALUES - 4))  # beside the list: "a", "order", its "version" and "status"
     assert count_values(largest) == MAX_VALUES
     check_size(largest)
@@ -120,7 +120,7 @@ def test_a_document_has_as_many_values_as_it_may_and_not_one_more() -> None:
         check_size(a_document(a=[0] * (MAX_VALUES - 3)))
 
 
-def test_the_deepest_document_can_be_answered() -> None:
+def test_the_deepest_document_can_be_returned() -> None:
     document = new_document({"a": nested(MAX_DEPTH - 1)})
 
     answered = to_struct(document).SerializeToString()
@@ -202,7 +202,7 @@ def test_the_version_rises_by_what_the_update_increments_it_else_by_one(
     assert version_of(after) == version
 
 
-def test_a_version_that_cannot_rise_any_more_is_a_mismatch() -> None:
+def test_a_version_at_its_maximum_is_a_mismatch() -> None:
     document = new_document({"order": {"version": MAX_SAFE_INTEGER}})
 
     with pytest.raises(OrderFieldTypeMismatch) as caught:
@@ -239,7 +239,7 @@ def test_a_version_that_cannot_rise_any_more_is_a_mismatch() -> None:
         ({"push": {"a": [nested(MAX_DEPTH - 1)]}}, [('push["a"][0]' + '["a"]' * (MAX_DEPTH - 2), "json.depth")]),
     ],
 )
-def test_changes_that_break_a_rule_make_no_update(
+def test_changes_that_break_a_rule_are_refused(
     changes: dict[str, object], violations: list[tuple[str, str]] | None
 ) -> None:
     def make() -> object:
@@ -300,7 +300,7 @@ def leaves(value: JsonValue, prefix: str = "") -> dict[str, JsonValue]:
 
 
 @given(documents, paths, values)
-def test_what_was_set_is_what_is_read(document: JsonObject, path: str, value: JsonValue) -> None:
+def test_a_set_value_is_read_back(document: JsonObject, path: str, value: JsonValue) -> None:
     try:
         after = apply(Update(set={path: value}), document, order_id="order")
     except OrderFieldTypeMismatch:
@@ -311,7 +311,9 @@ def test_what_was_set_is_what_is_read(document: JsonObject, path: str, value: Js
 
 
 @given(documents, paths)
-def test_a_path_cannot_be_set_exactly_when_it_leads_through_something_else(document: JsonObject, path: str) -> None:
+def test_a_path_cannot_be_set_exactly_when_it_leads_through_another_kind_of_value(
+    document: JsonObject, path: str
+) -> None:
     ways = [path[:at] for at, character in enumerate(path) if character == "."]
     blocking = [way for way in ways if not isinstance(value_at(document, way), dict | Absence)]
     update = Update(set={path: 1})
@@ -380,7 +382,7 @@ def test_the_version_grows_with_every_update(document: JsonObject, update: Updat
 
 
 @given(documents, st.permutations(["set", "unset", "push", "increment"]), paths, paths, values)
-def test_one_change_after_the_other_is_the_same_as_both_at_once(
+def test_two_updates_in_turn_equal_one_with_both_changes(
     document: JsonObject, kinds: list[str], path: str, other: str, value: JsonValue
 ) -> None:
     assume(not touches(path, other))

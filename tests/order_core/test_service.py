@@ -65,7 +65,7 @@ async def test_a_put_order_is_at_its_own_version_or_at_the_first(
     assert (await the_whole(client, "order")).version == version
 
 
-async def test_a_put_order_takes_the_place_of_the_older_one(client: AsyncOrderCoreClient, ride: str) -> None:
+async def test_a_put_order_replaces_the_older_one(client: AsyncOrderCoreClient, ride: str) -> None:
     await client.put_order(order_id=ride, yandex_uid="uid-2", document={"x": 1})
 
     assert await the_whole(client, ride) == OrderFields(fields={"x": 1, "order": {"version": 1}}, version=1)
@@ -81,7 +81,7 @@ async def test_a_put_order_takes_the_place_of_the_older_one(client: AsyncOrderCo
         (Value(struct_value=Struct(fields={"a\0": Value(bool_value=True)})), 'document["x"]', "json.no_nul"),
     ],
 )
-async def test_what_json_cannot_hold_is_refused_by_name(
+async def test_values_that_json_cannot_hold_are_refused_by_name(
     running: SuiteInProcess, client: AsyncOrderCoreClient, value: Value, field: str, rule: str
 ) -> None:
     request = api.PutOrderRequest(order_id="order", yandex_uid="uid", document=Struct(fields={"x": value}))
@@ -115,7 +115,7 @@ async def test_any_document_is_read_as_it_was_put(client: AsyncOrderCoreClient) 
     assert await the_whole(client, "order") == OrderFields(fields=document, version=1)
 
 
-async def test_the_deepest_document_that_updates_can_make_is_still_answered(client: AsyncOrderCoreClient) -> None:
+async def test_the_deepest_document_that_updates_can_create_is_returned(client: AsyncOrderCoreClient) -> None:
     deep: JsonInput = 1
     for _ in range(10):
         deep = {"v": deep}
@@ -133,7 +133,7 @@ async def test_the_deepest_document_that_updates_can_make_is_still_answered(clie
 # --- SetOrderFields
 
 
-async def test_one_update_makes_all_of_its_changes(
+async def test_an_update_makes_all_of_its_changes(
     running: SuiteInProcess, client: AsyncOrderCoreClient, ride: str
 ) -> None:
     version = await client.set_order_fields(
@@ -176,7 +176,7 @@ async def test_an_update_of_another_version_is_aborted(
     assert await running.rows("SELECT 1 FROM order_core.processing_events") == []
 
 
-async def test_version_0_is_a_version_to_expect(client: AsyncOrderCoreClient, ride: str) -> None:
+async def test_an_update_can_expect_version_0(client: AsyncOrderCoreClient, ride: str) -> None:
     with pytest.raises(OrderVersionConflict):
         await client.set_order_fields(order_id=ride, expected_version=0, set={"x": 1})
 
@@ -194,14 +194,14 @@ async def test_an_update_that_does_not_fit_changes_nothing(
     assert await running.rows("SELECT 1 FROM order_core.processing_events") == []
 
 
-async def test_changes_that_do_not_go_together_are_refused_by_name(client: AsyncOrderCoreClient, ride: str) -> None:
+async def test_conflicting_changes_are_refused_by_name(client: AsyncOrderCoreClient, ride: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         await client.set_order_fields(order_id=ride, set={"order.a": 1}, unset=["order.a.b"])
 
     assert [(one.field, one.reason) for one in caught.value.violations] == [("unset[0]", "set_order_fields.overlap")]
 
 
-async def test_of_many_updates_of_one_version_exactly_one_wins(client: AsyncOrderCoreClient, ride: str) -> None:
+async def test_exactly_one_of_concurrent_updates_of_a_version_succeeds(client: AsyncOrderCoreClient, ride: str) -> None:
     # The pool opens its connections as they are needed: only later rounds have many at once.
     for version in range(4, 14):
         outcomes = await asyncio.gather(
@@ -248,7 +248,7 @@ async def test_no_update_without_an_expected_version_is_lost(
     ("document", "status", "sharing_key"),
     [(RIDE, "driving", "sharing-key"), ({}, "", ""), ({"order": {"rsk": 5}}, "", "")],
 )
-async def test_the_info_tells_status_and_sharing_key(
+async def test_the_info_has_status_and_sharing_key(
     client: AsyncOrderCoreClient, document: JsonObject, status: str, sharing_key: str
 ) -> None:
     await client.put_order(order_id="order", yandex_uid="uid", document=document)
@@ -261,7 +261,7 @@ async def test_the_info_tells_status_and_sharing_key(
 # --- ListActiveOrders
 
 
-async def test_the_orders_under_way_are_listed(client: AsyncOrderCoreClient, ride: str) -> None:
+async def test_active_orders_are_listed(client: AsyncOrderCoreClient, ride: str) -> None:
     await client.put_order(order_id="done", yandex_uid="uid", document={"order": {"status": "finished"}})
     await client.put_order(order_id="young", yandex_uid="uid", document={"details": "none", "parts": 1})
     await client.put_order(order_id="another's", yandex_uid="uid-2", document={})
@@ -282,17 +282,17 @@ async def test_the_orders_under_way_are_listed(client: AsyncOrderCoreClient, rid
     )
 
 
-async def test_every_change_raises_the_sequence_that_the_list_tells(client: AsyncOrderCoreClient, ride: str) -> None:
+async def test_every_change_raises_the_listed_sequence(client: AsyncOrderCoreClient, ride: str) -> None:
     async def sequence() -> int:
         (order,) = (await client.list_active_orders(yandex_uid="uid")).orders
         return order.sequence
 
-    told = [await sequence()]
+    listed = [await sequence()]
     for changes in ({"set": {"parts.route": "3"}}, {"increment": {"order.version": 5}}, {"call_processing": True}):
         version = await client.set_order_fields(order_id=ride, **changes)
-        told.append(await sequence())
-        assert told[-1] == version
-    assert told == sorted(set(told))
+        listed.append(await sequence())
+        assert listed[-1] == version
+    assert listed == sorted(set(listed))
 
 
 async def test_an_order_that_ends_leaves_the_list(client: AsyncOrderCoreClient, ride: str) -> None:
@@ -324,7 +324,7 @@ async def test_a_document_stays_within_a_mebibyte(client: AsyncOrderCoreClient) 
     assert (await client.get_order_fields(order_id="large", fields=["log"])).fields == {"log": [half]}
 
 
-async def test_of_a_hopeless_request_the_first_ten_faults_are_told(client: AsyncOrderCoreClient) -> None:
+async def test_the_first_ten_violations_of_a_request_are_reported(client: AsyncOrderCoreClient) -> None:
     with pytest.raises(InvalidRequest) as refused:
         await client.get_order_fields(order_id="ride", fields=["a b" * 200] * 100)
     assert len(refused.value.violations) == 10

@@ -92,7 +92,7 @@ async def test_a_locked_document_cannot_be_locked_by_another(running: SuiteInPro
                 await STORE.lock_document(second, "order")
 
 
-async def test_orders_under_way_are_listed_oldest_first(running: SuiteInProcess) -> None:
+async def test_active_orders_are_listed_oldest_first(running: SuiteInProcess) -> None:
     statuses = ["driving", None, "", *FINAL_STATUSES, "waiting"]
     async with running.database("order-core").connection() as connection:
         for age, status in enumerate(statuses):
@@ -105,7 +105,7 @@ async def test_orders_under_way_are_listed_oldest_first(running: SuiteInProcess)
     assert listed_two == listed[:2]
 
 
-async def test_the_list_reads_nothing_but_the_orders_under_way(running: SuiteInProcess) -> None:
+async def test_the_list_reads_only_active_orders(running: SuiteInProcess) -> None:
     await running.execute(
         """
         INSERT INTO order_core.orders
@@ -147,7 +147,7 @@ async def test_a_document_without_a_version_cannot_be_stored(running: SuiteInPro
     assert caught.value.diag.constraint_name == "orders_document_version_check"
 
 
-def test_the_migrations_can_be_undone_and_done_again(database_url: str) -> None:
+def test_the_migrations_can_be_rolled_back_and_repeated(database_url: str) -> None:
     folder = resources.folder("migrations") / "order_core"
 
     undone = migrations.roll_back(database_url, "order_core", folder)

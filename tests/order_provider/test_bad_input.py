@@ -89,9 +89,9 @@ async def test_bad_requests_are_refused_by_field_and_rule_and_nothing_is_stored(
             path = f"/{SERVICE.full_name}/{type(request).__name__.removesuffix('Request')}"
             error = await failure_of(channel, path, request, metadata=metadata)
             assert (error.code.name, error.reason) == ("INVALID_ARGUMENT", "INVALID_REQUEST"), why
-            ((told, broken),) = [(one.field, one.reason) for one in error.violations]
-            # The name of a part is told as it was given, if it is short enough.
-            assert (told[: len(field)] if field == "parts" else told, broken) == (field, rule), f"{why}: {told}"
+            ((name, broken),) = [(one.field, one.reason) for one in error.violations]
+            # A part's name is reported as given, if it is short enough.
+            assert (name[: len(field)] if field == "parts" else name, broken) == (field, rule), f"{why}: {name}"
         for bad in (b"\xff", b"\x0a\xff\xff", b"\x0a\x02\xff\xfe"):
             error = await failure_of(channel, f"/{SERVICE.full_name}/PutOrder", bad, metadata=metadata)
             assert [one.reason for one in error.violations] == ["message.encoding"]

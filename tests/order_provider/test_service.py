@@ -38,7 +38,7 @@ async def listed(client: AsyncOrderProviderClient, uid: str = "400") -> tuple[Ac
 # --- PutOrder
 
 
-async def test_an_order_is_told_as_it_was_put(eats: AsyncOrderProviderClient) -> None:
+async def test_an_order_is_listed_as_it_was_put(eats: AsyncOrderProviderClient) -> None:
     sequence = await put(eats, parts={"full_info": "17", "eats_tracking": "a"}, details=COOKING)
 
     assert sequence == 1
@@ -114,25 +114,25 @@ async def test_an_order_of_another_passenger_is_refused_and_stays_as_it_was(eats
     assert await listed(eats, "666") == ()
 
 
-async def test_a_finished_order_is_not_another_passengers_either(eats: AsyncOrderProviderClient) -> None:
+async def test_a_finished_order_cannot_be_put_by_another_passenger(eats: AsyncOrderProviderClient) -> None:
     await put(eats, finished=True)
 
     with pytest.raises(OrderOwnerMismatch):
         await put(eats, uid="666")
 
 
-async def test_of_many_calls_at_once_each_gets_a_number_of_its_own_and_the_last_one_stays(
+async def test_concurrent_calls_get_sequences_of_their_own_and_the_last_one_is_stored(
     running: SuiteInProcess, eats: AsyncOrderProviderClient
 ) -> None:
     # An attempt that is repeated on a busy machine would take a number of its own.
-    patient = AsyncOrderProviderClient(
+    client = AsyncOrderProviderClient(
         running.address, service="eats-orders", ticket=running.ticket("admin"), attempt_timeout=30.0
     )
 
     async def one(n: int) -> tuple[int, str]:
-        return await put(patient, status=f"status-{n}", timeout=30.0), f"status-{n}"
+        return await put(client, status=f"status-{n}", timeout=30.0), f"status-{n}"
 
-    async with patient:
+    async with client:
         statuses = dict(await asyncio.gather(*(one(n) for n in range(60))))
 
     assert sorted(statuses) == list(range(1, 61))
@@ -140,7 +140,7 @@ async def test_of_many_calls_at_once_each_gets_a_number_of_its_own_and_the_last_
     assert (order.sequence, order.status) == (60, statuses[60])
 
 
-async def test_of_two_passengers_who_claim_an_order_at_once_one_gets_it(eats: AsyncOrderProviderClient) -> None:
+async def test_one_of_two_passengers_who_put_an_order_at_once_gets_it(eats: AsyncOrderProviderClient) -> None:
     for n in range(5):
         orderid = f"order-{n}"
         claims = await asyncio.gather(
@@ -184,9 +184,7 @@ async def test_at_most_a_hundred_orders_are_listed(running: SuiteInProcess, eats
     assert [order.orderid for order in await listed(eats)] == [f"order-{n}" for n in range(2, 102)]
 
 
-async def test_the_list_reads_nothing_but_the_orders_under_way(
-    running: SuiteInProcess, eats: AsyncOrderProviderClient
-) -> None:
+async def test_the_list_reads_only_active_orders(running: SuiteInProcess, eats: AsyncOrderProviderClient) -> None:
     await running.execute(
         """
         INSERT INTO eats_orders.orders

@@ -113,7 +113,7 @@ async def test_a_bad_request_is_refused_by_field_and_rule_and_nothing_is_stored(
     assert await back_end.everything() == before
 
 
-async def test_ids_that_look_like_something_else_are_only_ids(back_end: BackEnd) -> None:
+async def test_ids_that_look_like_sql_or_paths_are_only_ids(back_end: BackEnd) -> None:
     for good in ["x" * 128, "\U0001f695", "a b", "%s", "'", '"', "\\", "../x", "{}", "$1", "<b>", "\u044b" * 128]:
         state = await back_end.update("0", good, {good: {good: good}}, uid=good)
         assert state == await back_end.get(good)

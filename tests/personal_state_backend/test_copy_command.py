@@ -49,13 +49,13 @@ async def one_is_killed(source: BackEnd, destination: BackEnd) -> None:
 
 
 @pytest.mark.long
-async def test_killed_two_at_once_and_with_states_changing_it_copies_all_and_overwrites_nothing_newer(
+async def test_killed_concurrent_commands_beside_updates_copy_all_and_overwrite_nothing_newer(
     direction: Direction,
 ) -> None:
     await check_copies_beside_changes(direction, 3000, one_is_killed)
 
 
-async def test_the_command_says_what_it_has_done(back_ends: Mapping[str, BackEnd]) -> None:
+async def test_the_command_prints_its_counts(back_ends: Mapping[str, BackEnd]) -> None:
     protocol, user_state = back_ends["protocol"], back_ends["user-state"]
     await protocol.take(copy_of("1", 1), copy_of("2", 1))
     await user_state.take(copy_of("2", 5))
@@ -66,7 +66,7 @@ async def test_the_command_says_what_it_has_done(back_ends: Mapping[str, BackEnd
     assert copied.stdout.startswith("copy: listed=2 stored=1 in ")
 
 
-async def test_followed_in_both_directions_each_back_end_gets_what_the_other_is_told(
+async def test_followed_in_both_directions_each_back_end_gets_the_updates_of_the_other(
     back_ends: Mapping[str, BackEnd],
 ) -> None:
     protocol, user_state = back_ends["protocol"], back_ends["user-state"]
@@ -90,7 +90,7 @@ async def test_followed_in_both_directions_each_back_end_gets_what_the_other_is_
     assert all(b"Traceback" not in errors for _printed, errors in ended)
 
 
-async def test_a_back_end_that_is_away_ends_the_copying_with_one_line(back_ends: Mapping[str, BackEnd]) -> None:
+async def test_an_unavailable_back_end_ends_the_command_with_one_line(back_ends: Mapping[str, BackEnd]) -> None:
     protocol = back_ends["protocol"]
     await protocol.update("0")
     addresses = ("--address", f"protocol={protocol.suite.address}", "--address", "user-state=127.0.0.1:1")

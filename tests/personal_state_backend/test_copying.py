@@ -37,7 +37,7 @@ async def test_states_are_listed_by_user_page_by_page(back_end: BackEnd) -> None
     assert await back_end.copies(after_yandex_uid=in_order[-1]) == ()
 
 
-async def test_only_what_changed_since_is_listed_whoever_changed_it(back_end: BackEnd) -> None:
+async def test_only_states_changed_since_are_listed_by_update_or_import(back_end: BackEnd) -> None:
     for uid in ("1", "2", "3"):
         await back_end.update("0", uid=uid)
     since = datetime.now(UTC)
@@ -57,7 +57,7 @@ async def test_a_copy_is_stored_only_if_its_revision_is_higher(back_end: BackEnd
     assert (await back_end.get("3")).revision_id == "0"
 
 
-async def test_imports_in_opposite_order_never_wait_for_each_other_in_a_circle(back_end: BackEnd) -> None:
+async def test_imports_in_opposite_order_do_not_deadlock(back_end: BackEnd) -> None:
     copies = [copy_of(f"user-{number}", 1) for number in range(200)]
     for revision in range(1, 5):
         newer = [copy_of(copy.yandex_uid, revision) for copy in copies]
@@ -100,7 +100,7 @@ async def test_states_that_do_not_fit_into_one_message_are_copied_in_several(
     assert comparable(theirs) == comparable(ours)
 
 
-async def test_what_is_committed_late_is_found_by_the_next_pass(direction: Direction) -> None:
+async def test_a_late_commit_is_found_by_the_next_pass(direction: Direction) -> None:
     """A pass goes back far enough to see a change whose time of change lies before the pass that missed it."""
     source, destination = direction
     passes: list[EndpointUnavailable | None] = []
@@ -111,9 +111,9 @@ async def test_what_is_committed_late_is_found_by_the_next_pass(direction: Direc
             await source.update("0", "late", uid="late")
             await source.update("0", "later", uid="too late")
             for uid, seconds in (("late", 50), ("too late", 120)):
-                moment = datetime.now(UTC) - timedelta(seconds=seconds)
+                timestamp = datetime.now(UTC) - timedelta(seconds=seconds)
                 await source.suite.execute(
-                    f"UPDATE {STATE_TABLES[source.name]} SET updated_at = %s WHERE yandex_uid = %s", moment, uid
+                    f"UPDATE {STATE_TABLES[source.name]} SET updated_at = %s WHERE yandex_uid = %s", timestamp, uid
                 )
         if len(passes) == 3:
             raise asyncio.CancelledError
@@ -125,7 +125,7 @@ async def test_what_is_committed_late_is_found_by_the_next_pass(direction: Direc
     assert passes == [None, None, None]
 
 
-async def test_a_pass_that_is_broken_off_is_made_again(direction: Direction) -> None:
+async def test_an_interrupted_pass_is_repeated(direction: Direction) -> None:
     source, destination = direction
     await source.take(copy_of("before", 1))
     failures: list[EndpointUnavailable | None] = []
@@ -165,7 +165,7 @@ async def one_gives_up(source: BackEnd, destination: BackEnd) -> None:
         await copies[1]
 
 
-async def test_given_up_two_at_once_and_with_states_changing_it_copies_all_and_overwrites_nothing_newer(
+async def test_cancelled_concurrent_copies_beside_updates_copy_all_and_overwrite_nothing_newer(
     direction: Direction,
 ) -> None:
     await check_copies_beside_changes(direction, 200, one_gives_up)

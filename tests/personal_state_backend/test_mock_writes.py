@@ -27,7 +27,7 @@ async def outcome(back_end: BackEnd, *update: Any, uid: str = "400", mock: bool)
         return type(error), getattr(error, "metadata", None), getattr(error, "violations", None)
 
 
-async def test_the_answer_is_that_of_the_real_write_and_every_table_and_sequence_is_as_before(
+async def test_a_mock_write_returns_the_result_and_changes_no_table_and_no_sequence(
     back_end: BackEnd,
 ) -> None:
     for number, update in enumerate(UPDATES):
@@ -42,7 +42,7 @@ async def test_the_answer_is_that_of_the_real_write_and_every_table_and_sequence
         assert await outcome(back_end, *update, uid=uid, mock=False) == mocked
 
 
-async def test_a_mock_of_a_users_first_write_leaves_no_row(back_end: BackEnd) -> None:
+async def test_a_mock_of_a_first_write_leaves_no_row(back_end: BackEnd) -> None:
     before = await back_end.everything()
     for _ in range(3):
         answer = await back_end.update("0", "econom", {"econom": {"a": 1}}, mock=True)
@@ -51,7 +51,7 @@ async def test_a_mock_of_a_users_first_write_leaves_no_row(back_end: BackEnd) ->
     assert await back_end.copies() == ()
 
 
-async def test_any_value_but_an_empty_one_asks_for_it(back_end: BackEnd) -> None:
+async def test_any_value_but_an_empty_one_makes_a_write_a_mock(back_end: BackEnd) -> None:
     request = back_end.api.UpdatePersonalStateRequest(
         yandex_uid="400", revision_id="0", tariffs=[{"category": "a", "requirements": to_struct({})}]
     )
@@ -62,7 +62,7 @@ async def test_any_value_but_an_empty_one_asks_for_it(back_end: BackEnd) -> None
     assert len(await back_end.copies()) == 1
 
 
-async def test_a_mock_write_and_a_real_one_at_once_do_not_disturb_each_other(back_end: BackEnd) -> None:
+async def test_concurrent_mock_and_real_writes_do_not_interfere(back_end: BackEnd) -> None:
     await back_end.update("0", "econom")
     for revision in range(1, 6):
         await back_end.update(str(revision), "mocked", mock=True)

@@ -30,7 +30,7 @@ uids = itertools.count()
 
 @dataclass
 class Model:
-    """What a user has set, told a second time."""
+    """A model of a user's state."""
 
     revision: int = 0
     selected: str = ""
@@ -39,11 +39,11 @@ class Model:
     def updated(self, selected: str | None, tariffs: Settings) -> Model:
         return Model(self.revision + 1, self.selected if selected is None else selected, {**self.tariffs, **tariffs})
 
-    def told(self) -> Any:
+    def snapshot(self) -> Any:
         return str(self.revision), self.selected, self.tariffs
 
 
-def told(state: PersonalState) -> Any:
+def snapshot(state: PersonalState) -> Any:
     return state.revision_id, state.selected_category, by_category(state.tariffs)
 
 
@@ -65,7 +65,7 @@ class States(RuleBasedStateMachine):
         update = (str(self.model.revision + off), selected, tariffs)
         for back_end in self.back_ends:
             outcome = self.loop.run(self._outcome(back_end, *update, mock=mock))
-            assert outcome == (str(self.model.revision) if off else expected.told())
+            assert outcome == (str(self.model.revision) if off else expected.snapshot())
         if not off and not mock:
             self.model = expected
 
@@ -77,7 +77,7 @@ class States(RuleBasedStateMachine):
         outcomes = self.loop.run(self._at_once(self.back_ends[0], before, changes))
         for place, ((_selected, _tariffs, mock), outcome) in enumerate(zip(changes, outcomes, strict=True)):
             if isinstance(outcome, tuple):
-                assert outcome == possible[place].told()
+                assert outcome == possible[place].snapshot()
                 winners |= set() if mock else {place}
             else:
                 assert outcome == str(self.model.revision + 1)
@@ -101,18 +101,18 @@ class States(RuleBasedStateMachine):
         if not hasattr(self, "model"):
             return
         for back_end in self.back_ends:
-            assert told(self.loop.run(back_end.get(self.uid))) == self.model.told()
+            assert snapshot(self.loop.run(back_end.get(self.uid))) == self.model.snapshot()
             copies = self.loop.run(back_end.copies(after_yandex_uid=self.uid[:-1], page_size=1000))
             mine = [
                 (one.revision_id, one.selected_category, by_category(one.tariffs))
                 for one in copies
                 if one.yandex_uid == self.uid
             ]
-            assert mine == ([self.model.told()] if self.model.revision else [])
+            assert mine == ([self.model.snapshot()] if self.model.revision else [])
 
     async def _outcome(self, back_end: BackEnd, *update: Any, mock: bool) -> Any:
         try:
-            return told(await back_end.update(*update, uid=self.uid, mock=mock))
+            return snapshot(await back_end.update(*update, uid=self.uid, mock=mock))
         except RevisionConflict as conflict:
             return conflict.metadata["current_revision_id"]
 

@@ -19,9 +19,7 @@ PROCESSES, WINS = 3, 12
 AT_ONCE = 12
 
 
-async def test_of_processes_that_change_the_same_revision_exactly_one_succeeds(
-    back_end: BackEnd, tmp_path: Path
-) -> None:
+async def test_exactly_one_of_several_processes_changes_a_revision(back_end: BackEnd, tmp_path: Path) -> None:
     outputs = {f"racer-{number}": tmp_path / str(number) for number in range(PROCESSES)}
     racers = [
         processes.start(race, back_end.name, back_end.suite.database_url, name, WINS, output)
@@ -43,7 +41,7 @@ async def test_of_processes_that_change_the_same_revision_exactly_one_succeeds(
 
 
 @pytest.mark.parametrize("revision", ["0", "1"])
-async def test_of_calls_with_the_same_revision_at_once_exactly_one_succeeds(back_end: BackEnd, revision: str) -> None:
+async def test_exactly_one_of_concurrent_calls_changes_a_revision(back_end: BackEnd, revision: str) -> None:
     if revision == "1":
         await back_end.update("0")
     outcomes = await asyncio.gather(
@@ -58,7 +56,7 @@ async def test_of_calls_with_the_same_revision_at_once_exactly_one_succeeds(back
 
 
 @pytest.mark.parametrize("ending", ["commit", "rollback"])
-async def test_an_update_waits_for_another_transaction_and_goes_by_how_that_ends(
+async def test_an_update_waits_for_a_concurrent_transaction_and_depends_on_its_end(
     back_end: BackEnd, ending: str
 ) -> None:
     await back_end.update("0", "first")

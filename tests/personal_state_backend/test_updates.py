@@ -31,7 +31,7 @@ async def test_a_user_who_has_set_nothing_has_an_empty_state_of_revision_0(back_
     assert state.body == {"revision_id": "0", "selected_category": "", "tariffs": []}
 
 
-async def test_an_update_answers_the_state_that_the_next_read_tells(back_end: BackEnd) -> None:
+async def test_an_update_returns_the_state_that_the_next_read_returns(back_end: BackEnd) -> None:
     updated = await back_end.update("0", "econom", {"econom": {"nosmoking": True}, "vip": {}})
     assert updated.revision_id == "1"
     assert updated.selected_category == "econom"
@@ -40,7 +40,7 @@ async def test_an_update_answers_the_state_that_the_next_read_tells(back_end: Ba
     assert (await back_end.get("another")).revision_id == "0"
 
 
-async def test_what_is_not_given_stays(back_end: BackEnd) -> None:
+async def test_fields_that_an_update_omits_stay(back_end: BackEnd) -> None:
     await back_end.update("0", "econom", {"econom": {"a": 1, "b": 2}, "vip": {"c": 3}})
     changed = await back_end.update("1", None, {"econom": {"d": 4}})
     assert changed.selected_category == "econom"
@@ -53,7 +53,7 @@ async def test_what_is_not_given_stays(back_end: BackEnd) -> None:
     assert untouched.tariffs == unset.tariffs
 
 
-async def test_another_revision_than_the_present_one_is_a_conflict_that_tells_the_present_one(
+async def test_another_revision_is_a_conflict_that_names_the_current_one(
     back_end: BackEnd,
 ) -> None:
     await back_end.update("0", "vip")
@@ -104,7 +104,7 @@ async def test_a_state_has_at_most_64_kib_of_json_whatever_its_letters(back_end:
     most = (MAX_BYTES - frame) // 2
     assert (await back_end.refused("0", None, {"a": {"b": letter * (most + 1)}})).reason == "PERSONAL_STATE_TOO_LARGE"
     await back_end.update("0", None, {"a": {"b": letter * most}})
-    # What is too much only together with what is there is refused as well, and a conflict is told first.
+    # An update that is too large only together with the stored state is refused as well; a conflict comes first.
     assert (await back_end.refused("1", None, {"c": {}})).reason == "PERSONAL_STATE_TOO_LARGE"
     assert (await back_end.refused("0", None, {"c": {}})).reason == "REVISION_CONFLICT"
     await back_end.update("1", None, {"a": {}})

@@ -15,13 +15,13 @@ def test_settings_that_are_replaced_become_the_latest() -> None:
     assert list(STATE.tariffs) == ["vip", "econom"]
 
 
-def test_an_empty_category_is_a_choice_and_none_is_not() -> None:
+def test_an_empty_category_is_a_choice_and_no_category_is_none() -> None:
     assert changed(STATE, StateChange("3", "", {})).selected_category == ""
     assert changed(STATE, StateChange("3", None, {})).selected_category == "econom"
     assert changed(EMPTY, StateChange("0", None, {})) == PersonalState(1, "", {})
 
 
-def test_a_document_tells_the_state_that_it_was_made_from() -> None:
+def test_a_document_holds_the_state_that_it_was_made_from() -> None:
     assert state_of(document_of(STATE)) == STATE
     assert [tariff["category"] for tariff in document_of(STATE)["tariffs"]] == ["vip", "econom"]
     assert state_of(None) == EMPTY

@@ -32,7 +32,7 @@ def metric(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(f"ridehail_user_state_{name}_total", labels) or 0
 
 
-async def test_equal_answers_are_counted_and_nothing_else_is_kept(comparing: Comparing) -> None:
+async def test_equal_responses_are_only_counted(comparing: Comparing) -> None:
     before = metric("comparisons", kind="read", verdict="equal")
     assert await comparing.compare({"tariffs": [1, 2.0]}, {"tariffs": [2, 1]}) == {}
     assert await comparing.compare(None, None, kind=WRITE) == {}
@@ -41,17 +41,17 @@ async def test_equal_answers_are_counted_and_nothing_else_is_kept(comparing: Com
     assert metric("comparisons", kind="read", verdict="equal") == before + 1
 
 
-async def test_a_mismatch_tells_where_and_is_kept_with_types_and_hashes(comparing: Comparing) -> None:
+async def test_a_mismatch_returns_paths_and_is_stored_with_types_and_hashes(comparing: Comparing) -> None:
     old = {"tariffs": [{"category": "a", "requirements": {"x": [1, "s"], "y": None}}], "selected_category": "a"}
     new = {"tariffs": [{"category": "a", "requirements": {"x": [2, "s"]}}], "selected_category": "b"}
     at = "/tariffs/*/requirements/x/*"
     before = metric("mismatches", kind="write", path=at)
 
-    told = await comparing.compare(old, new, kind=WRITE, request_id="first")
+    metadata = await comparing.compare(old, new, kind=WRITE, request_id="first")
 
     paths = ["/selected_category", "/tariffs/0/requirements/x/0", "/tariffs/0/requirements/y"]
-    assert json.loads(told.pop("paths")) == paths
-    assert told == {"statuses": "same", "truncated": "false"}
+    assert json.loads(metadata.pop("paths")) == paths
+    assert metadata == {"statuses": "same", "truncated": "false"}
     ((request_id, kind, statuses, differences),) = await comparing.mismatches(
         "request_id, kind::text, ARRAY[old_status, new_status], differences"
     )
@@ -68,7 +68,7 @@ async def test_a_mismatch_tells_where_and_is_kept_with_types_and_hashes(comparin
     assert metric("mismatches", kind="write", path=at) == before + 1
 
 
-async def test_equal_values_have_equal_hashes_and_others_have_not(comparing: Comparing) -> None:
+async def test_only_equal_values_have_equal_hashes(comparing: Comparing) -> None:
     await comparing.compare({"a": 1, "b": {"x": [1]}, "c": "1"}, {"a": True, "b": 1.0, "c": {"x": [1.0]}})
     ((differences,),) = await comparing.mismatches("differences")
     assert isinstance(differences, list)
@@ -80,7 +80,7 @@ async def test_equal_values_have_equal_hashes_and_others_have_not(comparing: Com
     assert len({one, true, nested, text}) == 4
 
 
-async def test_answers_that_differ_in_status_alone_have_no_paths(comparing: Comparing) -> None:
+async def test_responses_that_differ_only_in_status_have_no_paths(comparing: Comparing) -> None:
     before = metric("mismatches", kind="read", path="(status)")
     assert await comparing.compare({}, {}, statuses=(200, 404)) == {
         "paths": "[]",
@@ -91,30 +91,32 @@ async def test_answers_that_differ_in_status_alone_have_no_paths(comparing: Comp
     assert metric("mismatches", kind="read", path="(status)") == before + 1
 
 
-async def test_answers_of_different_revisions_are_counted_apart_and_push_no_mismatch_out(comparing: Comparing) -> None:
-    told = await comparing.compare({"revision_id": "7", "tariffs": [1]}, {"revision_id": "6", "tariffs": []})
-    assert json.loads(told["paths"]) == ["/revision_id"]
+async def test_responses_of_different_revisions_are_counted_separately_and_displace_no_mismatch(
+    comparing: Comparing,
+) -> None:
+    metadata = await comparing.compare({"revision_id": "7", "tariffs": [1]}, {"revision_id": "6", "tariffs": []})
+    assert json.loads(metadata["paths"]) == ["/revision_id"]
     assert await comparing.counts() == {("read", "behind"): 1}
     assert await comparing.mismatches() == []
 
 
-async def test_many_and_long_paths_are_cut_to_what_an_answer_can_carry(comparing: Comparing) -> None:
-    told = await comparing.compare([1] * 150, [2] * 150)
-    assert (len(json.loads(told["paths"])), told["truncated"]) == (100, "true")
+async def test_many_and_long_paths_are_truncated_to_the_size_of_a_status(comparing: Comparing) -> None:
+    metadata = await comparing.compare([1] * 150, [2] * 150)
+    assert (len(json.loads(metadata["paths"])), metadata["truncated"]) == (100, "true")
     for name in ("n" * 500, "\u044b" * 500, '"\\' * 200):
-        told = await comparing.compare({f"{name}{number}": 1 for number in range(90)}, {})
-        paths = json.loads(told["paths"])
+        metadata = await comparing.compare({f"{name}{number}": 1 for number in range(90)}, {})
+        paths = json.loads(metadata["paths"])
         assert 0 < len(paths) < 90
         assert all(path.startswith(f"/{name}") for path in paths)
-        assert told["truncated"] == "true"
-    told = await comparing.compare({"n" * 1_000_000: 1}, {})
-    assert (told["paths"], told["truncated"]) == ("[]", "true")
+        assert metadata["truncated"] == "true"
+    metadata = await comparing.compare({"n" * 1_000_000: 1}, {})
+    assert (metadata["paths"], metadata["truncated"]) == ("[]", "true")
     ((differences,),) = (await comparing.mismatches("differences"))[-1:]
     assert isinstance(differences, list)
     assert [one["path"] for one in differences] == ["/<name>"]
 
 
-async def test_no_value_of_a_user_is_kept_logged_or_measured(comparing: Comparing, log: LogCapture) -> None:
+async def test_no_value_of_a_user_is_stored_logged_or_exported(comparing: Comparing, log: LogCapture) -> None:
     text, number, double, name, mail, phone = CANARIES
     old: Any = {
         text: 1,
@@ -136,7 +138,7 @@ async def test_no_value_of_a_user_is_kept_logged_or_measured(comparing: Comparin
     assert "/<name>" in kept
 
 
-async def test_only_the_latest_mismatches_are_kept_however_many_come_at_once(
+async def test_only_the_latest_mismatches_are_kept_under_concurrency(
     database_url: str, keys_dir: Path, config_dir: Path
 ) -> None:
     edit(config_dir / "user_state.yaml", {"mismatches_kept": 5})
@@ -153,12 +155,12 @@ async def test_only_the_latest_mismatches_are_kept_however_many_come_at_once(
         assert await comparing.mismatches() == [(f"last-{number}",) for number in range(2, 7)]
 
 
-async def test_comparisons_at_once_are_all_counted(comparing: Comparing) -> None:
+async def test_concurrent_comparisons_are_all_counted(comparing: Comparing) -> None:
     await asyncio.gather(*(comparing.compare(1, 1.0, kind=kind) for kind in (READ, WRITE) for _ in range(40)))
     assert await comparing.counts() == {("read", "equal"): 40, ("write", "equal"): 40}
 
 
-async def test_totals_of_long_ago_are_dropped(comparing: Comparing) -> None:
+async def test_old_totals_are_deleted(comparing: Comparing) -> None:
     await comparing.suite.execute(
         """
         INSERT INTO user_state.comparisons
@@ -169,7 +171,7 @@ async def test_totals_of_long_ago_are_dropped(comparing: Comparing) -> None:
     assert await comparing.counts() == {("read", "equal"): 8}
 
 
-def test_metrics_tell_a_hundred_places_apart_and_no_more() -> None:
+def test_metrics_distinguish_at_most_a_hundred_paths() -> None:
     labels = PathLabels()
     assert [labels.label(f"/{number}") for number in range(100)] == [f"/{number}" for number in range(100)]
     assert labels.label("/one-more") == OTHER
@@ -209,7 +211,7 @@ async def test_a_bad_request_is_refused_and_counts_nothing(comparing: Comparing)
     assert await comparing.counts() == {}
 
 
-async def test_two_bodies_by_themselves_are_the_answers_to_a_read(comparing: Comparing, tmp_path: Path) -> None:
+async def test_two_bodies_alone_are_responses_to_a_read(comparing: Comparing, tmp_path: Path) -> None:
     async with behind_a_gateway(comparing.suite, tmp_path) as harness:
         port = harness.gateway.internal_port
         headers = {**harness.ticket("api-proxy", "user-state"), "x-request-id": "0c5ef7e6-bare"}
@@ -225,11 +227,11 @@ async def test_two_bodies_by_themselves_are_the_answers_to_a_read(comparing: Com
 
         equal = {"old": {"tariffs": [1, {"a": 2}]}, "new": {"tariffs": [{"a": 2.0}, 1]}}
         assert await asyncio.to_thread(send, equal) == (200, {})
-        status, told = await asyncio.to_thread(send, {"old": {"a": [1, 2]}, "new": {"a": [2, 1]}})
-        assert (status, told["reason"], told["metadata"]["statuses"]) == (409, "JSON_MISMATCH", "same")
+        status, error = await asyncio.to_thread(send, {"old": {"a": [1, 2]}, "new": {"a": [2, 1]}})
+        assert (status, error["reason"], error["metadata"]["statuses"]) == (409, "JSON_MISMATCH", "same")
         typed = {"request_id": "typed", "kind": "write", "old_status": 200, "new_status": 409, "old": 1, "new": 1}
-        status, told = await asyncio.to_thread(send, typed)
-        assert (status, told["metadata"]["statuses"]) == (409, "differ")
+        status, error = await asyncio.to_thread(send, typed)
+        assert (status, error["metadata"]["statuses"]) == (409, "differ")
         halves: list[dict[str, Any]] = [{"old": {}}, {"new": {}}, {}]
         for half in halves:
             assert (await asyncio.to_thread(send, half))[0] == 400
@@ -238,7 +240,7 @@ async def test_two_bodies_by_themselves_are_the_answers_to_a_read(comparing: Com
     assert rows == [("0c5ef7e6-bare", 200, 200), ("typed", 200, 409)]
 
 
-async def test_what_is_deeper_than_protobuf_reads_is_refused(comparing: Comparing) -> None:
+async def test_json_deeper_than_protobuf_reads_is_refused(comparing: Comparing) -> None:
     def deep(levels: int, *, arrays: bool) -> Value:
         value: Any = 1
         for _ in range(levels):
@@ -266,6 +268,6 @@ def varint(number: int) -> bytes:
     return written + bytes([number])
 
 
-async def test_a_number_that_is_none_is_refused(comparing: Comparing) -> None:
+async def test_a_number_that_is_not_finite_is_refused(comparing: Comparing) -> None:
     nan = Value(number_value=float("nan"))
     assert (await comparing.failure(request_of(old=nan, new=to_value(1)))).reason == "INVALID_REQUEST"

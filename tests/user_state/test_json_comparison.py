@@ -1,4 +1,4 @@
-"""When two answers are equal, and where they differ."""
+"""When two responses are equal, and where they differ."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def paths(old: Any, new: Any) -> list[str]:
 
 
 def is_equal(old: Any, new: Any) -> bool:
-    """The same told a second time, as simply as can be."""
+    """A naive comparison to check against."""
     if isinstance(old, dict) and isinstance(new, dict):
         return old.keys() == new.keys() and all(is_equal(old[name], new[name]) for name in old)
     if isinstance(old, list) and isinstance(new, list):
@@ -114,13 +114,13 @@ def test_the_order_of_any_other_array_always_matters(
 
 
 @given(_bodies, _bodies)
-def test_bodies_are_equal_when_the_simplest_definition_says_so(old: dict[str, Any], new: dict[str, Any]) -> None:
+def test_bodies_are_equal_exactly_when_a_naive_comparison_says_so(old: dict[str, Any], new: dict[str, Any]) -> None:
     assert (differences(old, new) == []) == is_equal_body(old, new)
     assert (differences(new, old) == []) == is_equal_body(old, new)
 
 
 @given(_bodies)
-def test_how_often_an_element_is_there_counts(body: dict[str, Any]) -> None:
+def test_the_number_of_equal_elements_counts(body: dict[str, Any]) -> None:
     assume(body["tariffs"])
     first, *others = body["tariffs"]
     assert differences(body, {**body, "tariffs": [first, first, *others]}) != []
@@ -185,7 +185,7 @@ def resolve(document: Any, path: str) -> Any:
 
 
 @given(_values, _values)
-def test_pointers_lead_to_what_really_differs(old: Any, new: Any) -> None:
+def test_pointers_lead_to_values_that_differ(old: Any, new: Any) -> None:
     assume(not (isinstance(old, dict) and isinstance(new, dict) and "tariffs" in old and "tariffs" in new))
     found = differences(old, new)
     assert len({pointer(one.path) for one in found}) == len(found)
@@ -196,7 +196,7 @@ def test_pointers_lead_to_what_really_differs(old: Any, new: Any) -> None:
 
 
 @given(_bodies, _bodies)
-def test_pointers_into_tariffs_lead_into_the_old_answer_or_where_it_lacks_something_into_the_new_one(
+def test_pointers_into_tariffs_lead_into_the_old_body_or_into_the_new_one_where_the_old_lacks_it(
     old: dict[str, Any], new: dict[str, Any]
 ) -> None:
     for one in differences(old, new):
@@ -212,26 +212,26 @@ def test_tariffs_are_compared_by_category_whatever_their_order() -> None:
     assert paths(old, new) == ["/tariffs/0/requirements/x", "/tariffs/1/requirements/y/1", "/tariffs/0/requirements/z"]
 
 
-def test_tariffs_without_a_category_of_their_own_are_compared_with_those_most_alike() -> None:
+def test_tariffs_without_a_unique_category_are_compared_with_the_most_similar_ones() -> None:
     old = {"tariffs": [{"category": "a", "x": 1, "y": 1}, {"category": "a", "x": 2, "y": 2}]}
     new = {"tariffs": [{"category": "a", "x": 2, "y": 3}, {"category": "a", "x": 1, "y": 4}]}
     assert paths(old, new) == ["/tariffs/0/y", "/tariffs/1/y"]
 
 
-def test_a_tariff_that_only_one_side_has_is_told_as_a_whole() -> None:
+def test_a_tariff_that_only_one_side_has_is_one_difference() -> None:
     old = {"tariffs": [{"category": "a"}, {"category": "b"}]}
     assert differences(old, {"tariffs": [{"category": "b"}]}) == [Difference(("tariffs", 0), {"category": "a"}, ABSENT)]
     assert differences({"tariffs": [{"category": "b"}]}, old) == [Difference(("tariffs", 0), ABSENT, {"category": "a"})]
 
 
 @pytest.mark.parametrize(
-    ("path", "told"), [((), ""), (("a/b", 0, "m~n"), "/a~1b/0/m~0n"), (("~1", ""), "/~01/"), (("\u044b",), "/\u044b")]
+    ("path", "text"), [((), ""), (("a/b", 0, "m~n"), "/a~1b/0/m~0n"), (("~1", ""), "/~01/"), (("\u044b",), "/\u044b")]
 )
-def test_pointers_are_written_as_rfc_6901_says(path: tuple[str | int, ...], told: str) -> None:
-    assert pointer(path) == told
+def test_pointers_are_written_as_rfc_6901_says(path: tuple[str | int, ...], text: str) -> None:
+    assert pointer(path) == text
 
 
-def test_the_first_hundred_differences_are_told_and_that_there_are_more() -> None:
+def test_the_first_hundred_differences_are_reported_and_that_there_are_more() -> None:
     old = Response(200, list(range(MAX_DIFFERENCES)))
     just = compare(READ, old, Response(200, [None] * MAX_DIFFERENCES))
     more = compare(READ, old, Response(200, [None] * (MAX_DIFFERENCES + 1)))
@@ -254,7 +254,7 @@ def conflict(current: str) -> Response:
 
 
 @pytest.mark.parametrize(
-    ("kind", "old", "new", "verdict", "told"),
+    ("kind", "old", "new", "verdict", "paths"),
     [
         (READ, state("7"), state("7"), Verdict.EQUAL, []),
         (READ, state("7"), state("7", selected_category="a"), Verdict.DIFFERENT, ["/selected_category"]),
@@ -274,14 +274,14 @@ def conflict(current: str) -> Response:
         (READ, Response(200, [1]), Response(200, "x"), Verdict.DIFFERENT, [""]),
     ],
 )
-def test_answers_of_different_revisions_are_told_apart_from_different_answers(
-    kind: Kind, old: Response, new: Response, verdict: Verdict, told: list[str] | None
+def test_responses_of_different_revisions_have_a_verdict_of_their_own(
+    kind: Kind, old: Response, new: Response, verdict: Verdict, paths: list[str] | None
 ) -> None:
     comparison = compare(kind, old, new)
     assert comparison.verdict is verdict
     assert comparison.statuses_differ == (old.status != new.status)
-    if told is not None:
-        assert [pointer(one.path) for one in comparison.differences] == told
+    if paths is not None:
+        assert [pointer(one.path) for one in comparison.differences] == paths
 
 
 # --- bounds

@@ -47,7 +47,7 @@ def test_without_comparisons_there_is_no_rate() -> None:
     assert Totals(equal=0, different=0, behind=7).rate() is None
 
 
-def test_answers_of_different_revisions_do_not_count_in_the_rate() -> None:
+def test_responses_of_different_revisions_do_not_count_in_the_rate() -> None:
     totals = totals_of(
         {(Kind.READ, Verdict.EQUAL): 9, (Kind.READ, Verdict.DIFFERENT): 1, (Kind.READ, Verdict.BEHIND): 90}
     )
@@ -60,7 +60,7 @@ async def report(comparing: Comparing, *arguments: str) -> subprocess.CompletedP
     return await asyncio.to_thread(ridehail, "shadow", "report", "--database-url", url, *arguments)
 
 
-async def test_it_tells_rates_places_and_samples_and_no_value(comparing: Comparing) -> None:
+async def test_the_report_has_rates_places_and_samples_and_no_value(comparing: Comparing) -> None:
     for number in range(8):
         await comparing.compare(number, number)
     tariff = {"category": "a", "requirements": {"nosmoking": True, "childchair": [1, 2]}}
@@ -100,18 +100,18 @@ async def test_it_tells_rates_places_and_samples_and_no_value(comparing: Compari
         {"path": "/tariffs/1/requirements/nosmoking", "old_type": "boolean", "new_type": "string"}
     ]
 
-    told = await report(comparing)
-    assert told.returncode == 0, told.stderr
-    assert "read: equal=8 different=2 behind=1; 20.0000% differ (95 %: 5.6682% to 50.9838%)" in told.stdout
-    assert "write: equal=0 different=0 behind=0\n" in told.stdout
-    assert "      2  read  /tariffs/*/requirements/nosmoking\n" in told.stdout
-    assert "request request-1\n    /tariffs/1/requirements/nosmoking: boolean -> string" in told.stdout
-    assert "of-a-write" not in told.stdout
-    assert "canary" not in told.stdout + since_ever.stdout
+    printed = await report(comparing)
+    assert printed.returncode == 0, printed.stderr
+    assert "read: equal=8 different=2 behind=1; 20.0000% differ (95 %: 5.6682% to 50.9838%)" in printed.stdout
+    assert "write: equal=0 different=0 behind=0\n" in printed.stdout
+    assert "      2  read  /tariffs/*/requirements/nosmoking\n" in printed.stdout
+    assert "request request-1\n    /tariffs/1/requirements/nosmoking: boolean -> string" in printed.stdout
+    assert "of-a-write" not in printed.stdout
+    assert "canary" not in printed.stdout + since_ever.stdout
 
 
 @pytest.mark.parametrize("text", ["", "1", "h", "0h", "-1h", "1.5h", "1w", "100000d", "\u0661h", "1h "])
-def test_a_period_that_is_none_is_refused(text: str) -> None:
+def test_an_invalid_period_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--since takes minutes, hours or days"):
         _period(text)
 

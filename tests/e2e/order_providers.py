@@ -1,4 +1,4 @@
-"""The services that keep riders' orders, what is true in them, and how order_state is told of it."""
+"""The order providers of riders, the true state of their orders, and reports of it to order_state."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from ridehail_clients import (
 )
 from tests.support.waiting import LIMIT_S
 
-KEEPERS = {"taxi": "order-core", "eats": "eats-orders", "grocery": "grocery-orders"}
+PROVIDERS = {"taxi": "order-core", "eats": "eats-orders", "grocery": "grocery-orders"}
 PARTS = {"taxi": ("fast_info", "part2"), "eats": ("full_info", "eats_tracking"), "grocery": ("full_info",)}
 LIMITS = {"taxi": 3, "eats": 1, "grocery": 1}
 Key = tuple[str, str]
 
 
 @dataclass
-class Keepers:
-    """The services that keep orders, and what is true in them.
+class OrderProviders:
+    """The order providers, and the true state of their orders.
 
     Attributes:
-        truth: Of each order under way, the version of each part.
-        unreported: Changes of which order_state is still to be told: order, sequence, parts, whether it has ended.
+        truth: The version of each part of each active order.
+        unreported: Changes not reported to order_state yet: order, sequence, parts, whether it has ended.
     """
 
     core: AsyncOrderCoreClient
@@ -43,7 +43,7 @@ class Keepers:
     async def change_something(self) -> None:
         """Starts an order, changes some parts of one, or ends one."""
         active = sorted(self.truth)
-        services = [one for one in KEEPERS if sum(key[0] == one for key in active) < LIMITS[one]]
+        services = [one for one in PROVIDERS if sum(key[0] == one for key in active) < LIMITS[one]]
         if services and (not active or self.random.random() < 0.3):
             key = (self.random.choice(services), f"{self.uid}-{next(self.numbers)}")
             await self.put(key, PARTS[key[0]], is_new=True)
@@ -71,7 +71,7 @@ class Keepers:
     async def listed(self) -> dict[Key, dict[str, str]]:
         """What the services themselves list."""
         found: dict[Key, dict[str, str]] = {}
-        for service in KEEPERS:
+        for service in PROVIDERS:
             client = self.core if service == "taxi" else self.others[service]
             answer: ActiveOrders = await client.list_active_orders(yandex_uid=self.uid, timeout=10)
             found.update({(service, one.orderid): one.parts for one in answer.orders})
@@ -99,40 +99,40 @@ class Keepers:
 
 @dataclass
 class Reporter:
-    """Tells order_state of changes: late, twice, in any order, but each at least once."""
+    """Reports changes to order_state: late, twice, in any order, but each at least once."""
 
     clients: Mapping[str, AsyncOrderStateClient]
-    keepers: Keepers
+    providers: OrderProviders
     random: Random
-    told: list[tuple[Key, int, dict[str, str], bool]] = field(default_factory=list)
+    reported: list[tuple[Key, int, dict[str, str], bool]] = field(default_factory=list)
 
-    async def tell_some(self) -> None:
-        """Tells of some changes, and of some again."""
-        waiting = self.keepers.unreported
+    async def report_some(self) -> None:
+        """Reports some changes, and some of them again."""
+        waiting = self.providers.unreported
         self.random.shuffle(waiting)
         for _ in range(self.random.randint(0, len(waiting))):
-            await self._tell(waiting)
-        if self.told and self.random.random() < 0.4:
-            await self._tell([self.random.choice(self.told)])
+            await self._report(waiting)
+        if self.reported and self.random.random() < 0.4:
+            await self._report([self.random.choice(self.reported)])
 
-    async def tell_all(self) -> None:
-        """Tells of all that is left."""
+    async def report_all(self) -> None:
+        """Reports everything that is left."""
         async with asyncio.timeout(LIMIT_S):
-            while self.keepers.unreported:
-                await self._tell(self.keepers.unreported)
+            while self.providers.unreported:
+                await self._report(self.providers.unreported)
 
-    async def _tell(self, waiting: list[tuple[Key, int, dict[str, str], bool]]) -> None:
+    async def _report(self, waiting: list[tuple[Key, int, dict[str, str], bool]]) -> None:
         (service, orderid), sequence, parts, finished = report = waiting[0]
         try:
             await self.clients[service].report_order_parts(
                 service=service,
                 orderid=orderid,
-                yandex_uid=self.keepers.uid,
+                yandex_uid=self.providers.uid,
                 sequence=sequence,
                 parts=parts,
                 finished=finished,
             )
         except ServiceError:
-            return  # it is told again
+            return  # it is reported again
         waiting.remove(report)
-        self.told.append(report)
+        self.reported.append(report)
