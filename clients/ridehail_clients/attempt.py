@@ -36,18 +36,7 @@ async def make_async_attempt(
     metadata: tuple[tuple[str, str], ...],
     is_open: Callable[[], bool],
 ) -> Response:
-    """Calls a method once.
-
-    Args:
-        method: Of the generated stub.
-        request: To send.
-        timeout: In seconds.
-        metadata: To send.
-        is_open: Returns whether the client is still open.
-
-    Raises:
-        ServiceError: The attempt failed.
-    """
+    """Calls a method once, while `is_open` says that the client is open; any failure is a `ServiceError`."""
     if not is_open():
         raise client_closed()
     try:
@@ -73,18 +62,7 @@ def make_sync_attempt(
     metadata: tuple[tuple[str, str], ...],
     is_open: Callable[[], bool],
 ) -> Response:
-    """Calls a method once.
-
-    Args:
-        method: Of the generated stub.
-        request: To send.
-        timeout: In seconds.
-        metadata: To send.
-        is_open: Returns whether the client is still open.
-
-    Raises:
-        ServiceError: The attempt failed.
-    """
+    """Calls a method once, while `is_open` says that the client is open; any failure is a `ServiceError`."""
     if not is_open():
         raise client_closed()
     try:

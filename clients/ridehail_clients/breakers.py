@@ -130,8 +130,7 @@ class Breaker:
     def allow_trial(self, pinged_at: float) -> None:
         """Records that a ping got a response: there is a trial as soon as the pause is over.
 
-        Args:
-            pinged_at: When the ping was sent, on the clock of `time.monotonic`, in seconds.
+        Pings from before the opening, by the clock of `time.monotonic`, do not count.
         """
         if pinged_at >= self._opened_at:
             self._trial_at = min(self._trial_at, self._opened_at + _PAUSE_S)

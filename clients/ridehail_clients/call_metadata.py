@@ -16,42 +16,23 @@ Credentials = Callable[[], Metadata]
 
 
 def ticket_credentials(ticket: TicketSource | None, destination: str) -> Credentials:
-    """Returns credentials of a service that calls another.
-
-    Args:
-        ticket: Where tickets come from, or None to send none.
-        destination: Name of the called service, as in `toll-roads`.
-    """
+    """Returns credentials of a service that calls the service `destination`; without tickets they are empty."""
     return lambda: () if ticket is None else ((TICKET_KEY, ticket(destination)),)
 
 
 def session_credentials(session_token: str | None) -> Credentials:
-    """Returns credentials of a passenger.
-
-    Args:
-        session_token: As the gateway takes it, or None to send none.
-    """
+    """Returns credentials of a passenger; without a session token they are empty."""
     sent: Metadata = () if session_token is None else ((AUTHORIZATION_KEY, f"Bearer {session_token}"),)
     return lambda: sent
 
 
 def with_flag(given: Metadata, key: str) -> Metadata:
-    """Returns metadata with a flag of the called method set.
-
-    Args:
-        given: By the caller, for this call.
-        key: Name of the flag's metadata.
-    """
+    """Returns the caller's metadata with a flag of the called method set."""
     return (*(pair for pair in given if pair[0] != key), (key, "1"))
 
 
 def outgoing_metadata(credentials: Credentials, given: Metadata) -> tuple[tuple[str, str], ...]:
-    """Returns the metadata of a call: the caller's own, then credentials and request id where the caller gave none.
-
-    Args:
-        credentials: Of the client.
-        given: By the caller, for this call.
-    """
+    """Returns the metadata of a call: the caller's own, then credentials and request id where the caller gave none."""
     names = {name for name, _ in given}
     own = list(credentials())
     if incoming := request_id():

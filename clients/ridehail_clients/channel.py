@@ -37,22 +37,15 @@ _INHIBIT_HEALTH_CHECK: Final = ("grpc.inhibit_health_checking", 1)
 _HEALTH_CHECK: Final = "/grpc.health.v1.Health/Check"
 
 
-def channel_options(*, health_check: bool, use_http_proxy: bool = False) -> ChannelOptions:
-    """Returns the options of a channel.
-
-    Calls are spread over all addresses of the target.
-
-    Args:
-        health_check: Whether a server that reports itself as not serving gets no calls; one without the standard health
-            service counts as healthy. False for the gateway, which does not pass health checks on.
-        use_http_proxy: Whether the environment's `http_proxy`, `https_proxy` and `grpc_proxy` are used.
-    """
+def _options(*, server_name: str | None, health_check: bool, use_http_proxy: bool) -> ChannelOptions:
     service_config: dict[str, object] = {"loadBalancingConfig": [{"round_robin": {}}]}
     if health_check:
         service_config["healthCheckConfig"] = {"serviceName": ""}
     ping_ms = _SERVER_PING_MS if health_check else _GATEWAY_PING_MS
     ping_timeout_ms = _SERVER_PING_TIMEOUT_MS if health_check else _GATEWAY_PING_TIMEOUT_MS
+    own_name = [] if server_name is None else [("grpc.ssl_target_name_override", server_name)]
     return [
+        *own_name,
         ("grpc.primary_user_agent", f"ridehail-clients/{version()}"),
         ("grpc.service_config", json.dumps(service_config)),
         # `retry` alone decides about repeats: two layers would multiply the attempts.
@@ -85,20 +78,20 @@ def open_async_channel(
 ) -> AsyncChannel:
     """Opens a channel for the asyncio clients; call it on the event loop that will use it.
 
-    With health checks, a repeat of a call that no server took may go to servers that report themselves as not serving:
+    Calls are spread over all addresses of the target. With health checks, a repeat of a call that no server took may go
+    to servers that report themselves as not serving:
     see `failover`.
 
     Args:
         target: As gRPC takes it: `host:port`, `dns:///name:port`, `unix:path`.
         credentials: For TLS, or None for plain text.
         server_name: What the server's certificate has to name, such as the service, or None for the target's host.
-        health_check: See `channel_options`.
-        use_http_proxy: See `channel_options`.
+        health_check: Whether a server that reports itself as not serving gets no calls; one without the standard health
+            service counts as healthy. False for the gateway, which does not pass health checks on.
+        use_http_proxy: Whether the environment's `http_proxy`, `https_proxy` and `grpc_proxy` are used.
         breaker_observer: Called for every breaker that opens or closes, or None for no breakers. Needs health checks.
     """
-    options = channel_options(health_check=health_check, use_http_proxy=use_http_proxy)
-    if server_name is not None:
-        options.append(("grpc.ssl_target_name_override", server_name))
+    options = _options(server_name=server_name, health_check=health_check, use_http_proxy=use_http_proxy)
 
     def open_one(*more: tuple[str, int]) -> AsyncChannel:
         if credentials is None:
@@ -120,18 +113,8 @@ def open_sync_channel(
     health_check: bool = True,
     use_http_proxy: bool = False,
 ) -> SyncChannel:
-    """Opens a channel for the blocking clients; see `open_async_channel`.
-
-    Args:
-        target: As gRPC takes it: `host:port`, `dns:///name:port`, `unix:path`.
-        credentials: For TLS, or None for plain text.
-        server_name: What the server's certificate has to name, such as the service, or None for the target's host.
-        health_check: See `channel_options`.
-        use_http_proxy: See `channel_options`.
-    """
-    options = channel_options(health_check=health_check, use_http_proxy=use_http_proxy)
-    if server_name is not None:
-        options.append(("grpc.ssl_target_name_override", server_name))
+    """Opens a channel for the blocking clients; see `open_async_channel` for the arguments."""
+    options = _options(server_name=server_name, health_check=health_check, use_http_proxy=use_http_proxy)
 
     def open_one(*more: tuple[str, int]) -> SyncChannel:
         if credentials is None:

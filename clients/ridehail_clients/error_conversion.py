@@ -33,14 +33,10 @@ class _Details:
 
 
 def service_error(error: grpc.RpcError) -> ServiceError:
-    """Returns the error to raise for one that gRPC raised, of a blocking or an asyncio channel alike.
+    """Returns the error to raise for one that a stub raised, of a blocking or an asyncio channel alike.
 
-    Args:
-        error: As raised by a stub: it knows its code and trailing metadata.
-
-    Returns:
-        The class of the reason that the server gave; without a reason `TransportUnavailable`, `CallTimedOut` or plain
-        `ServiceError`.
+    It is of the class of the reason that the server gave; without a reason `TransportUnavailable`, `CallTimedOut` or
+    plain `ServiceError`.
     """
     details = _details(_trailing(error, _STATUS_KEY))
     code = error.code()

@@ -93,17 +93,7 @@ class AsyncFailoverChannel(grpc.aio.Channel):
 
 
 class SyncFailoverChannel(grpc.Channel):
-    """The same for blocking clients.
-
-    Args:
-        healthy: Gives no call to servers that report themselves as not serving.
-        connected: Gives calls to all servers that it has a connection to. Both share the connections.
-
-    Attributes:
-        last_resort: The unary methods of `connected`, by path.
-        breakers: Always None: breakers are for the callers of an event loop.
-        has_served: Whether a server has responded to a call; set by who makes the calls.
-    """
+    """The same for blocking clients, without breakers, which are for the callers of an event loop."""
 
     breakers: Breakers | None = None
 

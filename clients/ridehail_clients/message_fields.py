@@ -24,12 +24,8 @@ Parsed = TypeVar("Parsed", bound=Message)
 def to_timestamp(name: str, time: datetime) -> Timestamp:
     """Returns a timestamp as protobuf holds it.
 
-    Args:
-        name: Of the argument, for the error.
-        time: An aware datetime.
-
     Raises:
-        ValueError: The datetime is naive: which time it means would depend on the machine.
+        ValueError: The time of the argument `name` is naive: which time it means would depend on the machine.
     """
     if time.utcoffset() is None:
         raise ValueError(f"{name} must be an aware datetime, such as datetime.now(UTC)")
@@ -53,12 +49,8 @@ def from_timestamp(timestamp: Timestamp) -> datetime:
 def to_strings(name: str, values: Iterable[str]) -> list[str]:
     """Returns the strings as a list.
 
-    Args:
-        name: Of the argument, for the error.
-        values: Several strings.
-
     Raises:
-        TypeError: One string was given: its letters would be taken for the strings.
+        TypeError: One string was given as the argument `name`: its letters would be taken for the strings.
     """
     if isinstance(values, str):
         raise TypeError(f"{name} must be several strings, not one")
@@ -78,11 +70,7 @@ def known(words: type[Word], text: str) -> Word:
 
 
 def parsed(value: Value, message: Parsed) -> Parsed:
-    """Returns the message whose JSON form a value has; members that the message does not know are ignored.
-
-    Args:
-        value: To read.
-        message: An empty message.
+    """Fills an empty message from its JSON; members that the message does not have are ignored.
 
     Raises:
         ServiceError: The value is no object, or a member is not what the message has.
@@ -97,11 +85,7 @@ def parsed(value: Value, message: Parsed) -> Parsed:
 
 
 def from_open_struct(struct: Struct, message: Parsed) -> tuple[Parsed, JsonObject]:
-    """Returns the message whose JSON form an object has, and the object's further members.
-
-    Args:
-        struct: To read.
-        message: An empty message.
+    """Fills an empty message from its JSON; returns it with the object's further members.
 
     Raises:
         ServiceError: A member is not what the message has.
@@ -117,13 +101,8 @@ def from_open_struct(struct: Struct, message: Parsed) -> tuple[Parsed, JsonObjec
 def to_open_struct(message: Message, other: Mapping[str, JsonInput], *, reserved: Descriptor) -> Struct:
     """Returns a message and further members as one object.
 
-    Args:
-        message: The message.
-        other: The further members.
-        reserved: Whose members' names further members cannot have either.
-
     Raises:
-        ValueError: A further member has such a name, or that of one of the message's.
+        ValueError: A further member has the name of a field of the message, or of `reserved`.
     """
     names = {*message.DESCRIPTOR.fields_by_name, *reserved.fields_by_name}
     if taken := sorted(names & other.keys()):
@@ -132,11 +111,7 @@ def to_open_struct(message: Message, other: Mapping[str, JsonInput], *, reserved
 
 
 def to_json(message: Message) -> JsonObject:
-    """Returns a message as JSON. Omits absent fields; what cannot be absent is always there.
-
-    Args:
-        message: Its 64-bit numbers become numbers, unlike elsewhere in protobuf's JSON.
-    """
+    """Returns a message as JSON, without absent fields; 64-bit numbers are numbers, unlike in protobuf's own JSON."""
     fields = [one for one in message.DESCRIPTOR.fields if not one.has_presence or message.HasField(one.name)]
     return {one.name: _to_json(getattr(message, one.name)) for one in fields}
 

@@ -82,8 +82,7 @@ def retry_rules(policy: RetryPolicy, *, idempotent: bool, time_left: float, is_o
 def is_retryable(error: BaseException) -> bool:
     """Returns whether an attempt that failed in this way may succeed when repeated.
 
-    Args:
-        error: What the attempt raised. Anything but a `ServiceError` is not retryable, cancellation least of all.
+    Anything but a `ServiceError` is not retryable, cancellation least of all.
     """
     if not isinstance(error, ServiceError) or isinstance(error, ClientClosed | BreakerOpen):
         return False

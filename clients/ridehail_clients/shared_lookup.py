@@ -42,9 +42,7 @@ class AsyncSharedLookup(Generic[Key, Value]):
     async def get(self, key: Key, *, timeout: float) -> Value | None:
         """Returns the key's value, read after the call began, or None if there is none.
 
-        Args:
-            key: What to look up.
-            timeout: Seconds that this caller waits. The batch goes on for others.
+        The caller waits up to `timeout` seconds; the batch goes on for others.
 
         Raises:
             CallTimedOut: The time is over.
@@ -101,17 +99,7 @@ class SharedLookup(Generic[Key, Value]):
         self._closed = False
 
     def get(self, key: Key, *, timeout: float) -> Value | None:
-        """Returns the key's value, read after the call began, or None if there is none.
-
-        Args:
-            key: What to look up.
-            timeout: Seconds that this caller waits. The batch goes on for others.
-
-        Raises:
-            CallTimedOut: The time is over.
-            ClientClosed: The lookup is closed.
-            Exception: Whatever `load` raised; the same object for all callers of the batch.
-        """
+        """Looks a key up as `AsyncSharedLookup.get` does."""
         future: Future[Value | None] = Future()
         try:
             self._enqueue(key, future)

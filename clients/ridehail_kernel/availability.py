@@ -28,8 +28,5 @@ def is_unavailable(error: ServiceError) -> bool:
     That is: no response (in time), a server that is overloaded, shuts down or cannot reach what it needs, or a defect
     on the other side. Every other error is about the request or the caller (not found, refused, not allowed, no such
     method): it comes again however often the call is made. So does the use of a closed client.
-
-    Args:
-        error: What the call raised after its last attempt.
     """
     return error.code in _UNAVAILABLE and not isinstance(error, ClientClosed)

@@ -67,30 +67,14 @@ def to_struct(document: Mapping[str, JsonInput]) -> Struct:
 
 
 def to_list(values: Sequence[JsonInput]) -> ListValue:
-    """Returns an array as protobuf holds it.
-
-    Args:
-        values: JSON values, not a string.
-
-    Raises:
-        UnfitNumber: As of `to_struct`.
-        TypeError: As of `to_struct`.
-    """
+    """Returns an array as protobuf holds it; raises as `to_struct` does."""
     array = ListValue()
     _fill_list(array, values)
     return array
 
 
 def to_value(value: JsonInput) -> Value:
-    """Returns any JSON value as protobuf holds it.
-
-    Args:
-        value: The value.
-
-    Raises:
-        UnfitNumber: As of `to_struct`.
-        TypeError: As of `to_struct`.
-    """
+    """Returns any JSON value as protobuf holds it; raises as `to_struct` does."""
     result = Value()
     _fill_value(result, value)
     return result
@@ -149,29 +133,17 @@ def _number(value: float) -> float:
 
 
 def from_struct(struct: Struct) -> JsonObject:
-    """Returns a document as plain Python values; numbers that are whole, up to 2^53 - 1, as int.
-
-    Args:
-        struct: As protobuf holds it.
-    """
+    """Returns a document as plain Python values; numbers that are whole, up to 2^53 - 1, as int."""
     return {name: from_value(value) for name, value in struct.fields.items()}
 
 
 def from_list(array: ListValue) -> JsonValue:
-    """Returns an array as a plain Python list; numbers as of `from_struct`.
-
-    Args:
-        array: As protobuf holds it.
-    """
+    """Returns an array as a plain Python list; numbers as of `from_struct`."""
     return [from_value(one) for one in array.values]
 
 
 def from_value(value: Value) -> JsonValue:
-    """Returns any JSON value as a plain Python value; a number that is whole, up to 2^53 - 1, as int.
-
-    Args:
-        value: As protobuf holds it.
-    """
+    """Returns any JSON value as a plain Python value; a number that is whole, up to 2^53 - 1, as int."""
     match value.WhichOneof("kind"):
         case "bool_value":
             return value.bool_value

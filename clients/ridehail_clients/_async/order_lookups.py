@@ -22,13 +22,7 @@ class AsyncOrderLookups:
     """Looks the roads of single orders up in batches.
 
     A batch belongs to no single caller: it may take as long as one lookup by itself, and carries nothing of the calls
-    that wait for it but the orders.
-
-    Args:
-        transport: Performs the calls.
-        method: BatchRetrieveOrders, of the generated stub.
-        timeout: Seconds for a whole batch, repeats included.
-        attempt_timeout: Seconds for one attempt of a batch, unless the client was given its own.
+    that wait for it but the orders. `timeout` is that of a whole batch, repeats included, in seconds.
     """
 
     def __init__(

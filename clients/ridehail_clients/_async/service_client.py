@@ -24,13 +24,6 @@ class AsyncServiceClient(ABC):
     Attributes:
         service_name: The service of the suite that is called, as tickets name it ("toll-roads").
         service: Descriptor of the gRPC service.
-
-    Args:
-        target_or_channel: Where the service is, or a channel to it. `close` leaves a given channel open.
-        credentials: Identify the caller to the server.
-        channel_credentials: For TLS, if the client opens the channel, or None for plain text.
-        retry: How often and how soon a call that is safe to repeat is repeated.
-        attempt_timeout: Seconds for one attempt, or None for each method's own, from its contract.
     """
 
     service_name: str

@@ -27,15 +27,7 @@ _UNGUARDED: Final = nullcontext()
 
 
 class Transport:
-    """Performs the unary calls of one service.
-
-    Args:
-        contracts: Of the service's methods, by the full name of the request message.
-        channel: On which the calls are made.
-        credentials: Identify the caller to the server.
-        retry: How often and how soon a call that is safe to repeat is repeated.
-        attempt_timeout: Seconds for one attempt, or None for each method's own, from its contract.
-    """
+    """Performs the unary calls of one service, whose `contracts` are by the full name of the request message."""
 
     def __init__(
         self,
