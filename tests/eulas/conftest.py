@@ -1,4 +1,4 @@
-"""What the tests of eulas share."""
+"""Fixtures of the tests of eulas."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from ridehail_servers.chassis.settings import PoolSettings
 from ridehail_servers.toll_roads.config import RetentionConfig
 from ridehail_servers.toll_roads.retention.archive_job import ArchiveJob
 from ridehail_servers.toll_roads.retention.archive_store import ArchiveStore
-from ridehail_servers.toll_roads.retention.history import OrderHistories, OrderHistory
+from ridehail_servers.toll_roads.retention.history import OrderHistory, order_history
 from ridehail_servers.toll_roads.retention.job import BatchThrottle, Cutoffs, JobStep, RowOutcome, StepProgress, cutoffs
 from ridehail_servers.toll_roads.retention.purge_jobs import OfferPurgeJob, OrderPurgeJob
 from ridehail_servers.toll_roads.retention.purge_store import PurgeStore
@@ -130,7 +130,7 @@ class Retention:
         return reports
 
     async def history(self, order_id: str) -> OrderHistory:
-        return await OrderHistories(self.database, ArchiveStore(), self.archive_url).of(order_id)
+        return await order_history(self.database, ArchiveStore(), self.archive_url, order_id)
 
     def archiving(self) -> ArchiveJob:
         return ArchiveJob(self.database, ArchiveStore(), self.archive_url, lambda: self.now)

@@ -1,4 +1,4 @@
-"""What the tests of toll_roads share."""
+"""Fixtures of the tests of toll_roads."""
 
 from __future__ import annotations
 
@@ -8,13 +8,27 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from ridehail_clients import AsyncTollRoadsClient
 from tests.support.databases import empty_tables
 from tests.support.retention import Retention, retention_of
+from tests.support.suite_in_process import SuiteInProcess
 
 
 @pytest.fixture(scope="module")
 def module_services() -> Sequence[str]:
     return ("toll-roads",)
+
+
+@pytest.fixture
+def suite(running_suite: SuiteInProcess) -> SuiteInProcess:
+    """The services of the module, with empty tables."""
+    return running_suite
+
+
+@pytest.fixture
+async def api_proxy(suite: SuiteInProcess) -> AsyncIterator[AsyncTollRoadsClient]:
+    async with AsyncTollRoadsClient(suite.address, ticket=suite.ticket("api-proxy")) as client:
+        yield client
 
 
 @pytest.fixture

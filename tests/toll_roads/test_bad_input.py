@@ -98,9 +98,9 @@ def metadata_for(suite: SuiteInProcess, path: str) -> Metadata:
 
 
 @pytest.fixture
-async def channel(running_suite: SuiteInProcess) -> AsyncIterator[grpc.aio.Channel]:
+async def channel(suite: SuiteInProcess) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to a service that has nothing stored, and must have nothing stored in the end."""
-    async with running_suite.channel() as channel:
+    async with suite.channel() as channel:
         yield channel
 
 
@@ -121,25 +121,23 @@ def assert_nothing_is_stored(suite: SuiteInProcess) -> None:
 # --- ids
 
 
-async def test_an_invalid_id_is_refused_in_every_field(
-    running_suite: SuiteInProcess, channel: grpc.aio.Channel
-) -> None:
+async def test_an_invalid_id_is_refused_in_every_field(suite: SuiteInProcess, channel: grpc.aio.Channel) -> None:
     for bad in BAD_IDS:
         for path, request, field in requests_with_id(bad):
-            assert await refusal(running_suite, channel, path, request) == [(field, "string.id")]
-    assert_nothing_is_stored(running_suite)
+            assert await refusal(suite, channel, path, request) == [(field, "string.id")]
+    assert_nothing_is_stored(suite)
 
 
-async def test_any_other_printable_id_is_accepted(running_suite: SuiteInProcess, channel: grpc.aio.Channel) -> None:
+async def test_any_other_printable_id_is_accepted(suite: SuiteInProcess, channel: grpc.aio.Channel) -> None:
     for good in GOOD_IDS:
         for path, request, _field in requests_with_id(good):
             if path in {SAVE_OFFER, BATCH, ENQUEUE}:
-                await call(channel, path, request, metadata=metadata_for(running_suite, path))
+                await call(channel, path, request, metadata=metadata_for(suite, path))
             else:
-                error = await failure_of(channel, path, request, metadata=metadata_for(running_suite, path))
+                error = await failure_of(channel, path, request, metadata=metadata_for(suite, path))
                 assert error.reason == "ORDER_NOT_FOUND"
-    assert set(await running_suite.rows("SELECT offer_id FROM toll_roads.offers")) == {(good,) for good in GOOD_IDS}
-    ids = await running_suite.rows("SELECT order_id, offer_id, yandex_uid FROM toll_roads.order_save_requests")
+    assert set(await suite.rows("SELECT offer_id FROM toll_roads.offers")) == {(good,) for good in GOOD_IDS}
+    ids = await suite.rows("SELECT order_id, offer_id, yandex_uid FROM toll_roads.order_save_requests")
     assert set(ids) == {
         row for good in GOOD_IDS for row in ((good, None, None), ("order", good, None), ("order", None, good))
     }
@@ -148,21 +146,19 @@ async def test_any_other_printable_id_is_accepted(running_suite: SuiteInProcess,
 # --- timestamps
 
 
-async def test_an_invalid_timestamp_is_refused_in_every_field(
-    running_suite: SuiteInProcess, channel: grpc.aio.Channel
-) -> None:
+async def test_an_invalid_timestamp_is_refused_in_every_field(suite: SuiteInProcess, channel: grpc.aio.Channel) -> None:
     for why, (bad, rules) in bad_timestamps().items():
         for path, request in requests_with_created(bad):
-            broken = set(await refusal(running_suite, channel, path, request))
+            broken = set(await refusal(suite, channel, path, request))
             assert broken == {("created", rule) for rule in rules}, why
-    assert_nothing_is_stored(running_suite)
+    assert_nothing_is_stored(suite)
 
 
-async def test_any_other_timestamp_is_stored_as_it_is(running_suite: SuiteInProcess, channel: grpc.aio.Channel) -> None:
+async def test_any_other_timestamp_is_stored_as_it_is(suite: SuiteInProcess, channel: grpc.aio.Channel) -> None:
     timestamps = good_timestamps()
     for good in timestamps:
-        await call(channel, ENQUEUE, enqueue(good), metadata=metadata_for(running_suite, ENQUEUE))
-    rows = await running_suite.rows(
+        await call(channel, ENQUEUE, enqueue(good), metadata=metadata_for(suite, ENQUEUE))
+    rows = await suite.rows(
         "SELECT extract(epoch FROM created_at)::text FROM toll_roads.order_save_requests ORDER BY request_id"
     )
     assert rows == [(f"{good.seconds}.{good.nanos // 1000:06}",) for good in timestamps]
@@ -171,11 +167,11 @@ async def test_any_other_timestamp_is_stored_as_it_is(running_suite: SuiteInProc
 # --- numbers of ids
 
 
-async def test_a_batch_has_one_to_a_thousand_ids(running_suite: SuiteInProcess, channel: grpc.aio.Channel) -> None:
+async def test_a_batch_has_one_to_a_thousand_ids(suite: SuiteInProcess, channel: grpc.aio.Channel) -> None:
     for number, rule in ((0, "repeated.min_items"), (1001, "repeated.max_items")):
         request = api.BatchRetrieveOrdersRequest(order_ids=[f"order-{n}" for n in range(number)])
-        assert await refusal(running_suite, channel, BATCH, request) == [("order_ids", rule)]
+        assert await refusal(suite, channel, BATCH, request) == [("order_ids", rule)]
     for number in (1, 1000):
         request = api.BatchRetrieveOrdersRequest(order_ids=[f"order-{n}" for n in range(number)])
-        response = await call(channel, BATCH, request, metadata=metadata_for(running_suite, BATCH))
+        response = await call(channel, BATCH, request, metadata=metadata_for(suite, BATCH))
         assert len(api.BatchRetrieveOrdersResponse.FromString(response).missing_order_ids) == number

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,28 +13,22 @@ from tests.support.toll_roads import put_order, put_orders
 T0 = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
 
-@pytest.fixture
-async def client(running_suite: SuiteInProcess) -> AsyncIterator[AsyncTollRoadsClient]:
-    async with AsyncTollRoadsClient(running_suite.address, ticket=running_suite.ticket("api-proxy")) as client:
-        yield client
-
-
 async def test_a_thousand_orders_are_returned_in_the_order_of_the_request(
-    running_suite: SuiteInProcess, client: AsyncTollRoadsClient
+    suite: SuiteInProcess, api_proxy: AsyncTollRoadsClient
 ) -> None:
-    order_ids = await put_orders(running_suite, 1000, created=T0)
+    order_ids = await put_orders(suite, 1000, created=T0)
     requested = sorted(order_ids, reverse=True)
-    found = await client.batch_retrieve_orders(order_ids=requested)
+    found = await api_proxy.batch_retrieve_orders(order_ids=requested)
     assert found == OrderRoads(tuple(OrderRoad(order_id, True, True, T0) for order_id in requested), ())
 
 
 async def test_every_requested_order_is_in_exactly_one_list_once(
-    running_suite: SuiteInProcess, client: AsyncTollRoadsClient
+    suite: SuiteInProcess, api_proxy: AsyncTollRoadsClient
 ) -> None:
-    await put_order(running_suite, "a", (T0, True), (T0 + timedelta(seconds=1), False))
-    await put_order(running_suite, "b", (T0, True), can_switch_road=False)
-    await put_order(running_suite, "without changes")
-    found = await client.batch_retrieve_orders(
+    await put_order(suite, "a", (T0, True), (T0 + timedelta(seconds=1), False))
+    await put_order(suite, "b", (T0, True), can_switch_road=False)
+    await put_order(suite, "without changes")
+    found = await api_proxy.batch_retrieve_orders(
         order_ids=["z", "b", "without changes", "a", "z", "b", "y", "a", "without changes"]
     )
     assert found.orders == (
@@ -46,26 +39,26 @@ async def test_every_requested_order_is_in_exactly_one_list_once(
 
 
 async def test_an_order_requested_a_thousand_times_is_returned_once(
-    running_suite: SuiteInProcess, client: AsyncTollRoadsClient
+    suite: SuiteInProcess, api_proxy: AsyncTollRoadsClient
 ) -> None:
-    await put_order(running_suite, "a", (T0, True))
-    assert await client.batch_retrieve_orders(order_ids=["a"] * 1000) == OrderRoads(
+    await put_order(suite, "a", (T0, True))
+    assert await api_proxy.batch_retrieve_orders(order_ids=["a"] * 1000) == OrderRoads(
         (OrderRoad("a", True, True, T0),), ()
     )
 
 
-async def test_a_batch_without_any_known_order_is_no_error(client: AsyncTollRoadsClient) -> None:
-    assert await client.batch_retrieve_orders(order_ids=["a", "b"]) == OrderRoads((), ("a", "b"))
+async def test_a_batch_without_any_known_order_is_no_error(api_proxy: AsyncTollRoadsClient) -> None:
+    assert await api_proxy.batch_retrieve_orders(order_ids=["a", "b"]) == OrderRoads((), ("a", "b"))
 
 
 async def test_a_batch_returns_for_each_order_what_a_single_call_returns(
-    running_suite: SuiteInProcess, client: AsyncTollRoadsClient
+    suite: SuiteInProcess, api_proxy: AsyncTollRoadsClient
 ) -> None:
-    await put_order(running_suite, "a", (T0, False))
-    await put_order(running_suite, "b", (T0, True), can_switch_road=False)
-    await put_order(running_suite, "c")
-    batch = await client.batch_retrieve_orders(order_ids=["a", "b", "c"])
-    assert batch.orders == tuple([await client.retrieve_order(order_id=order_id) for order_id in ("a", "b")])
+    await put_order(suite, "a", (T0, False))
+    await put_order(suite, "b", (T0, True), can_switch_road=False)
+    await put_order(suite, "c")
+    batch = await api_proxy.batch_retrieve_orders(order_ids=["a", "b", "c"])
+    assert batch.orders == tuple([await api_proxy.retrieve_order(order_id=order_id) for order_id in ("a", "b")])
     for order_id in batch.missing_order_ids:
         with pytest.raises(OrderNotFound):
-            await client.retrieve_order(order_id=order_id)
+            await api_proxy.retrieve_order(order_id=order_id)

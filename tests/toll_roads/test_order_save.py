@@ -82,12 +82,12 @@ class Processing:
 
 
 @pytest.fixture
-def processing(running_suite: SuiteInProcess) -> Processing:
-    return Processing(running_suite)
+def processing(suite: SuiteInProcess) -> Processing:
+    return Processing(suite)
 
 
-async def test_an_order_is_saved_with_its_first_road(running_suite: SuiteInProcess, processing: Processing) -> None:
-    async with running_suite.worker():
+async def test_an_order_is_saved_with_its_first_road(suite: SuiteInProcess, processing: Processing) -> None:
+    async with suite.worker():
         await processing.save_and_wait()
     assert await processing.state() == (
         [("order-1", CREATED, "offer-1", True, "uid-1")],
@@ -96,18 +96,16 @@ async def test_an_order_is_saved_with_its_first_road(running_suite: SuiteInProce
     assert await processing.refusals() == []
 
 
-async def test_an_order_without_offer_and_passenger_is_saved(
-    running_suite: SuiteInProcess, processing: Processing
-) -> None:
-    async with running_suite.worker():
+async def test_an_order_without_offer_and_passenger_is_saved(suite: SuiteInProcess, processing: Processing) -> None:
+    async with suite.worker():
         await processing.save_and_wait(
             offer_id=None, yandex_uid=None, can_switch_road=False, user_chose_toll_road=False
         )
     assert await processing.state() == ([("order-1", CREATED, None, False, None)], [("order-1", CREATED, False)])
 
 
-async def test_a_repeat_changes_nothing(running_suite: SuiteInProcess, processing: Processing) -> None:
-    async with running_suite.worker():
+async def test_a_repeat_changes_nothing(suite: SuiteInProcess, processing: Processing) -> None:
+    async with suite.worker():
         await processing.save_and_wait()
         before = await processing.state()
         for _ in range(3):
@@ -116,9 +114,9 @@ async def test_a_repeat_changes_nothing(running_suite: SuiteInProcess, processin
     assert await processing.refusals() == []
 
 
-async def test_many_repeats_at_once_save_the_order_once(running_suite: SuiteInProcess, processing: Processing) -> None:
+async def test_many_repeats_at_once_save_the_order_once(suite: SuiteInProcess, processing: Processing) -> None:
     await asyncio.gather(*(processing.save() for _ in range(20)))
-    async with running_suite.worker():
+    async with suite.worker():
         await until(processing.is_idle)
     assert await processing.state() == ([("order-1", CREATED, "offer-1", True, "uid-1")], [("order-1", CREATED, True)])
     assert await processing.refusals() == []
@@ -133,64 +131,62 @@ async def test_many_repeats_at_once_save_the_order_once(running_suite: SuiteInPr
     ],
 )
 async def test_a_report_that_contradicts_a_saved_order_fails_for_good_and_changes_nothing(
-    running_suite: SuiteInProcess, processing: Processing, changes: dict[str, object], refusal: Refusal
+    suite: SuiteInProcess, processing: Processing, changes: dict[str, object], refusal: Refusal
 ) -> None:
-    async with running_suite.worker():
+    async with suite.worker():
         await processing.save_and_wait()
         before = await processing.state()
         await processing.save_and_wait(**changes)
     assert await processing.state() == before
     assert await processing.refusals() == [refusal.name]
-    failed = await running_suite.rows("SELECT attempts FROM toll_roads.procrastinate_jobs WHERE status = 'failed'")
+    failed = await suite.rows("SELECT attempts FROM toll_roads.procrastinate_jobs WHERE status = 'failed'")
     assert failed == [(1,)]
 
 
 async def test_a_free_road_order_from_a_toll_offer_fails_for_good(
-    running_suite: SuiteInProcess, processing: Processing
+    suite: SuiteInProcess, processing: Processing
 ) -> None:
-    async with AsyncTollRoadsClient(running_suite.address, ticket=running_suite.ticket("routestats")) as client:
+    async with AsyncTollRoadsClient(suite.address, ticket=suite.ticket("routestats")) as client:
         assert await client.save_offer(offer_id="offer-1")
-    async with running_suite.worker():
+    async with suite.worker():
         await processing.save_and_wait(user_chose_toll_road=False)
     assert await processing.state() == ([], [])
     assert await processing.refusals() == [Refusal.FREE_ROAD_WITH_TOLL_OFFER.name]
 
 
-async def test_a_task_has_only_the_id_of_the_request(running_suite: SuiteInProcess, processing: Processing) -> None:
+async def test_a_task_has_only_the_id_of_the_request(suite: SuiteInProcess, processing: Processing) -> None:
     await processing.save()
-    rows = await running_suite.rows("SELECT args, task_name FROM toll_roads.procrastinate_jobs")
-    request = await running_suite.rows("SELECT request_id FROM toll_roads.order_save_requests")
+    rows = await suite.rows("SELECT args, task_name FROM toll_roads.procrastinate_jobs")
+    request = await suite.rows("SELECT request_id FROM toll_roads.order_save_requests")
     assert rows == [({"subject": request[0][0]}, "toll_roads_order_save")]
 
 
 async def test_the_request_and_its_task_exist_together_or_not_at_all(
-    running_suite: SuiteInProcess, processing: Processing
+    suite: SuiteInProcess, processing: Processing
 ) -> None:
     jobs, away = "toll_roads.procrastinate_jobs", "toll_roads.out_of_reach"
-    async with running_suite.altered(
+    async with suite.altered(
         f"ALTER TABLE {jobs} RENAME TO out_of_reach", f"ALTER TABLE {away} RENAME TO procrastinate_jobs"
     ):
         with pytest.raises(Exception, match="internal error"):
             await processing.save()
-    assert await running_suite.rows("SELECT count(*) FROM toll_roads.order_save_requests") == [(0,)]
+    assert await suite.rows("SELECT count(*) FROM toll_roads.order_save_requests") == [(0,)]
 
 
 # --- the passenger, without whom the road cannot be switched
 
 
-async def test_an_order_without_its_passenger_cannot_be_switched(
-    running_suite: SuiteInProcess, processing: Processing
-) -> None:
-    async with running_suite.worker():
+async def test_an_order_without_its_passenger_cannot_be_switched(suite: SuiteInProcess, processing: Processing) -> None:
+    async with suite.worker():
         await processing.save_and_wait(yandex_uid=None)
     assert await processing.can_switch_road() == [False, False]
 
 
 @pytest.mark.parametrize("first", [None, "uid-1"])
 async def test_a_later_report_of_the_same_order_adds_its_passenger_once(
-    running_suite: SuiteInProcess, processing: Processing, first: str | None
+    suite: SuiteInProcess, processing: Processing, first: str | None
 ) -> None:
-    async with running_suite.worker():
+    async with suite.worker():
         for yandex_uid in (first, None, "uid-1", "uid-2", None):
             await processing.save_and_wait(yandex_uid=yandex_uid)
     orders, log = await processing.state()
@@ -199,22 +195,18 @@ async def test_a_later_report_of_the_same_order_adds_its_passenger_once(
     assert await processing.refusals() == []
 
 
-async def test_a_passenger_does_not_make_a_road_switchable(
-    running_suite: SuiteInProcess, processing: Processing
-) -> None:
-    async with running_suite.worker():
+async def test_a_passenger_does_not_make_a_road_switchable(suite: SuiteInProcess, processing: Processing) -> None:
+    async with suite.worker():
         await processing.save_and_wait(can_switch_road=False)
     assert await processing.can_switch_road() == [False, False]
 
 
-async def test_a_report_with_another_created_adds_no_passenger(
-    running_suite: SuiteInProcess, processing: Processing
-) -> None:
+async def test_a_report_with_another_created_adds_no_passenger(suite: SuiteInProcess, processing: Processing) -> None:
     later = CREATED + timedelta(seconds=1)
-    async with running_suite.worker():
+    async with suite.worker():
         await processing.save_and_wait(yandex_uid=None)
         # A change of the road, as a switch leaves it, with the `created` of the wrong report.
-        await running_suite.execute(
+        await suite.execute(
             "INSERT INTO toll_roads.log_has_toll_road (order_id, created_at, has_toll_road) VALUES (%s, %s, false)",
             "order-1",
             later,
@@ -225,10 +217,10 @@ async def test_a_report_with_another_created_adds_no_passenger(
 
 
 async def test_reports_with_and_without_the_passenger_at_once_end_with_the_passenger(
-    running_suite: SuiteInProcess, processing: Processing
+    suite: SuiteInProcess, processing: Processing
 ) -> None:
     reports = (processing.save(yandex_uid=None if number % 2 else "uid-1") for number in range(20))
     await asyncio.gather(*reports)
-    async with running_suite.worker():
+    async with suite.worker():
         await until(processing.is_idle)
     assert await processing.state() == ([("order-1", CREATED, "offer-1", True, "uid-1")], [("order-1", CREATED, True)])

@@ -18,7 +18,7 @@ from ridehail_servers.chassis.settings import ProcessSettings
 from ridehail_servers.chassis.tasks import Task, TaskQueue
 from ridehail_servers.toll_roads.config import RetentionConfig
 from ridehail_servers.toll_roads.retention.archive import ArchiveFailed
-from ridehail_servers.toll_roads.retention.tasks import RetentionTasks
+from ridehail_servers.toll_roads.retention.tasks import retention_tasks
 from tests.support.log_capture import LogCapture
 from tests.support.retention import NOW, Retention, ago
 from tests.support.waiting import until
@@ -26,8 +26,8 @@ from tests.support.waiting import until
 
 def jobs_of(retention: Retention, *, archive_url: str | None) -> dict[str, Task]:
     config = RetentionConfig(batch_size=3, rest_factor=0)
-    jobs = RetentionTasks(retention.database, lambda: config, lambda: retention.now, archive_url)
-    return {task.name: task for task in jobs.tasks}
+    jobs = retention_tasks(retention.database, lambda: config, lambda: retention.now, archive_url)
+    return {task.name: task for task in jobs}
 
 
 def rows(step: str, outcome: str) -> float:

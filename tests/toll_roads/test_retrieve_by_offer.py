@@ -75,7 +75,7 @@ async def module_callers(module_suite: SuiteInProcess) -> AsyncIterator[Callers]
 
 
 @pytest.fixture
-async def callers(running_suite: SuiteInProcess, module_callers: Callers) -> Callers:
+async def callers(suite: SuiteInProcess, module_callers: Callers) -> Callers:
     """Callers of services that have nothing stored."""
     return module_callers
 
@@ -123,10 +123,8 @@ async def test_an_order_without_offer_uses_the_free_road(callers: Callers, docum
     assert await callers.api_proxy.retrieve_order(order_id="order") == OrderRoad("order", False, False, None)
 
 
-async def test_an_order_that_order_core_does_not_know_is_not_found(
-    running_suite: SuiteInProcess, callers: Callers
-) -> None:
-    await put_order(running_suite, "order", (T0, True))  # known here, which does not count at this stage
+async def test_an_order_that_order_core_does_not_know_is_not_found(suite: SuiteInProcess, callers: Callers) -> None:
+    await put_order(suite, "order", (T0, True))  # known here, which does not count at this stage
     with pytest.raises(OrderNotFound) as caught:
         await callers.api_proxy.retrieve_order(order_id="order")
     assert caught.value.metadata == {"order_id": "order"}
@@ -172,12 +170,10 @@ async def test_a_large_batch_completes_within_its_deadline(callers: Callers) -> 
 # --- the switch between the stages
 
 
-async def test_the_stage_is_switched_without_a_restart(
-    running_suite: SuiteInProcess, callers: Callers, edited: Path
-) -> None:
+async def test_the_stage_is_switched_without_a_restart(suite: SuiteInProcess, callers: Callers, edited: Path) -> None:
     assert await callers.routestats.save_offer(offer_id="offer")
     await callers.put("order", with_offer("offer"))
-    await put_order(running_suite, "order", (T0, False))
+    await put_order(suite, "order", (T0, False))
 
     async def road() -> OrderRoad:
         return await callers.api_proxy.retrieve_order(order_id="order")

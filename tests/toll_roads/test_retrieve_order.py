@@ -26,75 +26,67 @@ T0 = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
-@pytest.fixture
-async def client(running_suite: SuiteInProcess) -> AsyncIterator[AsyncTollRoadsClient]:
-    async with AsyncTollRoadsClient(running_suite.address, ticket=running_suite.ticket("api-proxy")) as client:
-        yield client
-
-
 # --- which road
 
 
 @pytest.mark.parametrize("arrival", list(itertools.permutations(range(3))))
 async def test_the_latest_change_wins_whatever_the_order_of_arrival(
-    running_suite: SuiteInProcess, client: AsyncTollRoadsClient, arrival: tuple[int, ...]
+    suite: SuiteInProcess, api_proxy: AsyncTollRoadsClient, arrival: tuple[int, ...]
 ) -> None:
     changes = [(T0, True), (T0 + MICROSECOND, False), (T0 + 2 * MICROSECOND, True)]
-    await put_order(running_suite, "order", *(changes[index] for index in arrival))
-    assert await client.retrieve_order(order_id="order") == OrderRoad("order", True, True, T0 + 2 * MICROSECOND)
+    await put_order(suite, "order", *(changes[index] for index in arrival))
+    assert await api_proxy.retrieve_order(order_id="order") == OrderRoad("order", True, True, T0 + 2 * MICROSECOND)
 
 
 @pytest.mark.parametrize("can_switch_road", [True, False])
 @pytest.mark.parametrize("has_toll_road", [True, False])
 async def test_the_response_is_what_is_stored(
-    running_suite: SuiteInProcess, client: AsyncTollRoadsClient, has_toll_road: bool, can_switch_road: bool
+    suite: SuiteInProcess, api_proxy: AsyncTollRoadsClient, has_toll_road: bool, can_switch_road: bool
 ) -> None:
-    await put_order(running_suite, "order", (T0, has_toll_road), can_switch_road=can_switch_road)
-    assert await client.retrieve_order(order_id="order") == OrderRoad("order", has_toll_road, can_switch_road, T0)
+    await put_order(suite, "order", (T0, has_toll_road), can_switch_road=can_switch_road)
+    assert await api_proxy.retrieve_order(order_id="order") == OrderRoad("order", has_toll_road, can_switch_road, T0)
 
 
 @pytest.mark.parametrize(
     "created", [datetime(1, 1, 1, tzinfo=UTC), datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)]
 )
 async def test_early_timestamps_are_kept_to_the_microsecond(
-    running_suite: SuiteInProcess, client: AsyncTollRoadsClient, created: datetime
+    suite: SuiteInProcess, api_proxy: AsyncTollRoadsClient, created: datetime
 ) -> None:
-    await put_order(running_suite, "order", (created, True))
-    assert (await client.retrieve_order(order_id="order")).created == created
+    await put_order(suite, "order", (created, True))
+    assert (await api_proxy.retrieve_order(order_id="order")).created == created
 
 
 @pytest.mark.parametrize("order_id", ["заказ № 1", "o'; DROP TABLE toll_roads.orders; --", "%s", "\U0001f695" * 128])
 async def test_ids_with_sql_syntax_are_plain_ids(
-    running_suite: SuiteInProcess, client: AsyncTollRoadsClient, order_id: str
+    suite: SuiteInProcess, api_proxy: AsyncTollRoadsClient, order_id: str
 ) -> None:
-    await put_order(running_suite, order_id, (T0, True))
-    assert (await client.retrieve_order(order_id=order_id)).has_toll_road
+    await put_order(suite, order_id, (T0, True))
+    assert (await api_proxy.retrieve_order(order_id=order_id)).has_toll_road
 
 
 # --- no road
 
 
-async def test_an_unknown_order_is_not_found(client: AsyncTollRoadsClient) -> None:
+async def test_an_unknown_order_is_not_found(api_proxy: AsyncTollRoadsClient) -> None:
     with pytest.raises(OrderNotFound) as caught:
-        await client.retrieve_order(order_id="unknown")
+        await api_proxy.retrieve_order(order_id="unknown")
     assert caught.value.metadata == {"order_id": "unknown"}
 
 
-async def test_an_order_without_any_change_is_not_found(
-    running_suite: SuiteInProcess, client: AsyncTollRoadsClient
-) -> None:
-    await put_order(running_suite, "order")
+async def test_an_order_without_any_change_is_not_found(suite: SuiteInProcess, api_proxy: AsyncTollRoadsClient) -> None:
+    await put_order(suite, "order")
     with pytest.raises(OrderNotFound):
-        await client.retrieve_order(order_id="order")
+        await api_proxy.retrieve_order(order_id="order")
 
 
 async def test_a_prefix_or_another_case_is_another_order(
-    running_suite: SuiteInProcess, client: AsyncTollRoadsClient
+    suite: SuiteInProcess, api_proxy: AsyncTollRoadsClient
 ) -> None:
-    await put_order(running_suite, "Order", (T0, True))
+    await put_order(suite, "Order", (T0, True))
     for other in ("order", "Orde", "Order ", " Order"):
         with pytest.raises(OrderNotFound):
-            await client.retrieve_order(order_id=other)
+            await api_proxy.retrieve_order(order_id=other)
 
 
 # --- its price
@@ -111,18 +103,16 @@ class CountingDatabase(Database):
 
 
 @pytest.fixture
-async def counting(running_suite: SuiteInProcess) -> AsyncIterator[CountingDatabase]:
-    url = running_suite.database_url
+async def counting(suite: SuiteInProcess) -> AsyncIterator[CountingDatabase]:
+    url = suite.database_url
     database = CountingDatabase(url, schema="toll_roads", settings=PoolSettings(), application="toll-roads")
     await database.open()
     yield database
     await database.close()
 
 
-async def test_a_hundred_lookups_at_once_share_a_few_queries(
-    running_suite: SuiteInProcess, counting: CountingDatabase
-) -> None:
-    order_ids = await put_orders(running_suite, 50, created=T0)
+async def test_a_hundred_lookups_at_once_share_a_few_queries(suite: SuiteInProcess, counting: CountingDatabase) -> None:
+    order_ids = await put_orders(suite, 50, created=T0)
     roads = RoadsByOrder(counting, TollRoadsStore())
 
     async def road_of(order_id: str) -> Road | None:
@@ -136,21 +126,19 @@ async def test_a_hundred_lookups_at_once_share_a_few_queries(
     assert counting.reads <= 4
 
 
-async def test_a_lookup_by_itself_is_one_query(running_suite: SuiteInProcess, counting: CountingDatabase) -> None:
-    await put_order(running_suite, "order", (T0, True))
+async def test_a_lookup_by_itself_is_one_query(suite: SuiteInProcess, counting: CountingDatabase) -> None:
+    await put_order(suite, "order", (T0, True))
     await RoadsByOrder(counting, TollRoadsStore()).road_of("order")
     assert counting.reads == 1
 
 
-async def test_calls_of_many_clients_share_queries(running_suite: SuiteInProcess) -> None:
+async def test_calls_of_many_clients_share_queries(suite: SuiteInProcess) -> None:
     # given: a hundred calls that all wait for the database
-    order_ids = await put_orders(running_suite, 100, created=T0)
-    before = await statements(running_suite)
-    ticket, patient = running_suite.ticket("api-proxy"), RetryPolicy(attempts=10)
-    clients = [
-        AsyncTollRoadsClient(running_suite.address, ticket=ticket, retry=patient, attempt_timeout=5) for _ in range(4)
-    ]
-    async with locked_table(running_suite.database_url, "toll_roads.orders") as lock:
+    order_ids = await put_orders(suite, 100, created=T0)
+    before = await statements(suite)
+    ticket, patient = suite.ticket("api-proxy"), RetryPolicy(attempts=10)
+    clients = [AsyncTollRoadsClient(suite.address, ticket=ticket, retry=patient, attempt_timeout=5) for _ in range(4)]
+    async with locked_table(suite.database_url, "toll_roads.orders") as lock:
         calls = [
             asyncio.create_task(clients[number % 4].retrieve_order(order_id=order_id, timeout=10))
             for number, order_id in enumerate(order_ids)
@@ -163,7 +151,7 @@ async def test_calls_of_many_clients_share_queries(running_suite: SuiteInProcess
         await client.close()
     # then
     assert [road.order_id for road in roads] == order_ids
-    assert await statements(running_suite) - before < 50  # of which counting takes about 20
+    assert await statements(suite) - before < 50  # of which counting takes about 20
 
 
 async def pass_on_counts(suite: SuiteInProcess) -> None:
@@ -183,22 +171,20 @@ async def statements(suite: SuiteInProcess) -> int:
     return rows[0][0]
 
 
-async def test_the_cost_of_a_lookup_does_not_grow_with_the_tables(running_suite: SuiteInProcess) -> None:
-    await put_orders(running_suite, 20_000, created=T0)
-    await running_suite.execute(
+async def test_the_cost_of_a_lookup_does_not_grow_with_the_tables(suite: SuiteInProcess) -> None:
+    await put_orders(suite, 20_000, created=T0)
+    await suite.execute(
         "INSERT INTO toll_roads.log_has_toll_road SELECT 'order-1', now() - n * interval '1 s', true "
         "FROM generate_series(1, 5000) n"
     )
-    await running_suite.execute("ANALYZE toll_roads.orders, toll_roads.log_has_toll_road")
+    await suite.execute("ANALYZE toll_roads.orders, toll_roads.log_has_toll_road")
 
-    before = await table_reads(running_suite)
-    async with running_suite.database("toll-roads").connection() as connection:
+    before = await table_reads(suite)
+    async with suite.database("toll-roads").connection() as connection:
         rows = await TollRoadsStore().latest_roads(connection, ["order-1", "order-2", "unknown"])
     assert {row.order_id for row in rows} == {"order-1", "order-2"}
 
-    whole_tables, single_rows = (
-        after - past for after, past in zip(await table_reads(running_suite), before, strict=True)
-    )
+    whole_tables, single_rows = (after - past for after, past in zip(await table_reads(suite), before, strict=True))
     assert whole_tables == 0
     assert single_rows <= 4  # of each found order its own row and its latest change
 

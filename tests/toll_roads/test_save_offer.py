@@ -44,11 +44,6 @@ async def module_suite(
 
 
 @pytest.fixture
-def suite(running_suite: SuiteInProcess) -> SuiteInProcess:
-    return running_suite
-
-
-@pytest.fixture
 async def routestats(suite: SuiteInProcess) -> AsyncIterator[AsyncTollRoadsClient]:
     async with AsyncTollRoadsClient(suite.address, ticket=suite.ticket("routestats")) as client:
         yield client

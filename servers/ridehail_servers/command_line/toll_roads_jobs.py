@@ -21,7 +21,7 @@ from ridehail_servers.chassis.database import Database
 from ridehail_servers.toll_roads.config import TollRoadsConfig
 from ridehail_servers.toll_roads.retention.archive_job import ArchiveJob
 from ridehail_servers.toll_roads.retention.archive_store import ArchiveStore
-from ridehail_servers.toll_roads.retention.history import OrderHistories, OrderHistory
+from ridehail_servers.toll_roads.retention.history import OrderHistory, order_history
 from ridehail_servers.toll_roads.retention.job import (
     BatchThrottle,
     Cutoffs,
@@ -137,7 +137,7 @@ def print_history(order_id: str, database_url: str | None, data_dir: Path, archi
         _SERVICE,
         database_url,
         data_dir,
-        lambda database: OrderHistories(database, ArchiveStore(), archive_url).of(order_id),
+        lambda database: order_history(database, ArchiveStore(), archive_url, order_id),
     )
     typer.echo(json.dumps(_json(order_id, found)) if as_json else _table(order_id, found))
 

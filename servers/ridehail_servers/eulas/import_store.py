@@ -66,14 +66,7 @@ class ImportStore:
     """Stores decisions of many users at once."""
 
     async def save_newer(self, connection: Connection, decisions: Mapping[tuple[str, str], Decision]) -> int:
-        """Stores and logs the decisions that are newer than every known one of the user on the agreement.
-
-        Args:
-            connection: In a transaction.
-            decisions: By user and agreement.
-
-        Returns:
-            How many were.
+        """Stores and logs the decisions, by user and agreement, that are newer than every known one; returns how many.
 
         Raises:
             RowsRefused: See the class; nothing is stored.
@@ -88,16 +81,9 @@ class ImportStore:
         await connection.execute(make_table)
         async with connection.cursor() as cursor:
             async with cursor.copy(copy_in) as copy:
-                for (yandex_uid, eula_id), decision in decisions.items():
+                for (yandex_uid, eula_id), one in decisions.items():
                     await copy.write_row(
-                        (
-                            yandex_uid,
-                            eula_id,
-                            decision.status.value,
-                            decision.revision,
-                            decision.valid_till,
-                            decision.updated_at,
-                        )
+                        (yandex_uid, eula_id, one.status.value, one.revision, one.valid_till, one.updated_at)
                     )
             # A prepared plan would be that of the small tables that the import began with.
             await cursor.execute(apply, (SOURCE,), prepare=False)

@@ -40,9 +40,9 @@ class PurgeJob:
         deleted, since = 0, MIN_TIMESTAMP
         while True:
             async with self._database.transaction() as connection:
-                purged = await self._store.delete_expired(connection, since, before, self._batch_size)
-            if purged.latest is None:
+                rows, latest = await self._store.delete_expired(connection, since, before, self._batch_size)
+            if latest is None:
                 return deleted
-            since = purged.latest
-            deleted += purged.rows
+            since = latest
+            deleted += rows
             report(deleted)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from ridehail_servers.chassis.database import Connection
@@ -12,14 +11,6 @@ from .decision import Decision, Status
 
 MIN_TIMESTAMP = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 """Before every row."""
-
-
-@dataclass(frozen=True, slots=True)
-class PurgedDecisions:
-    """What a statement deleted: how many rows, and their latest valid_till, or None without any."""
-
-    rows: int
-    latest: datetime | None
 
 
 class EulasStore:
@@ -87,8 +78,10 @@ class EulasStore:
 
     async def delete_expired(
         self, connection: Connection, since: datetime, before: datetime, limit: int
-    ) -> PurgedDecisions:
+    ) -> tuple[int, datetime | None]:
         """Deletes the decisions of a time span that expired first, but for those that others have locked.
+
+        Returns how many, and their latest valid_till, or None without any.
 
         To start where the last batch ended spares a walk over its dead rows. Rows that are locked cannot move, so they
         are deleted by their place (ctid) instead of a second search.
@@ -112,4 +105,4 @@ class EulasStore:
         )
         row = await cursor.fetchone()
         assert row is not None
-        return PurgedDecisions(*row)
+        return row[0], row[1]

@@ -1,1 +1,1 @@
-"""toll_roads: which offers and orders can go by a toll road, and which road an order goes by."""
+"""toll_roads: which offers and orders can use a toll road, and which road an order uses."""

@@ -21,7 +21,7 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
 
     from .dependencies import OrderCore
     from .offers import Offers
-    from .retention.tasks import RetentionTasks
+    from .retention.tasks import retention_tasks
     from .road_lookup import RoadLookup, RoadsByOffer, RoadsByOrder
     from .service import PassengerTollRoadsServicer, TollRoadsServicer
     from .store import TollRoadsStore
@@ -37,7 +37,7 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
         "order": RoadsByOrder(database, store),
         "offer": RoadsByOffer(database, store, order_core),
     }
-    retention = RetentionTasks(database, lambda: config.value.retention, context.clock, context.archive_url)
+    retention = retention_tasks(database, lambda: config.value.retention, context.clock, context.archive_url)
     yield RunningService(
         servicers=(
             TollRoadsServicer(
@@ -45,7 +45,7 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
             ),
             PassengerTollRoadsServicer(RoadSwitching(database, store, order_core)),
         ),
-        tasks=(save_task.task, *retention.tasks),
+        tasks=(save_task.task, *retention),
     )
 
 

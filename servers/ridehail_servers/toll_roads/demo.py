@@ -35,7 +35,7 @@ async def load_demo(demo: Demo) -> Sequence[Example]:
     by_order = f'{{"order_id": "{ORDER}"}}'
     return (
         demo.grpcurl(
-            "which road does the order go by",
+            "which road does the order use",
             f"{_SERVICE}/RetrieveOrder",
             by_order,
             source="api-proxy",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Protocol
 
 from ridehail_servers.chassis.database import Connection, Database
 from ridehail_servers.chassis.errors import DependencyUnavailable, OrderNotFound
@@ -17,20 +16,12 @@ from .store import Road, TollRoadsStore
 _MAX_CONCURRENT_CALLS = 32
 
 
-class RoadLookup(Protocol):
-    async def road_of(self, order_id: str) -> Road:
-        """Returns the road of an order.
-
-        Raises:
-            OrderNotFound: It has none.
-        """
-
-    async def roads_of(self, order_ids: Sequence[str]) -> list[Road]:
-        """Returns the roads of those of the orders that have one, in the order of the ids, each once."""
-
-
 class RoadsByOrder:
-    """Looks up the latest change by `created` of the orders saved here; concurrent lookups share their queries."""
+    """Looks up the latest change by `created` of the orders saved here; concurrent lookups share their queries.
+
+    `road_of` raises `OrderNotFound` for an order without a road; `roads_of` omits it, and returns the others in the
+    order of the ids, each once.
+    """
 
     def __init__(self, database: Database, store: TollRoadsStore) -> None:
         self._store = store
@@ -54,8 +45,8 @@ class RoadsByOrder:
 class RoadsByOffer:
     """Derives roads from the orders' offers, for as long as processing does not report orders (the first stage).
 
-    An order whose offer is a toll-road one uses the toll road, and cannot be switched. Both methods raise
-    `DependencyUnavailable` if order_core does not respond.
+    An order whose offer is a toll-road one uses the toll road, and cannot be switched. The methods are those of
+    `RoadsByOrder`; both raise `DependencyUnavailable` if order_core does not respond.
     """
 
     def __init__(self, database: Database, store: TollRoadsStore, order_core: OrderCore) -> None:
@@ -102,3 +93,6 @@ class RoadsByOffer:
         if failures:
             raise failures[0]
         return {order_id: offer for order_id, offer in offers.items() if order_id not in unknown}
+
+
+RoadLookup = RoadsByOrder | RoadsByOffer

@@ -179,13 +179,9 @@ class TollRoadsStore:
     async def recorded_roads(
         self, connection: Connection, order_id: str, *, created: datetime, order_created: datetime
     ) -> RecordedRoads | None:
-        """Returns the roads recorded for an order, or None.
+        """Returns the roads recorded for an order before a switch, or None.
 
-        Args:
-            connection: In the transaction that locked the order.
-            order_id: The order.
-            created: Of the new switch.
-            order_created: Of the order: the change with that `created` is the first one, else the oldest is.
+        The first one is the change with the `created` of the order, else the oldest.
         """
         async with connection.cursor(row_factory=class_row(RecordedRoads)) as cursor:
             await cursor.execute(

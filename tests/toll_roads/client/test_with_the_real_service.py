@@ -27,13 +27,13 @@ BAD_IDS = ["", "x" * 129, "tab\t", "line\n", "\x00", "\u200b"]
 
 
 async def test_a_missing_order_fails_only_its_caller_with_the_error_of_a_single_call(
-    running_suite: SuiteInProcess, flavour: Flavour
+    suite: SuiteInProcess, flavour: Flavour
 ) -> None:
-    await put_order(running_suite, "known", (NOON, True))
-    ticket = running_suite.ticket("api-proxy")
-    async with flavour.opened(running_suite.address, CLIENT, ticket=ticket, attempt_timeout=60) as opened:
+    await put_order(suite, "known", (NOON, True))
+    ticket = suite.ticket("api-proxy")
+    async with flavour.opened(suite.address, CLIENT, ticket=ticket, attempt_timeout=60) as opened:
         [alone] = await retrieve(opened, ["unknown"])
-    async with flavour.opened(running_suite.address, CLIENT, ticket=ticket, **COALESCING) as opened:
+    async with flavour.opened(suite.address, CLIENT, ticket=ticket, **COALESCING) as opened:
         known, *unknown = await retrieve(opened, ["known", "unknown", "unknown", "another"])
 
     assert isinstance(known, OrderRoad)
@@ -44,11 +44,9 @@ async def test_a_missing_order_fails_only_its_caller_with_the_error_of_a_single_
     assert unknown[0] is not unknown[1]
 
 
-async def test_an_invalid_id_fails_only_its_caller(running_suite: SuiteInProcess, flavour: Flavour) -> None:
-    await put_order(running_suite, "known", (NOON, True))
-    async with flavour.opened(
-        running_suite.address, CLIENT, ticket=running_suite.ticket("api-proxy"), **COALESCING
-    ) as opened:
+async def test_an_invalid_id_fails_only_its_caller(suite: SuiteInProcess, flavour: Flavour) -> None:
+    await put_order(suite, "known", (NOON, True))
+    async with flavour.opened(suite.address, CLIENT, ticket=suite.ticket("api-proxy"), **COALESCING) as opened:
         for bad in BAD_IDS:
             results = await retrieve(opened, ["known", bad, "known", bad])
 
@@ -56,35 +54,29 @@ async def test_an_invalid_id_fails_only_its_caller(running_suite: SuiteInProcess
             assert [violation.field for violation in results[1].violations] == ["order_id"]
 
 
-async def test_offers_are_saved_refused_and_not_saved(running_suite: SuiteInProcess) -> None:
-    async with AsyncTollRoadsClient(
-        running_suite.address, ticket=running_suite.ticket("routestats"), attempt_timeout=60
-    ) as routestats:
+async def test_offers_are_saved_refused_and_not_saved(suite: SuiteInProcess) -> None:
+    async with AsyncTollRoadsClient(suite.address, ticket=suite.ticket("routestats"), attempt_timeout=60) as routestats:
         assert await routestats.save_offer(offer_id="offer", timeout=60) is True
         with pytest.raises(InvalidRequest):
             await routestats.save_offer(offer_id="", timeout=60)
         away = ("ALTER TABLE toll_roads.offers RENAME TO away", "ALTER TABLE toll_roads.away RENAME TO offers")
-        async with running_suite.altered(*away):
+        async with suite.altered(*away):
             assert await routestats.save_offer(offer_id="another", timeout=60) is False
-    async with AsyncTollRoadsClient(
-        running_suite.address, ticket=running_suite.ticket("api-proxy"), attempt_timeout=60
-    ) as api_proxy:
+    async with AsyncTollRoadsClient(suite.address, ticket=suite.ticket("api-proxy"), attempt_timeout=60) as api_proxy:
         with pytest.raises(CallerNotAllowed):
             await api_proxy.save_offer(offer_id="offer", timeout=60)
 
 
 @pytest.mark.parametrize("coalesce", [False, True], ids=["alone", "shared"])
-async def test_the_last_road_is_returned_while_the_service_is_broken(
-    running_suite: SuiteInProcess, coalesce: bool
-) -> None:
-    await put_order(running_suite, "order", (NOON, True))
+async def test_the_last_road_is_returned_while_the_service_is_broken(suite: SuiteInProcess, coalesce: bool) -> None:
+    await put_order(suite, "order", (NOON, True))
     cache: dict[str, OrderRoad] = {}
     async with AsyncTollRoadsClient(
-        running_suite.address, ticket=running_suite.ticket("api-proxy"), attempt_timeout=60, coalesce=coalesce
+        suite.address, ticket=suite.ticket("api-proxy"), attempt_timeout=60, coalesce=coalesce
     ) as client:
         assert await client.retrieve_order(order_id="order", fallback=cache, timeout=60) == KNOWN
         away = ("ALTER TABLE toll_roads.orders RENAME TO away", "ALTER TABLE toll_roads.away RENAME TO orders")
-        async with running_suite.altered(*away):
+        async with suite.altered(*away):
             shown = await client.retrieve_order(order_id="order", fallback=cache, timeout=60)
             assert shown == replace(KNOWN, stale=True)
             with pytest.raises(ServiceError):
@@ -92,13 +84,11 @@ async def test_the_last_road_is_returned_while_the_service_is_broken(
         assert await client.retrieve_order(order_id="order", fallback=cache, timeout=60) == KNOWN
 
 
-async def test_two_thousand_callers_at_once_each_get_their_own_order(running_suite: SuiteInProcess) -> None:
-    known = await put_orders(running_suite, 1000, created=NOON)
+async def test_two_thousand_callers_at_once_each_get_their_own_order(suite: SuiteInProcess) -> None:
+    known = await put_orders(suite, 1000, created=NOON)
     chance = random.Random(2)
     requested = [f"order-{chance.randrange(1, 1500)}" for _ in range(2000)]
-    async with AsyncTollRoadsClient(
-        running_suite.address, ticket=running_suite.ticket("api-proxy"), **COALESCING
-    ) as client:
+    async with AsyncTollRoadsClient(suite.address, ticket=suite.ticket("api-proxy"), **COALESCING) as client:
         results = await retrieve(Opened(client, None), requested)
 
     found = {*known}
@@ -110,12 +100,10 @@ async def test_two_thousand_callers_at_once_each_get_their_own_order(running_sui
             assert result.metadata == {"order_id": order_id}
 
 
-async def test_many_cancellations_leave_the_others_their_results(running_suite: SuiteInProcess) -> None:
-    await put_orders(running_suite, 1000, created=NOON)
+async def test_many_cancellations_leave_the_others_their_results(suite: SuiteInProcess) -> None:
+    await put_orders(suite, 1000, created=NOON)
     chance = random.Random(3)
-    async with AsyncTollRoadsClient(
-        running_suite.address, ticket=running_suite.ticket("api-proxy"), **COALESCING
-    ) as client:
+    async with AsyncTollRoadsClient(suite.address, ticket=suite.ticket("api-proxy"), **COALESCING) as client:
         for _storm in range(3):
             requested = [f"order-{chance.randrange(1, 1001)}" for _ in range(300)]
             calls = [

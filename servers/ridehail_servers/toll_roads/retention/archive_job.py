@@ -28,8 +28,6 @@ STEPS = {ArchivedTable.ORDERS: JobStep.ARCHIVE_ORDERS, ArchivedTable.LOG: JobSte
 
 
 class ArchiveJob:
-    """The job that fills the archive."""
-
     def __init__(
         self,
         database: Database,
@@ -88,7 +86,7 @@ class _TableRun:
         self._since = MIN_TIMESTAMP
 
     async def run(self, before: datetime, throttle: BatchThrottle, report: ReportProgress) -> None:
-        self._last, self._since = await asyncio.to_thread(self._archive.last_batch), MIN_TIMESTAMP
+        self._last = await asyncio.to_thread(self._archive.last_batch)
         while True:
             async with throttle.batch():
                 async with self._database.connection() as connection:

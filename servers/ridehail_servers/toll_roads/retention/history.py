@@ -54,31 +54,26 @@ def merged(database: Iterable[AnyRow], archive: Iterable[AnyRow]) -> list[Locate
     return sorted(located, key=lambda one: one.row.created_at)
 
 
-class OrderHistories:
-    def __init__(self, database: Database, store: ArchiveStore, archive_url: str) -> None:
-        self._database = database
-        self._store = store
-        self._archive_url = archive_url
+async def order_history(database: Database, store: ArchiveStore, archive_url: str, order_id: str) -> OrderHistory:
+    """Looks up an order.
 
-    async def of(self, order_id: str) -> OrderHistory:
-        """Returns the history of an order.
+    Raises:
+        OrderNotFound: Neither has it.
+        ArchiveFailed: The archive cannot be read.
+    """
 
-        Raises:
-            OrderNotFound: Neither has it.
-            ArchiveFailed: The archive cannot be read.
-        """
-        orders = await self._rows(ArchivedTable.ORDERS, ArchivedOrder, order_id)
-        changes = await self._rows(ArchivedTable.LOG, ArchivedChange, order_id)
-        if not orders and not changes:
-            raise OrderNotFound(order_id)
-        return OrderHistory(orders[-1] if orders else None, changes)
-
-    async def _rows(self, table: ArchivedTable, row_type: type[AnyRow], order_id: str) -> list[Located[AnyRow]]:
-        async with self._database.connection() as connection:
-            database = await self._store.order_rows(connection, table, order_id)
+    async def rows_of(table: ArchivedTable, row_type: type[AnyRow]) -> list[Located[AnyRow]]:
+        async with database.connection() as connection:
+            stored = await store.order_rows(connection, table, order_id)
         # Second: a row that moves meanwhile is found twice rather than never.
-        archive = await asyncio.to_thread(ArchiveTable(self._archive_url, table).rows_of, order_id)
-        return merged(_of_type(row_type, database), _of_type(row_type, archive))
+        archived = await asyncio.to_thread(ArchiveTable(archive_url, table).rows_of, order_id)
+        return merged(_of_type(row_type, stored), _of_type(row_type, archived))
+
+    orders = await rows_of(ArchivedTable.ORDERS, ArchivedOrder)
+    changes = await rows_of(ArchivedTable.LOG, ArchivedChange)
+    if not orders and not changes:
+        raise OrderNotFound(order_id)
+    return OrderHistory(orders[-1] if orders else None, changes)
 
 
 def _of_type(row_type: type[AnyRow], rows: Iterable[object]) -> list[AnyRow]:

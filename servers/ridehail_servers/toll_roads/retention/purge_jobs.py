@@ -21,8 +21,6 @@ logger = get_logger(__name__)
 
 
 class OfferPurgeJob:
-    """The job that deletes old offers."""
-
     def __init__(self, database: Database, store: PurgeStore) -> None:
         self._database = database
         self._store = store
@@ -37,15 +35,17 @@ class OfferPurgeJob:
         since = MIN_TIMESTAMP
         while True:
             async with throttle.batch(), self._database.transaction() as connection:
-                purged = await self._store.delete_offers(connection, since, cutoffs.offers, throttle.batch_size)
-            if purged.latest is None:
+                deleted, latest = await self._store.delete_offers(
+                    connection, since, cutoffs.offers, throttle.batch_size
+                )
+            if latest is None:
                 return
-            since = purged.latest
-            report(StepProgress(JobStep.PURGE_OFFERS, RowOutcome.DELETED, purged.rows))
+            since = latest
+            report(StepProgress(JobStep.PURGE_OFFERS, RowOutcome.DELETED, deleted))
 
 
 class OrderPurgeJob:
-    """The job that deletes old changes, old orders, and old reports of orders that were refused."""
+    """Deletes old changes, old orders, and old reports of orders that were refused."""
 
     def __init__(self, database: Database, store: PurgeStore) -> None:
         self._database = database

@@ -8,7 +8,6 @@ second search.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
 
@@ -20,14 +19,6 @@ from .rows import ArchivedTable
 
 MIN_TIMESTAMP = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 """Before every row."""
-
-
-@dataclass(frozen=True, slots=True)
-class PurgedOffers:
-    """What a statement deleted: how many rows, and their latest created_at, or None without any."""
-
-    rows: int
-    latest: datetime | None
 
 
 def named(statement: LiteralString, table: ArchivedTable) -> sql.Composed:
@@ -52,8 +43,8 @@ class PurgeStore:
 
     async def delete_offers(
         self, connection: Connection, since: datetime, before: datetime, limit: int
-    ) -> PurgedOffers:
-        """Deletes the oldest offers of a time span.
+    ) -> tuple[int, datetime | None]:
+        """Deletes the oldest offers of a time span; returns how many, and their latest created_at, or None without any.
 
         To start where the last batch ended spares a walk over its dead rows.
         """
@@ -76,7 +67,7 @@ class PurgeStore:
         )
         row = await cursor.fetchone()
         assert row is not None
-        return PurgedOffers(*row)
+        return row[0], row[1]
 
     async def count_refused_saves(self, connection: Connection, before: datetime) -> int:
         """Counts the refused reports of orders that came before a timestamp."""

@@ -22,33 +22,29 @@ logger = get_logger(__name__)
 _Run = Callable[[Cutoffs, BatchThrottle, ReportProgress], Awaitable[bool | None]]
 
 
-class RetentionTasks:
-    """Runs the jobs by schedule, and exports their metrics."""
+def retention_tasks(
+    database: Database, config: Callable[[], RetentionConfig], clock: Clock, archive_url: str | None
+) -> list[Task]:
+    """Returns the scheduled jobs; without an `archive_url` nothing is archived, and no order is deleted."""
 
-    def __init__(
-        self, database: Database, config: Callable[[], RetentionConfig], clock: Clock, archive_url: str | None
-    ) -> None:
-        """Prepares the jobs; without an `archive_url` nothing is archived, and no order is deleted."""
-        self._config = config
-        self._clock = clock
-        store = PurgeStore()
-        tasks = [self._task("purge_offers", "5 * * * *", OfferPurgeJob(database, store).run)]
-        if archive_url is not None:
-            job = ArchiveJob(database, ArchiveStore(), archive_url, clock)
-            tasks.append(self._task("archive", "15 * * * *", job.run))
-        tasks.append(self._task("purge_orders", "35 * * * *", OrderPurgeJob(database, store).run))
-        self.tasks = tuple(tasks)
-
-    def _task(self, job: str, schedule: str, run: _Run) -> Task:
+    def task(job: str, schedule: str, run: _Run) -> Task:
         async def scheduled(_at: int) -> None:
-            config = self._config()
-            throttle = BatchThrottle(config.batch_size, config.rest_factor)
-            if await run(cutoffs(config, self._clock()), throttle, _count) is False:
+            present = config()
+            throttle = BatchThrottle(present.batch_size, present.rest_factor)
+            if await run(cutoffs(present, clock()), throttle, _count) is False:
                 return  # another run is archiving, and exports its own success
-            RETENTION_LAST_SUCCESS.labels(job).set(self._clock().timestamp())
+            RETENTION_LAST_SUCCESS.labels(job).set(clock().timestamp())
             logger.info("retention job done", job=job)
 
         return Task(f"toll_roads_{job}", scheduled, schedule=schedule)
+
+    store = PurgeStore()
+    tasks = [task("purge_offers", "5 * * * *", OfferPurgeJob(database, store).run)]
+    if archive_url is not None:
+        archive_job = ArchiveJob(database, ArchiveStore(), archive_url, clock)
+        tasks.append(task("archive", "15 * * * *", archive_job.run))
+    tasks.append(task("purge_orders", "35 * * * *", OrderPurgeJob(database, store).run))
+    return tasks
 
 
 def _count(progress: StepProgress) -> None:
