@@ -16,7 +16,7 @@ from ridehail_servers.chassis.errors import Explained
 
 
 class UsageError(Explained):
-    """The command line or the environment asks for something that makes no sense."""
+    """The command line or the environment is invalid."""
 
 
 DEFAULT_DATA_DIR = Path(".ridehail")

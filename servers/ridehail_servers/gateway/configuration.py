@@ -33,7 +33,7 @@ _ADDED_HEADERS_KIB: Final = 4
 MAX_RESPONSE_BYTES: Final = 8 * 1024 * 1024
 # Strangers must not take the last connections from the services.
 _PUBLIC_SHARE: Final = 0.9
-# For the call to the authorizer and sending the response, beside the request's and the method's time.
+# For the call to the authorizer and sending the response, on top of the request's and the method's time.
 _STREAM_OVERHEAD_S: Final = 10.0
 # From the authorizer to the gateway, for the error's body.
 _ERROR_REASON: Final = "x-error-reason"

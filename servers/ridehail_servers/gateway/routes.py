@@ -30,7 +30,7 @@ _VARIABLE: Final = re.compile(r"\{[^{}=]+(?:=([^{}]*))?\}")
 
 
 class SharedContract(Exception):
-    """Several services serve a contract that needs the gateway, which could not tell them apart."""
+    """Several services serve a contract that needs the gateway, which could not distinguish them."""
 
 
 class AuthorizerMissing(Exception):

@@ -20,7 +20,7 @@ def reserve(host: str, port: int) -> socket.socket:
         PortTaken: Another process has it.
     """
     try:
-        # SO_REUSEPORT alone would let us in beside another suite of the same user; a plain bind is refused then.
+        # SO_REUSEPORT alone would share the port with another suite of the same user; a plain bind refuses that.
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))

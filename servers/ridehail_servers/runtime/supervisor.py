@@ -179,7 +179,7 @@ def _open_log(process: Process) -> int:
 
 
 def log_printed(name: str, printed: int, log: int) -> None:
-    """Turns what a process prints beside its log into log lines: native libraries and foreign programs print.
+    """Turns what a process prints outside its log into log lines: native libraries and foreign programs print.
 
     Closes both descriptors at the end.
     """

@@ -1,4 +1,4 @@
-"""Errors of user_state beside those that both back ends of personal states share."""
+"""Errors of user_state, besides those that both back ends of personal states share."""
 
 import json
 from collections.abc import Sequence

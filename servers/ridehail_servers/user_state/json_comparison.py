@@ -43,7 +43,7 @@ class Verdict(StrEnum):
     EQUAL = "equal"
     DIFFERENT = "different"
     BEHIND = "behind"
-    """The answers differ because the two back ends hold different revisions of the state."""
+    """The responses differ because the two back ends hold different revisions of the state."""
 
 
 @dataclass(frozen=True, slots=True)

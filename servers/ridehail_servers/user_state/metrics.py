@@ -26,7 +26,7 @@ _MAX_PATH_LENGTH: Final = 200
 
 
 class PathLabels:
-    """Limits the number of paths that metrics tell apart, whatever the responses hold."""
+    """Limits the number of paths that metrics distinguish, whatever the responses hold."""
 
     def __init__(self) -> None:
         self._known: set[str] = set()

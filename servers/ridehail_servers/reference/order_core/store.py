@@ -25,12 +25,6 @@ class OrderDocument:
     yandex_uid: str
     document: JsonObject
 
-    @classmethod
-    def from_row(cls, row: tuple[str, str, str]) -> OrderDocument:
-        """Reads the columns order_id, yandex_uid and document::text."""
-        order_id, yandex_uid, document = row
-        return cls(order_id, yandex_uid, _read_document(document))
-
 
 class OrderDocumentStore:
     """One method per statement, each on the caller's connection and in its transaction if there is one."""
@@ -57,7 +51,7 @@ class OrderDocumentStore:
             "SELECT order_id, yandex_uid, document::text FROM order_core.orders WHERE order_id = %s", (order_id,)
         )
         row = await cursor.fetchone()
-        return None if row is None else OrderDocument.from_row(row)
+        return None if row is None else _order(*row)
 
     async def lock_document(self, connection: Connection, order_id: str) -> JsonObject | None:
         """Returns a document locked for this transaction, or None if there is no such order."""
@@ -87,7 +81,7 @@ class OrderDocumentStore:
         Their documents hold status, version and parts only, and the details of the first ones.
         """
         cursor = await connection.execute(_LIST_ACTIVE, (yandex_uid, limit, DetailsBudget.MAX_BYTES))
-        return [OrderDocument.from_row(row) for row in await cursor.fetchall()]
+        return [_order(*row) for row in await cursor.fetchall()]
 
 
 # The statuses stand in the statement itself, in the same words as in the condition of the index orders_active_idx: only
@@ -117,6 +111,10 @@ _LIST_ACTIVE: Final = sql.SQL(
     ORDER BY created_at, order_id
     """
 ).format(final_statuses=sql.SQL(", ").join(map(sql.Literal, FINAL_STATUSES)))
+
+
+def _order(order_id: str, yandex_uid: str, document: str) -> OrderDocument:
+    return OrderDocument(order_id, yandex_uid, _read_document(document))
 
 
 def _read_document(text: str) -> JsonObject:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 from ridehail.orderprovider.v1 import order_provider_api_pb2, order_provider_api_pb2_grpc
 from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
 
-from .demo import EATS_ORDER, GROCERY_ORDER, DemoOrder, demo_of
+from .demo import EATS_ORDER, GROCERY_ORDER, demo_of
 
 
 @asynccontextmanager
@@ -22,7 +23,7 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     yield RunningService(servicers=(OrderProviderServicer(orders),))
 
 
-def definition(name: str, schema: str, *, demo_order: DemoOrder) -> ServiceDefinition:
+def definition(name: str, schema: str, *, demo_order: Mapping[str, Any]) -> ServiceDefinition:
     """Returns the definition of a service that stores orders, named as tickets name it ("eats-orders")."""
     return ServiceDefinition(
         name=name,

@@ -35,7 +35,7 @@ class Order:
     finished: bool
 
     def __post_init__(self) -> None:
-        # An order whose details fill a list by themselves is still told with them.
+        # So that a list with this order alone still has its details.
         if exceeds(self.details, max_bytes=MAX_DETAILS_BYTES, max_values=DetailsBudget.MAX_VALUES):
             description = f"must be at most 64 KiB of JSON and {DetailsBudget.MAX_VALUES} values"
             raise InvalidRequest([FieldViolation("details", description, "put_order.details_size")])
