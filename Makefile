@@ -25,7 +25,7 @@ $(INSTALLED): requirements.lock setup.cfg setup.py
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-run: setup ## Run the whole suite on this machine, with a small demo world. Ctrl-C stops it.
+run: setup ## Run the whole suite on this machine, with demo data. Ctrl-C stops it.
 	@$(BIN)/ridehail up --demo
 
 # The tests of a file share what is costly to start, so a file stays with one process. They wait more than they work: more
@@ -44,7 +44,7 @@ endif
 test-unit: setup ## Run the tests that need no process and no socket, in a minute.
 	$(PYTEST) -m unit $(PYTEST_ARGS)
 
-test-long: setup ## Run the crash campaigns in their long forms: every step is a death, a suite is killed 100 times (KILLS).
+test-long: setup ## Run the crash campaigns in their long forms: a crash at every step, 100 kills of a suite (KILLS).
 	RIDEHAIL_TEST_KILLS=$(or $(KILLS),100) $(PYTEST) --long -m 'long or slow' --ignore tests/bench $(PYTEST_ARGS)
 
 check: lint types contracts generated imports names gateway ## Format, lint, types, contracts, generated files, import rules, class names, gateway.

@@ -2,13 +2,13 @@
 
 CREATE TYPE eulas.status_t AS ENUM ('accepted', 'rejected');
 
--- Where each user stands with each agreement: the latest answer by arrival, which is the one with the highest
+-- The decision of each user on each agreement: the latest by arrival, which is the one with the highest
 -- decision_id in the log.
 CREATE TABLE eulas.users (
     yandex_uid text           NOT NULL,
     eula_id    text           NOT NULL,
     status     eulas.status_t NOT NULL,
-    -- Of the agreement that was answered.
+    -- Of the agreement.
     revision   integer        NOT NULL,
     valid_till timestamptz    NOT NULL,
     updated_at timestamptz    NOT NULL DEFAULT current_timestamp,
@@ -19,8 +19,8 @@ CREATE TABLE eulas.users (
 -- For the purge of decisions long expired.
 CREATE INDEX users_valid_till_idx ON eulas.users (valid_till);
 
--- Every answer that was ever taken: the proof. decision_id is drawn while the answer's row in `users` is locked, so that
--- of one user's answers to one agreement the order of decision_id is the order in which they took effect.
+-- Every decision ever stored: the proof. decision_id is drawn while the decision's row in `users` is locked, so that
+-- of one user's decisions on one agreement the order of decision_id is the order in which they took effect.
 CREATE TABLE eulas.decisions_log (
     decision_id bigint GENERATED ALWAYS AS IDENTITY,
     yandex_uid  text           NOT NULL,

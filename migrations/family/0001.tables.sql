@@ -9,7 +9,7 @@ CREATE TABLE family.families (
 );
 
 CREATE TABLE family.members (
-    -- Members are told in the order in which they were added.
+    -- Members are listed in the order in which they were added.
     member_number bigint      GENERATED ALWAYS AS IDENTITY,
     family_id     text        NOT NULL,
     yandex_uid    text        NOT NULL,

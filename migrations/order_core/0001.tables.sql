@@ -17,7 +17,7 @@ CREATE INDEX orders_active_idx ON order_core.orders (yandex_uid, created_at, ord
     WHERE coalesce(document -> 'order' ->> 'status', '')
         NOT IN ('cancelled', 'complete', 'expired', 'failed', 'finished');
 
--- Every time that processing was told to look at an order again.
+-- Every request to processing to look at an order again.
 CREATE TABLE order_core.processing_events (
     id         bigint GENERATED ALWAYS AS IDENTITY,
     order_id   text        NOT NULL,

@@ -1,4 +1,4 @@
--- The table of a service that keeps orders. Several services are made from this folder, each in a schema of its own, so no
+-- The table of a service that keeps orders. Several services share this folder, each in a schema of its own, so no
 -- schema is named here. Ids are at most 128 characters by contract; Postgres need not check them again.
 
 CREATE TABLE orders (

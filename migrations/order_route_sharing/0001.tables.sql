@@ -4,7 +4,7 @@
 CREATE TABLE order_route_sharing.sharing_keys (
     sharing_key text        NOT NULL,
     order_id    text        NOT NULL,
-    -- The rider; NULL until somebody tells.
+    -- The rider; NULL until reported.
     yandex_uid  text,
     created_at  timestamptz NOT NULL,
     CONSTRAINT sharing_keys_pkey PRIMARY KEY (sharing_key)

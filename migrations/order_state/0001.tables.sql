@@ -5,12 +5,12 @@ CREATE TABLE order_state.orders (
     service         text        NOT NULL,
     orderid         text        NOT NULL,
     yandex_uid      text        NOT NULL,
-    -- Whether the service reported the order. One that it only listed when it was asked is not known to be up to date.
+    -- Whether the service reported the order. One that it only listed may be out of date.
     reported        boolean     NOT NULL DEFAULT false,
     finished        boolean     NOT NULL DEFAULT false,
-    -- The number of the order's change that told whether it has ended; 0: none did.
+    -- The number of the order's change that `finished` is from; 0: none.
     finish_sequence bigint      NOT NULL DEFAULT 0,
-    -- When the order was last told of.
+    -- When the order was last reported or listed.
     updated_at      timestamptz NOT NULL,
     CONSTRAINT orders_pkey PRIMARY KEY (service, orderid)
 );
@@ -27,7 +27,7 @@ CREATE TABLE order_state.parts (
     orderid    text   NOT NULL,
     part_name  text   NOT NULL,
     version    text   NOT NULL,
-    -- The number of the order's change that the version was told with.
+    -- The number of the order's change that the version is from.
     sequence   bigint NOT NULL,
     CONSTRAINT parts_pkey PRIMARY KEY (service, orderid, part_name),
     CONSTRAINT parts_order_fkey FOREIGN KEY (service, orderid)

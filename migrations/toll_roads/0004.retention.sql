@@ -12,7 +12,7 @@ CREATE TABLE toll_roads.archive_batches (
     CONSTRAINT archive_batches_table_name_check CHECK (table_name IN ('orders', 'log_has_toll_road'))
 );
 
--- One at a time: so a batch that the archive knows means that it has all earlier ones.
+-- One at a time: so an archive with a batch has all earlier ones.
 CREATE UNIQUE INDEX archive_batches_open_key ON toll_roads.archive_batches (table_name) WHERE written_at IS NULL;
 
 -- The batch that a row is in; NULL: it has yet to be archived, however late it came.
@@ -31,7 +31,7 @@ CREATE INDEX log_has_toll_road_archive_batch_idx
 CREATE INDEX order_save_requests_refused_idx
     ON toll_roads.order_save_requests (requested_at) WHERE refused_because IS NOT NULL;
 
--- Rows come and go all day, so the space is used again. To give it back, vacuum would lock readers out for a moment.
+-- Rows come and go all day, so the space is used again. To give it back, vacuum would briefly lock readers out.
 ALTER TABLE toll_roads.offers SET (vacuum_truncate = off);
 ALTER TABLE toll_roads.orders SET (vacuum_truncate = off);
 ALTER TABLE toll_roads.log_has_toll_road SET (vacuum_truncate = off);

@@ -21,7 +21,7 @@ CREATE INDEX personal_states_updated_at_idx ON user_state.personal_states (updat
 CREATE TYPE user_state.kind_t AS ENUM ('read', 'write');
 CREATE TYPE user_state.verdict_t AS ENUM ('equal', 'different', 'behind');
 
--- How many answers were compared. Each connection counts in one of several rows, so that hardly any two wait for each
+-- How many responses were compared. Each connection counts in one of several rows, so that hardly any two wait for each
 -- other.
 CREATE TABLE user_state.comparisons (
     minute  timestamptz          NOT NULL,
@@ -32,7 +32,7 @@ CREATE TABLE user_state.comparisons (
     CONSTRAINT comparisons_pkey PRIMARY KEY (minute, kind, verdict, shard)
 );
 
--- The latest answers that differed, without any value of theirs.
+-- The latest responses that differed, without any of their values.
 CREATE TABLE user_state.mismatches (
     id          bigint GENERATED ALWAYS AS IDENTITY,
     at          timestamptz       NOT NULL,

@@ -92,7 +92,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """What a service's demo needs to load its part of a small world and to show it.
+    """What a service's demo needs to load its part of the demo data and to show it.
 
     Attributes:
         grpc_address: Of all services.

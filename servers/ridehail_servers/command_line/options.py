@@ -37,7 +37,9 @@ KeysDirOption = Annotated[
     typer.Option("--keys-dir", envvar="RIDEHAIL_KEYS_DIR", help="Key folders; default: keys/ in the data directory."),
 ]
 LogLevelOption = Annotated[str, typer.Option("--log-level", envvar="RIDEHAIL_LOG_LEVEL", help="DEBUG, INFO, ...")]
-WorkersOption = Annotated[int, typer.Option("--workers", min=1, max=64, help="Processes that share the gRPC port.")]
+WorkersOption = Annotated[
+    int, typer.Option("--workers", min=1, max=64, help="Processes to start; those of a server share its port.")
+]
 ServicesArgument = Annotated[list[str], typer.Argument(help="Names of services.", metavar="SERVICE...")]
 DatabaseUrlOption = Annotated[
     str | None,

@@ -52,13 +52,13 @@ def up(
     workers: WorkersOption = 1,
     cache_url_option: CacheUrlOption = None,
     config_dir_option: ConfigDirOption = None,
-    demo: Annotated[bool, typer.Option("--demo", help="Load a small world and print commands to try.")] = False,
+    demo: Annotated[bool, typer.Option("--demo", help="Load demo data and print commands to try.")] = False,
     tls: Annotated[bool, typer.Option("--tls", help="TLS everywhere, by certificates made for this run.")] = False,
     log_level: LogLevelOption = "INFO",
 ) -> None:
     """Run the whole suite on this machine: Postgres, all services, the task worker and the gateway.
 
-    Prints one line that starts with `ready` once everything answers. Stop it with Ctrl-C. Data stays in the data
+    Prints one line that starts with `ready` once everything is ready. Stop it with Ctrl-C. Data stays in the data
     directory; so do logs, one file a process. `ridehail up` on a directory whose last run was killed cleans up first.
     """
     from ridehail_servers import suite
