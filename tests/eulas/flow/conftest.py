@@ -1,4 +1,4 @@
-"""What the tests of apps' flows share: agreements by script, a clock, and apps that keep their answers in a file."""
+"""Fixtures of the tests of apps' flows: scripted agreements, a clock, and apps with an outbox file."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pytest
 
 from tests.clients.flavours import Flavour
 from tests.clients.scripted_server import ScriptedServer, running_server
-from tests.eulas.flow.eulas_by_script import FOLDERS, App, FakeTime, ScriptedEulas, Start, running_app
+from tests.eulas.flow.scripted_eulas import FOLDERS, App, FakeTime, ScriptedEulas, Start, running_app
 
 
 @pytest.fixture
 def server() -> ScriptedServer:
-    """A server that is called without a wire."""
+    """A server that is called in memory."""
     return ScriptedServer()
 
 
@@ -40,9 +40,9 @@ def time() -> FakeTime:
 
 @pytest.fixture
 def file() -> Iterator[Path]:
-    """Where apps keep their answers."""
+    """The outbox of apps."""
     with tempfile.TemporaryDirectory(dir=FOLDERS) as folder:
-        yield Path(folder, "answers.sqlite")
+        yield Path(folder, "outbox.sqlite")
 
 
 @pytest.fixture

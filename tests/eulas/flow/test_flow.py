@@ -14,7 +14,7 @@ from ridehail_clients import (
     TransportUnavailable,
 )
 from tests.clients.scripted_server import Reply, ScriptedServer, fail, info, retry_after
-from tests.eulas.flow.eulas_by_script import EXPIRED, OUTAGE, App, FakeTime, ScriptedEulas, Start
+from tests.eulas.flow.scripted_eulas import EXPIRED, OUTAGE, App, FakeTime, ScriptedEulas, Start
 
 ACCEPTED, REJECTED = EulaState.ACCEPTED, EulaState.REJECTED
 ACCEPT_SURGE, REJECT_SURGE = EulaDecision("surge", ACCEPTED), EulaDecision("surge", REJECTED)
@@ -32,7 +32,7 @@ def ids(eulas: tuple[object, ...]) -> list[str]:
     return [getattr(one, "eula_id") for one in eulas]  # noqa: B009
 
 
-async def test_what_is_unknown_is_shown_answered_in_one_call_and_then_signed(
+async def test_unknown_agreements_are_listed_decided_in_one_call_and_then_signed(
     app: App, service: ScriptedEulas, server: ScriptedServer
 ) -> None:
     service.configured = {"surge", "belts"}
@@ -55,7 +55,7 @@ async def test_what_is_unknown_is_shown_answered_in_one_call_and_then_signed(
 
 
 @outages
-async def test_while_the_service_is_unavailable_nothing_is_shown(
+async def test_nothing_is_listed_while_the_service_is_unavailable(
     app: App, service: ScriptedEulas, outage: Reply
 ) -> None:
     service.configured = {"surge"}
@@ -66,7 +66,7 @@ async def test_while_the_service_is_unavailable_nothing_is_shown(
     assert (shown.eulas, shown.available) == ((), False)
 
 
-async def test_an_error_about_the_caller_is_no_outage(app: App, service: ScriptedEulas) -> None:
+async def test_an_error_about_the_caller_is_raised(app: App, service: ScriptedEulas) -> None:
     service.before_listing.extend([EXPIRED, EXPIRED])
 
     with pytest.raises(SessionExpired):
@@ -76,7 +76,7 @@ async def test_an_error_about_the_caller_is_no_outage(app: App, service: Scripte
 
 
 @outages
-async def test_an_answer_that_cannot_be_saved_is_kept_not_shown_again_and_saved_after_a_restart(
+async def test_an_unsaved_decision_is_pending_not_listed_again_and_saved_after_a_restart(
     start: Start, service: ScriptedEulas, outage: Reply
 ) -> None:
     service.configured = {"surge", "belts"}
@@ -95,7 +95,7 @@ async def test_an_answer_that_cannot_be_saved_is_kept_not_shown_again_and_saved_
     assert service.arrived == [("anna", "surge", "accepted")]
 
 
-async def test_a_newer_answer_takes_the_place_of_a_kept_one(app: App, service: ScriptedEulas) -> None:
+async def test_a_newer_decision_replaces_a_pending_one(app: App, service: ScriptedEulas) -> None:
     service.before_saving.extend([OUTAGE, OUTAGE])
     await app("answer", [ACCEPT_SURGE, ACCEPT_BELTS])
     report = await app("answer", [REJECT_SURGE])
@@ -106,13 +106,13 @@ async def test_a_newer_answer_takes_the_place_of_a_kept_one(app: App, service: S
     assert service.arrived == [("anna", "belts", "accepted"), ("anna", "surge", "rejected")]
 
 
-async def test_of_two_answers_in_one_call_the_last_counts(app: App, service: ScriptedEulas) -> None:
+async def test_the_last_of_two_decisions_in_one_call_counts(app: App, service: ScriptedEulas) -> None:
     await app("answer", [ACCEPT_SURGE, REJECT_SURGE])
 
     assert service.arrived == [("anna", "surge", "rejected")]
 
 
-async def test_an_answer_takes_along_what_is_kept_without_waiting_for_the_pause(
+async def test_a_decision_is_sent_with_the_pending_ones_without_a_pause(
     app: App, service: ScriptedEulas, time: FakeTime
 ) -> None:
     service.before_saving.append(OUTAGE)
@@ -124,7 +124,7 @@ async def test_an_answer_takes_along_what_is_kept_without_waiting_for_the_pause(
     assert time.slept == []
 
 
-async def test_pauses_double_up_to_the_longest_and_a_run_has_a_limit_of_attempts(
+async def test_pauses_double_up_to_a_maximum_and_a_run_has_a_limit_of_attempts(
     start: Start, server: ScriptedServer, time: FakeTime, service: ScriptedEulas
 ) -> None:
     service.before_saving.extend([OUTAGE] * 6)
@@ -144,7 +144,7 @@ async def test_pauses_double_up_to_the_longest_and_a_run_has_a_limit_of_attempts
     assert report.saved == (ACCEPT_SURGE,)
 
 
-async def test_success_ends_the_pauses(app: App, service: ScriptedEulas, time: FakeTime) -> None:
+async def test_success_resets_the_pauses(app: App, service: ScriptedEulas, time: FakeTime) -> None:
     service.before_saving.extend([OUTAGE, OUTAGE, None, OUTAGE, None])
     await app("answer", [ACCEPT_SURGE])
     await app("save_kept")
@@ -154,7 +154,7 @@ async def test_success_ends_the_pauses(app: App, service: ScriptedEulas, time: F
     assert time.slept == [1, 2, 1]
 
 
-async def test_pauses_are_drawn(start: Start, time: FakeTime, service: ScriptedEulas) -> None:
+async def test_pauses_are_random(start: Start, time: FakeTime, service: ScriptedEulas) -> None:
     service.before_saving.extend([OUTAGE] * 3)
     draws = iter([0.5, 0.25, 0.0])
     async with start(random=lambda: next(draws)) as app:
@@ -166,7 +166,7 @@ async def test_pauses_are_drawn(start: Start, time: FakeTime, service: ScriptedE
 
 
 @pytest.mark.parametrize(("requested", "kept"), [(7.0, 7.0), (1e9, 3600.0)])
-async def test_the_wait_that_the_service_asks_for_is_kept_up_to_an_hour(
+async def test_the_retry_delay_of_the_service_is_kept_up_to_an_hour(
     app: App, service: ScriptedEulas, time: FakeTime, requested: float, kept: float
 ) -> None:
     service.before_saving.append(fail(grpc.StatusCode.UNAVAILABLE, retry_after(requested)))
@@ -191,7 +191,7 @@ async def test_a_clock_that_jumps_costs_one_pause_at_most(
     assert sum(time.slept) <= 1
 
 
-async def test_with_nothing_to_save_nothing_is_called(app: App, server: ScriptedServer, time: FakeTime) -> None:
+async def test_nothing_is_called_without_pending_decisions(app: App, server: ScriptedServer, time: FakeTime) -> None:
     report = await app("save_kept")
 
     assert (report.saved, report.unsaved, report.signed, report.failure) == ((), (), None, None)
@@ -207,7 +207,7 @@ REFUSED: dict[str, type[Exception]] = {
 
 @pytest.mark.parametrize("names_the_refused", [True, False], ids=["named", "not named"])
 @pytest.mark.parametrize("count", [4, 230])
-async def test_answers_that_are_refused_for_good_are_dropped_and_reported_and_hold_up_no_others(
+async def test_refused_decisions_are_dropped_and_reported_and_do_not_delay_others(
     app: App, service: ScriptedEulas, server: ScriptedServer, names_the_refused: bool, count: int
 ) -> None:
     good = [EulaDecision(f"good-{number}", REJECTED) for number in range(count)]
@@ -226,7 +226,7 @@ async def test_answers_that_are_refused_for_good_are_dropped_and_reported_and_ho
     assert await app("unsaved") == ()
 
 
-async def test_a_session_that_has_expired_keeps_the_answers_and_ends_the_run_at_once(
+async def test_an_expired_session_keeps_the_decisions_pending_and_ends_the_run(
     app: App, service: ScriptedEulas, server: ScriptedServer, time: FakeTime
 ) -> None:
     service.before_saving.extend([EXPIRED, EXPIRED])
@@ -239,7 +239,7 @@ async def test_a_session_that_has_expired_keeps_the_answers_and_ends_the_run_at_
     assert (await app("save_kept")).saved == (ACCEPT_SURGE,)
 
 
-async def test_what_is_signed_is_known_without_the_service_also_after_a_restart(
+async def test_signed_agreements_are_known_without_the_service_after_a_restart(
     start: Start, service: ScriptedEulas
 ) -> None:
     async with start() as app:
@@ -255,7 +255,7 @@ async def test_what_is_signed_is_known_without_the_service_also_after_a_restart(
     assert ids(known.eulas) == ["surge"]
 
 
-async def test_a_listing_that_fails_after_saving_is_made_up_for(
+async def test_a_list_that_fails_after_saving_is_repeated(
     app: App, service: ScriptedEulas, server: ScriptedServer
 ) -> None:
     service.before_listing.extend([OUTAGE, OUTAGE])
@@ -269,7 +269,7 @@ async def test_a_listing_that_fails_after_saving_is_made_up_for(
     assert len([one for one in server.received if "Save" in one.rpc]) == 1
 
 
-async def test_answers_of_one_account_are_never_sent_for_another(start: Start, service: ScriptedEulas) -> None:
+async def test_decisions_of_one_account_are_never_sent_for_another(start: Start, service: ScriptedEulas) -> None:
     service.before_saving.append(OUTAGE)
     async with start(account="anna") as app:
         await app("answer", [ACCEPT_SURGE])
@@ -294,9 +294,9 @@ async def test_answers_of_one_account_are_never_sent_for_another(start: Start, s
         EulaDecision("surge", EulaState.UNKNOWN),
         EulaDecision("\ud800", ACCEPTED),
     ],
-    ids=["no id", "long id", "no answer", "no text"],
+    ids=["no id", "long id", "unknown", "no text"],
 )
-async def test_what_is_no_answer_is_refused_at_once_and_none_is_kept(
+async def test_an_invalid_decision_is_refused_and_none_is_pending(
     app: App, service: ScriptedEulas, server: ScriptedServer, bad: EulaDecision
 ) -> None:
     with pytest.raises(ValueError, match=r".+"):

@@ -1,4 +1,4 @@
-"""What the flow does with its file: who may read it, what breaks it, who sends."""
+"""The file of the flow: permissions, damage, and the lock for sending."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 from ridehail_clients import EulaDecision, EulaState
 from tests.clients.flavours import ASYNCIO, Flavour
 from tests.clients.scripted_server import ScriptedServer
-from tests.eulas.flow.eulas_by_script import OUTAGE, App, FakeTime, ScriptedEulas, Start, running_app
+from tests.eulas.flow.scripted_eulas import OUTAGE, App, FakeTime, ScriptedEulas, Start, running_app
 from tests.support.waiting import LIMIT_S
 
 ACCEPTED, REJECTED = EulaState.ACCEPTED, EulaState.REJECTED
@@ -29,16 +29,16 @@ async def test_the_files_are_private_and_name_no_account(start: Start, file: Pat
         await app("answer", [ACCEPT_SURGE])
 
     files = list(file.parent.iterdir())
-    assert {one.name for one in files} == {"answers.sqlite", "answers.sqlite.lock"}
+    assert {one.name for one in files} == {"outbox.sqlite", "outbox.sqlite.lock"}
     assert {stat.S_IMODE(one.stat().st_mode) for one in files} == {0o600}
     assert all(b"account-of-anna" not in one.read_bytes() for one in files)
 
 
 @pytest.mark.integration
-async def test_an_answer_that_a_newer_one_replaces_while_it_is_sent_does_not_take_that_along(
+async def test_a_decision_replaced_while_it_is_sent_does_not_remove_the_newer_one(
     start: Start, flavour: Flavour, served: ScriptedServer, service: ScriptedEulas
 ) -> None:
-    """The second answer waits for the first to be through, also in another instance."""
+    """The second decision waits for the first to be sent, also in another instance."""
     may_go_on = threading.Event()
 
     def hold_the_first(request: Message, context: grpc.ServicerContext) -> Message:
@@ -73,9 +73,7 @@ GARBAGE = b"this is no database " * 500
 
 
 @pytest.mark.parametrize("damage", ["no database", "torn"])
-async def test_a_file_that_cannot_be_read_is_set_aside(
-    start: Start, file: Path, service: ScriptedEulas, damage: str
-) -> None:
+async def test_an_unreadable_file_is_set_aside(start: Start, file: Path, service: ScriptedEulas, damage: str) -> None:
     if damage == "torn":
         service.before_saving.append(OUTAGE)
         async with start() as app:
@@ -90,10 +88,10 @@ async def test_a_file_that_cannot_be_read_is_set_aside(
         report = await app("answer", [ACCEPT_SURGE])
 
     assert report.saved == (ACCEPT_SURGE,)
-    assert file.with_name("answers.sqlite.damaged").read_bytes() == damaged
+    assert file.with_name("outbox.sqlite.damaged").read_bytes() == damaged
 
 
-async def test_a_file_that_is_removed_under_a_running_app_is_made_again(
+async def test_a_file_removed_under_a_running_app_is_created_again(
     app: App, service: ScriptedEulas, file: Path
 ) -> None:
     await app("answer", [ACCEPT_SURGE])
@@ -103,13 +101,13 @@ async def test_a_file_that_is_removed_under_a_running_app_is_made_again(
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-async def test_without_a_place_for_the_file_the_flow_cannot_be_made(start: Start, tmp_path: Path) -> None:
+async def test_a_flow_cannot_be_created_without_the_folder_of_its_file(start: Start, tmp_path: Path) -> None:
     with pytest.raises(OSError, match="missing"):
         async with start(file=tmp_path / "missing" / "file"):
             pass
 
 
-async def test_an_answer_that_cannot_be_kept_is_not_sent(
+async def test_a_decision_that_cannot_be_stored_is_not_sent(
     app: App, service: ScriptedEulas, server: ScriptedServer, file: Path
 ) -> None:
     with sqlite3.connect(file) as other:
@@ -122,7 +120,7 @@ async def test_an_answer_that_cannot_be_kept_is_not_sent(
     assert server.received == []
 
 
-async def test_an_app_that_is_stopped_while_it_sends_lets_the_next_one_send(
+async def test_an_app_cancelled_while_it_sends_releases_the_lock(
     server: ScriptedServer, file: Path, time: FakeTime, service: ScriptedEulas
 ) -> None:
     hangs = [True]

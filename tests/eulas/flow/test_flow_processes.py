@@ -16,22 +16,22 @@ from google.protobuf.message import Message
 from ridehail_clients import EulaDecision, EulasFlow, EulaState, PassengerEulasClient, RetryPolicy
 from tests.clients.flavours import BLOCKING
 from tests.clients.scripted_server import ScriptedServer
-from tests.eulas.flow.answering_app import app_process
-from tests.eulas.flow.eulas_by_script import OUTAGE, ScriptedEulas
+from tests.eulas.flow.app_process import app_process
+from tests.eulas.flow.scripted_eulas import OUTAGE, ScriptedEulas
 from tests.support.waiting import LIMIT_S
 
 pytestmark = pytest.mark.integration
 
 KILLS = 8
-ANSWERS = 40
+DECISIONS = 40
 
 
 def _refuse(_seconds: float) -> None:
-    raise AssertionError("there is something to wait for")
+    raise AssertionError("it has to wait")
 
 
 def save_all(server: ScriptedServer, file: Path) -> None:
-    """Saves what is kept, by an app that has nobody to wait for."""
+    """Saves the pending decisions, by an app that never has to wait."""
     client = PassengerEulasClient(BLOCKING.in_memory(server), session_token="anna")
     flow = EulasFlow(client, file, account="anna", clock=lambda: time.time() + 1e6, sleep=_refuse)
     assert flow.save_kept().unsaved == ()
@@ -39,7 +39,7 @@ def save_all(server: ScriptedServer, file: Path) -> None:
 
 @dataclass
 class Watch:
-    """Tells when a call arrives, and may hold it."""
+    """Signals when a call arrives, and may hold it."""
 
     service: ScriptedEulas
     left: int = 0
@@ -62,21 +62,21 @@ class Watch:
 
 
 @pytest.mark.timeout(170)
-def test_no_kill_loses_an_answer_that_was_given(served: ScriptedServer, service: ScriptedEulas, file: Path) -> None:
-    """Every third save fails, so that at the moment of a kill answers are kept, on their way, and saved."""
+def test_no_kill_loses_a_decision(served: ScriptedServer, service: ScriptedEulas, file: Path) -> None:
+    """Every third save fails, so that at a kill some decisions are pending, some under way, and some saved."""
     chance = random.Random(752)
     service.before_saving.extend([None, None, OUTAGE] * 1000)
     served.behaviour = watch = Watch(service)
     given: set[str] = set()
     for run in range(KILLS):
-        watch.set(chance.randrange(1, ANSWERS), holds=run % 2 == 0)
-        with app_process(served.target, file, name=f"run{run}", answers=ANSWERS) as app:
+        watch.set(chance.randrange(1, DECISIONS), holds=run % 2 == 0)
+        with app_process(served.target, file, name=f"run{run}", decisions=DECISIONS) as app:
             assert watch.arrived.wait(LIMIT_S)
             if not watch.holds:
                 time.sleep(chance.uniform(0.0, 0.02))
             app.kill()
             watch.let_go.set()
-            given |= set(app.told())
+            given |= set(app.reported())
 
     served.behaviour = service
     service.before_saving.clear()
@@ -86,7 +86,7 @@ def test_no_kill_loses_an_answer_that_was_given(served: ScriptedServer, service:
     assert given <= set(service.decisions["anna"])
 
 
-def test_processes_that_save_the_same_answers_at_the_same_time_save_each_once(
+def test_processes_that_save_the_same_decisions_concurrently_save_each_once(
     served: ScriptedServer, service: ScriptedEulas, file: Path
 ) -> None:
     service.before_saving.append(OUTAGE)
@@ -95,9 +95,9 @@ def test_processes_that_save_the_same_answers_at_the_same_time_save_each_once(
     EulasFlow(client, file, account="anna").answer([EulaDecision(one, EulaState.ACCEPTED) for one in ids])
     assert service.arrived == []
 
-    apps = [app_process(served.target, file, name="", answers=None) for _ in range(3)]
+    apps = [app_process(served.target, file, name="", decisions=None) for _ in range(3)]
     with apps[0] as first, apps[1] as second, apps[2] as third:
-        reports = [" ".join(app.told()).split() for app in (first, second, third)]
+        reports = [" ".join(app.reported()).split() for app in (first, second, third)]
 
     assert sum(int(saved) for saved, _ in reports) == 250
     assert {unsaved for _, unsaved in reports} == {"0"}
@@ -105,29 +105,29 @@ def test_processes_that_save_the_same_answers_at_the_same_time_save_each_once(
 
 
 @pytest.mark.timeout(170)
-def test_processes_that_answer_at_the_same_time_lose_nothing(
+def test_processes_that_decide_concurrently_lose_nothing(
     served: ScriptedServer, service: ScriptedEulas, file: Path
 ) -> None:
     service.before_saving.extend([None, OUTAGE] * 1000)
     with (
-        app_process(served.target, file, name="a", answers=ANSWERS) as first,
-        app_process(served.target, file, name="b", answers=ANSWERS) as second,
+        app_process(served.target, file, name="a", decisions=DECISIONS) as first,
+        app_process(served.target, file, name="b", decisions=DECISIONS) as second,
     ):
-        told = first.told() + second.told()
+        reported = first.reported() + second.reported()
     service.before_saving.clear()
     save_all(served, file)
 
-    given = [f"{name}-{number}" for name in "ab" for number in range(ANSWERS)]
-    assert sorted(told) == sorted(given)
+    given = [f"{name}-{number}" for name in "ab" for number in range(DECISIONS)]
+    assert sorted(reported) == sorted(given)
     assert Counter(eula_id for _, eula_id, _ in service.arrived) == dict.fromkeys(given, 1)
 
 
-def test_the_lock_of_an_app_that_was_killed_while_it_sent_is_free_at_once(
+def test_the_lock_of_an_app_killed_while_it_sent_is_free_at_once(
     served: ScriptedServer, service: ScriptedEulas, file: Path
 ) -> None:
     served.behaviour = None
     served.script(served.hang)
-    with app_process(served.target, file, name="hanging", answers=1) as app:
+    with app_process(served.target, file, name="hanging", decisions=1) as app:
         assert served.first_received.wait(LIMIT_S)
         app.kill()
     served.behaviour = service

@@ -1,4 +1,4 @@
-"""Kept answers against a model, under outages, refusals, restarts and kills."""
+"""The outbox against a model, under outages, refusals, restarts and kills."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ridehail_clients import (
 )
 from tests.clients.flavours import BLOCKING
 from tests.clients.scripted_server import Reply, ScriptedServer
-from tests.eulas.flow.eulas_by_script import EXPIRED, FOLDERS, ONCE, OUTAGE, FakeTime, ScriptedEulas
+from tests.eulas.flow.scripted_eulas import EXPIRED, FOLDERS, ONCE, OUTAGE, FakeTime, ScriptedEulas
 
 Result = TypeVar("Result")
 
@@ -30,13 +30,13 @@ ATTEMPTS = 3
 IDS = [f"agreement-{number}" for number in range(4)]
 accounts = st.sampled_from(["anna", "boris"])
 instances = st.integers(0, 1)
-answers = st.lists(
+batches = st.lists(
     st.builds(EulaDecision, st.sampled_from(IDS), st.sampled_from([EulaState.ACCEPTED, EulaState.REJECTED])),
     max_size=5,
 )
 some_ids = st.sets(st.sampled_from(IDS))
 faults: st.SearchStrategy[list[Reply | None]] = st.lists(st.sampled_from([None, OUTAGE, OUTAGE, EXPIRED]), max_size=6)
-# What saves fail with before and after the answers are saved, and what lists fail with.
+# The errors of saves before and after the decisions are saved, and of lists.
 Script: TypeAlias = "tuple[list[Reply | None], list[Reply | None], list[Reply | None]]"
 scripts: st.SearchStrategy[Script] = st.tuples(faults, faults, faults)
 # At which call of the service the app is killed, and whether the call still goes through.
@@ -48,17 +48,17 @@ class Killed(BaseException):
 
 
 class CrashingClient(PassengerEulasClient):
-    """Its process may be killed while a call is under way."""
+    """A client whose process may be killed during a call."""
 
     kill: tuple[int, bool] | None = None
 
     def save_eulas(self, **arguments: Any) -> tuple[str, ...]:
-        return self._mortal(lambda: super(CrashingClient, self).save_eulas(**arguments))
+        return self._or_killed(lambda: super(CrashingClient, self).save_eulas(**arguments))
 
     def list_eulas(self, **arguments: Any) -> Any:
-        return self._mortal(lambda: super(CrashingClient, self).list_eulas(**arguments))
+        return self._or_killed(lambda: super(CrashingClient, self).list_eulas(**arguments))
 
-    def _mortal(self, call: Callable[[], Result]) -> Result:
+    def _or_killed(self, call: Callable[[], Result]) -> Result:
         if self.kill is None:
             return call()
         left, goes_through = self.kill
@@ -73,8 +73,8 @@ class CrashingClient(PassengerEulasClient):
 class DecisionOutboxMachine(RuleBasedStateMachine):
     """Two accounts, two instances of the app for each, one file.
 
-    The model knows for each account the last answer to each agreement (`given`), and which of these nobody was told to
-    be saved or refused (`owed`).
+    The model has for each account the last decision on each agreement (`given`), and which of these no report has
+    listed as saved or refused (`owed`).
     """
 
     def __init__(self) -> None:
@@ -82,7 +82,7 @@ class DecisionOutboxMachine(RuleBasedStateMachine):
         self.service = ScriptedEulas(configured=set(IDS))
         self.channel = BLOCKING.in_memory(ScriptedServer(behaviour=self.service))
         self.folder = tempfile.TemporaryDirectory(dir=FOLDERS)
-        self.file = Path(self.folder.name, "answers")
+        self.file = Path(self.folder.name, "outbox")
         self.time = FakeTime()
         self.apps: dict[tuple[str, int], tuple[EulasFlow, CrashingClient]] = {}
         self.given: dict[str, dict[str, str]] = {"anna": {}, "boris": {}}
@@ -103,7 +103,7 @@ class DecisionOutboxMachine(RuleBasedStateMachine):
             self.apps[account, instance] = (flow, client)
         return self.apps[account, instance]
 
-    @rule(account=accounts, instance=instances, decisions=answers, kill=kills, script=scripts)
+    @rule(account=accounts, instance=instances, decisions=batches, kill=kills, script=scripts)
     def answer(
         self,
         account: str,
@@ -113,7 +113,7 @@ class DecisionOutboxMachine(RuleBasedStateMachine):
         script: Script,
     ) -> None:
         for one in decisions:
-            # Given again: it counts as the newest, and is removed first to be at the end.
+            # Decided again: it counts as the newest, and is removed first to be at the end.
             self.owed[account].pop(one.eula_id, None)
             self.owed[account][one.eula_id] = self.given[account][one.eula_id] = one.status
             self.ever_given.add((account, one.eula_id, one.status))
@@ -147,7 +147,7 @@ class DecisionOutboxMachine(RuleBasedStateMachine):
         except Killed:
             del self.apps[account, instance]
             self.play(([], [], []))
-            self.look_what_a_killed_app_has_done(account)
+            self.compare_after_a_kill(account)
             return
         client.kill = None
         failed = sum(fault is OUTAGE for faults in script for fault in faults) - self.outages_left()
@@ -166,7 +166,7 @@ class DecisionOutboxMachine(RuleBasedStateMachine):
         if report.signed is not None:
             assert {one.eula_id: one.status for one in report.signed} == self.service.decisions.get(account, {})
 
-    def look_what_a_killed_app_has_done(self, account: str) -> None:
+    def compare_after_a_kill(self, account: str) -> None:
         flow, _ = self.app(account, 0)
         unsaved = {one.eula_id: str(one.status) for one in flow.unsaved()}
         for eula_id, status in list(self.owed[account].items()):
@@ -202,7 +202,7 @@ class DecisionOutboxMachine(RuleBasedStateMachine):
         self.time.now += seconds
 
     @rule(account=accounts, instance=instances)
-    def what_was_answered_is_not_shown(self, account: str, instance: int) -> None:
+    def decided_agreements_are_not_listed(self, account: str, instance: int) -> None:
         shown = self.app(account, instance)[0].list_unknown(zone_name="tel_aviv")
 
         signed = self.service.decisions.get(account, {})
@@ -211,13 +211,13 @@ class DecisionOutboxMachine(RuleBasedStateMachine):
         )
 
     @invariant()
-    def exactly_the_answers_that_are_owed_are_kept_in_the_order_given(self) -> None:
+    def exactly_the_owed_decisions_are_pending_in_their_order(self) -> None:
         for account, owed in self.owed.items():
             kept = self.app(account, 0)[0].unsaved()
             assert [(one.eula_id, str(one.status)) for one in kept] == list(owed.items())
 
     @invariant()
-    def nothing_arrives_that_was_not_given_for_that_account(self) -> None:
+    def only_decisions_of_the_account_arrive(self) -> None:
         assert set(self.service.arrived) <= self.ever_given
 
     def teardown(self) -> None:

@@ -1,4 +1,4 @@
-"""Passengers' eulas as the contract has it, in memory and with faults by script; and flows of apps that call it."""
+"""PassengerEulasService in memory, with scripted faults; and flows of apps that call it."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ class ScriptedEulas:
     """A `behaviour` of the scripted server. A session token is the passenger's name.
 
     Attributes:
-        configured: The agreements that there are; None: all that are asked for.
+        configured: The agreements, or None for any that is requested.
         not_rejectable: Those that must not be rejected.
         invalid: Those whose id the contract refuses.
-        names_the_refused: Whether errors say which answer was refused.
-        decisions: The last answers, by passenger and agreement.
-        arrived: Every answer that was taken, in the order of arrival.
-        before_saving: What the next saves fail with before anything is saved; None: nothing.
-        after_saving: What the next saves fail with though all is saved; None: nothing.
-        before_listing: What the next lists fail with; None: nothing.
+        names_the_refused: Whether errors name the refused decision.
+        decisions: The last ones, by passenger and agreement.
+        arrived: Every accepted decision, in the order of arrival.
+        before_saving: The errors of the next saves before anything is saved, or None for none.
+        after_saving: The errors of the next saves after all is saved, or None for none.
+        before_listing: The errors of the next lists, or None for none.
     """
 
     configured: set[str] | None = None
@@ -87,7 +87,7 @@ class ScriptedEulas:
         return eulas.PassengerEulasServiceSaveEulasResponse(refresh=["routestats"])
 
     def refusal(self, eula_id: str, status: str, number: int = 0) -> Reply | None:
-        """The error with which an answer is refused; None: it is taken."""
+        """Returns the error with which a decision is refused, or None."""
         named = {"eula_id": eula_id} if self.names_the_refused else {}
         if eula_id in self.invalid:
             field = f"eulas[{number}].eula_id" if self.names_the_refused else "eulas"
@@ -127,7 +127,7 @@ class FakeTime:
 
 @dataclass(frozen=True)
 class App:
-    """A flow of one account, in the same words for both flavours."""
+    """A flow of one account, called the same way for both flavours."""
 
     flow: Any  # the classes of both flavours have no common type
     is_async: bool
@@ -148,7 +148,7 @@ async def running_app(
     target: Any = None,
     **options: Any,
 ) -> AsyncIterator[App]:
-    """An app that is started, and ends with the block. It calls the server without a wire, or at a target."""
+    """Runs an app for the length of the block, which calls the server in memory or at a target."""
     is_async = flavour.name == "asyncio"
     client = flavour.client_class("PassengerEulasClient")(
         target or flavour.in_memory(server), session_token=account, retry=ONCE, attempt_timeout=30
