@@ -20,15 +20,15 @@ from ridehail_clients._sync.generated import *
 from ridehail_clients._sync.order_poller import OrderPoller
 from ridehail_clients._sync.taxi_on_the_way import TaxiOnTheWayClient
 from ridehail_clients._sync.toll_roads import TollRoadsClient
-from ridehail_clients.breakers import BreakerObserver
-from ridehail_clients.channel import open_async_channel, open_sync_channel
+from ridehail_clients.calls.breakers import BreakerObserver
+from ridehail_clients.calls.channel import open_async_channel, open_sync_channel
+from ridehail_clients.calls.retry import RetryPolicy
+from ridehail_clients.calls.tickets import TicketSource, static_ticket, ticket_from_env
 from ridehail_clients.errors import *
-from ridehail_clients.eula_decisions import EulaList, RefusedDecision, SaveReport
+from ridehail_clients.eulas.decisions import EulaList, RefusedDecision, SaveReport
 from ridehail_clients.models import *
-from ridehail_clients.order_cards import CardPart, OrderCard, PartInvalid, PolledPart, PollingPauses, PollReport
-from ridehail_clients.retry import RetryPolicy
+from ridehail_clients.orders.cards import CardPart, OrderCard, PartInvalid, PolledPart, PollingPauses, PollReport
 from ridehail_clients.road_fallback import CardRoadCache, RoadCache
-from ridehail_clients.tickets import TicketSource, static_ticket, ticket_from_env
 from ridehail_kernel import call_context
 from ridehail_kernel.availability import is_unavailable
 from ridehail_kernel.json_values import JsonInput, JsonObject, JsonValue

@@ -16,7 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from ridehail_clients import ServiceError, TransportUnavailable
-from ridehail_clients.retry import is_retryable
+from ridehail_clients.calls.retry import is_retryable
 from ridehail_servers.chassis import app
 from ridehail_servers.chassis.settings import ProcessSettings
 from tests.support.calls import Metadata, call

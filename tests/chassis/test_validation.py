@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ridehail.ordercore.v1 import order_core_api_pb2 as order_core
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
 from ridehail_clients import FieldViolation, InvalidRequest, ServiceError
-from ridehail_clients.error_conversion import service_error
+from ridehail_clients.calls.error_conversion import service_error
 from ridehail_servers import resources
 from ridehail_servers.chassis.access import AccessPolicy
 from ridehail_servers.chassis.config import load

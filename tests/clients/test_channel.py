@@ -18,7 +18,7 @@ from ridehail_clients import (
     open_async_channel,
     open_sync_channel,
 )
-from ridehail_clients.channel import version
+from ridehail_clients.calls.channel import version
 from tests.clients.cases.all_cases import example_of
 from tests.clients.flavours import Flavour
 from tests.clients.scripted_server import ScriptedServer, fail, info, reply, retry_after, running_server

@@ -20,8 +20,8 @@ from ridehail_clients import (
     ServiceError,
     TransportUnavailable,
 )
+from ridehail_clients.calls.retry import is_retryable, retry_rules
 from ridehail_clients.errors import BreakerOpen
-from ridehail_clients.retry import is_retryable, retry_rules
 from tests.clients.flavours import ASYNCIO, Flavour
 from tests.clients.scripted_server import Reply, ScriptedServer, fail, info, reply, retry_after
 from tests.support.waiting import LIMIT_S

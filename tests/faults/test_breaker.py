@@ -22,9 +22,9 @@ from ridehail_clients import (
     RetryPolicy,
     ServiceError,
     TransportUnavailable,
-    breakers,
     open_async_channel,
 )
+from ridehail_clients.calls import breakers
 from ridehail_kernel import call_context
 from tests.api_proxy.card.card_harness import card_harness
 from tests.clients.scripted_server import ScriptedServer, fail, info, reply, running_server

@@ -81,4 +81,4 @@ def test_nothing_opens_channels_in_another_way() -> None:
         if "secure_channel(" in path.read_text()
     }
 
-    assert opening == {"clients/ridehail_clients/channel.py"}
+    assert opening == {"clients/ridehail_clients/calls/channel.py"}

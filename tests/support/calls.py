@@ -11,7 +11,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from ridehail_clients import DatabaseUnavailable, DeadlineExceeded, Overloaded, ServiceError
-from ridehail_clients.error_conversion import service_error
+from ridehail_clients.calls.error_conversion import service_error
 from ridehail_servers import suite
 
 _REPEATS, _PAUSE_S = 3, 0.2

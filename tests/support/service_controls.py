@@ -10,7 +10,7 @@ from pathlib import Path
 
 import grpc
 
-from ridehail_clients.failover import AsyncFailoverChannel
+from ridehail_clients.calls.failover import AsyncFailoverChannel
 from ridehail_servers.chassis.experiments import Experiments
 from ridehail_servers.chassis.live_config import LiveConfig, Reloadable
 from ridehail_servers.chassis.service_definition import RunningService, ServiceContext, ServiceDefinition

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Final
 
 from ridehail_clients._async.generated.eulas import AsyncPassengerEulasClient
-from ridehail_clients.call_metadata import Metadata
-from ridehail_clients.decision_outbox import DecisionOutbox
+from ridehail_clients.calls.call_metadata import Metadata
+from ridehail_clients.calls.retry import RetryPolicy
 from ridehail_clients.errors import ServiceError
-from ridehail_clients.eula_decisions import (
+from ridehail_clients.eulas.decisions import (
     MAX_BATCH,
     EulaList,
     Pause,
@@ -34,9 +34,9 @@ from ridehail_clients.eula_decisions import (
     pause_after,
     refused_among,
 )
+from ridehail_clients.eulas.outbox import DecisionOutbox
 from ridehail_clients.local_work import AsyncSleep, async_sleep, run_in_thread
 from ridehail_clients.models import EulaDecision, EulaFilter
-from ridehail_clients.retry import RetryPolicy
 from ridehail_kernel.availability import is_unavailable
 
 _LOCK_POLL_S: Final = 0.05

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from ridehail_clients._async.generated.apiproxy import AsyncTaxiOnTheWayCalls
-from ridehail_clients.call_metadata import Metadata
+from ridehail_clients.calls.call_metadata import Metadata
 from ridehail_clients.models import RideCard, RoadStatus, UserActions
 from ridehail_clients.road_fallback import CardRoadCache, RoadFallback
 

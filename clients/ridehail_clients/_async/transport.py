@@ -10,13 +10,13 @@ from typing import Final, TypeVar
 from google.protobuf.message import Message
 from tenacity import AsyncRetrying
 
-from ridehail_clients.attempt import make_async_attempt
-from ridehail_clients.call_metadata import Credentials, Metadata, outgoing_metadata
-from ridehail_clients.call_time import CallTime
-from ridehail_clients.channel import AsyncChannel, AsyncUnaryMethod
+from ridehail_clients.calls.attempt import make_async_attempt
+from ridehail_clients.calls.call_metadata import Credentials, Metadata, outgoing_metadata
+from ridehail_clients.calls.call_time import CallTime
+from ridehail_clients.calls.channel import AsyncChannel, AsyncUnaryMethod
+from ridehail_clients.calls.failover import AsyncFailoverChannel
+from ridehail_clients.calls.retry import RetryPolicy, retry_rules
 from ridehail_clients.errors import ServiceError, TransportUnavailable
-from ridehail_clients.failover import AsyncFailoverChannel
-from ridehail_clients.retry import RetryPolicy, retry_rules
 from ridehail_kernel.method_contracts import MethodContract
 
 Request = TypeVar("Request", bound=Message)

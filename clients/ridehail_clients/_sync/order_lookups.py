@@ -11,11 +11,11 @@ import grpc
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from ridehail.tollroads.v1.toll_roads_pb2 import OrderRoad as OrderRoadMessage
 from ridehail_clients._sync.transport import Transport
-from ridehail_clients.call_time import CallTime
-from ridehail_clients.channel import SyncUnaryMethod
+from ridehail_clients.calls.call_time import CallTime
+from ridehail_clients.calls.channel import SyncUnaryMethod
+from ridehail_clients.calls.shared_lookup import SharedLookup
 from ridehail_clients.errors import OrderNotFound, ServiceError
 from ridehail_clients.models import OrderRoad
-from ridehail_clients.shared_lookup import SharedLookup
 from ridehail_kernel.text_rules import is_id
 
 

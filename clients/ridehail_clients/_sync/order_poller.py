@@ -23,7 +23,7 @@ from ridehail_clients.models import (
     OrdersState,
     PollingPolicy,
 )
-from ridehail_clients.order_cards import (
+from ridehail_clients.orders.cards import (
     DueRule,
     OnInvalidPart,
     OrderCard,
@@ -33,8 +33,8 @@ from ridehail_clients.order_cards import (
     PollingPauses,
     PollReport,
 )
-from ridehail_clients.polled_order import PartFetch
-from ridehail_clients.polled_orders import DuePart, PolledOrders
+from ridehail_clients.orders.polled_order import PartFetch
+from ridehail_clients.orders.polling_state import DuePart, PollingState
 from ridehail_kernel.availability import is_unavailable
 
 Fetched_co = TypeVar("Fetched_co", covariant=True)
@@ -106,7 +106,7 @@ class OrderPoller(Generic[Part]):
         self._poll = poll
         self._fetch = fetch
         self._on_invalid_part = on_invalid_part
-        self._orders = PolledOrders(cards, rules)
+        self._orders = PollingState(cards, rules)
         self._pauses = pauses
         self._clock = clock
         self._random = random

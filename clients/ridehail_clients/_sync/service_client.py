@@ -12,10 +12,10 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from ridehail.common.v1 import options_pb2
 from ridehail_clients._sync.transport import Transport, Request, Response
-from ridehail_clients.call_metadata import Credentials, Metadata, session_credentials, ticket_credentials
-from ridehail_clients.channel import SyncChannel, SyncUnaryMethod, open_sync_channel
-from ridehail_clients.retry import RetryPolicy
-from ridehail_clients.tickets import TicketSource
+from ridehail_clients.calls.call_metadata import Credentials, Metadata, session_credentials, ticket_credentials
+from ridehail_clients.calls.channel import SyncChannel, SyncUnaryMethod, open_sync_channel
+from ridehail_clients.calls.retry import RetryPolicy
+from ridehail_clients.calls.tickets import TicketSource
 from ridehail_kernel.method_contracts import contracts_by_request, service_audience
 
 

@@ -7,14 +7,14 @@ import grpc
 
 from ridehail_clients._sync.generated.tollroads import TollRoadsCalls
 from ridehail_clients._sync.order_lookups import OrderLookups, may_share
-from ridehail_clients.call_metadata import Metadata
-from ridehail_clients.call_time import CallTime
-from ridehail_clients.channel import SyncChannel
+from ridehail_clients.calls.call_metadata import Metadata
+from ridehail_clients.calls.call_time import CallTime
+from ridehail_clients.calls.channel import SyncChannel
+from ridehail_clients.calls.retry import RetryPolicy
+from ridehail_clients.calls.tickets import TicketSource
 from ridehail_clients.errors import InvalidRequest, OrderNotFound, ServiceError
 from ridehail_clients.models import OrderRoad
-from ridehail_clients.retry import RetryPolicy
 from ridehail_clients.road_fallback import RoadCache, RoadFallback
-from ridehail_clients.tickets import TicketSource
 from ridehail_kernel.availability import is_unavailable
 from ridehail_kernel.method_contracts import method_contract
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ridehail.eulas.v1 import eulas_api_pb2, eulas_api_pb2_grpc
 from ridehail_clients._async.service_client import AsyncInternalClient, AsyncPassengerClient
-from ridehail_clients.call_metadata import Metadata
+from ridehail_clients.calls.call_metadata import Metadata
 from ridehail_clients.message_fields import to_strings
 from ridehail_clients.models import Eula, EulaDecision, EulaFilter, EulaStatus
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ridehail.family.v1 import family_api_pb2, family_api_pb2_grpc
 from ridehail_clients._async.service_client import AsyncInternalClient
-from ridehail_clients.call_metadata import Metadata
+from ridehail_clients.calls.call_metadata import Metadata
 from ridehail_clients.models import Family, FamilyAdmin, FamilyMember
 
 __all__ = ["AsyncFamilyClient"]

@@ -6,7 +6,7 @@ from __future__ import annotations
 from ridehail.inapp.v1 import inapp_api_pb2, inapp_api_pb2_grpc
 from ridehail.routesharing.v1 import route_sharing_pb2
 from ridehail_clients._async.service_client import AsyncInternalClient
-from ridehail_clients.call_metadata import Metadata
+from ridehail_clients.calls.call_metadata import Metadata
 from ridehail_clients.models import PromosOnTheWay
 
 __all__ = ["AsyncInappCommunicationsClient"]

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from ridehail.orderstate.v1 import order_state_api_pb2, order_state_api_pb2_grpc
 from ridehail_clients._async.service_client import AsyncInternalClient, AsyncPassengerClient
-from ridehail_clients.call_metadata import Metadata
+from ridehail_clients.calls.call_metadata import Metadata
 from ridehail_clients.message_fields import to_strings
 from ridehail_clients.models import ActiveOrders, KnownOrder, OrdersState, OrdersStateAndPolicy, Upstream
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from ridehail.protocol.v1 import protocol_api_pb2, protocol_api_pb2_grpc
 from ridehail_clients._async.service_client import AsyncInternalClient
-from ridehail_clients.call_metadata import Metadata, with_flag
+from ridehail_clients.calls.call_metadata import Metadata, with_flag
 from ridehail_clients.message_fields import to_timestamp
 from ridehail_clients.models import PersonalState, PersonalStateCopy, TariffSettings
 

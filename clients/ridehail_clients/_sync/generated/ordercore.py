@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from ridehail.ordercore.v1 import order_core_api_pb2, order_core_api_pb2_grpc
 from ridehail_clients._sync.service_client import InternalClient
-from ridehail_clients.call_metadata import Metadata
+from ridehail_clients.calls.call_metadata import Metadata
 from ridehail_clients.message_fields import to_strings
 from ridehail_clients.models import ActiveOrders, OrderFields, OrderInfo
 from ridehail_kernel.json_values import JsonInput, to_list, to_struct, to_value

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from ridehail.orderprovider.v1 import order_provider_api_pb2, order_provider_api_pb2_grpc
 from ridehail_clients._sync.service_client import NamedServiceClient
-from ridehail_clients.call_metadata import Metadata
+from ridehail_clients.calls.call_metadata import Metadata
 from ridehail_clients.models import ActiveOrders
 from ridehail_kernel.json_values import JsonInput, to_struct
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from ridehail.orderstate.v1 import order_state_api_pb2, order_state_api_pb2_grpc
 from ridehail_clients._sync.service_client import InternalClient, PassengerClient
-from ridehail_clients.call_metadata import Metadata
+from ridehail_clients.calls.call_metadata import Metadata
 from ridehail_clients.message_fields import to_strings
 from ridehail_clients.models import ActiveOrders, KnownOrder, OrdersState, OrdersStateAndPolicy, Upstream
 

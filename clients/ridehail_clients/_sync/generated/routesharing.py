@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from ridehail.routesharing.v1 import route_sharing_api_pb2, route_sharing_api_pb2_grpc, route_sharing_pb2
 from ridehail_clients._sync.service_client import InternalClient, PassengerClient
-from ridehail_clients.call_metadata import Metadata
+from ridehail_clients.calls.call_metadata import Metadata
 from ridehail_clients.message_fields import to_strings
 from ridehail_clients.models import SharedRide, SharingInfo
 

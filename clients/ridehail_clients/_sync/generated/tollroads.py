@@ -9,7 +9,7 @@ from datetime import datetime
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2, toll_roads_api_pb2_grpc
 from ridehail_clients._sync.service_client import InternalClient, PassengerClient
-from ridehail_clients.call_metadata import Metadata
+from ridehail_clients.calls.call_metadata import Metadata
 from ridehail_clients.message_fields import to_strings, to_timestamp
 from ridehail_clients.models import OrderRoad, OrderRoads
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from ridehail.userstate.v1 import user_state_api_pb2, user_state_api_pb2_grpc
 from ridehail_clients._sync.service_client import InternalClient
-from ridehail_clients.call_metadata import Metadata, with_flag
+from ridehail_clients.calls.call_metadata import Metadata, with_flag
 from ridehail_clients.message_fields import to_timestamp
 from ridehail_clients.models import ComparedKind, PersonalState, PersonalStateCopy, TariffSettings
 from ridehail_kernel.json_values import JsonInput, to_value

@@ -10,8 +10,8 @@ from typing import Final
 import grpc
 import grpc.aio
 
-from ridehail_clients.breakers import BreakerObserver, Breakers, Ping
-from ridehail_clients.failover import AsyncFailoverChannel, SyncFailoverChannel
+from ridehail_clients.calls.breakers import BreakerObserver, Breakers, Ping
+from ridehail_clients.calls.failover import AsyncFailoverChannel, SyncFailoverChannel
 
 AsyncChannel = grpc.aio.Channel
 SyncChannel = grpc.Channel

@@ -16,8 +16,8 @@ from ridehail_clients.models import (
     PollingPolicy,
     UpdateStatus,
 )
-from ridehail_clients.order_cards import DueRule, OrderCard, Part
-from ridehail_clients.polled_order import Key, PartFetch, PolledOrder
+from ridehail_clients.orders.cards import DueRule, OrderCard, Part
+from ridehail_clients.orders.polled_order import Key, PartFetch, PolledOrder
 
 BY_TAG: Final = "tag_defined"
 """The polling type of parts that are fetched when order state says so."""
@@ -58,7 +58,7 @@ class DuePart(Generic[Part]):
     rule: DueRule[Part] | None
 
 
-class PolledOrders(Generic[Part]):
+class PollingState(Generic[Part]):
     """The orders of one rider, for any number of threads.
 
     Args:

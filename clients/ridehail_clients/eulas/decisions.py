@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ridehail_clients.calls.retry import RetryPolicy
 from ridehail_clients.errors import EulaNotFound, EulaNotRejectable, InvalidRequest, ServiceError
 from ridehail_clients.models import Eula, EulaDecision, EulaState
-from ridehail_clients.retry import RetryPolicy
 from ridehail_kernel.text_rules import MAX_LENGTH
 
 MAX_BATCH: Final = 100

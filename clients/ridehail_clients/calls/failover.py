@@ -18,7 +18,7 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
-from ridehail_clients.breakers import Breakers
+from ridehail_clients.calls.breakers import Breakers
 
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)

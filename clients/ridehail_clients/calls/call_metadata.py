@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ridehail_clients.tickets import TicketSource
+from ridehail_clients.calls.tickets import TicketSource
 from ridehail_kernel.call_context import request_id
 from ridehail_kernel.metadata_keys import AUTHORIZATION_KEY, REQUEST_ID_KEY, TICKET_KEY
 

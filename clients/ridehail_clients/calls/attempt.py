@@ -9,8 +9,8 @@ from typing import TypeVar
 import grpc
 from google.protobuf.message import Message
 
-from ridehail_clients.channel import AsyncUnaryMethod, SyncUnaryMethod
-from ridehail_clients.error_conversion import service_error
+from ridehail_clients.calls.channel import AsyncUnaryMethod, SyncUnaryMethod
+from ridehail_clients.calls.error_conversion import service_error
 from ridehail_clients.errors import ClientClosed, ServiceError
 
 Request = TypeVar("Request", bound=Message)

@@ -12,7 +12,7 @@ from typing import Final, Generic, TypeVar
 
 import grpc
 
-from ridehail_clients.attempt import caller_is_cancelled, client_closed
+from ridehail_clients.calls.attempt import caller_is_cancelled, client_closed
 from ridehail_clients.errors import CallTimedOut
 from ridehail_kernel.coalescing import Coalescer
 

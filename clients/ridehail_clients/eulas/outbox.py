@@ -12,9 +12,9 @@ from google.protobuf.message import DecodeError
 
 from ridehail.eulas.v1.eulas_api_pb2 import ListEulasResponse
 from ridehail_clients.errors import ServiceError
-from ridehail_clients.eula_decisions import Pause, PendingDecision
+from ridehail_clients.eulas.decisions import Pause, PendingDecision
+from ridehail_clients.eulas.private_sqlite import PrivateSqlite
 from ridehail_clients.models import Eula, EulaDecision, EulaState
-from ridehail_clients.private_sqlite import PrivateSqlite
 
 _SCHEMA: Final = (
     """

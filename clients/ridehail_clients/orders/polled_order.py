@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Generic, TypeAlias
 
 from ridehail_clients.models import LaunchKnownOrder, LaunchOrder, OrderState, UpdateStatus
-from ridehail_clients.order_cards import CardPart, OrderCard, Part
+from ridehail_clients.orders.cards import CardPart, OrderCard, Part
 from ridehail_kernel.json_values import JsonObject
 
 # What the contract takes.

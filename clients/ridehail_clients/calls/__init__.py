@@ -1,0 +1,1 @@
+"""Calls over gRPC: channels, attempts, repeats, metadata and errors."""

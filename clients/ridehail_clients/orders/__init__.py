@@ -1,0 +1,1 @@
+"""A rider's orders, as an app polls and shows them."""
