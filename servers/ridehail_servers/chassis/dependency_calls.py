@@ -20,23 +20,14 @@ class ResponseUnreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CallFailure:
-    """Why a call failed.
-
-    Attributes:
-        reason: From the catalogue of errors, the name of a status code, `UNREADABLE` or `UNEXPECTED`.
-        error: The unexpected error, or None if the reason says it all.
-    """
+    """Why a call failed: a reason of the catalogue, the name of a status code, `UNREADABLE` or `UNEXPECTED`."""
 
     reason: str
     error: Exception | None = None
 
 
 async def call_dependency(call: Awaitable[Response]) -> Response | CallFailure:
-    """Awaits a call that its caller can do without, and returns its response or why it failed.
-
-    Args:
-        call: Of the client library; may raise `ResponseUnreadable` as well.
-    """
+    """Awaits a call that its caller can do without, and returns its response or why it failed."""
     try:
         return await call
     except Exception as error:  # whatever garbage makes the client library do is no reason to fail the caller

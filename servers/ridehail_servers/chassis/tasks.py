@@ -24,9 +24,8 @@ from .database import Connection, Database
 from .database_connection import BoundedConnection
 from .errors import DatabaseUnavailable, DependencyUnavailable, DomainError, Overloaded
 from .logs import get_logger
-from .metrics import TASK_DURATION, TASKS_RESCUED
+from .metrics import TASK_DURATION, TASKS_OLDEST, TASKS_RESCUED, TASKS_WAITING
 from .settings import TaskSettings
-from .task_backlog import report_backlog
 
 logger = get_logger(__name__)
 
@@ -35,6 +34,7 @@ _MAX_RETRY_WAIT_S = 300
 _RECONNECT_S = 1.0
 _OPEN_S = 5.0
 _CANCEL_AGAIN_S = 1.0
+_BACKLOG_INTERVAL_S = 10.0
 _OUTCOMES = ("done", "refused", "retried", "failed")
 _DATABASE_LOST = (
     procrastinate_errors.ConnectorException,
@@ -43,6 +43,18 @@ _DATABASE_LOST = (
     Overloaded,
     TimeoutError,
 )
+
+
+# A task that is to be tried again later is not due yet. A task became due with the event of its enqueueing.
+_BACKLOG = """
+    SELECT task_name, count(*), extract(epoch FROM now() - min(coalesce(scheduled_at, enqueued.at)))::float8
+    FROM procrastinate_jobs AS job
+    LEFT JOIN LATERAL (
+        SELECT at FROM procrastinate_events WHERE job_id = job.id ORDER BY id LIMIT 1
+    ) AS enqueued ON true
+    WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now())
+    GROUP BY task_name
+"""
 
 
 class _UntilItPasses(procrastinate.BaseRetryStrategy):
@@ -154,7 +166,7 @@ class TaskQueue:
                 )
             )
             rescue = asyncio.create_task(self._rescue_forever(settings))
-            backlog = asyncio.create_task(report_backlog(self._database, self._service, tasks))
+            backlog = asyncio.create_task(self._report_backlog(tasks))
             await asyncio.wait({worker, rescue, backlog, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not stopping.done():
                 # What still waits for a lost server would keep the worker from ending, and so from starting anew.
@@ -192,6 +204,17 @@ class TaskQueue:
             logger.warning("scheduled task left to its next time", task=task)
         finally:
             TASK_DURATION.labels(task, outcome).observe(time.perf_counter() - started)
+
+    async def _report_backlog(self, tasks: Sequence[str]) -> None:
+        while True:
+            async with self._database.connection() as connection:
+                rows = await (await connection.execute(_BACKLOG)).fetchall()
+            found: dict[str, tuple[int, float]] = {name: (number, seconds) for name, number, seconds in rows}
+            for name in tasks:
+                number, seconds = found.get(name, (0, 0.0))
+                TASKS_WAITING.labels(self._service, name).set(number)
+                TASKS_OLDEST.labels(self._service, name).set(seconds)
+            await asyncio.sleep(_BACKLOG_INTERVAL_S)
 
     async def _rescue_forever(self, settings: TaskSettings) -> None:
         """Gives the tasks of dead workers to living ones; procrastinate leaves that to its users."""
