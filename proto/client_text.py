@@ -1,4 +1,4 @@
-"""Makes docstrings of the contracts' comments."""
+"""Converts the contracts' comments to docstrings."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from ridehail_clients.eulas.decisions import Pause, PendingDecision
 from ridehail_clients.eulas.private_sqlite import PrivateSqlite
 from ridehail_clients.models import Eula, EulaDecision, EulaState
 
+# The tables keep their names and columns: the files of installed apps have them.
 _SCHEMA: Final = (
     """
     CREATE TABLE IF NOT EXISTS answers (
