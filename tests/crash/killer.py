@@ -23,7 +23,7 @@ _RECOVERY_S = 8.0
 
 
 class Killer:
-    """Server, task worker, Postgres, and the retention jobs, which it also keeps running."""
+    """Kills server, task worker, Postgres and the retention jobs, which it also keeps running."""
 
     def __init__(self, suite: RunningCommand, journal: Journal, random_numbers: random.Random) -> None:
         self._suite = suite
@@ -32,7 +32,7 @@ class Killer:
         self._job: asyncio.subprocess.Process | None = None
 
     async def kill(self, times: int) -> None:
-        """Kills so many times, each victim at least once; mostly after things have come back, now and then before."""
+        """Kills that many times, each victim at least once; mostly after everything has recovered, sometimes before."""
         more = self._random.choices(VICTIMS, k=max(0, times - len(VICTIMS)))
         victims = self._random.sample((*VICTIMS, *more), k=times)
         for victim in victims:
@@ -44,7 +44,7 @@ class Killer:
                 self._journal.count_kill(victim)
 
     async def _progress(self) -> None:
-        """Waits until more orders have been acknowledged, at most for so long as a start may take."""
+        """Waits until more orders have been acknowledged, at most as long as a start may take."""
         enough = len(self._journal.orders) + _ORDERS_BETWEEN_KILLS
         with suppress(TimeoutError):
             async with asyncio.timeout(_RECOVERY_S):
@@ -52,14 +52,14 @@ class Killer:
                     await asyncio.sleep(0.05)
 
     async def keep_jobs_running(self, stop: asyncio.Event) -> None:
-        """Runs a retention job after the other, whatever becomes of each."""
+        """Runs one retention job after another, whatever their results."""
         while not stop.is_set():
             self._job = await self.start_job(self._random.choice(JOBS))
             await self._job.wait()
             self._job = None
 
     async def start_job(self, name: str) -> asyncio.subprocess.Process:
-        """Starts a retention job by hand, with small batches, so that there are many steps to be killed in."""
+        """Starts a retention job by hand, with small batches, so that it can be killed between many steps."""
         return await asyncio.create_subprocess_exec(
             *(str(RIDEHAIL), "toll-roads", name, "--data-dir", str(self._suite.data_dir), "--batch-size", "7"),
             stdout=asyncio.subprocess.DEVNULL,

@@ -74,7 +74,7 @@ async def test_nothing_acknowledged_is_lost_or_duplicated(suite: RunningCommand)
 
 
 def _settle(suite: RunningCommand) -> None:
-    """Lets the tasks end and the retention jobs run once more, unharmed."""
+    """Lets the tasks end and the retention jobs run once more, without kills."""
 
     def no_task_is_left() -> bool:
         rows = _rows(suite, "SELECT 1 FROM toll_roads.procrastinate_jobs WHERE status IN ('todo', 'doing')")
@@ -145,7 +145,7 @@ def _in_database(suite: RunningCommand) -> Changes:
 
 
 def _in_archive(suite: RunningCommand) -> Changes:
-    """Returns the archived changes, having made sure that nothing is in the archive twice."""
+    """Returns the archived changes, after a check that none is in the archive twice."""
     changes: Changes = {}
     for order_id, microseconds, road in _archived(suite, "log_has_toll_road", "epoch_us(created_at), has_toll_road"):
         timestamp = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=microseconds)

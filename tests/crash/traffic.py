@@ -35,7 +35,7 @@ GIVEN_UP_AFTER_S = 60.0
 
 
 class Traffic:
-    """Orders from their creation to their last switch, several at a time."""
+    """Creates orders and switches their roads, several at a time."""
 
     def __init__(self, address: str, keys: KeyRing, journal: Journal, random_numbers: random.Random) -> None:
         self._channel = grpc.aio.insecure_channel(address)
@@ -49,7 +49,7 @@ class Traffic:
         self._numbers = itertools.count()
 
     async def run(self, stop: asyncio.Event, *, at_once: int = 4) -> None:
-        """Makes orders until it is stopped; returns when all that were begun are through."""
+        """Creates orders until it is stopped; returns when all of them are finished."""
 
         async def one_after_the_other() -> None:
             while not stop.is_set():
@@ -105,7 +105,7 @@ class Traffic:
     async def _insist(
         self, action: Callable[[], Awaitable[object]], *, unless: type[ServiceError] | tuple[()] = ()
     ) -> None:
-        """Repeats a call for as long as it fails for want of something that is being killed."""
+        """Repeats a call while it fails because something is being killed."""
         async with asyncio.timeout(GIVEN_UP_AFTER_S):
             while True:
                 try:

@@ -46,13 +46,13 @@ class Scrape:
 
 
 def text_of(address: str) -> str:
-    """Reads a metrics port."""
+    """Scrapes a metrics port."""
     with urllib.request.urlopen(f"http://{address}/metrics", timeout=30) as answer:
         return str(answer.read().decode())
 
 
 def scrape(address: str) -> Scrape:
-    """Reads a metrics port, and what it says."""
+    """Scrapes and parses a metrics port."""
     found = Scrape()
     for family in text_string_to_metric_families(text_of(address)):
         for sample in family.samples:
@@ -65,7 +65,7 @@ def scrape(address: str) -> Scrape:
 
 @contextmanager
 def exercised_suite() -> Iterator[Scrape]:
-    """Runs `ridehail up`, calls every handler of toll_roads, and has the task end in every way that it can."""
+    """Runs `ridehail up`, calls every handler of toll_roads, and makes its task end in every possible way."""
     with shared_folder() as folder:
         config = Path(shutil.copytree(resources.folder("config"), folder / "config"))
         # A worker that is lost is missed soon.
@@ -132,7 +132,7 @@ class _Exercise:
             refused.close()  # an answer like any other: it is counted
 
     def _differ(self) -> None:
-        """Has user_state compare two answers that differ."""
+        """Makes user_state compare two different responses."""
         ticket = TicketIssuer(KeyRing(self._keys / "tickets"), "api-proxy")
         with UserStateClient(self._running.ready["grpc"], ticket=ticket) as user_state, suppress(JsonMismatch):
             user_state.compare_jsons(
@@ -151,7 +151,7 @@ class _Exercise:
             )
 
     def _lose_a_worker(self, connection: psycopg.Connection[TupleRow]) -> None:
-        """Leaves a task as a worker leaves it that was killed."""
+        """Leaves a task in the state in which a killed worker leaves it."""
         connection.execute(
             "INSERT INTO toll_roads.procrastinate_jobs (queue_name, task_name, args, status)"
             " VALUES ('default', 'toll_roads_order_save', '{\"subject\": 0}', 'doing')"
@@ -159,14 +159,14 @@ class _Exercise:
         self._await_text("ridehail_tasks_rescued_total{")
 
     def _fail(self, connection: psycopg.Connection[TupleRow]) -> None:
-        """Lets a task meet a defect: a table that is not there."""
+        """Makes a task fail by a missing table."""
         connection.execute("ALTER TABLE toll_roads.offers RENAME TO out_of_reach")
         self._report("failed", offer_id="other-offer", toll=True)
         self._await("outcome", "failed")
         connection.execute("ALTER TABLE toll_roads.out_of_reach RENAME TO offers")
 
     def _retain(self, connection: psycopg.Connection[TupleRow]) -> None:
-        """Runs each job of the retention ahead of its time, with rows to keep, to archive and to delete."""
+        """Runs each retention job early, with rows to keep, to archive and to delete."""
         connection.execute("INSERT INTO toll_roads.offers VALUES ('old', now() - interval '3 days')")
         connection.execute(
             "INSERT INTO toll_roads.orders (order_id, created_at, can_switch_road)"
@@ -186,14 +186,14 @@ class _Exercise:
             self._await("outcome", outcome)
 
     def _block(self) -> None:
-        """Lets a task wait for a lock for longer than it may, so that it has to come again."""
+        """Makes a task wait for a lock beyond its timeout, so that it is retried."""
         with psycopg.connect(self._database) as connection:
             connection.execute("LOCK TABLE toll_roads.offers IN ACCESS EXCLUSIVE MODE")
             self._report("retried", offer_id="third-offer", toll=True)
             self._await("outcome", "retried")
 
     def _hang(self) -> None:
-        """Lets toll_roads give order_core up: switches ask it for the price, which is locked."""
+        """Opens the circuit breaker of toll_roads to order_core: switches read the price, which is locked."""
         with psycopg.connect(self._database) as connection:
             connection.execute("LOCK TABLE order_core.orders IN ACCESS EXCLUSIVE MODE")
 

@@ -21,13 +21,11 @@ _ABSENCE = {"absent", "absent_over_time"}
 
 
 class Mistake(Exception):
-    """A query that Prometheus would evaluate to nothing, or to something else than meant."""
+    """A query that Prometheus would evaluate to nothing, or to something unintended."""
 
 
 @dataclass(frozen=True)
 class Matcher:
-    """One condition on a label."""
-
     metric: str
     label: str
     operator: str
@@ -38,7 +36,7 @@ class Matcher:
         return self.value.split("|") if self.operator in {"=~", "!~"} else [self.value]
 
     def fits(self, known: set[str]) -> bool:
-        """Returns whether each alternative is the value of something that exists."""
+        """Returns whether each alternative is a value that exists."""
         return all(any(re.fullmatch(one, value) for value in known) for one in self.alternatives())
 
 
@@ -152,5 +150,5 @@ class _Reader:
 
 
 def templates(text: str) -> set[str]:
-    """Returns the labels that the text of an annotation or a legend asks for."""
+    """Returns the labels that an annotation or a legend refers to."""
     return set(re.findall(r"\$labels\.(\w+)", text)) | set(re.findall(r"{{\s*(?!else\b|end\b)(\w+)\s*}}", text))

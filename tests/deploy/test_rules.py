@@ -63,14 +63,14 @@ def name_of(thing: Rule) -> str:
 
 @pytest.fixture(scope="module")
 def exported() -> Iterator[Scrape]:
-    """What a real suite exports that has done everything once."""
+    """What a real suite exports after it has done everything once."""
     with exercised_suite() as scrape:
         yield scrape
 
 
 @pytest.fixture(scope="module")
 def known(exported: Scrape) -> dict[str, frozenset[str]]:
-    """The labels of every metric that a query may read: exported, as Prometheus stores it, and recorded."""
+    """The labels of every metric that a query may read: exported, as Prometheus stores it, or recorded."""
     labels = dict(SYNTHETIC)
     for name, own in exported.labels.items():
         labels[name] = frozenset(f"exported_{it}" if it in TARGET_LABELS else it for it in own) | TARGET_LABELS
@@ -80,12 +80,12 @@ def known(exported: Scrape) -> dict[str, frozenset[str]]:
 
 
 def placed(expression: str) -> str:
-    """Returns a query of the dashboard as Grafana would send it, but for its variables in conditions."""
+    """Returns a query of the dashboard as Grafana would send it, except for its variables in conditions."""
     return expression.replace("$__rate_interval", "5m")
 
 
 def queries(known: Known) -> Iterator[tuple[str, Query]]:
-    """Yields every query, and where it stands."""
+    """Yields every query with its place."""
     for rule in rules():
         yield name_of(rule), read(rule["expr"], known)
     for panel in panels():
@@ -250,7 +250,7 @@ def test_what_an_alert_watches_is_on_the_dashboard(rule: Rule, known: Known) -> 
 
 
 def underlying(query: Query) -> set[str]:
-    """Returns the exported metrics that a query reads, also by way of recorded ones; a histogram by its name."""
+    """Returns the exported metrics that a query reads, directly or through recorded ones; a histogram by its name."""
     recorded = {rule["record"]: rule["expr"] for rule in RECORDS}
     found: set[str] = set()
     waiting = list(query.metrics)

@@ -14,7 +14,7 @@ from tests.support.up import RunningCommand, processes_of, up
 
 @pytest.fixture(scope="session")
 def demo_suite() -> Iterator[RunningCommand]:
-    """One `ridehail up --demo` for all tests that only talk to it."""
+    """One `ridehail up --demo` for all tests that only call it."""
     with shared_folder() as folder:
         running = up(folder / "data", "--demo", "--config-dir", str(lenient_config(folder / "config")))
         try:
@@ -25,7 +25,7 @@ def demo_suite() -> Iterator[RunningCommand]:
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
-    """A data directory whose processes are all gone in the end, also after a test that failed."""
+    """A data directory whose processes are stopped in the end, even if the test failed."""
     with shared_folder() as folder:
         yield folder / "data"
         for process in processes_of(folder):

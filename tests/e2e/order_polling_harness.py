@@ -35,7 +35,7 @@ _LIST = "ListActiveOrders"
 
 
 async def garbage(_forward: Forward) -> bytes:
-    """The answer cannot be read."""
+    """A response that cannot be parsed."""
     return b"\xff\xff\xff"
 
 
@@ -44,7 +44,7 @@ FAULTS: tuple[Fault, ...] = (down, hanging, garbage, late)
 
 @dataclass
 class Costs:
-    """What polling has cost, and what it would have cost to ask for everything each time."""
+    """What polling costs, and what fetching everything each time would have cost."""
 
     polls: int = 0
     fetches: int = 0
@@ -69,7 +69,7 @@ class App:
         self.restart()
 
     def restart(self) -> None:
-        """Ends the app and starts it again: what it has fetched it still has."""
+        """Ends the app and starts it again; fetched parts stay."""
         cards = self.poller.cards if hasattr(self, "poller") else ()
         self.poller = AsyncOrderPoller(
             self.state.poll_orders_state,
@@ -91,7 +91,7 @@ class App:
         return version
 
     async def step(self) -> None:
-        """Polls; launches before, if it has to, and is sometimes restarted or refreshed while it polls."""
+        """Polls; launches before if necessary; sometimes restarts or refreshes meanwhile."""
         if self.random.random() < 0.05:
             self.restart()
         if not self.poller.is_started:
@@ -103,7 +103,6 @@ class App:
             await self.poll()
 
     async def poll(self) -> None:
-        """Polls once."""
         self.costs.polls += 1
         self.costs.full_fetches += sum(len(parts) for parts in self.providers.truth.values())
         with suppress(ServiceError):  # as in `run`, which would pause now
@@ -111,7 +110,7 @@ class App:
 
     @property
     def shown(self) -> dict[Key, dict[str, str]]:
-        """What the app shows of each order."""
+        """The parts of each order that the app shows."""
         return {
             (card.service, card.orderid): {name: part.content for name, part in card.parts.items()}
             for card in self.poller.cards
@@ -146,32 +145,32 @@ class PollingHarness:
 
     @property
     def provider_calls(self) -> int:
-        """How often services were asked for orders."""
+        """The number of calls to providers."""
         return sum(call.method == _LIST for one in self.faults.values() for call in one.calls)
 
     def pass_time(self, seconds: float) -> None:
-        """Sets all clocks ahead."""
+        """Sets all clocks forward."""
         self.passed[0] += timedelta(seconds=seconds)
 
     def break_something(self, random: Random) -> None:
-        """Lets each service fail, or not, until the next time."""
+        """Makes each service fail, or not, until the next call."""
         self.heal()
         for proxy in self.faults.values():
             if fault := random.choice([None, None, *FAULTS]):
                 proxy.fail(fault, _LIST)
 
     def heal(self) -> None:
-        """Lets all services answer."""
+        """Makes all services respond again."""
         for proxy in self.faults.values():
             proxy.heal()
 
     def providers(self, uid: str, random: Random) -> OrderProviders:
-        """The services as far as a rider's orders go."""
+        """The providers, restricted to one rider's orders."""
         return OrderProviders(self.core, self.others, uid, random)
 
     @asynccontextmanager
     async def app(self, providers: OrderProviders, random: Random, costs: Costs) -> AsyncIterator[App]:
-        """A phone, behind the gateway."""
+        """A phone behind the gateway."""
         token = self.harness.session(uid=providers.uid, now=self.front.clock())["authorization"].removeprefix("Bearer ")
         target = f"127.0.0.1:{self.harness.gateway.public_port}"
         async with (
@@ -183,7 +182,7 @@ class PollingHarness:
 
 @dataclass
 class Front:
-    """order_state and what else the gateway leads to; may be restarted, at the same address."""
+    """order_state and the other services behind the gateway; may be restarted, at the same address."""
 
     database_url: str
     keys_dir: Path
@@ -213,7 +212,6 @@ class Front:
         return await self.stack.enter_async_context(running)
 
     async def stop(self) -> None:
-        """Stops it."""
         await self.stack.aclose()
         self.stack = AsyncExitStack()
 
@@ -222,7 +220,6 @@ class Front:
 async def polling_harness(
     *, database_url: str, keys_dir: Path, config_dir: Path, folder: Path
 ) -> AsyncIterator[PollingHarness]:
-    """Runs all of it for the length of the block."""
     passed = [timedelta(0)]
     edit(config_dir / "order_state.yaml", {"retry_interval_s": RETRY_S, "max_active_orders": LIMITS})
     async with AsyncExitStack() as stack:

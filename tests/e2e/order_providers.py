@@ -63,13 +63,12 @@ class OrderProviders:
         self.unreported.append((key, sequence, changed, False))
 
     async def end(self, key: Key) -> None:
-        """Ends an order."""
         parts = self.truth.pop(key)
         sequence = await self._store(key, parts, {}, status="complete")
         self.unreported.append((key, sequence, {}, True))
 
     async def listed(self) -> dict[Key, dict[str, str]]:
-        """What the services themselves list."""
+        """The orders that the services themselves list."""
         found: dict[Key, dict[str, str]] = {}
         for service in PROVIDERS:
             client = self.core if service == "taxi" else self.others[service]

@@ -23,11 +23,11 @@ SETTING = "child_seat"
 
 
 class Failed(Exception):
-    """The app gets an error that it cannot mend."""
+    """The app gets an error that it cannot handle."""
 
 
 class Refused(Exception):
-    """The state is of another revision."""
+    """The state is at another revision."""
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Rider:
     failures: list[str] = field(default_factory=list)
 
     async def live(self, ended: asyncio.Event) -> None:
-        """Reads, and now and then writes, until it is stopped."""
+        """Reads, and sometimes writes, until it is stopped."""
         headers = self.harness.session(uid=self.uid)
         token = headers["authorization"].removeprefix("Bearer ")
         public = f"127.0.0.1:{self.harness.gateway.public_port}"
@@ -78,7 +78,7 @@ class Rider:
         return (await client.personal_state()).revision_id
 
     async def write(self, client: AsyncPersonalStateClient, revision: str) -> None:
-        """Sets something that was never set before."""
+        """Sets a value that was never set before."""
         value = self.last + 1
         if self.by_json:
             tariff = {"category": TARIFF, "requirements": {SETTING: value}}
@@ -113,7 +113,7 @@ class Rider:
 
 @asynccontextmanager
 async def living(riders: Sequence[Rider]) -> AsyncIterator[None]:
-    """Has the riders live for the length of the block."""
+    """Lets the riders read and write for the length of the block."""
     ended = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         for rider in riders:

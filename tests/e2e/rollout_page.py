@@ -35,12 +35,12 @@ class Block:
 
     @property
     def is_edit(self) -> bool:
-        """Whether it does nothing but edit files."""
+        """Whether it only edits files."""
         return self.language == "sh" and self.section != _PREPARATION and "ridehail" not in self.text
 
 
 def blocks(section: str = "", *, way_back: bool | None = None) -> list[Block]:
-    """Returns the blocks of the page, or of a section whose heading begins so."""
+    """Returns the blocks of the page, or of the sections whose heading begins so."""
     return [
         block
         for block in _blocks(PAGE.read_text())
@@ -58,7 +58,7 @@ def _blocks(page: str) -> Iterator[Block]:
 
 @dataclass(frozen=True)
 class Shell:
-    """The shell of who follows the page."""
+    """The shell of a reader of the page."""
 
     environment: Mapping[str, str]
 
@@ -76,7 +76,7 @@ class Shell:
         return ended.stdout
 
     async def start(self, text: str) -> asyncio.subprocess.Process:
-        """Starts a command that goes on."""
+        """Starts a command that does not end."""
         return await asyncio.create_subprocess_exec(
             "bash",
             "-euc",

@@ -29,7 +29,7 @@ NO_TARIFFS: tuple[object, ...] = (7, {"a": "b"}, [7])
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A JSON path: who calls it, and a body that it would take."""
+    """A JSON path, its caller, and a valid body."""
 
     path: str
     source: str | None
@@ -89,7 +89,7 @@ PATHS = (
 
 @dataclass(frozen=True)
 class Case:
-    """A body that is refused, and how. Without a reason it is the gateway that refuses."""
+    """A body that is refused, and how. Without a reason the gateway refuses it."""
 
     at: Endpoint
     body: object
@@ -100,7 +100,7 @@ class Case:
 
 
 def bad_ids(at: Endpoint, name: str) -> list[Case]:
-    """Returns what an id must not be."""
+    """Returns invalid ids."""
     values = ["", LONG, "a\nb", "a\u007fb", NUL, "a\u200bb"]
     refused = [Case(at, at.body | {name: value}, violation=(name, "string.id")) for value in values]
     missing = {key: value for key, value in at.body.items() if key != name}
@@ -218,7 +218,7 @@ async def harness(
 
 
 async def curl(*words: str) -> tuple[int, dict[str, Any]]:
-    """Returns status and JSON of an answer."""
+    """Returns the status and JSON of a response."""
     process = await asyncio.create_subprocess_exec(
         "curl", "--silent", "--show-error", "--write-out", "\n%{http_code}", *words, stdout=asyncio.subprocess.PIPE
     )
@@ -311,7 +311,7 @@ async def test_unknown_paths_and_verbs_are_not_found(harness: Harness) -> None:
 
 
 async def test_a_passengers_identity_cannot_be_forged(harness: Harness, tmp_path: Path) -> None:
-    """Trusted headers of a client are dropped: without a session they help nothing, beside one they change nothing."""
+    """Trusted headers of a client are dropped: they neither replace a session nor change it."""
     url, _ = target(harness, SWITCH)
     claims = {
         "x-yandex-uid": "999",

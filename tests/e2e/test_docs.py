@@ -35,8 +35,6 @@ pytestmark = pytest.mark.timeout(600)
 
 @dataclass(frozen=True)
 class Example:
-    """A fenced block of a page."""
-
     page: str
     language: str
     line: int
@@ -79,7 +77,7 @@ def placed(text: str, suite: RunningCommand) -> str:
 
 
 def comparable(answer: str) -> object:
-    """Returns what must be the same in every run: times differ, and the order of JSON's keys does not matter."""
+    """Returns what must be equal in every run: times differ, and the order of JSON's keys does not matter."""
     timeless = _TIME.sub("<time>", answer).strip()
     try:
         return json.loads(timeless)

@@ -73,7 +73,7 @@ async def harness(database_url: str, keys_dir: Path, config_dir: Path, tmp_path:
 
 @asynccontextmanager
 async def locked(harness: Harness, table: str) -> AsyncIterator[None]:
-    """Keeps everybody else from the table for the length of the block."""
+    """Locks the table for the length of the block."""
     async with await psycopg.AsyncConnection.connect(harness.suite.database_url) as connection:
         await connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
         yield
@@ -103,7 +103,7 @@ async def gateway_key_invalid(harness: Harness) -> tuple[SeenError, None]:
 
 
 async def rate_limited(harness: Harness) -> tuple[SeenError, SeenError]:
-    """A passenger floods the gateway; each answer but the last two is another error, for want of an order."""
+    """A passenger floods the gateway; each response but the last two is another error, since there is no order."""
 
     async def flood(call: Callable[[], Awaitable[SeenError]]) -> SeenError:
         for _ in range(100):
@@ -126,7 +126,7 @@ async def rate_limited(harness: Harness) -> tuple[SeenError, SeenError]:
 
 
 async def overloaded(harness: Harness) -> tuple[SeenError, SeenError]:
-    """As many calls as the server takes wait for a lock; the gateway's health checks still pass."""
+    """As many calls as the server accepts wait for a lock; the gateway's health checks still pass."""
     async with locked(harness, "toll_roads.offers"), harness.suite.channel() as channel:
         save = toll_roads_api_pb2_grpc.TollRoadsServiceStub(channel).SaveOffer
         metadata = tuple(harness.ticket("routestats").items())
@@ -245,7 +245,7 @@ async def answer_refused(harness: Harness, eula_id: str, status: str) -> tuple[S
 
 
 async def family_refused(harness: Harness, method: str, request: Any) -> tuple[SeenError, SeenError]:
-    """A call of family that fails; it has no JSON form, so gRPC goes through the gateway as well."""
+    """A failing call of family; it has no JSON form, so gRPC goes through the gateway as well."""
     async with AsyncFamilyClient(harness.suite.address, ticket=harness.suite.ticket("admin")) as admin:
         with suppress(AlreadyInFamily):
             await admin.create_family(admin=FamilyAdmin("7", "Ann"), phone_id="phone")
@@ -261,7 +261,7 @@ async def family_refused(harness: Harness, method: str, request: Any) -> tuple[S
 
 
 async def share_refused(harness: Harness, **changes: str) -> tuple[SeenError, SeenError]:
-    """A toggle that is refused, after the family's one rider has shared a ride."""
+    """A toggle that is refused after the family's only rider has shared a ride."""
     async with AsyncRouteSharingClient(harness.suite.address, ticket=harness.suite.ticket("api-proxy")) as api_proxy:
         await api_proxy.share_with_family(
             order_id="order", sharing_key="key", share_ride_with_family=True, yandex_uid="7", timeout=10

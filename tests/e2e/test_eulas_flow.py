@@ -59,11 +59,11 @@ class App:
         return listed
 
     async def asked(self, zone: str = MOSCOW) -> list[str]:
-        """Returns the ids of what the rider has yet to answer."""
+        """Returns the ids of the agreements that the rider has not decided yet."""
         return [eula["eula_id"] for eula in await self.listed("unknown", zone)]
 
     async def save(self, **answers: str) -> list[str]:
-        """Saves answers in one batch; returns what to ask again."""
+        """Saves decisions in one batch; returns the ids to ask again."""
         eulas = [{"eula_id": eula_id, "status": status} for eula_id, status in answers.items()]
         refresh: list[str] = (await self.post("/4.0/eulas/v1/save", {"eulas": eulas}))["refresh"]
         return refresh
@@ -83,7 +83,7 @@ class App:
         self.clock[0] += timedelta(days=days)
 
     def raise_revision(self, eula_id: str) -> None:
-        """Edits the configuration by hand, as one does."""
+        """Edits the configuration file."""
         file = self.harness.suite.settings.config_dir / "eulas.yaml"
         raised, edits = re.subn(
             rf"(eula_id: {eula_id}\n(?:    .*\n)*?    revision: )(\d+)",
@@ -96,7 +96,7 @@ class App:
         fresh.replace(file)
 
     def set_switches(self, **values: object) -> None:
-        """Edits api_proxy's configuration."""
+        """Edits api_proxy's configuration file."""
         edit(self.harness.suite.settings.config_dir / "api_proxy.yaml", values)
 
 
@@ -104,7 +104,7 @@ class App:
 async def harness(
     module_database_url: str, keys_dir: Path, module_config_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[tuple[Harness, list[datetime]]]:
-    """All that a rider's agreements need, and the clock of it, which never goes back."""
+    """The services of a rider's agreements, with a clock that never goes back."""
     clock = [START]
     # What is measured here is not how fast a busy machine is.
     edit(module_config_dir / "api_proxy.yaml", {"EULAS_TIMEOUT_MS": 900})
@@ -121,7 +121,7 @@ async def harness(
 
 @pytest.fixture
 def app(harness: tuple[Harness, list[datetime]]) -> App:
-    """The app of a rider who has answered nothing yet."""
+    """The app of a rider who has decided nothing yet."""
     return App(*harness, uid=uuid.uuid4().hex)
 
 

@@ -41,7 +41,7 @@ TOLL_ROADS = "ridehail.tollroads.v1.TollRoadsService"
 
 @dataclass
 class Deployment:
-    """Where a suite answers, and where its keys are."""
+    """Addresses of a suite, and its keys."""
 
     toll_roads: str
     internal_http: str
@@ -63,7 +63,7 @@ def deployment(request: pytest.FixtureRequest) -> Iterator[Deployment]:
 
 
 def split(stack: ExitStack, data_dir: Path) -> Deployment:
-    """Starts services apart from each other, as an operator would, against a Postgres that is not ours."""
+    """Starts services in processes of their own, as an operator would, against an external Postgres."""
     DataDir(data_dir).ensure_keys(ticket_sources(resources.folder("config")))
     postgres = EmbeddedPostgres(data_dir / "postgres")
     url = postgres.start()

@@ -74,7 +74,7 @@ async def test_whatever_fails_both_phones_show_the_true_state_in_the_end(harness
 async def live(
     harness: PollingHarness, providers: OrderProviders, reporter: Reporter, apps: list[App], random: Random
 ) -> None:
-    """Lets orders come, change and go while polls go on, services fail and order_state is restarted."""
+    """Starts, changes and ends orders while apps poll, services fail and order_state is restarted."""
     restart_at = random.randrange(STEPS // 3, STEPS - 5)
     for app in apps:
         app.failing = 0.15
@@ -92,7 +92,7 @@ async def live(
 
 
 async def come_to_rest(harness: PollingHarness, reporter: Reporter, apps: list[App]) -> None:
-    """Heals everything, and polls until nobody has doubts any more."""
+    """Heals everything, and polls until every app shows a confirmed state."""
     harness.heal()
     await reporter.report_all()
     async with asyncio.timeout(LIMIT_S):

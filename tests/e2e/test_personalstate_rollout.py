@@ -133,7 +133,7 @@ class Totals:
 
 @dataclass
 class Rehearsal:
-    """All that is going on."""
+    """The suite, the riders and the jobs of the roll-out."""
 
     harness: StateHarness
     shell: Shell
@@ -141,7 +141,7 @@ class Rehearsal:
     jobs: list[asyncio.subprocess.Process] = field(default_factory=list)
 
     async def do(self, section: str, *, number: int | None = None, way_back: bool = False) -> None:
-        """Makes the edits of a section; with a number, that one."""
+        """Makes the edits of a section, or the one with a number."""
         edits = [block for block in blocks(section, way_back=way_back) if block.is_edit]
         assert edits
         for block in edits if number is None else [edits[number]]:
@@ -153,18 +153,18 @@ class Rehearsal:
         self.jobs.append(await self.shell.start(job.text))
 
     async def ask(self, section: str) -> str:
-        """Returns what the command of a section prints that asks for something."""
+        """Returns what the querying command of a section prints."""
         (question,) = [block for block in blocks(section) if block.language == "sh" and "ridehail " in block.text]
         return await asyncio.to_thread(self.shell.run, question.text)
 
     async def report(self) -> tuple[Totals, Totals]:
-        """Returns what the report says of reads and of writes."""
+        """Returns the report's totals of reads and of writes."""
         text = await self.ask("Step 5")
         reads, writes = re.findall(r"^(?:read|write): equal=(\d+) different=(\d+) behind=(\d+)", text, re.M)
         return Totals(*map(int, reads)), Totals(*map(int, writes))
 
     async def are_asked(self, method: str, uids: set[str], *, by: str = "new") -> None:
-        """Waits until, of all riders, the calls of these alone go to a back end."""
+        """Waits until a back end gets calls of exactly these riders."""
 
         async def goes_so() -> bool:
             start = len(self.harness.log)
@@ -178,7 +178,7 @@ class Rehearsal:
         return called >= {rider.uid for rider in self.riders}
 
     async def grows(self, value: Callable[[], float], by: float) -> None:
-        """Waits until something has grown."""
+        """Waits until a value has grown."""
         before = value()
         await until(lambda: value() >= before + by)
 
@@ -197,7 +197,7 @@ def uid_of(call: Call) -> str:
 
 
 async def planted_bug(forward: Forward) -> bytes:
-    """user-state as it would be if it kept numbers as texts."""
+    """A user-state with a bug: it stores numbers as texts."""
     answer = user_state.GetPersonalStateResponse.FromString(await forward())
     for tariff in answer.tariffs:
         if SETTING in tariff.requirements:
@@ -206,7 +206,7 @@ async def planted_bug(forward: Forward) -> bytes:
 
 
 def some_uids(config_dir: Path, folder: Path) -> Iterator[tuple[int, str]]:
-    """Yields uids with the first of the shares of the page that takes them in."""
+    """Yields uids with the page's first share that includes them."""
     made: dict[int, Experiments] = {}
     for share in (100, 2_500, 10_000):
         copied = Path(shutil.copytree(config_dir, folder / str(share)))
@@ -231,7 +231,7 @@ def chosen_uids(config_dir: Path, folder: Path) -> dict[int, list[str]]:
 async def rehearsal(
     harness: StateHarness, uids: list[str], folder: Path, config_dir: Path, keys_dir: Path
 ) -> AsyncIterator[Rehearsal]:
-    """Puts the gateway before all, and ends what was started."""
+    """Calls go through the gateway; processes are stopped in the end."""
     shell = Shell(
         {
             "RIDEHAIL_CONFIG_DIR": str(config_dir),
@@ -362,7 +362,7 @@ async def roll_out(run: Rehearsal, by_share: dict[int, list[str]]) -> None:
 
 
 def in_share(run: Rehearsal, experiment: str) -> set[str]:
-    """Returns the riders who take part, as the file stands."""
+    """Returns the riders who take part according to the file."""
     flags = Experiments(run.harness.suite.settings.config_dir / "flags.json")
     return {rider.uid for rider in run.riders if flags.enabled(experiment, passenger=rider.uid)}
 
@@ -372,7 +372,7 @@ async def all_copied(harness: StateHarness, number: int) -> bool:
 
 
 async def all_there(run: Rehearsal) -> bool:
-    """Returns whether both back ends have what each rider has set last."""
+    """Returns whether both back ends have each rider's latest write."""
     old = await run.harness.suite.rows(
         "SELECT yandex_uid, (document -> 'tariffs' -> 0 -> 'requirements' ->> %s)::int FROM protocol.users", SETTING
     )

@@ -39,7 +39,7 @@ def loaded_by(program: str, *arguments: str) -> set[str]:
 
 
 def installed(modules: set[str]) -> set[str]:
-    """Returns the packages among modules that are neither Python's nor ours nor the inside of others."""
+    """Returns the third-party packages among modules."""
     tops = {name.partition(".")[0] for name in modules}
     inner = {name for name in tops if name.startswith(("ridehail", "_", "cython_runtime"))}
     return tops - inner - set(sys.stdlib_module_names)
@@ -52,7 +52,7 @@ def services_of(modules: set[str]) -> set[str]:
 
 
 def serving(modules: set[str]) -> set[str]:
-    """Returns our modules that serve or store something."""
+    """Returns our modules that serve or store."""
     return {one for one in modules if one.startswith("ridehail_servers.") and one.endswith((".service", ".store"))}
 
 

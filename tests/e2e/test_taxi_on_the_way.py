@@ -61,14 +61,13 @@ class App:
             return error.code, json.load(error)
 
     def card(self, token: str, toggle: bool | None = None, order_id: str = ORDER) -> Any:
-        """Returns a card."""
         actions = {} if toggle is None else {"user_actions": {"share_ride_with_family": {"value": toggle}}}
         status, answer = self.post(token, {"order_id": order_id, **actions})
         assert status == 200, answer
         return answer
 
     def workers(self) -> list[psutil.Process]:
-        """Returns the processes that serve."""
+        """Returns the serving processes."""
         return [one for one in self.running.descendants() if any(word.startswith("serve-") for word in one.cmdline())]
 
 
@@ -98,7 +97,7 @@ def token(app: App) -> str:
 
 @asynccontextmanager
 async def channels_to_every_worker(app: App) -> AsyncIterator[list[grpc.aio.Channel]]:
-    """Opens connections until each of the processes has taken at least one of them."""
+    """Opens connections until every process has accepted at least one."""
     options = [("grpc.use_local_subchannel_pool", 1)]
     me = psutil.Process()
     async with AsyncExitStack() as stack:

@@ -159,7 +159,7 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def texts_suite(demo_suite: RunningCommand) -> RunningCommand:
-    """The demo data with the order of the third text, whose rider has shared it."""
+    """The demo data, and the order of the third text, which its rider has shared."""
     document = {"order": {"rsk": SHARING_KEY, "status": "driving", "fixed_price": {"price": 100}, "user_id": "user"}}
     put = Case("/order-core/put-order", {"order_id": ORDER, "yandex_uid": UID, "document": document}, ("version",))
     status, answer = asked(demo_suite, replace(put, caller=("admin", "order-core")))
@@ -195,7 +195,7 @@ def test_both_spellings_of_what_is_to_be_accepted_say_the_same(texts_suite: Runn
 
 
 def asked(running: RunningCommand, case: Case) -> tuple[int, dict[str, Any]]:
-    """Returns the status and the body of the answer."""
+    """Returns the status and the body of the response."""
     keys = running.data_dir / "keys"
     if case.caller is None:
         now, ttl = datetime.now(UTC), timedelta(hours=1)

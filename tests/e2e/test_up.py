@@ -43,7 +43,7 @@ HEADERS = ("authorization: Bearer ", "cookie: ", "x-odd: ", "x-ya-service-ticket
 
 
 def send_bytes_that_are_no_text(running: RunningCommand) -> None:
-    """Sends what the servers cannot decode, each header by itself."""
+    """Sends headers that servers cannot decode, one at a time."""
     for listener in ("http", "internal_http"):
         host, _, port = running.ready[listener].rpartition(":")
         for header in HEADERS:
@@ -63,7 +63,7 @@ def send_bytes_that_are_no_text(running: RunningCommand) -> None:
 
 
 def raw_grpc_call(address: str, name: bytes, value: bytes) -> None:
-    """Calls a server with a header of any bytes, which no gRPC client would send; returns once it has answered."""
+    """Calls a server with a header of any bytes, which no gRPC client would send; returns after the response."""
 
     def literal(name: bytes, value: bytes) -> bytes:
         return b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value

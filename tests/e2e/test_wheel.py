@@ -52,7 +52,6 @@ print(all(path.is_relative_to(sys.argv[1]) for path in found))
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from the sources."""
     folder = tmp_path_factory.mktemp("wheel")
     # From a copy: a build writes into the tree that it is made from, and others work in ours.
     leave_out = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__")
@@ -103,7 +102,7 @@ UV = (sys.executable, "-m", "uv")
 
 
 def installed(folder: Path, interpreter: str, *words: str) -> Path:
-    """Returns the interpreter of a new environment with what is named and nothing else."""
+    """Returns the interpreter of a new environment with these packages only."""
     python = folder / "venv" / "bin" / "python"
     create = (*UV, "venv", "--quiet", "--python", interpreter, str(python.parents[1]))
     for command in (create, (*UV, "pip", "install", "--quiet", "--python", str(python), *words)):
@@ -122,7 +121,7 @@ def test_the_base_install_calls_a_running_suite(wheel: Path, demo_suite: Running
 
 
 def interpreters() -> list[str]:
-    """Returns this interpreter, and one of each newer minor version that can be found."""
+    """Returns this interpreter, and one of each newer minor version that is installed."""
     found = {sys.version_info[:2]: sys.executable}
     for minor in range(sys.version_info[1] + 1, 20):
         on_path = shutil.which(f"python3.{minor}")
@@ -142,7 +141,7 @@ def test_the_lowest_versions_that_are_allowed_call_a_running_suite(
 
 
 def called_by(python: Path, wheel: Path, demo_suite: RunningCommand, folder: Path) -> str:
-    """Imports all that the wheel has for clients, calls the suite, and returns what it answered."""
+    """Imports all that the wheel has for clients, calls the suite, and returns the response."""
     words = ("--src", "api-proxy", "--dst", "toll-roads", "--data-dir", str(demo_suite.data_dir))
     ticket = ridehail("ticket", *words).stdout.strip()
     ended = subprocess.run(
@@ -159,7 +158,7 @@ def called_by(python: Path, wheel: Path, demo_suite: RunningCommand, folder: Pat
 
 
 def test_the_installed_servers_find_their_files(wheel: Path, tmp_path: Path) -> None:
-    """With all dependencies at hand but the checkout out of reach, the wheel's own copies are used."""
+    """With all dependencies but without the checkout, the wheel's own copies are used."""
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)
     ended = subprocess.run(

@@ -77,7 +77,7 @@ def sample(descriptor_set: Path) -> FileDescriptor:
 
 @pytest.fixture(scope="session")
 def definitions(sample: FileDescriptor) -> list[ServiceDefinition]:
-    """A suite of contracts, and the real authorizer."""
+    """A suite of test contracts with the real authorizer."""
     toll_roads = toll_roads_api_pb2.DESCRIPTOR.services_by_name
     order_core = order_core_api_pb2.DESCRIPTOR.services_by_name
     contracts = {
@@ -131,7 +131,7 @@ def loop(sockets: None) -> Iterator[LoopThread]:
 
 @dataclass(frozen=True)
 class Servers:
-    """What runs behind the gateway."""
+    """The servers behind the gateway."""
 
     upstream: Upstream
     authorizer_address: str
@@ -214,7 +214,7 @@ def session_keys(keys_dir: Path) -> KeyRing:
 
 @pytest.fixture
 def token(session_keys: KeyRing) -> str:
-    """A good session token that names everything a session can."""
+    """A valid session token with every claim."""
     return issue_session_token(
         session_keys,
         yandex_uid="4000000001999",

@@ -18,15 +18,13 @@ from tests.support.waiting import LIMIT_S, eventually
 
 @dataclass(frozen=True)
 class Reply:
-    """An HTTP answer."""
-
     status: int
     headers: Mapping[str, str]
     body: bytes
 
     @property
     def json(self) -> Any:
-        """The body, which must say that it is JSON."""
+        """The body, which must be declared as JSON."""
         assert self.headers["content-type"].split(";")[0] == "application/json", (self.headers, self.body)
         return json.loads(self.body)
 
@@ -41,7 +39,6 @@ class Reply:
 
     @property
     def reason(self) -> str:
-        """The reason of a JSON error."""
         (info,) = self.json["details"]
         assert info == {
             "@type": "type.googleapis.com/google.rpc.ErrorInfo",
@@ -54,8 +51,6 @@ class Reply:
 
 @dataclass(frozen=True)
 class Listener:
-    """A listener of a running Envoy."""
-
     port: int
 
     @property
@@ -83,11 +78,10 @@ class Listener:
     def post(
         self, path: str, body: bytes | Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
     ) -> Reply:
-        """Sends a POST request."""
         return self.request("POST", path, body if body is not None else {}, headers)
 
     def raw(self, text: bytes) -> bytes:
-        """Sends the bytes and returns all that comes back until Envoy closes the connection or says no more."""
+        """Sends the bytes and returns everything until Envoy closes the connection or pauses."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=LIMIT_S) as connection:
             connection.sendall(text)
             response = http.client.HTTPResponse(connection)
@@ -98,8 +92,6 @@ class Listener:
 
 @dataclass(frozen=True)
 class RunningEnvoy:
-    """A running Envoy."""
-
     public: Listener
     internal: Listener
     access_log: Path
@@ -107,7 +99,7 @@ class RunningEnvoy:
     admin_socket: Path
 
     def admin(self, what: str) -> bytes:
-        """Asks Envoy's administration."""
+        """Queries Envoy's administration."""
         return _admin(self.admin_socket, what)
 
 

@@ -37,47 +37,46 @@ def _unsigned_part(content: dict[str, Any]) -> bytes:
 
 
 def expired(keys: Path) -> str:
-    """Was good until a minute ago."""
+    """Was valid until a minute ago."""
     then = datetime.now(UTC) - timedelta(minutes=2)
     return issue_session_token(KeyRing(keys / "sessions"), yandex_uid=UID, ttl=timedelta(minutes=1), now=then)
 
 
 def garbage(keys: Path) -> str:
-    """No token at all."""
     return "garbage"
 
 
 def hmac_of_public_key(keys: Path) -> str:
-    """Symmetrically signed, with what everybody may know."""
+    """Signed symmetrically with the public key."""
     signed = b".".join((_unsigned_part({"alg": "HS256", "kid": "sessions-2"}), _unsigned_part(_claims())))
     mac = hmac.digest((keys / "sessions" / "sessions-2.public.pem").read_bytes(), signed, hashlib.sha256)
     return b".".join((signed, base64.urlsafe_b64encode(mac).rstrip(b"="))).decode()
 
 
 def unsigned(keys: Path) -> str:
-    """Says that it needs no signature."""
+    """Claims to need no signature."""
     return jwt.encode(_claims(), "", algorithm="none", headers={"kid": "sessions-2"})
 
 
 def unknown_key(keys: Path) -> str:
-    """Signed by somebody else."""
+    """Signed with an unknown key."""
     return jwt.encode(_claims(), Ed25519PrivateKey.generate(), algorithm="EdDSA", headers={"kid": "stranger"})
 
 
 def another_key_under_a_known_id(keys: Path) -> str:
-    """Signed by somebody else who says it was us."""
+    """Signed with an unknown key under a known key id."""
     return jwt.encode(_claims(), Ed25519PrivateKey.generate(), algorithm="EdDSA", headers={"kid": "sessions-2"})
 
 
 def signed_with_a_ticket_key(keys: Path) -> str:
-    """A session by its claims, a ticket by its key."""
+    """Has a session's claims and a ticket's key."""
     return tokens.sign(
         KeyRing(keys / "tickets"), {"sub": UID}, now=datetime.now(UTC), ttl=timedelta(hours=1), owner="gateway"
     )
 
 
 def a_service_ticket(keys: Path) -> str:
-    """Good, but no session."""
+    """Valid, but not a session."""
     return TicketIssuer(KeyRing(keys / "tickets"), "gateway")("toll-roads", Identity(UID))
 
 

@@ -12,15 +12,12 @@ from google.rpc import error_details_pb2, status_pb2
 
 @dataclass(frozen=True)
 class Failure:
-    """A failed call."""
-
     code: grpc.StatusCode
     message: str
     trailing: Mapping[str, str | bytes]
 
     @property
     def reason(self) -> str:
-        """The reason in the status' ErrorInfo."""
         details = self.trailing["grpc-status-details-bin"]
         assert isinstance(details, bytes)
         status = status_pb2.Status.FromString(details)
@@ -32,14 +29,7 @@ class Failure:
 
 
 def call(channel: grpc.Channel, method: str, request: Message, metadata: Mapping[str, str] | None = None) -> bytes:
-    """Returns the answer to a unary call.
-
-    Args:
-        channel: To a listener.
-        method: `package.Service/Method`.
-        request: Is sent.
-        metadata: Is sent.
-    """
+    """Returns the response to a unary call of `package.Service/Method`."""
     send = channel.unary_unary(
         f"/{method}", request_serializer=type(request).SerializeToString, response_deserializer=bytes
     )

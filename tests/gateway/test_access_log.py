@@ -33,7 +33,7 @@ def line_of(gateway: RunningEnvoy, request_id: str) -> dict[str, Any]:
 def test_a_json_request_is_one_line_without_its_query(
     gateway: RunningEnvoy, upstream: Upstream, signed_in: dict[str, str]
 ) -> None:
-    upstream.answer = fails(grpc.StatusCode.NOT_FOUND, "gone", trailing=(("x-http-status", "406"),))
+    upstream.handler = fails(grpc.StatusCode.NOT_FOUND, "gone", trailing=(("x-http-status", "406"),))
     reply = gateway.public.request("GET", "/sample/v1/things/thing-1?known_version=5", None, signed_in)
     entry = line_of(gateway, reply.headers["x-request-id"])
     assert isinstance(entry.pop("duration_ms"), int)
@@ -59,7 +59,7 @@ def test_a_grpc_call_is_one_line_with_its_grpc_status(
     channel: Callable[[Any], grpc.Channel],
     signed_in: dict[str, str],
 ) -> None:
-    upstream.answer = fails(grpc.StatusCode.NOT_FOUND, "gone")
+    upstream.handler = fails(grpc.StatusCode.NOT_FOUND, "gone")
     failure = native.failure(channel(gateway.public), SWITCH_METHOD, api.SwitchRoadRequest(), signed_in)
     entry = line_of(gateway, str(failure.trailing["x-request-id"]))
     assert (entry["method"], entry["status"], entry["grpc_status"]) == (SWITCH_METHOD, 200, 5)
@@ -88,7 +88,7 @@ def test_nothing_personal_is_logged(
                 return gateway.public.post(f"{SWITCH}?{canary}={canary}", {"order_id": canary}, headers)
         if outcome == "server's error":
             info = error_details_pb2.ErrorInfo(reason=canary, domain=canary, metadata={"a": canary})
-            upstream.answer = fails(grpc.StatusCode.NOT_FOUND, canary, info)
+            upstream.handler = fails(grpc.StatusCode.NOT_FOUND, canary, info)
         return gateway.public.post(SWITCH, {"order_id": canary}, headers)
 
     line_of(gateway, send().headers["x-request-id"])

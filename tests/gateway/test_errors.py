@@ -11,7 +11,7 @@ from google.rpc import error_details_pb2
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from tests.gateway import native
 from tests.gateway.envoy_process import Listener
-from tests.gateway.upstream import Upstream, answers, fails
+from tests.gateway.upstream import Upstream, fails, responds
 
 PATH = "/4.0/toll-roads/v1/order"
 METHOD = "ridehail.tollroads.v1.PassengerTollRoadsService/SwitchRoad"
@@ -47,7 +47,7 @@ HTTP_STATUS = {
 def test_every_code_has_its_http_status_and_keeps_its_details(
     public: Listener, upstream: Upstream, signed_in: dict[str, str], code: grpc.StatusCode, headers_first: bool
 ) -> None:
-    upstream.answer = fails(code, "no such order", INFO, headers_first=headers_first)
+    upstream.handler = fails(code, "no such order", INFO, headers_first=headers_first)
     reply = public.post(PATH, {}, signed_in)
     assert reply.error == (HTTP_STATUS[code], code.value[0])
     assert reply.json == {"code": code.value[0], "message": "no such order", "details": [INFO_JSON]}
@@ -58,7 +58,7 @@ def test_every_code_has_its_http_status_and_keeps_its_details(
 def test_an_error_without_details_is_json_of_the_same_shape(
     public: Listener, upstream: Upstream, signed_in: dict[str, str]
 ) -> None:
-    upstream.answer = fails(grpc.StatusCode.INTERNAL, 'it said "ю"')
+    upstream.handler = fails(grpc.StatusCode.INTERNAL, 'it said "ю"')
     reply = public.post(PATH, {}, signed_in)
     assert (reply.status, reply.json) == (500, {"code": 13, "message": 'it said "ю"', "details": []})
 
@@ -68,7 +68,7 @@ def test_all_kinds_of_details_are_json(public: Listener, upstream: Upstream, sig
     retry.retry_delay.FromMilliseconds(1500)
     violation = error_details_pb2.BadRequest.FieldViolation(field="order_id", description="no", reason="string.id")
     bad_request = error_details_pb2.BadRequest(field_violations=[violation])
-    upstream.answer = fails(grpc.StatusCode.INVALID_ARGUMENT, "bad", INFO, retry, bad_request)
+    upstream.handler = fails(grpc.StatusCode.INVALID_ARGUMENT, "bad", INFO, retry, bad_request)
     _, retry_json, bad_request_json = public.post(PATH, {}, signed_in).json["details"]
     assert retry_json == {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retry_delay": "1.500s"}
     (violation_json,) = bad_request_json["field_violations"]
@@ -79,7 +79,7 @@ def test_all_kinds_of_details_are_json(public: Listener, upstream: Upstream, sig
 def test_an_error_may_name_its_own_http_status(
     public: Listener, upstream: Upstream, signed_in: dict[str, str], status: str
 ) -> None:
-    upstream.answer = fails(grpc.StatusCode.NOT_FOUND, "gone", INFO, trailing=(("x-http-status", status),))
+    upstream.handler = fails(grpc.StatusCode.NOT_FOUND, "gone", INFO, trailing=(("x-http-status", status),))
     reply = public.post(PATH, {}, signed_in)
     assert reply.status == int(status)
     assert reply.json == {"code": 5, "message": "gone", "details": [INFO_JSON]}
@@ -92,7 +92,7 @@ def test_an_error_may_name_its_own_http_status(
 def test_an_invalid_http_status_is_ignored(
     public: Listener, upstream: Upstream, signed_in: dict[str, str], status: str
 ) -> None:
-    upstream.answer = fails(grpc.StatusCode.NOT_FOUND, "gone", trailing=(("x-http-status", status),))
+    upstream.handler = fails(grpc.StatusCode.NOT_FOUND, "gone", trailing=(("x-http-status", status),))
     reply = public.post(PATH, {}, signed_in)
     assert reply.status == 404
     assert "x-http-status" not in reply.headers
@@ -102,14 +102,14 @@ def test_a_success_cannot_name_another_http_status(
     public: Listener, upstream: Upstream, signed_in: dict[str, str]
 ) -> None:
     named = (("x-http-status", "406"),)
-    upstream.answer = answers(api.SwitchRoadResponse(), leading=named, trailing=named)
+    upstream.handler = responds(api.SwitchRoadResponse(), leading=named, trailing=named)
     reply = public.post(PATH, {}, signed_in)
     assert (reply.status, reply.json) == (200, {})
     assert "x-http-status" not in reply.headers
 
 
 def test_a_client_cannot_name_the_http_status(public: Listener, upstream: Upstream, signed_in: dict[str, str]) -> None:
-    upstream.answer = fails(grpc.StatusCode.NOT_FOUND, "gone")
+    upstream.handler = fails(grpc.StatusCode.NOT_FOUND, "gone")
     assert public.post(PATH, {}, {**signed_in, "x-http-status": "406"}).status == 404
 
 
@@ -121,7 +121,7 @@ def test_grpc_callers_get_the_status_as_the_server_sent_it(
     channel: Callable[[Listener], grpc.Channel],
     headers_first: bool,
 ) -> None:
-    upstream.answer = fails(
+    upstream.handler = fails(
         grpc.StatusCode.NOT_FOUND, "gone", INFO, trailing=(("x-http-status", "406"),), headers_first=headers_first
     )
     failure = native.failure(channel(public), METHOD, api.SwitchRoadRequest(), signed_in)
@@ -130,7 +130,7 @@ def test_grpc_callers_get_the_status_as_the_server_sent_it(
 
 
 def test_the_internal_listener_returns_the_same_errors(internal: Listener, upstream: Upstream) -> None:
-    upstream.answer = fails(grpc.StatusCode.NOT_FOUND, "gone", INFO, trailing=(("x-http-status", "406"),))
+    upstream.handler = fails(grpc.StatusCode.NOT_FOUND, "gone", INFO, trailing=(("x-http-status", "406"),))
     reply = internal.post("/toll-roads/v1/order/retrieve", {"order_id": "o"})
     assert (reply.status, reply.json) == (406, {"code": 5, "message": "gone", "details": [INFO_JSON]})
 
@@ -139,6 +139,6 @@ def test_a_servers_own_401_differs_from_the_authorizers(
     public: Listener, upstream: Upstream, signed_in: dict[str, str]
 ) -> None:
     info = error_details_pb2.ErrorInfo(reason="PASSENGER_MISSING", domain="ridehail")
-    upstream.answer = fails(grpc.StatusCode.UNAUTHENTICATED, "the call names no passenger", info)
+    upstream.handler = fails(grpc.StatusCode.UNAUTHENTICATED, "the call names no passenger", info)
     reply = public.post(PATH, {}, signed_in)
     assert (reply.error, reply.reason) == ((401, 16), "PASSENGER_MISSING")

@@ -67,13 +67,9 @@ ODD = {
 def grpc_call(
     listener: Listener, method: str, headers: Mapping[str, str], *, message: bytes | None = b""
 ) -> tuple[str, str]:
-    """Makes a call of native gRPC with exactly these headers; returns the status' number and message.
+    """Makes a native gRPC call with exactly these headers; returns the status' number and message.
 
-    Args:
-        listener: Is called.
-        method: `package.Service/Method`.
-        headers: Are sent.
-        message: None: the call ends with its headers. (curl forgets an answer that comes before the body has ended.)
+    Without a message the call ends with its headers. (curl drops a response that precedes the end of the body.)
     """
     command = ["curl", "-sS", "--http2-prior-knowledge", "-D", "-", "-o", "/dev/null", "-X", "POST"]
     sent = {"content-type": "application/grpc", "te": "trailers", **headers}
@@ -92,7 +88,7 @@ def grpc_call(
 
 
 def names_of(upstream: Upstream) -> set[str]:
-    """The metadata that arrived with the only call."""
+    """Returns the metadata keys of the only call."""
     return {name for name, _value in upstream.only_call.metadata} - {USER_AGENT}
 
 
@@ -188,7 +184,7 @@ def test_headers_have_one_deterministic_limit(
 
 
 def raw_post(listener: Listener, path: str, *headers: bytes) -> bytes:
-    """Sends a request with these header lines; returns the answer's head and body."""
+    """Sends a request with these header lines; returns the response's head and body."""
     lines = [f"POST {path} HTTP/1.1".encode(), b"host: x", b"content-length: 2", b"connection: close", *headers]
     return listener.raw(b"\r\n".join([*lines, b"", b"{}"]))
 

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from tests.gateway.envoy_process import Listener
-from tests.gateway.upstream import Upstream, answers
+from tests.gateway.upstream import Upstream, responds
 
 SWITCH = "/4.0/toll-roads/v1/order"
 THINGS = "/sample/v1/things"
@@ -35,7 +35,7 @@ def test_a_response_has_snake_case_names_and_default_values(internal: Listener, 
     reply = internal.post("/toll-roads/v1/order/retrieve", {"order_id": "o"})
     assert reply.body == b'{"has_toll_road":false,"can_switch_road":false}'
     created = timestamp_pb2.Timestamp(seconds=1772366400, nanos=1000)
-    upstream.answer = answers(api.RetrieveOrderResponse(has_toll_road=True, created=created))
+    upstream.handler = responds(api.RetrieveOrderResponse(has_toll_road=True, created=created))
     assert internal.post("/toll-roads/v1/order/retrieve", {"order_id": "o"}).json == {
         "has_toll_road": True,
         "can_switch_road": False,
@@ -46,7 +46,7 @@ def test_a_response_has_snake_case_names_and_default_values(internal: Listener, 
 def test_64_bit_numbers_are_strings_and_enums_are_names(
     public: Listener, upstream: Upstream, signed_in: dict[str, str], sample: FileDescriptor
 ) -> None:
-    upstream.answer = answers(sample_message(sample, "Thing", version=2**53 + 1, kind=1))
+    upstream.handler = responds(sample_message(sample, "Thing", version=2**53 + 1, kind=1))
     assert public.request("GET", f"{THINGS}/a", None, signed_in).json == {
         "thing_id": "",
         "version": "9007199254740993",
@@ -143,7 +143,7 @@ def test_an_empty_body_is_an_empty_message(public: Listener, upstream: Upstream,
 def test_a_response_of_megabytes_passes(
     public: Listener, upstream: Upstream, signed_in: dict[str, str], sample: FileDescriptor
 ) -> None:
-    upstream.answer = answers(sample_message(sample, "Thing", part_names=["x" * 1000] * 4000))
+    upstream.handler = responds(sample_message(sample, "Thing", part_names=["x" * 1000] * 4000))
     reply = public.request("GET", f"{THINGS}/a", None, signed_in)
     assert reply.status == 200
     assert len(reply.json["part_names"]) == 4000
@@ -159,5 +159,5 @@ def test_json_responses_have_no_headers_of_grpc_or_of_the_server(
 def test_a_response_too_large_for_json_gets_500(
     public: Listener, upstream: Upstream, signed_in: dict[str, str], sample: FileDescriptor
 ) -> None:
-    upstream.answer = answers(sample_message(sample, "Thing", part_names=["x" * 1000] * 9000))
+    upstream.handler = responds(sample_message(sample, "Thing", part_names=["x" * 1000] * 9000))
     assert public.request("GET", f"{THINGS}/a", None, signed_in).error == (500, 13)

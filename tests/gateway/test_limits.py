@@ -28,13 +28,13 @@ OpenChannel = Callable[[Listener], grpc.Channel]
 
 
 def body_of(size: int) -> bytes:
-    """Returns a good JSON body of so many bytes for `SWITCH`."""
+    """Returns a valid JSON body of this size for `SWITCH`."""
     frame = b'{"order_id":""}'
     return frame[:-2] + b"o" * (size - len(frame)) + frame[-2:]
 
 
 def large_body_of(size: int) -> bytes:
-    """Returns a good JSON body of so many bytes for `THINGS`, whose rules bound nothing."""
+    """Returns a valid JSON body of this size for `THINGS`, whose rules bound nothing."""
     frame = b'{"thing":{"thing_id":""}}'
     return frame[:-3] + b"o" * (size - len(frame)) + frame[-3:]
 

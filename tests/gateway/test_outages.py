@@ -32,7 +32,7 @@ OpenChannel = Callable[[Listener], grpc.Channel]
 
 @pytest.fixture(scope="module")
 def dead_address() -> Iterator[str]:
-    """Nobody listens there, and nobody else can take it."""
+    """An address where nothing listens, reserved for the test."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"127.0.0.1:{taken.getsockname()[1]}"
@@ -133,7 +133,7 @@ async def never(call: Call, context: Context) -> Message:
 def test_a_server_that_exceeds_the_contracts_deadline_causes_504(
     public: Listener, upstream: Upstream, channel: OpenChannel, signed_in: dict[str, str], sample: FileDescriptor
 ) -> None:
-    upstream.answer = never
+    upstream.handler = never
     reply = public.request("GET", f"{THINGS}/a", None, signed_in)
     assert reply.error == (504, 4)
     request = message_factory.GetMessageClass(sample.message_types_by_name["GetThingRequest"])()
@@ -148,7 +148,7 @@ def unavailable_once(upstream: Upstream) -> None:
             return await fails(grpc.StatusCode.UNAVAILABLE, "later")(call, context)
         return call.response_type()
 
-    upstream.answer = answer
+    upstream.handler = answer
 
 
 def test_a_read_at_an_unavailable_server_is_retried_once(
@@ -160,7 +160,7 @@ def test_a_read_at_an_unavailable_server_is_retried_once(
 
 
 def test_a_read_is_retried_only_once(public: Listener, upstream: Upstream, signed_in: dict[str, str]) -> None:
-    upstream.answer = fails(grpc.StatusCode.UNAVAILABLE, "later")
+    upstream.handler = fails(grpc.StatusCode.UNAVAILABLE, "later")
     assert public.request("GET", f"{THINGS}/a", None, signed_in).error == (503, 14)
     assert len(upstream.calls) == 2
 

@@ -28,7 +28,7 @@ OpenChannel = Callable[[Listener], grpc.Channel]
 
 
 def check_passenger(upstream: Upstream, keys_dir: Path) -> None:
-    """The one call that arrived is the signed in passenger's, and the ticket is bound to them."""
+    """Checks that the only call is the signed in passenger's, with a ticket bound to them."""
     arrived = upstream.only_call
     assert [arrived.header(name) for name in PASSENGER] == ["4000000001999", "user-1", "owner", "phone-1"]
     assert arrived.header("authorization") is None

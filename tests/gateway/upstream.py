@@ -1,4 +1,4 @@
-"""A real gRPC server behind the gateway: records every call and answers as a test says."""
+"""A real gRPC server behind the gateway: records every call and responds as a test says."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 @dataclass(frozen=True)
 class Call:
-    """What arrived."""
+    """A call that arrived."""
 
     method: str
     metadata: tuple[tuple[str, str | bytes], ...]
@@ -30,30 +30,30 @@ class Call:
     response_type: type[Message]
 
     def header(self, name: str) -> str | bytes | None:
-        """Returns the only value of a key; None when there is none."""
+        """Returns the only value of a key, or None without one."""
         values = [value for key, value in self.metadata if key == name]
         assert len(values) <= 1, f"{name} came {len(values)} times"
         return values[0] if values else None
 
 
-Answer = Callable[[Call, Context], Awaitable[Message]]
+Handler = Callable[[Call, Context], Awaitable[Message]]
 
 
-async def empty_answer(call: Call, context: Context) -> Message:
+async def empty_response(call: Call, context: Context) -> Message:
     return call.response_type()
 
 
-def answers(
+def responds(
     message: Message, *, leading: tuple[tuple[str, str], ...] = (), trailing: tuple[tuple[str, str], ...] = ()
-) -> Answer:
-    """Answers with the message, and metadata before and after it."""
+) -> Handler:
+    """Responds with the message, and metadata before and after it."""
 
-    async def answer(call: Call, context: Context) -> Message:
+    async def respond(call: Call, context: Context) -> Message:
         await context.send_initial_metadata(leading)
         context.set_trailing_metadata(trailing)
         return message
 
-    return answer
+    return respond
 
 
 def fails(
@@ -62,7 +62,7 @@ def fails(
     *details: Message,
     trailing: tuple[tuple[str, str], ...] = (),
     headers_first: bool = False,
-) -> Answer:
+) -> Handler:
     """Fails with a `google.rpc.Status`, as the chassis does.
 
     Args:
@@ -81,28 +81,27 @@ def fails(
             status.details.append(packed)
         metadata += (("grpc-status-details-bin", status.SerializeToString()),)
 
-    async def answer(call: Call, context: Context) -> Message:
+    async def respond(call: Call, context: Context) -> Message:
         if headers_first:
             await context.send_initial_metadata((("x-early", "1"),))
         await context.abort(code, message, metadata)
         raise AssertionError
 
-    return answer
+    return respond
 
 
 class Upstream:
-    """The recorded calls and the answer to the next ones."""
+    """Records calls, and responds to the next ones."""
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
-        self.answer: Answer = empty_answer
+        self.handler: Handler = empty_response
         self.address = ""
         self.health = health.aio.HealthServicer()
 
     def reset(self) -> None:
-        """Forgets everything."""
         self.calls.clear()
-        self.answer = empty_answer
+        self.handler = empty_response
 
     @property
     def only_call(self) -> Call:
@@ -111,7 +110,7 @@ class Upstream:
         return call
 
     def handlers(self, service: ServiceDescriptor) -> grpc.GenericRpcHandler:
-        """Returns what serves all methods of a service."""
+        """Returns handlers of all methods of a service."""
         return grpc.method_handlers_generic_handler(
             service.full_name, {method.name: self._handler(method) for method in service.methods}
         )
@@ -124,7 +123,7 @@ class Upstream:
             metadata = tuple((key, value) for key, value in context.invocation_metadata() or ())
             call = Call(f"{method.containing_service.full_name}/{method.name}", metadata, request, response_type)
             self.calls.append(call)
-            return await self.answer(call, context)
+            return await self.handler(call, context)
 
         return grpc.unary_unary_rpc_method_handler(
             handle,

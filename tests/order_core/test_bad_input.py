@@ -25,7 +25,7 @@ Violation = tuple[str, str]
 
 
 def requests_with_id(value: str) -> list[tuple[Message, Violation]]:
-    """Returns a request of every method with this id in each of its ids, otherwise good."""
+    """Returns a request of every method with this id in each of its ids, otherwise valid."""
     document = Struct()
     return [
         (api.PutOrderRequest(order_id=value, yandex_uid="400", document=document), ("order_id", "string.id")),
@@ -38,7 +38,7 @@ def requests_with_id(value: str) -> list[tuple[Message, Violation]]:
 
 
 def requests_with_path(path: str) -> list[tuple[Message, Violation]]:
-    """Returns requests with this path wherever one can stand."""
+    """Returns requests with this path in each possible place."""
     rule = "string.field_path"
     shown = path if len(path) < 100 else None
     keyed = {

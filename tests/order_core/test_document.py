@@ -290,7 +290,7 @@ def touches(path: str, other: str) -> bool:
 
 
 def leaves(value: JsonValue, prefix: str = "") -> dict[str, JsonValue]:
-    """Every value of a document that is no object, or an empty one, by its path."""
+    """Returns every value that is not a non-empty object, by its path."""
     if isinstance(value, dict) and value:
         found: dict[str, JsonValue] = {}
         for name, part in value.items():

@@ -129,7 +129,7 @@ async def test_the_list_reads_only_active_orders(running: SuiteInProcess) -> Non
 
 
 async def scans_of_the_index(running: SuiteInProcess) -> int:
-    """Returns how often lists have used the index so far; the tests of a module share the database."""
+    """Returns the number of scans of the index so far; the tests of a module share the database."""
     ((scans,),) = await running.rows(
         "SELECT idx_scan FROM pg_stat_user_indexes"
         " WHERE schemaname = 'order_core' AND indexrelname = 'orders_active_idx'"

@@ -23,7 +23,7 @@ Violation = tuple[str, str]
 
 
 def a_put(**changes: object) -> api.PutOrderRequest:
-    """Returns a good request but for what is changed."""
+    """Returns a valid request with these changes."""
     fields: dict[str, Any] = {"orderid": "order", "yandex_uid": "400", "status": "cooking", "finished": False}
     return api.PutOrderRequest(**fields | changes)
 
@@ -43,7 +43,7 @@ def nested(levels: int) -> JsonInput:
 
 
 def requests_with_id(value: str) -> list[tuple[Message, Violation]]:
-    """Returns requests with this id in each place where one can stand, otherwise good."""
+    """Returns requests with this id in each possible place, otherwise valid."""
     return [
         (a_put(orderid=value), ("orderid", "string.id")),
         (a_put(yandex_uid=value), ("yandex_uid", "string.id")),

@@ -27,7 +27,7 @@ COOKING: Mapping[str, JsonInput] = {"restaurant": "Noodle bar", "dishes": [{"nam
 
 
 async def put(client: AsyncOrderProviderClient, orderid: str = "order", *, uid: str = "400", **order: object) -> int:
-    """Puts an order of which only some matters."""
+    """Puts an order with defaults."""
     return await client.put_order(orderid=orderid, yandex_uid=uid, **{"status": "cooking", **order})  # type: ignore[arg-type]  # mixed
 
 
@@ -206,7 +206,7 @@ async def test_the_list_reads_only_active_orders(running: SuiteInProcess, eats: 
 
 
 async def reads(connection: Connection) -> tuple[int, ...]:
-    """Returns how often the table and its indexes were scanned, and how many rows indexes led to."""
+    """Returns the numbers of scans of the table and its indexes, and of rows read through indexes."""
     cursor = await connection.execute(
         "SELECT seq_scan, idx_scan, idx_tup_fetch FROM pg_stat_xact_user_tables"
         " WHERE schemaname = 'eats_orders' AND relname = 'orders'"

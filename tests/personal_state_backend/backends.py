@@ -33,7 +33,7 @@ Settings: TypeAlias = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class BackEnd:
-    """One of the two."""
+    """A running back end and its clients."""
 
     suite: SuiteInProcess
     name: str
@@ -100,7 +100,7 @@ class BackEnd:
         return await call(self.channel, self.path(method), request, metadata=(*ticket, *metadata))
 
     async def everything(self) -> dict[str, list[tuple[object, ...]]]:
-        """Returns every row of every table of the schema, as text, and where every sequence of it stands."""
+        """Returns every row of every table of the schema, as text, and the position of every sequence."""
         relations = await self.suite.rows(
             """
             SELECT relname::text, relkind::text FROM pg_class
@@ -120,7 +120,7 @@ class BackEnd:
 
 @asynccontextmanager
 async def back_ends_of(suite: SuiteInProcess) -> AsyncIterator[dict[str, BackEnd]]:
-    """Opens what calls of both back ends need, for the length of the block."""
+    """Opens clients of both back ends for the length of the block."""
     async with AsyncExitStack() as stack:
         channel = await stack.enter_async_context(suite.channel())
         yield {
@@ -136,7 +136,7 @@ async def back_ends_of(suite: SuiteInProcess) -> AsyncIterator[dict[str, BackEnd
 
 
 def client_of(suite: SuiteInProcess, name: str, caller: str, **options: Any) -> Client:
-    """Returns a client of a back end; attempts take what a busy machine needs."""
+    """Returns a client of a back end, with attempts long enough for a busy machine."""
     kind = AsyncUserStateClient if name == "user-state" else AsyncProtocolClient
     return kind(suite.address, ticket=suite.ticket(caller), **{"attempt_timeout": LIMIT_S} | options)
 
@@ -150,7 +150,7 @@ def copy_of(uid: str, revision: int, selected: str = "", tariffs: Settings | Non
 
 
 def by_category(tariffs: Sequence[TariffSettings]) -> Settings:
-    """Returns settings by category; each has to be there once."""
+    """Returns settings by category, after a check that each occurs once."""
     found = {one.category: one.requirements for one in tariffs}
     assert len(found) == len(tariffs)
     return found

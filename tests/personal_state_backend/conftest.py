@@ -24,7 +24,7 @@ async def module_back_ends(module_suite: SuiteInProcess) -> AsyncIterator[Mappin
 
 @pytest.fixture
 def back_ends(running_suite: SuiteInProcess, module_back_ends: Mapping[str, BackEnd]) -> Mapping[str, BackEnd]:
-    """Both, with nothing stored."""
+    """Both, without any state."""
     return module_back_ends
 
 

@@ -55,18 +55,15 @@ def comparable(found: dict[str, PersonalStateCopy]) -> dict[str, Any]:
 
 
 def nothing(_done: CopyCounts) -> None:
-    """Where nobody looks at the progress."""
+    """Ignores the progress."""
 
 
 async def check_copies_beside_changes(
     direction: Direction, users: int, copy_with_trouble: Callable[[BackEnd, BackEnd], Awaitable[None]]
 ) -> None:
-    """Copies while states change, and again; all is copied and nothing newer overwritten.
+    """Copies while states change, and again; checks that all is copied and nothing newer overwritten.
 
-    Args:
-        direction: From where to where.
-        users: How many states there are.
-        copy_with_trouble: Copies all of them at least once.
+    `copy_with_trouble` copies all of them at least once.
     """
     source, destination = direction
     for first in range(0, users, 500):

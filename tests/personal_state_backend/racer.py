@@ -20,14 +20,9 @@ WRITERS = 3
 
 
 async def race(back_end: str, url: str, name: str, wins: int, output: Path) -> None:
-    """Changes, several writers at once, each going on from what it saw last.
+    """Updates one state by several concurrent writers, each starting from the revision that it saw last.
 
-    Args:
-        back_end: Its name.
-        url: Of its database.
-        name: Of the process.
-        wins: Of each writer.
-        output: Gets a line `won REVISION` for each change, and `lost EXPECTED CURRENT` for each conflict.
+    Writes a line `won REVISION` for each update, and `lost EXPECTED CURRENT` for each conflict.
     """
     lines: list[str] = []
     database = Database(

@@ -45,7 +45,7 @@ def copy_of(**fields: Any) -> dict[str, Any]:
 
 
 def bad_requests() -> list[Bad]:
-    """Returns method, fields, the field that is at fault and its rule."""
+    """Returns method, fields, the invalid field and its rule."""
     bad: list[Bad] = []
     for value in BAD_IDS:
         tariff = {"category": value}

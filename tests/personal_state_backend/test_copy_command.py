@@ -40,7 +40,7 @@ async def stored(back_end: BackEnd) -> int:
 
 
 async def one_is_killed(source: BackEnd, destination: BackEnd) -> None:
-    """Copies by two commands at once, of which one is killed."""
+    """Copies by two concurrent commands, one of which is killed."""
     killed, other = [await command(source.suite, source.name, destination.name) for _ in range(2)]
     await until(lambda: stored(destination))
     killed.send_signal(signal.SIGKILL)

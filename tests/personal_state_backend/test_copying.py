@@ -101,7 +101,7 @@ async def test_states_that_do_not_fit_into_one_message_are_copied_in_several(
 
 
 async def test_a_late_commit_is_found_by_the_next_pass(direction: Direction) -> None:
-    """A pass goes back far enough to see a change whose time of change lies before the pass that missed it."""
+    """A pass goes back far enough to find a change whose timestamp precedes the pass that missed it."""
     source, destination = direction
     passes: list[EndpointUnavailable | None] = []
 
@@ -153,7 +153,7 @@ async def test_an_interrupted_pass_is_repeated(direction: Direction) -> None:
 
 
 async def one_gives_up(source: BackEnd, destination: BackEnd) -> None:
-    """Copies by two jobs at once, of which one ends after its first page."""
+    """Copies by two concurrent jobs, one of which ends after its first page."""
     first_page = asyncio.Event()
     async with copying(source, destination, page_size=20) as ending, copying(source, destination, page_size=20) as job:
         copies = [

@@ -71,7 +71,7 @@ class States(RuleBasedStateMachine):
 
     @rule(changes=st.lists(st.tuples(SELECTED, TARIFFS, st.booleans()), min_size=2, max_size=4))
     def update_at_once(self, changes: list[tuple[str | None, Settings, bool]]) -> None:
-        """Of real updates with the same revision one succeeds; mock ones see the state before or after it."""
+        """Of real updates of a revision one succeeds; mock ones see the state before or after it."""
         before, winners = str(self.model.revision), set()
         possible = [self.model.updated(selected, tariffs) for selected, tariffs, _mock in changes]
         outcomes = self.loop.run(self._at_once(self.back_ends[0], before, changes))

@@ -17,7 +17,7 @@ NO_REVISIONS = ["0", "2", "-1", "00", "01", "0 ", "0x1", "1e0", "\u0660", "abc",
 
 
 def deep(levels: int) -> dict[str, Any]:
-    """Returns objects and arrays within one another, by turns."""
+    """Returns nested objects and arrays, alternating."""
     value: Any = {} if levels % 2 else []
     for level in range(levels - 1, 0, -1):
         value = {"a": value} if level % 2 else [value]

@@ -19,7 +19,7 @@ COMPARE = "/ridehail.userstate.v1.UserStateService/CompareJsons"
 
 @dataclass(frozen=True)
 class Comparing:
-    """api_proxy, having answers compared."""
+    """api_proxy as a client of the comparison."""
 
     suite: SuiteInProcess
     client: AsyncUserStateClient
@@ -41,7 +41,7 @@ class Comparing:
         statuses: tuple[int, int] = (200, 200),
         request_id: str = "request",
     ) -> dict[str, str]:
-        """Returns the metadata of the mismatch; empty when the answers are equal."""
+        """Returns the metadata of the mismatch, or an empty dict if the responses are equal."""
         try:
             await self.client.compare_jsons(
                 request_id=request_id,

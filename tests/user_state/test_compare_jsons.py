@@ -260,7 +260,7 @@ async def test_json_deeper_than_protobuf_reads_is_refused(comparing: Comparing) 
 
 
 def varint(number: int) -> bytes:
-    """Returns a number as protobuf writes lengths."""
+    """Returns a number as protobuf encodes lengths."""
     written = b""
     while number > 127:
         written += bytes([number & 127 | 128])

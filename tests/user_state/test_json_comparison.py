@@ -172,7 +172,7 @@ def test_null_is_not_absence() -> None:
 
 
 def resolve(document: Any, path: str) -> Any:
-    """Follows a JSON pointer, as RFC 6901 says; ABSENT where it leads nowhere."""
+    """Follows a JSON pointer (RFC 6901), or returns ABSENT if it leads nowhere."""
     for token in path.split("/")[1:]:
         name = token.replace("~1", "/").replace("~0", "~")
         if isinstance(document, dict):
