@@ -57,7 +57,7 @@ def log() -> Iterator[LogCapture]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Prepares the Postgres that all processes of the run share, and stops it at the end."""
+    """Prepares the folder and the Postgres that all processes of the run share, and ends both with it."""
     of_worker = getattr(config, "workerinput", None)
     if of_worker is not None:
         config.stash[SHARED] = SharedPostgres(Path(of_worker["shared_folder"]))
@@ -65,6 +65,8 @@ def pytest_configure(config: pytest.Config) -> None:
     stack = ExitStack()
     config.add_cleanup(stack.close)
     config.stash[FOLDER] = stack.enter_context(shared_folder())
+    # Another run that begins meanwhile would close pytest's own folder to the users that Postgres runs as.
+    config.option.basetemp = config.option.basetemp or config.stash[FOLDER] / "tmp"
     config.stash[SHARED] = SharedPostgres(config.stash[FOLDER])
     stack.callback(config.stash[SHARED].stop)
 
