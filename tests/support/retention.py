@@ -77,8 +77,8 @@ class Retention:
             created,
             f"offer of {order_id}",
         )
-        for number, moment in enumerate(changes):
-            await self.put_change(order_id, moment, has_toll_road=number % 2 == 0)
+        for number, change_created in enumerate(changes):
+            await self.put_change(order_id, change_created, has_toll_road=number % 2 == 0)
 
     async def put_change(self, order_id: str, created: datetime, *, has_toll_road: bool) -> None:
         await self.execute(
@@ -115,7 +115,7 @@ class Retention:
         async def is_done() -> bool:
             return await self.archiving().run(self.cutoffs, self.throttle, reports.take)
 
-        # The lock of a run that was just killed is free a moment later.
+        # The lock of a run that was just killed is free soon after.
         await until(is_done)
         return reports
 

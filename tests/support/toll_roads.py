@@ -11,13 +11,13 @@ async def put_order(
     suite: SuiteInProcess, order_id: str, *changes: tuple[datetime, bool], can_switch_road: bool = True
 ) -> None:
     """Stores an order with changes of its road, in the given order of arrival."""
-    created = min((moment for moment, _road in changes), default=datetime.fromisoformat("2026-11-20T12:00:00Z"))
+    created = min((created for created, _road in changes), default=datetime.fromisoformat("2026-11-20T12:00:00Z"))
     await suite.execute(
         "INSERT INTO toll_roads.orders VALUES (%s, %s, NULL, %s, NULL)", order_id, created, can_switch_road
     )
-    for moment, has_toll_road in changes:
+    for change_created, has_toll_road in changes:
         await suite.execute(
-            "INSERT INTO toll_roads.log_has_toll_road VALUES (%s, %s, %s)", order_id, moment, has_toll_road
+            "INSERT INTO toll_roads.log_has_toll_road VALUES (%s, %s, %s)", order_id, change_created, has_toll_road
         )
 
 
