@@ -51,7 +51,8 @@ class Validation(Layer):
         check_bytes(encoded, served.limits)
         try:
             request = served.request.FromString(encoded)
-            ruled = rules_view(served.request).FromString(encoded)
+            view = rules_view(served.request)
+            ruled = request if view is served.request else view.FromString(encoded)
         except DecodeError:
             raise InvalidRequest(
                 [FieldViolation("", "must be a message of the contract", "message.encoding")]
