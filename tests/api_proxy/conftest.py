@@ -31,21 +31,21 @@ async def module_proxy(
 ) -> AsyncIterator[Proxy]:
     addresses = {"order-core": module_orders.address, "order-state": module_orders.address}
     async with serving(
-        keys_dir=keys_dir, config_dir=module_config_dir, eulas=module_eulas.address, neighbours=addresses
+        keys_dir=keys_dir, config_dir=module_config_dir, eulas=module_eulas.address, dependencies=addresses
     ) as proxy:
         yield proxy
 
 
 @pytest.fixture
 def eulas(module_eulas: ScriptedEulas) -> ScriptedEulas:
-    """Knows nothing of anybody, and has been asked nothing."""
+    """Returns eulas without decisions and without recorded calls."""
     module_eulas.forget()
     return module_eulas
 
 
 @pytest.fixture
 def orders(module_orders: ScriptedOrders) -> ScriptedOrders:
-    """Answers nothing, and has been asked nothing."""
+    """Returns order services without a script and without recorded calls."""
     module_orders.forget()
     return module_orders
 
@@ -59,7 +59,7 @@ def proxy(module_proxy: Proxy, eulas: ScriptedEulas, orders: ScriptedOrders) -> 
 
 @pytest.fixture
 def harness(proxy: Proxy, eulas: ScriptedEulas, orders: ScriptedOrders) -> Harness:
-    """All of the neighbours answer."""
+    """All of the dependencies answer."""
     eulas.on_list = accepting("sdc")
     orders.on = {WHOLE: telling(STATE), TAXI: listing(LISTED), SERVICE: listing({})}
     return Harness(orders, eulas, proxy)

@@ -202,19 +202,19 @@ class Proxy:
         started = asyncio.get_running_loop().time()
         encoded = await call(self.channel, ROUTESTATS, request, metadata=self.metadata(uid), timeout=timeout)
         seconds = asyncio.get_running_loop().time() - started
-        answer = api.GetRouteStatsResponse.FromString(encoded)
-        return Answered(list(answer.tariffs), {one.tariff: one.reason for one in answer.hidden}, seconds)
+        response = api.GetRouteStatsResponse.FromString(encoded)
+        return Answered(list(response.tariffs), {one.tariff: one.reason for one in response.hidden}, seconds)
 
     async def need_acceptance(
         self, zone: str = ZONE, *, uid: str = "uid", timeout: float | None = None, **headers: str
     ) -> list[dict[str, object]] | None:
-        """Asks which agreements a rider has yet to answer; None where the field is left out."""
+        """Returns the agreements that a rider has yet to answer, or None if the field is absent."""
         request = api.GetZoneInfoRequest(zone_name=zone)
         encoded = await call(self.channel, ZONE_INFO, request, metadata=self.metadata(uid, **headers), timeout=timeout)
-        answer = api.GetZoneInfoResponse.FromString(encoded)
-        if not answer.HasField("need_acceptance"):
+        response = api.GetZoneInfoResponse.FromString(encoded)
+        if not response.HasField("need_acceptance"):
             return None
-        listed: list[dict[str, object]] = MessageToDict(answer)["needAcceptance"]
+        listed: list[dict[str, object]] = MessageToDict(response)["needAcceptance"]
         return listed
 
     async def launch(
@@ -225,13 +225,13 @@ class Proxy:
         timeout: float | None = None,
         **headers: str,
     ) -> dict[str, Any]:
-        """Asks what an app asks at its start; request and answer in JSON, as at the gateway."""
+        """Calls Launch; request and response are JSON, as at the gateway."""
         request = ParseDict(dict(body), api.LaunchRequest())
         metadata = self.metadata(uid, **headers)
-        answer = api.LaunchResponse.FromString(
+        response = api.LaunchResponse.FromString(
             await call(self.channel, LAUNCH, request, metadata=metadata, timeout=timeout)
         )
-        return json_form(answer)
+        return json_form(response)
 
 
 @asynccontextmanager
@@ -240,7 +240,7 @@ async def serving(
     keys_dir: Path,
     config_dir: Path,
     eulas: str = NOWHERE,
-    neighbours: Mapping[str, str] = MappingProxyType({}),
+    dependencies: Mapping[str, str] = MappingProxyType({}),
     watched: bool = False,
 ) -> AsyncIterator[Proxy]:
     """Serves api_proxy alone for the length of the block.
@@ -249,10 +249,10 @@ async def serving(
         keys_dir: Key rings.
         config_dir: Configuration.
         eulas: Where eulas is.
-        neighbours: Where others are, by their names; left out: nowhere.
+        dependencies: Addresses of others by their names; nowhere if missing.
         watched: True: edits of the configuration are noticed as in production. False: the controls alone reload it.
     """
-    addresses = {**dict.fromkeys(API_PROXY.dependencies, NOWHERE), **neighbours, "eulas": eulas}
+    addresses = {**dict.fromkeys(API_PROXY.dependencies, NOWHERE), **dependencies, "eulas": eulas}
     definition, controls = controlled(API_PROXY, config_dir)
     running = suite_in_process(
         database_url="",

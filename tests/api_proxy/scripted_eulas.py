@@ -1,4 +1,4 @@
-"""A server in the place of eulas, that answers whatever a test wants."""
+"""A server in place of eulas that responds as a test wants."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ SERVICE = "ridehail.eulas.v1.EulasService"
 ROUNDING_S = 0.02
 Context = grpc.aio.ServicerContext[bytes, bytes]
 Behaviour = Callable[[bytes, Context], Awaitable[bytes]]
-"""Takes an encoded request and returns the encoded answer."""
+"""Takes an encoded request and returns the encoded response."""
 
 
 def knowing(statuses: Mapping[str, str]) -> Behaviour:
     """CheckEulas of a rider with these statuses by type; any other type is unknown."""
 
-    async def answer(encoded: bytes, _context: Context) -> bytes:
+    async def respond(encoded: bytes, _context: Context) -> bytes:
         request = api.CheckEulasRequest.FromString(encoded)
         return check_answer([(name, statuses.get(name, "unknown")) for name in dict.fromkeys(request.eula_types)])
 
-    return answer
+    return respond
 
 
 def check_answer(statuses: Sequence[tuple[str, str]]) -> bytes:
-    """Returns an encoded answer of CheckEulas."""
+    """Returns an encoded response of CheckEulas."""
     return api.CheckEulasResponse(
         eulas=[eulas_pb2.EulaStatus(eula_id=f"{name}_1", type=name, status=status) for name, status in statuses]
     ).SerializeToString()
@@ -40,30 +40,30 @@ def check_answer(statuses: Sequence[tuple[str, str]]) -> bytes:
 def saying(encoded: bytes) -> Behaviour:
     """Always the same bytes."""
 
-    async def answer(_request: bytes, _context: Context) -> bytes:
+    async def respond(_request: bytes, _context: Context) -> bytes:
         return encoded
 
-    return answer
+    return respond
 
 
 def failing(code: grpc.StatusCode, trailing: Sequence[tuple[str, str | bytes]] = ()) -> Behaviour:
     """Always the same error."""
 
-    async def answer(_request: bytes, context: Context) -> bytes:
+    async def respond(_request: bytes, context: Context) -> bytes:
         await context.abort(code, "as the test wants it", tuple(trailing))
         raise AssertionError("abort returned")
 
-    return answer
+    return respond
 
 
 def later(seconds: float, then: Behaviour) -> Behaviour:
     """The same, but after some time."""
 
-    async def answer(request: bytes, context: Context) -> bytes:
+    async def respond(request: bytes, context: Context) -> bytes:
         await asyncio.sleep(seconds)
         return await then(request, context)
 
-    return answer
+    return respond
 
 
 hanging = later(60, saying(b""))
@@ -72,21 +72,21 @@ hanging = later(60, saying(b""))
 def together(barrier: asyncio.Barrier, then: Behaviour) -> Behaviour:
     """The same, but once so many calls have come as the barrier says."""
 
-    async def answer(request: bytes, context: Context) -> bytes:
+    async def respond(request: bytes, context: Context) -> bytes:
         await barrier.wait()
         return await then(request, context)
 
-    return answer
+    return respond
 
 
 def at_first(first: Sequence[Behaviour], then: Behaviour) -> Behaviour:
     """One behaviour a call, in turn; another from then on."""
     waiting = list(first)
 
-    async def answer(request: bytes, context: Context) -> bytes:
+    async def respond(request: bytes, context: Context) -> bytes:
         return await (waiting.pop(0) if waiting else then)(request, context)
 
-    return answer
+    return respond
 
 
 @dataclass
@@ -112,7 +112,7 @@ class ScriptedEulas:
     metadata: dict[str, str | bytes] = field(default_factory=dict)
 
     def forget(self) -> None:
-        """Becomes as new: knows nothing of anybody, and has been asked nothing."""
+        """Resets the script and the recorded calls."""
         new = ScriptedEulas()
         self.on_check, self.on_list = new.on_check, new.on_list
         self.checked, self.listed, self.seconds_left, self.metadata = [], [], [], {}

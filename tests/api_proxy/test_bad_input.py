@@ -1,4 +1,4 @@
-"""What riders may ask of tariffs and zones. The rules of ids are the contract's: `tests/chassis` proves them."""
+"""What riders may send about tariffs and zones. The rules of ids are the contract's: `tests/chassis` proves them."""
 
 from __future__ import annotations
 
@@ -43,16 +43,16 @@ def test_a_request_has_a_hundred_tariffs_at_most() -> None:
 async def test_any_other_printable_id_is_taken(eulas: ScriptedEulas, proxy: Proxy) -> None:
     for good in GOOD_IDS:
         assert (await proxy.route_stats("econom_surge", zone=good)).shown == ["econom_surge"]
-        answer = await proxy.route_stats("econom_surge", good, good)
-        assert answer.shown == [good]
-        assert list(answer.hidden) == ["econom_surge"]
+        response = await proxy.route_stats("econom_surge", good, good)
+        assert response.shown == [good]
+        assert list(response.hidden) == ["econom_surge"]
         assert await proxy.need_acceptance(good) == []
         assert eulas.listed[-1].zone_name == good
 
 
 async def test_no_tariffs_are_no_tariffs(eulas: ScriptedEulas, proxy: Proxy) -> None:
-    answer = await proxy.route_stats()
-    assert (answer.shown, answer.hidden) == ([], {})
+    response = await proxy.route_stats()
+    assert (response.shown, response.hidden) == ([], {})
     assert eulas.checked == []
 
 

@@ -38,7 +38,7 @@ def without(key: str) -> dict[str, object]:
 LAUNCH = {"orders_state": "stage1"}
 
 
-def patience(**changed: object) -> dict[str, object]:
+def timeouts(**changed: object) -> dict[str, object]:
     return {_CARD: CARD[_CARD] | changed}
 
 
@@ -116,13 +116,13 @@ BAD: dict[str, tuple[dict[str, object], str, str]] = {
     "personal states in capitals": ({"PERSONALSTATE": PERSONALSTATE}, "PERSONALSTATE", "Extra inputs"),
     "one status, not in a list": (requirement(eula_statuses="accepted"), f"{_ECONOM}.eula_statuses", "valid list"),
     "no patience with order_core": (
-        patience(order_core_timeout_ms=0),
+        timeouts(order_core_timeout_ms=0),
         f"{_CARD}.order_core_timeout_ms",
         "or equal to 1",
     ),
-    "endless patience": (patience(inapp_timeout_ms=10_001), f"{_CARD}.inapp_timeout_ms", "or equal to 10000"),
-    "a broken patience": (patience(toll_roads_timeout_ms=0.5), f"{_CARD}.toll_roads_timeout_ms", "valid integer"),
-    "patience with a stranger": (patience(family_timeout_ms=1), f"{_CARD}.family_timeout_ms", "Extra inputs"),
+    "endless patience": (timeouts(inapp_timeout_ms=10_001), f"{_CARD}.inapp_timeout_ms", "or equal to 10000"),
+    "a broken patience": (timeouts(toll_roads_timeout_ms=0.5), f"{_CARD}.toll_roads_timeout_ms", "valid integer"),
+    "patience with a stranger": (timeouts(family_timeout_ms=1), f"{_CARD}.family_timeout_ms", "Extra inputs"),
     "banners that are kept too long": (kept(family={"ttl_s": 3601}), f"{KEPT}.family.ttl_s", "or equal to 3600"),
     "banners that are kept less than not": (kept(family={"ttl_s": -1}), f"{KEPT}.family.ttl_s", "or equal to 0"),
     "banners that are kept by a word": (kept(family={"ttl_s": "60"}), f"{KEPT}.family.ttl_s", "valid integer"),
@@ -177,7 +177,7 @@ def test_nothing_may_be_left_out(tmp_path: Path, missing: str) -> None:
         requirement(eula_statuses=["unknown", "accepted", "rejected", "accepted"]),
         {REQUIREMENTS: {ZONE: {}}},
         {"launch": {"orders_state": "stage2", "provider_timeout_ms": 1, "order_state_timeout_ms": 10_000}},
-        patience(order_core_timeout_ms=1, inapp_timeout_ms=10_000),
+        timeouts(order_core_timeout_ms=1, inapp_timeout_ms=10_000),
         kept(default={"ttl_s": 0}, family={"ttl_s": 3600}),
     ],
 )

@@ -23,7 +23,7 @@ def is_invalid(file: str = "api_proxy.yaml") -> bool:
 async def test_an_edit_takes_effect_without_a_restart_and_a_bad_one_changes_nothing(
     eulas: ScriptedEulas, keys_dir: Path, config_dir: Path, log: LogCapture
 ) -> None:
-    """By the chassis, whose tests have every kind of bad edit: here it is asked whether it looks at these files."""
+    """By the chassis, whose tests have every kind of bad edit: here only whether it watches these files."""
     eulas.on_check = knowing({"surge": "accepted", "sdc": "rejected"})
     configure(config_dir, STRICT)
     file = config_dir / "api_proxy.yaml"

@@ -103,8 +103,8 @@ class CardHarness:
         if toggle is not None:
             request.user_actions.share_ride_with_family.value = toggle
         encoded = await call(self.channel, TAXI_ON_THE_WAY, request, metadata=self.metadata(uid, role, **headers))
-        answer = api.TaxiOnTheWayResponse.FromString(encoded)
-        as_json: dict[str, Any] = MessageToDict(answer, preserving_proto_field_name=True)
+        response = api.TaxiOnTheWayResponse.FromString(encoded)
+        as_json: dict[str, Any] = MessageToDict(response, preserving_proto_field_name=True)
         return as_json
 
     async def is_shared(self, order_id: str) -> bool:
@@ -139,14 +139,14 @@ def counted(metric: str) -> dict[tuple[str, ...], float]:
 async def card_harness(
     *, database_url: str, keys_dir: Path, config_dir: Path, cache_url: str | None = None, watched: bool = True
 ) -> AsyncIterator[CardHarness]:
-    """Runs the services for the length of the block; the neighbours of each are behind a proxy.
+    """Runs the services for the length of the block; the dependencies of each are behind a proxy.
 
     Args:
         database_url: Of all services.
         keys_dir: Key rings.
         config_dir: Configuration.
         cache_url: Of the cache.
-        watched: True: api_proxy notices edits of its configuration. False: it is told of them at once.
+        watched: True: api_proxy notices edits of its configuration. False: they take effect at once.
     """
     running: list[SuiteInProcess] = []
     own, controls = controlled(API_PROXY, config_dir)

@@ -126,7 +126,7 @@ class Harness:
             self.late.pop()()
 
     def check(self) -> None:
-        """No card showed less than what had been answered when it was asked for."""
+        """No card showed less than what had been answered when it was requested."""
         assert all(version >= known for known, version in self.seen), self.seen
 
     async def _toggle(self, host: int, change: Callable[[], Coroutine[Any, Any, bool]]) -> None:

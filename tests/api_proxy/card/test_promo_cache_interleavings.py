@@ -142,7 +142,7 @@ def test_a_toggle_that_is_refused_beside_one_that_is_not(backend: Backend) -> No
 
 
 def test_a_toggle_that_is_carried_out_after_it_was_given_up(backend: Backend) -> None:
-    """Until nothing more can happen no card is kept: each shows what is the case when it is asked for."""
+    """Until nothing more can happen no card is kept: each shows what is the case when it is requested."""
 
     async def play(harness: Harness, choose: Callable[[Any], str]) -> None:
         await harness.poll()

@@ -1,4 +1,4 @@
-"""Whoever is slow, down or erroring: the rider gets a card in time, without exactly what cannot be told."""
+"""Whoever is slow, down or erroring: the rider gets a card in time, without exactly what is missing."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ class Outages:
     harness: CardHarness
     cache: TcpProxy
 
-    def set(self, neighbour: str, mode: str) -> None:
-        """Makes one neighbour fail in this way, and no other; who is slow is not waited for long."""
-        self.harness.set_timeouts(**(TIMEOUTS_MS.get(neighbour, {}) if mode == SLOW else {}))
+    def set(self, dependency: str, mode: str) -> None:
+        """Makes one dependency fail in this way, and no other; who is slow is not waited for long."""
+        self.harness.set_timeouts(**(TIMEOUTS_MS.get(dependency, {}) if mode == SLOW else {}))
         self.harness.faults.heal()
-        if neighbour in GRPC_NAMES:
-            self.harness.faults.fail(FAULTS.get(mode, passing), GRPC_NAMES[neighbour])
-        cache_mode = mode if neighbour == "cache" else UP
+        if dependency in GRPC_NAMES:
+            self.harness.faults.fail(FAULTS.get(mode, passing), GRPC_NAMES[dependency])
+        cache_mode = mode if dependency == "cache" else UP
         self.cache.set(CACHE_MODES[cache_mode], answers=ERROR_ANSWER if cache_mode == ERRORING else None)
 
 
@@ -79,19 +79,19 @@ def outages(module_outages: Outages, redis: RedisServer) -> Outages:
     return module_outages
 
 
-def expected_fields(neighbour: str, mode: str) -> set[str]:
-    """Returns the fields of a card while one neighbour fails in this way."""
+def expected_fields(dependency: str, mode: str) -> set[str]:
+    """Returns the fields of a card while one dependency fails in this way."""
     fields = {"order_id", "status", "toll_road", "toll_road_status", "promos"}
     if mode == UP:
         return fields
-    return fields - {"toll-roads": {"toll_road"}, "inapp-communications": {"promos"}}.get(neighbour, set())
+    return fields - {"toll-roads": {"toll_road"}, "inapp-communications": {"promos"}}.get(dependency, set())
 
 
 async def test_each_neighbour_in_each_state_leaves_out_exactly_its_part(outages: Outages) -> None:
-    for neighbour, mode in itertools.product((*GRPC_NAMES, "cache"), CACHE_MODES):
+    for dependency, mode in itertools.product((*GRPC_NAMES, "cache"), CACHE_MODES):
         for left in (2, 1, 0):
             try:
-                await check(outages, neighbour, mode)
+                await check(outages, dependency, mode)
             except AssertionError:
                 # On a busy machine even a service that is up may be late, but not time after time.
                 if not left:
@@ -100,26 +100,26 @@ async def test_each_neighbour_in_each_state_leaves_out_exactly_its_part(outages:
                 break
 
 
-async def check(outages: Outages, neighbour: str, mode: str) -> None:
-    """Moves the toggle of a new ride and looks at its card, while one neighbour is in this state and afterwards."""
+async def check(outages: Outages, dependency: str, mode: str) -> None:
+    """Moves the toggle of a new ride and looks at its card, while one dependency is in this state and afterwards."""
     harness = outages.harness
-    order, told = await harness.make_order(), f"{neighbour} is {mode}"
-    outages.set(neighbour, mode)
+    order, told = await harness.make_order(), f"{dependency} is {mode}"
+    outages.set(dependency, mode)
     moved = await harness.card(order, toggle=True)
     plain = await harness.card(order)
     stored = await harness.is_shared(order)
     # Only the two that the toggle needs keep it from working.
-    assert stored == (mode == UP or neighbour not in {"family", "route-sharing"}), told
+    assert stored == (mode == UP or dependency not in {"family", "route-sharing"}), told
     for card in (moved, plain):
-        assert set(card) == expected_fields(neighbour, mode), told
+        assert set(card) == expected_fields(dependency, mode), told
         assert card["status"] == "driving", told
-        is_known = neighbour != "toll-roads" or mode == UP
+        is_known = dependency != "toll-roads" or mode == UP
         assert card["toll_road_status"] == ("known" if is_known else "unknown"), told
-        if neighbour == "route-sharing" and mode != UP:
+        if dependency == "route-sharing" and mode != UP:
             assert card["promos"] == [], told
         elif "promos" in card:
             assert is_selected(card) is stored, told
-    outages.set(neighbour, UP)
+    outages.set(dependency, UP)
 
     async def is_well() -> bool:
         card = await harness.card(order)
@@ -131,11 +131,11 @@ async def check(outages: Outages, neighbour: str, mode: str) -> None:
 async def test_what_is_left_out_is_counted_by_neighbour_and_reason(outages: Outages) -> None:
     harness, metric = outages.harness, "ridehail_api_proxy_card_left_out"
     reasons = {SLOW: "DEADLINE_EXCEEDED", DOWN: "UNAVAILABLE", ERRORING: "INTERNAL"}
-    for neighbour in ("inapp-communications", "toll-roads", "route-sharing"):
+    for dependency in ("inapp-communications", "toll-roads", "route-sharing"):
         for mode in FAULTS:
-            outages.set(neighbour, mode)
+            outages.set(dependency, mode)
 
-            async def is_counted(expected: tuple[str, str] = (neighbour, reasons[mode])) -> bool:
+            async def is_counted(expected: tuple[str, str] = (dependency, reasons[mode])) -> bool:
                 order, before = await harness.make_order(), counted(metric)
                 await harness.card(order, toggle=True)
                 now = counted(metric)

@@ -28,7 +28,7 @@ from tests.support.fault_proxy import Fault, FaultProxy, fault_proxy
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
 STAGES = ("stage1", "stage2")
-NEIGHBOURS = ("order-core", "eats-orders", "grocery-orders", "order-state", "eulas")
+DEPENDENCIES = ("order-core", "eats-orders", "grocery-orders", "order-state", "eulas")
 KEEPERS = {"taxi": "order-core", "eats": "eats-orders", "grocery": "grocery-orders"}
 # Long enough for a busy machine; in all less than launch itself may take.
 PROVIDERS_MS, ORDER_STATE_MS, KEEPERS_MS = 700, 850, 550
@@ -72,7 +72,7 @@ class LaunchHarness:
     Attributes:
         suite: All but api_proxy.
         proxies: An api_proxy for each stage.
-        faults: Before each neighbour.
+        faults: Before each dependency.
         clock: That of the suite.
     """
 
@@ -82,18 +82,18 @@ class LaunchHarness:
     clock: list[datetime]
 
     def fail(self, faults: Mapping[str, Fault], *, request_id: str) -> None:
-        """Has neighbours fail the calls that are made for one request."""
-        for neighbour, fault in faults.items():
-            self.faults[neighbour].fail(fault, request_id=request_id)
+        """Has dependencies fail the calls that are made for one request."""
+        for dependency, fault in faults.items():
+            self.faults[dependency].fail(fault, request_id=request_id)
 
     def heal(self) -> None:
-        """Ends all faults, and lets as much time pass as polls wait before a service is asked again."""
+        """Ends all faults, and lets as much time pass as polls wait before a service is called again."""
         for one in self.faults.values():
             one.heal()
         self.clock[0] += timedelta(seconds=RETRY_S + 1)
 
     async def launch(self, stage: str, uid: str, *, request_id: str, known: Sequence[Any] = ()) -> dict[str, Any]:
-        """Asks what an app asks at its start."""
+        """Calls Launch."""
         body = {"supported_services": [*KEEPERS, "etc..."], "known_orders": list(known)}
         return await self.proxies[stage].launch(body, uid=uid, x_request_id=request_id)
 
@@ -159,20 +159,22 @@ async def launch_harness(
         write_flags(folder, launch_orders_state_fallback=flag(default="off", targeting=targeting))
     async with AsyncExitStack() as stack:
         suites: list[SuiteInProcess] = []
-        faults = {name: await stack.enter_async_context(fault_proxy(lambda: suites[0].address)) for name in NEIGHBOURS}
+        faults = {
+            name: await stack.enter_async_context(fault_proxy(lambda: suites[0].address)) for name in DEPENDENCIES
+        }
         addresses = {name: one.address for name, one in faults.items()}
         running = suite_in_process(
             database_url=database_url,
             keys_dir=keys_dir,
             config_dir=config_dirs[STAGES[0]],
-            services=NEIGHBOURS,
+            services=DEPENDENCIES,
             addresses=addresses,
             clock=lambda: clock[0],
         )
         suites.append(await stack.enter_async_context(running))
         proxies = {
             stage: await stack.enter_async_context(
-                serving(keys_dir=keys_dir, config_dir=folder, eulas=addresses["eulas"], neighbours=addresses)
+                serving(keys_dir=keys_dir, config_dir=folder, eulas=addresses["eulas"], dependencies=addresses)
             )
             for stage, folder in config_dirs.items()
         }

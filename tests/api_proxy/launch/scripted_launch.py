@@ -1,4 +1,4 @@
-"""api_proxy with scripted neighbours, and what launch tells of what they say."""
+"""api_proxy with scripted dependencies, and what launch makes of their responses."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def accepting(*eula_ids: str, status: str = "accepted") -> Behaviour:
 
 @dataclass(frozen=True)
 class Harness:
-    """Scripted neighbours, and api_proxy beside them."""
+    """Scripted dependencies, and api_proxy beside them."""
 
     orders: ScriptedOrders
     eulas: ScriptedEulas

@@ -30,7 +30,7 @@ class ScriptedOrders:
     Attributes:
         address: Where it answers.
         on: Answers each method; without a word, with an empty message.
-        asked: The requests by method, in the order of their coming.
+        asked: The requests by method, in order of arrival.
         seconds_left: How long each of them might have taken when it came, by method.
     """
 
@@ -40,7 +40,7 @@ class ScriptedOrders:
     seconds_left: dict[str, list[float]] = field(default_factory=dict)
 
     def forget(self) -> None:
-        """Becomes as new: answers nothing, and has been asked nothing."""
+        """Resets the script and the recorded calls."""
         self.on, self.asked, self.seconds_left = {}, [], {}
 
     def requests(self, method: str) -> list[Message]:

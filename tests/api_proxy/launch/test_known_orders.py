@@ -158,7 +158,7 @@ def told(order: KnownOrder, **changes: Any) -> OrderState:
 
 
 def answered(orders: Sequence[OrderState], others: OtherMembers) -> list[dict[str, Any]]:
-    """Returns the orders of an answer as JSON."""
+    """Returns the orders of a response as JSON."""
     response = asyncio.run(launch_response(GetOrdersStateResponse(orders=orders), None, others=others))
     return [MessageToDict(one) for one in response.mlutp_orders_state.orders]
 

@@ -1,4 +1,4 @@
-"""What launch asks of whom, for how long, and what it tells the app."""
+"""Which services launch calls, with which timeouts, and what it returns to the app."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ async def test_the_app_is_told_what_order_state_and_eulas_say(harness: Harness, 
     harness.eulas.on_list = accepting("surge_il", "sdc")
     told = TOLD | {"card": KNOWN["card"]} | ({"status": KNOWN["status"]} if stage == "stage1" else {})
     proxy = harness.configured(stage=stage)
-    answer = await proxy.launch(BODY, uid="rider")
-    assert answer == {
+    response = await proxy.launch(BODY, uid="rider")
+    assert response == {
         "mlutp_orders_state": STATE | {"orders": [told, NEW]},
         "eulas": {"accepted": ["surge_il", "sdc"]},
     }
@@ -65,8 +65,8 @@ async def test_stage_1_gives_back_the_status_that_the_app_sent_if_it_sent_one(ha
         ("stage2", ["transporting", "eaten", "transporting"]),
     ):
         proxy = harness.configured(stage=stage)
-        answer = await proxy.launch(BODY | {"known_orders": known})
-        assert [order["status"] for order in answer["mlutp_orders_state"]["orders"]] == statuses
+        response = await proxy.launch(BODY | {"known_orders": known})
+        assert [order["status"] for order in response["mlutp_orders_state"]["orders"]] == statuses
 
 
 async def test_stage_1_hands_on_what_the_services_answer(harness: Harness) -> None:
@@ -119,12 +119,12 @@ async def test_an_app_that_supports_no_service_is_told_of_no_orders(harness: Har
 
 
 async def test_everything_is_asked_at_once(harness: Harness) -> None:
-    """Nobody answers before all have been asked."""
+    """No service responds before all have been called."""
     all_asked = asyncio.Barrier(4)
     harness.orders.on |= {TAXI: together(all_asked, listing(LISTED)), SERVICE: together(all_asked, listing({}))}
     harness.eulas.on_list = together(all_asked, accepting("sdc"))
-    answer = await harness.configured().launch(BODY | {"supported_services": ["taxi", "eats", "grocery"]})
-    assert answer["eulas"] == {"accepted": ["sdc"]}
+    response = await harness.configured().launch(BODY | {"supported_services": ["taxi", "eats", "grocery"]})
+    assert response["eulas"] == {"accepted": ["sdc"]}
     assert [one.ok for one in harness.orders.whole.upstreams.values()] == [True] * 3
 
 
@@ -145,9 +145,9 @@ async def test_the_rider_waits_for_both_timeouts_and_not_longer(harness: Harness
     proxy = harness.configured(stage=stage, providers_ms=300, order_state_ms=400)
     for number, uid in enumerate(("other", "chosen"), start=1):
         started = time.monotonic()
-        answer = await proxy.launch(BODY, uid=uid)
+        response = await proxy.launch(BODY, uid=uid)
         assert time.monotonic() - started >= at_least * 0.95
-        assert ("mlutp_orders_state" in answer) == (uid == "chosen")
+        assert ("mlutp_orders_state" in response) == (uid == "chosen")
         for method, seconds in ((TAXI, 0.3), (SERVICE, 0.3), (WHOLE, 0.4)):
             left = harness.orders.seconds_left.get(method, [])
             assert max(left, default=0) <= seconds + ROUNDING_S
@@ -159,7 +159,7 @@ async def test_the_rider_waits_for_both_timeouts_and_not_longer(harness: Harness
 async def test_nobody_is_waited_for_beyond_the_calls_own_time_whatever_the_configuration_says(
     harness: Harness, stage: str, seconds: float | None
 ) -> None:
-    """A fifth is left for the answer; the services that keep orders leave order_state its share."""
+    """A fifth is left for the response; the services that keep orders leave order_state its share."""
     await harness.configured(stage=stage).launch(BODY, timeout=seconds)
     all_s = (seconds or 2) * 0.8
     shares = {TAXI: 0.5, SERVICE: 0.5, WHOLE: 0.5} if stage == "stage1" else {WHOLE: 1.0}

@@ -122,7 +122,7 @@ UNREADABLE: tuple[str, ...] = (
 
 @dataclass(frozen=True)
 class Doors:
-    """api_proxy with scripted neighbours, and a gateway before it."""
+    """api_proxy with scripted dependencies, and a gateway before it."""
 
     orders: ScriptedOrders
     eulas: ScriptedEulas
@@ -135,19 +135,19 @@ class Doors:
         return await failure_of(self.channel, LAUNCH, request, metadata=metadata)
 
     async def post(self, body: str) -> tuple[int, dict[str, Any]]:
-        """Returns status and JSON of an answer of the gateway."""
+        """Returns status and JSON of a response of the gateway."""
         url = f"http://127.0.0.1:{self.harness.gateway.public_port}/3.0/launch"
         request = urllib.request.Request(url, body.encode(), self.harness.session(uid="uid"), method="POST")
 
         def send() -> tuple[int, bytes]:
             try:
-                with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
-                    return answer.status, answer.read()
+                with urllib.request.urlopen(request, timeout=LIMIT_S) as response:
+                    return response.status, response.read()
             except urllib.error.HTTPError as error:
                 return error.code, error.read()
 
-        status, answer = await asyncio.to_thread(send)
-        return status, json.loads(answer)
+        status, response = await asyncio.to_thread(send)
+        return status, json.loads(response)
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +182,7 @@ async def module_doors(
 
 @pytest.fixture
 def doors(module_doors: Doors, orders: ScriptedOrders, eulas: ScriptedEulas) -> Doors:
-    """order_state fails, so that an answer tells what was understood of the request."""
+    """order_state fails, so that the response shows what was understood of the request."""
     orders.on[WHOLE] = failing(grpc.StatusCode.INTERNAL)
     return module_doors
 
@@ -192,9 +192,9 @@ async def test_what_is_wrong_is_told_by_field_and_rule_by_both_doors_alike(doors
         error = await doors.refusal(ParseDict(body, api.LaunchRequest()))
         assert (error.code, error.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"), what
         assert [(one.field, one.reason) for one in error.violations] == broken, what
-        status, answer = await doors.post(json.dumps(body))
-        assert (status, answer["code"]) == (400, 3), what
-        info, bad_request = answer["details"]
+        status, response = await doors.post(json.dumps(body))
+        assert (status, response["code"]) == (400, 3), what
+        info, bad_request = response["details"]
         assert info["reason"] == "INVALID_REQUEST", what
         assert [(one["field"], one["reason"]) for one in bad_request["field_violations"]] == broken, what
     assert (doors.orders.asked, doors.eulas.listed) == ([], [])
@@ -202,10 +202,10 @@ async def test_what_is_wrong_is_told_by_field_and_rule_by_both_doors_alike(doors
 
 async def test_what_is_no_launch_at_all_is_refused_at_the_door(doors: Doors) -> None:
     for body in UNREADABLE:
-        status, answer = await doors.post(body)
-        assert (status, answer["code"], answer["details"]) == (400, 3, []), body
-    status, answer = await doors.post(json.dumps(orders(ORDER | {"padding": "x" * 300_000})))
-    assert (status, answer["code"]) == (413, 8)
+        status, response = await doors.post(body)
+        assert (status, response["code"], response["details"]) == (400, 3, []), body
+    status, response = await doors.post(json.dumps(orders(ORDER | {"padding": "x" * 300_000})))
+    assert (status, response["code"]) == (413, 8)
     for garbage in (b"\xff", b"\x0a\x05ab", b"\x12\x02\xff\xfe"):
         error = await doors.refusal(garbage)
         assert [(one.field, one.reason) for one in error.violations] == [("", "message.encoding")]
@@ -217,25 +217,25 @@ async def test_the_limits_themselves_are_fine(doors: Doors) -> None:
     largest = [ORDER | {"orderid": f"{number:0128}", "status": "x" * 128, "tags": tags} for number in range(50)]
     body = {"supported_services": [f"{number:0128}" for number in range(20)], "known_orders": largest}
     # A request has 256 KiB, so not all of the limits at once.
-    status, answer = await doors.post(json.dumps(body | {"known_orders": [one | {"tags": {}} for one in largest]}))
-    assert (status, "eulas" in answer) == (200, True)
+    status, response = await doors.post(json.dumps(body | {"known_orders": [one | {"tags": {}} for one in largest]}))
+    assert (status, "eulas" in response) == (200, True)
     assert len(doors.orders.whole.known_orders) == 50
-    status, answer = await doors.post(json.dumps(body | {"known_orders": largest[:25]}))
-    assert (status, answer["eulas"]) == (200, {"accepted": []})
+    status, response = await doors.post(json.dumps(body | {"known_orders": largest[:25]}))
+    assert (status, response["eulas"]) == (200, {"accepted": []})
     for fine in ({}, {"unknown": 1, "known_orders": []}, {"supported_services": None, "known_orders": None}):
         assert (await doors.post(json.dumps(fine)))[0] == 200, fine
 
 
 async def test_nested_members_come_back_or_are_refused(doors: Doors) -> None:
-    """However deep: an app gets an answer that it can read, or is told that the request cannot be read."""
+    """However deep: an app gets a response that it can read, or an error that the request cannot be read."""
     for depth in (1, 29, 30, 31, 33, 200):
         for kind, name in itertools.product(("object", "list"), ("details", "card")):
             nested = object_of(depth) if kind == "object" else {"list": list_of(depth - 1)}
-            status, answer = await doors.post(json.dumps(orders(ORDER | {name: nested})))
+            status, response = await doors.post(json.dumps(orders(ORDER | {name: nested})))
             case = f"{name}, {kind}, {depth} levels"
             if depth > 30:
                 assert status == 400, case
                 continue
             assert status == 200, case
-            (order,) = answer["mlutp_orders_state"]["orders"]
+            (order,) = response["mlutp_orders_state"]["orders"]
             assert order[name] == nested, case

@@ -1,4 +1,4 @@
-"""Whatever fails, launch answers in time, tells what can be told, and the next poll heals what could not."""
+"""Whatever fails, launch responds in time with what is available, and the next poll heals the rest."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ import yaml
 from ridehail_clients import DeadlineExceeded
 from ridehail_servers.api_proxy.launch.local_state import ASK_NOW
 from tests.api_proxy.launch.launch_harness import (
+    DEPENDENCIES,
     DETAILS,
     GONE,
     KEEPERS,
-    NEIGHBOURS,
     STAGES,
     TRUTH,
     LaunchHarness,
@@ -36,7 +36,7 @@ AT_ONCE = 6
 
 @dataclass(frozen=True)
 class Cell:
-    """A launch: who is asked, and who fails."""
+    """A launch: what is called, and what fails."""
 
     stage: str
     uid: str
@@ -54,7 +54,7 @@ class Cell:
 
 
 def cells() -> Iterator[Cell]:
-    """Yields each fault alone and each pair of neighbours that fail, with every pair of faults.
+    """Yields each fault alone and each pair of dependencies that fail, with every pair of faults.
 
     Launch knows stages and, where order_state fails, riders: those are combined with each fault. Whatever makes no
     difference to each other takes turns.
@@ -65,11 +65,11 @@ def cells() -> Iterator[Cell]:
         for fault in FAULTS:
             yield Cell(stage, uid, {"order-state": fault})
     turns = itertools.cycle(RIDERS)
-    others = [one for one in NEIGHBOURS if one != "order-state"]
-    for stage, neighbour, fault in itertools.product(STAGES, others, FAULTS):
-        yield Cell(stage, next(turns), {neighbour: fault})
+    others = [one for one in DEPENDENCIES if one != "order-state"]
+    for stage, dependency, fault in itertools.product(STAGES, others, FAULTS):
+        yield Cell(stage, next(turns), {dependency: fault})
     kind = itertools.cycle(kinds)
-    for turn, names in enumerate(itertools.combinations(NEIGHBOURS, 2)):
+    for turn, names in enumerate(itertools.combinations(DEPENDENCIES, 2)):
         faults = list(FAULTS)
         for first, second in zip(faults, faults[turn % 3 :] + faults[: turn % 3], strict=True):
             yield Cell(*next(kind), dict(zip(names, (first, second), strict=True)))
@@ -90,7 +90,7 @@ def versions(uid: str, order: Mapping[str, Any]) -> dict[str, str]:
 
 
 def stale(uid: str, order: dict[str, Any], *, reported: bool) -> dict[str, Any]:
-    """Returns a known order of a service that cannot be asked; `reported` tells whether reports are at hand."""
+    """Returns a known order of a service that cannot be called; `reported`: whether reports are at hand."""
     current = versions(uid, order) if reported else {}
     tags = {**order["tags"], **current}
     need_request = [part for part, version in current.items() if order["tags"].get(part) != version]
@@ -99,7 +99,7 @@ def stale(uid: str, order: dict[str, Any], *, reported: bool) -> dict[str, Any]:
 
 
 def actual(uid: str, service: str, orderid: str, order: Mapping[str, Any], *, as_sent: bool) -> dict[str, Any]:
-    """Returns an order that its service tells; `order`: what the app knows of it; `as_sent`: with the app's status."""
+    """Returns an order that its service lists; `order`: what the app knows of it; `as_sent`: with the app's status."""
     status, parts = TRUTH[service][orderid]
     status = order.get("status", status) if as_sent else status
     tags = order.get("tags", {})
@@ -116,7 +116,7 @@ def actual(uid: str, service: str, orderid: str, order: Mapping[str, Any], *, as
 
 
 def stored(uid: str, service: str, orderid: str) -> dict[str, Any]:
-    """Returns a reported order that the app does not know, of a service that cannot be asked."""
+    """Returns a reported order that the app does not know, of a service that cannot be called."""
     order = {"orderid": f"{uid}-{orderid}", "service": service, "status": "", "tags": {}}
     return stale(uid, order, reported=True)
 
@@ -124,7 +124,7 @@ def stored(uid: str, service: str, orderid: str) -> dict[str, Any]:
 def expected_orders(
     uid: str, failed: set[str], *, as_sent: Collection[str], reported: bool = True
 ) -> list[dict[str, Any]]:
-    """Returns the orders where some services cannot be asked; of services in `as_sent` with the app's statuses."""
+    """Returns the orders while some services cannot be called; of services in `as_sent` with the app's statuses."""
     orders = []
     for order in own(uid):
         service, orderid = order["service"], order["orderid"].removeprefix(f"{uid}-")
@@ -154,33 +154,33 @@ def expected_changes(orders: list[dict[str, Any]], *, reported: bool) -> list[di
 
 
 def expected(cell: Cell, policy: list[dict[str, Any]]) -> dict[str, Any]:
-    """Returns the answer of a launch; of the tags of order_state only whose they are."""
-    answer: dict[str, Any] = {} if "eulas" in cell.faults else {"eulas": {"accepted": ["sdc"]}}
+    """Returns the response of a launch; of the tags of order_state only whose they are."""
+    response: dict[str, Any] = {} if "eulas" in cell.faults else {"eulas": {"accepted": ["sdc"]}}
     is_local = "order-state" in cell.faults
     if is_local and not RIDERS[cell.uid]:
-        return answer
+        return response
     failed = {service for service, keeper in KEEPERS.items() if keeper in cell.faults or is_local}
     orders = expected_orders(cell.uid, failed, as_sent=cell.keeping_statuses, reported=not is_local)
-    answer["mlutp_orders_state"] = {
+    response["mlutp_orders_state"] = {
         "tags": dict.fromkeys(failed, ASK_NOW if is_local else "opaque"),
         "orders": orders,
         "allowed_changes": expected_changes(orders, reported=not is_local),
         "polling_policy": sorted(policy, key=lambda part: part["priority"]),
     }
-    return answer
+    return response
 
 
-def without_opaque_tags(answer: dict[str, Any]) -> dict[str, Any]:
-    if (state := answer.get("mlutp_orders_state")) is None:
-        return answer
+def without_opaque_tags(response: dict[str, Any]) -> dict[str, Any]:
+    if (state := response.get("mlutp_orders_state")) is None:
+        return response
     tags = {service: tag if tag == ASK_NOW else "opaque" for service, tag in state["tags"].items()}
     assert all(state["tags"].values())
-    return answer | {"mlutp_orders_state": state | {"tags": tags}}
+    return response | {"mlutp_orders_state": state | {"tags": tags}}
 
 
-def flat(answer: dict[str, Any]) -> dict[str, Any]:
-    """Returns an answer with all that is inside of `mlutp_orders_state` at the top, so that it is told what differs."""
-    others = dict(answer)
+def flat(response: dict[str, Any]) -> dict[str, Any]:
+    """Returns a response with all that is inside of `mlutp_orders_state` at the top, to show what differs."""
+    others = dict(response)
     state = others.pop("mlutp_orders_state", {})
     orders = {f"order {number}": order for number, order in enumerate(state.get("orders", ()))}
     return others | {name: value for name, value in state.items() if name != "orders"} | orders
@@ -204,24 +204,24 @@ async def harness(database_url: str, keys_dir: Path, config_dir: Path) -> AsyncI
 
 
 async def launched(harness: LaunchHarness, cell: Cell) -> dict[str, Any]:
-    """Launches with the cell's faults; returns the answer, which comes within the time of the contract."""
+    """Launches with the cell's faults; returns the response, which comes within the time of the contract."""
     harness.fail({one: FAULTS[fault] for one, fault in cell.faults.items()}, request_id=cell.name)
     return await harness.launch(cell.stage, cell.uid, request_id=cell.name, known=own(cell.uid))
 
 
 async def launched_as_expected(harness: LaunchHarness, cell: Cell, policy: list[dict[str, Any]]) -> dict[str, Any]:
-    """Launches with the cell's faults, and compares the answer with the one that is expected."""
-    answer = await launched(harness, cell)
-    assert flat(without_opaque_tags(answer)) == flat(expected(cell, policy)), cell.name
-    return answer
+    """Launches with the cell's faults, and compares the response with the one that is expected."""
+    response = await launched(harness, cell)
+    assert flat(without_opaque_tags(response)) == flat(expected(cell, policy)), cell.name
+    return response
 
 
-async def heals(harness: LaunchHarness, cell: Cell, answer: dict[str, Any], policy: list[dict[str, Any]]) -> None:
-    """Polls with the tags of a launch; where it told nothing of the orders, the next launch does."""
-    if "mlutp_orders_state" not in answer:
+async def heals(harness: LaunchHarness, cell: Cell, response: dict[str, Any], policy: list[dict[str, Any]]) -> None:
+    """Polls with the tags of a launch; after a launch without orders the next one has them."""
+    if "mlutp_orders_state" not in response:
         await launched_as_expected(harness, Cell(cell.stage, cell.uid, {}), policy)
         return
-    state = answer["mlutp_orders_state"]
+    state = response["mlutp_orders_state"]
     members = ("orderid", "service", "status", "tags", "details")
     # The app has not fetched anything yet, so of the parts it has what it had.
     had = {(order["service"], order["orderid"]): order["tags"] for order in own(cell.uid)}
@@ -234,7 +234,7 @@ async def heals(harness: LaunchHarness, cell: Cell, answer: dict[str, Any], poli
     assert poll["tags"] == {}, cell.name
     told = {(order["service"], order["orderid"]): order for order in poll["orders"]}
     assert len(told) == len(poll["orders"]), cell.name
-    # Services that the poll had asked say where their orders stand.
+    # Services that the poll called return the status of their orders.
     for order in expected_orders(cell.uid, set(), as_sent=cell.keeping_statuses - state["tags"].keys()):
         healed = told.pop((order["service"], order["orderid"]))
         compared = ("tags", "need_request", "update_status", "status")
@@ -252,28 +252,28 @@ async def test_launch_answers_in_time_tells_what_it_can_and_the_next_poll_heals_
     async def launch(cell: Cell) -> dict[str, Any] | None:
         async with at_once:
             try:
-                answer = await launched(harness, cell)
+                response = await launched(harness, cell)
             except DeadlineExceeded:
                 return None
-        return answer if flat(without_opaque_tags(answer)) == flat(expected(cell, policy)) else None
+        return response if flat(without_opaque_tags(response)) == flat(expected(cell, policy)) else None
 
-    async def is_healed(cell: Cell, answer: dict[str, Any]) -> bool:
+    async def is_healed(cell: Cell, response: dict[str, Any]) -> bool:
         async with at_once:
             try:
-                await heals(harness, cell, answer, policy)
+                await heals(harness, cell, response, policy)
             except (AssertionError, DeadlineExceeded):
                 return False
             return True
 
-    answers = await asyncio.gather(*map(launch, every))
+    responses = await asyncio.gather(*map(launch, every))
     # Beside others even a service that is up may be late on a busy machine; a launch or poll by itself has no excuse.
     complete = [
-        await launched_as_expected(harness, cell, policy) if answer is None else answer
-        for cell, answer in zip(every, answers, strict=True)
+        await launched_as_expected(harness, cell, policy) if response is None else response
+        for cell, response in zip(every, responses, strict=True)
     ]
     harness.heal()
-    for cell, answer, healed in zip(
+    for cell, response, healed in zip(
         every, complete, await asyncio.gather(*map(is_healed, every, complete)), strict=True
     ):
         if not healed:
-            await heals(harness, cell, answer, policy)
+            await heals(harness, cell, response, policy)

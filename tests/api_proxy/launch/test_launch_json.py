@@ -90,8 +90,8 @@ async def post(door: Door, body: bytes, *, stage: str = "stage1") -> dict[str, A
     request = urllib.request.Request(url, body, door.gateway.session(uid=UID), method="POST")
 
     def send() -> dict[str, Any]:
-        with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
-            answered: dict[str, Any] = json.loads(answer.read())
+        with urllib.request.urlopen(request, timeout=LIMIT_S) as response:
+            answered: dict[str, Any] = json.loads(response.read())
         return answered
 
     return await asyncio.to_thread(send)
@@ -100,7 +100,7 @@ async def post(door: Door, body: bytes, *, stage: str = "stage1") -> dict[str, A
 @pytest.mark.parametrize("stage", STAGES)
 async def test_the_documented_request_is_answered_as_documented(door: Door, stage: str) -> None:
     """The taxi order has moved on; eats and grocery do not answer."""
-    answer = await post(door, (GOLDEN / "launch_request.json").read_bytes(), stage=stage)
+    response = await post(door, (GOLDEN / "launch_request.json").read_bytes(), stage=stage)
     expected = documented("launch_response.json")["mlutp_orders_state"]
     # What the document shows otherwise than it can be: other orders than those of the request, ...
     for order in expected["orders"]:
@@ -111,17 +111,17 @@ async def test_the_documented_request_is_answered_as_documented(door: Door, stag
     # ... and nothing of grocery. Parts come by priority.
     expected["allowed_changes"].append({"service": "grocery", "can_make_more_orders": True})
     expected["polling_policy"].sort(key=lambda part: part["priority"])
-    state = answer["mlutp_orders_state"]
+    state = response["mlutp_orders_state"]
     assert all(len(tag) > 20 for tag in state["tags"].values())
     state["tags"] = dict.fromkeys(state["tags"], "encoded_tags")
-    assert answer == {"mlutp_orders_state": expected, "eulas": {"accepted": []}}
+    assert response == {"mlutp_orders_state": expected, "eulas": {"accepted": []}}
 
 
 async def test_without_order_state_the_documented_request_is_answered_in_the_same_shape(door: Door) -> None:
     door.faults.fail(down, "OrderStateService")
-    answer = await post(door, (GOLDEN / "launch_request.json").read_bytes())
+    response = await post(door, (GOLDEN / "launch_request.json").read_bytes())
     expected = documented("launch_response.json")["mlutp_orders_state"]
-    state = answer["mlutp_orders_state"]
+    state = response["mlutp_orders_state"]
     assert state["tags"] == dict.fromkeys(expected["tags"], ASK_NOW)
     known = documented("launch_request.json")["known_orders"]
     assert state["orders"] == [order | {"need_request": [], "update_status": "stale"} for order in known]

@@ -1,4 +1,4 @@
-"""Whoever does not answer, launch tells the rest: never an error for want of another service."""
+"""Launch returns the rest whichever service fails: never an error for want of another service."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ pytestmark = pytest.mark.integration
 # --- while a service that keeps orders does not
 
 
-def no_numbers(answer: provider_api.ListActiveOrdersResponse | state_api.GetOrdersStateResponse) -> Behaviour:
+def no_numbers(response: provider_api.ListActiveOrdersResponse | state_api.GetOrdersStateResponse) -> Behaviour:
     """Always this answer with an order whose details JSON cannot write."""
-    order = answer.orders.add(orderid="order")
+    order = response.orders.add(orderid="order")
     if isinstance(order, order_state_pb2.OrderState):
         order.service, order.update_status = "taxi", "actual"
     order.details.fields["prices"].list_value.values.add().number_value = math.nan
-    return saying(answer.SerializeToString())
+    return saying(response.SerializeToString())
 
 
 def wait_for(behaviour: Behaviour) -> int:
@@ -75,26 +75,26 @@ BROKEN: dict[str, tuple[Behaviour, str]] = {
 
 
 @pytest.mark.parametrize(
-    ("method", "service", "neighbour"), [(TAXI, "taxi", "order-core"), (SERVICE, "eats", "order-state")]
+    ("method", "service", "dependency"), [(TAXI, "taxi", "order-core"), (SERVICE, "eats", "order-state")]
 )
 async def test_a_service_that_does_not_answer_is_handed_on_as_failed(
-    harness: Harness, log: LogCapture, method: str, service: str, neighbour: str
+    harness: Harness, log: LogCapture, method: str, service: str, dependency: str
 ) -> None:
     for state, (behaviour, reason) in BROKEN.items():
         proxy = harness.configured(providers_ms=wait_for(behaviour))
         harness.orders.asked.clear()
         harness.orders.on[method] = behaviour
         before = counted(FAILURES)
-        answer = await proxy.launch(BODY, uid="uid-4077")
-        assert answer["mlutp_orders_state"]["allowed_changes"] == CHANGES, state
+        response = await proxy.launch(BODY, uid="uid-4077")
+        assert response["mlutp_orders_state"]["allowed_changes"] == CHANGES, state
         oks = {name: one.ok for name, one in harness.orders.whole.upstreams.items()}
         assert oks == {"taxi": service != "taxi", "eats": service != "eats"}, state
         assert not harness.orders.whole.upstreams[service].orders, state
-        assert added(before, FAILURES) == {(neighbour, service, reason): 1}, state
+        assert added(before, FAILURES) == {(dependency, service, reason): 1}, state
         assert len(harness.orders.requests(method)) == 1, f"{state}: asked again"
     warnings = log.events("launch is not answered")
     assert [(one["neighbour"], one["orders_of"], one["reason"]) for one in warnings] == [
-        (neighbour, service, reason) for _behaviour, reason in BROKEN.values()
+        (dependency, service, reason) for _behaviour, reason in BROKEN.values()
     ]
     assert all(one["level"] == "warning" and one["request_id"] for one in warnings)
     assert "uid-4077" not in log.text
@@ -125,12 +125,12 @@ async def test_without_order_state_the_field_is_absent_or_made_without_it(harnes
         harness.orders.asked.clear()
         before, failed = counted(WITHOUT), counted(FAILURES)
         assert await proxy.launch(BODY, uid="other") == {"eulas": {"accepted": ["sdc"]}}, state
-        answer = await proxy.launch(BODY, uid="chosen")
+        response = await proxy.launch(BODY, uid="chosen")
         assert added(before, WITHOUT) == {("left_out", reason): 1, ("fallback", reason): 1}, state
         assert added(failed, FAILURES) == {("order-state", "all", reason): 2}, state
         assert len(harness.orders.requests(WHOLE)) == 2, f"{state}: asked again"
-        assert answer["eulas"] == {"accepted": ["sdc"]}, state
-        local = answer["mlutp_orders_state"]
+        assert response["eulas"] == {"accepted": ["sdc"]}, state
+        local = response["mlutp_orders_state"]
         assert local["orders"] == [KNOWN | {"need_request": [], "update_status": "stale"}], state
         assert local["tags"] == {"taxi": ASK_NOW, "eats": ASK_NOW}, state
         assert local["allowed_changes"] == [
@@ -189,11 +189,11 @@ async def test_services_that_are_not_there_cost_no_more_than_their_timeouts(
     write_flags(config_dir, launch_orders_state_fallback=flag(default="on"))
     with down() as address:
         addresses = {"order-core": address, "order-state": address}
-        async with serving(keys_dir=keys_dir, config_dir=config_dir, eulas=address, neighbours=addresses) as proxy:
+        async with serving(keys_dir=keys_dir, config_dir=config_dir, eulas=address, dependencies=addresses) as proxy:
             for _ in range(2):
-                answer = await proxy.launch(BODY)
-                assert answer.keys() == {"mlutp_orders_state"}
-                assert answer["mlutp_orders_state"]["tags"] == {"taxi": ASK_NOW, "eats": ASK_NOW}
+                response = await proxy.launch(BODY)
+                assert response.keys() == {"mlutp_orders_state"}
+                assert response["mlutp_orders_state"]["tags"] == {"taxi": ASK_NOW, "eats": ASK_NOW}
 
 
 async def test_services_are_used_again_as_soon_as_they_are_back(
@@ -204,7 +204,7 @@ async def test_services_are_used_again_as_soon_as_they_are_back(
     with nobody() as address:
         port = int(address.rpartition(":")[2])
     addresses = {"order-core": address, "order-state": address}
-    async with serving(keys_dir=keys_dir, config_dir=config_dir, eulas=eulas.address, neighbours=addresses) as proxy:
+    async with serving(keys_dir=keys_dir, config_dir=config_dir, eulas=eulas.address, dependencies=addresses) as proxy:
         assert "mlutp_orders_state" not in await proxy.launch(BODY)
         async with scripted_orders(port=port) as orders:
             orders.on[WHOLE] = telling(STATE)

@@ -1,4 +1,4 @@
-"""What launch tells in the place of order_state: the known orders as they are, and where to ask again."""
+"""What launch returns in place of order_state: the known orders as they are, and where to ask again."""
 
 from __future__ import annotations
 

@@ -127,8 +127,8 @@ class StateHarness:
             encoded = await call(self.channel, PERSONAL_STATE, request, metadata=metadata, timeout=timeout)
         except ServiceError as error:
             return Got(error=error)
-        answer = api.PersonalStateResponse.FromString(encoded)
-        return Got(MessageToDict(answer, preserving_proto_field_name=True, always_print_fields_with_no_presence=True))
+        response = api.PersonalStateResponse.FromString(encoded)
+        return Got(MessageToDict(response, preserving_proto_field_name=True, always_print_fields_with_no_presence=True))
 
     async def read(self, uid: str, **options: object) -> Got:
         """Reads a rider's state."""
@@ -173,7 +173,7 @@ class StateHarness:
         return [one.to for one in self.log[before:] if one.method == READ] == list(to)
 
     async def is_answered_by(self, uid: str, by: str) -> bool:
-        """Tells whether a read of a rider in the mode `new` is answered by this back end, as the metric names it."""
+        """Returns whether this back end answers a read of a rider in the mode `new`; named as in the metric."""
         labels = {"kind": "read", "route": "new", "answered_by": by}
         before = counted("requests_total", **labels)
         await self.read(uid, request_id=PROBE)
@@ -200,7 +200,7 @@ async def state_harness(
         old_is_up: Whether the old back end's address takes connections.
         new_is_up: Whether the new back end's does.
         new_at: The address of a new back end of the test's own; empty: that of the proxy.
-        watched: True: api_proxy notices edits of its configuration. False: it is told of them at once.
+        watched: True: api_proxy notices edits of its configuration. False: they take effect at once.
     """
     log: list[Call] = []
     running: list[SuiteInProcess] = []

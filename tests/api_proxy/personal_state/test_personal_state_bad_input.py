@@ -102,14 +102,14 @@ class Doors:
     gateway: Harness
 
     async def post(self, uid: str, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
-        """Sends a body; returns the HTTP status and the answer."""
+        """Sends a body; returns the HTTP status and the response."""
         url = f"http://127.0.0.1:{self.gateway.gateway.public_port}{path}"
         request = urllib.request.Request(url, body, self.gateway.session(uid=uid), method="POST")
 
         def send() -> tuple[int, dict[str, Any]]:
             try:
-                with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
-                    return answer.status, json.loads(answer.read())
+                with urllib.request.urlopen(request, timeout=LIMIT_S) as response:
+                    return response.status, json.loads(response.read())
             except urllib.error.HTTPError as error:
                 with error:
                     return error.code, json.loads(error.read())
@@ -155,9 +155,9 @@ def test_the_contract_names_all_that_is_wrong() -> None:
 async def test_what_is_wrong_is_named_and_nothing_is_stored(doors: Doors, uid: str) -> None:
     for name, (body, broken, by_back_end) in REFUSED.items():
         for path in PATHS:
-            status, answer = await doors.post(uid, path, json.dumps(body).encode())
-            assert (status, answer["code"], answer["details"][0]["reason"]) == (400, 3, "INVALID_REQUEST"), name
-            told = next(one for one in answer["details"] if one["@type"].endswith("BadRequest"))
+            status, response = await doors.post(uid, path, json.dumps(body).encode())
+            assert (status, response["code"], response["details"][0]["reason"]) == (400, 3, "INVALID_REQUEST"), name
+            told = next(one for one in response["details"] if one["@type"].endswith("BadRequest"))
             assert [(one["field"], one["reason"]) for one in told["field_violations"]] == [broken], name
         assert await doors.refusal(uid, ParseDict(body, api.PersonalStateRequest())) == [broken], name
         asked = [one for one in doors.states.log if one.method != COMPARE]
@@ -168,18 +168,18 @@ async def test_what_is_wrong_is_named_and_nothing_is_stored(doors: Doors, uid: s
         request.tariffs.add(category="a").requirements.fields["a"].list_value.values.add(number_value=endless)
         assert await doors.refusal(uid, request) == [('tariffs[0].requirements["a"][0]', "json.number")]
     for text in PASSED_OVER:
-        status, answer = await doors.post(uid, PATHS[0], text)
-        assert (status, answer.get("revision_id")) == (200, "0"), text
+        status, response = await doors.post(uid, PATHS[0], text)
+        assert (status, response.get("revision_id")) == (200, "0"), text
     assert await doors.states.revisions(uid) == ("-", "-")
 
 
 @pytest.mark.parametrize("uid", RIDERS)
 async def test_a_revision_that_no_state_has_is_a_conflict_whatever_it_is(doors: Doors, uid: str) -> None:
     for revision in ("7", "-1", "00", "0.0", "\u0664", "null", "'; --", "9" * 128):
-        status, answer = await doors.post(uid, PATHS[0], json.dumps({"revision_id": revision}).encode())
-        assert (status, answer["code"]) == (409, 10), revision
-        assert answer["details"][0]["reason"] == "REVISION_CONFLICT"
-        assert answer["details"][0]["metadata"] == {"current_revision_id": "0"}
+        status, response = await doors.post(uid, PATHS[0], json.dumps({"revision_id": revision}).encode())
+        assert (status, response["code"]) == (409, 10), revision
+        assert response["details"][0]["reason"] == "REVISION_CONFLICT"
+        assert response["details"][0]["metadata"] == {"current_revision_id": "0"}
     assert await doors.states.revisions(uid) == ("-", "-")
 
 
@@ -195,13 +195,13 @@ async def test_what_is_at_the_limits_is_taken(doors: Doors, uid: str) -> None:
     ]
     for number, body in enumerate(good):
         path = PATHS[number % 2]
-        status, answer = await doors.post(uid, path, json.dumps({"revision_id": str(number)} | body).encode())
-        assert (status, answer.get("revision_id")) == (200, str(number + 1)), answer
-    _status, answer = await doors.post(uid, PATHS[0], b"{}")
-    told = {one["category"]: one["requirements"] for one in answer["tariffs"]}
+        status, response = await doors.post(uid, path, json.dumps({"revision_id": str(number)} | body).encode())
+        assert (status, response.get("revision_id")) == (200, str(number + 1)), response
+    _status, response = await doors.post(uid, PATHS[0], b"{}")
+    told = {one["category"]: one["requirements"] for one in response["tariffs"]}
     assert told["deep"] == nested(25)
     assert told["odd"] == {"": None, "\u044b": [1.5, 0, 1e15, True, "\U0001f695"]}
     assert len(told) == 102
     too_large = {"revision_id": "6", "tariffs": [{"category": "big", "requirements": {"a": "x" * 65_536}}]}
-    status, answer = await doors.post(uid, PATHS[0], json.dumps(too_large).encode())
-    assert (status, answer["details"][0]["reason"]) == (400, "PERSONAL_STATE_TOO_LARGE")
+    status, response = await doors.post(uid, PATHS[0], json.dumps(too_large).encode())
+    assert (status, response["details"][0]["reason"]) == (400, "PERSONAL_STATE_TOO_LARGE")

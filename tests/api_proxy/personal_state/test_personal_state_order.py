@@ -1,4 +1,4 @@
-"""Who is asked, in which order, with which headers, and what the rider gets: every case of a table."""
+"""Which back ends are called, in which order, with which headers, and what the rider gets: every case of a table."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Case:
     rider: str
     new: str
     calls: tuple[str, ...]
-    answer: str
+    response: str
     is_compared: bool
     old_is_up: bool
 
@@ -106,18 +106,18 @@ class Case:
 
     @property
     def expected_answer(self) -> str:
-        return "no protocol" if self.answer == "old" and not self.old_is_up else self.answer
+        return "no protocol" if self.response == "old" and not self.old_is_up else self.response
 
 
 def cases(*, old_is_up: bool, new_is_up: bool) -> list[Case]:
     """Returns the lines of the table that are about back ends that are up or down."""
     found = []
     for line in TABLE.strip().splitlines()[1:]:
-        kind, rider, new, *calls, answer, compared = line.split()
+        kind, rider, new, *calls, response, compared = line.split()
         if new == "any":
             new = "up" if new_is_up else "down"
         if (new != "down") == new_is_up:
-            found.append(Case(kind, rider, new, tuple(calls), answer, compared == "yes" and old_is_up, old_is_up))
+            found.append(Case(kind, rider, new, tuple(calls), response, compared == "yes" and old_is_up, old_is_up))
     return found
 
 
@@ -180,7 +180,7 @@ async def check(harness: StateHarness, case: Case) -> None:
 
 
 def who(to: str, is_mock: bool) -> str:
-    """Returns a word of the table. The old back end is never asked for a write that is undone."""
+    """Returns a word of the table. The old back end is never called for a write that is undone."""
     assert not (is_mock and to == "old")
     return "mock" if is_mock else to
 

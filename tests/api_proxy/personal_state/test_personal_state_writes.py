@@ -80,7 +80,7 @@ async def test_a_rider_whose_reads_stay_does_not_write_to_the_new_back_end(harne
 
 @dataclass
 class Writer:
-    """A rider who makes one write after the other, each with a tariff of its own, so that the states tell all of them.
+    """A rider who makes one write after the other, each with a tariff of its own, so that the states show all of them.
 
     Attributes:
         made: The tariffs of writes that were answered with a state.

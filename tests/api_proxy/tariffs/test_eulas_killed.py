@@ -1,4 +1,4 @@
-"""The real eulas is killed while riders ask, and comes back."""
+"""The real eulas is killed while riders call, and comes back."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ NOT_TOLD = (["econom"], {"econom_surge": "eulas_unavailable"})
 
 
 @asynccontextmanager
-async def asking(proxy: Proxy, answers: list[Answered]) -> AsyncIterator[None]:
-    """Has riders ask again and again for the length of the block; each gets an answer within the contract's time."""
+async def asking(proxy: Proxy, responses: list[Answered]) -> AsyncIterator[None]:
+    """Has riders call again and again for the length of the block; each gets a response within the contract's time."""
     ended = asyncio.Event()
 
     async def ask() -> None:
         while not ended.is_set():
-            answers.append(await proxy.route_stats(*TARIFFS))
+            responses.append(await proxy.route_stats(*TARIFFS))
             await asyncio.sleep(0.03)
 
     async with asyncio.TaskGroup() as riders:
@@ -49,24 +49,24 @@ async def test_no_rider_sees_an_error_when_eulas_is_killed(database_url: str, ke
     async def is_known() -> bool:
         return told(await proxy.route_stats(*TARIFFS)) == KNOWN
 
-    eulas, answers = start(), list[Answered]()
+    eulas, responses = start(), list[Answered]()
     try:
         async with serving(keys_dir=keys_dir, config_dir=config_dir, eulas=address) as proxy:
             async with AsyncEulasClient(address, ticket=TicketIssuer(KeyRing(keys_dir / "tickets"), "admin")) as admin:
                 await until(lambda: is_saved(admin))
             await until(is_known)
-            async with asking(proxy, answers):
+            async with asking(proxy, responses):
                 kill(eulas)
-                await until(lambda: answers and told(answers[-1]) == NOT_TOLD)
+                await until(lambda: responses and told(responses[-1]) == NOT_TOLD)
                 eulas = start()
                 await until(is_known)
     finally:
         kill(eulas)
-    assert all(told(answer) in (KNOWN, NOT_TOLD) for answer in answers)
+    assert all(told(response) in (KNOWN, NOT_TOLD) for response in responses)
 
 
-def told(answer: Answered) -> tuple[list[str], dict[str, str]]:
-    return answer.shown, answer.hidden
+def told(response: Answered) -> tuple[list[str], dict[str, str]]:
+    return response.shown, response.hidden
 
 
 async def is_saved(admin: AsyncEulasClient) -> bool:

@@ -39,9 +39,9 @@ async def test_the_rider_waits_for_every_attempt_and_not_longer(
     """Nobody answers, so every attempt goes on until its own end."""
     eulas.on_check = eulas.on_list = hanging
     proxy.configure(TARIFFS, timeout_ms=timeout_ms, retries=retries)
-    answer = await proxy.route_stats(*TARIFFS)
-    assert (answer.shown, answer.hidden) == (["econom"], UNAVAILABLE)
-    assert answer.seconds >= timeout_ms / 1000 * (retries + 1) * 0.95
+    response = await proxy.route_stats(*TARIFFS)
+    assert (response.shown, response.hidden) == (["econom"], UNAVAILABLE)
+    assert response.seconds >= timeout_ms / 1000 * (retries + 1) * 0.95
     assert await proxy.need_acceptance() is None
     assert max(eulas.seconds_left) <= timeout_ms / 1000 + ROUNDING_S
     # On a busy machine an attempt may be over before the server sees it.
@@ -58,8 +58,8 @@ async def test_an_eulas_that_is_down_costs_no_more_than_its_timeouts(
     with down() as address:
         async with serving(keys_dir=keys_dir, config_dir=config_dir, eulas=address) as proxy:
             for _ in range(2):
-                answer = await proxy.route_stats(*TARIFFS)
-                assert (answer.shown, answer.hidden) == (["econom"], UNAVAILABLE)
+                response = await proxy.route_stats(*TARIFFS)
+                assert (response.shown, response.hidden) == (["econom"], UNAVAILABLE)
                 assert await proxy.need_acceptance() is None
 
 
@@ -67,7 +67,7 @@ async def test_an_eulas_that_is_down_costs_no_more_than_its_timeouts(
 async def test_eulas_is_not_waited_for_beyond_the_calls_own_time_whatever_the_configuration_says(
     eulas: ScriptedEulas, proxy: Proxy, seconds: float | None
 ) -> None:
-    """A fifth is left for the answer."""
+    """A fifth is left for the response."""
     proxy.configure(TARIFFS, retries=10)
     await proxy.route_stats(*TARIFFS, timeout=seconds)
     await proxy.need_acceptance(timeout=seconds)
@@ -86,8 +86,8 @@ async def test_a_repeat_that_succeeds_counts(
     eulas.on_check = at_first(first, ACCEPTED)  # type: ignore[arg-type]
     proxy.configure(TARIFFS, timeout_ms=500, retries=2)
     before = failures()
-    answer = await proxy.route_stats(*TARIFFS)
-    assert (answer.shown, answer.hidden) == (["econom_surge"], UP)
+    response = await proxy.route_stats(*TARIFFS)
+    assert (response.shown, response.hidden) == (["econom_surge"], UP)
     assert len(eulas.checked) == len(first) + 1
     assert failures() == before
 
@@ -119,12 +119,12 @@ async def _is_up(proxy: Proxy) -> bool:
 
 
 async def test_riders_wait_beside_each_other(eulas: ScriptedEulas, proxy: Proxy) -> None:
-    """None is answered before all have been asked about."""
+    """None is answered before all have been called for."""
     all_asked = asyncio.Barrier(30)
     eulas.on_check = together(all_asked, ACCEPTED)
     proxy.configure(TARIFFS)
-    answers = await asyncio.gather(*(proxy.route_stats(*TARIFFS, uid=f"uid-{n}") for n in range(30)))
-    assert all(answer.hidden == UP for answer in answers)
+    responses = await asyncio.gather(*(proxy.route_stats(*TARIFFS, uid=f"uid-{n}") for n in range(30)))
+    assert all(response.hidden == UP for response in responses)
 
 
 async def test_an_answer_that_comes_too_late_is_nobodys(eulas: ScriptedEulas, proxy: Proxy) -> None:

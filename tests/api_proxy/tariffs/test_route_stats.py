@@ -96,7 +96,7 @@ EULAS: dict[str, tuple[Behaviour, str | None]] = {
 }
 
 
-# Where it is not asked, it makes no difference what it would do.
+# Where it is not called, it makes no difference what it would do.
 SWITCHES = [
     *((True, True, state) for state in EULAS),
     *(
@@ -117,12 +117,12 @@ async def test_every_cell(
     timeout_ms = 100 if eulas.on_check is hanging else EVER_MS
     proxy.configure(TARIFFS, enabled=enabled, experiment=experiment, timeout_ms=timeout_ms, retries=1)
     before = failures()
-    answer = await proxy.route_stats(*CELLS, "not configured", *CELLS, uid=RIDERS_UID)
+    response = await proxy.route_stats(*CELLS, "not configured", *CELLS, uid=RIDERS_UID)
 
     shown, hidden = expected(can_be_told=is_asked and reason is None)
-    assert answer.shown == shown
-    assert answer.hidden == hidden
-    assert list(answer.hidden) == list(hidden)  # in the order of the request
+    assert response.shown == shown
+    assert response.hidden == hidden
+    assert list(response.hidden) == list(hidden)  # in the order of the request
     if not is_asked:
         assert eulas.checked == []
     for request in eulas.checked:
@@ -143,8 +143,8 @@ async def test_a_request_makes_one_call_of_eulas_and_a_repeat_makes_another(eula
     proxy.configure(TARIFFS)
     for status in STATUSES:
         eulas.on_check = knowing({"agreed": status})
-        answer = await proxy.route_stats("agreed accepted required")
-        assert answer.hidden == ({} if status == "accepted" else {"agreed accepted required": f"eula_{status}"})
+        response = await proxy.route_stats("agreed accepted required")
+        assert response.hidden == ({} if status == "accepted" else {"agreed accepted required": f"eula_{status}"})
     assert [list(request.eula_types) for request in eulas.checked] == [["agreed"]] * 3
 
 
@@ -163,9 +163,9 @@ async def test_a_hundred_tariffs_of_a_hundred_types_are_one_call(eulas: Scripted
     names = [f"tariff-{number}" for number in range(100)]
     proxy.configure({name: requires(f"type of {name}", "accepted") for name in names})
     eulas.on_check = knowing({f"type of {name}": "accepted" for name in names[::2]})
-    answer = await proxy.route_stats(*names)
-    assert answer.shown == names[::2]
-    assert answer.hidden == dict.fromkeys(names[1::2], "eula_unknown")
+    response = await proxy.route_stats(*names)
+    assert response.shown == names[::2]
+    assert response.hidden == dict.fromkeys(names[1::2], "eula_unknown")
     assert len(eulas.checked) == 1
 
 

@@ -33,7 +33,7 @@ requirement = st.builds(
     eula_statuses=st.lists(st.sampled_from(STATUSES), min_size=1, max_size=4),
 )
 requirement_maps = st.dictionaries(st.sampled_from(TARIFFS), requirement)
-answers = st.none() | st.fixed_dictionaries({name: st.sampled_from(STATUSES) for name in TYPES})
+responses = st.none() | st.fixed_dictionaries({name: st.sampled_from(STATUSES) for name in TYPES})
 
 
 def requires(eula_type: str, *statuses: str, required: bool = True) -> EulaRequirement:
@@ -45,11 +45,11 @@ def requires(eula_type: str, *statuses: str, required: bool = True) -> EulaRequi
 # --- the filter
 
 
-@given(tariffs=tariff_lists, requirements=requirement_maps, statuses=answers)
+@given(tariffs=tariff_lists, requirements=requirement_maps, statuses=responses)
 def test_the_filter_decides_each_tariff_by_itself(
     tariffs: list[str], requirements: dict[str, EulaRequirement], statuses: dict[str, EulaState] | None
 ) -> None:
-    """Against the rule as it is told, one tariff after the other."""
+    """Against the rule as documented, one tariff after the other."""
     shown: list[str] = []
     hidden: dict[str, str] = {}
     for tariff in tariffs:
@@ -79,7 +79,7 @@ def test_only_the_required_types_are_looked_at(tariffs: list[str], requirements:
             filter_tariffs(tariffs, requirements, {one: UNKNOWN for one in types if one != left_out})
 
 
-@given(tariffs=tariff_lists, requirements=requirement_maps, statuses=answers)
+@given(tariffs=tariff_lists, requirements=requirement_maps, statuses=responses)
 def test_what_eulas_hides_for_want_of_an_answer_it_would_hide_from_a_rider_who_never_answered(
     tariffs: list[str], requirements: dict[str, EulaRequirement], statuses: dict[str, EulaState] | None
 ) -> None:
@@ -89,12 +89,12 @@ def test_what_eulas_hides_for_want_of_an_answer_it_would_hide_from_a_rider_who_n
     assert list(unavailable.hidden) == list(unanswered.hidden)
 
 
-# --- whether eulas is asked
+# --- whether eulas is called
 
 
 @dataclass
 class ScriptedStatuses:
-    """Knows what it was told, and notes what it was asked."""
+    """Returns what the test sets, and records calls."""
 
     known: Mapping[str, EulaState] | None
     asked: list[tuple[str, tuple[str, ...], str]] = field(default_factory=list)

@@ -38,18 +38,18 @@ def write_configuration(folder: Path) -> None:
     configure(folder, tariffs)
 
 
-def standing(kind: str, answers: dict[str, EulaState]) -> EulaState:
+def standing(kind: str, decided: dict[str, EulaState]) -> EulaState:
     """Returns where a rider with these answers stands with a type."""
-    given = [answers[eula_id] for eula_id in EULAS[kind]]
+    given = [decided[eula_id] for eula_id in EULAS[kind]]
     strongest_first = (EulaState.ACCEPTED, EulaState.REJECTED)
     return next((state for state in strongest_first if state in given), EulaState.UNKNOWN)
 
 
-def expected(answers: dict[str, EulaState]) -> tuple[list[str], dict[str, str]]:
+def expected(decided: dict[str, EulaState]) -> tuple[list[str], dict[str, str]]:
     """Returns what is shown to and hidden from a rider with these answers."""
     shown, hidden = [], {}
     for name, (kind, allowed, required) in TARIFFS.items():
-        status = standing(kind, answers)
+        status = standing(kind, decided)
         if not required or status in allowed:
             shown.append(name)
         else:
@@ -67,12 +67,12 @@ async def test_every_cell_with_riders_real_answers(database_url: str, keys_dir: 
         AsyncEulasClient(suite.address, ticket=suite.ticket("admin")) as admin,
     ):
         for number, states in enumerate(itertools.product(EulaState, repeat=len(IDS))):
-            uid, answers = f"rider-{number}", dict(zip(IDS, states, strict=True))
-            decided = {eula_id: state for eula_id, state in answers.items() if state is not EulaState.UNKNOWN}
+            uid, decisions = f"rider-{number}", dict(zip(IDS, states, strict=True))
+            decided = {eula_id: state for eula_id, state in decisions.items() if state is not EulaState.UNKNOWN}
             if decided:
                 await admin.save_eulas(yandex_uid=uid, eulas=[EulaDecision(*one) for one in decided.items()])
-            answer = await proxy.route_stats(*TARIFFS, uid=uid)
-            assert (answer.shown, answer.hidden) == expected(answers)
+            response = await proxy.route_stats(*TARIFFS, uid=uid)
+            assert (response.shown, response.hidden) == expected(decisions)
             listed = [one["eula_id"] for one in await proxy.need_acceptance(uid=uid) or ()]
             assert listed == [eula_id for eula_id in IDS if eula_id not in decided]
 
@@ -90,8 +90,8 @@ async def test_an_agreement_of_another_country_decides_nothing(
         AsyncEulasClient(suite.address, ticket=suite.ticket("admin")) as admin,
     ):
 
-        async def seen(**answers: str) -> dict[str, str]:
-            decisions = [EulaDecision(eula_id, EulaState(state)) for eula_id, state in answers.items()]
+        async def seen(**decided: str) -> dict[str, str]:
+            decisions = [EulaDecision(eula_id, EulaState(state)) for eula_id, state in decided.items()]
             await admin.save_eulas(yandex_uid="rider", eulas=decisions)
             zones = ("tel_aviv", "jerusalem", "moscow")
             asked = [(zone, await proxy.route_stats("child", zone=zone, uid="rider")) for zone in zones]

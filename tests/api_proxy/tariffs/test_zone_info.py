@@ -1,4 +1,4 @@
-"""What a zone asks of a rider, as eulas tells it; nothing where eulas does not."""
+"""Which agreements a zone requires of a rider, as eulas returns them; the field is absent while eulas fails."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ FAILURES: dict[str, tuple[Behaviour, str]] = {
     "answering no status": (listing(SURGE, eulas_pb2.Eula(eula_id="one")), "INTERNAL"),
     "answering what is answered": (listing(eulas_pb2.Eula(eula_id="one", status="accepted")), "UNREADABLE"),
     "answering an unknown status": (listing(eulas_pb2.Eula(eula_id="one", status="perhaps")), "INTERNAL"),
-    "answering an impossible moment": (
+    "answering an impossible timestamp": (
         listing(eulas_pb2.Eula(eula_id="one", status="unknown", valid_till=Timestamp(seconds=2**62))),
         "INTERNAL",
     ),
