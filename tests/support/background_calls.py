@@ -13,7 +13,7 @@ from tests.clients.flavours import Flavour, Opened
 from tests.support.waiting import LIMIT_S, until
 
 ATTEMPT_S = 2.0
-"""How long an attempt may take: much longer than one takes that reaches a server that answers."""
+"""How long an attempt may take: much longer than one takes that reaches a working server."""
 
 _PAUSE_S = 0.02
 

@@ -182,7 +182,7 @@ class FaultProxy:
             await context.abort(code, error.message, trailing_metadata_of(error))
         except grpc.aio.AioRpcError as error:
             await context.abort(error.code(), error.details() or "", tuple(error.trailing_metadata() or ()))
-        raise AssertionError("the call was answered")
+        raise AssertionError("the call has ended")
 
     async def close(self) -> None:
         for channel in self._channels:

@@ -27,10 +27,10 @@ class Grpcurl:
 
     def call(self, address: str, method: str, body: dict[str, Any], *, ticket: str) -> dict[str, Any]:
         header = f"x-ya-service-ticket: {ticket}"
-        answer: dict[str, Any] = json.loads(
+        response: dict[str, Any] = json.loads(
             self.run("-plaintext", "-H", header, "-d", json.dumps(body), address, method)
         )
-        return answer
+        return response
 
     def run(self, *arguments: str) -> str:
         ended = subprocess.run([str(self.program), *arguments], capture_output=True, text=True, timeout=30, check=False)

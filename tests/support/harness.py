@@ -92,8 +92,8 @@ class Harness:
                 urllib.request.urlopen(request, timeout=10)
             return failed.value.code, failed.value.read()
 
-        status, answer = await asyncio.to_thread(send)
-        error = json.loads(answer)
+        status, content = await asyncio.to_thread(send)
+        error = json.loads(content)
         info, *others = error["details"]
         assert info["domain"] == "ridehail"
         retry = any(other["@type"].endswith("google.rpc.RetryInfo") for other in others)

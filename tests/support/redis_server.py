@@ -15,7 +15,7 @@ from tests.support.tcp_proxy import TcpProxy, tcp_proxy
 from tests.support.waiting import eventually
 
 ERROR_ANSWER = b"-ERR a defect\r\n"
-"""For a proxy: what Redis answers when it has a defect."""
+"""For a proxy: Redis' response to a defect."""
 _STOPPED_WITHIN_S = 20.0
 
 

@@ -31,7 +31,7 @@ class Load:
 
     def goodput(self, since: float, until: float) -> float:
         """Returns calls a second that met their deadlines."""
-        return sum(since <= moment < until for moment in self.good) / (until - since)
+        return sum(since <= ended < until for ended in self.good) / (until - since)
 
 
 class SimulatedService:

@@ -71,7 +71,7 @@ class SuiteInProcess:
         """Returns a working connection of the database's owner, which stays open until the suite ends."""
         for connection in self._owners:
             with suppress(psycopg.OperationalError):
-                # Also tells the statistics what the connection has done so far, as its end would.
+                # Flushes the connection's statistics, as its end would.
                 await connection.execute("SELECT pg_stat_force_next_flush()")
                 return connection
         # A test may change what a prepared statement is about.
@@ -102,7 +102,7 @@ class SuiteInProcess:
         stop = asyncio.Event()
         workers = [
             asyncio.create_task(
-                # As a process of its own would: a queue learns its tasks once.
+                # As in a process of its own: a queue registers its tasks once.
                 TaskQueue(definition.name, self.database(definition.name)).run_worker(
                     service.tasks, self.built.tuning.tasks, stop=stop
                 )

@@ -28,7 +28,7 @@ class Mode(Enum):
     HANG = auto()
     """Both stay open, no byte passes: a server that is stopped (SIGSTOP). Held bytes pass once the mode is PASS."""
     BLACKHOLE = auto()
-    """As HANG, but new connections get no answer at all: packets are dropped."""
+    """As HANG, but new connections get no response at all: packets are dropped."""
     REFUSE = auto()
     """Established connections are closed in order, new ones are refused: the server process has ended."""
     RESET = auto()
