@@ -12,6 +12,7 @@ from ridehail_clients import AsyncTollRoadsClient
 from tests.support.databases import empty_tables
 from tests.support.retention import Retention, retention_of
 from tests.support.suite_in_process import SuiteInProcess
+from tests.toll_roads.switch_harness import T0, SwitchHarness, switch_harness
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +39,27 @@ async def retention(module_database_url: str, tmp_path: Path) -> AsyncIterator[R
         empty_tables(connection)
     async with retention_of(module_database_url, tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+async def module_harness(
+    module_database_url: str, keys_dir: Path, module_config_dir: Path
+) -> AsyncIterator[SwitchHarness]:
+    async with switch_harness(
+        database_url=module_database_url, keys_dir=keys_dir, config_dir=module_config_dir
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+async def harness(module_harness: SwitchHarness) -> SwitchHarness:
+    await module_harness.reset()
+    return module_harness
+
+
+@pytest.fixture
+async def toll_order(harness: SwitchHarness) -> str:
+    """An order that began on the toll road, for a fixed price."""
+    await harness.put_order("order", (T0, True))
+    await harness.put_document("order")
+    return "order"

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from tests.support.waiting import until
 
 READ, WRITE = "OrderCoreService/GetOrderFields", "OrderCoreService/SetOrderFields"
 T0 = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+T1, T2, T3 = (T0 + timedelta(minutes=n) for n in (1, 2, 3))
 UID = "4000000001"
 ANOTHER_UID = "4000000002"
 PRICE: JsonInput = {"price": 1290, "driver_price": 1140.5}
@@ -114,6 +115,20 @@ class SwitchHarness:
     async def road(self, order_id: str) -> OrderRoad:
         """Returns the road as other services see it."""
         return await self.api_proxy.retrieve_order(order_id=order_id)
+
+
+def price_changes(document: JsonObject) -> list[JsonObject]:
+    changes = document.get("changes", {})
+    assert isinstance(changes, dict)
+    objects = changes.get("objects", [])
+    assert isinstance(objects, list)
+    return [one for one in objects if isinstance(one, dict) and one.get("type") == "taximeter_price"]
+
+
+def has_price(document: JsonObject) -> bool:
+    order = document["order"]
+    assert isinstance(order, dict)
+    return "price" in (order.get("fixed_price") or {})  # type: ignore[operator]  # an object where there is one
 
 
 @asynccontextmanager

@@ -1,83 +1,38 @@
-"""SwitchRoad: who may switch, what a switch changes, and the state after failures."""
+"""SwitchRoad: who may switch, and what a switch changes."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from pathlib import Path
 
-import psycopg
 import pytest
 
 from ridehail_clients import (
     JsonInput,
-    JsonObject,
-    NeighbourUnavailable,
     OrderNotFound,
     PriceChangesOutOfOrder,
     RoadSwitchConflict,
     RoadSwitchNotAllowed,
     ServiceError,
 )
-from tests.support.fault_proxy import Fault, Forward, down, hanging, lost_response, passing
 from tests.support.log_capture import LogCapture
-from tests.support.waiting import until
-from tests.toll_roads.switch_harness import ANOTHER_UID, PRICE, READ, T0, UID, WRITE, SwitchHarness, switch_harness
-
-T1, T2, T3 = (T0 + timedelta(minutes=n) for n in (1, 2, 3))
+from tests.toll_roads.switch_harness import (
+    ANOTHER_UID,
+    PRICE,
+    T0,
+    T1,
+    T2,
+    T3,
+    UID,
+    SwitchHarness,
+    has_price,
+    price_changes,
+)
 
 
 def text(created: datetime) -> str:
     return created.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-@pytest.fixture(scope="module")
-async def module_harness(
-    module_database_url: str, keys_dir: Path, module_config_dir: Path
-) -> AsyncIterator[SwitchHarness]:
-    async with switch_harness(
-        database_url=module_database_url, keys_dir=keys_dir, config_dir=module_config_dir
-    ) as running:
-        yield running
-
-
-@pytest.fixture
-async def harness(module_harness: SwitchHarness) -> SwitchHarness:
-    await module_harness.reset()
-    return module_harness
-
-
-@pytest.fixture
-async def toll_order(harness: SwitchHarness) -> str:
-    """An order that began on the toll road, for a fixed price."""
-    await harness.put_order("order", (T0, True))
-    await harness.put_document("order")
-    return "order"
-
-
-def price_changes(document: JsonObject) -> list[JsonObject]:
-    changes = document.get("changes", {})
-    assert isinstance(changes, dict)
-    objects = changes.get("objects", [])
-    assert isinstance(objects, list)
-    return [one for one in objects if isinstance(one, dict) and one.get("type") == "taximeter_price"]
-
-
-def has_price(document: JsonObject) -> bool:
-    order = document["order"]
-    assert isinstance(order, dict)
-    return "price" in (order.get("fixed_price") or {})  # type: ignore[operator]  # an object where there is one
-
-
-async def is_switched(harness: SwitchHarness, order_id: str) -> bool:
-    """Switches to the free road; false while the breaker of a method that hung is still open."""
-    try:
-        await harness.rider.switch_road(order_id, T1, has_toll_road=False)
-    except NeighbourUnavailable:
-        return False
-    return True
 
 
 @asynccontextmanager
@@ -330,175 +285,7 @@ async def test_a_document_that_breaks_its_contract_is_reported_as_a_defect(
     assert caught.value.reason == "INTERNAL"
 
 
-# --- order_core fails
-
-
-def lose_the_first_reset(harness: SwitchHarness) -> None:
-    """Loses the response of the next write, and every other call but the read before it."""
-    harness.faults.fail(down)
-    harness.faults.fail(passing, READ, times=1)
-    harness.faults.fail(lost_response, WRITE, times=1)
-
-
-@pytest.mark.parametrize("method", [READ, WRITE])
-async def test_a_transient_failure_is_retried(harness: SwitchHarness, toll_order: str, method: str) -> None:
-    harness.faults.fail(down, method, times=1)
-    await harness.rider.switch_road(toll_order, T1, has_toll_road=False)
-    assert len(price_changes(await harness.document(toll_order))) == 2
-    assert await harness.processing_events(toll_order) == 1
-
-
-async def test_a_lost_response_does_not_reset_twice(harness: SwitchHarness, toll_order: str) -> None:
-    harness.faults.fail(lost_response, WRITE, times=1)
-    await harness.rider.switch_road(toll_order, T1, has_toll_road=False)
-    assert len(price_changes(await harness.document(toll_order))) == 2
-    assert await harness.processing_events(toll_order) == 1
-    assert (await harness.road(toll_order)).created == T1
-
-
-async def test_a_concurrent_write_makes_the_reset_decide_again(harness: SwitchHarness, toll_order: str) -> None:
-    async def overtaken(forward: Forward) -> bytes:
-        await harness.admin.set_order_fields(order_id=toll_order, set={"order.status": "transporting"})
-        return await forward()
-
-    harness.faults.fail(overtaken, WRITE, times=1)
-    await harness.rider.switch_road(toll_order, T1, has_toll_road=False)
-    document = await harness.document(toll_order)
-    assert document["order"]["status"] == "transporting"  # type: ignore[index, call-overload]
-    assert harness.faults.called == [READ, WRITE, READ, WRITE]
-    assert len(price_changes(document)) == 2
-
-
-async def test_a_concurrent_write_that_removes_the_price_leaves_nothing_to_reset(
-    harness: SwitchHarness, toll_order: str
-) -> None:
-    async def overtaken(forward: Forward) -> bytes:
-        await harness.admin.set_order_fields(order_id=toll_order, unset=["order.fixed_price"])
-        return await forward()
-
-    harness.faults.fail(overtaken, WRITE, times=1)
-    await harness.rider.switch_road(toll_order, T1, has_toll_road=False)
-    assert not price_changes(await harness.document(toll_order))
-    assert (await harness.road(toll_order)).created == T1
-
-
-async def test_endless_concurrent_writes_fail_the_switch_and_nothing_is_saved(
-    harness: SwitchHarness, toll_order: str
-) -> None:
-    async def overtaken(forward: Forward) -> bytes:
-        await harness.admin.set_order_fields(order_id=toll_order, set={"order.status": "transporting"})
-        return await forward()
-
-    harness.faults.fail(overtaken, WRITE)
-    with pytest.raises(NeighbourUnavailable) as caught:
-        await harness.rider.switch_road(toll_order, T1, has_toll_road=False)
-    assert caught.value.retry_after
-    assert await harness.rows(toll_order) == [(T0, True)]
-    assert has_price(await harness.document(toll_order))
-
-
-@pytest.mark.parametrize("method", [READ, WRITE])
-@pytest.mark.parametrize("fault", [down, hanging])
-async def test_without_order_core_nothing_is_saved_and_a_repeat_succeeds(
-    harness: SwitchHarness, toll_order: str, method: str, fault: Fault
-) -> None:
-    before = await harness.everything(toll_order)
-    harness.faults.fail(fault, method)
-    with pytest.raises(NeighbourUnavailable) as caught:
-        await harness.rider.switch_road(toll_order, T1, has_toll_road=False)
-    assert caught.value.retry_after
-    assert caught.value.metadata == {"neighbour": "order-core"}
-    assert await harness.everything(toll_order) == before
-    harness.faults.clear()
-    await until(lambda: is_switched(harness, toll_order))
-    assert len(price_changes(await harness.document(toll_order))) == 2
-    assert await harness.processing_events(toll_order) == 1
-
-
-async def test_a_repeat_detects_a_reset_whose_response_was_lost(harness: SwitchHarness, toll_order: str) -> None:
-    lose_the_first_reset(harness)
-    with pytest.raises(NeighbourUnavailable):
-        await harness.rider.switch_road(toll_order, T1, has_toll_road=False)
-    assert await harness.rows(toll_order) == [(T0, True)]
-    harness.faults.clear()
-    await harness.rider.switch_road(toll_order, T1, has_toll_road=False)
-    assert len(price_changes(await harness.document(toll_order))) == 2
-    assert await harness.processing_events(toll_order) == 1
-    assert (await harness.road(toll_order)).created == T1
-
-
-async def test_a_price_fixed_after_the_reset_is_not_reset_by_its_repeat(
-    harness: SwitchHarness, toll_order: str
-) -> None:
-    lose_the_first_reset(harness)
-    with pytest.raises(NeighbourUnavailable):
-        await harness.rider.switch_road(toll_order, T1, has_toll_road=False)
-    harness.faults.clear()
-    await harness.admin.set_order_fields(order_id=toll_order, set={"order.fixed_price": PRICE})
-    await harness.rider.switch_road(toll_order, T1, has_toll_road=False)
-    document = await harness.document(toll_order)
-    assert has_price(document)
-    assert len(price_changes(document)) == 2
-
-
-async def test_a_hanging_order_core_delays_resets_only(harness: SwitchHarness) -> None:
-    harness.faults.fail(hanging, READ)
-    for n in range(12):
-        await harness.put_order(f"stuck-{n}", (T0, True))
-    await harness.put_order("order", (T0, True))
-    stuck = [
-        asyncio.ensure_future(harness.rider.switch_road(f"stuck-{n}", T1, has_toll_road=False, timeout=3))
-        for n in range(12)
-    ]
-    await until(lambda: harness.faults.calls)
-    for n in range(10):
-        await harness.rider.switch_road("order", T1 + timedelta(seconds=n), has_toll_road=True, timeout=20)
-        assert (await harness.road("order")).created == T1 + timedelta(seconds=n)
-    failures = await asyncio.gather(*stuck, return_exceptions=True)
-    reasons = [getattr(failure, "reason", failure) for failure in failures]
-    assert "NEIGHBOUR_UNAVAILABLE" in reasons
-    assert set(reasons) <= {"NEIGHBOUR_UNAVAILABLE", "OVERLOADED"}
-    harness.faults.clear()
-    await harness.put_document("stuck-0")
-    await until(lambda: is_switched(harness, "stuck-0"))
-
-
-# --- concurrent switches
-
-
-async def test_concurrent_repeats_of_a_switch_are_one_switch(harness: SwitchHarness, toll_order: str) -> None:
-    results = await harness.run_concurrently(
-        *(harness.rider.switch_road(toll_order, T1, has_toll_road=False) for _ in range(4))
-    )
-    assert results == [None] * 4
-    assert await harness.rows(toll_order) == [(T0, True), (T1, False)]
-    assert len(price_changes(await harness.document(toll_order))) == 2
-    assert await harness.processing_events(toll_order) == 1
-
-
-async def test_one_of_two_opposite_switches_with_the_same_created_is_refused(
-    harness: SwitchHarness, toll_order: str
-) -> None:
-    results = await harness.run_concurrently(
-        harness.rider.switch_road(toll_order, T1, has_toll_road=False),
-        harness.rider.switch_road(toll_order, T1, has_toll_road=True),
-    )
-    refused = [result for result in results if result is not None]
-    assert [type(result) for result in refused] == [RoadSwitchConflict]
-    to_free = results[0] is None
-    assert has_price(await harness.document(toll_order)) is not to_free
-    assert await harness.rows(toll_order) == [(T0, True), (T1, not to_free)]
-
-
-async def test_a_switch_waits_only_for_switches_of_its_order(harness: SwitchHarness, toll_order: str) -> None:
-    await harness.put_order("another", (T0, True))
-    async with await psycopg.AsyncConnection.connect(harness.suite.database_url) as connection:
-        await connection.execute("SELECT 1 FROM toll_roads.orders WHERE order_id = %s FOR NO KEY UPDATE", (toll_order,))
-        with pytest.raises(ServiceError) as caught:
-            await harness.rider.switch_road(toll_order, T1, has_toll_road=True, timeout=20)
-        assert caught.value.reason == "DATABASE_UNAVAILABLE"
-        await harness.rider.switch_road("another", T1, has_toll_road=True, timeout=20)
-    await harness.rider.switch_road(toll_order, T1, has_toll_road=True)
+# --- logs
 
 
 async def test_no_passenger_is_logged(harness: SwitchHarness, toll_order: str, log: LogCapture) -> None:
