@@ -13,7 +13,7 @@ from ridehail_servers.chassis.errors import InvalidRequest, ResponseTooLarge
 from ridehail_servers.chassis.json_limits import count_values
 from ridehail_servers.chassis.json_text import size_bytes
 
-from .errors import PersonalStateTooLarge, RevisionConflict
+from .errors import PersonalStateTooLarge
 
 MAX_BYTES: Final = 64 * 1024
 """Of a state as JSON, without its revision."""
@@ -70,23 +70,6 @@ class StateCopy:
 
     yandex_uid: str
     state: PersonalState
-
-
-def checked(changed: PersonalState | None, current_revision: int) -> PersonalState:
-    """Returns the state after an update, if it may be kept.
-
-    Args:
-        changed: The updated state, or None if the state was at another revision.
-        current_revision: The state's revision in that case.
-
-    Raises:
-        RevisionConflict: The state was at another revision.
-        PersonalStateTooLarge: It has become too large.
-    """
-    if changed is None:
-        raise RevisionConflict(current_revision)
-    check_size(changed)
-    return changed
 
 
 def check_size(state: PersonalState) -> None:

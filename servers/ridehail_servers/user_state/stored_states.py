@@ -5,7 +5,8 @@ from __future__ import annotations
 from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Connection, Database
 from ridehail_servers.chassis.shared_reads import SharedReads
-from ridehail_servers.personal_state_backend.state import EMPTY, PersonalState, StateChange, checked
+from ridehail_servers.personal_state_backend.errors import RevisionConflict
+from ridehail_servers.personal_state_backend.state import EMPTY, PersonalState, StateChange, check_size
 
 from .store import StateStore
 
@@ -36,8 +37,10 @@ class StoredStates:
         """
         async with self._database.transaction(dry_run=dry_run) as connection:
             changed = await self._apply(connection, yandex_uid, change)
-            current = await self._store.revision_of(connection, yandex_uid) if changed is None else 0
-            return checked(changed, current)
+            if changed is None:
+                raise RevisionConflict(await self._store.revision_of(connection, yandex_uid))
+            check_size(changed)
+            return changed
 
     async def _apply(self, connection: Connection, yandex_uid: str, change: StateChange) -> PersonalState | None:
         expected, now = change.expected_revision(), self._clock()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Connection, Database
-from ridehail_servers.personal_state_backend.state import PersonalState, StateChange, checked
+from ridehail_servers.personal_state_backend.errors import RevisionConflict
+from ridehail_servers.personal_state_backend.state import PersonalState, StateChange, check_size
 
 from .document import changed, document_of, state_of
 from .store import DocumentStore
@@ -33,12 +34,13 @@ class StoredDocuments:
         async with self._database.transaction(dry_run=dry_run) as connection:
             before = state_of(await self._store.find(connection, yandex_uid))
             if change.expected_revision() != before.revision:
-                return checked(None, before.revision)
-            after = checked(changed(before, change), before.revision)
-            if await self._write(connection, yandex_uid, after):
-                return after
-            # A concurrent update won, and is visible now.
-            return checked(None, state_of(await self._store.find(connection, yandex_uid)).revision)
+                raise RevisionConflict(before.revision)
+            after = changed(before, change)
+            check_size(after)
+            if not await self._write(connection, yandex_uid, after):
+                # A concurrent update won, and is visible now.
+                raise RevisionConflict(state_of(await self._store.find(connection, yandex_uid)).revision)
+            return after
 
     async def _write(self, connection: Connection, yandex_uid: str, after: PersonalState) -> bool:
         document, now = document_of(after), self._clock()
