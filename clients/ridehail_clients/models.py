@@ -128,7 +128,7 @@ class EulaFilter(StrEnum):
 
 
 class ComparedKind(StrEnum):
-    """What it was: `read` or `write`. None: `read`."""
+    """What it was: `read` or `write`. None for `read`."""
 
     READ = "read"
     WRITE = "write"
@@ -192,7 +192,7 @@ class KnownOrder:
         status: The order's last status that the app knows, in the service's own words; 128 characters at most.
         tags: Part of the order -> the tag that came with what the app has of it; a part that is missing here the app
             does not have. At most 20 parts; a tag is 256 characters at most.
-        force: True: the app wants every part again, whatever it has.
+        force: Whether the app wants every part again, whatever it has.
         details: What else the app keeps of the order: returned as it is where the service's own details are not
             available.
     """
@@ -247,7 +247,7 @@ class OrderState:
             name.
         update_status: How far this can be trusted: `actual`, or `stale` where the service could not be queried and has
             reported nothing either: what is shown of the order may be out of date.
-        details: Further details: the service's if it was queried, else what the app sent. None: none.
+        details: Further details: the service's if it was queried, else what the app sent. None if there are none.
     """
 
     orderid: str
@@ -298,7 +298,7 @@ class AllowedChanges:
             else whether the orders under way are fewer than `max_active_orders` of the configuration. Under way are
             those that the service lists if it was queried; else those that it has reported and not reported the end
             of, and those that the app knows.
-        no_more_orders_reason: Why not, as the service says, or `too_many_orders`. None where one more may be made.
+        no_more_orders_reason: Why not, as the service says, or `too_many_orders`. None if one more may be made.
     """
 
     service: str
@@ -341,7 +341,7 @@ class PollingPolicy:
             `need_request` alone.
         part_type: What the app's card makes of the part, as in `totw`.
         priority: The order of fetching: the lowest number first.
-        required: Whether the card can be shown without the part. None: it can.
+        required: Whether the card can be shown without the part. None if it can.
     """
 
     service: str
@@ -390,9 +390,9 @@ class Upstream(FromActiveOrders):
     """The result of querying a service for a rider's orders.
 
     Attributes:
-        ok: Whether the service responded. False: the rest is empty.
+        ok: Whether the service responded; if not, the rest is empty.
         orders: The rider's orders of the service that are under way, at most 100.
-        can_make_more_orders: Whether the rider may make one more order. None: the service has no opinion.
+        can_make_more_orders: Whether the rider may make one more order. None if the service has no opinion.
         no_more_orders_reason: Why not, when not.
     """
 
@@ -462,7 +462,7 @@ class TariffSettings:
     Attributes:
         category: The tariff's category, as in `econom`.
         requirements: The user's requirements of a ride, by name: any JSON, at most 25 levels deep, without NUL
-            characters, numbers from -(2^53 - 1) to 2^53 - 1. None: none, as an empty object.
+            characters, numbers from -(2^53 - 1) to 2^53 - 1. None if there are none, as an empty object.
     """
 
     category: str
@@ -702,7 +702,7 @@ class Promo:
         title: Its title, in the language of the request.
         text: Its text, in the language of the request. Empty: none.
         image_url: The picture. Empty: none.
-        is_selected: The state of the banner's toggle. None: it has none.
+        is_selected: The state of the banner's toggle. None if it has none.
     """
 
     id: str
@@ -739,8 +739,8 @@ class OrderRoad:
 
     Attributes:
         order_id: The order. Empty in responses about a single order, whose id the caller already has.
-        has_toll_road: True: by the toll road. False: by the free one.
-        can_switch_road: True: the rider may switch the road during the ride. False as long as the order is saved
+        has_toll_road: Whether the order goes by the toll road, else by the free one.
+        can_switch_road: Whether the rider may switch the road during the ride. False as long as the order is saved
             without its passenger, who alone may switch it; always false while roads are looked up by offer
             (configuration `retrieve_by: offer`).
         created: When the latest change was made, by the clock of whoever made it, to the microsecond. None while roads
@@ -861,8 +861,7 @@ class Launch:
     """What an app needs when it starts.
 
     Attributes:
-        mlutp_orders_state: The rider's orders and how to poll them. None: the app polls as it did before there was
-            this.
+        mlutp_orders_state: The rider's orders and how to poll them. None if the app is to poll without it.
         eulas: The rider's agreements. None when they are unknown.
     """
 
@@ -944,7 +943,7 @@ class UserActions:
     """What a rider has done in the card of a ride.
 
     Attributes:
-        share_ride_with_family: The rider has moved the toggle, to this. None: the rider has not. Counts for a rider
+        share_ride_with_family: To what the rider has moved the toggle. None if the rider has not. Counts for a rider
             whose family role is `user`; of others it is skipped.
     """
 
@@ -1170,8 +1169,8 @@ class ActiveOrders:
 
     Attributes:
         orders: The passenger's orders under way, the oldest first, at most 100.
-        can_make_more_orders: Whether the passenger may make one more order of this service. None: this service has no
-            opinion.
+        can_make_more_orders: Whether the passenger may make one more order of this service. None if this service has
+            no opinion.
         no_more_orders_reason: Why not, when not.
     """
 
@@ -1263,10 +1262,10 @@ class SharingInfo:
 
     Attributes:
         phone_ids: The phones that the ride is shared with, each once, sorted.
-        family: The family. None: the ride was never shared with one, and the rider is in none, or is not known, or
+        family: The family. None if the ride was never shared with one and the rider is in none, or not known, or
             `family_unknown`.
-        family_unknown: True: the ride was never shared with a family, and whether the rider is in one is unknown,
-            since family is not available. None: it is known.
+        family_unknown: Whether the ride was never shared with a family and it is unknown whether the rider is in one,
+            since family is not available. None if it is known.
     """
 
     phone_ids: tuple[str, ...]

@@ -53,7 +53,7 @@ class AsyncEulasClient(AsyncInternalClient):
                 `all`: unknown and signed.
             zone_name: Where the user is. Required for `unknown` and `all`. A zone that is not configured matches only
                 agreements that are not bound to zones, nor to countries unless `country` is given.
-            country: The country, as agreements are configured with ("isr"). None: that of the zone.
+            country: The country, as agreements are configured with ("isr"). None for that of the zone.
             tariffs: Only agreements that concern one of these tariffs, or any tariff; empty: all. At most 100.
             locale: The language of titles and texts, as in the header Accept-Language ("he, en;q=0.8"). Empty, or none
                 that is there: English.
@@ -127,8 +127,8 @@ class AsyncEulasClient(AsyncInternalClient):
             eula_types: The types, at most 100. Either these or `eula_ids`.
             zone_name: Where the types are judged: only agreements count whose `zones` and `countries` are empty or
                 match the zone and its country; in a zone that is not configured those that are bound to neither. Their
-                `tariffs` do not matter. None: all agreements of a type count, wherever they apply. Does not change the
-                statuses of `eula_ids`.
+                `tariffs` do not matter. None if all agreements of a type count, wherever they apply. Does not change
+                the statuses of `eula_ids`.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.
 
@@ -181,7 +181,7 @@ class AsyncPassengerEulasClient(AsyncPassengerClient):
         Args:
             filter: Which agreements: `unknown`, `accepted`, `rejected`, `signed` or `all`, see ListEulasRequest.
             zone_name: Where the user is. Required for `unknown` and `all`.
-            country: The country. None: that of the zone.
+            country: The country. None for that of the zone.
             tariffs: Only agreements that concern one of these tariffs, or any tariff; empty: all. At most 100.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.

@@ -191,8 +191,8 @@ class AsyncOrderStateClient(AsyncInternalClient):
             sequence: The number of the order's change that this reports, 1 or more; see ActiveOrder.sequence.
             parts: The version of each part that has changed, by part name. At most 20. May be empty: the order alone
                 is made known.
-            finished: True: the order has ended; false: it goes on (again). None: not reported; a new order counts as
-                going on.
+            finished: Whether the order has ended; false if it goes on (again). None to leave it as it is; a new order
+                goes on.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.
 

@@ -75,7 +75,7 @@ class AsyncProtocolClient(AsyncInternalClient):
         Args:
             yandex_uid: The user.
             revision_id: The revision that the caller saw.
-            selected_category: The tariff to choose; empty: none is chosen any more. None: it stays.
+            selected_category: The tariff to choose, or empty to choose none. None to keep the chosen one.
             tariffs: The settings of these tariffs are replaced, at most 100, each category once. Others stay.
             mock: Whether all is done and then rolled back: the response is what it would be, and nothing is stored.
             timeout: Seconds for the whole call.
@@ -121,7 +121,7 @@ class AsyncProtocolClient(AsyncInternalClient):
 
         Args:
             after_yandex_uid: Only users whose uid comes after this one, as text. Empty: from the first.
-            changed_since: Only states that changed at this time or later; no finer than a microsecond. None: all.
+            changed_since: Only states that changed at this time or later; no finer than a microsecond. None for all.
             page_size: Maximal number of states in the response, 1 to 1000.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.

@@ -54,7 +54,7 @@ class AsyncRouteSharingClient(AsyncInternalClient):
             order_id: The order.
             sharing_key: The key under which the ride is shared.
             share_ride_with_family: On or off.
-            yandex_uid: The rider. None: the one whose order it is, looked up in order_core when the ride is to be
+            yandex_uid: The rider. None for the one whose order it is, looked up in order_core when the ride is to be
                 shared.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.
@@ -119,7 +119,8 @@ class AsyncRouteSharingClient(AsyncInternalClient):
             sharing_key: The key under which the ride is shared.
             phone_ids: The phones that the order is shared with, at most 100. May be empty: the key alone is made
                 known.
-            yandex_uid: The rider. None: not known; GetInfo knows the rider only once one of the calls has named them.
+            yandex_uid: The rider. None if not known; GetInfo knows the rider only once one of the calls has named
+                them.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.
         """

@@ -76,7 +76,7 @@ class AsyncUserStateClient(AsyncInternalClient):
         Args:
             yandex_uid: The user.
             revision_id: The revision that the caller saw.
-            selected_category: The tariff to choose; empty: none is chosen any more. None: it stays.
+            selected_category: The tariff to choose, or empty to choose none. None to keep the chosen one.
             tariffs: The settings of these tariffs are replaced, at most 100, each category once. Others stay.
             mock: Whether all is done and then rolled back: the response is what it would be, and nothing is stored.
             timeout: Seconds for the whole call.
@@ -122,7 +122,7 @@ class AsyncUserStateClient(AsyncInternalClient):
 
         Args:
             after_yandex_uid: Only users whose uid comes after this one, as text. Empty: from the first.
-            changed_since: Only states that changed at this time or later; no finer than a microsecond. None: all.
+            changed_since: Only states that changed at this time or later; no finer than a microsecond. None for all.
             page_size: Maximal number of states in the response, 1 to 1000.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.
@@ -200,16 +200,16 @@ class AsyncUserStateClient(AsyncInternalClient):
         The client repeats it only where no server has seen it, for 5 s by default.
 
         Args:
-            request_id: The request to which both back ends responded, as logs name it. None: this call's own id.
-            kind: What it was: `read` or `write`. None: `read`.
+            request_id: The request to which both back ends responded, as logs name it. None for this call's own id.
+            kind: What it was: `read` or `write`. None for `read`.
             old: The old back end's body: any JSON, as deep as protobuf reads: 33 objects or 49 arrays within one
                 another. Numbers are from -(2^53 - 1) to 2^53 - 1: two larger ones can be equal as doubles and
                 different as JSON.
             new: The new back end's body: any JSON, as deep as protobuf reads: 33 objects or 49 arrays within one
                 another. Numbers are from -(2^53 - 1) to 2^53 - 1: two larger ones can be equal as doubles and
                 different as JSON.
-            old_status: The old back end's HTTP status, 100 to 599. None: 200.
-            new_status: The new back end's HTTP status, 100 to 599. None: 200.
+            old_status: The old back end's HTTP status, 100 to 599. None for 200.
+            new_status: The new back end's HTTP status, 100 to 599. None for 200.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.
 

@@ -206,7 +206,7 @@ class TaxiOnTheWayCalls(PassengerClient):
 
         Args:
             order_id: The order.
-            user_actions: What the rider has done in the card since the previous call. None: nothing.
+            user_actions: What the rider has done in the card since the previous call. None for nothing.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.
 
@@ -257,8 +257,8 @@ class PersonalStateClient(PassengerClient):
         The client repeats it only where no server has seen it, for 5 s by default.
 
         Args:
-            revision_id: The revision that the app saw. None: the state is only read.
-            selected_category: The tariff to choose; empty: none is chosen any more. None: it stays.
+            revision_id: The revision that the app saw. None to read the state only.
+            selected_category: The tariff to choose, or empty to choose none. None to keep the chosen one.
             tariffs: The settings of these tariffs are replaced, at most 100, each category once. Others stay.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.

@@ -49,7 +49,7 @@ class InappCommunicationsClient(InternalClient):
             order_id: The order.
             sharing_key: The key under which the ride can be shared. Empty: the order has none, so nothing about
                 sharing is shown.
-            share_ride_with_family: What the rider has just set. None: nothing.
+            share_ride_with_family: What the rider has just set. None for nothing.
             family_role: The rider's role in a family: `user` or `owner`. Empty: in none.
             locale: The language, as in the header Accept-Language. Empty, or none that is there: English.
             timeout: Seconds for the whole call.

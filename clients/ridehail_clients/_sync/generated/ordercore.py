@@ -115,14 +115,14 @@ class OrderCoreClient(InternalClient):
 
         Args:
             order_id: The order.
-            expected_version: Apply only if the document is at this version. None: apply to whatever is there.
+            expected_version: Apply only if the document is at this version. None to apply to whatever is there.
             set: Values to set, by path. Objects on the way are created. At most 100.
             unset: Paths to remove; a path that the document does not have is no error. At most 100.
             push: Elements to append to arrays, by path. A missing array is created. At most 100.
             increment: Amounts to add to whole numbers, by path. A missing number counts as 0. `order.version` takes 1
                 or more. At most 100.
-            call_processing: True: notifies processing to look at the order again. Recorded in the same transaction as
-                the update.
+            call_processing: Whether processing is notified to look at the order again. Recorded in the same
+                transaction as the update.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.
 

@@ -53,8 +53,8 @@ class OrderProviderClient(NamedServiceClient):
             yandex_uid: The passenger whose order it is.
             status: The order's status ("cooking").
             parts: The version of each part, by part name. At most 20.
-            details: Further details; at most 64 KiB of JSON and 1000 values. None: none.
-            finished: True: the order has ended, and is not listed any more.
+            details: Further details; at most 64 KiB of JSON and 1000 values. None if there are none.
+            finished: Whether the order has ended and is not listed any more.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.
 

@@ -123,10 +123,10 @@ class TollRoadsCalls(InternalClient):
         Args:
             order_id: The order.
             created: When the order was created.
-            offer_id: The offer that the order was made from. None: the order has no offer.
-            can_switch_road: True: the rider may switch the road during the ride, once the rider is known.
-            user_chose_toll_road: True: the rider chose the toll road when ordering.
-            yandex_uid: The passenger whose order it is: only this passenger may switch its road. None: nobody may,
+            offer_id: The offer that the order was made from. None if the order has no offer.
+            can_switch_road: Whether the rider may switch the road during the ride, once the rider is known.
+            user_chose_toll_road: Whether the rider chose the toll road when ordering.
+            yandex_uid: The passenger whose order it is: only this passenger may switch its road. None if nobody may,
                 until a later report of the same `created` brings the passenger. One that is saved is never replaced.
             timeout: Seconds for the whole call.
             metadata: Further metadata of the call.
@@ -185,7 +185,7 @@ class PassengerTollRoadsClient(PassengerClient):
 
         Args:
             order_id: The order.
-            has_toll_road: True: to the toll road. False: to the free one.
+            has_toll_road: Whether to switch to the toll road, else to the free one.
             created: When the rider made the switch, by the app's clock. It identifies the change: the app repeats a
                 failed call with the same value.
             timeout: Seconds for the whole call.

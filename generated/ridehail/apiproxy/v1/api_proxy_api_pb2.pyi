@@ -221,7 +221,7 @@ class LaunchResponse(_message.Message):
     EULAS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def mlutp_orders_state(self) -> Global___MlutpOrdersState:
-        """The rider's orders and how to poll them. Absent: the app polls as it did before there was this."""
+        """The rider's orders and how to poll them. Absent if the app is to poll without it."""
 
     @_builtins.property
     def eulas(self) -> Global___LaunchEulas:
@@ -351,7 +351,7 @@ class TaxiOnTheWayRequest(_message.Message):
     """The order. Required."""
     @_builtins.property
     def user_actions(self) -> Global___UserActions:
-        """What the rider has done in the card since the previous call. Absent: nothing."""
+        """What the rider has done in the card since the previous call. Absent for nothing."""
 
     def __init__(
         self,
@@ -378,7 +378,7 @@ class UserActions(_message.Message):
     SHARE_RIDE_WITH_FAMILY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def share_ride_with_family(self) -> _route_sharing_pb2.ShareRideWithFamily:
-        """The rider has moved the toggle, to this. Absent: the rider has not. Counts for a rider whose family role is `user`; of
+        """To what the rider has moved the toggle. Absent if the rider has not. Counts for a rider whose family role is `user`; of
         others it is skipped.
         """
 
@@ -481,9 +481,9 @@ class PersonalStateRequest(_message.Message):
     SELECTED_CATEGORY_FIELD_NUMBER: _builtins.int
     TARIFFS_FIELD_NUMBER: _builtins.int
     revision_id: _builtins.str
-    """The revision that the app saw. Absent: the state is only read."""
+    """The revision that the app saw. Absent to read the state only."""
     selected_category: _builtins.str
-    """The tariff to choose; empty: none is chosen any more. Absent: it stays."""
+    """The tariff to choose, or empty to choose none. Absent to keep the chosen one."""
     @_builtins.property
     def tariffs(self) -> _containers.RepeatedCompositeFieldContainer[_user_state_pb2.TariffSettings]:
         """The settings of these tariffs are replaced, at most 100, each category once. Others stay."""

@@ -127,9 +127,9 @@ class ClientModel(_message.Message):
     because they are in its request. Empty: the message's own name.
     """
     may_be_stale: _builtins.bool
-    """True: clients may keep the last known one and return it, marked as stale, while the service is unavailable."""
+    """Whether clients may keep the last known one and return it, marked as stale, while the service is unavailable."""
     keeps_json: _builtins.bool
-    """True: the class also holds the message as JSON, as it was returned: there an empty object and an absent one differ."""
+    """Whether the class also holds the message as JSON, as it was returned: there an empty object and an absent one differ."""
     def __init__(
         self,
         *,
@@ -264,7 +264,7 @@ name of its own.
 call_policy: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___CallPolicy]
 """How long a call of this method may take."""
 request_limits: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___RequestLimits]
-"""How large a request of this method may be. Absent: the defaults."""
+"""How large a request of this method may be. Absent for the defaults."""
 metadata_flag: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___MetadataFlag]
 """Metadata that changes what the method does."""
 client_model: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MessageOptions, Global___ClientModel]
@@ -274,9 +274,9 @@ max_json_depth: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldO
 Protobuf reads at most 100 messages within one another, and takes three for an object.
 """
 json_of: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, Global___JsonOf]
-"""What the JSON in this field is. Absent: any."""
+"""What the JSON in this field is. Absent for any."""
 bare: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.bool]
-"""True: clients take and return the value of this field in place of the message, which has no other field."""
+"""Whether clients take and return the value of this field in place of the message, which has no other field."""
 client_default: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.str]
 """What clients send where their caller gives nothing, and read where the field is empty or absent. Empty: nothing."""
 client_enum: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.str]

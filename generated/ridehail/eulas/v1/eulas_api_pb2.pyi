@@ -55,7 +55,7 @@ class ListEulasRequest(_message.Message):
     not bound to zones, nor to countries unless `country` is given.
     """
     country: _builtins.str
-    """The country, as agreements are configured with ("isr"). Absent: that of the zone."""
+    """The country, as agreements are configured with ("isr"). Absent for that of the zone."""
     locale: _builtins.str
     """The language of titles and texts, as in the header Accept-Language ("he, en;q=0.8"). Empty, or none that is there:
     English.
@@ -181,7 +181,7 @@ class CheckEulasRequest(_message.Message):
     """The user. Required."""
     zone_name: _builtins.str
     """Where the types are judged: only agreements count whose `zones` and `countries` are empty or match the zone and its
-    country; in a zone that is not configured those that are bound to neither. Their `tariffs` do not matter. Absent: all
+    country; in a zone that is not configured those that are bound to neither. Their `tariffs` do not matter. Absent if all
     agreements of a type count, wherever they apply. Does not change the statuses of `eula_ids`.
     """
     @_builtins.property
@@ -249,7 +249,7 @@ class PassengerEulasServiceListEulasRequest(_message.Message):
     zone_name: _builtins.str
     """Where the user is. Required for `unknown` and `all`."""
     country: _builtins.str
-    """The country. Absent: that of the zone."""
+    """The country. Absent for that of the zone."""
     @_builtins.property
     def tariffs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only agreements that concern one of these tariffs, or any tariff; empty: all. At most 100."""

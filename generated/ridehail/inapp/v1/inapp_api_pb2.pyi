@@ -45,7 +45,7 @@ class PromosOnTheWayRequest(_message.Message):
     """The language, as in the header Accept-Language. Empty, or none that is there: English."""
     @_builtins.property
     def share_ride_with_family(self) -> _route_sharing_pb2.ShareRideWithFamily:
-        """What the rider has just set. Absent: nothing."""
+        """What the rider has just set. Absent for nothing."""
 
     def __init__(
         self,

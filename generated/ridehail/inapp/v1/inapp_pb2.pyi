@@ -36,7 +36,7 @@ class Promo(_message.Message):
     image_url: _builtins.str
     """The picture. Empty: none."""
     is_selected: _builtins.bool
-    """The state of the banner's toggle. Absent: it has none."""
+    """The state of the banner's toggle. Absent if it has none."""
     def __init__(
         self,
         *,

@@ -221,9 +221,9 @@ class SetOrderFieldsRequest(_message.Message):
     order_id: _builtins.str
     """The order. Required."""
     expected_version: _builtins.int
-    """Apply only if the document is at this version. Absent: apply to whatever is there."""
+    """Apply only if the document is at this version. Absent to apply to whatever is there."""
     call_processing: _builtins.bool
-    """True: notifies processing to look at the order again. Recorded in the same transaction as the update."""
+    """Whether processing is notified to look at the order again. Recorded in the same transaction as the update."""
     @_builtins.property
     def set(self) -> _containers.MessageMap[_builtins.str, _struct_pb2.Value]:
         """Values to set, by path. Objects on the way are created. At most 100."""
@@ -371,7 +371,7 @@ class ListActiveOrdersResponse(_message.Message):
     CAN_MAKE_MORE_ORDERS_FIELD_NUMBER: _builtins.int
     NO_MORE_ORDERS_REASON_FIELD_NUMBER: _builtins.int
     can_make_more_orders: _builtins.bool
-    """Whether the passenger may make one more order of this service. Absent: this service has no opinion."""
+    """Whether the passenger may make one more order of this service. Absent if this service has no opinion."""
     no_more_orders_reason: _builtins.str
     """Why not, when not."""
     @_builtins.property

@@ -67,14 +67,14 @@ class PutOrderRequest(_message.Message):
     status: _builtins.str
     """The order's status ("cooking"). Required."""
     finished: _builtins.bool
-    """True: the order has ended, and is not listed any more. Required: false, which opens an order again, must be sent."""
+    """Whether the order has ended and is not listed any more. Required: false, which opens an order again, must be sent."""
     @_builtins.property
     def parts(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The version of each part, by part name. At most 20."""
 
     @_builtins.property
     def details(self) -> _struct_pb2.Struct:
-        """Further details; at most 64 KiB of JSON and 1000 values. Absent: none."""
+        """Further details; at most 64 KiB of JSON and 1000 values. Absent if there are none."""
 
     def __init__(
         self,
@@ -150,7 +150,7 @@ class ListActiveOrdersResponse(_message.Message):
     CAN_MAKE_MORE_ORDERS_FIELD_NUMBER: _builtins.int
     NO_MORE_ORDERS_REASON_FIELD_NUMBER: _builtins.int
     can_make_more_orders: _builtins.bool
-    """Whether the passenger may make one more order of this service. Absent: this service has no opinion."""
+    """Whether the passenger may make one more order of this service. Absent if this service has no opinion."""
     no_more_orders_reason: _builtins.str
     """Why not, when not."""
     @_builtins.property

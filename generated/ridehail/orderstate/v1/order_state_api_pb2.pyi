@@ -301,7 +301,7 @@ class GetServiceOrdersStateResponse(_message.Message):
     CAN_MAKE_MORE_ORDERS_FIELD_NUMBER: _builtins.int
     NO_MORE_ORDERS_REASON_FIELD_NUMBER: _builtins.int
     can_make_more_orders: _builtins.bool
-    """Whether the rider may make one more order. Absent: the service has no opinion."""
+    """Whether the rider may make one more order. Absent if the service has no opinion."""
     no_more_orders_reason: _builtins.str
     """Why not, when not."""
     @_builtins.property
@@ -371,7 +371,7 @@ class ReportOrderPartsRequest(_message.Message):
     sequence: _builtins.int
     """The number of the order's change that this reports, 1 or more; see ActiveOrder.sequence. Required."""
     finished: _builtins.bool
-    """True: the order has ended; false: it goes on (again). Absent: not reported; a new order counts as going on."""
+    """Whether the order has ended; false if it goes on (again). Absent to leave it as it is; a new order goes on."""
     @_builtins.property
     def parts(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """The version of each part that has changed, by part name. At most 20. May be empty: the order alone is made known."""

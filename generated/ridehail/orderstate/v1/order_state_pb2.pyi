@@ -59,7 +59,7 @@ class KnownOrder(_message.Message):
     status: _builtins.str
     """The order's last status that the app knows, in the service's own words; 128 characters at most."""
     force: _builtins.bool
-    """True: the app wants every part again, whatever it has."""
+    """Whether the app wants every part again, whatever it has."""
     @_builtins.property
     def tags(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Part of the order -> the tag that came with what the app has of it; a part that is missing here the app does not
@@ -147,7 +147,7 @@ class OrderState(_message.Message):
 
     @_builtins.property
     def details(self) -> _struct_pb2.Struct:
-        """Further details: the service's if it was queried, else what the app sent. Absent: none."""
+        """Further details: the service's if it was queried, else what the app sent. Absent if there are none."""
 
     def __init__(
         self,
@@ -187,7 +187,7 @@ class AllowedChanges(_message.Message):
     queried; else those that it has reported and not reported the end of, and those that the app knows.
     """
     no_more_orders_reason: _builtins.str
-    """Why not, as the service says, or `too_many_orders`. Absent where one more may be made."""
+    """Why not, as the service says, or `too_many_orders`. Absent if one more may be made."""
     def __init__(
         self,
         *,
@@ -234,7 +234,7 @@ class PollingPolicy(_message.Message):
     priority: _builtins.int
     """The order of fetching: the lowest number first."""
     required: _builtins.bool
-    """Whether the card can be shown without the part. Absent: it can."""
+    """Whether the card can be shown without the part. Absent if it can."""
     @_builtins.property
     def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The fields of the response that make up the part."""
@@ -272,9 +272,9 @@ class Upstream(_message.Message):
     CAN_MAKE_MORE_ORDERS_FIELD_NUMBER: _builtins.int
     NO_MORE_ORDERS_REASON_FIELD_NUMBER: _builtins.int
     ok: _builtins.bool
-    """Whether the service responded. False: the rest is empty. Required: false must be sent."""
+    """Whether the service responded; if not, the rest is empty. Required: false must be sent."""
     can_make_more_orders: _builtins.bool
-    """Whether the rider may make one more order. Absent: the service has no opinion."""
+    """Whether the rider may make one more order. Absent if the service has no opinion."""
     no_more_orders_reason: _builtins.str
     """Why not, when not."""
     @_builtins.property

@@ -94,7 +94,7 @@ class UpdatePersonalStateRequest(_message.Message):
     revision_id: _builtins.str
     """The revision that the caller saw. Required."""
     selected_category: _builtins.str
-    """The tariff to choose; empty: none is chosen any more. Absent: it stays."""
+    """The tariff to choose, or empty to choose none. Absent to keep the chosen one."""
     @_builtins.property
     def tariffs(self) -> _containers.RepeatedCompositeFieldContainer[_user_state_pb2.TariffSettings]:
         """The settings of these tariffs are replaced, at most 100, each category once. Others stay."""
@@ -164,7 +164,7 @@ class ListPersonalStatesRequest(_message.Message):
     """Maximal number of states in the response, 1 to 1000."""
     @_builtins.property
     def changed_since(self) -> _timestamp_pb2.Timestamp:
-        """Only states that changed at this time or later; no finer than a microsecond. Absent: all."""
+        """Only states that changed at this time or later; no finer than a microsecond. Absent for all."""
 
     def __init__(
         self,

@@ -41,7 +41,7 @@ class ShareWithFamilyRequest(_message.Message):
     sharing_key: _builtins.str
     """The key under which the ride is shared. Required."""
     yandex_uid: _builtins.str
-    """The rider. Absent: the one whose order it is, looked up in order_core when the ride is to be shared."""
+    """The rider. Absent for the one whose order it is, looked up in order_core when the ride is to be shared."""
     @_builtins.property
     def share_ride_with_family(self) -> _route_sharing_pb2.ShareRideWithFamily:
         """On or off. Required."""
@@ -113,8 +113,8 @@ class GetSharingInfoResponse(_message.Message):
     FAMILY_FIELD_NUMBER: _builtins.int
     FAMILY_UNKNOWN_FIELD_NUMBER: _builtins.int
     family_unknown: _builtins.bool
-    """True: the ride was never shared with a family, and whether the rider is in one is unknown, since family is not
-    available. Absent: it is known.
+    """Whether the ride was never shared with a family and it is unknown whether the rider is in one, since family is not
+    available. Absent if it is known.
     """
     @_builtins.property
     def phone_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -122,7 +122,7 @@ class GetSharingInfoResponse(_message.Message):
 
     @_builtins.property
     def family(self) -> _route_sharing_pb2.SharingFamily:
-        """The family. Absent: the ride was never shared with one, and the rider is in none, or is not known, or `family_unknown`."""
+        """The family. Absent if the ride was never shared with one and the rider is in none, or not known, or `family_unknown`."""
 
     def __init__(
         self,
@@ -161,7 +161,7 @@ class EnqueueInsertOrderRequest(_message.Message):
     sharing_key: _builtins.str
     """The key under which the ride is shared. Required."""
     yandex_uid: _builtins.str
-    """The rider. Absent: not known; GetInfo knows the rider only once one of the calls has named them."""
+    """The rider. Absent if not known; GetInfo knows the rider only once one of the calls has named them."""
     @_builtins.property
     def phone_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The phones that the order is shared with, at most 100. May be empty: the key alone is made known."""

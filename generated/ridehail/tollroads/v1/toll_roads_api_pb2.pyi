@@ -100,9 +100,9 @@ class RetrieveOrderResponse(_message.Message):
     CAN_SWITCH_ROAD_FIELD_NUMBER: _builtins.int
     CREATED_FIELD_NUMBER: _builtins.int
     has_toll_road: _builtins.bool
-    """True: by the toll road."""
+    """Whether the order goes by the toll road."""
     can_switch_road: _builtins.bool
-    """True: the rider may switch the road during the ride. False as long as the order is saved without its passenger."""
+    """Whether the rider may switch the road during the ride. False as long as the order is saved without its passenger."""
     @_builtins.property
     def created(self) -> _timestamp_pb2.Timestamp:
         """When the latest change was made. Absent with `retrieve_by: offer`."""
@@ -191,13 +191,13 @@ class EnqueueOrderSaveRequest(_message.Message):
     order_id: _builtins.str
     """The order. Required."""
     offer_id: _builtins.str
-    """The offer that the order was made from. Absent: the order has no offer."""
+    """The offer that the order was made from. Absent if the order has no offer."""
     can_switch_road: _builtins.bool
-    """True: the rider may switch the road during the ride, once the rider is known. Required: false must be sent."""
+    """Whether the rider may switch the road during the ride, once the rider is known. Required: false must be sent."""
     user_chose_toll_road: _builtins.bool
-    """True: the rider chose the toll road when ordering. Required: false must be sent."""
+    """Whether the rider chose the toll road when ordering. Required: false must be sent."""
     yandex_uid: _builtins.str
-    """The passenger whose order it is: only this passenger may switch its road. Absent: nobody may, until a later report of
+    """The passenger whose order it is: only this passenger may switch its road. Absent if nobody may, until a later report of
     the same `created` brings the passenger. One that is saved is never replaced.
     """
     @_builtins.property
@@ -266,7 +266,7 @@ class SwitchRoadRequest(_message.Message):
     order_id: _builtins.str
     """The order. Required."""
     has_toll_road: _builtins.bool
-    """True: to the toll road. False: to the free one. Required: false must be sent."""
+    """Whether to switch to the toll road, else to the free one. Required: false must be sent."""
     @_builtins.property
     def created(self) -> _timestamp_pb2.Timestamp:
         """When the rider made the switch, by the app's clock. Required. It identifies the change: the app repeats a failed

@@ -30,9 +30,9 @@ class OrderRoad(_message.Message):
     order_id: _builtins.str
     """The order. Empty in responses about a single order, whose id the caller already has."""
     has_toll_road: _builtins.bool
-    """True: by the toll road. False: by the free one."""
+    """Whether the order goes by the toll road, else by the free one."""
     can_switch_road: _builtins.bool
-    """True: the rider may switch the road during the ride. False as long as the order is saved without its passenger, who
+    """Whether the rider may switch the road during the ride. False as long as the order is saved without its passenger, who
     alone may switch it; always false while roads are looked up by offer (configuration `retrieve_by: offer`).
     """
     @_builtins.property

@@ -97,7 +97,7 @@ class UpdatePersonalStateRequest(_message.Message):
     revision_id: _builtins.str
     """The revision that the caller saw. Required."""
     selected_category: _builtins.str
-    """The tariff to choose; empty: none is chosen any more. Absent: it stays."""
+    """The tariff to choose, or empty to choose none. Absent to keep the chosen one."""
     @_builtins.property
     def tariffs(self) -> _containers.RepeatedCompositeFieldContainer[_user_state_pb2.TariffSettings]:
         """The settings of these tariffs are replaced, at most 100, each category once. Others stay."""
@@ -167,7 +167,7 @@ class ListPersonalStatesRequest(_message.Message):
     """Maximal number of states in the response, 1 to 1000."""
     @_builtins.property
     def changed_since(self) -> _timestamp_pb2.Timestamp:
-        """Only states that changed at this time or later; no finer than a microsecond. Absent: all."""
+        """Only states that changed at this time or later; no finer than a microsecond. Absent for all."""
 
     def __init__(
         self,
@@ -267,13 +267,13 @@ class CompareJsonsRequest(_message.Message):
     OLD_STATUS_FIELD_NUMBER: _builtins.int
     NEW_STATUS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """The request to which both back ends responded, as logs name it. Absent: this call's own id."""
+    """The request to which both back ends responded, as logs name it. Absent for this call's own id."""
     kind: _builtins.str
-    """What it was: `read` or `write`. Absent: `read`."""
+    """What it was: `read` or `write`. Absent for `read`."""
     old_status: _builtins.int
-    """The old back end's HTTP status, 100 to 599. Absent: 200."""
+    """The old back end's HTTP status, 100 to 599. Absent for 200."""
     new_status: _builtins.int
-    """The new back end's HTTP status, 100 to 599. Absent: 200."""
+    """The new back end's HTTP status, 100 to 599. Absent for 200."""
     @_builtins.property
     def old(self) -> _struct_pb2.Value:
         """The old back end's body: any JSON, as deep as protobuf reads: 33 objects or 49 arrays within one another. Numbers are

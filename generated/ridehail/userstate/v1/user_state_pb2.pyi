@@ -32,7 +32,7 @@ class TariffSettings(_message.Message):
     @_builtins.property
     def requirements(self) -> _struct_pb2.Struct:
         """The user's requirements of a ride, by name: any JSON, at most 25 levels deep, without NUL characters, numbers from
-        -(2^53 - 1) to 2^53 - 1. Absent: none, as an empty object.
+        -(2^53 - 1) to 2^53 - 1. Absent if there are none, as an empty object.
         """
 
     def __init__(
