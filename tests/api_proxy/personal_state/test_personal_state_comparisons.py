@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -29,16 +28,6 @@ EVER_MS = 2000
 
 def comparisons(outcome: str, kind: str = "read") -> float:
     return counted("comparisons_total", kind=kind, outcome=outcome)
-
-
-@pytest.fixture(scope="module")
-async def module_harness(
-    module_database_url: str, keys_dir: Path, module_config_dir: Path
-) -> AsyncIterator[StateHarness]:
-    async with state_harness(
-        database_url=module_database_url, keys_dir=keys_dir, config_dir=module_config_dir, watched=False
-    ) as harness:
-        yield harness
 
 
 @pytest.fixture

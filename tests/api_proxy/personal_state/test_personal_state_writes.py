@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,16 +28,6 @@ from tests.support.waiting import until
 
 def is_unknown(got: Got) -> bool:
     return isinstance(got.error, NeighbourUnavailable) and got.error.metadata == {"neighbour": "user-state"}
-
-
-@pytest.fixture(scope="module")
-async def module_harness(
-    module_database_url: str, keys_dir: Path, module_config_dir: Path
-) -> AsyncIterator[StateHarness]:
-    async with state_harness(
-        database_url=module_database_url, keys_dir=keys_dir, config_dir=module_config_dir, watched=False
-    ) as harness:
-        yield harness
 
 
 @pytest.fixture
