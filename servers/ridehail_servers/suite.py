@@ -56,11 +56,7 @@ SERVICES: Mapping[str, ServiceDefinition] = _Services()
 
 
 def ticket_sources(config_dir: Path) -> frozenset[str]:
-    """Returns everybody who may have ticket keys: the services, and the callers in `access.yaml`.
-
-    Raises:
-        ConfigError: The file is invalid.
-    """
+    """Returns everybody who may have ticket keys: the services, and the callers in `access.yaml`."""
     return load(config_dir / "access.yaml", AccessPolicy).callers | set(SERVICES)
 
 

@@ -13,6 +13,7 @@ from .options import (
     ConfigDirOption,
     DatabaseUrlOption,
     DataDirOption,
+    DryRunOption,
     config_dir,
     parse_period,
 )
@@ -62,7 +63,7 @@ def purge(
     ] = "90d",  # type: ignore[assignment]  # typer parses it
     database_url: DatabaseUrlOption = None,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what is due, and change nothing.")] = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Delete decisions that have long expired. The log of decisions keeps them. Safe to repeat, and several at once."""
     from . import eulas_jobs as jobs

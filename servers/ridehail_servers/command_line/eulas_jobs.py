@@ -26,11 +26,7 @@ _SERVICE = "eulas"
 
 
 def import_decisions(file: Path, config_dir: Path, database_url: str | None, data_dir: Path) -> None:
-    """Imports a dump.
-
-    Raises:
-        UsageError: No database is named, or the dump cannot be imported.
-    """
+    """Imports a dump. Raises UsageError if it cannot be imported."""
     catalogue = load(config_dir / "eulas.yaml", EulasConfig).catalogue
     rejects_path = file.with_name(f"{file.name}.rejects.jsonl")
     began = time.monotonic()
@@ -56,11 +52,7 @@ def import_decisions(file: Path, config_dir: Path, database_url: str | None, dat
 
 
 def purge(expired_for: timedelta, database_url: str | None, data_dir: Path, *, dry_run: bool) -> None:
-    """Deletes decisions that have expired this long ago, or counts them.
-
-    Raises:
-        UsageError: No database is named.
-    """
+    """Deletes decisions that have expired this long ago, or counts them."""
     before = system_clock() - expired_for
 
     async def job(database: Database) -> str:

@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they stand for."""
+"""Options that several commands share. Functions raise UsageError for an invalid option."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ KeysDirOption = Annotated[
     Path | None,
     typer.Option("--keys-dir", envvar="RIDEHAIL_KEYS_DIR", help="Key folders; default: keys/ in the data directory."),
 ]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Count what is due, and change nothing.")]
 LogLevelOption = Annotated[str, typer.Option("--log-level", envvar="RIDEHAIL_LOG_LEVEL", help="DEBUG, INFO, ...")]
 WorkersOption = Annotated[
     int, typer.Option("--workers", min=1, max=64, help="Processes to start; those of a server share its port.")
@@ -88,8 +89,7 @@ AddressOption = Annotated[
 def parse_period(text: str, units: str, expected: str, *, max_digits: int = 5) -> timedelta:
     """Returns the period that an option states as a number and one of the units (letters of `smhd`).
 
-    Raises:
-        UsageError: `expected`, which says what the option takes: it is no such period, or an empty one.
+    `expected` says what the option takes, for the error.
     """
     found = re.fullmatch(rf"([0-9]{{1,{max_digits}}})([{units}])", text)
     period = timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else timedelta()
@@ -104,11 +104,7 @@ def config_dir(given: Path | None) -> Path:
 
 
 def archive_url(given: str | None, data_dir: Path) -> str:
-    """Returns the URL of the archive's folder: the given one, or that of the data directory, which need not exist.
-
-    Raises:
-        UsageError: The option names no folder.
-    """
+    """Returns the URL of the archive's folder: the given one, or that of the data directory, which need not exist."""
     from ridehail_servers.chassis.folder_url import folder_url
     from ridehail_servers.runtime.data_dir import DataDir
 
@@ -123,10 +119,7 @@ def archive_url(given: str | None, data_dir: Path) -> str:
 def cache_url(given: str | None, services: Sequence[str], workers: int) -> str | None:
     """Returns the URL of the cache that the processes of the services share, or None for one in memory.
 
-    An empty option counts as not given.
-
-    Raises:
-        UsageError: It is no such URL, or several processes would each have a cache of their own.
+    An empty option counts as not given. Several processes must not each have a cache of their own.
     """
     if not given and workers == 1:
         return None
@@ -148,11 +141,7 @@ def cache_url(given: str | None, services: Sequence[str], workers: int) -> str |
 
 
 def check_services(names: Sequence[str]) -> tuple[str, ...]:
-    """Returns the names, each once.
-
-    Raises:
-        UsageError: There is no such service.
-    """
+    """Returns the names of existing services, each once."""
     from ridehail_servers import suite
 
     for name in names:
@@ -164,11 +153,7 @@ def check_services(names: Sequence[str]) -> tuple[str, ...]:
 def database_urls(
     services: Sequence[str], common: str | None, environment: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
-    """Returns the Postgres URL of each service that needs one: its own variable, or the common option.
-
-    Raises:
-        UsageError: A service that needs a database has no URL.
-    """
+    """Returns the Postgres URL of each service that needs one: its own variable, or the common option."""
     from ridehail_servers import suite
 
     urls: dict[str, str] = {}
@@ -192,11 +177,7 @@ _TARGET = re.compile(
 
 
 def given_addresses(given: Sequence[str]) -> dict[str, str]:
-    """Returns the addresses by service, from NAME=HOST:PORT each, or another target that gRPC understands.
-
-    Raises:
-        UsageError: An entry cannot be parsed, or names no service.
-    """
+    """Returns the addresses by service, from NAME=HOST:PORT each, or another target that gRPC understands."""
     known: dict[str, str] = {}
     for entry in given:
         name, _, address = entry.partition("=")
@@ -207,11 +188,7 @@ def given_addresses(given: Sequence[str]) -> dict[str, str]:
 
 
 def addresses(services: Sequence[str], given: Sequence[str] | None) -> dict[str, str]:
-    """Returns the given addresses, after a check that every dependency of the services has one.
-
-    Raises:
-        UsageError: An entry cannot be parsed, or a dependency has no address.
-    """
+    """Returns the given addresses, after a check that every dependency of the services has one."""
     from ridehail_servers import suite
 
     known = given_addresses(given or ())

@@ -39,12 +39,7 @@ _TRANSIENT = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EX
 def copy_states(
     names: Sequence[BackEndName], addresses: Sequence[str], keys_dir: Path, *, follow: bool, dry_run: bool
 ) -> None:
-    """Copies states from one back end to the other.
-
-    Raises:
-        KeysMissing: There is no key to sign tickets with.
-        UsageError: A back end refuses a call, or is unavailable.
-    """
+    """Copies states from one back end to the other. Raises UsageError if one refuses a call or is unavailable."""
     logs.configure(service="personalstate", level="WARNING")
     tickets = TicketIssuer(KeyRing(keys_dir), _CALLER)
     try:

@@ -21,11 +21,7 @@ from .job import run_job
 
 
 def print_report(since: timedelta, database_url: str | None, data_dir: Path, *, as_json: bool) -> None:
-    """Prints how often the two back ends' responses differ, and where, as JSON or as text.
-
-    Raises:
-        UsageError: No database is named.
-    """
+    """Prints how often the two back ends' responses differ, and where, as JSON or as text."""
     begin = system_clock() - since
 
     async def read(database: Database) -> ComparisonReport:

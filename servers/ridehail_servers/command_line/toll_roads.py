@@ -12,6 +12,7 @@ from .options import (
     ConfigDirOption,
     DatabaseUrlOption,
     DataDirOption,
+    DryRunOption,
     UsageError,
     archive_url,
     config_dir,
@@ -42,7 +43,6 @@ _BatchSizeOption = Annotated[
         help="Rows of one transaction; default: batch_size of toll_roads.yaml.",
     ),
 ]
-_DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Count what is due, and change nothing.")]
 
 
 @app.command("purge-offers")
@@ -51,7 +51,7 @@ def purge_offers(
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
     config_dir_option: ConfigDirOption = None,
     batch_size: _BatchSizeOption = None,
-    dry_run: _DryRunOption = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Delete old offers (`offers_kept_h` in toll_roads.yaml; 24 hours)."""
     from . import toll_roads_jobs as jobs
@@ -66,7 +66,7 @@ def archive(
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
     config_dir_option: ConfigDirOption = None,
     batch_size: _BatchSizeOption = None,
-    dry_run: _DryRunOption = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Copy old orders and changes of their road to the archive, each once (`archived_after_h`; 24 hours)."""
     url = archive_url(archive_url_option, data_dir)
@@ -81,7 +81,7 @@ def purge_orders(
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
     config_dir_option: ConfigDirOption = None,
     batch_size: _BatchSizeOption = None,
-    dry_run: _DryRunOption = False,
+    dry_run: DryRunOption = False,
 ) -> None:
     """Delete old orders and changes that are in the archive, and old refused reports (`orders_kept_h`; 48 hours)."""
     from . import toll_roads_jobs as jobs

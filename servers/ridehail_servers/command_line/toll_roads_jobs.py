@@ -126,11 +126,7 @@ def _run_retention(name: str, options: RetentionOptions, job_of: Callable[[Datab
 
 
 def print_history(order_id: str, database_url: str | None, data_dir: Path, archive_url: str, *, as_json: bool) -> None:
-    """Prints what database and archive hold of an order, as JSON or as a table.
-
-    Raises:
-        UsageError: It is no id, or no database is named.
-    """
+    """Prints what database and archive hold of an order, as JSON or as a table."""
     if not is_id(order_id):
         raise UsageError("an order's id has 1 to 128 printable characters")
     found = run_job(

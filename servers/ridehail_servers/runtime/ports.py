@@ -15,9 +15,7 @@ def reserve(host: str, port: int) -> socket.socket:
     """Reserves a port, or any free one for 0, for several processes that all bind it with SO_REUSEPORT.
 
     The returned socket is bound but does not listen, so it gets no connections; keep it open while the port is used.
-
-    Raises:
-        PortTaken: Another process has it.
+    Raises PortTaken if another process has it.
     """
     try:
         # SO_REUSEPORT alone would share the port with another suite of the same user; a plain bind refuses that.
