@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Any
 import psycopg
 
 from ridehail_servers.chassis.database import Database
-from ridehail_servers.chassis.settings import PoolSettings
 from ridehail_servers.eulas.config import EulasConfig
 from ridehail_servers.eulas.import_file import open_dump, open_rejects
 from ridehail_servers.eulas.import_job import ImportCounts, ImportJob
@@ -82,16 +80,6 @@ def rejects_of(path: Path) -> list[dict[str, object]]:
 
 def rejects_path_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.rejects.jsonl")
-
-
-@asynccontextmanager
-async def opened(database_url: str) -> AsyncIterator[Database]:
-    database = Database(database_url, schema="eulas", settings=PoolSettings(), application="eulas")
-    await database.open()
-    try:
-        yield database
-    finally:
-        await database.close()
 
 
 @dataclass(frozen=True)

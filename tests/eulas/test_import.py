@@ -24,8 +24,9 @@ from ridehail_servers.eulas.import_file import FileUnusable, open_dump
 from ridehail_servers.eulas.import_job import ImportCounts
 from ridehail_servers.eulas.import_lines import MAX_CLOCK_SKEW, MAX_LINE_BYTES
 from ridehail_servers.eulas.store import EulasStore
-from tests.eulas.dumps import CHUNK, LAST_LOGGED, LOG, STATE, Importer, line, opened, rejects_of, rows
+from tests.eulas.dumps import CHUNK, LAST_LOGGED, LOG, STATE, Importer, line, rejects_of, rows
 from tests.eulas.harness import DAY, MICROSECOND, T0
+from tests.support.databases import opened_as
 from tests.support.waiting import eventually
 
 SECOND = timedelta(seconds=1)
@@ -35,7 +36,7 @@ FORM = "must be a time with its zone as in 2026-11-21T05:18:48.123456Z"
 
 @pytest.fixture
 async def importer(database_url: str, tmp_path: Path) -> AsyncIterator[Importer]:
-    async with opened(database_url) as database:
+    async with opened_as(Database, database_url, "eulas") as database:
         yield Importer(database, tmp_path)
 
 
@@ -278,7 +279,7 @@ async def test_an_import_reads_no_table_whole(database_url: str, tmp_path: Path)
         connection.execute("ANALYZE eulas.decisions_log")
     before = scans(database_url, "seq_scan")
     lines = [line(yandex_uid=f"user-{number * 100}") for number in range(1000)]
-    async with opened(database_url) as database:
+    async with opened_as(Database, database_url, "eulas") as database:
         assert (await Importer(database, tmp_path).run(*lines, now=datetime.now(UTC))).lines == 1000
     # Each line reads the log once. A connection reports its counters after its end.
     assert eventually(lambda: scans(database_url, "idx_scan")["decisions_log"] >= 1000)

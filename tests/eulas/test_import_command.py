@@ -25,12 +25,12 @@ from ridehail_servers.eulas.decision import Decision, Status
 from ridehail_servers.eulas.import_job import ImportCounts
 from ridehail_servers.eulas.store import EulasStore
 from tests.eulas.crashing import run_import
-from tests.eulas.dumps import CHUNK, LAST_LOGGED, LOG, STATE, Importer, line, opened, rejects_of, rows, started, write
+from tests.eulas.dumps import CHUNK, LAST_LOGGED, LOG, STATE, Importer, line, rejects_of, rows, started, write
 from tests.eulas.harness import DAY, MICROSECOND
 from tests.support import processes
 from tests.support.command_line import ridehail
 from tests.support.crash_injector import died, first_and_last
-from tests.support.databases import empty_database
+from tests.support.databases import empty_database, opened_as
 from tests.support.locks import locked_table
 from tests.support.waiting import LIMIT_S, eventually, until
 
@@ -228,7 +228,7 @@ async def save_while(database: Database, imports: Sequence[asyncio.Task[ImportCo
 async def test_concurrent_saves_and_imports_overwrite_no_newer_decision(database_url: str, tmp_path: Path) -> None:
     for seed in (1, 2):
         dump(tmp_path / f"{seed}.jsonl", 100 * CHUNK, users=100, seed=seed)
-    async with opened(database_url) as database:
+    async with opened_as(Database, database_url, "eulas") as database:
         imports = [
             asyncio.create_task(Importer(database, tmp_path, f"{seed}.jsonl").rerun(now=datetime.now(UTC)))
             for seed in (1, 2)
@@ -259,7 +259,7 @@ async def test_concurrent_saves_and_imports_overwrite_no_newer_decision(database
 
 
 async def test_its_memory_does_not_grow_with_the_file(database_url: str, tmp_path: Path) -> None:
-    async with opened(database_url) as database:
+    async with opened_as(Database, database_url, "eulas") as database:
 
         async def peak(name: str, chunks: int) -> tuple[int, int]:
             """Returns the size of a file and the most memory that its import took, in bytes."""

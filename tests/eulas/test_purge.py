@@ -16,12 +16,12 @@ from ridehail_servers.eulas.decision import Decision, Status
 from ridehail_servers.eulas.purge_job import BATCH, PurgeJob
 from ridehail_servers.eulas.store import EulasStore
 from tests.eulas.crashing import run_purge
-from tests.eulas.dumps import LAST_LOGGED, LOG, STATE, opened, rows
+from tests.eulas.dumps import LAST_LOGGED, LOG, STATE, rows
 from tests.eulas.harness import DAY, MICROSECOND, T0
 from tests.support import processes
 from tests.support.command_line import ridehail
 from tests.support.crash_injector import died
-from tests.support.databases import empty_tables
+from tests.support.databases import empty_tables, opened_as
 from tests.support.processes import ended_well
 from tests.support.waiting import LIMIT_S
 
@@ -30,7 +30,7 @@ COUNT = "SELECT count(*) FROM eulas.users"
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    async with opened(database_url) as database:
+    async with opened_as(Database, database_url, "eulas") as database:
         yield database
 
 

@@ -20,6 +20,7 @@ from tests.eulas.harness import DAY, T0, Harness
 from tests.eulas.racer import EULA_IDS, UID, race
 from tests.eulas.users import User
 from tests.support import processes
+from tests.support.databases import opened_as
 from tests.support.locks import waiting_for_locks
 from tests.support.waiting import LIMIT_S, until
 
@@ -28,10 +29,8 @@ PROCESSES, SAVES = 3, 100
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    database = Database(database_url, schema="eulas", settings=PoolSettings(), application="eulas")
-    await database.open()
-    yield database
-    await database.close()
+    async with opened_as(Database, database_url, "eulas") as database:
+        yield database
 
 
 @pytest.fixture

@@ -4,40 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
 
 import psycopg
 import pytest
 
-from ridehail_servers.chassis.database import Connection, Database, Result
-from ridehail_servers.chassis.settings import PoolSettings
+from ridehail_servers.chassis.database import Connection, Database
 from ridehail_servers.eulas.agreements import UserDecisions
 from ridehail_servers.eulas.decision import Decision, Status
 from ridehail_servers.eulas.store import EulasStore
 from tests.eulas.harness import DAY, T0, Harness
 from tests.eulas.users import User
+from tests.support.databases import CountingDatabase, opened_as
 
 USERS = 20_000
 
 
-class CountingDatabase(Database):
-    """Counts its reads."""
-
-    reads = 0
-
-    async def read(self, query: Callable[[Connection], Awaitable[Result]]) -> Result:
-        self.reads += 1
-        return await super().read(query)
-
-
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[CountingDatabase]:
-    database = CountingDatabase(database_url, schema="eulas", settings=PoolSettings(), application="eulas")
-    await database.open()
-    yield database
-    await database.close()
+    async with opened_as(CountingDatabase, database_url, "eulas") as database:
+        yield database
 
 
 async def put_users(database: Database) -> None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import psycopg
 from psycopg import conninfo, sql
 
 from ridehail_servers import suite
 from ridehail_servers.chassis import migrations
-from ridehail_servers.chassis.database import Database
+from ridehail_servers.chassis.database import Connection, Database, Result
 from ridehail_servers.chassis.settings import PoolSettings
+
+AnyDatabase = TypeVar("AnyDatabase", bound=Database)
 
 _FOLDERS = {it.schema: it.migrations_folder for it in suite.SERVICES.values() if it.schema is not None}
 SCHEMAS = tuple(_FOLDERS)
@@ -67,16 +70,34 @@ def empty_tables(connection: psycopg.Connection) -> None:
             connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(sql.SQL(", ").join(to_empty)))
 
 
+class CountingDatabase(Database):
+    """Counts its reads."""
+
+    reads = 0
+
+    async def read(self, query: Callable[[Connection], Awaitable[Result]]) -> Result:
+        self.reads += 1
+        return await super().read(query)
+
+
 @asynccontextmanager
-async def opened(url: str, **settings: float) -> AsyncIterator[Database]:
-    """Opens the database as toll-roads does, for the length of the block."""
-    pool = PoolSettings.model_validate(settings)
-    database = Database(url, schema="toll_roads", settings=pool, application="toll-roads")
+async def opened_as(
+    kind: type[AnyDatabase], url: str, schema: str = "toll_roads", settings: PoolSettings | None = None
+) -> AsyncIterator[AnyDatabase]:
+    """Opens the database as a service does, for the length of the block."""
+    database = kind(url, schema=schema, settings=settings or PoolSettings(), application=schema.replace("_", "-"))
     await database.open()
     try:
         yield database
     finally:
         await database.close()
+
+
+@asynccontextmanager
+async def opened(url: str, **settings: float) -> AsyncIterator[Database]:
+    """Opens the database as toll-roads does, for the length of the block."""
+    async with opened_as(Database, url, settings=PoolSettings.model_validate(settings)) as database:
+        yield database
 
 
 class OwnPostgres:

@@ -12,7 +12,6 @@ from pathlib import Path
 from deltalake import DeltaTable
 
 from ridehail_servers.chassis.database import Database
-from ridehail_servers.chassis.settings import PoolSettings
 from ridehail_servers.toll_roads.config import RetentionConfig
 from ridehail_servers.toll_roads.retention.archive_job import ArchiveJob
 from ridehail_servers.toll_roads.retention.archive_store import ArchiveStore
@@ -20,6 +19,7 @@ from ridehail_servers.toll_roads.retention.history import OrderHistory, order_hi
 from ridehail_servers.toll_roads.retention.job import BatchThrottle, Cutoffs, JobStep, RowOutcome, StepProgress, cutoffs
 from ridehail_servers.toll_roads.retention.purge_jobs import OfferPurgeJob, OrderPurgeJob
 from ridehail_servers.toll_roads.retention.purge_store import PurgeStore
+from tests.support.databases import opened_as
 from tests.support.waiting import until
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
@@ -161,9 +161,5 @@ class Retention:
 @asynccontextmanager
 async def retention_of(database_url: str, folder: Path) -> AsyncIterator[Retention]:
     """Opens a database and names an archive, for the length of the block."""
-    database = Database(database_url, schema="toll_roads", settings=PoolSettings(), application="toll-roads")
-    await database.open()
-    try:
+    async with opened_as(Database, database_url) as database:
         yield Retention(database, database_url, (folder / "archive").as_uri())
-    finally:
-        await database.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 
@@ -13,10 +13,9 @@ from prometheus_client import REGISTRY
 
 from ridehail_clients import AsyncTollRoadsClient, OrderNotFound, OrderRoad, RetryPolicy
 from ridehail_servers.chassis import errors
-from ridehail_servers.chassis.database import Connection, Database, Result
-from ridehail_servers.chassis.settings import PoolSettings
 from ridehail_servers.toll_roads.road_lookup import RoadsByOrder
 from ridehail_servers.toll_roads.store import Road, TollRoadsStore
+from tests.support.databases import CountingDatabase, opened_as
 from tests.support.locks import locked_table
 from tests.support.suite_in_process import SuiteInProcess
 from tests.support.toll_roads import put_order, put_orders
@@ -92,23 +91,10 @@ async def test_a_prefix_or_another_case_is_another_order(
 # --- its price
 
 
-class CountingDatabase(Database):
-    """Counts its reads."""
-
-    reads = 0
-
-    async def read(self, query: Callable[[Connection], Awaitable[Result]]) -> Result:
-        self.reads += 1
-        return await super().read(query)
-
-
 @pytest.fixture
 async def counting(suite: SuiteInProcess) -> AsyncIterator[CountingDatabase]:
-    url = suite.database_url
-    database = CountingDatabase(url, schema="toll_roads", settings=PoolSettings(), application="toll-roads")
-    await database.open()
-    yield database
-    await database.close()
+    async with opened_as(CountingDatabase, suite.database_url) as database:
+        yield database
 
 
 async def test_a_hundred_lookups_at_once_share_a_few_queries(suite: SuiteInProcess, counting: CountingDatabase) -> None:
