@@ -47,11 +47,7 @@ class UpstreamMissing(EnvoyError):
 
 
 def default_descriptor_set() -> Path:
-    """Returns the installed descriptor set of the contracts.
-
-    Raises:
-        FileNotFoundError: It is not beside the generated code.
-    """
+    """Returns the installed descriptor set of the contracts."""
     package = importlib.util.find_spec("ridehail")
     for folder in (package.submodule_search_locations or ()) if package else ():
         if (path := Path(folder, "descriptors.binpb")).is_file():
@@ -137,12 +133,7 @@ class GatewaySettings(BaseModel):
 
 
 def render(settings: GatewaySettings, definitions: Iterable[ServiceDefinition]) -> str:
-    """Returns Envoy's configuration as YAML, for all services of the suite and the passenger authorizer.
-
-    Raises:
-        UpstreamMissing: A service that the gateway calls has no address.
-        SharedContract, AuthorizerMissing, BindingConflict, ValueError: See `gateway_routes`.
-    """
+    """Returns Envoy's configuration as YAML, for all services of the suite and the passenger authorizer."""
     routes = gateway_routes(definitions)
     return (
         _templates()

@@ -14,11 +14,7 @@ from .state import PersonalState, StateChange, StateCopy, by_category, check_cop
 
 
 def change_from(request: user_state.UpdatePersonalStateRequest | protocol.UpdatePersonalStateRequest) -> StateChange:
-    """Returns the change that a valid update request holds.
-
-    Raises:
-        InvalidRequest: See `by_category`.
-    """
+    """Returns the change that a valid update request holds."""
     return StateChange(
         revision_id=request.revision_id,
         selected_category=request.selected_category if request.HasField("selected_category") else None,
@@ -29,11 +25,7 @@ def change_from(request: user_state.UpdatePersonalStateRequest | protocol.Update
 def copies_from(
     request: user_state.ImportPersonalStatesRequest | protocol.ImportPersonalStatesRequest,
 ) -> list[StateCopy]:
-    """Returns the copies of a valid request.
-
-    Raises:
-        InvalidRequest: See `by_category` and `check_copies`.
-    """
+    """Returns the copies of a valid request."""
     copies = [
         StateCopy(
             one.yandex_uid,

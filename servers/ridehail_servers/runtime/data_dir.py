@@ -44,11 +44,7 @@ class DataDir:
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """Locks the directory for the length of the block, and first stops what a killed run left behind.
-
-        Raises:
-            DataDirInUse: Another process has the lock.
-        """
+        """Locks the directory for the length of the block, and first stops what a killed run left behind."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in (self.logs, self.run, self.archive):
             folder.mkdir(exist_ok=True)

@@ -81,11 +81,7 @@ class GatewayProcess:
         return Process(NAME, envoy_command(file), None, self.log_dir / "envoy.log")
 
     async def wait_until_ready(self, *, within: float) -> None:
-        """Waits until both listeners accept connections and every upstream counts as healthy.
-
-        Raises:
-            StartFailed: This took more than `within` seconds.
-        """
+        """Waits until both listeners accept connections and every upstream counts as healthy."""
         try:
             async with asyncio.timeout(within):
                 while not await self._is_ready():

@@ -26,11 +26,7 @@ _USED = struct.Struct("i")
 
 
 def reserve() -> None:
-    """Allocates the space for this process' metrics, if they are kept in files.
-
-    Raises:
-        Explained: The disk is full.
-    """
+    """Allocates the space for this process' metrics, if they are kept in files."""
     folder = os.environ.get(VARIABLE)
     if folder is None or not hasattr(os, "posix_fallocate"):  # macOS has none
         return

@@ -153,12 +153,7 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def metrics_port(address: MetricsAddress, folder: Path) -> Iterator[int]:
-    """Serves `/metrics` for the length of the block, and yields the port.
-
-    Raises:
-        PortTaken: Another process has the port.
-        KeysMissing: The folder for TLS cannot be used.
-    """
+    """Serves `/metrics` for the length of the block, and yields the port."""
     tls = None if address.tls_dir is None else TlsFiles(address.tls_dir)
     registry = CollectorRegistry()
     registry.register(SummedMetrics(folder))

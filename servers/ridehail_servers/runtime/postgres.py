@@ -47,11 +47,7 @@ class EmbeddedPostgres:
     """A Postgres server that lives in a directory and listens on a unix socket only."""
 
     def __init__(self, folder: Path) -> None:
-        """Prepares the server, and creates its files if there are none. The folder's parent must exist.
-
-        Raises:
-            PostgresNotStarted: The files cannot be created.
-        """
+        """Prepares the server, and creates its files if there are none. The folder's parent must exist."""
         if bad := set(str(folder)) & set(_SHELL_EXPANDS):
             raise PostgresNotStarted(f"the path of a data directory cannot hold {' '.join(sorted(bad))}: {folder}")
         self._folder = folder

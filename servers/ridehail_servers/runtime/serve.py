@@ -29,10 +29,6 @@ async def serve(
     """Runs servers, which share a gRPC port, or task workers until SIGINT or SIGTERM, then drains them.
 
     `report` gets the ready line; port 0 is any free one.
-
-    Raises:
-        PortTaken: A port is not free.
-        StartFailed: A process did not start.
     """
     with ExitStack() as stack:
         ready = "ready"

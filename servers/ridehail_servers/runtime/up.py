@@ -73,11 +73,6 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
     """Runs the suite until SIGINT or SIGTERM, then stops every process it started.
 
     `progress` gets the name of each step, and `report` the ready line and with `demo` the commands to try.
-
-    Raises:
-        DataDirInUse: Another suite runs on the data directory.
-        PortTaken: A port is not free.
-        StartFailed: A part did not start.
     """
     stop = stop_on_signals()
     data = DataDir(options.data_dir)

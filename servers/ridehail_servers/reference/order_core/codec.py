@@ -11,11 +11,7 @@ from .update import Update
 
 
 def update_from(request: api.SetOrderFieldsRequest) -> Update:
-    """Returns the update that a valid request holds.
-
-    Raises:
-        InvalidRequest: Its changes conflict, see `Update`.
-    """
+    """Returns the update that a valid request holds."""
     return Update(
         set={path: from_value(value) for path, value in request.set.items()},
         unset=tuple(request.unset),

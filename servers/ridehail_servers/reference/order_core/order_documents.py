@@ -66,11 +66,7 @@ class OrderDocuments:
         self._clock = clock
 
     async def put(self, *, order_id: str, yandex_uid: str, document: JsonObject) -> int:
-        """Stores a document in place of an older one, and returns its version.
-
-        Raises:
-            InvalidRequest: See `new_document` and `check_size`.
-        """
+        """Stores a document in place of an older one, and returns its version."""
         stored = new_document(document)
         check_size(stored)
         async with self._database.connection() as connection:
@@ -78,11 +74,7 @@ class OrderDocuments:
         return version_of(stored)
 
     async def get_fields(self, order_id: str, paths: Sequence[str]) -> OrderFields:
-        """Returns those of the fields that the document has.
-
-        Raises:
-            OrderNotFound: There is no such order.
-        """
+        """Returns those of the fields that the document has."""
         document = (await self._find(order_id)).document
         return OrderFields(select(document, paths), version_of(document))
 
@@ -110,11 +102,7 @@ class OrderDocuments:
         return version
 
     async def get_info(self, order_id: str) -> OrderInfo:
-        """Returns what callers need to show an order.
-
-        Raises:
-            OrderNotFound: There is no such order.
-        """
+        """Returns what callers need to show an order."""
         order = await self._find(order_id)
         return OrderInfo(
             order_id=order.order_id,
