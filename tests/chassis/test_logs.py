@@ -233,9 +233,15 @@ async def test_the_access_log_says_who_called_what_and_how_it_ended(
 
 
 async def test_the_access_log_writes_its_lines_as_all_others_are_written(log: LogCapture) -> None:
-    told = {"method": "a.B/C", "status": "OK", "reason": "", "caller": 'odd "\u2028\n', "duration_ms": 1.5}
+    told: dict[str, str | float] = {
+        "method": "a.B/C",
+        "status": "OK",
+        "reason": "",
+        "caller": 'odd "\u2028\n',
+        "duration_ms": 1.5,
+    }
     with call_context.call_context(request_id="the-id"):
-        logs.get_logger("here", shares_writes=True).info("call", **told)
+        logs.AccessLog("here").write(request_id="the-id", **told)
         await asyncio.sleep(0)  # it is written in the next turn
         logs.get_logger("here").info("call", **told)
     fast, usual = log.lines
@@ -248,7 +254,7 @@ async def test_the_access_log_writes_its_lines_as_all_others_are_written(log: Lo
 
 async def test_the_access_log_keeps_to_the_level(log: LogCapture) -> None:
     with captured_logs(level="WARNING") as capture:
-        logs.get_logger("m", shares_writes=True).info("call", method="a.B/C")
+        logs.AccessLog("m").write(method="a.B/C")
         await asyncio.sleep(0)
         logs.get_logger("m").info("call")
     assert capture.text == ""

@@ -13,13 +13,13 @@ from prometheus_client import Histogram
 
 from ridehail_kernel import call_context
 from ridehail_kernel.metadata_keys import REQUEST_ID_KEY
-from ridehail_servers.chassis.logs import get_logger
+from ridehail_servers.chassis.logs import AccessLog, get_logger
 from ridehail_servers.chassis.metrics import RPC_DURATION, RPC_ERRORS, RPC_IN_FLIGHT
 
 from .base import Call, Handler, Layer, Response
 
 logger = get_logger(__name__)
-access_log = get_logger(__name__, shares_writes=True)
+access_log = AccessLog(__name__)
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _OVERLOADED = "OVERLOADED"
@@ -57,8 +57,7 @@ class Telemetry(Layer):
         report_call(name, call.status, call.reason, seconds)
         if (call.status == "OK" and not self._log_successes) or call.reason == _OVERLOADED:
             return
-        access_log.info(
-            "call",
+        access_log.write(
             method=name,
             status=call.status,
             reason=call.reason,
