@@ -169,7 +169,7 @@ class Server:
         else:
             credentials = self._tls.server_credentials(client_certificates=self._tuning.tls.client_certificates)
             port = self._server.add_secure_port(self._address, credentials)
-        handlers = LayeredHandlers(self._layers, self._registrations, self._admissions)
+        handlers = await LayeredHandlers.create(self._layers, self._registrations, self._admissions)
         self._server.add_generic_rpc_handlers((handlers,))
         await self._server.start()
         loops = {"report of admission": self._report_admission, "health": self._health.watch}

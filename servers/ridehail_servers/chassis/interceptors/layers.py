@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import grpc
+from grpc_interceptor.server import AsyncServerInterceptor
 
 from ridehail_kernel.metadata_keys import TICKET_KEY
 from ridehail_servers.chassis import tickets
@@ -15,6 +16,21 @@ from ridehail_servers.chassis.methods import MethodTable, ServedMethod
 from .base import Call, Context, Handler, Layer, Method, Request, Response, RpcHandler, layered
 from .overload import Admission
 from .refusal import refusing_handler
+
+
+class LayeredInterceptor(AsyncServerInterceptor):
+    """Takes the calls of one method through the layers. All methods of the suite are unary."""
+
+    def __init__(self, served: ServedMethod, handler: Handler) -> None:
+        self._served = served
+        self._handler = handler
+
+    async def intercept(self, method: Method, request: Request, context: Context, method_name: str) -> Response:  # noqa: ARG002
+        served = self._served
+        remaining: float | None = context.time_remaining()
+        seconds = served.deadline if remaining is None else min(remaining, served.deadline)
+        metadata = _texts(context.invocation_metadata())
+        return await self._handler(Call(served, method, context, request, metadata, seconds))
 
 
 class Registrations:
@@ -31,7 +47,10 @@ class Registrations:
         """Does nothing: these are the same handlers in another form."""
 
     def handler(self, path: str) -> RpcHandler:
-        return next(found for one in self._handlers if (found := one.service(_Details(path))) is not None)
+        """Returns the handler of a method, which is given the request undecoded."""
+        handler = next(found for one in self._handlers if (found := one.service(_Details(path))) is not None)
+        assert handler.unary_unary is not None
+        return grpc.unary_unary_rpc_method_handler(handler.unary_unary, response_serializer=handler.response_serializer)
 
 
 class GuardedHandler(NamedTuple):
@@ -43,9 +62,10 @@ class GuardedHandler(NamedTuple):
 
 
 class LayeredHandlers(grpc.GenericRpcHandler):
-    """Handlers that take calls through the layers, put together once and for all.
+    """Handlers that have been intercepted once and for all.
 
-    gRPC asks interceptors to wrap the handler anew for every call, which costs as much as several layers do.
+    gRPC asks the interceptors that a server is given to wrap the handler anew for every call. That costs as much as
+    several layers do; so the server is given none, and what they would return is created at the start.
 
     Services of the suite that serve the same contract differ by the destination that the call's ticket claims.
     Nothing is verified here: the claim only chooses the service, whose own layers then judge the ticket. A call that
@@ -54,19 +74,28 @@ class LayeredHandlers(grpc.GenericRpcHandler):
     A call that is refused whatever it is gets a handler that does nothing else, and does not even read the request.
     """
 
-    def __init__(
-        self, layers: tuple[Layer, ...], registrations: Sequence[Registrations], admissions: Mapping[str, Admission]
-    ) -> None:
+    def __init__(self, handlers: Mapping[str, Mapping[str, GuardedHandler]]) -> None:
+        """Takes the handlers by path, then by service of the suite."""
+        # Nearly all methods have one service; their calls do not pay for the choice.
+        self._only = {path: next(iter(services.values())) for path, services in handlers.items() if len(services) == 1}
+        self._shared = {path: services for path, services in handlers.items() if len(services) > 1}
+
+    @classmethod
+    async def create(
+        cls,
+        layers: tuple[Layer, ...],
+        registrations: Sequence[Registrations],
+        admissions: Mapping[str, Admission],
+    ) -> LayeredHandlers:
+        """Intercepts every method."""
         around = layered(layers)
         handlers: dict[str, dict[str, GuardedHandler]] = {}
         for registered in registrations:
             for path, served in registered.methods.items():
-                handler = _layered_handler(served, registered.handler(path), around)
-                guarded = GuardedHandler(handler, refusing_handler(served), admissions[served.service])
+                intercepted = await _intercepted(LayeredInterceptor(served, around), path, registered.handler(path))
+                guarded = GuardedHandler(intercepted, refusing_handler(served), admissions[served.service])
                 handlers.setdefault(path, {})[served.service] = guarded
-        # Nearly all methods have one service; their calls do not pay for the choice.
-        self._only = {path: next(iter(services.values())) for path, services in handlers.items() if len(services) == 1}
-        self._shared = {path: services for path, services in handlers.items() if len(services) > 1}
+        return cls(handlers)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> RpcHandler | None:
         path: str = handler_call_details.method
@@ -83,17 +112,12 @@ class LayeredHandlers(grpc.GenericRpcHandler):
         return guarded.refusing
 
 
-def _layered_handler(served: ServedMethod, registered: RpcHandler, around: Handler) -> RpcHandler:
-    """Returns a handler of one method that gets requests undecoded. All methods of the suite are unary."""
-    method = cast("Method", registered.unary_unary)  # its type is that of servers without asyncio
+async def _intercepted(interceptor: LayeredInterceptor, path: str, handler: RpcHandler) -> RpcHandler:
+    async def the_handler(_details: _Details) -> RpcHandler:
+        return handler
 
-    async def handle(request: Request, context: Context) -> Response:
-        remaining: float | None = context.time_remaining()
-        seconds = served.deadline if remaining is None else min(remaining, served.deadline)
-        metadata = _texts(context.invocation_metadata())
-        return await around(Call(served, method, context, request, metadata, seconds))
-
-    return grpc.unary_unary_rpc_method_handler(handle, response_serializer=registered.response_serializer)
+    intercepted: RpcHandler = await interceptor.intercept_service(the_handler, _Details(path))  # type: ignore[no-untyped-call]
+    return intercepted
 
 
 def _texts(metadata: Any) -> dict[str, str]:  # gRPC's own type
