@@ -15,6 +15,7 @@ import hypothesis
 import pytest
 
 from ridehail_servers import resources, suite
+from ridehail_servers.passenger_authorizer import definition as authorizer_definition
 from ridehail_servers.runtime.data_dir import DataDir
 from tests.clients.flavours import ASYNCIO, BLOCKING, Flavour
 from tests.support import grpcurl
@@ -27,6 +28,7 @@ from tests.support.recorded_suite import recorded_suite as serve_recorded
 from tests.support.redis_server import RedisServer, is_installed, redis_server
 from tests.support.shared_postgres import SHARED, TEMPLATE, SharedPostgres
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
+from tests.support.waiting import LIMIT_S
 
 pytest_plugins = ("tests.support.levels", "tests.support.costs")
 
@@ -42,6 +44,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Tests call this machine by many libraries, some of which would ask the environment's proxy to.
 os.environ["no_proxy"] = os.environ["NO_PROXY"] = "localhost,127.0.0.1"
 
+
+# The gateway waits as long as a busy machine takes to verify a session.
+vars(authorizer_definition)["DEADLINE_S"] = LIMIT_S
 
 # Where nothing that is compiled is kept, each process that a test starts compiles all sources anew.
 sys.dont_write_bytecode = False

@@ -31,7 +31,9 @@ from ridehail_servers.passenger_authorizer.session_tokens import issue_session_t
 from ridehail_servers.runtime.data_dir import write_secret
 from tests.gateway.envoy_process import Listener, RunningEnvoy, running_envoy
 from tests.gateway.upstream import Upstream, serving
+from tests.support.config_edits import LENIENT_SERVER
 from tests.support.loop_thread import LoopThread, loop_thread
+from tests.support.waiting import LIMIT_S
 
 ROOT = Path(__file__).parents[2]
 GATEWAY_KEY = "a-key-with-100%-of-all-trouble"
@@ -115,7 +117,7 @@ def config_dir(folder: Path) -> Path:
     config = folder / "config"
     config.mkdir()
     (config / "sessions.yaml").write_text("{}\n")
-    (config / "server.yaml").write_text("log_successful_calls: false\n")
+    (config / "server.yaml").write_text(LENIENT_SERVER + "log_successful_calls: false\n")
     (config / "flags.json").write_text('{"flags": {}}')
     (config / "access.yaml").write_text(
         "callers: [gateway]\nmethods: {envoy.service.auth.v3.Authorization/Check: [gateway]}\n"
@@ -177,6 +179,7 @@ def settings(folder: Path, descriptor_set: Path, servers: Servers) -> GatewaySet
         descriptor_set=descriptor_set,
         access_log=folder / "access.log",
         health_check_interval_s=0.2,
+        health_check_timeout_s=LIMIT_S,
         # Tests of other things must not meet it.
         passenger_rate=1_000_000,
         passenger_burst=1_000_000,

@@ -9,7 +9,7 @@ import yaml
 from ridehail_servers import resources
 
 # Nothing that these limit is refused because the machine is busy, and no server waits longer than it has to.
-_SERVER = """
+LENIENT_SERVER = """
 drain_quiet_s: 0.01
 admission: {standing_wait_ms: 5000, burst_wait_ms: 5000, max_wait_ms: 5000}
 pool: {timeout_s: 10, shared_read_timeout_ms: 10000}
@@ -19,7 +19,7 @@ pool: {timeout_s: 10, shared_read_timeout_ms: 10000}
 def lenient_config(folder: Path) -> Path:
     """Copies the shipped configuration to a new folder, with limits that a busy machine keeps; returns the folder."""
     shutil.copytree(resources.folder("config"), folder)
-    (folder / "server.yaml").write_text(_SERVER)
+    (folder / "server.yaml").write_text(LENIENT_SERVER)
     return folder
 
 

@@ -54,7 +54,7 @@ def no_numbers(response: provider_api.ListActiveOrdersResponse | state_api.GetOr
 
 def wait_for(behaviour: Behaviour) -> int:
     """Returns for how many milliseconds to wait: for what never comes, so that there is time for the others."""
-    return 800 if behaviour is hanging else EVER_MS
+    return 3000 if behaviour is hanging else EVER_MS
 
 
 TWICE = {"orders": [{"orderid": "order"}, {"orderid": "order"}]}
