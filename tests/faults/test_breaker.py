@@ -281,7 +281,11 @@ async def test_a_card_does_not_wait_for_a_dependency_that_is_known_to_hang(
 ) -> None:
     async with card_harness(database_url=database_url, keys_dir=keys_dir, config_dir=config_dir) as harness:
         order = await harness.make_order()
-        assert "toll_road" in await harness.card(order)
+
+        async def is_whole() -> bool:
+            return "toll_road" in await harness.card(order)
+
+        await until(is_whole)
         harness.faults.fail(hanging, "TollRoadsService")
 
         async def is_found() -> bool:
@@ -296,9 +300,6 @@ async def test_a_card_does_not_wait_for_a_dependency_that_is_known_to_hang(
         assert trials <= 1 + 2 * (time.monotonic() - started)
 
         harness.faults.heal()
-
-        async def is_whole() -> bool:
-            return "toll_road" in await harness.card(order)
 
         await until(is_whole)
         assert breakers_open("toll-roads") == 0
