@@ -30,7 +30,7 @@ from tests.support.shared_postgres import SHARED, TEMPLATE, SharedPostgres
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 from tests.support.waiting import LIMIT_S
 
-pytest_plugins = ("tests.support.levels", "tests.support.costs")
+pytest_plugins = ("tests.support.levels", "tests.support.costs", "tests.support.hangs")
 
 FOLDER = pytest.StashKey[Path]()
 
