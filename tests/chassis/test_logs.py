@@ -207,21 +207,30 @@ async def test_every_line_is_an_object_that_says_what_when_and_where(
     }
 
 
-async def calls(log: LogCapture, number: int) -> list[dict[str, Any]]:
-    """Returns the lines of so many calls; an error reaches its caller a little before it reaches the log."""
-    await until(lambda: len(log.events("call")) >= number)
-    return log.events("call")
+async def calls(log: LogCapture, number: int, *request_ids: str) -> list[dict[str, Any]]:
+    """Returns the lines of so many calls with these request ids.
+
+    An error reaches its caller a little before it reaches the log: waits for the lines, and leaves out those of calls
+    that an earlier test made.
+    """
+
+    def found() -> list[dict[str, Any]]:
+        return [line for line in log.events("call") if line["request_id"] in request_ids]
+
+    await until(lambda: len(found()) >= number)
+    return found()
 
 
 async def test_the_access_log_says_who_called_what_and_how_it_ended(
     running_suite: SuiteInProcess, log: LogCapture
 ) -> None:
     async with running_suite.channel() as channel:
-        metadata = running_suite.metadata("routestats", "toll-roads")
+        own = (("x-request-id", "who-called-what"),)
+        metadata = (*running_suite.metadata("routestats", "toll-roads"), *own)
         await call(channel, SAVE_OFFER, toll_roads.SaveOfferRequest(offer_id="offer"), metadata=metadata)
         await failure_of(channel, SAVE_OFFER, metadata=metadata)
-        await failure_of(channel, SAVE_OFFER)
-    lines = await calls(log, 3)
+        await failure_of(channel, SAVE_OFFER, metadata=own)
+    lines = await calls(log, 3, "who-called-what")
     told = [(line["caller"], line["status"], line["reason"]) for line in lines]
     assert told == [
         ("routestats", "OK", ""),
@@ -300,7 +309,7 @@ async def test_a_callers_well_formed_request_id_is_kept(
     running_suite: SuiteInProcess, log: LogCapture, own: str, bad: bool
 ) -> None:
     assert await answered_id(running_suite, (("x-request-id", own),), bad=bad) == own
-    assert [line["request_id"] for line in await calls(log, 1)] == [own]
+    assert [line["request_id"] for line in await calls(log, 1, own)] == [own]
 
 
 @pytest.mark.parametrize("own", ["", " ", "a b", "x" * 65, 'a"', "{}"])
@@ -310,7 +319,7 @@ async def test_a_callers_malformed_request_id_is_replaced(
     made = await answered_id(running_suite, (("x-request-id", own),))
     assert len(made) == 32
     assert int(made, 16) >= 0
-    assert [line["request_id"] for line in await calls(log, 1)] == [made]
+    assert [line["request_id"] for line in await calls(log, 1, made)] == [made]
 
 
 async def test_calls_without_a_request_id_get_one_each(running_suite: SuiteInProcess) -> None:
@@ -323,7 +332,7 @@ async def test_concurrent_calls_do_not_mix_up_their_ids(running_suite: SuiteInPr
         *(answered_id(running_suite, (("x-request-id", own),), bad=bool(index % 2)) for index, own in enumerate(ids))
     )
     assert answered == ids
-    assert {line["request_id"]: line["status"] for line in await calls(log, 30)} == {
+    assert {line["request_id"]: line["status"] for line in await calls(log, 30, *ids)} == {
         own: "INVALID_ARGUMENT" if index % 2 else "OK" for index, own in enumerate(ids)
     }
 
@@ -340,7 +349,7 @@ async def test_a_request_id_goes_along_to_the_dependency(
     async with own_suite.channel() as channel:
         metadata = (*own_suite.metadata("api-proxy", "toll-roads"), ("x-request-id", "across"))
         await failure_of(channel, RETRIEVE_ORDER, toll_roads.RetrieveOrderRequest(order_id="order"), metadata=metadata)
-    told = {(line["method"], line["request_id"]) for line in await calls(log, 2)}
+    told = {(line["method"], line["request_id"]) for line in await calls(log, 2, "across")}
     assert told == {(GET_FIELDS.removeprefix("/"), "across"), (RETRIEVE_ORDER.removeprefix("/"), "across")}
 
 
