@@ -15,7 +15,7 @@ from ridehail_clients.calls.call_metadata import Credentials, Metadata, outgoing
 from ridehail_clients.calls.call_time import CallTime
 from ridehail_clients.calls.channel import AsyncChannel, AsyncUnaryMethod
 from ridehail_clients.calls.failover import AsyncFailoverChannel
-from ridehail_clients.calls.retry import RetryPolicy, retry_rules
+from ridehail_clients.calls.retry import RetryPolicy, may_repeat, retry_rules
 from ridehail_clients.errors import ServiceError, TransportUnavailable
 from ridehail_kernel.method_contracts import MethodContract
 
@@ -102,6 +102,8 @@ class AsyncTransport:
         try:
             return await attempt()
         except ServiceError as error:
+            if not may_repeat(error, idempotent=contract.idempotent, is_open=self.is_open):
+                raise
             first_failure = error
 
         async def attempt_again() -> Response:

@@ -16,7 +16,7 @@ from ridehail_clients.calls.call_metadata import Credentials, Metadata, outgoing
 from ridehail_clients.calls.call_time import CallTime
 from ridehail_clients.calls.channel import SyncChannel, SyncUnaryMethod
 from ridehail_clients.calls.failover import SyncFailoverChannel
-from ridehail_clients.calls.retry import RetryPolicy, retry_rules
+from ridehail_clients.calls.retry import RetryPolicy, may_repeat, retry_rules
 from ridehail_clients.errors import ServiceError, TransportUnavailable
 from ridehail_kernel.method_contracts import MethodContract
 
@@ -103,6 +103,8 @@ class Transport:
         try:
             return attempt()
         except ServiceError as error:
+            if not may_repeat(error, idempotent=contract.idempotent, is_open=self.is_open):
+                raise
             first_failure = error
 
         def attempt_again() -> Response:

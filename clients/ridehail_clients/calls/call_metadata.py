@@ -33,8 +33,10 @@ def with_flag(given: Metadata, key: str) -> Metadata:
 
 def outgoing_metadata(credentials: Credentials, given: Metadata) -> tuple[tuple[str, str], ...]:
     """Returns the metadata of a call: the caller's own, then credentials and request id where the caller gave none."""
-    names = {name for name, _ in given}
-    own = list(credentials())
+    own = tuple(credentials())
     if incoming := request_id():
-        own.append((REQUEST_ID_KEY, incoming))
+        own = (*own, (REQUEST_ID_KEY, incoming))
+    if not given:
+        return own
+    names = {name for name, _ in given}
     return (*given, *(pair for pair in own if pair[0] not in names))

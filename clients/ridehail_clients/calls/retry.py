@@ -72,11 +72,14 @@ def retry_rules(policy: RetryPolicy, *, idempotent: bool, time_left: float, is_o
     return RetryRules(
         stop=tenacity.stop_after_attempt(policy.attempts) | tenacity.stop_before_delay(time_left),
         wait=_RequestedOrBackoff(policy),
-        retry=tenacity.retry_if_exception(
-            lambda error: is_open() and is_retryable(error) and (idempotent or _is_not_sent(error))
-        ),
+        retry=tenacity.retry_if_exception(lambda error: may_repeat(error, idempotent=idempotent, is_open=is_open)),
         reraise=True,
     )
+
+
+def may_repeat(error: BaseException, *, idempotent: bool, is_open: Callable[[], bool]) -> bool:
+    """Returns whether an attempt of a call that failed in this way is repeated, see `retry_rules`."""
+    return is_open() and is_retryable(error) and (idempotent or _is_not_sent(error))
 
 
 def is_retryable(error: BaseException) -> bool:

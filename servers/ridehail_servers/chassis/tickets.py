@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from cachetools import TLRUCache
+from cachetools import LRUCache
 
 from ridehail_kernel.metadata_keys import TICKET_KEY
 
@@ -97,19 +97,17 @@ class TicketIssuer:
         self._clock = clock
         self._ttl = ttl
         self._lock = threading.Lock()
-        self._issued: TLRUCache[tuple[str, Identity | None], tuple[str, datetime]] = TLRUCache(
-            maxsize=_CACHE_SIZE,
-            ttu=lambda _key, issued, _now: issued[1].timestamp() + ttl.total_seconds() * _REUSE_SHARE,
-            timer=lambda: clock().timestamp(),
-        )
+        # Of each ticket until when it is reused.
+        self._issued: LRUCache[tuple[str, Identity | None], tuple[str, datetime]] = LRUCache(_CACHE_SIZE)
 
     def __call__(self, destination: str, passenger: Identity | None = None) -> str:
         """Returns a ticket that is valid for at least half of the ttl, see `issue`."""
         key = (destination, passenger)
         with self._lock:
             issued = self._issued.get(key)
-            if issued is None:
-                issued = (self.issue(destination, passenger=passenger), self._clock())
+            now = self._clock()
+            if issued is None or now >= issued[1]:
+                issued = (self.issue(destination, passenger=passenger), now + self._ttl * _REUSE_SHARE)
                 self._issued[key] = issued
             return issued[0]
 
