@@ -126,6 +126,7 @@ class Method:
         self.response = self.contracts.messages[self.proto.output_type]
         self.name = "_" * self.is_by_hand + re.sub(r"(?<!^)(?=[A-Z])", "_", self.proto.name).lower()
         self.flag = self.proto.options.Extensions[options_pb2.metadata_flag]
+        self.batch: Batch | None = None
 
     @property
     def parameters(self) -> list[tuple[str, str, str]]:
@@ -152,7 +153,14 @@ class Method:
         entries = [(one.name, plain(one.comment)) for one in self.request.fields]
         entries += [(self.flag.name, self.flag.description)] if self.flag.name else []
         entries += [("timeout", "Seconds for the whole call."), ("metadata", "Further metadata of the call.")]
-        sections = [*paragraphs(text), self._times, "Args:", *(f"    {name}: {text}" for name, text in entries)]
+        shared = [] if self.batch is None else [self.batch.sentence]
+        sections = [
+            *paragraphs(text),
+            self._times,
+            *shared,
+            "Args:",
+            *(f"    {name}: {text}" for name, text in entries),
+        ]
         if self.result[2]:
             sections += ["Returns:", f"    {self.result[2]}"]
         if raised := [*self._errors(listed), *self._refusals()]:
@@ -181,6 +189,32 @@ class Method:
 
 
 @dataclass(eq=False)
+class Batch:
+    """A method that does for many keys what another one does for one, see `batch_of` of the options."""
+
+    method: Method
+    single: Method
+
+    def __post_init__(self) -> None:
+        (self.key,), (self.keys,) = self.single.request.fields, self.method.request.fields
+        (self.found,) = (one for one in self.method.response.fields if one.kind_name)
+        (self.missing,) = (one for one in self.method.response.fields if one.name == f"missing_{self.keys.name}")
+        self.attribute = f"_shared_{self.single.name.lstrip('_')}"
+
+    @property
+    def error(self) -> str:
+        """The class of the error for a key that was not found."""
+        stated = re.search(r"^- NOT_FOUND `([A-Z_]+)`", self.single.comment, re.M)
+        assert stated is not None, f"{self.single.proto.name} does not say what a key that is not found gets"
+        return error_name(stated[1])
+
+    @property
+    def sentence(self) -> str:
+        """What the docstring of the single method says of it."""
+        return f"With `coalesce`, calls that are made at the same time share calls of {self.method.proto.name}."
+
+
+@dataclass(eq=False)
 class Service:
     """A service, and its client."""
 
@@ -195,7 +229,15 @@ class Service:
         self.is_passenger = self.proto.options.Extensions[options_pb2.audience] == options_pb2.AUDIENCE_PASSENGER
         stem, is_by_hand = self.proto.name.removesuffix("Service"), self.proto.name in BY_HAND
         self.client = f"Async{stem}Calls" if is_by_hand else f"Async{stem}Client"
+        by_name = {one.proto.name: one for one in self.methods}
+        self.batches: list[Batch] = []
+        for one in self.methods:
+            if single := one.proto.options.Extensions[options_pb2.batch_of]:
+                by_name[single].batch = batch = Batch(one, by_name[single])
+                self.batches.append(batch)
+        assert not self.batches or (self.destination and not self.is_passenger), "only clients of services coalesce"
         own = "AsyncInternalClient" if self.destination else "AsyncNamedServiceClient"
+        own = "AsyncCoalescingClient" if self.batches else own
         self.base = "AsyncPassengerClient" if self.is_passenger else own
 
     @property

@@ -59,6 +59,7 @@ __all__ = [
     "MlutpOrdersState",
     "OrderFields",
     "OrderInfo",
+    "OrderInfos",
     "OrderRoad",
     "OrderRoads",
     "OrderState",
@@ -1160,6 +1161,33 @@ class OrderInfo:
             yandex_uid=message.yandex_uid,
             status=message.status,
             sharing_key=message.sharing_key,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OrderInfos:
+    """What a caller needs to show many orders. A requested id is in one of the two lists, except that of an order whose
+    status or sharing key is longer than 300 characters: only GetOrderInfo returns such an order, so that no response
+    is too large.
+
+    Attributes:
+        orders: The orders that were found, each as GetOrderInfo returns it, in the order of the request.
+        missing_order_ids: The ids of the orders that were not found, in the order of the request.
+    """
+
+    orders: tuple[OrderInfo, ...]
+    missing_order_ids: tuple[str, ...]
+
+    @classmethod
+    def from_message(cls, message: order_core_api_pb2.BatchGetOrderInfoResponse) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(
+            orders=tuple(OrderInfo.from_message(one) for one in message.orders),
+            missing_order_ids=tuple(message.missing_order_ids),
         )
 
 

@@ -33,6 +33,7 @@ def requests_with_id(value: str) -> list[tuple[Message, Violation]]:
         (api.GetOrderFieldsRequest(order_id=value, fields=["a"]), ("order_id", "string.id")),
         (api.SetOrderFieldsRequest(order_id=value, unset=["a"]), ("order_id", "string.id")),
         (api.GetOrderInfoRequest(order_id=value), ("order_id", "string.id")),
+        (api.BatchGetOrderInfoRequest(order_ids=["order", value]), ("order_ids[1]", "string.id")),
         (api.ListActiveOrdersRequest(yandex_uid=value), ("yandex_uid", "string.id")),
     ]
 
@@ -73,6 +74,11 @@ CASES: dict[str, tuple[Message, Violation]] = {
     "too many fields": (
         api.GetOrderFieldsRequest(order_id="order", fields=["a"] * 101),
         ("fields", "repeated.max_items"),
+    ),
+    "no orders": (api.BatchGetOrderInfoRequest(), ("order_ids", "repeated.min_items")),
+    "too many orders": (
+        api.BatchGetOrderInfoRequest(order_ids=["order"] * 1001),
+        ("order_ids", "repeated.max_items"),
     ),
     "too much to unset": (
         api.SetOrderFieldsRequest(order_id="order", unset=[f"a{n}" for n in range(101)]),

@@ -18,9 +18,11 @@ from ridehail_clients import (
     InvalidRequest,
     JsonInput,
     JsonObject,
+    JsonValue,
     OrderFields,
     OrderFieldTypeMismatch,
     OrderInfo,
+    OrderInfos,
     OrderNotFound,
     OrderVersionConflict,
 )
@@ -244,18 +246,89 @@ async def test_no_update_without_an_expected_version_is_lost(
 # --- GetOrderInfo
 
 
-@pytest.mark.parametrize(
-    ("document", "status", "sharing_key"),
-    [(RIDE, "driving", "sharing-key"), ({}, "", ""), ({"order": {"rsk": 5}}, "", "")],
-)
-async def test_the_info_has_status_and_sharing_key(
-    client: AsyncOrderCoreClient, document: JsonObject, status: str, sharing_key: str
-) -> None:
-    await client.put_order(order_id="order", yandex_uid="uid", document=document)
+def shown(value: JsonValue) -> str:
+    """Returns what is shown of a status or a sharing key."""
+    return value if isinstance(value, str) else ""
 
-    info = await client.get_order_info(order_id="order")
 
-    assert info == OrderInfo(order_id="order", yandex_uid="uid", status=status, sharing_key=sharing_key)
+# Postgres reads them where `document.text_at` would: texts only, by way of objects only.
+VALUES: list[JsonValue] = ["driving", "", "é\U0001f600", '"quoted"', 5, True, None, ["driving"], {"status": "driving"}]
+SHORT = "x" * 299 + "é"
+
+
+async def test_the_info_has_status_and_sharing_key_where_they_are_texts(client: AsyncOrderCoreClient) -> None:
+    documents: dict[str, JsonObject] = {
+        **{f"status-{n}": {"order": {"status": value, "rsk": "key"}} for n, value in enumerate(VALUES)},
+        **{f"rsk-{n}": {"order": {"rsk": value}} for n, value in enumerate(VALUES)},
+        "empty": {},
+        "status is elsewhere": {"status": "driving", "rsk": "key"},
+        "longest": {"order": {"status": SHORT, "rsk": SHORT}},
+    }
+    for order_id, document in documents.items():
+        await client.put_order(order_id=order_id, yandex_uid="uid", document=document)
+    expected = []
+    for order_id, document in documents.items():
+        order = document.get("order", {})
+        assert isinstance(order, dict)
+        expected.append(OrderInfo(order_id, "uid", shown(order.get("status")), shown(order.get("rsk"))))
+
+    assert [await client.get_order_info(order_id=order_id) for order_id in documents] == expected
+    assert (await client.batch_get_order_info(order_ids=[*documents])).orders == (*expected,)
+
+
+async def test_a_batch_has_each_requested_order_once_as_found_or_as_missing(client: AsyncOrderCoreClient) -> None:
+    for order_id in ("b", "a", "c"):
+        await client.put_order(order_id=order_id, yandex_uid=f"uid-{order_id}", document={"order": {"rsk": order_id}})
+
+    infos = await client.batch_get_order_info(order_ids=["c", "nothing", "a", "c", "Nothing", "nothing"])
+
+    assert infos == OrderInfos(
+        orders=(OrderInfo("c", "uid-c", "", "c"), OrderInfo("a", "uid-a", "", "a")),
+        missing_order_ids=("nothing", "Nothing"),
+    )
+
+
+async def test_an_order_with_a_long_text_is_found_only_alone(client: AsyncOrderCoreClient) -> None:
+    for order_id, order in {"status": {"status": SHORT + "x"}, "key": {"rsk": "x" * 1_000_000}, "short": {}}.items():
+        await client.put_order(order_id=order_id, yandex_uid="uid", document={"order": order})
+
+    infos = await client.batch_get_order_info(order_ids=["status", "key", "short"])
+
+    assert infos == OrderInfos(orders=(OrderInfo("short", "uid", "", ""),), missing_order_ids=())
+    assert (await client.get_order_info(order_id="status")).status == SHORT + "x"
+    assert len((await client.get_order_info(order_id="key")).sharing_key) == 1_000_000
+
+
+async def test_the_largest_response_to_a_batch_arrives(running: SuiteInProcess, client: AsyncOrderCoreClient) -> None:
+    await running.execute(
+        "INSERT INTO order_core.orders"
+        " SELECT rpad(number::text, 128, %s), repeat(%s, 128), jsonb_build_object('order', shown), now(), now()"
+        " FROM jsonb_build_object('version', 1, 'status', repeat(%s, 300), 'rsk', repeat(%s, 300)) AS shown,"
+        " generate_series(1001, 2000) AS number",
+        *("\U0001f600",) * 4,
+    )
+
+    infos = await client.batch_get_order_info(order_ids=[f"{n}".ljust(128, "\U0001f600") for n in range(1001, 2001)])
+
+    assert len(infos.orders) == 1000
+
+
+async def test_lookups_at_the_same_time_share_batches_and_each_has_its_own_result(running: SuiteInProcess) -> None:
+    admin = running.ticket("admin")
+    async with AsyncOrderCoreClient(running.address, ticket=admin, attempt_timeout=60, coalesce=True) as client:
+        for order_id, status in {"short": "driving", "long": "x" * 301}.items():
+            await client.put_order(order_id=order_id, yandex_uid="uid", document={"order": {"status": status}})
+        with captured_logs(level="DEBUG") as log:
+            order_ids = ["short", "long", "nothing", "\x00"] * 10
+            calls = [client.get_order_info(order_id=order_id, timeout=60) for order_id in order_ids]
+            short, long, nothing, bad = (await asyncio.gather(*calls, return_exceptions=True))[-4:]
+
+    assert short == OrderInfo("short", "uid", "driving", "")
+    assert long == OrderInfo("long", "uid", "x" * 301, "")
+    assert isinstance(nothing, OrderNotFound)
+    assert nothing.metadata == {"order_id": "nothing"}
+    assert isinstance(bad, InvalidRequest)
+    assert 1 <= log.text.count("OrderCoreService/BatchGetOrderInfo") <= 10
 
 
 # --- ListActiveOrders

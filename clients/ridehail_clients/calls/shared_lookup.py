@@ -19,6 +19,10 @@ from ridehail_kernel.coalescing import Coalescer
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
+AsyncSingleCall = Callable[[float | None], Awaitable[Value]]
+"""Makes a call that shares none, with its timeout in seconds, or None for the contract's deadline."""
+SyncSingleCall = Callable[[float | None], Value]
+
 # Keys in one batch: most of what batching saves is saved by then, and the batch still ends in the time of one lookup.
 _MAX_BATCH: Final = 100
 # Batches under way at once: beside one that a server leaves hanging, another goes on.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ridehail_clients import ActiveOrder, ActiveOrders, OrderFields, OrderInfo
+from ridehail_clients import ActiveOrder, ActiveOrders, OrderFields, OrderInfo, OrderInfos
 from tests.clients.cases.case import Case, Json, sent_as_given
 
 _UID = {"yandex_uid": "uid"}
@@ -95,6 +95,18 @@ CASES = [
         {"order_id": "order"},
         {"order_id": "order", "yandex_uid": "uid", "status": "driving", "sharing_key": "key"},
         result=OrderInfo(order_id="order", yandex_uid="uid", status="driving", sharing_key="key"),
+    ),
+    sent_as_given(
+        "OrderCoreService/BatchGetOrderInfo",
+        {"order_ids": ["order", "none"]},
+        {
+            "orders": [{"order_id": "order", "yandex_uid": "uid", "status": "driving", "sharing_key": "key"}],
+            "missing_order_ids": ["none"],
+        },
+        result=OrderInfos(
+            orders=(OrderInfo(order_id="order", yandex_uid="uid", status="driving", sharing_key="key"),),
+            missing_order_ids=("none",),
+        ),
     ),
     Case(
         "OrderProviderService/PutOrder",

@@ -52,7 +52,7 @@ async def callers_waiting(opened: Opened, number: int) -> None:
         for _ in range(5):
             await asyncio.sleep(0)
         return
-    shared = opened.client._lookups._shared
+    shared = opened.client._shared_retrieve_order._shared
     async with asyncio.timeout(LIMIT_S):
         while len(shared._unresolved) < number:
             await asyncio.sleep(0.005)

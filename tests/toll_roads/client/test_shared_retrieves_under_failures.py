@@ -30,9 +30,9 @@ from ridehail_clients import (
     open_sync_channel,
 )
 from tests.clients.flavours import ASYNCIO, Flavour
-from tests.clients.scripted_server import ScriptedServer, fail, info, retry_after, running_server
+from tests.clients.scripted_server import Reply, ScriptedServer, fail, info, retry_after, running_server
 from tests.support.virtual_time import run_by_its_clock
-from tests.toll_roads.client.scripted_toll_roads import batches, message_of, numbered, roads_of
+from tests.toll_roads.client.scripted_toll_roads import batches, message_of, numbered, roads_of, single_requests
 from tests.toll_roads.client.shared_callers import CLIENT, COALESCING, ORDERS, Gate, callers_waiting, received, retrieve
 
 
@@ -97,24 +97,46 @@ async def test_an_error_of_the_ticket_source_reaches_the_callers_and_not_the_nex
         assert await retrieve(opened, ["order-1"]) == [numbered(1)]
 
 
-async def test_an_order_missing_from_the_response_is_reported_as_a_defect_of_the_server(
-    server: ScriptedServer, flavour: Flavour
-) -> None:
-    gate = Gate(lambda _request, _context: api.BatchRetrieveOrdersResponse(orders=[message_of(numbered(1))]))
-    server.behaviour = gate
+async def test_an_order_missing_from_the_response_is_looked_up_alone(server: ScriptedServer, flavour: Flavour) -> None:
+    alone = roads_of(ORDERS)
+
+    def behave(request: Any, context: grpc.ServicerContext) -> Message | None:
+        if isinstance(request, api.RetrieveOrderRequest):
+            return alone(request, context)
+        return api.BatchRetrieveOrdersResponse(orders=[message_of(numbered(1))])
+
+    server.behaviour = gate = Gate(behave)
     async with flavour.opened(server.target, CLIENT, **COALESCING) as opened:
-        calls = asyncio.create_task(retrieve(opened, ["order-1", "order-2", "order-1"]))
+        calls = asyncio.create_task(retrieve(opened, ["order-1", "order-2", "unknown", "order-1"]))
         await received(server, 1)
         gate.opened.set()
-        first, silent, again = await calls
-        kept = {"order-2": numbered(2)}
-        [fallen_back] = await retrieve(opened, ["order-2"], fallback=kept)
+        first, silent, unknown, again = await calls
 
-    assert (first, again) == (numbered(1), numbered(1))
-    assert type(silent) is ServiceError
-    assert silent.code is grpc.StatusCode.INTERNAL
-    assert "order-2" in silent.message
-    assert fallen_back.stale
+    assert (first, silent, again) == (numbered(1), numbered(2), numbered(1))
+    assert type(unknown) is OrderNotFound
+    assert sorted(single_requests(server)) == ["order-2", "unknown"]
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        fail(grpc.StatusCode.UNIMPLEMENTED, message="Method not found!"),
+        fail(grpc.StatusCode.PERMISSION_DENIED, info("CALLER_NOT_ALLOWED")),
+    ],
+    ids=["a server without batches", "rules of access without batches"],
+)
+async def test_where_there_are_no_batches_each_order_is_looked_up_alone(
+    server: ScriptedServer, flavour: Flavour, refusal: Reply
+) -> None:
+    alone = roads_of(ORDERS)
+    server.behaviour = lambda request, context: (
+        alone(request, context) if isinstance(request, api.RetrieveOrderRequest) else refusal(context)
+    )
+    async with flavour.opened(flavour.in_memory(server), CLIENT, **COALESCING) as opened:
+        *found, unknown = await retrieve(opened, ["order-1", "order-2", "order-1", "unknown"])
+
+    assert found == [numbered(1), numbered(2), numbered(1)]
+    assert type(unknown) is OrderNotFound
 
 
 async def test_orders_that_were_not_requested_are_ignored(server: ScriptedServer, flavour: Flavour) -> None:

@@ -7,15 +7,18 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2, toll_roads_api_pb2_grpc
-from ridehail_clients._async.service_client import AsyncInternalClient, AsyncPassengerClient
+from ridehail_clients._async.coalescing_client import AsyncCoalescingClient
+from ridehail_clients._async.service_client import AsyncPassengerClient
+from ridehail_clients._async.shared_calls import BatchMessages
 from ridehail_clients.calls.call_metadata import Metadata
+from ridehail_clients.errors import OrderNotFound
 from ridehail_clients.message_fields import to_strings, to_timestamp
 from ridehail_clients.models import OrderRoad, OrderRoads
 
 __all__ = ["AsyncPassengerTollRoadsClient", "AsyncTollRoadsCalls"]
 
 
-class AsyncTollRoadsCalls(AsyncInternalClient):
+class AsyncTollRoadsCalls(AsyncCoalescingClient):
     """Calls of other services about toll roads.
 
     The client of `ridehail.tollroads.v1.TollRoadsService`.
@@ -30,6 +33,18 @@ class AsyncTollRoadsCalls(AsyncInternalClient):
 
     def _connect(self) -> None:
         self._stub = toll_roads_api_pb2_grpc.TollRoadsServiceStub(self._channel)
+        self._shared_retrieve_order = self._share(
+            "RetrieveOrder",
+            self._stub.BatchRetrieveOrders,
+            BatchMessages(
+                key="order_id",
+                request=lambda keys: toll_roads_api_pb2.BatchRetrieveOrdersRequest(order_ids=keys),
+                found=lambda response: {one.order_id: one for one in response.orders},
+                missing=lambda response: response.missing_order_ids,
+                read=lambda one: OrderRoad.from_message(one, order_id=one.order_id),
+                not_found=OrderNotFound,
+            ),
+        )
 
     async def _save_offer(self, *, offer_id: str, timeout: float | None = None, metadata: Metadata = ()) -> None:
         """Remembers an offer as built by a toll road. Called by routestats for every such offer.
@@ -56,6 +71,8 @@ class AsyncTollRoadsCalls(AsyncInternalClient):
 
         The client repeats it after failures that pass, for 1 s by default, 0.1 s an attempt.
 
+        With `coalesce`, calls that are made at the same time share calls of BatchRetrieveOrders.
+
         Args:
             order_id: The order.
             timeout: Seconds for the whole call.
@@ -68,9 +85,15 @@ class AsyncTollRoadsCalls(AsyncInternalClient):
             OrderNotFound: No such order, or no road is known of it.
             NeighbourUnavailable: order_core is unavailable (only with `retrieve_by: offer`).
         """
-        request = toll_roads_api_pb2.RetrieveOrderRequest(order_id=order_id)
-        response = await self._transport.call(self._stub.RetrieveOrder, request, timeout=timeout, metadata=metadata)
-        return OrderRoad.from_message(response, order_id=order_id)
+
+        async def alone(timeout: float | None) -> OrderRoad:
+            request = toll_roads_api_pb2.RetrieveOrderRequest(order_id=order_id)
+            response = await self._transport.call(self._stub.RetrieveOrder, request, timeout=timeout, metadata=metadata)
+            return OrderRoad.from_message(response, order_id=order_id)
+
+        if self._shared_retrieve_order is None:
+            return await alone(timeout)
+        return await self._shared_retrieve_order.get(order_id, alone, timeout=timeout, metadata=metadata)
 
     async def batch_retrieve_orders(
         self, *, order_ids: Sequence[str], timeout: float | None = None, metadata: Metadata = ()

@@ -8,16 +8,18 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from ridehail.ordercore.v1 import order_core_api_pb2, order_core_api_pb2_grpc
-from ridehail_clients._sync.service_client import InternalClient
+from ridehail_clients._sync.coalescing_client import CoalescingClient
+from ridehail_clients._sync.shared_calls import BatchMessages
 from ridehail_clients.calls.call_metadata import Metadata
+from ridehail_clients.errors import OrderNotFound
 from ridehail_clients.message_fields import to_strings
-from ridehail_clients.models import ActiveOrders, OrderFields, OrderInfo
+from ridehail_clients.models import ActiveOrders, OrderFields, OrderInfo, OrderInfos
 from ridehail_kernel.json_values import JsonInput, to_list, to_struct, to_value
 
 __all__ = ["OrderCoreClient"]
 
 
-class OrderCoreClient(InternalClient):
+class OrderCoreClient(CoalescingClient):
     """Reads and writes order documents.
 
     The client of `ridehail.ordercore.v1.OrderCoreService`.
@@ -32,6 +34,18 @@ class OrderCoreClient(InternalClient):
 
     def _connect(self) -> None:
         self._stub = order_core_api_pb2_grpc.OrderCoreServiceStub(self._channel)
+        self._shared_get_order_info = self._share(
+            "GetOrderInfo",
+            self._stub.BatchGetOrderInfo,
+            BatchMessages(
+                key="order_id",
+                request=lambda keys: order_core_api_pb2.BatchGetOrderInfoRequest(order_ids=keys),
+                found=lambda response: {one.order_id: one for one in response.orders},
+                missing=lambda response: response.missing_order_ids,
+                read=lambda one: OrderInfo.from_message(one),
+                not_found=OrderNotFound,
+            ),
+        )
 
     def put_order(
         self,
@@ -157,6 +171,8 @@ class OrderCoreClient(InternalClient):
 
         The client repeats it after failures that pass, for 1 s by default, 0.3 s an attempt.
 
+        With `coalesce`, calls that are made at the same time share calls of BatchGetOrderInfo.
+
         Args:
             order_id: The order.
             timeout: Seconds for the whole call.
@@ -168,9 +184,37 @@ class OrderCoreClient(InternalClient):
         Raises:
             OrderNotFound: No such order.
         """
-        request = order_core_api_pb2.GetOrderInfoRequest(order_id=order_id)
-        response = self._transport.call(self._stub.GetOrderInfo, request, timeout=timeout, metadata=metadata)
-        return OrderInfo.from_message(response)
+
+        def alone(timeout: float | None) -> OrderInfo:
+            request = order_core_api_pb2.GetOrderInfoRequest(order_id=order_id)
+            response = self._transport.call(self._stub.GetOrderInfo, request, timeout=timeout, metadata=metadata)
+            return OrderInfo.from_message(response)
+
+        if self._shared_get_order_info is None:
+            return alone(timeout)
+        return self._shared_get_order_info.get(order_id, alone, timeout=timeout, metadata=metadata)
+
+    def batch_get_order_info(
+        self, *, order_ids: Sequence[str], timeout: float | None = None, metadata: Metadata = ()
+    ) -> OrderInfos:
+        """GetOrderInfo for many orders in one call. An order that GetOrderInfo would not find is listed as missing
+        instead of failing the call. Safe to repeat.
+
+        The client repeats it after failures that pass, for 5 s by default, 3 s an attempt.
+
+        Args:
+            order_ids: The orders, 1 to 1000. An id given twice is returned once.
+            timeout: Seconds for the whole call.
+            metadata: Further metadata of the call.
+
+        Returns:
+            What a caller needs to show many orders. A requested id is in one of the two lists, except that of an order
+                whose status or sharing key is longer than 300 characters: only GetOrderInfo returns such an order, so
+                that no response is too large.
+        """
+        request = order_core_api_pb2.BatchGetOrderInfoRequest(order_ids=to_strings("order_ids", order_ids))
+        response = self._transport.call(self._stub.BatchGetOrderInfo, request, timeout=timeout, metadata=metadata)
+        return OrderInfos.from_message(response)
 
     def list_active_orders(
         self, *, yandex_uid: str, timeout: float | None = None, metadata: Metadata = ()

@@ -8,15 +8,18 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2, toll_roads_api_pb2_grpc
-from ridehail_clients._sync.service_client import InternalClient, PassengerClient
+from ridehail_clients._sync.coalescing_client import CoalescingClient
+from ridehail_clients._sync.service_client import PassengerClient
+from ridehail_clients._sync.shared_calls import BatchMessages
 from ridehail_clients.calls.call_metadata import Metadata
+from ridehail_clients.errors import OrderNotFound
 from ridehail_clients.message_fields import to_strings, to_timestamp
 from ridehail_clients.models import OrderRoad, OrderRoads
 
 __all__ = ["PassengerTollRoadsClient", "TollRoadsCalls"]
 
 
-class TollRoadsCalls(InternalClient):
+class TollRoadsCalls(CoalescingClient):
     """Calls of other services about toll roads.
 
     The client of `ridehail.tollroads.v1.TollRoadsService`.
@@ -31,6 +34,18 @@ class TollRoadsCalls(InternalClient):
 
     def _connect(self) -> None:
         self._stub = toll_roads_api_pb2_grpc.TollRoadsServiceStub(self._channel)
+        self._shared_retrieve_order = self._share(
+            "RetrieveOrder",
+            self._stub.BatchRetrieveOrders,
+            BatchMessages(
+                key="order_id",
+                request=lambda keys: toll_roads_api_pb2.BatchRetrieveOrdersRequest(order_ids=keys),
+                found=lambda response: {one.order_id: one for one in response.orders},
+                missing=lambda response: response.missing_order_ids,
+                read=lambda one: OrderRoad.from_message(one, order_id=one.order_id),
+                not_found=OrderNotFound,
+            ),
+        )
 
     def _save_offer(self, *, offer_id: str, timeout: float | None = None, metadata: Metadata = ()) -> None:
         """Remembers an offer as built by a toll road. Called by routestats for every such offer.
@@ -57,6 +72,8 @@ class TollRoadsCalls(InternalClient):
 
         The client repeats it after failures that pass, for 1 s by default, 0.1 s an attempt.
 
+        With `coalesce`, calls that are made at the same time share calls of BatchRetrieveOrders.
+
         Args:
             order_id: The order.
             timeout: Seconds for the whole call.
@@ -69,9 +86,15 @@ class TollRoadsCalls(InternalClient):
             OrderNotFound: No such order, or no road is known of it.
             NeighbourUnavailable: order_core is unavailable (only with `retrieve_by: offer`).
         """
-        request = toll_roads_api_pb2.RetrieveOrderRequest(order_id=order_id)
-        response = self._transport.call(self._stub.RetrieveOrder, request, timeout=timeout, metadata=metadata)
-        return OrderRoad.from_message(response, order_id=order_id)
+
+        def alone(timeout: float | None) -> OrderRoad:
+            request = toll_roads_api_pb2.RetrieveOrderRequest(order_id=order_id)
+            response = self._transport.call(self._stub.RetrieveOrder, request, timeout=timeout, metadata=metadata)
+            return OrderRoad.from_message(response, order_id=order_id)
+
+        if self._shared_retrieve_order is None:
+            return alone(timeout)
+        return self._shared_retrieve_order.get(order_id, alone, timeout=timeout, metadata=metadata)
 
     def batch_retrieve_orders(
         self, *, order_ids: Sequence[str], timeout: float | None = None, metadata: Metadata = ()

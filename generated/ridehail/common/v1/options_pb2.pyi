@@ -247,6 +247,7 @@ DESTINATION_FIELD_NUMBER: _builtins.int
 CALL_POLICY_FIELD_NUMBER: _builtins.int
 REQUEST_LIMITS_FIELD_NUMBER: _builtins.int
 METADATA_FLAG_FIELD_NUMBER: _builtins.int
+BATCH_OF_FIELD_NUMBER: _builtins.int
 CLIENT_MODEL_FIELD_NUMBER: _builtins.int
 MAX_JSON_DEPTH_FIELD_NUMBER: _builtins.int
 JSON_OF_FIELD_NUMBER: _builtins.int
@@ -267,6 +268,13 @@ request_limits: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.Method
 """How large a request of this method may be. Absent for the defaults."""
 metadata_flag: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, Global___MetadataFlag]
 """Metadata that changes what the method does."""
+batch_of: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.str]
+"""Name of the method of this service that does for one key what this one does for many; clients may let calls of it
+share calls of this one. The key is the only field of its request, as in `order_id`, and has the rule `id`. This
+method's request has only a list of keys, `order_ids`; its response a list of messages that have the key, and the keys
+that were not found, `missing_order_ids`: for these the other method fails with NOT_FOUND, as its comment says. Of a
+key that is in neither list, clients ask the other method.
+"""
 client_model: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MessageOptions, Global___ClientModel]
 """How a client library shows the message."""
 max_json_depth: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.FieldOptions, _builtins.int]

@@ -340,6 +340,63 @@ class GetOrderInfoResponse(_message.Message):
 Global___GetOrderInfoResponse: _TypeAlias = GetOrderInfoResponse  # noqa: Y015
 
 @_typing.final
+class BatchGetOrderInfoRequest(_message.Message):
+    """Request of BatchGetOrderInfo."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def order_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The orders, 1 to 1000. An id given twice is returned once."""
+
+    def __init__(
+        self,
+        *,
+        order_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_ids", b"order_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetOrderInfoRequest: _TypeAlias = BatchGetOrderInfoRequest  # noqa: Y015
+
+@_typing.final
+class BatchGetOrderInfoResponse(_message.Message):
+    """Response of BatchGetOrderInfo: what a caller needs to show many orders. A requested id is in one of the two lists, except
+    that of an order whose status or sharing key is longer than 300 characters: only GetOrderInfo returns such an order, so
+    that no response is too large.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDERS_FIELD_NUMBER: _builtins.int
+    MISSING_ORDER_IDS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def orders(self) -> _containers.RepeatedCompositeFieldContainer[Global___GetOrderInfoResponse]:
+        """The orders that were found, each as GetOrderInfo returns it, in the order of the request."""
+
+    @_builtins.property
+    def missing_order_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The ids of the orders that were not found, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        orders: _abc.Iterable[Global___GetOrderInfoResponse] | None = ...,
+        missing_order_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["missing_order_ids", b"missing_order_ids", "orders", b"orders"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetOrderInfoResponse: _TypeAlias = BatchGetOrderInfoResponse  # noqa: Y015
+
+@_typing.final
 class ListActiveOrdersRequest(_message.Message):
     """Request of ListActiveOrders."""
 

@@ -55,6 +55,11 @@ class OrderCoreServiceStub:
                 request_serializer=ridehail_dot_ordercore_dot_v1_dot_order__core__api__pb2.GetOrderInfoRequest.SerializeToString,
                 response_deserializer=ridehail_dot_ordercore_dot_v1_dot_order__core__api__pb2.GetOrderInfoResponse.FromString,
                 _registered_method=True)
+        self.BatchGetOrderInfo = channel.unary_unary(
+                '/ridehail.ordercore.v1.OrderCoreService/BatchGetOrderInfo',
+                request_serializer=ridehail_dot_ordercore_dot_v1_dot_order__core__api__pb2.BatchGetOrderInfoRequest.SerializeToString,
+                response_deserializer=ridehail_dot_ordercore_dot_v1_dot_order__core__api__pb2.BatchGetOrderInfoResponse.FromString,
+                _registered_method=True)
         self.ListActiveOrders = channel.unary_unary(
                 '/ridehail.ordercore.v1.OrderCoreService/ListActiveOrders',
                 request_serializer=ridehail_dot_ordercore_dot_v1_dot_order__core__api__pb2.ListActiveOrdersRequest.SerializeToString,
@@ -113,6 +118,14 @@ class OrderCoreServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchGetOrderInfo(self, request, context):
+        """GetOrderInfo for many orders in one call. An order that GetOrderInfo would not find is listed as missing instead of
+        failing the call. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListActiveOrders(self, request, context):
         """Lists a passenger's taxi orders that are under way: those whose `order.status` is not a final one. Part versions are
         taken from `parts`, details from `details`, the sequence from `order.version` of the document. Safe to repeat.
@@ -143,6 +156,11 @@ def add_OrderCoreServiceServicer_to_server(servicer, server):
                     servicer.GetOrderInfo,
                     request_deserializer=ridehail_dot_ordercore_dot_v1_dot_order__core__api__pb2.GetOrderInfoRequest.FromString,
                     response_serializer=ridehail_dot_ordercore_dot_v1_dot_order__core__api__pb2.GetOrderInfoResponse.SerializeToString,
+            ),
+            'BatchGetOrderInfo': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetOrderInfo,
+                    request_deserializer=ridehail_dot_ordercore_dot_v1_dot_order__core__api__pb2.BatchGetOrderInfoRequest.FromString,
+                    response_serializer=ridehail_dot_ordercore_dot_v1_dot_order__core__api__pb2.BatchGetOrderInfoResponse.SerializeToString,
             ),
             'ListActiveOrders': grpc.unary_unary_rpc_method_handler(
                     servicer.ListActiveOrders,
@@ -259,6 +277,33 @@ class OrderCoreService:
             '/ridehail.ordercore.v1.OrderCoreService/GetOrderInfo',
             ridehail_dot_ordercore_dot_v1_dot_order__core__api__pb2.GetOrderInfoRequest.SerializeToString,
             ridehail_dot_ordercore_dot_v1_dot_order__core__api__pb2.GetOrderInfoResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchGetOrderInfo(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ridehail.ordercore.v1.OrderCoreService/BatchGetOrderInfo',
+            ridehail_dot_ordercore_dot_v1_dot_order__core__api__pb2.BatchGetOrderInfoRequest.SerializeToString,
+            ridehail_dot_ordercore_dot_v1_dot_order__core__api__pb2.BatchGetOrderInfoResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -75,6 +75,10 @@ class OrderCoreServiceStub:
     Errors:
     - NOT_FOUND `ORDER_NOT_FOUND`: no such order.
     """
+    BatchGetOrderInfo: _grpc.UnaryUnaryMultiCallable[_order_core_api_pb2.BatchGetOrderInfoRequest, _order_core_api_pb2.BatchGetOrderInfoResponse]
+    """GetOrderInfo for many orders in one call. An order that GetOrderInfo would not find is listed as missing instead of
+    failing the call. Safe to repeat.
+    """
     ListActiveOrders: _grpc.UnaryUnaryMultiCallable[_order_core_api_pb2.ListActiveOrdersRequest, _order_core_api_pb2.ListActiveOrdersResponse]
     """Lists a passenger's taxi orders that are under way: those whose `order.status` is not a final one. Part versions are
     taken from `parts`, details from `details`, the sequence from `order.version` of the document. Safe to repeat.
@@ -115,6 +119,10 @@ class OrderCoreServiceAsyncStub(OrderCoreServiceStub):
 
     Errors:
     - NOT_FOUND `ORDER_NOT_FOUND`: no such order.
+    """
+    BatchGetOrderInfo: _aio.UnaryUnaryMultiCallable[_order_core_api_pb2.BatchGetOrderInfoRequest, _order_core_api_pb2.BatchGetOrderInfoResponse]  # type: ignore[assignment]
+    """GetOrderInfo for many orders in one call. An order that GetOrderInfo would not find is listed as missing instead of
+    failing the call. Safe to repeat.
     """
     ListActiveOrders: _aio.UnaryUnaryMultiCallable[_order_core_api_pb2.ListActiveOrdersRequest, _order_core_api_pb2.ListActiveOrdersResponse]  # type: ignore[assignment]
     """Lists a passenger's taxi orders that are under way: those whose `order.status` is not a final one. Part versions are
@@ -177,6 +185,16 @@ class OrderCoreServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - NOT_FOUND `ORDER_NOT_FOUND`: no such order.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchGetOrderInfo(
+        self,
+        request: _order_core_api_pb2.BatchGetOrderInfoRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_core_api_pb2.BatchGetOrderInfoResponse, _abc.Awaitable[_order_core_api_pb2.BatchGetOrderInfoResponse]]:
+        """GetOrderInfo for many orders in one call. An order that GetOrderInfo would not find is listed as missing instead of
+        failing the call. Safe to repeat.
         """
 
     @_abc_1.abstractmethod

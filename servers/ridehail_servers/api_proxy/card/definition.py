@@ -43,9 +43,10 @@ async def build_card(context: ServiceContext, config: Callable[[], CardConfig]) 
         ttl_s=lambda banner_set: config().promos_ttl_s(banner_set),
         report_lookup=lambda is_hit: PROMOS_LOOKED_UP.labels("hit" if is_hit else "miss").inc(),
     )
+    orders = OrderCore(channels["order-core"], ticket=ticket, timeouts=timeouts)
     roads = TollRoads(channels["toll-roads"], ticket=ticket, timeouts=timeouts)
     cards = RideCards(
-        OrderCore(channels["order-core"], ticket=ticket, timeouts=timeouts),
+        orders,
         roads,
         RouteSharing(channels["route-sharing"], ticket=ticket, timeouts=timeouts),
         promos,
@@ -56,3 +57,4 @@ async def build_card(context: ServiceContext, config: Callable[[], CardConfig]) 
         await promos.close()
         await cache.close()
         await roads.close()
+        await orders.close()

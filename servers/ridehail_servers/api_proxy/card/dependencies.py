@@ -46,7 +46,8 @@ class OrderCore:
     """Calls order_core."""
 
     def __init__(self, channel: grpc.aio.Channel, *, ticket: TicketSource, timeouts: Timeouts) -> None:
-        self._client = AsyncOrderCoreClient(channel, ticket=ticket)
+        # Many cards are put together at once, and a batch of orders costs about as much as one.
+        self._client = AsyncOrderCoreClient(channel, ticket=ticket, coalesce=True)
         self._timeouts = timeouts
 
     async def get_order(self, order_id: str) -> OrderInfo:
@@ -60,12 +61,15 @@ class OrderCore:
         with required_dependency("order-core", {client_errors.OrderNotFound: lambda: OrderNotFound(order_id)}):
             return await self._client.get_order_info(order_id=order_id, timeout=timeout)
 
+    async def close(self) -> None:
+        """Ends the lookups under way."""
+        await self._client.close()
+
 
 class TollRoads:
     """Calls toll_roads."""
 
     def __init__(self, channel: grpc.aio.Channel, *, ticket: TicketSource, timeouts: Timeouts) -> None:
-        # Many cards are put together at once, and a batch of orders costs about as much as one.
         self._client = AsyncTollRoadsClient(channel, ticket=ticket, coalesce=True)
         self._timeouts = timeouts
 

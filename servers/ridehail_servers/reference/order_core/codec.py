@@ -7,6 +7,7 @@ from ridehail.orderprovider.v1 import order_provider_pb2
 from ridehail_kernel.json_values import from_value, to_struct
 
 from .order_documents import ActiveOrder
+from .store import OrderInfo
 from .update import Update
 
 
@@ -18,6 +19,12 @@ def update_from(request: api.SetOrderFieldsRequest) -> Update:
         push={path: [from_value(element) for element in array.values] for path, array in request.push.items()},
         increment=dict(request.increment),
         call_processing=request.call_processing,
+    )
+
+
+def info_message(info: OrderInfo) -> api.GetOrderInfoResponse:
+    return api.GetOrderInfoResponse(
+        order_id=info.order_id, yandex_uid=info.yandex_uid, status=info.status, sharing_key=info.sharing_key
     )
 
 

@@ -12,13 +12,15 @@ from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.errors import OrderNotFound
 from ridehail_servers.chassis.json_limits import DetailsBudget
 
-from .document import check_size, is_whole, new_document, select, text_at, value_at, version_of
+from .document import MAX_BYTES, check_size, is_whole, new_document, select, text_at, value_at, version_of
 from .errors import OrderVersionConflict
-from .store import OrderDocument, OrderDocumentStore
+from .store import OrderDocument, OrderDocumentStore, OrderInfo
 from .update import Update, apply
 
 MAX_LISTED: Final = 100
-"""Orders in one response."""
+"""Orders in one list of a passenger's."""
+MAX_TEXT_OF_MANY: Final = 300
+"""Characters of a status or a sharing key in a response with a thousand orders, which has 4 MiB at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +32,16 @@ class OrderFields:
 
 
 @dataclass(frozen=True, slots=True)
-class OrderInfo:
-    """What callers need to show an order: `order.status` and `order.rsk` (the sharing key), or empty without them."""
+class OrderInfos:
+    """What callers need to show many orders, in the order in which they were requested.
 
-    order_id: str
-    yandex_uid: str
-    status: str
-    sharing_key: str
+    Attributes:
+        orders: Those that were found, but for those with a longer text than `MAX_TEXT_OF_MANY`.
+        missing: The ids of those that were not found.
+    """
+
+    orders: Sequence[OrderInfo]
+    missing: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,12 +108,18 @@ class OrderDocuments:
 
     async def get_info(self, order_id: str) -> OrderInfo:
         """Returns what callers need to show an order."""
-        order = await self._find(order_id)
-        return OrderInfo(
-            order_id=order.order_id,
-            yandex_uid=order.yandex_uid,
-            status=text_at(order.document, "order.status"),
-            sharing_key=text_at(order.document, "order.rsk"),
+        found = await self._infos([order_id], max_length=MAX_BYTES)
+        if not found:
+            raise OrderNotFound(order_id)
+        return found[order_id]
+
+    async def get_infos(self, order_ids: Sequence[str]) -> OrderInfos:
+        """Returns what callers need to show many orders."""
+        found = await self._infos(order_ids, max_length=MAX_TEXT_OF_MANY + 1)
+        requested = dict.fromkeys(order_ids)
+        return OrderInfos(
+            orders=[found[one] for one in requested if one in found and _is_short(found[one])],
+            missing=[one for one in requested if one not in found],
         )
 
     async def list_active(self, yandex_uid: str) -> list[ActiveOrder]:
@@ -120,11 +131,21 @@ class OrderDocuments:
         orders = map(_active_order, rows)
         return [one if budget.take(one.details) else replace(one, details=None) for one in orders]
 
+    async def _infos(self, order_ids: Sequence[str], *, max_length: int) -> dict[str, OrderInfo]:
+        rows = await self._database.read(
+            lambda connection: self._store.order_infos(connection, order_ids, max_length=max_length)
+        )
+        return {row.order_id: row for row in rows}
+
     async def _find(self, order_id: str) -> OrderDocument:
         row = await self._database.read(lambda connection: self._store.find_order(connection, order_id))
         if row is None:
             raise OrderNotFound(order_id)
         return row
+
+
+def _is_short(info: OrderInfo) -> bool:
+    return max(len(info.status), len(info.sharing_key)) <= MAX_TEXT_OF_MANY
 
 
 def _active_order(row: OrderDocument) -> ActiveOrder:

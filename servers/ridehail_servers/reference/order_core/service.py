@@ -10,7 +10,7 @@ from ridehail.ordercore.v1 import order_core_api_pb2 as api
 from ridehail.ordercore.v1 import order_core_api_pb2_grpc as api_grpc
 from ridehail_kernel.json_values import from_struct, to_struct
 
-from .codec import active_order_message, update_from
+from .codec import active_order_message, info_message, update_from
 from .order_documents import OrderDocuments
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -40,10 +40,13 @@ class OrderCoreServicer(api_grpc.OrderCoreServiceServicer):
         return api.SetOrderFieldsResponse(version=version)
 
     async def GetOrderInfo(self, request: api.GetOrderInfoRequest, context: Context) -> api.GetOrderInfoResponse:
-        info = await self._orders.get_info(request.order_id)
-        return api.GetOrderInfoResponse(
-            order_id=info.order_id, yandex_uid=info.yandex_uid, status=info.status, sharing_key=info.sharing_key
-        )
+        return info_message(await self._orders.get_info(request.order_id))
+
+    async def BatchGetOrderInfo(
+        self, request: api.BatchGetOrderInfoRequest, context: Context
+    ) -> api.BatchGetOrderInfoResponse:
+        infos = await self._orders.get_infos(request.order_ids)
+        return api.BatchGetOrderInfoResponse(orders=map(info_message, infos.orders), missing_order_ids=infos.missing)
 
     async def ListActiveOrders(
         self, request: api.ListActiveOrdersRequest, context: Context

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from psycopg import sql
+from psycopg.rows import args_row
 from psycopg.types.json import Jsonb
 
 from ridehail_kernel.json_values import JsonObject
@@ -24,6 +26,16 @@ class OrderDocument:
     order_id: str
     yandex_uid: str
     document: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class OrderInfo:
+    """What callers need to show an order: `order.status` and `order.rsk` (the sharing key), or empty without them."""
+
+    order_id: str
+    yandex_uid: str
+    status: str
+    sharing_key: str
 
 
 class OrderDocumentStore:
@@ -52,6 +64,14 @@ class OrderDocumentStore:
         )
         row = await cursor.fetchone()
         return None if row is None else _order(*row)
+
+    async def order_infos(
+        self, connection: Connection, order_ids: Sequence[str], *, max_length: int
+    ) -> list[OrderInfo]:
+        """Returns what there is to show of those of the orders that are stored, each text cut to `max_length`."""
+        async with connection.cursor(row_factory=args_row(OrderInfo)) as cursor:
+            await cursor.execute(_ORDER_INFOS, {"order_ids": list(order_ids), "max_length": max_length})
+            return await cursor.fetchall()
 
     async def lock_document(self, connection: Connection, order_id: str) -> JsonObject | None:
         """Returns a document locked for this transaction, or None if there is no such order."""
@@ -83,6 +103,20 @@ class OrderDocumentStore:
         cursor = await connection.execute(_LIST_ACTIVE, (yandex_uid, limit, DetailsBudget.MAX_BYTES))
         return [_order(*row) for row in await cursor.fetchall()]
 
+
+# Documents can be large: OFFSET keeps the planner from reading each once more for every use of what it holds.
+_ORDER_INFOS: Final = """
+    SELECT
+        order_id,
+        yandex_uid,
+        CASE jsonb_typeof(status) WHEN 'string' THEN left(status #>> '{}', %(max_length)s) ELSE '' END,
+        CASE jsonb_typeof(sharing_key) WHEN 'string' THEN left(sharing_key #>> '{}', %(max_length)s) ELSE '' END
+    FROM order_core.orders
+    CROSS JOIN LATERAL (
+        SELECT document -> 'order' -> 'status' AS status, document -> 'order' -> 'rsk' AS sharing_key OFFSET 0
+    ) AS shown
+    WHERE order_id = ANY(%(order_ids)s)
+    """
 
 # The statuses stand in the statement itself, in the same words as in the condition of the index orders_active_idx: only
 # then does Postgres use it. So the cost does not grow with the orders that a passenger has behind them.
