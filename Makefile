@@ -11,7 +11,7 @@ TEST_PROCESSES ?= 3
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit test-long check format lint types contracts generated imports names gateway proto released lock bench bench-peak bench-retention bench-eulas-import chaos audit clean
+.PHONY: help setup run test test-unit test-long check format lint types contracts generated imports names gateway proto released lock bench bench-peak bench-profile bench-retention bench-eulas-import chaos audit clean
 
 help: ## Show what each target does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -97,8 +97,11 @@ lock: setup ## Upgrade every dependency to its newest version, pinned and hashed
 bench: setup ## Measure the servers against a null handler and FastAPI; BENCH_ARGS as in docs/performance.md.
 	$(BIN)/python -m bench $(BENCH_ARGS)
 
-bench-peak: setup ## Load toll roads with its peak for a minute, as an open loop.
+bench-peak: setup ## Load the whole suite with its peak for a minute, as an open loop, and with more until it is too much.
 	$(BIN)/python -m bench.peak $(BENCH_ARGS)
+
+bench-profile: setup ## Show where the time of a call goes, by package and line, sampled while the servers are loaded.
+	$(BIN)/python -m bench.profile --py-spy "$(BIN)/uv tool run --quiet py-spy@0.4.3" $(BENCH_ARGS)
 
 bench-retention: setup ## Measure the retention jobs of toll roads at full size, and check that they lose nothing.
 	$(BIN)/python -m bench.retention

@@ -2,8 +2,8 @@
 
     python -m bench [CASE ...] [--rounds N] [--seconds S] [--workers N] [--callers N] [--sizes SMALL,LARGE] [--quick]
 
-All servers of a case run at the same time and are loaded in turns; the table shows medians. Compare figures of one run
-only: machines differ, and so do hours of the same machine.
+All servers of a case run at the same time and are loaded in turns; the tables show medians, and the lowest and highest
+ratio of the rounds. Compare figures of one run only: machines differ, and so do hours of the same machine.
 """
 
 from __future__ import annotations
@@ -15,12 +15,17 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from .cases import CASES, Case
-from .comparison import Figures, Goal, Schedule, compare
+from .case import Case
+from .cases import CASES
+from .comparison import Figures, Round, Schedule, compare, medians
+from .cpu import CORES
+from .go_programs import ToolMissing, built
 from .harness import Harness
-from .load import LoadFailed, ToolMissing, built
+from .load import LoadFailed
+from .report import Report, table
 from .servers import NotStarted, Servers
 from .tables import FULL_SIZE, tables
+from .verdicts import Ratio, is_noisy, judge, other_cores
 
 _FOLDER = Path(__file__).parents[1] / "build" / "bench"
 # The case of the sizes fills tables for minutes, so it runs on request only.
@@ -45,54 +50,91 @@ def main() -> int:
     if arguments.quick:
         schedule, orders, sizes, messages = Schedule(1, 0.2, 0.1), 1_000, (500, 1_000), 500
     try:
-        built()
+        built("loadgen")
         with (
             tables(arguments.folder) as filled,
             tempfile.TemporaryDirectory(prefix="ridehail-load-") as folder,
             ExitStack() as kept,
         ):
-            kept_if_quick = kept if arguments.quick else None
-            servers = Servers(Path(folder, "servers"), workers=arguments.workers, kept=kept_if_quick)
+            servers = Servers(
+                Path(folder, "servers"),
+                workers=arguments.workers,
+                kept=kept if arguments.quick else None,
+                checkout=arguments.checkout,
+            )
             harness = Harness(servers, filled, orders, sizes, arguments.callers, messages)
-            for name in arguments.cases or _USUAL:
-                _measure(CASES[name], harness, schedule)
+            report = Report(arguments.folder / "report.md")
+            ratios = {name: _measure(CASES[name], harness, schedule, report) for name in arguments.cases or _USUAL}
+            report.add("## Ratios", "", *_ratios_table(ratios))
     except (ToolMissing, NotStarted, LoadFailed) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _measure(case: Case, harness: Harness, schedule: Schedule) -> None:
+def _measure(case: Case, harness: Harness, schedule: Schedule, report: Report) -> list[Ratio]:
     with case.contenders(harness) as contenders:
-        print(
-            f"\n{case.title} ({schedule.rounds} rounds of {schedule.seconds} s, {harness.callers} callers)", flush=True
-        )
-        figures = compare(contenders, schedule, harness.tables.processes)
-        orders = {contender.name: contender.orders for contender in contenders}
-    _print_table(figures, orders)
-    _print_goals(case.goals, figures)
+        rounds = compare(contenders, schedule, harness.tables.processes)
+    report.add(
+        f"## {case.title}",
+        "",
+        f"{schedule.rounds} rounds of {schedule.seconds} s, {harness.callers} callers. {_machine(rounds)}",
+        "",
+        *_figures_table(medians(rounds), {contender.name: contender.orders for contender in contenders}),
+    )
+    ratios = [judge(goal, rounds) for goal in case.goals]
+    for ratio in ratios:
+        print(f"{ratio.goal.text}: {_told(ratio)}", flush=True)
+    return ratios
 
 
-def _print_table(figures: Mapping[str, Figures], orders: Mapping[str, int]) -> None:
-    columns = ("requests/s", "orders/s", "p50 ms", "p99 ms", "server us", "postgres us", "generator us")
-    print(f"{'':<20}" + "".join(f"{column:>13}" for column in columns))
-    for name, one in figures.items():
-        counts = (one.requests_per_s, one.requests_per_s * orders[name])
-        cpu = (one.server_us, one.postgres_us, one.generator_us)
-        print(
-            f"{name:<20}"
-            + "".join(f"{count:>13,.0f}" for count in counts)
-            + f"{one.p50_ms:>13.2f}{one.p99_ms:>13.2f}"
-            + "".join(f"{used:>13.0f}" for used in cpu)
-        )
+def _machine(rounds: Sequence[Round]) -> str:
+    used = f"Others used {other_cores(rounds):.2f} of {CORES} cores"
+    return f"{used}: too noisy to tell anything." if is_noisy(rounds) else f"{used}."
 
 
-def _print_goals(goals: Sequence[Goal], figures: Mapping[str, Figures]) -> None:
-    for goal in goals:
-        ratio = goal.ratio(figures)
-        reached = ratio >= goal.target if goal.at_least else ratio <= goal.target
-        target = f"{'>=' if goal.at_least else '<='} {goal.target}"
-        print(f"{goal.text}: {ratio:.2f} (target {target}: {'reached' if reached else 'missed'})", flush=True)
+def _told(ratio: Ratio) -> str:
+    spread = f"{ratio.lowest:.2f} to {ratio.highest:.2f}"
+    return f"{ratio.median:.2f} ({spread}; target {_target(ratio)}: {ratio.verdict})"
+
+
+def _target(ratio: Ratio) -> str:
+    return f"{'>=' if ratio.goal.at_least else '<='} {ratio.goal.target}"
+
+
+def _figures_table(figures: Mapping[str, Figures], orders: Mapping[str, int]) -> list[str]:
+    columns = ["", "requests/s", "orders/s", "p50 ms", "p99 ms", "server us", "dependencies us", "postgres us"]
+    rows = [
+        [
+            name,
+            f"{one.requests_per_s:,.0f}",
+            f"{one.requests_per_s * orders[name]:,.0f}",
+            f"{one.p50_ms:.2f}",
+            f"{one.p99_ms:.2f}",
+            *(f"{used:,.0f}" for used in (one.server_us, one.dependencies_us, one.postgres_us, one.generator_us)),
+        ]
+        for name, one in figures.items()
+    ]
+    return table([*columns, "generator us"], rows)
+
+
+def _ratios_table(ratios: Mapping[str, Sequence[Ratio]]) -> list[str]:
+    return table(
+        ("case", "ratio", "target", "median", "lowest", "highest", "verdict"),
+        [
+            (
+                name,
+                ratio.goal.text,
+                _target(ratio),
+                f"{ratio.median:.2f}",
+                f"{ratio.lowest:.2f}",
+                f"{ratio.highest:.2f}",
+                ratio.verdict,
+            )
+            for name, of_case in ratios.items()
+            for ratio in of_case
+        ],
+    )
 
 
 def _arguments() -> argparse.Namespace:
@@ -106,6 +148,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--callers", type=int, default=32, help="requests under way at any time")
     parser.add_argument("--sizes", type=_sizes, default=_SIZES, help="orders in the small and the large tables")
     parser.add_argument("--folder", type=Path, default=_FOLDER, help="keeps the filled tables for the next run")
+    parser.add_argument(
+        "--checkout", type=Path, help="has the servers to measure, with their .venv, instead of this one"
+    )
     parser.add_argument("--quick", action="store_true", help="see that it works: tiny tables, one short round")
     arguments = parser.parse_args()
     for name in arguments.cases:

@@ -9,29 +9,48 @@ from dataclasses import astuple, dataclass, fields
 import psutil
 
 from . import load
+from .cpu import MachineCpu, cpu_seconds
 from .servers import Running
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A server, its load, and how many orders one request looks up."""
+    """A server and its load.
+
+    Attributes:
+        orders: How many orders one request looks up.
+        dependencies: Servers that it calls.
+        warm: Whether it is warm only after each of its messages has been sent once.
+    """
 
     name: str
     server: Running
     load: load.Load
     orders: int = 1
+    dependencies: Sequence[Running] = ()
+    warm: bool = False
 
 
 @dataclass(frozen=True)
 class Figures:
-    """What one contender takes. CPU is that of all processes, in microseconds a request."""
+    """What one contender takes. CPU is that of all processes, in microseconds a request.
+
+    Attributes:
+        other_cores: What the rest of the machine used meanwhile: neither servers nor Postgres nor the load generator.
+    """
 
     requests_per_s: float
     p50_ms: float
     p99_ms: float
     server_us: float
+    dependencies_us: float
     postgres_us: float
     generator_us: float
+    other_cores: float
+
+
+Round = Mapping[str, Figures]
+"""The figures of each contender, by name."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +58,7 @@ class Goal:
     """A ratio that must be at least, or at most, `target`."""
 
     text: str
-    ratio: Callable[[Mapping[str, Figures]], float]
+    ratio: Callable[[Round], float]
     target: float
     at_least: bool
 
@@ -55,44 +74,47 @@ class Schedule:
 
 def compare(
     contenders: Sequence[Contender], schedule: Schedule, postgres: Callable[[], Sequence[psutil.Process]]
-) -> dict[str, Figures]:
-    """Returns the medians over the rounds. In each round every contender has its turn, so noise hits all alike."""
+) -> list[Round]:
+    """Returns the rounds. In each every contender has its turn, so noise hits all alike."""
     for contender in contenders:
-        load.run(contender.load, schedule.warm_up_s)
-    turns: dict[str, list[Figures]] = {contender.name: [] for contender in contenders}
-    for _ in range(schedule.rounds):
-        for contender in contenders:
-            turns[contender.name].append(_turn(contender, schedule.seconds, postgres))
-    return {name: _medians(figures) for name, figures in turns.items()}
+        load.run(contender.load, schedule.warm_up_s, each_once=contender.warm)
+    return [
+        {contender.name: _turn(contender, schedule.seconds, postgres) for contender in contenders}
+        for _ in range(schedule.rounds)
+    ]
+
+
+def medians(rounds: Sequence[Round]) -> dict[str, Figures]:
+    """Returns the median of each figure over the rounds."""
+    return {name: _median([one[name] for one in rounds]) for name in rounds[0]}
 
 
 def _turn(contender: Contender, seconds: float, postgres: Callable[[], Sequence[psutil.Process]]) -> Figures:
-    server_before, postgres_before = _cpu_seconds(contender.server.processes()), _cpu_seconds(postgres())
+    def used() -> list[float]:
+        dependencies = [process for running in contender.dependencies for process in running.processes()]
+        return [cpu_seconds(processes) for processes in (contender.server.processes(), dependencies, postgres())]
+
+    before, machine = used(), MachineCpu()
     measured = load.run(contender.load, seconds)
-    server_after, postgres_after = _cpu_seconds(contender.server.processes()), _cpu_seconds(postgres())
+    busy_cores = machine.busy_cores()
+    spent = [after - earlier for after, earlier in zip(used(), before, strict=True)]
+    server_us, dependencies_us, postgres_us, generator_us = (
+        one / measured.requests * 1e6 for one in (*spent, measured.cpu_seconds)
+    )
     return Figures(
         requests_per_s=measured.requests / measured.seconds,
         p50_ms=measured.p50_ms,
         p99_ms=measured.p99_ms,
-        server_us=(server_after - server_before) / measured.requests * 1e6,
-        postgres_us=(postgres_after - postgres_before) / measured.requests * 1e6,
-        generator_us=measured.cpu_seconds / measured.requests * 1e6,
+        server_us=server_us,
+        dependencies_us=dependencies_us,
+        postgres_us=postgres_us,
+        generator_us=generator_us,
+        other_cores=max(0.0, busy_cores - (sum(spent) + measured.cpu_seconds) / machine.seconds),
     )
 
 
-def _cpu_seconds(processes: Sequence[psutil.Process]) -> float:
-    total = 0.0
-    for process in processes:
-        try:
-            times = process.cpu_times()
-        except psutil.NoSuchProcess:  # one of Postgres' short-lived helpers
-            continue
-        total += times.user + times.system
-    return total
-
-
-def _medians(turns: Sequence[Figures]) -> Figures:
-    columns = zip(*map(astuple, turns), strict=True)
+def _median(figures: Sequence[Figures]) -> Figures:
+    columns = zip(*map(astuple, figures), strict=True)
     return Figures(
         **{field.name: statistics.median(column) for field, column in zip(fields(Figures), columns, strict=True)}
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ridehail_kernel.metadata_keys import TICKET_KEY
 from ridehail_servers.chassis.keys import KeyRing
@@ -14,7 +15,7 @@ from ridehail_servers.chassis.tickets import TicketIssuer
 from .comparison import Contender
 from .load import Load, write_bodies
 from .servers import Running, Servers
-from .tables import Tables, random_id
+from .tables import RIDER, Tables, random_id
 
 _SEED = 1
 
@@ -64,7 +65,7 @@ class Harness:
         stored = orders or self.orders
         number = min(messages, self.messages)
         requests = (body(lambda: random_id(chance.randint(1, stored))) for _ in range(number))
-        bodies = write_bodies(self.servers.folder / f"{name.replace(' ', '-').replace('/', '-')}.bodies", requests)
+        bodies = write_bodies(self._file(name), requests)
         headers = self._ticket(service) if rider is None else self._rider(service, rider)
         load = Load(server.protocol, server.address, path, bodies, headers, self.callers)
         return Contender(name, server, load, orders_per_request)
@@ -88,7 +89,7 @@ class Harness:
         """
         chance = random.Random(_SEED)
         uids = [random_id(chance.randint(1, riders)) for _ in range(self.messages)]
-        file = self.servers.folder / f"{name.replace(' ', '-').replace('/', '-')}.bodies"
+        file = self._file(name)
         bodies = write_bodies(file, map(body, uids))
         if service is None:
             each = ("x-yandex-uid", write_bodies(file.with_suffix(".uids"), (uid.encode() for uid in uids)))
@@ -98,6 +99,31 @@ class Harness:
             each = (TICKET_KEY, write_bodies(file.with_suffix(".tickets"), tickets))
         load = Load(server.protocol, server.address, path, bodies, {}, self.callers, each)
         return Contender(name, server, load)
+
+    def rides_contender(
+        self,
+        name: str,
+        server: Running,
+        path: str,
+        body: Callable[[str], bytes],
+        *,
+        rides: int,
+        dependencies: Sequence[Running],
+    ) -> Contender:
+        """Returns a contender that `RIDER` calls about random rides, of which it has seen each once beforehand.
+
+        Args:
+            body: Makes the message about a ride.
+            rides: Number of rides to choose from.
+            dependencies: Whom the server calls.
+        """
+        bodies = write_bodies(self._file(name), (body(random_id(number)) for number in range(1, rides + 1)))
+        headers = self._rider("api-proxy", RIDER) if server.protocol == "grpc" else {"x-yandex-uid": RIDER}
+        load = Load(server.protocol, server.address, path, bodies, headers, self.callers)
+        return Contender(name, server, load, dependencies=dependencies, warm=True)
+
+    def _file(self, contender: str) -> Path:
+        return self.servers.folder / f"{contender.replace(' ', '-').replace('/', '-')}.bodies"
 
     @property
     def _keys(self) -> KeyRing:

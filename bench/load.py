@@ -1,4 +1,4 @@
-"""The load generator: `bench/loadgen`, a small Go program, built here when it is first needed.
+"""The load generator's closed loop: `bench/loadgen`, a small Go program.
 
 ghz takes nearly as much CPU a request as a bare Python server does (175 us, this one 75), so on one machine it measures
 itself as well. h2load sends one fixed body: every request would look up the same order. Neither speaks both gRPC and
@@ -8,23 +8,15 @@ JSON over HTTP/1.1, and two generators make no fair comparison.
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import struct
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_SOURCE = Path(__file__).parent / "loadgen"
-_BUILT = Path(__file__).parents[1] / "build" / "tools" / "loadgen"
-_GO_PLACES = ("/usr/local/go/bin/go", "/usr/lib/go/bin/go")
-_BUILD_S = 600
+from . import go_programs
+
 _GRACE_S = 30
-
-
-class ToolMissing(Exception):
-    """The load generator cannot be built; the message says what to do."""
 
 
 class LoadFailed(Exception):
@@ -63,34 +55,6 @@ class Measured:
     cpu_seconds: float
 
 
-def built() -> Path:
-    """Returns the program; builds it if its source is newer.
-
-    Raises:
-        ToolMissing: It has to be built, and Go is not installed.
-    """
-    youngest = max(file.stat().st_mtime for file in _SOURCE.iterdir())
-    if _BUILT.exists() and _BUILT.stat().st_mtime >= youngest:
-        return _BUILT
-    go = shutil.which("go") or next(filter(os.path.exists, _GO_PLACES), None)
-    if go is None:
-        raise ToolMissing("the load generator needs Go 1.25 or newer to be built: https://go.dev/dl/")
-    _BUILT.parent.mkdir(parents=True, exist_ok=True)
-    fresh = _BUILT.with_name(f"{_BUILT.name}.{os.getpid()}")  # others may be building it as well
-    ended = subprocess.run(
-        [go, "build", "-o", str(fresh), "."],
-        cwd=_SOURCE,
-        capture_output=True,
-        text=True,
-        timeout=_BUILD_S,
-        check=False,
-    )
-    if ended.returncode != 0:
-        raise ToolMissing(f"the load generator cannot be built: {ended.stderr.strip()}")
-    fresh.replace(_BUILT)
-    return _BUILT
-
-
 def write_bodies(file: Path, bodies: Iterable[bytes]) -> Path:
     """Writes the messages of which each request takes one at random; returns the file."""
     with file.open("wb") as output:
@@ -99,12 +63,17 @@ def write_bodies(file: Path, bodies: Iterable[bytes]) -> Path:
     return file
 
 
-def run(load: Load, seconds: float) -> Measured:
+def run(load: Load, seconds: float, *, each_once: bool = False) -> Measured:
     """Sends requests in a closed loop: each caller sends the next one as soon as the last has ended.
+
+    Args:
+        load: What to send.
+        seconds: For how long.
+        each_once: Sends every message once, however long that takes, instead of random ones for some time.
 
     Raises:
         LoadFailed: A request failed.
-        ToolMissing: See `built`.
+        ToolMissing: The generator cannot be built.
     """
     options: dict[str, object] = {
         "protocol": load.protocol,
@@ -114,11 +83,12 @@ def run(load: Load, seconds: float) -> Measured:
         "headers": ",".join(f"{name}={value}" for name, value in load.headers.items()),
         "callers": load.callers,
         "seconds": seconds,
+        "each-once": str(each_once).lower(),
     }
     if load.each is not None:
         options["each-header"], options["each-values"] = load.each
     ended = subprocess.run(
-        [str(built()), *(f"-{name}={value}" for name, value in options.items())],
+        [str(go_programs.built("loadgen")), *(f"-{name}={value}" for name, value in options.items())],
         capture_output=True,
         text=True,
         timeout=seconds + _GRACE_S,

@@ -1,210 +1,223 @@
-"""The peak that toll_roads is made for, as an open loop: calls are sent when they are due, however slow responses are.
+"""The peak of the whole suite on this one machine.
 
-    python -m bench.peak [--seconds S] [--workers N] [--retrieves N] [--offers N] [--switches N]
+    python -m bench.peak [--seconds S] [--step-seconds S] [--factor X] [--workers N] [--checkout FOLDER] [--quick]
 
-4200 lookups a second by clients that share lookups (`coalesce=True`), of api-proxy and of driver-orders-builder; 100
-offers and 10 switches of the road, each of an order with a fixed price, which it resets. Tables are at full size, and
-order-core runs in the same server. A call's time is counted from when it was due, so a call that waits for a busy
-generator counts as slow as well.
+It is an open loop: calls are sent when they are due, however slow responses are, and timed from then. All services run
+in one server, or in as many as `--workers` says, beside Postgres and the load generator. After the peak the rate is
+raised until responses become late or calls fail: the knee.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import random
-import statistics
+import resource
 import sys
 import tempfile
-import time
-import uuid
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import grpc
-import uvloop
-
-from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
-from ridehail.tollroads.v1 import toll_roads_api_pb2_grpc as api_grpc
-from ridehail_clients import AsyncOrderCoreClient, AsyncTollRoadsClient, JsonInput, ServiceError, open_async_channel
-from ridehail_servers import resources
-from ridehail_servers.chassis import migrations
+from ridehail_servers import suite
 from ridehail_servers.chassis.keys import KeyRing
-from ridehail_servers.chassis.passenger import Identity
-from ridehail_servers.chassis.tickets import TicketIssuer
-from ridehail_servers.chassis.timestamps import to_timestamp
 
+from . import open_loop
+from .cpu import MachineCpu, cpu_seconds
+from .go_programs import ToolMissing, built
+from .load import LoadFailed
+from .open_loop import Event, quantile
+from .peak_traffic import KINDS, SWITCHES_PER_S, PeakTraffic
+from .report import Report, table
 from .servers import NotStarted, Running, Servers
-from .tables import FULL_SIZE, random_id, tables
+from .tables import FULL_SIZE, Tables, switchable, tables
 
 _FOLDER = Path(__file__).parents[1] / "build" / "bench"
-# Clients of each consumer, as many as it has processes: each shares lookups among its own callers only.
-_PODS = {"api-proxy": 5, "driver-orders-builder": 1}
-_TICK_S = 0.002
+_MAX_P99_MS = 100.0
 _WARM_UP_S = 3.0
-_SEED = 1
-
-Call = Callable[[], Awaitable[None]]
-
-
-@dataclass
-class LoadKind:
-    """Calls of one kind at `rate` a second; `seconds` has the duration of each that succeeded."""
-
-    name: str
-    rate: float
-    call: Call
-    seconds: list[float] = field(default_factory=list)
-    errors: Counter[str] = field(default_factory=Counter)
-
-    async def run(self, due: float) -> None:
-        try:
-            await self.call()
-        except ServiceError as error:
-            self.errors[error.reason or type(error).__name__] += 1
-        except grpc.aio.AioRpcError as error:
-            self.errors[error.code().name] += 1
-        else:
-            self.seconds.append(time.perf_counter() - due)
+_MAX_FACTOR = 16.0
+# The knee is found to within this much of the peak.
+_PRECISION = 0.125
+_RESTING_S = 2.0
 
 
-class Consumers:
-    """The clients of everybody who calls toll_roads."""
+@dataclass(frozen=True)
+class KindFigures:
+    """How the calls of one kind went, in milliseconds from when they were due."""
 
-    def __init__(self, address: str, keys: KeyRing, orders: int, stack: AsyncExitStack) -> None:
-        self._chance = random.Random(_SEED)
-        self._orders = orders
-        self._keys = keys
-        self._stack = stack
-        self._channel = open_async_channel(address, health_check=False)
-        self._address = address
+    calls_per_s: float
+    p50: float
+    p99: float
+    p999: float
+    errors: Counter[str]
 
-    async def open(self) -> None:
-        self._lookups = [
-            await self._stack.enter_async_context(
-                AsyncTollRoadsClient(self._address, ticket=TicketIssuer(self._keys, source), coalesce=True)
+
+@dataclass(frozen=True)
+class Step:
+    """What a multiple of the peak did; cores are those in use on average."""
+
+    factor: float
+    kinds: dict[str, KindFigures]
+    server_cores: float
+    postgres_cores: float
+    generator_cores: float
+    other_cores: float
+
+    @property
+    def holds(self) -> bool:
+        return all(kind.p99 <= _MAX_P99_MS and not kind.errors for kind in self.kinds.values())
+
+
+class PeakLoad:
+    """Sends multiples of the peak to a server."""
+
+    def __init__(self, traffic: PeakTraffic, server: Running, filled: Tables, url: str, folder: Path) -> None:
+        self._traffic = traffic
+        self._server = server
+        self._filled = filled
+        self._url = url
+        self._folder = folder
+
+    async def run(self, factor: float, seconds: float) -> Step:
+        """Sends `factor` times the peak; what has not ended afterwards is waited for."""
+        orders = switchable(self._url, round(SWITCHES_PER_S * factor * seconds) + 1)
+        streams = self._traffic.streams(factor, seconds, orders)
+        before, machine, generator = self._used(), MachineCpu(), _generator_seconds()
+        events = await open_loop.run(streams, seconds, self._folder)
+        busy = machine.busy_cores()
+        server, postgres = (
+            (after - earlier) / machine.seconds for after, earlier in zip(self._used(), before, strict=True)
+        )
+        generated = (_generator_seconds() - generator) / machine.seconds
+        return Step(
+            factor,
+            {kind: _judged(events[kind], seconds) for kind in KINDS},
+            server_cores=server,
+            postgres_cores=postgres,
+            generator_cores=generated,
+            other_cores=max(0.0, busy - server - postgres - generated),
+        )
+
+    async def knee(self, first: Step, seconds: float) -> list[Step]:
+        """Returns steps of more and more of the peak, or less, the last ones around the knee."""
+        steps = [first]
+        holds, fails = (first.factor, 0.0) if first.holds else (0.0, first.factor)
+        while (fails == 0 and holds < _MAX_FACTOR) or fails - holds > _PRECISION:
+            await asyncio.sleep(_RESTING_S)
+            step = await self.run(2 * holds if fails == 0 else (holds + fails) / 2, seconds)
+            steps.append(step)
+            holds, fails = (step.factor, fails) if step.holds else (holds, step.factor)
+        return steps
+
+    def _used(self) -> tuple[float, float]:
+        return cpu_seconds(self._server.processes()), cpu_seconds(self._filled.processes())
+
+
+def _generator_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _judged(events: Sequence[Event], seconds: float) -> KindFigures:
+    errors = Counter(event.reason or event.code for event in events if not event.is_acknowledged)
+    late = [1000 * (event.done - event.due) for event in events if event.is_acknowledged]
+    p50, p99, p999 = (quantile(late, share) for share in (0.5, 0.99, 0.999))
+    return KindFigures(len(events) / seconds, p50, p99, p999, errors)
+
+
+async def run(load: PeakLoad, arguments: argparse.Namespace, report: Report) -> None:
+    await load.run(arguments.factor, _WARM_UP_S)
+    peak = await load.run(arguments.factor, arguments.seconds)
+    report.add(
+        f"## {arguments.factor:g} x the peak, {arguments.seconds:.0f} s", "", *_kinds_table(peak), "", _cores(peak)
+    )
+    if arguments.step_seconds:
+        steps = await load.knee(peak, arguments.step_seconds)
+        knee = max((step.factor for step in steps if step.holds), default=0.0)
+        report.add(
+            f"## The knee: {knee:.3g} times the peak (p99 of every kind <= {_MAX_P99_MS:.0f} ms, no errors)",
+            "",
+            *_steps_table(sorted(steps, key=lambda step: step.factor)),
+        )
+
+
+def _kinds_table(step: Step) -> list[str]:
+    rows = [
+        (
+            name,
+            f"{kind.calls_per_s:,.0f}",
+            " ".join(f"{reason} {number}" for reason, number in kind.errors.most_common()) or "0",
+            *(f"{ms:.1f}" for ms in (kind.p50, kind.p99, kind.p999)),
+        )
+        for name, kind in step.kinds.items()
+    ]
+    return table(("", "calls/s", "errors", "p50 ms", "p99 ms", "p99.9 ms"), rows)
+
+
+def _cores(step: Step) -> str:
+    return (
+        f"Cores in use: server {step.server_cores:.2f}, Postgres {step.postgres_cores:.2f}, "
+        f"load generator {step.generator_cores:.2f}, others {step.other_cores:.2f}."
+    )
+
+
+def _steps_table(steps: Sequence[Step]) -> list[str]:
+    columns = (
+        "x peak",
+        *(f"{kind} p99 ms" for kind in KINDS),
+        "errors",
+        "server cores",
+        "postgres",
+        "generator",
+        "others",
+    )
+    return table(
+        columns,
+        [
+            (
+                f"{step.factor:.3g}",
+                *(f"{step.kinds[kind].p99:.0f}" for kind in KINDS),
+                str(sum(kind.errors.total() for kind in step.kinds.values())),
+                f"{step.server_cores:.2f}",
+                f"{step.postgres_cores:.2f}",
+                f"{step.generator_cores:.2f}",
+                f"{step.other_cores:.2f}",
             )
-            for source, pods in _PODS.items()
-            for _ in range(pods)
-        ]
-        self._routestats = await self._stack.enter_async_context(
-            AsyncTollRoadsClient(self._address, ticket=TicketIssuer(self._keys, "routestats"))
-        )
-        self._order_core = await self._stack.enter_async_context(
-            AsyncOrderCoreClient(self._address, ticket=TicketIssuer(self._keys, "admin"))
-        )
-        self._stack.push_async_callback(self._channel.close, None)
-        self._passengers = api_grpc.PassengerTollRoadsServiceStub(self._channel)
-
-    async def prepare_switches(self, number: int) -> None:
-        """Gives `number` orders that can be switched a document with a fixed price."""
-        self._switchable = self._chance.sample(range(2, self._orders + 1, 2), number)
-        document: dict[str, JsonInput] = {
-            "order": {"fixed_price": {"price": 1290, "driver_price": 1140.5}, "status": "driving"}
-        }
-        for n in self._switchable:
-            await self._order_core.put_order(order_id=random_id(n), yandex_uid=str(n), document=document)
-
-    async def retrieve(self) -> None:
-        client = self._chance.choice(self._lookups)
-        await client.retrieve_order(order_id=random_id(self._chance.randint(1, self._orders)))
-
-    async def save_offer(self) -> None:
-        if not await self._routestats.save_offer(offer_id=uuid.uuid4().hex):
-            raise ServiceError(grpc.StatusCode.UNAVAILABLE, message="not saved")
-
-    async def switch(self) -> None:
-        """Switches an order from the toll road to the free one."""
-        number = self._switchable.pop()  # each order once
-        request = api.SwitchRoadRequest(
-            order_id=random_id(number),
-            has_toll_road=False,
-            created=to_timestamp(datetime.now(UTC) + timedelta(minutes=4)),
-        )
-        passenger = Identity(str(number))
-        ticket = TicketIssuer(self._keys, "gateway").issue("toll-roads", passenger=passenger)
-        metadata = (("x-ya-service-ticket", ticket),)
-        await self._passengers.SwitchRoad(request, metadata=metadata, timeout=2)
-
-
-async def measure(server: Running, kinds: Sequence[LoadKind], seconds: float) -> float:
-    """Makes the calls at their rates; returns the CPU seconds that the server used."""
-    under_way: set[asyncio.Task[None]] = set()
-    sent = dict.fromkeys(range(len(kinds)), 0)
-    used, began = _cpu_seconds(server), time.perf_counter()
-    while (elapsed := time.perf_counter() - began) < seconds:
-        for index, kind in enumerate(kinds):
-            while sent[index] < elapsed * kind.rate:
-                task = asyncio.create_task(kind.run(began + sent[index] / kind.rate))
-                under_way.add(task)
-                task.add_done_callback(under_way.discard)
-                sent[index] += 1
-        await asyncio.sleep(_TICK_S)
-    await asyncio.gather(*under_way)
-    return _cpu_seconds(server) - used
-
-
-def _cpu_seconds(server: Running) -> float:
-    times = [process.cpu_times() for process in server.processes()]
-    return sum(one.user + one.system for one in times)
-
-
-async def run(server: Running, keys: KeyRing, arguments: argparse.Namespace) -> None:
-    async with AsyncExitStack() as stack:
-        consumers = Consumers(server.address, keys, arguments.orders, stack)
-        await consumers.open()
-        await consumers.prepare_switches(round(arguments.switches * (arguments.seconds + _WARM_UP_S)) + 10)
-
-        def kinds() -> list[LoadKind]:
-            return [
-                LoadKind("RetrieveOrder", arguments.retrieves, consumers.retrieve),
-                LoadKind("SaveOffer", arguments.offers, consumers.save_offer),
-                LoadKind("SwitchRoad", arguments.switches, consumers.switch),
-            ]
-
-        await measure(server, kinds(), _WARM_UP_S)
-        measured = kinds()
-        cpu = await measure(server, measured, arguments.seconds)
-    _print(measured, cpu, arguments.seconds)
-
-
-def _print(kinds: Sequence[LoadKind], cpu: float, seconds: float) -> None:
-    print(f"{'':<16}{'calls/s':>10}{'errors':>10}{'p50 ms':>10}{'p99 ms':>10}{'p99.9 ms':>10}")
-    for kind in kinds:
-        failed = sum(kind.errors.values())
-        quantiles = statistics.quantiles(kind.seconds, n=1000, method="inclusive")
-        p50, p99, p999 = (1000 * quantiles[n] for n in (499, 989, 998))
-        calls = (len(kind.seconds) + failed) / seconds
-        print(f"{kind.name:<16}{calls:>10.0f}{failed:>10}{p50:>10.2f}{p99:>10.2f}{p999:>10.2f}")
-        for reason, number in kind.errors.most_common():
-            print(f"    {reason}: {number}")
-    print(f"the server used {cpu / seconds:.2f} cores", flush=True)
+            for step in steps
+        ],
+    )
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="bench.peak", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seconds", type=float, default=60.0, help="length of the peak")
+    parser.add_argument("--step-seconds", type=float, default=15.0, help="length of each step to the knee; 0: none")
+    parser.add_argument("--factor", type=float, default=1.0, help="multiple of the peak to begin with")
     parser.add_argument("--workers", type=int, default=1, help="processes of the server")
-    parser.add_argument("--retrieves", type=float, default=4200.0, help="a second")
-    parser.add_argument("--offers", type=float, default=100.0, help="a second")
-    parser.add_argument("--switches", type=float, default=10.0, help="a second")
-    parser.add_argument("--orders", type=int, default=FULL_SIZE, help="in the tables")
     parser.add_argument("--folder", type=Path, default=_FOLDER, help="keeps the filled tables for the next run")
+    parser.add_argument(
+        "--checkout", type=Path, help="has the servers to measure, with their .venv, instead of this one"
+    )
+    parser.add_argument("--quick", action="store_true", help="see that it works: tiny tables, a second of little load")
     arguments = parser.parse_args()
+    orders = FULL_SIZE
+    if arguments.quick:
+        orders, arguments.factor, arguments.seconds, arguments.step_seconds = 1_000, 0.05, 1.0, 0.0
+    services = [name for name in suite.SERVICES if name != suite.AUTHORIZER]
+    schemas = [schema for name in services if (schema := suite.SERVICES[name].schema)]
     try:
-        with tables(arguments.folder) as filled, tempfile.TemporaryDirectory(prefix="ridehail-bench-") as folder:
-            url = filled.database(arguments.orders)
-            migrations.migrate(url, "order_core", resources.folder("migrations") / "order_core")
-            servers = Servers(Path(folder, "servers"), workers=arguments.workers)
-            with servers.ridehail("toll-roads", "order-core", database_url=url) as server:
-                uvloop.run(run(server, KeyRing(servers.folder / "keys" / "tickets"), arguments))
-    except NotStarted as error:
+        built("loadgen")
+        with tables(arguments.folder) as filled, tempfile.TemporaryDirectory(prefix="ridehail-peak-") as folder:
+            url, eulas_url = filled.peak(orders, schemas), filled.agreements(orders)
+            servers = Servers(Path(folder, "servers"), workers=arguments.workers, checkout=arguments.checkout)
+            with servers.ridehail(*services, database_url=url, RIDEHAIL_DATABASE_URL_EULAS=eulas_url) as server:
+                keys = KeyRing(servers.folder / "keys" / "tickets")
+                traffic = PeakTraffic(server.address, keys, orders=orders, users=orders)
+                load = PeakLoad(traffic, server, filled, url, servers.folder)
+                asyncio.run(run(load, arguments, Report(arguments.folder / "peak.md")))
+    except (ToolMissing, NotStarted, LoadFailed) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     return 0

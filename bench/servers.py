@@ -9,16 +9,20 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
+import yaml
 
 from ridehail_servers import resources, suite
 from ridehail_servers.runtime.data_dir import DataDir
 from ridehail_servers.runtime.ports import free_port
+
+from . import go_programs
 
 HOST = "127.0.0.1"
 _START_S = 120.0
@@ -48,25 +52,34 @@ class Running:
 class Servers:
     """Starts servers whose logs, keys and configuration are in one folder."""
 
-    def __init__(self, folder: Path, *, workers: int, kept: ExitStack | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, workers: int, kept: ExitStack | None = None, checkout: Path | None = None
+    ) -> None:
         """Creates keys and configuration.
 
         Args:
             folder: Replaced if it exists.
             workers: Processes of each server.
             kept: Keeps servers running for other cases, or None if a server ends with its case.
+            checkout: Has the servers of the suite, with their configuration and `.venv`, or None for this one.
         """
         self._kept = kept
         self._running: dict[tuple[str, ...], Running] = {}
         shutil.rmtree(folder, ignore_errors=True)
         self.folder = folder
         self._workers = workers
-        shutil.copytree(resources.folder("config"), folder / "config")
+        self._command = str((checkout / ".venv" / "bin" if checkout else Path(sys.executable).parent) / "ridehail")
+        shutil.copytree(checkout / "config" if checkout else resources.folder("config"), folder / "config")
         DataDir(folder).ensure_keys(suite.ticket_sources(resources.folder("config")))
 
     @contextmanager
     def ridehail(
-        self, *services: str, database_url: str, dependencies: Running | None = None, config: Path | None = None
+        self,
+        *services: str,
+        database_url: str,
+        dependencies: Running | None = None,
+        config: Path | None = None,
+        **environment: str,
     ) -> Iterator[Running]:
         """Serves services of the suite as `ridehail serve` does.
 
@@ -75,8 +88,9 @@ class Servers:
             database_url: Holds their schemas.
             dependencies: Serves all that they call, or None if they do so themselves.
             config: Folder of configuration files, or None for the shipped ones.
+            environment: Variables beside those of this process.
         """
-        command = [str(Path(sys.executable).parent / "ridehail"), "serve", *services, "--no-reflection"]
+        command = [self._command, "serve", *services, "--no-reflection"]
         address = f"{HOST}:{{port}}" if dependencies is None else dependencies.address
         for name in suite.SERVICES:
             command += ["--address", f"{name}={address}"]
@@ -91,18 +105,25 @@ class Servers:
             "--config-dir": str(config or self.folder / "config"),
         }
         words = [*command, *(word for pair in options.items() for word in pair)]
-        with self._started(f"ridehail {services[0]}", "grpc", words) as it:
+        with self._started(f"ridehail {services[0]}", "grpc", words, **environment) as it:
             yield it
 
     def with_experiments(self, *names: str) -> Path:
         """Returns a folder of configuration files with these experiments on for everybody."""
-        folder = self.folder / "with-experiments"
+
+        def switch_on(flags: dict[str, Any]) -> None:
+            for name in names:
+                flags["flags"][name] = {"state": "ENABLED", "variants": {"on": True}, "defaultVariant": "on"}
+
+        return self.changed_config("with-experiments", "flags.json", switch_on)
+
+    def changed_config(self, name: str, file: str, change: Callable[[dict[str, Any]], None]) -> Path:
+        """Returns a folder of configuration files, of which `change` has changed the content of one."""
+        folder = self.folder / name
         shutil.copytree(self.folder / "config", folder, dirs_exist_ok=True)
-        file = folder / "flags.json"
-        content = json.loads(file.read_text())
-        for name in names:
-            content["flags"][name] = {"state": "ENABLED", "variants": {"on": True}, "defaultVariant": "on"}
-        file.write_text(json.dumps(content))
+        content = yaml.safe_load((folder / file).read_text())  # JSON is YAML as well
+        change(content)
+        (folder / file).write_text(json.dumps(content))
         return folder
 
     @contextmanager
@@ -113,14 +134,20 @@ class Servers:
             yield it
 
     @contextmanager
-    def fastapi(self, application: str, *, database_url: str) -> Iterator[Running]:
+    def grpc_go(self, *, database_url: str) -> Iterator[Running]:
+        """Serves RetrieveOrder by a compiled server, of one process that uses all cores."""
+        command = [str(go_programs.built("grpc_go_peer")), "{port}", database_url]
+        with self._started("grpc-go", "grpc", command) as it:
+            yield it
+
+    @contextmanager
+    def fastapi(self, application: str, *, database_url: str, **environment: str) -> Iterator[Running]:
         """Serves the FastAPI application of a module in `bench`."""
         command = [sys.executable, "-m", "uvicorn", f"bench.{application}:app", "--host", HOST, "--port", "{port}"]
         config = str(self.folder / "config")
         options = ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--workers", str(self._workers)]
-        with self._started(
-            "fastapi", "http", [*command, *options], BENCH_DATABASE_URL=database_url, BENCH_CONFIG=config
-        ) as it:
+        environment |= {"BENCH_DATABASE_URL": database_url, "BENCH_CONFIG": config}
+        with self._started(application, "http", [*command, *options], **environment) as it:
             yield it
 
     @contextmanager

@@ -26,6 +26,8 @@ _MAX_OFFERS = 1_400_000
 _FILLING = "bench_filling"
 RIDER = "4000000001"
 """Whose rides all of them are: the passenger is a header, of which the load generator knows one for all requests."""
+PEAK_OFFERS = "peak-"
+"""Begins the ids of the offers that the peak saves, which the next one deletes."""
 
 # Written in the order of the keys, indexes grow at their end instead of all over.
 _ORDERS = """
@@ -111,6 +113,19 @@ _COPY = """
     WHERE yandex_uid = md5('1')
     ON CONFLICT DO NOTHING
 """
+# Orders that can still be switched to the free road get a document with a fixed price, which the switch resets.
+_SWITCHABLE = """
+    INSERT INTO order_core.orders (order_id, yandex_uid, document, created_at, updated_at)
+    SELECT order_id, yandex_uid, '{"order": {"version": 1, "status": "driving",
+        "fixed_price": {"price": 1290, "driver_price": 1140.5}}}', now(), now()
+    FROM toll_roads.orders AS switchable
+    WHERE can_switch_road AND NOT EXISTS (
+        SELECT FROM toll_roads.log_has_toll_road AS log
+        WHERE log.order_id = switchable.order_id AND NOT log.has_toll_road
+    ) AND NOT EXISTS (SELECT FROM order_core.orders AS priced WHERE priced.order_id = switchable.order_id)
+    LIMIT %s
+    RETURNING yandex_uid
+"""
 
 
 def random_id(number: int) -> str:
@@ -142,6 +157,15 @@ class Tables:
         """Has rides of `RIDER` under way."""
         schemas = ("toll_roads", "order_core", "family", "order_route_sharing")
         return self._filled(f"bench_rides_{rides}", schemas, (_ORDERS, _LOG, _RIDES), {"orders": rides})
+
+    def peak(self, orders: int, schemas: Sequence[str]) -> str:
+        """Has the tables of toll_roads, and empty ones of everybody else."""
+        url = self.database(orders)
+        _migrate(url, schemas)
+        with psycopg.connect(url) as connection:
+            connection.execute("DELETE FROM toll_roads.offers WHERE starts_with(offer_id, %s)", (PEAK_OFFERS,))
+            connection.execute("DELETE FROM order_core.orders")
+        return url
 
     def personal_states(self, users: int) -> str:
         return self._filled(f"bench_states_{users}", ("user_state",), (_STATES,), {"users": users})
@@ -176,6 +200,12 @@ class Tables:
         """Returns Postgres' processes, the backends of open connections included."""
         server = psutil.Process(int((self._folder / "postmaster.pid").read_text().split()[0]))
         return [server, *server.children()]
+
+
+def switchable(url: str, number: int) -> list[int]:
+    """Returns the numbers of orders whose road can be switched, none of them twice, once they have a fixed price."""
+    with psycopg.connect(url) as connection:
+        return [int(uid) for (uid,) in connection.execute(_SWITCHABLE, (number,))]
 
 
 @contextmanager

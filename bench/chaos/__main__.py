@@ -16,7 +16,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from bench import load
+from bench import go_programs
 from tests.support.folders import shared_folder
 
 from .report import ChaosReport, Effort
@@ -39,8 +39,8 @@ PARTS = {
 def main() -> int:
     arguments = _arguments()
     try:
-        load.built()
-    except load.ToolMissing as error:
+        go_programs.built("loadgen")
+    except go_programs.ToolMissing as error:
         print(f"chaos: {error}", file=sys.stderr)
         return 1
     report, effort = ChaosReport(arguments.folder), Effort(arguments.quick, arguments.at_once, arguments.outage_minutes)

@@ -12,6 +12,7 @@ import psycopg
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import ListValue, Value
 
+from bench.open_loop import Event, Stream
 from ridehail.eulas.v1 import eulas_api_pb2 as eulas
 from ridehail.eulas.v1 import eulas_pb2
 from ridehail.family.v1 import family_api_pb2 as family
@@ -25,8 +26,6 @@ from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
 from ridehail.userstate.v1 import user_state_api_pb2 as user_state
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.tickets import TicketIssuer
-
-from .generator import Event, Stream
 
 SHARED_ORDERS = 400
 """How many orders order-core has beforehand; their documents are written by many calls."""

@@ -21,12 +21,12 @@ from pathlib import Path
 import psycopg
 from psycopg import conninfo
 
+from bench import open_loop
+from bench.open_loop import Event, Events, Stream
 from ridehail_servers.runtime.ports import free_port
 from tests.support.tcp_proxy import Mode, TcpProxy, tcp_proxy
 
-from . import generator
 from .calls import WORKLOADS, Calls, Journal, Keys, found_in, settled
-from .generator import Event, Events, Stream
 from .outage_cases import recovered
 from .postgres import HOST, Postgres
 from .report import ChaosReport, Effort
@@ -147,7 +147,7 @@ class _Case:
     async def run(self, way: _Way) -> dict[str, object]:
         """Runs one failover under load; returns the figures."""
         seconds = _BEFORE_S + _DETECTED_S + _AFTER_S
-        running = asyncio.create_task(generator.run([it[0] for it in self._streams], seconds, self._folder))
+        running = asyncio.create_task(open_loop.run([it[0] for it in self._streams], seconds, self._folder))
         await asyncio.sleep(_BEFORE_S)
         await asyncio.to_thread(self._cluster.fail, way)
         promoted = time.time()

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from . import generator
-from .generator import Event, Stream, quantile
+from bench import open_loop
+from bench.open_loop import Event, Stream, quantile
+
 from .report import ChaosReport, Effort
 from .suite_up import LAUNCH, SuiteUp
 
@@ -65,7 +66,7 @@ def _flood(suite: SuiteUp, values: int) -> Stream:
     )
 
 
-def _all(events: generator.Events) -> list[Event]:
+def _all(events: open_loop.Events) -> list[Event]:
     return [event for name, those in events.items() if name != "flood" for event in those]
 
 
@@ -80,14 +81,14 @@ async def run(report: ChaosReport, folder: Path, effort: Effort) -> None:
         stack.callback(suite.kill_everything)
         suite.start()
         stack.callback(suite.stop)
-        await generator.run(_others(suite), 2.0, folder)  # connections, caches
-        alone = _all(await generator.run(_others(suite), seconds, folder))
+        await open_loop.run(_others(suite), 2.0, folder)  # connections, caches
+        alone = _all(await open_loop.run(_others(suite), seconds, folder))
         for what, values in _FLOODS.items():
-            events = await generator.run([*_others(suite), _flood(suite, values)], seconds, folder)
+            events = await open_loop.run([*_others(suite), _flood(suite, values)], seconds, folder)
             _add(report, what, alone, events)
 
 
-def _add(report: ChaosReport, what: str, alone: Sequence[Event], events: generator.Events) -> None:
+def _add(report: ChaosReport, what: str, alone: Sequence[Event], events: open_loop.Events) -> None:
     beside = _all(events)
     failures = Counter(event.reason or event.code for event in beside if not event.is_acknowledged)
     ratio = _p99_ms(beside) / max(1.0, _p99_ms(alone))

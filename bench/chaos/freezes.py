@@ -11,11 +11,11 @@ from pathlib import Path
 
 import psutil
 
+from bench.open_loop import Events
+from bench.open_loop import run as generate
 from tests.support.redis_server import is_installed, redis_server
 
 from .calls import WORKLOADS, Journal, found_in
-from .generator import Events
-from .generator import run as generate
 from .outage_cases import RECOVERY_S, recovered
 from .postgres import signal_tree
 from .report import ChaosReport, Effort

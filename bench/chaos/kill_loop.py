@@ -10,7 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from .generator import quantile
+from bench.open_loop import quantile
+
 from .report import ChaosReport, Effort
 from .suite_up import SuiteUp
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .generator import Event, quantile
+from bench.open_loop import Event, quantile
+
 from .report import ChaosReport
 
 RECOVERY_S = 2.0

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench import open_loop
+from bench.open_loop import Event, Events, Stream
 from tests.support.tcp_proxy import Mode
 
-from . import generator
 from .calls import WORKLOADS, Calls, Journal, Keys, Workload, settled
-from .generator import Event, Events, Stream
 from .outage_cases import ALL, RECOVERY_S, OutageCase, case_of, summarize, write_cases
 from .report import ChaosReport, Effort
 from .stack import Stack, running_stack
@@ -106,7 +106,7 @@ class _Campaign:
         for name, those in events.items():
             failures.update(f"{name} {event.reason or event.code}" for event in those if not event.is_good)
         every = [event for those in events.values() for event in those]
-        slow = generator.quantile((event.seconds for event in every), 0.99)
+        slow = open_loop.quantile((event.seconds for event in every), 0.99)
         figures = {"calls": len(every), "failed": failures.total(), "p99 ms": 1000 * slow}
         note = ", ".join(f"{name} {count}" for name, count in failures.most_common(3))
         self._report.add(PART, "no outage, for comparison", figures, note=note)
@@ -147,7 +147,7 @@ class _Campaign:
                 stream = calls.stream(self._stack.addresses[service], self._stack.server_folder.keys, numbers, own)
                 streams.append(stream)
                 journals[stream.name] = journal, numbers
-        events = await generator.run(streams, seconds, self._folder)
+        events = await open_loop.run(streams, seconds, self._folder)
         for name, (journal, numbers) in journals.items():
             if journal is not None:
                 journal.note(numbers, events[name])

@@ -13,12 +13,12 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from bench import open_loop
+from bench.open_loop import Event, Stream, quantile
 from ridehail_servers.runtime.ports import free_port
 from tests.support.tcp_proxy import Mode, postgres_target, tcp_proxy, through
 
-from . import generator
 from .calls import WORKLOADS, Keys
-from .generator import Event, Stream, quantile
 from .outage_cases import RECOVERY_S, recovered
 from .postgres import HOST, Postgres
 from .report import ChaosReport, Effort
@@ -66,7 +66,7 @@ class _Overload:
     async def capacity(self, service: str) -> float:
         """Returns the calls a second of a closed loop with as many callers as the pool has connections."""
         stream = self._stream(service, 0.0, 1.0, connections=8)
-        events = (await generator.run([stream], _CAPACITY_S, self._folder))[stream.name]
+        events = (await open_loop.run([stream], _CAPACITY_S, self._folder))[stream.name]
         late = [event for event in events if event.sent - events[0].sent > _WARM_UP_S and event.is_good]
         return len(late) / (_CAPACITY_S - _WARM_UP_S)
 
@@ -76,7 +76,7 @@ class _Overload:
         for times in loads:
             stream = self._stream(service, times * capacity, _DEADLINE_S)
             health = Stream("health", self._address, _HEALTH, [b""], _HEALTH_RATE, deadline_s=10.0)
-            events = await generator.run([stream, health], seconds, self._folder)
+            events = await open_loop.run([stream, health], seconds, self._folder)
             figures = _figures(events[stream.name], seconds)
             goodput[times] = float(str(figures["good/s"]))
             waits = [1000 * event.seconds for event in events["health"]]
@@ -105,9 +105,9 @@ class _Overload:
             service = chance.choice(list(capacity))
             load, deadline_s = chance.choice((4, 8)), chance.choice((0.2, 0.5, 1.0))
             stream = self._stream(service, load * capacity[service], deadline_s)
-            await generator.run([stream], _EPISODE_S, self._folder)
+            await open_loop.run([stream], _EPISODE_S, self._folder)
             probe = self._stream(service, _AFTER_RATE, 1.0)
-            events = (await generator.run([probe], _AFTER_S, self._folder))[probe.name]
+            events = (await open_loop.run([probe], _AFTER_S, self._folder))[probe.name]
             back = recovered(events, events[0].sent)
             dead += back is None
             times.append(float("inf") if back is None else back - events[0].sent)

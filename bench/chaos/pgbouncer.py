@@ -14,11 +14,11 @@ from pathlib import Path
 import psycopg
 from psycopg import conninfo
 
+from bench import open_loop
 from ridehail_servers import suite
 from ridehail_servers.chassis import migrations
 from ridehail_servers.runtime.ports import free_port
 
-from . import generator
 from .calls import WORKLOADS, Journal, Keys, settled
 from .postgres import HOST, Postgres
 from .report import ChaosReport, Effort
@@ -118,7 +118,7 @@ async def run(report: ChaosReport, folder: Path, effort: Effort) -> None:
                 numbers = keys.take(round(_RATE * seconds) + 1)
                 streams.append(calls.stream(address, server_folder.keys, numbers, _RATE))
                 journals.append((workload, calls is workload.write, numbers))
-        events = await generator.run(streams, seconds, folder)
+        events = await open_loop.run(streams, seconds, folder)
         failures = Counter(
             f"{name} {event.reason or event.code}"
             for name, those in events.items()

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
+from bench.open_loop import quantile
 from ridehail_clients import AsyncOrderCoreClient
 from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.runtime.ports import free_port
 
 from .calls import WORKLOADS, Journal, Keys, found_in, shared_order
 from .client_load import ClientLoad, TimedCall, failures
-from .generator import quantile
 from .postgres import HOST, Postgres, signal_tree
 from .report import ChaosReport, Effort
 from .stack import RidehailProcess, ServerFolder

@@ -15,14 +15,14 @@ from pathlib import Path
 import psutil
 import psycopg
 
+from bench import open_loop
+from bench.open_loop import Events, Stream
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
 from ridehail_servers.runtime.postgres import running_database_url
 
-from . import generator
 from .calls import WORKLOADS, Journal, Keys, found_in
-from .generator import Events, Stream
 from .postgres import put_shared_orders, signal_tree
 from .stack import RidehailProcess
 
@@ -117,7 +117,7 @@ class SuiteUp(RidehailProcess):
         streams = [
             replace(stream, name=name, rate=rate, deadline_s=2.0, connections=4) for name, stream in calls.items()
         ]
-        events = await generator.run([*streams, self._gateway(rate), self._passengers(rate)], seconds, folder)
+        events = await open_loop.run([*streams, self._gateway(rate), self._passengers(rate)], seconds, folder)
         self.journal.note(numbers, events["write"])
         return events
 

@@ -24,6 +24,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -79,6 +80,7 @@ func main() {
 	connections := flag.Int("connections", 8, "connections to the server")
 	callers := flag.Int("callers", 32, "requests under way at any moment")
 	seconds := flag.Float64("seconds", 5, "how long")
+	eachOnce := flag.Bool("each-once", false, "send every message once, however long that takes, instead of random ones")
 	planFile := flag.String("plan", "", "JSON file of an open loop of several streams (see open.go), instead of all else")
 	flag.Parse()
 	// One thread, and rare collections: less than half the CPU a request takes otherwise, so the servers keep the machine.
@@ -97,16 +99,36 @@ func main() {
 	}
 	senders, err := open(target{*address, *path, parseHeaders(*headers), *eachHeader}, *connections)
 	check(err)
-	check(json.NewEncoder(os.Stdout).Encode(run(senders, messages, *callers, time.Duration(*seconds*float64(time.Second)))))
+	next := random(messages, time.Duration(*seconds*float64(time.Second)))
+	if *eachOnce {
+		next = each(messages)
+	}
+	check(json.NewEncoder(os.Stdout).Encode(run(senders, next, *callers)))
 }
 
-// run keeps all callers busy for the given time. A caller stays with one connection.
-func run(senders []send, messages []message, number int, length time.Duration) report {
+// choice returns the next message to send, or false when there is no more to do.
+type choice func() (message, bool)
+
+func random(messages []message, length time.Duration) choice {
+	ends := time.Now().Add(length)
+	return func() (message, bool) { return messages[rand.IntN(len(messages))], time.Now().Before(ends) }
+}
+
+func each(messages []message) choice {
+	var sent atomic.Int64
+	return func() (message, bool) {
+		number := int(sent.Add(1)) - 1
+		return messages[number%len(messages)], number < len(messages)
+	}
+}
+
+// run keeps all callers busy for as long as there is something to send. A caller stays with one connection.
+func run(senders []send, next choice, number int) report {
 	callers := make([]caller, number)
 	var group sync.WaitGroup
 	began := time.Now()
 	for index := range callers {
-		group.Go(func() { callers[index].loop(senders[index%len(senders)], messages, began.Add(length)) })
+		group.Go(func() { callers[index].loop(senders[index%len(senders)], next) })
 	}
 	group.Wait()
 	took := time.Since(began)
@@ -127,19 +149,17 @@ func run(senders []send, messages []message, number int, length time.Duration) r
 	return result
 }
 
-func (c *caller) loop(send send, messages []message, ends time.Time) {
-	for now := time.Now(); now.Before(ends); {
-		err := send(messages[rand.IntN(len(messages))])
-		after := time.Now()
-		if err == nil {
-			c.latencies = append(c.latencies, after.Sub(now))
+func (c *caller) loop(send send, next choice) {
+	for message, more := next(); more; message, more = next() {
+		began := time.Now()
+		if err := send(message); err == nil {
+			c.latencies = append(c.latencies, time.Since(began))
 		} else {
 			c.failures++
 			if c.first == nil {
 				c.first = err
 			}
 		}
-		now = after
 	}
 }
 

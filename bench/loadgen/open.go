@@ -43,6 +43,8 @@ type stream struct {
 	Connections int     `json:"connections"`
 	// The address of this machine that calls come from; empty: the kernel's choice.
 	From string `json:"from"`
+	// Whether calls of one connection that are due while others are under way go together: see coalesce.go.
+	Coalesce bool `json:"coalesce"`
 }
 
 // outcome is how a call ended: a gRPC code or an HTTP status, and the reason of a google.rpc.ErrorInfo.
@@ -112,6 +114,10 @@ func (s stream) run(number int, calls []call, messages []message, begin time.Tim
 			})
 		}
 		group.Wait()
+		return
+	}
+	if s.Coalesce {
+		s.runCoalesced(number, calls, messages, begin, length, events)
 		return
 	}
 	for index := 0; ; index++ {

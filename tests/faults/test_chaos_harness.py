@@ -10,14 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from bench import load
-from bench.chaos import generator
+from bench import go_programs, open_loop
 from bench.chaos.calls import WORKLOADS, Journal, Keys, Workload, found_in
-from bench.chaos.generator import Event
 from bench.chaos.outage_cases import case_of, recovered
 from bench.chaos.outages import groups
 from bench.chaos.postgres import put_shared_orders
 from bench.chaos.report import ChaosReport
+from bench.open_loop import Event
 from ridehail_servers import suite
 from tests.support.suite_in_process import SuiteInProcess
 from tests.support.waiting import until
@@ -79,8 +78,8 @@ async def test_the_writes_of_every_service_are_found_in_its_database(
     running_suite: SuiteInProcess, tmp_path: Path
 ) -> None:
     try:
-        load.built()
-    except load.ToolMissing as error:
+        go_programs.built("loadgen")
+    except go_programs.ToolMissing as error:
         pytest.skip(str(error))
     put_shared_orders(running_suite.database_url)
     keys = Keys()
@@ -90,7 +89,7 @@ async def test_the_writes_of_every_service_are_found_in_its_database(
         for service, workload in WORKLOADS.items()
     }
 
-    events = await generator.run(list(streams.values()), 0.4, tmp_path)
+    events = await open_loop.run(list(streams.values()), 0.4, tmp_path)
 
     for stream in streams.values():
         assert [(it.index, it.code) for it in events[stream.name]] == [(0, "OK"), (1, "OK")], stream.name

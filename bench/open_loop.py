@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench import load
+from . import go_programs, load
 
 _GRACE_S = 60.0
 _GOOD = frozenset({"OK", "NotFound", "200", "404"})
@@ -28,6 +28,8 @@ class Stream:
         each: A header and its values, one for each body.
         protocol: "grpc" or "http".
         source: Local address that it calls from, or empty for the kernel's choice.
+        coalesce: Whether each connection sends calls that are due while others are under way as one, as a client with
+            `coalesce=True` does. Bodies are those of a batch of one.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Stream:
     connections: int = 1
     protocol: str = "grpc"
     source: str = ""
+    coalesce: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ Events = dict[str, list[Event]]
 
 
 async def run(streams: Sequence[Stream], seconds: float, folder: Path) -> Events:
-    """Sends all streams at the same time.
+    """Sends all streams at the same time; streams of one name count as one.
 
     Raises:
         LoadFailed: The generator failed.
@@ -95,7 +98,7 @@ async def run(streams: Sequence[Stream], seconds: float, folder: Path) -> Events
         }
         (here / "plan.json").write_text(json.dumps(plan))
         process = await asyncio.create_subprocess_exec(
-            str(load.built()), f"-plan={here / 'plan.json'}", stderr=asyncio.subprocess.PIPE
+            str(go_programs.built("loadgen")), f"-plan={here / 'plan.json'}", stderr=asyncio.subprocess.PIPE
         )
         try:
             async with asyncio.timeout(seconds + _GRACE_S):
@@ -127,6 +130,7 @@ def _described(stream: Stream, folder: Path) -> dict[str, object]:
         "deadline_ms": round(1000 * stream.deadline_s),
         "connections": stream.connections,
         "from": stream.source,
+        "coalesce": stream.coalesce,
     }
     if stream.each is not None:
         name, values = stream.each
