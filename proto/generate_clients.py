@@ -1,4 +1,4 @@
-"""Generates the client library's errors, models and clients, and the catalogue of errors elsewhere, from the contracts.
+"""Generates from the contracts: the client library's errors, models and clients, and of servers the checks and errors.
 
 Run by `make proto`, after `generate.py`, whose descriptor set with comments it reads. Types and defaults come from
 fields and their rules, docstrings from comments, and what neither says from the options of
@@ -20,11 +20,13 @@ from client_contracts import Contracts
 from client_text import paragraphs, wrapped
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from quick_checks import QuickChecks
 
 ROOT: Final = Path(__file__).parents[1]
 LIBRARY: Final = Path("clients/ridehail_clients")
 CLIENTS: Final = LIBRARY / "_async" / "generated"
 SERVER_ERRORS: Final = Path("servers/ridehail_servers/chassis/error_catalogue.py")
+SERVER_CHECKS: Final = Path("servers/ridehail_servers/chassis/quick_checks.py")
 ERROR_PAGE: Final = Path("docs/errors.md")
 ERROR_TABLE: Final = "| reason | gRPC code | HTTP | metadata | what to do |\n|---|---|---|---|---|\n"
 RUFF: Final = ("--isolated", "--quiet", "--target-version", "py311", "--line-length", "120")
@@ -39,7 +41,7 @@ def main() -> None:
     parser.add_argument("image", type=Path, help="descriptor set with comments, of `generate.py --image`")
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when out of date")
     arguments = parser.parse_args()
-    files = generate(Contracts(FileDescriptorSet.FromString(arguments.image.read_bytes())))
+    files = generate(FileDescriptorSet.FromString(arguments.image.read_bytes()))
     left_over = {path.relative_to(ROOT) for path in (ROOT / CLIENTS).glob("*.py")} - files.keys()
     if arguments.check:
         stale = {
@@ -55,8 +57,9 @@ def main() -> None:
         (ROOT / path).write_text(text)
 
 
-def generate(contracts: Contracts) -> dict[Path, str]:
+def generate(image: FileDescriptorSet) -> dict[Path, str]:
     """Returns the text of every file, by its path in the repository."""
+    contracts = Contracts(image)
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
@@ -68,6 +71,7 @@ def generate(contracts: Contracts) -> dict[Path, str]:
     said = {"contracts": contracts, "paragraphs": paragraphs, "wrapped": wrapped}
     files = {
         SERVER_ERRORS: template.render(part="server errors", **said),
+        SERVER_CHECKS: QuickChecks(image).module(),
         LIBRARY / "errors.py": template.render(part="errors", **said),
         LIBRARY / "models.py": template.render(part="models", **said),
         CLIENTS / "__init__.py": template.render(part="package", **said),

@@ -99,6 +99,12 @@ def _check_rules(request: Message) -> None:
     assert not broken, f"the builder breaks {broken[0].proto}"
 
 
+def typical_request(descriptor: Descriptor) -> Message:
+    """Returns a request that keeps its rules: every field is there, every list and map has as little as it may have."""
+    request: Message = _Builder(0, 1, SHAPES["names"], "x").message(descriptor)
+    return request
+
+
 def request_with_json(method: MethodDescriptor, json: Struct) -> Message:
     """Returns a request of a method that holds this object wherever it can hold JSON."""
     request: Message = _Builder(0, 0, SHAPES["numbers"], "x", json=json).message(method.input_type)

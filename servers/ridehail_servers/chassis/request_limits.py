@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
+from operator import attrgetter, methodcaller
 from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
@@ -24,6 +26,8 @@ from .json_limits import MAX_DEPTH, unfit_values
 from .message_walk import types_in
 
 Json = Struct | Value | ListValue
+Counter = Callable[[Any], int]
+"""Counts the values of a message."""
 
 DEFAULT_MAX_BYTES: Final = 256 * 1024
 DEFAULT_MAX_VALUES: Final = 2000
@@ -81,12 +85,59 @@ def check_values(request: Message, limits: RequestLimits) -> Generator[None, Non
     return broken
 
 
+def value_counter(descriptor: Descriptor, *, json_only: bool) -> Counter:
+    """Returns what counts the values of a message, or its JSON only; JSON counts as more than any request may hold.
+
+    The type must not hold itself.
+    """
+    counters: list[Counter] = []
+    for field in _walked_fields(descriptor):
+        get: Callable[[Any], Any] = attrgetter(field.name)
+        inner = field.message_type
+        if inner is not None and inner.GetOptions().map_entry:
+            get, inner = _values_of(get), inner.fields_by_name["value"].message_type
+        within: Counter | None = None
+        if inner is not None and inner.full_name in _JSON_TYPES:
+            within = _any_json
+        elif inner is not None and (may_hold_json(inner) if json_only else _is_walked(inner)):
+            within = value_counter(inner, json_only=json_only)
+        if not field.is_repeated:
+            if within is not None:
+                counters.append(_of_part(methodcaller("HasField", field.name), get, within))
+            continue
+        if within is not None:
+            counters.append(_of_each(get, within))
+        if not json_only:
+            counters.append(_size(get))
+    return counters[0] if len(counters) == 1 else lambda message: sum(count(message) for count in counters)
+
+
+def _any_json(_json: Json) -> int:
+    return sys.maxsize
+
+
+def _size(get: Callable[[Any], Any]) -> Counter:
+    return lambda message: len(get(message))
+
+
+def _of_each(get: Callable[[Any], Any], within: Counter) -> Counter:
+    return lambda message: sum(map(within, get(message)))
+
+
+def _of_part(is_there: Callable[[Any], bool], get: Callable[[Any], Any], within: Counter) -> Counter:
+    return lambda message: within(get(message)) if is_there(message) else 0
+
+
+def _values_of(get: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda message: get(message).values()
+
+
 def rules_view(kind: type[Message]) -> type[Message]:
     """Returns a type that decodes the same bytes but leaves JSON unread: rules only look at whether it is there.
 
     Protovalidate walks through JSON as if its values could have rules, at 2 us for each.
     """
-    return _rules_view(kind.DESCRIPTOR) if _may_hold_json(kind.DESCRIPTOR) else kind
+    return _rules_view(kind.DESCRIPTOR) if may_hold_json(kind.DESCRIPTOR) else kind
 
 
 @cache
@@ -224,5 +275,5 @@ def _is_walked(descriptor: Descriptor) -> bool:
 
 
 @cache
-def _may_hold_json(descriptor: Descriptor) -> bool:
+def may_hold_json(descriptor: Descriptor) -> bool:
     return any(kind.full_name in _JSON_TYPES for kind in types_in(descriptor))

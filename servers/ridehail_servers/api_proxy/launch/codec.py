@@ -17,6 +17,7 @@ from ridehail.orderstate.v1.order_state_pb2 import KnownOrder, OrderState
 from ridehail_kernel.field_violation import FieldViolation
 from ridehail_servers.chassis.errors import InvalidRequest
 from ridehail_servers.chassis.interceptors.validation import field_violation
+from ridehail_servers.chassis.quick_checks import orderstate_known_order
 
 OtherMembers = Mapping[tuple[str, str], Mapping[str, Value]]
 """Service and order -> the members of the order that the contract does not know, as the app sent them."""
@@ -81,7 +82,8 @@ def _read(members: Struct) -> tuple[KnownOrder, list[FieldViolation]]:
     plain = {name: _plain(name, value) for name, value in read.items() if name != "details"}
     message = KnownOrder(**plain)
     mistaken = [violation for name, value in given.items() for violation in _mistaken(name, value)]
-    broken = [field_violation(one) for one in _VALIDATOR.collect_violations(message)]
+    is_valid = orderstate_known_order(message)
+    broken = [] if is_valid else [field_violation(one) for one in _VALIDATOR.collect_violations(message)]
     # Only now: no rule looks into the details, but protovalidate would walk through them.
     if "details" in read:
         message.details.CopyFrom(read["details"].struct_value)
