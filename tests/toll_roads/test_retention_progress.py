@@ -30,9 +30,17 @@ def shown(*, terminal: bool) -> tuple[str, str]:
 def test_a_terminal_shows_a_bar_for_each_step() -> None:
     text, summary = shown(terminal=True)
     assert "purge_log" in text
-    assert "60/60" in text
-    assert "0/10" in text
+    assert "60 of about 60" in text
+    assert "0 of about 10" in text
     assert summary == "purge_log deleted=60 kept=4, purge_orders nothing to do"
+
+
+def test_a_bar_has_room_for_more_rows_than_were_estimated() -> None:
+    stream = io.StringIO()
+    with RowProgress({JobStep.PURGE_LOG: 40}, console=Console(file=stream, force_terminal=True, width=100)) as progress:
+        progress.report(DELETED)
+        progress.report(DELETED)
+    assert "60 of about 60" in stream.getvalue()
 
 
 def test_without_a_terminal_there_are_occasional_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +49,7 @@ def test_without_a_terminal_there_are_occasional_plain_lines(monkeypatch: pytest
     assert summary == "purge_log deleted=60 kept=4, purge_orders nothing to do"
     monkeypatch.setattr(progress_bars, "_LINE_EVERY_S", 0.0)
     text, _ = shown(terminal=False)
-    assert text == "purge_log: 30 of 60\npurge_log: 60 of 60\n"
+    assert text == "purge_log: 30 of about 60\npurge_log: 60 of about 60\n"
 
 
 @in_virtual_time

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import psycopg
 import pytest
 
 from ridehail_servers.chassis.config import ConfigError, load
+from ridehail_servers.chassis.row_counts import RowCount
 from ridehail_servers.toll_roads.config import RetentionConfig, TollRoadsConfig
 from ridehail_servers.toll_roads.retention.job import Cutoffs, JobStep, RowOutcome, cutoffs
 from ridehail_servers.toll_roads.retention.purge_jobs import OfferPurgeJob
@@ -287,6 +289,27 @@ async def test_a_dry_run_counts_what_the_job_does_and_changes_nothing(retention:
     assert due == {step: purged[step, RowOutcome.DELETED] for step in due}
     assert due[JobStep.PURGE_LOG] > due[JobStep.PURGE_ORDERS] > 0
     assert await archiving.due(retention.cutoffs) == {JobStep.ARCHIVE_ORDERS: 0, JobStep.ARCHIVE_LOG: 0}
+
+
+async def test_an_estimate_is_near_the_number_of_rows(retention: Retention) -> None:
+    retention.batch_size = 500
+    await retention.put_many(3_000, oldest_h=90, youngest_h=10)
+    await retention.put_offers(old=2_000, young=1_000)
+    await retention.execute("VACUUM ANALYZE")
+    archiving, purge = retention.archiving(), retention.order_purge()
+    await is_estimated(archiving.due, retention)
+    await is_estimated(OfferPurgeJob(retention.database, PurgeStore()).due, retention)
+    await retention.archive()
+    await retention.execute("VACUUM ANALYZE")
+    await is_estimated(purge.due, retention)
+
+
+async def is_estimated(due: Callable[[Cutoffs, RowCount], Awaitable[dict[JobStep, int]]], retention: Retention) -> None:
+    exact, about = await due(retention.cutoffs, RowCount.EXACT), await due(retention.cutoffs, RowCount.ESTIMATED)
+    assert about.keys() == exact.keys()
+    for step, rows in exact.items():
+        # The planner expects a row of every table that it reads.
+        assert rows / 2 <= about[step] <= rows * 2 or about[step] <= 2
 
 
 # --- cost

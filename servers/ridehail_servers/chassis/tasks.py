@@ -26,6 +26,7 @@ from .errors import DatabaseUnavailable, DependencyUnavailable, DomainError, Ove
 from .logs import get_logger
 from .metrics import TASK_DURATION, TASKS_OLDEST, TASKS_RESCUED, TASKS_WAITING
 from .settings import TaskSettings
+from .task_store import TaskStore
 
 logger = get_logger(__name__)
 
@@ -43,18 +44,6 @@ _DATABASE_LOST = (
     Overloaded,
     TimeoutError,
 )
-
-
-# A task that is to be tried again later is not due yet. A task became due with the event of its enqueueing.
-_BACKLOG = """
-    SELECT task_name, count(*), extract(epoch FROM now() - min(coalesce(scheduled_at, enqueued.at)))::float8
-    FROM procrastinate_jobs AS job
-    LEFT JOIN LATERAL (
-        SELECT at FROM procrastinate_events WHERE job_id = job.id ORDER BY id LIMIT 1
-    ) AS enqueued ON true
-    WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now())
-    GROUP BY task_name
-"""
 
 
 class _UntilItPasses(procrastinate.BaseRetryStrategy):
@@ -98,6 +87,7 @@ class TaskQueue:
     def __init__(self, service: str, database: Database) -> None:
         self._service = service
         self._database = database
+        self._store = TaskStore()
         self._scheduled: set[str] = set()
         self._connections: weakref.WeakSet[BoundedConnection] = weakref.WeakSet()
         self._app = procrastinate.App(connector=_connector(database, self._bound, max_size=4))
@@ -208,8 +198,7 @@ class TaskQueue:
     async def _report_backlog(self, tasks: Sequence[str]) -> None:
         while True:
             async with self._database.connection() as connection:
-                rows = await (await connection.execute(_BACKLOG)).fetchall()
-            found: dict[str, tuple[int, float]] = {name: (number, seconds) for name, number, seconds in rows}
+                found = await self._store.backlog(connection)
             for name in tasks:
                 number, seconds = found.get(name, (0, 0.0))
                 TASKS_WAITING.labels(self._service, name).set(number)
@@ -221,10 +210,7 @@ class TaskQueue:
         while True:
             async with self._database.transaction() as connection:
                 # One worker at a time: a task that another has just rescued looks like one that is still to be.
-                cursor = await connection.execute(
-                    "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", (f"{self._database.schema} rescue",)
-                )
-                if await cursor.fetchone() == (True,):
+                if await self._store.try_lock_rescue(connection, self._database.schema):
                     await self._rescue(settings.stalled_after_s)
             await asyncio.sleep(settings.rescue_interval_s)
 

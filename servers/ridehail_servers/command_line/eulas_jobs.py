@@ -11,6 +11,7 @@ import typer
 from ridehail_servers.chassis.clock import system_clock
 from ridehail_servers.chassis.config import load
 from ridehail_servers.chassis.database import Database
+from ridehail_servers.chassis.row_counts import RowCount
 from ridehail_servers.eulas.config import EulasConfig
 from ridehail_servers.eulas.import_file import FileUnusable, open_dump, open_rejects
 from ridehail_servers.eulas.import_job import ImportCounts, ImportFailed, ImportJob
@@ -57,10 +58,9 @@ def purge(expired_for: timedelta, database_url: str | None, data_dir: Path, *, d
 
     async def job(database: Database) -> str:
         purge = PurgeJob(database, EulasStore())
-        due = await purge.due(before)
         if dry_run:
-            return f"purge, dry run: due={due}"
-        with JobProgress({"purge": due}) as bar:
+            return f"purge, dry run: due={await purge.due(before)}"
+        with JobProgress({"purge": await purge.due(before, RowCount.ESTIMATED)}) as bar:
             deleted = await purge.run(before, lambda rows: bar.show("purge", rows, f"deleted={rows}"))
         return f"purge: deleted={deleted}"
 

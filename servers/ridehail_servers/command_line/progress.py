@@ -20,10 +20,12 @@ class JobProgress:
     def __init__(
         self, totals: Mapping[str, int | None], *, in_bytes: bool = False, console: Console | None = None
     ) -> None:
-        """Prepares a bar for each step: its rows or bytes, or None where the number is unknown."""
+        """Prepares a bar for each step of so many bytes, or about so many rows; None: nobody knows."""
         self._console = console or Console(stderr=True, highlight=False, soft_wrap=True)
-        amount = DownloadColumn() if in_bytes else MofNCompleteColumn()
+        rows = MofNCompleteColumn(separator="/" if None in totals.values() else " of about ")
+        amount = DownloadColumn() if in_bytes else rows
         columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
+        self._totals = totals
         self._bars = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
         self._tasks = {step: self._bars.add_task(step, total=total) for step, total in totals.items()}
         self._line_at = time.monotonic() + _LINE_EVERY_S
@@ -39,7 +41,9 @@ class JobProgress:
 
     def show(self, step: str, done: int, text: str) -> None:
         """Shows how much of a step is done; `text` says so on a plain line."""
-        self._bars.update(self._tasks[step], completed=done)
+        total = self._totals[step]
+        # There may be more than was estimated.
+        self._bars.update(self._tasks[step], completed=done, total=None if total is None else max(total, done))
         if not self._console.is_terminal and time.monotonic() >= self._line_at:
             self._line_at = time.monotonic() + _LINE_EVERY_S
             self._console.print(f"{step}: {text}")

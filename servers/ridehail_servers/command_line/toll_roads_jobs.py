@@ -18,6 +18,7 @@ from ridehail_kernel.text_rules import is_id
 from ridehail_servers.chassis.clock import system_clock
 from ridehail_servers.chassis.config import load
 from ridehail_servers.chassis.database import Database
+from ridehail_servers.chassis.row_counts import RowCount
 from ridehail_servers.toll_roads.config import TollRoadsConfig
 from ridehail_servers.toll_roads.retention.archive_job import ArchiveJob
 from ridehail_servers.toll_roads.retention.archive_store import ArchiveStore
@@ -42,7 +43,7 @@ _SERVICE = "toll-roads"
 
 
 class _Job(Protocol):
-    async def due(self, cutoffs: Cutoffs) -> dict[JobStep, int]: ...
+    async def due(self, cutoffs: Cutoffs, how: RowCount) -> dict[JobStep, int]: ...
 
     async def run(self, cutoffs: Cutoffs, throttle: BatchThrottle, report: ReportProgress) -> bool | None: ...
 
@@ -51,7 +52,7 @@ class RowProgress:
     """Shows what a job does with its rows, and sums it up."""
 
     def __init__(self, due: Mapping[JobStep, int], *, console: Console | None = None) -> None:
-        """Prepares a bar for the due rows of each step."""
+        """Prepares a bar for each step: about as many rows are due."""
         self._due = due
         self._counts: Counter[tuple[JobStep, RowOutcome]] = Counter()
         self._bars = JobProgress({step.value: rows for step, rows in due.items()}, console=console)
@@ -70,7 +71,7 @@ class RowProgress:
         self._counts[done.step, done.outcome] += done.rows
         if done.outcome is not RowOutcome.KEPT:
             rows = self._counts[done.step, done.outcome]
-            self._bars.show(done.step.value, rows, f"{rows} of {self._due[done.step]}")
+            self._bars.show(done.step.value, rows, f"{rows} of about {self._due[done.step]}")
 
     def summary(self) -> str:
         """Returns one line with the counts of every step."""
@@ -115,10 +116,10 @@ def _run_retention(name: str, options: RetentionOptions, job_of: Callable[[Datab
 
     async def run(database: Database) -> str:
         job = job_of(database)
-        due = await job.due(old)
         if options.dry_run:
+            due = await job.due(old, RowCount.EXACT)
             return f"{name}, dry run: " + ", ".join(f"{step} due={rows}" for step, rows in due.items())
-        with RowProgress(due) as progress:
+        with RowProgress(await job.due(old, RowCount.ESTIMATED)) as progress:
             is_done = await job.run(old, BatchThrottle(batch_size, config.rest_factor), progress.report)
         return f"{name}: {'another run is at it, nothing done' if is_done is False else progress.summary()}"
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from ridehail_servers.chassis.database import Database
+from ridehail_servers.chassis.row_counts import RowCount
 
 from .store import MIN_TIMESTAMP, EulasStore
 
@@ -25,10 +26,10 @@ class PurgeJob:
         self._store = store
         self._batch_size = batch_size
 
-    async def due(self, before: datetime) -> int:
+    async def due(self, before: datetime, how: RowCount = RowCount.EXACT) -> int:
         """Counts the rows that `run` would delete."""
         async with self._database.connection() as connection:
-            return await self._store.count_expired(connection, before)
+            return await self._store.count_expired(connection, before, how)
 
     async def run(self, before: datetime, report: Callable[[int], None]) -> int:
         """Deletes the decisions with a `valid_till` before a timestamp; returns how many.

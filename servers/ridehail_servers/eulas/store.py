@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from psycopg import sql
+
 from ridehail_servers.chassis.database import Connection
+from ridehail_servers.chassis.row_counts import RowCount, count_rows
 
 from .decision import Decision, Status
 
@@ -69,12 +72,9 @@ class EulasStore:
             ),
         )
 
-    async def count_expired(self, connection: Connection, before: datetime) -> int:
+    async def count_expired(self, connection: Connection, before: datetime, how: RowCount) -> int:
         """Counts the decisions that expired before a timestamp."""
-        cursor = await connection.execute("SELECT count(*) FROM eulas.users WHERE valid_till < %s", (before,))
-        row = await cursor.fetchone()
-        assert row is not None
-        return int(row[0])
+        return await count_rows(connection, sql.SQL("SELECT FROM eulas.users WHERE valid_till < %s"), (before,), how)
 
     async def delete_expired(
         self, connection: Connection, since: datetime, before: datetime, limit: int

@@ -140,24 +140,36 @@ class OrderStateStore:
     ) -> int:
         """Deletes old orders with their parts, but for those that others have locked; returns how many.
 
-        Rows that are locked cannot move, so they are deleted by their position (ctid) instead of a second search.
+        Rows that are locked cannot move, so they are deleted by their position (ctid) instead of a second search. Each
+        age has a search of its own, the oldest first: of both in one, a generic plan reads the whole table.
 
         Args:
             connection: Any.
             finished_before: Orders that ended and were last updated before this time go ...
             before: ... and all that were last updated before this one.
-            limit: At most so many.
+            limit: At most so many of each; that fewer than these are deleted in all means that no more are left.
         """
         cursor = await connection.execute(
             """
             DELETE FROM order_state.orders
             WHERE ctid = ANY(ARRAY(
-                SELECT ctid FROM order_state.orders
-                WHERE updated_at < %s AND finished OR updated_at < %s
-                LIMIT %s
-                FOR UPDATE SKIP LOCKED
+                SELECT ctid FROM (
+                    SELECT ctid FROM order_state.orders
+                    WHERE finished AND updated_at < %(finished_before)s
+                    ORDER BY updated_at
+                    LIMIT %(limit)s
+                    FOR UPDATE SKIP LOCKED
+                ) AS ended
+                UNION ALL
+                SELECT ctid FROM (
+                    SELECT ctid FROM order_state.orders
+                    WHERE updated_at < %(before)s
+                    ORDER BY updated_at
+                    LIMIT %(limit)s
+                    FOR UPDATE SKIP LOCKED
+                ) AS untouched
             ))
             """,
-            (finished_before, before, limit),
+            {"finished_before": finished_before, "before": before, "limit": limit},
         )
         return cursor.rowcount

@@ -15,6 +15,7 @@ from datetime import datetime
 from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.logs import get_logger
+from ridehail_servers.chassis.row_counts import RowCount
 
 from .archive import ArchiveAhead, ArchiveTable
 from .archive_store import ArchiveStore, archive_lock
@@ -43,11 +44,12 @@ class ArchiveJob:
         self._clock = clock
         self._open_table = open_table
 
-    async def due(self, cutoffs: Cutoffs) -> dict[JobStep, int]:
+    async def due(self, cutoffs: Cutoffs, how: RowCount = RowCount.EXACT) -> dict[JobStep, int]:
         """Counts the rows that `run` would archive."""
         async with self._database.connection() as connection:
             return {
-                STEPS[table]: await self._store.count_due(connection, table, cutoffs.archive) for table in ArchivedTable
+                STEPS[table]: await self._store.count_due(connection, table, cutoffs.archive, how)
+                for table in ArchivedTable
             }
 
     async def run(self, cutoffs: Cutoffs, throttle: BatchThrottle, report: ReportProgress) -> bool:

@@ -14,8 +14,9 @@ from psycopg.rows import class_row
 
 from ridehail_servers.chassis.database import Connection, Database
 from ridehail_servers.chassis.errors import DatabaseUnavailable
+from ridehail_servers.chassis.row_counts import RowCount, count_rows
 
-from .purge_store import named, scalar
+from .purge_store import named
 from .rows import ROW_TYPES, ArchivedTable, Row
 
 
@@ -39,21 +40,22 @@ class ArchiveStore:
     async def unlock(self, connection: Connection) -> None:
         await connection.execute("SELECT pg_advisory_unlock_all()")
 
-    async def count_due(self, connection: Connection, table: ArchivedTable, before: datetime) -> int:
+    async def count_due(self, connection: Connection, table: ArchivedTable, before: datetime, how: RowCount) -> int:
         """Counts the rows to be archived: those of the open batch, and those created before a timestamp."""
-        return await scalar(
+        return await count_rows(
             connection,
             named(
                 """
-                SELECT (SELECT count(*) FROM {table} WHERE archive_batch IS NULL AND created_at < %s) + (
-                    SELECT count(*) FROM {table} WHERE archive_batch = (
-                        SELECT batch FROM toll_roads.archive_batches WHERE table_name = %s AND written_at IS NULL
-                    )
+                SELECT FROM {table} WHERE archive_batch IS NULL AND created_at < %s
+                UNION ALL
+                SELECT FROM {table} WHERE archive_batch = (
+                    SELECT batch FROM toll_roads.archive_batches WHERE table_name = %s AND written_at IS NULL
                 )
                 """,
                 table,
             ),
             (before, table.value),
+            how,
         )
 
     async def open_batch(self, connection: Connection, table: ArchivedTable) -> int | None:

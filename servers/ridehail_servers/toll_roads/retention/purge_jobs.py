@@ -12,6 +12,7 @@ from functools import partial
 
 from ridehail_servers.chassis.database import Connection, Database
 from ridehail_servers.chassis.logs import get_logger
+from ridehail_servers.chassis.row_counts import RowCount
 
 from .job import BatchThrottle, Cutoffs, JobStep, ReportProgress, RowOutcome, StepProgress
 from .purge_store import MIN_TIMESTAMP, PurgeStore
@@ -25,10 +26,10 @@ class OfferPurgeJob:
         self._database = database
         self._store = store
 
-    async def due(self, cutoffs: Cutoffs) -> dict[JobStep, int]:
+    async def due(self, cutoffs: Cutoffs, how: RowCount = RowCount.EXACT) -> dict[JobStep, int]:
         """Counts the rows that `run` would delete."""
         async with self._database.connection() as connection:
-            return {JobStep.PURGE_OFFERS: await self._store.count_offers(connection, cutoffs.offers)}
+            return {JobStep.PURGE_OFFERS: await self._store.count_offers(connection, cutoffs.offers, how)}
 
     async def run(self, cutoffs: Cutoffs, throttle: BatchThrottle, report: ReportProgress) -> None:
         """Deletes the old offers."""
@@ -51,15 +52,17 @@ class OrderPurgeJob:
         self._database = database
         self._store = store
 
-    async def due(self, cutoffs: Cutoffs) -> dict[JobStep, int]:
-        """Counts the rows that `run` would delete."""
+    async def due(self, cutoffs: Cutoffs, how: RowCount = RowCount.EXACT) -> dict[JobStep, int]:
+        """Counts the rows that `run` would delete; an estimate includes the few orders that are kept for a change."""
         before = cutoffs.orders
         async with self._database.connection() as connection:
-            orders = await self._store.count_archived(connection, ArchivedTable.ORDERS, before)
+            orders = await self._store.count_archived(connection, ArchivedTable.ORDERS, before, how)
+            if how is RowCount.EXACT:
+                orders -= await self._store.count_orders_with_kept_changes(connection, before)
             return {
-                JobStep.PURGE_LOG: await self._store.count_archived(connection, ArchivedTable.LOG, before),
-                JobStep.PURGE_ORDERS: orders - await self._store.count_orders_with_kept_changes(connection, before),
-                JobStep.PURGE_SAVE_REQUESTS: await self._store.count_refused_saves(connection, before),
+                JobStep.PURGE_LOG: await self._store.count_archived(connection, ArchivedTable.LOG, before, how),
+                JobStep.PURGE_ORDERS: orders,
+                JobStep.PURGE_SAVE_REQUESTS: await self._store.count_refused_saves(connection, before, how),
             }
 
     async def run(self, cutoffs: Cutoffs, throttle: BatchThrottle, report: ReportProgress) -> None:
@@ -103,7 +106,7 @@ class OrderPurgeJob:
         async with self._database.connection() as connection:
             await self._store.delete_empty_batches(connection, table, before)
             unarchived = await self._store.count_unarchived(connection, table, before)
-            kept = unarchived + await self._store.count_archived(connection, table, before)
+            kept = unarchived + await self._store.count_archived(connection, table, before, RowCount.EXACT)
         if unarchived:
             logger.warning("old rows are kept: they are not in the archive", table=table.value, rows=unarchived)
         report(StepProgress(step, RowOutcome.KEPT, kept))

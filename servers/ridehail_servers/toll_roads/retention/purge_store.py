@@ -7,13 +7,14 @@ second search.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import LiteralString
 
 from psycopg import sql
 
 from ridehail_servers.chassis.database import Connection
+from ridehail_servers.chassis.row_counts import RowCount, count_rows
 
 from .rows import ArchivedTable
 
@@ -26,20 +27,12 @@ def named(statement: LiteralString, table: ArchivedTable) -> sql.Composed:
     return sql.SQL(statement).format(table=sql.Identifier("toll_roads", table.value))
 
 
-async def scalar(
-    connection: Connection, statement: LiteralString | sql.Composed, parameters: Sequence[object] | Mapping[str, object]
-) -> int:
-    """Returns the one number that a statement yields."""
-    cursor = await connection.execute(statement, parameters)
-    row = await cursor.fetchone()
-    assert row is not None
-    return int(row[0] or 0)
-
-
 class PurgeStore:
-    async def count_offers(self, connection: Connection, before: datetime) -> int:
+    async def count_offers(self, connection: Connection, before: datetime, how: RowCount) -> int:
         """Counts the offers created before a timestamp."""
-        return await scalar(connection, "SELECT count(*) FROM toll_roads.offers WHERE created_at < %s", (before,))
+        return await count_rows(
+            connection, sql.SQL("SELECT FROM toll_roads.offers WHERE created_at < %s"), (before,), how
+        )
 
     async def delete_offers(
         self, connection: Connection, since: datetime, before: datetime, limit: int
@@ -69,13 +62,15 @@ class PurgeStore:
         assert row is not None
         return row[0], row[1]
 
-    async def count_refused_saves(self, connection: Connection, before: datetime) -> int:
+    async def count_refused_saves(self, connection: Connection, before: datetime, how: RowCount) -> int:
         """Counts the refused reports of orders that came before a timestamp."""
-        return await scalar(
+        return await count_rows(
             connection,
-            "SELECT count(*) FROM toll_roads.order_save_requests"
-            " WHERE refused_because IS NOT NULL AND requested_at < %s",
+            sql.SQL(
+                "SELECT FROM toll_roads.order_save_requests WHERE refused_because IS NOT NULL AND requested_at < %s"
+            ),
             (before,),
+            how,
         )
 
     async def delete_refused_saves(self, connection: Connection, before: datetime, limit: int) -> int:
@@ -155,62 +150,70 @@ class PurgeStore:
         )
         return cursor.rowcount
 
-    async def count_archived(self, connection: Connection, table: ArchivedTable, before: datetime) -> int:
+    async def count_archived(
+        self, connection: Connection, table: ArchivedTable, before: datetime, how: RowCount
+    ) -> int:
         """Counts the rows created before a timestamp that are in the archive."""
-        return await scalar(
+        return await count_rows(
             connection,
+            # OFFSET 0: a sub-select per batch, because the planner may read the whole table when it is joined.
             named(
                 """
-                SELECT sum(old.rows) FROM toll_roads.archive_batches AS batches
+                SELECT FROM toll_roads.archive_batches AS batches
                 CROSS JOIN LATERAL (
-                    SELECT count(*) AS rows FROM {table}
-                    WHERE archive_batch = batches.batch AND created_at < %s
+                    SELECT FROM {table} WHERE archive_batch = batches.batch AND created_at < %s OFFSET 0
                 ) AS old
                 WHERE table_name = %s AND written_at IS NOT NULL AND oldest_created_at < %s
                 """,
                 table,
             ),
             (before, table.value, before),
+            how,
         )
 
     async def count_unarchived(self, connection: Connection, table: ArchivedTable, before: datetime) -> int:
         """Counts the rows created before a timestamp that are not in the archive, or not known to be."""
-        return await scalar(
+        return await count_rows(
             connection,
             named(
                 """
-                SELECT (SELECT count(*) FROM {table} WHERE archive_batch IS NULL AND created_at < %s) + (
-                    SELECT count(*) FROM {table} WHERE created_at < %s AND archive_batch = (
-                        SELECT batch FROM toll_roads.archive_batches WHERE table_name = %s AND written_at IS NULL
-                    )
+                SELECT FROM {table} WHERE archive_batch IS NULL AND created_at < %s
+                UNION ALL
+                SELECT FROM {table} WHERE created_at < %s AND archive_batch = (
+                    SELECT batch FROM toll_roads.archive_batches WHERE table_name = %s AND written_at IS NULL
                 )
                 """,
                 table,
             ),
             (before, before, table.value),
+            RowCount.EXACT,
         )
 
     async def count_orders_with_kept_changes(self, connection: Connection, before: datetime) -> int:
         """Counts the orders in the archive, created before a timestamp, that have changes which stay."""
-        return await scalar(
+        return await count_rows(
             connection,
-            """
-            SELECT sum(old.orders) FROM toll_roads.archive_batches AS batches
-            CROSS JOIN LATERAL (
-                SELECT count(*) AS orders FROM toll_roads.orders
-                WHERE archive_batch = batches.batch AND created_at < %(before)s AND EXISTS (
-                    SELECT 1 FROM toll_roads.log_has_toll_road AS log
-                    WHERE log.order_id = orders.order_id AND (
-                        log.created_at >= %(before)s OR log.archive_batch IS NULL OR log.archive_batch = (
-                            SELECT batch FROM toll_roads.archive_batches
-                            WHERE table_name = 'log_has_toll_road' AND written_at IS NULL
+            sql.SQL(
+                """
+                SELECT FROM toll_roads.archive_batches AS batches
+                CROSS JOIN LATERAL (
+                    SELECT FROM toll_roads.orders
+                    WHERE archive_batch = batches.batch AND created_at < %(before)s AND EXISTS (
+                        SELECT 1 FROM toll_roads.log_has_toll_road AS log
+                        WHERE log.order_id = orders.order_id AND (
+                            log.created_at >= %(before)s OR log.archive_batch IS NULL OR log.archive_batch = (
+                                SELECT batch FROM toll_roads.archive_batches
+                                WHERE table_name = 'log_has_toll_road' AND written_at IS NULL
+                            )
                         )
                     )
-                )
-            ) AS old
-            WHERE table_name = 'orders' AND written_at IS NOT NULL AND oldest_created_at < %(before)s
-            """,
+                    OFFSET 0
+                ) AS old
+                WHERE table_name = 'orders' AND written_at IS NOT NULL AND oldest_created_at < %(before)s
+                """
+            ),
             {"before": before},
+            RowCount.EXACT,
         )
 
     async def delete_empty_batches(self, connection: Connection, table: ArchivedTable, before: datetime) -> None:

@@ -1,0 +1,198 @@
+"""A database with the tables of many riders, and the statistics of one with a hundred times as many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+from psycopg import sql
+
+from tests.support.databases import SCHEMAS
+
+RIDERS = 10_000
+TIMES = 100
+
+_FILL = (
+    # A third of the orders and changes is in the archive, in batches of a thousand.
+    """
+    INSERT INTO toll_roads.offers
+    SELECT 'offer-' || n, now() - n * interval '8 s' FROM generate_series(1, {riders}) AS n
+    """,
+    """
+    INSERT INTO toll_roads.orders (order_id, created_at, offer_id, can_switch_road, yandex_uid, archive_batch)
+    SELECT 'order-' || n, now() - n * interval '8 s', 'offer-' || n, n % 2 = 0, 'rider-' || n,
+        CASE WHEN n * 3 > {riders} * 2 THEN n / 1000 END
+    FROM generate_series(1, {riders}) AS n
+    """,
+    """
+    INSERT INTO toll_roads.log_has_toll_road (order_id, created_at, has_toll_road, archive_batch)
+    SELECT order_id, created_at + number * interval '1 min', number = 0, archive_batch
+    FROM toll_roads.orders CROSS JOIN generate_series(0, 1) AS number
+    """,
+    """
+    INSERT INTO toll_roads.archive_batches
+    SELECT table_name, batch, now(), now()
+    FROM unnest(ARRAY['orders', 'log_has_toll_road']) AS table_name, generate_series(1, {riders} / 1000) AS batch
+    """,
+    """
+    INSERT INTO toll_roads.order_save_requests
+        (order_id, created_at, can_switch_road, user_chose_toll_road, requested_at, refused_because)
+    SELECT 'order-' || n, now(), true, true, now() - n * interval '8 s', CASE WHEN n % 2 = 0 THEN 'other data' END
+    FROM generate_series(1, {riders} / 10) AS n
+    """,
+    """
+    INSERT INTO toll_roads.procrastinate_jobs (queue_name, task_name, status)
+    SELECT 'default', 'toll_roads_order_save', CASE WHEN n % 100 = 0 THEN 'todo' ELSE 'failed' END
+        ::toll_roads.procrastinate_job_status
+    FROM generate_series(1, {riders} / 10) AS n
+    """,
+    """
+    INSERT INTO toll_roads.procrastinate_events (job_id, type)
+    SELECT id, 'deferred' FROM toll_roads.procrastinate_jobs
+    """,
+    # One order of ten is under way.
+    """
+    INSERT INTO order_core.orders
+    SELECT 'order-' || n, 'rider-' || n % ({riders} / 5), jsonb_build_object('order', jsonb_build_object(
+        'version', 1, 'status', CASE WHEN n % 10 = 0 THEN 'driving' ELSE 'finished' END
+    )), now() - n * interval '1 min', now()
+    FROM generate_series(1, {riders}) AS n
+    """,
+    """
+    INSERT INTO order_core.processing_events (order_id, version, created_at)
+    SELECT 'order-' || n, 1, now() FROM generate_series(1, {riders}) AS n
+    """,
+    """
+    INSERT INTO eats_orders.orders
+    SELECT 'order-' || n, 'rider-' || n % ({riders} / 5), 'cooking', '{{}}', '{{}}', n % 10 > 0, 1,
+        now() - n * interval '1 min', now()
+    FROM generate_series(1, {riders}) AS n
+    """,
+    "INSERT INTO grocery_orders.orders SELECT * FROM eats_orders.orders",
+    # Two orders of two parts for each rider, one of them finished.
+    """
+    INSERT INTO order_state.orders
+    SELECT (ARRAY['taxi', 'eats', 'grocery'])[1 + n % 3], 'order-' || n, 'rider-' || n / 2, true, n % 2 = 0, 1,
+        now() - n * interval '8 s'
+    FROM generate_series(1, {riders} * 2) AS n
+    """,
+    """
+    INSERT INTO order_state.parts
+    SELECT service, orderid, part_name, '1590674416', 1
+    FROM order_state.orders CROSS JOIN unnest(ARRAY['fast_info', 'route']) AS part_name
+    """,
+    # Two decisions for each rider, each made twice.
+    """
+    INSERT INTO eulas.users
+    SELECT 'rider-' || n, 'eula-' || eula, 'accepted', 1, now() + (n - {riders} / 10) * interval '1 hour'
+    FROM generate_series(1, {riders}) AS n, generate_series(1, 2) AS eula
+    """,
+    """
+    INSERT INTO eulas.decisions_log (yandex_uid, eula_id, status, revision, valid_till, decided_at, source)
+    SELECT yandex_uid, eula_id, status, revision, valid_till, updated_at, 'passenger'
+    FROM eulas.users, generate_series(1, 2)
+    """,
+    # Families of four.
+    "INSERT INTO family.families SELECT 'family-' || n, 'Anna', now() FROM generate_series(0, {riders} / 4) AS n",
+    """
+    INSERT INTO family.members (family_id, yandex_uid, phone_id, role, added_at)
+    SELECT 'family-' || n / 4, 'rider-' || n, 'phone-' || n, CASE WHEN n % 4 = 0 THEN 'owner' ELSE 'user' END, now()
+    FROM generate_series(1, {riders}) AS n
+    """,
+    # A ride of each rider, shared with two phones, and every fourth with a family.
+    """
+    INSERT INTO order_route_sharing.sharing_keys
+    SELECT 'key-' || n, 'order-' || n, 'rider-' || n, now() - n * interval '8 s' FROM generate_series(1, {riders}) AS n
+    """,
+    """
+    INSERT INTO order_route_sharing.phone_ids
+    SELECT sharing_key, sharing_key || '-phone', origin
+    FROM order_route_sharing.sharing_keys, unnest(ARRAY['order', 'family']) AS origin
+    """,
+    """
+    INSERT INTO order_route_sharing.family_rides
+    SELECT 'key-' || n, n, 'Anna', n % 8 = 0, now() FROM generate_series(1, {riders}, 4) AS n
+    """,
+    """
+    INSERT INTO order_route_sharing.insert_order_requests (order_id, sharing_key, phone_ids, requested_at)
+    SELECT 'order-' || n, 'key-' || n, '{{}}', now() - n * interval '8 s' FROM generate_series(1, {riders} / 10) AS n
+    """,
+    """
+    INSERT INTO user_state.personal_states
+    SELECT 'rider-' || n, 1, 'econom', '{{"econom": {{"nosmoking": true}}}}', now() - n * interval '8 s'
+    FROM generate_series(1, {riders}) AS n
+    """,
+    """
+    INSERT INTO user_state.comparisons
+    SELECT now() - n * interval '1 min', kind, verdict, 1, 7
+    FROM generate_series(1, {riders} / 10) AS n,
+        unnest(enum_range(NULL::user_state.kind_t)) AS kind, unnest(enum_range(NULL::user_state.verdict_t)) AS verdict
+    """,
+    """
+    INSERT INTO user_state.mismatches (at, request_id, kind, old_status, new_status, differences)
+    SELECT now() - n * interval '8 s', 'request-' || n, 'read', 200, 200, '[]' FROM generate_series(1, {riders}) AS n
+    """,
+    """
+    INSERT INTO protocol.users
+    SELECT yandex_uid, jsonb_build_object('revision', '1', 'selected_category', 'econom', 'tariffs', '[]'::jsonb),
+        updated_at
+    FROM user_state.personal_states
+    """,
+    # A batch has a thousand rows, however many batches there are.
+    "ALTER TABLE toll_roads.orders ALTER archive_batch SET (n_distinct = -0.001)",
+    "ALTER TABLE toll_roads.log_has_toll_road ALTER archive_batch SET (n_distinct = -0.001)",
+)
+
+_TABLES = """
+    SELECT pg_namespace.nspname, relname
+    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE nspname = ANY(%s) AND relkind = 'r' AND relname !~ 'yoyo'
+"""
+_CHECKS = """
+    SELECT conrelid::regclass::text, conname FROM pg_constraint
+    WHERE connamespace::regnamespace::text = ANY(%s) AND contype = 'c'
+"""
+# The planner takes the number of rows of a page from the statistics, and the number of pages from the file.
+_GROW = """
+    SELECT pg_restore_relation_stats(
+        'schemaname', nspname::text, 'relname', relname::text, 'reltuples', (reltuples * %s)::real
+    )
+    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE nspname = ANY(%s) AND relkind IN ('r', 'i') AND reltuples > 0
+"""
+
+
+def fill(connection: psycopg.Connection, riders: int = RIDERS) -> None:
+    """Fills all tables; the connection is the owner's, in autocommit mode."""
+    connection.execute("SET session_replication_role = replica")
+    for schema, table in _tables(connection):
+        # Its statistics change only when the test says so.
+        connection.execute(
+            sql.SQL("ALTER TABLE {} SET (autovacuum_enabled = off)").format(sql.Identifier(schema, table))
+        )
+    for statement in _FILL:
+        connection.execute(statement.format(riders=riders).encode())
+    connection.execute("VACUUM (ANALYZE)")
+
+
+def drop_checks(connection: psycopg.Connection) -> None:
+    """Lets tables take rows whose values are samples of types."""
+    for table, name in connection.execute(_CHECKS, (list(SCHEMAS),)).fetchall():
+        connection.execute(f'ALTER TABLE {table} DROP CONSTRAINT "{name}"'.encode())
+
+
+def grow(connection: psycopg.Connection) -> None:
+    """Makes the planner expect `TIMES` as many rows."""
+    connection.execute(_GROW, (TIMES, list(SCHEMAS)))
+
+
+def empty(connection: psycopg.Connection) -> Iterator[str]:
+    """Yields the tables without any row."""
+    for schema, table in _tables(connection):
+        found = connection.execute(sql.SQL("SELECT FROM {} LIMIT 1").format(sql.Identifier(schema, table)))
+        if found.fetchone() is None:
+            yield f"{schema}.{table}"
+
+
+def _tables(connection: psycopg.Connection) -> list[tuple[str, str]]:
+    return connection.execute(_TABLES, (list(SCHEMAS),)).fetchall()
