@@ -29,7 +29,10 @@ def over(*kinds: str, below: Node) -> Node:
     return below
 
 
-MANY: dict[str, Any] = {"Total Cost": 800, "Plan Rows": 100}
+DEEPER: dict[str, Any] = {"Total Cost": 9}
+DEARER: dict[str, Any] = {"Total Cost": 800}
+MORE_ROWS: dict[str, Any] = {"Plan Rows": 100}
+MANY = {**DEARER, **MORE_ROWS}
 OPEN: dict[str, Any] = {"Index Name": "open_idx", "Filter": "(orders.done IS NULL)"}
 FIRST: dict[str, Any] = {"Parent Relationship": "InitPlan"}
 
@@ -37,7 +40,7 @@ FIRST: dict[str, Any] = {"Parent Relationship": "InitPlan"}
 @pytest.mark.parametrize(
     ("small", "large"),
     [
-        (scan(), scan(**{"Total Cost": 9})),
+        (scan(), scan(**DEEPER)),
         (over("Limit", below=scan()), over("Limit", below=scan(**MANY))),
         (over("Limit", "LockRows", below=scan(**OPEN)), over("Limit", "LockRows", below=scan(**OPEN, **MANY))),
         (over("Sort", below={"Node Type": "CTE Scan"}), over("Sort", below={"Node Type": "CTE Scan", **MANY})),
@@ -53,8 +56,8 @@ def test_a_bounded_scan_does_not_grow(small: Node, large: Node) -> None:
     ("small", "large", "said"),
     [
         (scan("Seq Scan"), scan("Seq Scan"), "reads the whole table"),
-        (scan(), scan(**{"Plan Rows": 100}), "grows 100 times"),
-        (scan(), scan(**{"Total Cost": 800}), "grows 100 times"),
+        (scan(), scan(**MORE_ROWS), "grows 100 times"),
+        (scan(), scan(**DEARER), "grows 100 times"),
         (over("Limit", "Sort", below=scan()), over("Limit", "Sort", below=scan(**MANY)), "grows 100 times"),
         (over("Limit", below=scan(Filter="x")), over("Limit", below=scan(Filter="x", **MANY)), "by its filter x"),
         (
