@@ -60,12 +60,6 @@ def growth(small: Node, large: Node, predicates: Mapping[str, str]) -> list[str]
     return [said for before, scan in zip(scans_before, scans, strict=True) if (said := _growth(before, scan))]
 
 
-def indexes(plan: Node) -> set[str]:
-    """Returns the indexes that a plan uses, those that find conflicts included."""
-    found = {index for child in plan.get("Plans", ()) for index in indexes(child)}
-    return found | {plan["Index Name"]} if "Index Name" in plan else found | {*plan.get("Conflict Arbiter Indexes", ())}
-
-
 def _growth(before: TableScan, scan: TableScan) -> str | None:
     kind, _, _ = scan.what
     if kind == "Seq Scan":
