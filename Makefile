@@ -34,7 +34,12 @@ PYTEST := $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile $(if $(SHUFFLE),-p 
 TEST_FOLDERS := $(filter-out support,$(notdir $(patsubst %/,%,$(wildcard tests/*/))))
 TESTS_OF := $(subst -,_,$(SERVICE))
 
-test: setup ## Run every test, or with SERVICE=toll_roads (any folder of tests/) those of one service.
+# By what the servers of the tests serve; tests/chassis/transport runs on both whatever it says. TLS needs grpcio always.
+ifdef TRANSPORT
+export RIDEHAIL_TRANSPORT := $(TRANSPORT:native=auto)
+endif
+
+test: setup ## Run every test, or with SERVICE=toll_roads (any folder of tests/) those of one service; TRANSPORT=native.
 ifneq ($(filter-out $(TEST_FOLDERS),$(TESTS_OF)),)
 	@echo "make test: there are no tests of '$(SERVICE)'. SERVICE is one of: $(TEST_FOLDERS)" >&2; exit 2
 else

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ridehail_servers.chassis import app
 from ridehail_servers.chassis.settings import ServerTuning
+from ridehail_servers.chassis.transport import grpcio
 from tests.clients.flavours import Flavour
 from tests.support.background_calls import ATTEMPT_S, Done, background_calls
 from tests.support.replica import Replica
@@ -83,4 +83,4 @@ async def test_answers_about_the_request_set_no_server_aside(flavour: Flavour, r
 
 
 def test_the_servers_allow_as_many_pings_as_the_clients_send() -> None:
-    assert dict(app._options(ServerTuning()))["grpc.http2.min_recv_ping_interval_without_data_ms"] < 1000
+    assert dict(grpcio.options(ServerTuning()))["grpc.http2.min_recv_ping_interval_without_data_ms"] < 1000

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from ridehail.common.v1 import options_pb2
 from ridehail_servers import suite
-from ridehail_servers.chassis import app
 from ridehail_servers.chassis.settings import ServerTuning
+from ridehail_servers.chassis.transport import grpcio
 from ridehail_servers.gateway.configuration import (
     GatewaySettings,
     UpstreamMissing,
@@ -167,7 +167,7 @@ def test_the_public_listener_leaves_a_tenth_of_the_connections_to_the_services()
 
 def test_the_servers_take_larger_headers_than_the_gateway_lets_through(config: dict[str, Any]) -> None:
     added_by_envoy, grpc_counts_beside_each = 4096, 32
-    limits = {key: value for key, value in app._options(ServerTuning()) if key.endswith("max_metadata_size")}
+    limits = {key: value for key, value in grpcio.options(ServerTuning()) if key.endswith("max_metadata_size")}
     assert len(limits) == 2
     for listener in AUDIENCES:
         manager = connection_manager(config, listener)

@@ -14,8 +14,8 @@ from google.protobuf.message import Message
 from google.rpc import status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from ridehail_servers.chassis import app
 from ridehail_servers.chassis.settings import ServerTuning
+from ridehail_servers.chassis.transport import grpcio
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -135,7 +135,7 @@ class Upstream:
 @asynccontextmanager
 async def serving(upstream: Upstream, services: Iterable[ServiceDescriptor]) -> AsyncIterator[None]:
     """Serves the services, and health, for the length of the block."""
-    as_servers_have_it = [option for option in app._options(ServerTuning()) if "metadata" in option[0]]
+    as_servers_have_it = [option for option in grpcio.options(ServerTuning()) if "metadata" in option[0]]
     server = grpc.aio.server(
         options=[*as_servers_have_it, ("grpc.max_send_message_length", 16 * 1024**2), ("grpc.so_reuseport", 0)]
     )

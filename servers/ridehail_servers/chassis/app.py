@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from .access import AccessPolicy
 from .background import cancelled, keep_running
@@ -41,16 +40,12 @@ from .service_definition import RunningService, ServiceContext, ServiceDefinitio
 from .settings import ProcessSettings, ServerTuning
 from .tickets import TicketIssuer, TicketVerifier
 from .tls import TlsFiles
+from .transport import choose
 
 if TYPE_CHECKING:
     from .database import Database
 
 _POOL_REPORT_S = 5.0
-_KEEPALIVE_S = 60
-# The client library pings every second.
-_LEAST_PING_INTERVAL_MS = 500
-# More than the gateway lets through; gRPC would refuse calls at random from 8 KiB on.
-_MAX_METADATA_BYTES = 32 * 1024
 _POLL_S = 0.01
 
 
@@ -149,7 +144,7 @@ class Server:
                 max_response_bytes=built.tuning.max_message_bytes,
             ),
         )
-        self._server = grpc.aio.server(options=_options(built.tuning))
+        self._transport = choose(built.tuning, self._tls)
         # A contract that several services serve is named once.
         contracts: dict[str, list[Database]] = {}
         for definition, _service in built.services:
@@ -157,24 +152,19 @@ class Server:
             for served in definition.contracts:
                 contracts.setdefault(served.descriptor.full_name, []).extend(databases)
         self._health = Health(contracts, away_s=built.tuning.database_away_s)
-        self._health.register(self._server)
+        self._health.register(self._transport)
         if settings.reflection:
-            reflection.enable_server_reflection((*contracts, HEALTH_SERVICE, reflection.SERVICE_NAME), self._server)
+            named = reflection.aio.ReflectionServicer((*contracts, HEALTH_SERVICE, reflection.SERVICE_NAME))
+            reflection_pb2_grpc.add_ServerReflectionServicer_to_server(named, self._transport)
         self._address = f"{settings.host}:{settings.grpc_port}"
 
     async def start(self) -> int:
         """Starts to serve; returns the port, or raises `RuntimeError` if it is taken."""
-        if self._tls is None:
-            port = self._server.add_insecure_port(self._address)
-        else:
-            credentials = self._tls.server_credentials(client_certificates=self._tuning.tls.client_certificates)
-            port = self._server.add_secure_port(self._address, credentials)
-        handlers = await LayeredHandlers.create(self._layers, self._registrations, self._admissions)
-        self._server.add_generic_rpc_handlers((handlers,))
-        await self._server.start()
+        handlers = LayeredHandlers.create(self._layers, self._registrations, self._admissions)
+        port = await self._transport.start(self._address, handlers)
         loops = {"report of admission": self._report_admission, "health": self._health.watch}
         self._loops = [asyncio.create_task(keep_running(name, loop)) for name, loop in loops.items()]
-        await self._health.start()
+        self._health.start()
         return port
 
     async def drain(self) -> None:
@@ -183,14 +173,10 @@ class Server:
         First balancers see NOT_SERVING and get the time to notice, then no call is accepted any more, then those under
         way end. Balancers' health watches never end by themselves, so they are cut once the calls are done.
         """
-        await self._health.drain()
+        self._health.drain()
         await asyncio.sleep(self._notice_s)
-        stopping = asyncio.create_task(self._server.stop(self._tuning.drain_grace_s))
-        while not stopping.done() and await self._busy_within(self._tuning.drain_quiet_s):
-            pass
-        await self._server.stop(None)
-        await stopping
-        # `stop` can return before the handlers that it cancelled have run their `finally`.
+        await self._transport.stop(self._tuning.drain_grace_s, idle=self._quiet)
+        # gRPC's server stops before the handlers that it cancelled have run their `finally`.
         while self._overload.in_flight:
             await asyncio.sleep(_POLL_S)
         for loop in self._loops:
@@ -201,6 +187,11 @@ class Server:
             for admission in self._admissions.values():
                 admission.report()
             await asyncio.sleep(_POOL_REPORT_S)
+
+    async def _quiet(self) -> None:
+        """Returns once no call has been under way for a while."""
+        while await self._busy_within(self._tuning.drain_quiet_s):
+            pass
 
     async def _busy_within(self, seconds: float) -> bool:
         """Returns whether a call is under way at any instant of the next `seconds`."""
@@ -271,23 +262,3 @@ def _gateway_key(file: Path) -> str:
         # It would let everybody in who shows no key.
         raise KeysMissing(f"{file} is empty")
     return key
-
-
-def _options(tuning: ServerTuning) -> list[tuple[str, int]]:
-    return [
-        ("grpc.so_reuseport", 1),
-        ("grpc.enable_channelz", 0),
-        ("grpc.max_receive_message_length", tuning.max_message_bytes),
-        ("grpc.max_send_message_length", tuning.max_message_bytes),
-        # From the first number on gRPC refuses a part of the calls, above the second all.
-        ("grpc.max_metadata_size", _MAX_METADATA_BYTES),
-        ("grpc.absolute_max_metadata_size", _MAX_METADATA_BYTES),
-        ("grpc.keepalive_time_ms", _KEEPALIVE_S * 1000),
-        ("grpc.keepalive_timeout_ms", 20_000),
-        ("grpc.http2.min_recv_ping_interval_without_data_ms", _LEAST_PING_INTERVAL_MS),
-        # A server that was stalled reads the pings of all that time at once.
-        ("grpc.http2.max_ping_strikes", 0),
-        ("grpc.keepalive_permit_without_calls", 1),
-        ("grpc.max_connection_age_ms", int(tuning.max_connection_age_s * 1000)),
-        ("grpc.max_connection_age_grace_ms", 30_000),
-    ]

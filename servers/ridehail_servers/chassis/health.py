@@ -15,13 +15,14 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from .background import failing_loops
 from .logs import get_logger
+from .transport import Transport
 
 if TYPE_CHECKING:
     from .database import Database
@@ -33,7 +34,40 @@ SERVICE_NAME: str = health.SERVICE_NAME
 _LOOK_S = 0.25
 _BEAT_S = 0.5
 _STUCK_EXIT_CODE = 70
-_Status = health_pb2.HealthCheckResponse
+_Request: TypeAlias = health_pb2.HealthCheckRequest
+_Status: TypeAlias = health_pb2.HealthCheckResponse
+_Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class HealthStatuses(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # it has no types
+    """Serves statuses by name. While gRPC's own servicer writes it holds a lock: who does not read would stop all."""
+
+    def __init__(self) -> None:
+        self._statuses: dict[str, int] = {}
+        self._changed = asyncio.Event()
+
+    def set(self, name: str, status: int) -> None:
+        if self._statuses.get(name) != status:
+            self._statuses[name] = status
+            self._changed.set()
+            self._changed = asyncio.Event()
+
+    async def Check(self, request: _Request, context: _Context) -> _Status:  # noqa: N802 - the generated base names it
+        status = self._statuses.get(request.service)
+        if status is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND)
+        return _Status(status=status)
+
+    async def Watch(self, request: _Request, context: _Context) -> None:  # noqa: N802 - the generated base names it
+        written: int | None = None
+        while True:
+            changed = self._changed
+            status = self._statuses.get(request.service, _Status.SERVICE_UNKNOWN)
+            if status != written:
+                await context.write(_Status(status=status))
+                written = status
+            else:
+                await changed.wait()
 
 
 class Health:
@@ -54,29 +88,29 @@ class Health:
         self._loops_failing_s = loops_failing_s
         self._failing_since: float | None = None
         self._draining = False
-        self._servicer = health.aio.HealthServicer()
+        self._statuses = HealthStatuses()
 
-    def register(self, server: grpc.aio.Server) -> None:
-        health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
+    def register(self, transport: Transport) -> None:
+        health_pb2_grpc.add_HealthServicer_to_server(self._statuses, transport)
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """Reports that the process takes calls."""
-        await self._servicer.set(LIVENESS, _Status.SERVING)
-        await self._servicer.set("", _Status.SERVING)
-        await self._look()
+        self._statuses.set(LIVENESS, _Status.SERVING)
+        self._statuses.set("", _Status.SERVING)
+        self._look()
 
     async def watch(self) -> None:
         while True:
-            await self._look()
+            self._look()
             await asyncio.sleep(_LOOK_S)
 
-    async def drain(self) -> None:
+    def drain(self) -> None:
         """Reports from now on that the process takes no calls, though it lives."""
         self._draining = True
         for name in ("", *self._contracts):
-            await self._servicer.set(name, _Status.NOT_SERVING)
+            self._statuses.set(name, _Status.NOT_SERVING)
 
-    async def _look(self) -> None:
+    def _look(self) -> None:
         if self._draining:
             return
         now = time.monotonic()
@@ -87,7 +121,7 @@ class Health:
         loops_fail = self._failing_since is not None and now - self._failing_since >= self._loops_failing_s
         for name, databases in self._contracts.items():
             away = any(database.unreachable_s > self._away_s for database in databases)
-            await self._servicer.set(name, _Status.NOT_SERVING if away or loops_fail else _Status.SERVING)
+            self._statuses.set(name, _Status.NOT_SERVING if away or loops_fail else _Status.SERVING)
 
 
 class Watchdog:

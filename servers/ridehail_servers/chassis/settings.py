@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from .connection_load import WaitTargets
+
+TRANSPORT_VARIABLE = "RIDEHAIL_TRANSPORT"
 
 
 class PoolSettings(BaseModel):
@@ -97,8 +101,15 @@ class ServerTuning(BaseModel):
     log_successful_calls: bool = True
     # Messages larger than this are refused, in both directions.
     max_message_bytes: int = Field(default=4 * 1024 * 1024, ge=1024)
-    # A connection is closed after this long (plus up to a tenth), so that clients spread over new processes.
-    max_connection_age_s: float = Field(default=600, gt=0)
+    # By what calls come in and responses go out. `native` takes a fraction of the processor time, and lacks TLS and the
+    # age of connections; `auto` is `native` where nothing asks for those. The environment decides where the file does
+    # not.
+    transport: Literal["auto", "grpcio", "native"] = Field(
+        default_factory=lambda: os.environ.get(TRANSPORT_VARIABLE, "grpcio"), validate_default=True
+    )
+    # A connection is closed after this long (plus up to a tenth), so that clients spread over new processes. None: by
+    # `grpcio` after 600, by `native` never.
+    max_connection_age_s: float | None = Field(default=None, gt=0)
     # A stopping server says NOT_SERVING for this long before it stops to accept calls: longer than the interval at
     # which balancers ask for its health.
     drain_notice_s: float = Field(default=5, ge=0)

@@ -1,0 +1,208 @@
+"""One call that the native transport serves, as its handler sees it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NoReturn
+
+import grpc
+
+from . import wire
+
+# Of ASGI (https://asgi.readthedocs.io/en/latest/specs/www.html).
+Event = dict[str, Any]
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+
+_CONTENT_TYPE = (b"content-type", b"application/grpc")
+_OK = grpc.StatusCode.OK
+_BODY_END: Event = {"type": "http.response.body", "body": b""}
+
+
+class StreamBroken(Exception):
+    """The client ended or reset its side before its message was whole."""
+
+
+class NativeCall(grpc.aio.ServicerContext[Any, Any]):
+    """Reads the requests of a call and writes its responses and its end."""
+
+    def __init__(self, headers: wire.Headers, peer: str, receive: Receive, send: Send, *, max_bytes: int) -> None:
+        self._headers = headers
+        self._peer = peer
+        self._receive = receive
+        self._send = send
+        self._max_bytes = max_bytes
+        self._read = bytearray()
+        self._all_read = False
+        self._metadata = wire.metadata_of(headers)
+        self._encoding = b""
+        self._ends_at: float | None = None
+        for key, value in headers:
+            if key == b"grpc-timeout":
+                seconds = wire.timeout_s(value)
+                self._ends_at = None if seconds is None else time.monotonic() + seconds
+            elif key == b"grpc-encoding":
+                self._encoding = value
+        # What makes a message of what a handler writes.
+        self.serialize: Callable[[Any], bytes] = bytes
+        self._initial: Sequence[tuple[str, str | bytes]] = ()
+        self._trailing: Sequence[tuple[str, str | bytes]] = ()
+        self._code: grpc.StatusCode = _OK
+        self._message = ""
+        self._begun = False
+        self._done = False
+        self._callbacks: list[Callable[[Any], None]] = []
+
+    # --- what a transport does with it
+
+    async def next_request(self) -> bytes | None:
+        """Returns the next message of the client, or None once there is no more.
+
+        Raises:
+            StreamBroken: The client ended in the middle of one.
+            wire.MessageTooLarge, wire.MessageMalformed: The message cannot be taken.
+        """
+        while (found := wire.first_message(self._read, encoding=self._encoding, limit=self._max_bytes)) is None:
+            if self._all_read:
+                if self._read:
+                    raise StreamBroken
+                return None
+            event = await self._receive()
+            if event["type"] == "http.disconnect":
+                raise StreamBroken
+            self._read += event.get("body", b"")
+            self._all_read = not event.get("more_body", False)
+        message, taken = found
+        del self._read[:taken]
+        return message
+
+    async def requests(self, decoded: Callable[[bytes], Any]) -> AsyncIterator[Any]:
+        while (message := await self.next_request()) is not None:
+            yield decoded(message)
+
+    async def send_message(self, message: bytes) -> None:
+        if not self._begun:
+            await self._begin()
+        await self._put({"type": "http.response.body", "body": wire.framed(message), "more_body": True})
+
+    async def respond(self, message: bytes) -> None:
+        """Ends a unary call with its response, or a message that was aborted with its status."""
+        if self._code is _OK:
+            if not self._begun:
+                await self._begin()
+            await self._put({"type": "http.response.body", "body": wire.framed(message)})
+            await self._end()
+        else:
+            await self.end()
+
+    async def end(self) -> None:
+        """Ends the call with the status that it has."""
+        if not self._begun:
+            await self._begin()
+        await self._put(_BODY_END)
+        await self._end()
+
+    async def fail(self, code: grpc.StatusCode, message: str) -> None:
+        """Ends the call with a status of the transport's own."""
+        self._code, self._message, self._trailing = code, message, ()
+        await self.end()
+
+    def finish(self, *, cancelled: bool) -> None:
+        """Notes that the handler has ended."""
+        self._done = True
+        if cancelled:
+            self._code = grpc.StatusCode.CANCELLED
+        for callback in self._callbacks:
+            callback(self)
+
+    async def _put(self, event: Event) -> None:
+        # A client that is gone misses nothing; its handler is cancelled, if there still is one.
+        with suppress(OSError):
+            await self._send(event)
+
+    async def _begin(self) -> None:
+        self._begun = True
+        headers = [_CONTENT_TYPE, *wire.encoded(self._initial)] if self._initial else [_CONTENT_TYPE]
+        await self._put({"type": "http.response.start", "status": 200, "headers": headers, "trailers": True})
+
+    async def _end(self) -> None:
+        trailers = [*wire.status_headers(self._code.value[0], self._message), *wire.encoded(self._trailing)]
+        await self._put({"type": "http.response.trailers", "headers": trailers})
+
+    # --- what a handler does with it
+
+    async def read(self) -> NoReturn:
+        raise NotImplementedError
+
+    async def write(self, message: Any) -> None:
+        await self.send_message(self.serialize(message))
+
+    async def send_initial_metadata(self, initial_metadata: Iterable[tuple[str, str | bytes]]) -> None:
+        self._initial = tuple(initial_metadata)
+        await self._begin()
+
+    async def abort(
+        self,
+        code: grpc.StatusCode,
+        details: str = "",
+        trailing_metadata: Iterable[tuple[str, str | bytes]] = (),
+    ) -> NoReturn:
+        self._code, self._message = (grpc.StatusCode.UNKNOWN if code is _OK else code), details
+        self._trailing = tuple(trailing_metadata) or self._trailing
+        raise grpc.aio.AbortError
+
+    async def abort_with_status(self, status: grpc.Status) -> NoReturn:
+        await self.abort(status.code, status.details, status.trailing_metadata or ())
+
+    def set_trailing_metadata(self, trailing_metadata: Iterable[tuple[str, str | bytes]]) -> None:
+        self._trailing = tuple(trailing_metadata)
+
+    def trailing_metadata(self) -> Sequence[tuple[str, str | bytes]]:
+        return self._trailing
+
+    def invocation_metadata(self) -> wire.Metadata:
+        return self._metadata
+
+    def time_remaining(self) -> float | None:
+        return None if self._ends_at is None else max(0.0, self._ends_at - time.monotonic())
+
+    def set_code(self, code: grpc.StatusCode) -> None:
+        self._code = code
+
+    def code(self) -> grpc.StatusCode:
+        return self._code
+
+    def set_details(self, details: str) -> None:
+        self._message = details
+
+    def details(self) -> str:
+        return self._message
+
+    def set_compression(self, compression: grpc.Compression) -> None:
+        """Does nothing: responses are not compressed."""
+
+    def disable_next_message_compression(self) -> None:
+        """Does nothing: responses are not compressed."""
+
+    def peer(self) -> str:
+        return self._peer
+
+    def peer_identities(self) -> None:
+        return None
+
+    def peer_identity_key(self) -> None:
+        return None
+
+    def auth_context(self) -> Mapping[str, Iterable[bytes]]:
+        return {}
+
+    def add_done_callback(self, callback: Callable[[Any], None]) -> None:
+        self._callbacks.append(callback)
+
+    def cancelled(self) -> bool:
+        return self._code is grpc.StatusCode.CANCELLED
+
+    def done(self) -> bool:
+        return self._done
