@@ -140,7 +140,7 @@ async def test_a_watcher_that_reads_nothing_stops_neither_health_nor_the_drain(t
     async with served(transport_name) as running, connected(running.port, settings=frames.NO_WINDOW) as connection:
         connection.writer.write(request(WATCH, struct.pack(">BI", 0, 0)))
         async with running.channel() as channel:
-            check = channel.unary_unary("/grpc.health.v1.Health/Check")
+            check: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/grpc.health.v1.Health/Check")
             await assert_serves(running)
             for _ in range(5):
                 running.health._statuses.set("", health_pb2.HealthCheckResponse.NOT_SERVING)

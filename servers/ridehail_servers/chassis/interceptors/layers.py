@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import grpc
 
@@ -103,7 +103,7 @@ class LayeredHandlers(MethodHandlers):
 
 def _layered_handler(served: ServedMethod, handler: RpcHandler, around: Handler) -> RpcHandler:
     """Returns a handler that is given the request undecoded."""
-    method: Method = handler.unary_unary
+    method = cast("Method", handler.unary_unary)
 
     async def handle(request: Request, context: Context) -> Response:
         remaining: float | None = context.time_remaining()

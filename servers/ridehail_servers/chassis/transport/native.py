@@ -7,12 +7,14 @@ what a client can make it keep: headers, bodies, windows, and the time that bodi
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import grpc
 
@@ -23,9 +25,6 @@ from . import wire
 from .base import MethodHandlers, RpcHandler, Transport
 from .limits import KEEPALIVE_MS, KEEPALIVE_TIMEOUT_MS, MAX_METADATA_BYTES
 from .native_call import Event, NativeCall, Receive, Send, StreamBroken
-
-if TYPE_CHECKING:
-    import h2corn
 
 logger = get_logger(__name__)
 
@@ -56,15 +55,14 @@ class NativeTransport(Transport):
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, RpcHandler]) -> None:
         for name, handler in handlers.items():
-            self._handlers[f"/{service}/{name}"] = lambda _call, handler=handler: handler
+            self._handlers[f"/{service}/{name}"] = partial(_always, handler)
 
     async def start(self, address: str, handlers: MethodHandlers) -> int:
-        import h2corn  # noqa: PLC0415 - not everybody has it
-
+        library: Any = importlib.import_module("h2corn")  # not everybody has it
         for path in handlers.paths:
             self._handlers[path] = _chooser(handlers, path)
         self._listener = _listening(address)
-        self._server = h2corn.Server(self._serve, self._config(h2corn, self._listener.fileno()))
+        self._server = library.Server(self._serve, self._config(library, self._listener.fileno()))
         self._serving = asyncio.create_task(self._server.serve())
         self._serving.add_done_callback(self._check_end)
         await self._server.wait_started()
@@ -86,7 +84,7 @@ class NativeTransport(Transport):
             await asyncio.wait(list(self._calls))
         await self._serving
 
-    def _config(self, library: Any, listener: int) -> h2corn.Config:  # the module
+    def _config(self, library: Any, listener: int) -> Any:  # of the module h2corn
         at_most = library.RequestPolicy(
             path="/*",
             # Larger ones are refused here, by a status; this is for those who send on.
@@ -94,7 +92,7 @@ class NativeTransport(Transport):
             timeout_request_body_idle=_STALLED_S,
             h2_timeout_response_stall=_STALLED_S,
         )
-        config: h2corn.Config = library.Config(
+        return library.Config(
             bind=(f"fd://{listener}",),
             lifespan="off",
             http1=False,
@@ -113,7 +111,6 @@ class NativeTransport(Transport):
             timeout_keep_alive=_IDLE_CONNECTION_S,
             timeout_graceful_shutdown=self._longest_drain_s,
         )
-        return config
 
     def _check_end(self, serving: asyncio.Task[None]) -> None:
         if not self._stopping:
@@ -161,7 +158,7 @@ class NativeTransport(Transport):
             call.finish(cancelled=cancelled)
 
 
-async def _handle(call: NativeCall, handler: RpcHandler) -> None:
+async def _handle(call: NativeCall, handler: Any) -> None:  # the types of handlers do not know asyncio
     """Runs the handler of a call to its end."""
     decode = handler.request_deserializer or bytes
     call.serialize = serialize = handler.response_serializer or bytes
@@ -196,6 +193,10 @@ class _Details(grpc.HandlerCallDetails):
     def __init__(self, path: str, metadata: wire.Metadata) -> None:
         self.method = path
         self.invocation_metadata = metadata
+
+
+def _always(handler: RpcHandler, _call: NativeCall) -> RpcHandler:
+    return handler
 
 
 def _chooser(handlers: MethodHandlers, path: str) -> Callable[[NativeCall], RpcHandler | None]:

@@ -165,7 +165,7 @@ class NativeCall(grpc.aio.ServicerContext[Any, Any]):
     def invocation_metadata(self) -> wire.Metadata:
         return self._metadata
 
-    def time_remaining(self) -> float | None:
+    def time_remaining(self) -> float | None:  # type: ignore[override]  # as gRPC's own returns without a deadline
         return None if self._ends_at is None else max(0.0, self._ends_at - time.monotonic())
 
     def set_code(self, code: grpc.StatusCode) -> None:
