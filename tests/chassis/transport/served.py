@@ -17,7 +17,9 @@ from ridehail_servers.chassis.settings import ServerTuning
 from ridehail_servers.chassis.transport import MethodHandlers, Transport, choose
 from ridehail_servers.chassis.transport.base import RpcHandler
 
-ECHO, HANG, FAIL, GROW, REFUSE = (f"/test.Scripted/{name}" for name in ("Echo", "Hang", "Fail", "Grow", "Refuse"))
+ECHO, HANG, WAIT, FAIL, GROW, REFUSE = (
+    f"/test.Scripted/{name}" for name in ("Echo", "Hang", "Wait", "Fail", "Grow", "Refuse")
+)
 DETAILS = bytes(range(256))
 REASON = "none: ключ, 100 %\n"
 
@@ -36,10 +38,11 @@ class Scripted(MethodHandlers):
 
     @property
     def paths(self) -> Collection[str]:
-        return (ECHO, HANG, FAIL, GROW, REFUSE)
+        return (ECHO, HANG, WAIT, FAIL, GROW, REFUSE)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> RpcHandler | None:
-        method = {ECHO: self.echo, HANG: self.hang, FAIL: self.fail, GROW: self.grow}.get(handler_call_details.method)
+        methods = {ECHO: self.echo, HANG: self.hang, WAIT: self.wait, FAIL: self.fail, GROW: self.grow}
+        method = methods.get(handler_call_details.method)
         if handler_call_details.method == REFUSE:
             return grpc.stream_stream_rpc_method_handler(self.refuse)
         if method is None:
@@ -63,6 +66,12 @@ class Scripted(MethodHandlers):
             self.cancelled += 1
             raise
         return BytesValue(value=b"%d" % round((context.time_remaining() or 0) * 1000))
+
+    async def wait(self, request: bytes, context: Any) -> BytesValue:
+        """Ends by its deadline, as what waits for a dependency that hangs."""
+        await asyncio.sleep(context.time_remaining())
+        await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "waited")
+        raise AssertionError
 
     async def fail(self, request: bytes, context: Any) -> BytesValue:
         await context.abort(grpc.StatusCode.NOT_FOUND, REASON, (("grpc-status-details-bin", DETAILS), ("t-id", "1")))

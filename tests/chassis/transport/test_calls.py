@@ -11,7 +11,7 @@ from google.protobuf.wrappers_pb2 import BytesValue
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from tests.chassis.transport.served import DETAILS, ECHO, FAIL, GROW, HANG, REASON, REFUSE, Served
+from tests.chassis.transport.served import DETAILS, ECHO, FAIL, GROW, HANG, REASON, REFUSE, WAIT, Served
 from tests.support.waiting import LIMIT_S, until
 
 
@@ -97,6 +97,19 @@ async def test_a_deadline_ends_the_handler_and_is_known_to_it(running: Served) -
         call = method(channel, HANG)(b"", timeout=LIMIT_S)
         running.scripted.going_on.set()
         assert LIMIT_S * 900 < int(await call) < LIMIT_S * 1100  # gRPC rounds up
+
+
+async def test_calls_that_end_by_their_deadlines_leave_others_of_their_connection_alone(running: Served) -> None:
+    async with running.channel() as channel:
+        other = asyncio.ensure_future(method(channel, HANG)(b"", timeout=LIMIT_S))
+        for _ in range(6):
+            waiting = (method(channel, WAIT)(b"", timeout=0.25) for _ in range(50))
+            for error in await asyncio.gather(*waiting, return_exceptions=True):
+                assert isinstance(error, grpc.aio.AioRpcError)
+                assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+        assert not other.done()
+        running.scripted.going_on.set()
+        await other
 
 
 async def test_a_peer_that_vanishes_ends_its_handlers(running: Served) -> None:

@@ -17,6 +17,9 @@ Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
 
 _CONTENT_TYPE = (b"content-type", b"application/grpc")
+# A client whose deadline passes resets its call, and many resets end the connection: the response has to come before.
+_AHEAD_S = 0.01
+_MAX_AHEAD_SHARE = 0.05
 _OK = grpc.StatusCode.OK
 _BODY_END: Event = {"type": "http.response.body", "body": b""}
 
@@ -42,7 +45,8 @@ class NativeCall(grpc.aio.ServicerContext[Any, Any]):
         for key, value in headers:
             if key == b"grpc-timeout":
                 seconds = wire.timeout_s(value)
-                self._ends_at = None if seconds is None else time.monotonic() + seconds
+                if seconds is not None:
+                    self._ends_at = time.monotonic() + seconds - min(_AHEAD_S, seconds * _MAX_AHEAD_SHARE)
             elif key == b"grpc-encoding":
                 self._encoding = value
         # What makes a message of what a handler writes.
