@@ -163,10 +163,10 @@ class NativeCall(grpc.aio.ServicerContext[Any, Any]):
     def set_trailing_metadata(self, trailing_metadata: Iterable[tuple[str, str | bytes]]) -> None:
         self._trailing = tuple(trailing_metadata)
 
-    def trailing_metadata(self) -> Sequence[tuple[str, str | bytes]]:
+    def trailing_metadata(self) -> Any:  # gRPC's own type, of which these are the same pairs
         return self._trailing
 
-    def invocation_metadata(self) -> wire.Metadata:
+    def invocation_metadata(self) -> Any:  # gRPC's own type, of which these are the same pairs
         return self._metadata
 
     def time_remaining(self) -> float | None:  # type: ignore[override]  # as gRPC's own returns without a deadline
