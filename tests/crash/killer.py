@@ -6,20 +6,19 @@ import asyncio
 import os
 import random
 import signal
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
 from tests.crash.journal import Journal
 from tests.support.up import RIDEHAIL, RunningCommand
+from tests.support.waiting import until
 
 VICTIMS = ("server", "worker", "postgres", "job")
 JOBS = ("archive", "purge-orders", "archive", "purge-offers")
-# The share of kills that wait for this many more orders, for so many seconds at most.
+# The share of kills that wait for this many more orders.
 _AFTER_RECOVERY = 0.75
 _ORDERS_BETWEEN_KILLS = 2
-_RECOVERY_S = 8.0
 
 
 class Killer:
@@ -44,12 +43,9 @@ class Killer:
                 self._journal.count_kill(victim)
 
     async def _progress(self) -> None:
-        """Waits until more orders have been acknowledged, at most as long as a start may take."""
+        """Waits until more orders are under way, which takes that others have been acknowledged."""
         enough = len(self._journal.orders) + _ORDERS_BETWEEN_KILLS
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_RECOVERY_S):
-                while len(self._journal.orders) < enough:
-                    await asyncio.sleep(0.05)
+        await until(lambda: len(self._journal.orders) >= enough)
 
     async def keep_jobs_running(self, stop: asyncio.Event) -> None:
         """Runs one retention job after another, whatever their results."""

@@ -28,7 +28,7 @@ from tests.crash.killer import Killer
 from tests.crash.traffic import Traffic
 from tests.support.folders import shared_folder
 from tests.support.up import RunningCommand, cli, processes_of, up
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, until
 
 KILLS = int(os.environ.get("RIDEHAIL_TEST_KILLS", "5"))
 Changes = dict[str, dict[datetime, bool]]
@@ -59,13 +59,13 @@ async def test_nothing_acknowledged_is_lost_or_duplicated(suite: RunningCommand)
         group.create_task(traffic.run(stop))
         jobs = group.create_task(killer.keep_jobs_running(jobs_stop))
         await killer.kill(KILLS)
+        await until(lambda: len(journal.orders) > KILLS)
         stop.set()
         jobs_stop.set()
         await jobs
     await asyncio.to_thread(_settle, suite)
 
     sys.stderr.write(f"{len(journal.orders)} orders, {journal.kills} killed, {journal.failures_seen} failed calls\n")
-    assert len(journal.orders) > KILLS
     database, archive = _in_database(suite), _in_archive(suite)
     _nothing_is_lost_or_made_up(journal, database, archive)
     _what_is_old_is_archived(journal, archive)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Generator, Iterator
-from typing import Any, TextIO
+from collections.abc import Generator
+from typing import TextIO
 
 import pytest
+
+from tests.support.waiting import waits_of
 
 # Before pytest-timeout ends the test.
 _REPORT_AFTER_S = 300
@@ -35,13 +37,5 @@ def _report(test: str, stream: TextIO) -> None:
     print(f"\n{test} has not ended after {_REPORT_AFTER_S} s; its tasks:", file=stream)
     for task in tuple(asyncio.tasks._all_tasks):  # type: ignore[attr-defined]  # `all_tasks` is of one loop only
         if not task.done():
-            print(task.get_name(), *_frames(task.get_coro()), sep="\n  ", file=stream)
+            print(*waits_of(task), sep="\n", file=stream)
     stream.flush()
-
-
-def _frames(awaited: Any) -> Iterator[str]:  # coroutines and asynchronous generators name their parts differently
-    while awaited is not None:
-        kind = {"coroutine": "cr", "async_generator": "ag", "generator": "gi"}.get(type(awaited).__name__)
-        frame = kind and getattr(awaited, f"{kind}_frame")
-        yield f"{frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}" if frame else repr(awaited)
-        awaited = kind and getattr(awaited, {"cr": "cr_await", "ag": "ag_await", "gi": "gi_yieldfrom"}[kind])

@@ -7,8 +7,8 @@ import os
 import reprlib
 import time
 from collections import Counter
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
@@ -45,7 +45,7 @@ async def until(condition: Callable[[], object], *, within: float = LIMIT_S) -> 
     """Calls `condition`, which may be asynchronous, until it returns something true, and returns that.
 
     Raises:
-        AssertionError: The time ran out. It counts what the condition returned.
+        AssertionError: The time ran out. It counts what the condition returned, and says where every task waits.
     """
     given: Counter[str] = Counter()
     try:
@@ -57,7 +57,19 @@ async def until(condition: Callable[[], object], *, within: float = LIMIT_S) -> 
     except TimeoutError:
         if not limit.expired():
             raise
-        raise AssertionError(f"not within {within} s; given: {dict(given)}, {len(asyncio.all_tasks())} tasks") from None
+        waiting = "\n\n".join("\n".join(waits_of(task)) for task in asyncio.all_tasks())
+        raise AssertionError(f"not within {within} s; given: {dict(given)}; tasks:\n{waiting}") from None
+
+
+def waits_of(task: asyncio.Task[Any]) -> Iterator[str]:
+    """Yields the name of a task and where it waits, line by line from its outermost coroutine to the innermost."""
+    yield task.get_name()
+    awaited: Any = task.get_coro()
+    while awaited is not None:  # coroutines and asynchronous generators name their parts differently
+        kind = {"coroutine": "cr", "async_generator": "ag", "generator": "gi"}.get(type(awaited).__name__)
+        frame = kind and getattr(awaited, f"{kind}_frame")
+        yield f"  {frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}" if frame else f"  {awaited!r}"
+        awaited = kind and getattr(awaited, {"cr": "cr_await", "ag": "ag_await", "gi": "gi_yieldfrom"}[kind])
 
 
 async def _asked(condition: Callable[[], object]) -> object:
