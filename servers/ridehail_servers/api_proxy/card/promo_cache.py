@@ -169,7 +169,7 @@ class PromoCache:
 
     async def _renew(self, order_id: str) -> bytes | None:
         """Gives the order another generation, and returns it, or None if the order may still have its old one."""
-        generation_key, generation = _generation_key(order_id), self._new_generation()
+        generation_key, generation = _generation_key(_prefix(order_id)), self._new_generation()
         try:
             try:
                 await self._cache.put(generation_key, generation, ttl_s=_GENERATION_TTL_S, insist=True)
@@ -182,13 +182,13 @@ class PromoCache:
 
     async def _mark(self, order_id: str) -> None:
         try:
-            await self._cache.put(_mark_key(order_id), _MARK, ttl_s=self._unknown_for_s, insist=True)
+            await self._cache.put(_mark_key(_prefix(order_id)), _MARK, ttl_s=self._unknown_for_s, insist=True)
         except CacheUnavailable:
             return
 
     async def _is_marked(self, order_id: str) -> bool:
         try:
-            (mark,) = await self._cache.get_many(_mark_key(order_id))
+            (mark,) = await self._cache.get_many(_mark_key(_prefix(order_id)))
         except CacheUnavailable:
             return True
         return mark is not None
@@ -226,19 +226,16 @@ class PromoCache:
 
 
 def _keys(key: CacheKey) -> tuple[str, str, str]:
-    return _generation_key(key.order_id), _mark_key(key.order_id), _entry_key(key)
+    prefix = _prefix(key.order_id)
+    return _generation_key(prefix), _mark_key(prefix), f"{prefix}:entry:{_digest(*key.variant)}"
 
 
-def _generation_key(order_id: str) -> str:
-    return f"{_prefix(order_id)}:generation"
+def _generation_key(prefix: str) -> str:
+    return f"{prefix}:generation"
 
 
-def _mark_key(order_id: str) -> str:
-    return f"{_prefix(order_id)}:unknown"
-
-
-def _entry_key(key: CacheKey) -> str:
-    return f"{_prefix(key.order_id)}:entry:{_digest(*key.variant)}"
+def _mark_key(prefix: str) -> str:
+    return f"{prefix}:unknown"
 
 
 def _prefix(order_id: str) -> str:

@@ -72,10 +72,12 @@ class RideCards:
         order = await self._orders.get_order(order_id)
         if order.yandex_uid != rider.yandex_uid:
             raise OrderNotFound(order_id)
-        road, promos = await asyncio.gather(
-            self._roads.get_road(order_id), self._get_promos(rider, order, share_with_family=share_with_family)
-        )
-        return Card(order_id, order.status, road, promos)
+        road = asyncio.create_task(self._roads.get_road(order_id))
+        try:
+            promos = await self._get_promos(rider, order, share_with_family=share_with_family)
+            return Card(order_id, order.status, await road, promos)
+        finally:
+            road.cancel()
 
     async def _get_promos(self, rider: Rider, order: OrderInfo, *, share_with_family: bool | None) -> bytes | None:
         request = PromoRequest(order.order_id, order.sharing_key, rider.family_role, rider.locale)
