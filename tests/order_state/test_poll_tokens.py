@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ridehail_servers.order_state.config import OrderStateConfig
-from ridehail_servers.order_state.orders import ActiveOrder, ActiveOrders, KnownOrder, OrderKey, RecordedOrder
+from ridehail_servers.order_state.orders import ActiveOrder, ActiveOrders, KnownOrder, RecordedOrder, RecordedOrders
 from ridehail_servers.order_state.orders_state import OrdersState
 from ridehail_servers.order_state.poll_tokens import PollTokens, TokenKind
 from ridehail_servers.order_state.polling import Polling
@@ -27,8 +27,8 @@ class Backends:
     responds: bool
     queried: int = 0
 
-    async def of_rider(self, yandex_uid: str) -> Sequence[RecordedOrder]:
-        return [RecordedOrder(OrderKey("taxi", "x"), True, False, 0)] if self.reported else []
+    async def of_rider(self, yandex_uid: str) -> RecordedOrders:
+        return {"taxi": {"x": RecordedOrder(True, False, 0, {})}} if self.reported else {}
 
     async def record_listed(self, service: str, yandex_uid: str, orders: Sequence[ActiveOrder]) -> None:
         pass
@@ -66,7 +66,7 @@ FOREIGN = [
 
 def poll(backends: Backends, token: str) -> OrdersState:
     polling = Polling(backends, backends, TOKENS, config=OrderStateConfig, clock=lambda: T0)
-    app = KnownOrder(OrderKey("taxi", "x"), "app's", {}, force=False, details=None)
+    app = KnownOrder("taxi", "x", "app's", {}, force=False, details=None)
     return asyncio.run(polling.poll("uid", [app], {"taxi": token}))
 
 

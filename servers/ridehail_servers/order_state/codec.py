@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from ridehail.orderprovider.v1 import order_provider_pb2 as provider_pb2
 from ridehail.orderstate.v1 import order_state_api_pb2 as api
 from ridehail.orderstate.v1 import order_state_pb2
 
-from .orders import ActiveOrder, ActiveOrders, KnownOrder, OrderKey, OrderState
-from .orders_state import AllowedChanges, OrdersState
+from .orders import ActiveOrder, ActiveOrders, KnownOrder, OrderKey
+from .orders_state import OrdersState
 from .report import OrderReport
 
 
 def known_orders(orders: Iterable[order_state_pb2.KnownOrder]) -> list[KnownOrder]:
     return [
         KnownOrder(
-            key=OrderKey(order.service, order.orderid),
-            status=order.status,
-            tags=order.tags,
-            force=order.force,
-            details=order.details if order.HasField("details") else None,
+            order.service,
+            order.orderid,
+            order.status,
+            order.tags,
+            order.force,
+            order.details if order.HasField("details") else None,
         )
         for order in orders
     ]
@@ -59,40 +59,33 @@ def report(request: api.ReportOrderPartsRequest) -> OrderReport:
 
 
 def poll_response(state: OrdersState) -> api.PollOrdersStateResponse:
-    return api.PollOrdersStateResponse(**_state_fields(state))
+    response = api.PollOrdersStateResponse(tags=state.poll_tokens)
+    _add_orders(response, state)
+    return response
 
 
 def start_response(state: OrdersState) -> api.GetOrdersStateResponse:
     policy = (order_state_pb2.PollingPolicy(**vars(part)) for part in state.polling_policy)
-    return api.GetOrdersStateResponse(**_state_fields(state), polling_policy=policy)
+    response = api.GetOrdersStateResponse(tags=state.poll_tokens, polling_policy=policy)
+    _add_orders(response, state)
+    return response
 
 
-def _state_fields(state: OrdersState) -> dict[str, Any]:  # fields of two messages
-    return {
-        "orders": map(_order_state, state.orders),
-        "allowed_changes": map(_allowed_changes, state.allowed_changes),
-        "tags": state.poll_tokens,
-    }
-
-
-def _order_state(state: OrderState) -> order_state_pb2.OrderState:
-    return order_state_pb2.OrderState(
-        orderid=state.key.orderid,
-        service=state.key.service,
-        status=state.status,
-        tags=state.tags,
-        need_request=state.need_request,
-        update_status=state.update_status,
-        details=state.details,
-    )
-
-
-def _allowed_changes(changes: AllowedChanges) -> order_state_pb2.AllowedChanges:
-    return order_state_pb2.AllowedChanges(
-        service=changes.service,
-        can_make_more_orders=changes.can_make_more_orders,
-        no_more_orders_reason=changes.no_more_orders_reason,
-    )
+def _add_orders(response: api.PollOrdersStateResponse | api.GetOrdersStateResponse, state: OrdersState) -> None:
+    """Fills a response in place: protobuf copies messages that are assigned by encoding and decoding them."""
+    for service, orderid, status, tags, need_request, update_status, details in state.orders:
+        response.orders.add(
+            orderid=orderid,
+            service=service,
+            status=status,
+            need_request=need_request,
+            update_status=update_status,
+            details=details,
+        ).tags.update(tags)
+    for service, can_make_more_orders, no_more_orders_reason in state.allowed_changes:
+        response.allowed_changes.add(
+            service=service, can_make_more_orders=can_make_more_orders, no_more_orders_reason=no_more_orders_reason
+        )
 
 
 def service_orders_response(orders: ActiveOrders) -> api.GetServiceOrdersStateResponse:

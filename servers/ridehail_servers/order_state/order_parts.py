@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import chain, islice
+from collections.abc import Collection, Mapping, Sequence
 
-from .orders import ActiveOrder, KnownOrder, RecordedOrder
+from .orders import ActiveOrder, KnownOrder, PartVersion, RecordedOrder
 
 MAX_PARTS = 20
 """An app may send versions of so many parts of an order; it never receives more."""
 
 _UNNUMBERED = 0
+_NOTHING: Mapping[str, PartVersion] = {}
 
 
-def current_versions(
-    listed: ActiveOrder | None, recorded: RecordedOrder | None, policy_parts: Sequence[str]
-) -> dict[str, str]:
-    """Returns the newest known version of each part; of more than `MAX_PARTS` the first.
+def newest_versions(listed: ActiveOrder | None, recorded: RecordedOrder | None) -> Mapping[str, PartVersion]:
+    """Returns the newest known version of each part.
 
     What the provider lists is newer than what is stored if its number is higher, and always if it does not number
     changes. Of equal numbers the stored one stays: it is what polls that query nobody return.
@@ -24,15 +22,17 @@ def current_versions(
     Args:
         listed: The order as its provider lists it now, if it was queried and responded.
         recorded: What is stored of the order, if anything.
-        policy_parts: The parts of the order's service that the policy names, by priority.
     """
-    versions = {} if recorded is None else {part: known.version for part, known in recorded.parts.items()}
-    if listed is not None:
-        for part, version in listed.parts.items():
-            known = None if recorded is None else recorded.parts.get(part)
-            if known is None or listed.sequence == _UNNUMBERED or listed.sequence > known.sequence:
-                versions[part] = version
-    return {part: versions[part] for part in _fetching_order(versions, policy_parts)[:MAX_PARTS]}
+    stored = _NOTHING if recorded is None else recorded.parts
+    if listed is None:
+        return stored
+    sequence = listed.sequence
+    newer = {
+        part: (version, sequence)
+        for part, version in listed.parts.items()
+        if part not in stored or sequence == _UNNUMBERED or sequence > stored[part][1]
+    }
+    return {**stored, **newer}
 
 
 def is_news(listed: ActiveOrder, recorded: RecordedOrder | None) -> bool:
@@ -45,34 +45,40 @@ def is_news(listed: ActiveOrder, recorded: RecordedOrder | None) -> bool:
         return False
     if recorded is None or recorded.finish_sequence < listed.sequence:
         return True
-    return any(part not in recorded.parts or recorded.parts[part].sequence < listed.sequence for part in listed.parts)
+    return any(part not in recorded.parts or recorded.parts[part][1] < listed.sequence for part in listed.parts)
 
 
-def parts_to_request(known: KnownOrder | None, versions: Mapping[str, str], policy_parts: Sequence[str]) -> list[str]:
-    """Returns the parts that the app lacks, or all of them if it forces; those of the policy first, then by name.
+def tags_and_needs(
+    known: KnownOrder | None, versions: Mapping[str, PartVersion], policy_parts: Sequence[str]
+) -> tuple[dict[str, str], list[str]]:
+    """Returns the tags of an order as an app receives it, and the parts that the app should fetch.
+
+    Tags are the versions, and the app's own tags of parts of which no version is known: `MAX_PARTS` at most, since the
+    app sends them again. To be fetched are the parts that the app lacks, or all of them if it forces; those of the
+    policy come first, then the others by name.
 
     Args:
         known: What the app has, or None if it does not know the order.
-        versions: Of `current_versions`.
+        versions: The newest known version of each part; of more than `MAX_PARTS` the first to be fetched count.
         policy_parts: The parts of the order's service that the policy names, by priority.
     """
+    mine: Mapping[str, str] = {} if known is None else known.tags
+    tag_of = mine.get
+    tags: dict[str, str] = {}
+    needed: list[str] = []
+    for part in _fetching_order(versions, policy_parts)[:MAX_PARTS]:
+        tags[part] = version = versions[part][0]
+        if tag_of(part) != version:
+            needed.append(part)
     if known is not None and known.force:
-        wanted = versions.keys() | known.tags.keys() | set(policy_parts)
-    else:
-        tags = {} if known is None else known.tags
-        wanted = {part for part, version in versions.items() if tags.get(part) != version}
-    return _fetching_order(wanted, policy_parts)
+        needed = _fetching_order({*tags, *mine, *policy_parts}, policy_parts)
+    if others := [part for part in mine if part not in tags]:
+        tags.update((part, mine[part]) for part in others[: MAX_PARTS - len(tags)])
+    return tags, needed
 
 
-def returned_tags(known: KnownOrder | None, versions: Mapping[str, str]) -> dict[str, str]:
-    """Returns the current version of each part, and the app's own of a part of which no version is known.
-
-    At most `MAX_PARTS`, since the app sends them again.
-    """
-    others = () if known is None else ((part, tag) for part, tag in known.tags.items() if part not in versions)
-    return dict(islice(chain(versions.items(), others), MAX_PARTS))
-
-
-def _fetching_order(parts: Iterable[str], policy_parts: Sequence[str]) -> list[str]:
-    ranks = {part: rank for rank, part in enumerate(policy_parts)}
-    return sorted(parts, key=lambda part: (ranks.get(part, len(ranks)), part))
+def _fetching_order(parts: Collection[str], policy_parts: Sequence[str]) -> list[str]:
+    first = [part for part in policy_parts if part in parts]
+    if len(first) < len(parts):
+        first += sorted(set(parts).difference(first))
+    return first

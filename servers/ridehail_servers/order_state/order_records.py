@@ -13,7 +13,7 @@ from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.logs import get_logger
 from ridehail_servers.chassis.shared_reads import SharedReads
 
-from .orders import ActiveOrder, RecordedOrder
+from .orders import ActiveOrder, RecordedOrders
 from .report import OrderReport, state_after
 from .store import OrderStateStore
 
@@ -40,9 +40,9 @@ class OrderRecords:
         self._clock = clock
         self._orders = SharedReads(database, store.orders_of)
 
-    async def of_rider(self, yandex_uid: str) -> Sequence[RecordedOrder]:
+    async def of_rider(self, yandex_uid: str) -> RecordedOrders:
         """Reads all that is stored of a rider's orders."""
-        return await self._orders.get(yandex_uid) or ()
+        return await self._orders.get(yandex_uid) or {}
 
     async def record_listed(self, service: str, yandex_uid: str, orders: Sequence[ActiveOrder]) -> None:
         """Stores what a provider listed, as far as it is newer. A failure is counted, and nothing else.

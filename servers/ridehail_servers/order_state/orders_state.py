@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
-from .orders import ActiveOrders, KnownOrder, OrderKey, OrderState, RecordedOrder, UpdateStatus
+from .orders import ActiveOrders, KnownOrder, OrderState, RecordedOrders, UpdateStatus
 from .poll_tokens import TokenKind
 from .polling_policy import PartPolicy, PollingPolicy
 from .service_orders import ProviderResult, ServiceOrders, Snapshot, service_orders
 
 TOO_MANY_ORDERS = "too_many_orders"
 
+# So many orders of one service take long enough to let other calls run afterwards.
+_MANY_ORDERS = 30
 
-@dataclass(frozen=True, slots=True)
-class AllowedChanges:
+
+class AllowedChanges(NamedTuple):
     """Whether the rider may make one more order of a service, and if not, why not."""
 
     service: str
@@ -23,8 +25,7 @@ class AllowedChanges:
     no_more_orders_reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OrdersState:
+class OrdersState(NamedTuple):
     """What an app receives.
 
     Attributes:
@@ -41,39 +42,47 @@ class OrdersState:
 
 
 async def decide_orders_state(
-    known: Mapping[OrderKey, KnownOrder],
-    recorded: Iterable[RecordedOrder],
+    known: Sequence[KnownOrder],
+    recorded: RecordedOrders,
     results: Mapping[str, ProviderResult],
     *,
     policy: PollingPolicy,
     limits: Mapping[str, int],
     issue_token: Callable[[TokenKind, str], str],
 ) -> OrdersState:
-    """Decides what an app receives. Other calls run after each service, whose orders may be many.
+    """Decides what an app receives. Other calls run after each service that has many orders.
 
     Args:
-        known: What the app knows, in its order. Orders of services that are not in `results` are returned as they came.
+        known: What the app knows, each order once. Orders of services that are not in `results` are returned as they
+            came.
         recorded: What is stored of the rider's orders.
         results: Service -> result of querying its provider, in the order of the response.
         policy: Names the parts to fetch first.
         limits: Service -> how many orders a rider may have.
         issue_token: Makes a new poll token for a service.
     """
-    stored = list(recorded)
+    known_by_service: dict[str, dict[str, KnownOrder]] = {service: {} for service in results}
+    for order in known:
+        if order.service in known_by_service:
+            known_by_service[order.service][order.orderid] = order
     by_service: dict[str, ServiceOrders] = {}
     for service, result in results.items():
-        snapshot = Snapshot(
-            service=service,
-            known={key: order for key, order in known.items() if key.service == service},
-            recorded={order.key: order for order in stored if order.key.service == service},
-            policy_parts=policy.part_names(service),
-        )
-        by_service[service] = service_orders(snapshot, result)
-        await asyncio.sleep(0)
+        snapshot = Snapshot(service, known_by_service[service], recorded.get(service, {}), policy.part_names(service))
+        by_service[service] = own = service_orders(snapshot, result)
+        if len(own.known) + len(own.added) >= _MANY_ORDERS:
+            await asyncio.sleep(0)
+    orders: list[OrderState] = []
+    for order in known:
+        if order.service not in by_service:
+            orders.append(_unchanged(order))
+        elif (state := by_service[order.service].known.get(order.orderid)) is not None:
+            orders.append(state)
+    for own in by_service.values():
+        orders += own.added
     return OrdersState(
-        orders=[*_of_known(known, by_service), *(state for own in by_service.values() for state in own.added)],
+        orders=orders,
         allowed_changes=[
-            _allowed_changes(service, result, by_service[service].count, limits.get(service))
+            _allowed_changes(service, result, by_service[service].total, limits.get(service))
             for service, result in results.items()
         ],
         poll_tokens={
@@ -84,13 +93,8 @@ async def decide_orders_state(
     )
 
 
-def _of_known(known: Mapping[OrderKey, KnownOrder], by_service: Mapping[str, ServiceOrders]) -> Iterable[OrderState]:
-    for key, order in known.items():
-        own = by_service.get(key.service)
-        if own is None:
-            yield OrderState(key, order.status, order.tags, (), UpdateStatus.STALE, order.details)
-        elif key in own.known:
-            yield own.known[key]
+def _unchanged(order: KnownOrder) -> OrderState:
+    return OrderState(order.service, order.orderid, order.status, order.tags, (), UpdateStatus.STALE, order.details)
 
 
 def _allowed_changes(service: str, result: ProviderResult, orders: int, limit: int | None) -> AllowedChanges:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -14,7 +13,7 @@ from ridehail_servers.chassis.errors import DependencyUnavailable
 from .config import OrderStateConfig
 from .errors import OrderGivenTwice, ServiceNotFound
 from .order_parts import is_news
-from .orders import PROVIDERS, ActiveOrder, ActiveOrders, KnownOrder, OrderKey, RecordedOrder, is_valid_list
+from .orders import PROVIDERS, ActiveOrder, ActiveOrders, KnownOrder, RecordedOrders, is_valid_list
 from .orders_state import OrdersState, decide_orders_state
 from .poll_tokens import PollTokens
 from .service_orders import ProviderResult, Skipped, Throttled, Unavailable
@@ -23,7 +22,7 @@ from .service_orders import ProviderResult, Skipped, Throttled, Unavailable
 class Records(Protocol):
     """Keeps what providers list and report of riders' orders."""
 
-    async def of_rider(self, yandex_uid: str) -> Sequence[RecordedOrder]:
+    async def of_rider(self, yandex_uid: str) -> RecordedOrders:
         """Reads all that is stored of a rider's orders, as of some time after the call began."""
 
     async def record_listed(self, service: str, yandex_uid: str, orders: Sequence[ActiveOrder]) -> None:
@@ -67,15 +66,18 @@ class Polling:
             OrderGivenTwice: The app knows an order twice.
         """
         config, now = self._config(), self._clock()
-        results: dict[str, ProviderResult | None] = dict.fromkeys(PROVIDERS, Skipped())
-        for service in results:
+        results: dict[str, ProviderResult] = dict.fromkeys(PROVIDERS, Skipped())
+        to_query: list[str] = []
+        for service in PROVIDERS if poll_tokens else ():
             if service not in poll_tokens:
                 continue
             token = poll_tokens[service]
             queried_at = self._poll_tokens.queried_at(token, yandex_uid, service, now=now, ttl=config.poll_token_ttl)
-            is_too_early = queried_at is not None and now - queried_at < config.retry_interval
-            results[service] = Throttled(token) if is_too_early else None
-        return await self._state(yandex_uid, known, results, config, now)
+            if queried_at is not None and now - queried_at < config.retry_interval:
+                results[service] = Throttled(token)
+            else:
+                to_query.append(service)
+        return await self._state(yandex_uid, known, results, to_query, config=config, now=now)
 
     async def start(
         self,
@@ -98,9 +100,10 @@ class Polling:
         """
         config, now = self._config(), self._clock()
         services = [service for service in PROVIDERS if service in supported_services]
-        results = {service: _result(upstreams[service]) if service in upstreams else None for service in services}
-        state = await self._state(yandex_uid, known, results, config, now)
-        return replace(state, polling_policy=config.policy.parts_of(services))
+        results = {service: _result(upstreams.get(service)) for service in services}
+        to_query = [service for service in services if service not in upstreams]
+        state = await self._state(yandex_uid, known, results, to_query, config=config, now=now)
+        return state._replace(polling_policy=config.policy.parts_of(services))
 
     async def active_orders(self, service: str, yandex_uid: str) -> ActiveOrders:
         """Queries one provider about a rider.
@@ -120,42 +123,54 @@ class Polling:
         self,
         yandex_uid: str,
         known: Sequence[KnownOrder],
-        results: Mapping[str, ProviderResult | None],
+        results: dict[str, ProviderResult],
+        to_query: Sequence[str],
+        *,
         config: OrderStateConfig,
         now: datetime,
     ) -> OrdersState:
-        """Returns what an app receives; providers without a result yet are queried."""
-        by_key = _by_key(known)
+        """Returns what an app receives.
+
+        Args:
+            yandex_uid: The rider.
+            known: The orders that the app knows.
+            results: Service -> result of querying its provider; changed in place for those of `to_query`.
+            to_query: The services whose providers are to be queried.
+            config: The present configuration.
+            now: The present time; aware.
+
+        Raises:
+            OrderGivenTwice: The app knows an order twice.
+        """
+        if len({(order.service, order.orderid) for order in known}) < len(known):
+            raise OrderGivenTwice
         # Before the queries: so a provider that is up to date never contradicts what is read here.
         recorded = await self._records.of_rider(yandex_uid)
-        queried = await self._queried([service for service, result in results.items() if result is None], yandex_uid)
-        complete = {service: queried[service] if result is None else result for service, result in results.items()}
-        # Each of these steps walks through all orders of the rider: other calls run in between.
-        await asyncio.sleep(0)
-        await self._record_news(yandex_uid, complete, recorded)
-        await asyncio.sleep(0)
+        if to_query:
+            queries = (self._providers.active_orders(service, yandex_uid) for service in to_query)
+            responses = await asyncio.gather(*queries)
+            results.update(zip(to_query, (one or Unavailable() for one in responses), strict=True))
+        if lists := {service: one.orders for service, one in results.items() if isinstance(one, ActiveOrders)}:
+            # Lists may be long: other calls run before and after they are walked through.
+            await asyncio.sleep(0)
+            await self._record_news(yandex_uid, lists, recorded)
+            await asyncio.sleep(0)
         return await decide_orders_state(
-            by_key,
+            known,
             recorded,
-            complete,
+            results,
             policy=config.policy,
             limits=config.max_active_orders,
             issue_token=lambda kind, service: self._poll_tokens.issue(kind, yandex_uid, service, now),
         )
 
-    async def _queried(self, services: Sequence[str], yandex_uid: str) -> dict[str, ProviderResult]:
-        responses = await asyncio.gather(*(self._providers.active_orders(service, yandex_uid) for service in services))
-        return dict(zip(services, map(_result, responses), strict=True))
-
     async def _record_news(
-        self, yandex_uid: str, results: Mapping[str, ProviderResult], recorded: Iterable[RecordedOrder]
+        self, yandex_uid: str, lists: Mapping[str, Sequence[ActiveOrder]], recorded: RecordedOrders
     ) -> None:
-        stored = {order.key: order for order in recorded}
-        news = {
-            service: [order for order in one.orders if is_news(order, stored.get(OrderKey(service, order.orderid)))]
-            for service, one in results.items()
-            if isinstance(one, ActiveOrders)
-        }
+        news: dict[str, list[ActiveOrder]] = {}
+        for service, orders in lists.items():
+            stored = recorded.get(service, {})
+            news[service] = [order for order in orders if is_news(order, stored.get(order.orderid))]
         await asyncio.gather(
             *(self._records.record_listed(service, yandex_uid, orders) for service, orders in news.items() if orders)
         )
@@ -163,12 +178,3 @@ class Polling:
 
 def _result(response: ActiveOrders | None) -> ProviderResult:
     return response if response is not None and is_valid_list(response.orders) else Unavailable()
-
-
-def _by_key(known: Iterable[KnownOrder]) -> dict[OrderKey, KnownOrder]:
-    orders: dict[OrderKey, KnownOrder] = {}
-    for order in known:
-        if order.key in orders:
-            raise OrderGivenTwice
-        orders[order.key] = order
-    return orders

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from .order_parts import current_versions, parts_to_request, returned_tags
-from .orders import ActiveOrder, ActiveOrders, KnownOrder, OrderKey, OrderState, RecordedOrder, UpdateStatus
+from .order_parts import newest_versions, tags_and_needs
+from .orders import ActiveOrder, ActiveOrders, KnownOrder, OrderState, RecordedOrder, UpdateStatus
 from .poll_tokens import TokenKind
 
 
@@ -32,67 +32,60 @@ ProviderResult: TypeAlias = ActiveOrders | Skipped | Throttled | Unavailable
 """Result of querying a provider."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceOrders:
+class ServiceOrders(NamedTuple):
     """What an app receives of a service's orders.
 
     Attributes:
-        known: Those that the app knew; one that is missing here has gone.
+        known: Those that the app knew, by id; one that is missing here has gone.
         added: The others.
-        count: How many orders of the service the rider has, as far as known.
+        total: How many orders of the service the rider has, as far as known.
         next_token: What the app polls with next: a new token, its old one again, or nothing.
     """
 
-    known: Mapping[OrderKey, OrderState]
+    known: Mapping[str, OrderState]
     added: Sequence[OrderState]
-    count: int
+    total: int
     next_token: TokenKind | str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """What is known of a service's orders of one rider without its provider.
 
     Attributes:
-        known: What the app knows.
-        recorded: What is stored.
+        known: What the app knows, by id.
+        recorded: What is stored, by id.
         policy_parts: The service's parts that the policy names, by priority.
     """
 
     service: str
-    known: Mapping[OrderKey, KnownOrder]
-    recorded: Mapping[OrderKey, RecordedOrder]
+    known: Mapping[str, KnownOrder]
+    recorded: Mapping[str, RecordedOrder]
     policy_parts: Sequence[str]
 
-    def state(self, key: OrderKey, status: UpdateStatus, listed: ActiveOrder | None = None) -> OrderState:
+    def state(self, orderid: str, status: UpdateStatus, listed: ActiveOrder | None = None) -> OrderState:
         """Returns an order as the app receives it.
 
         Args:
-            key: An order that the app knows, that is listed, or that is stored.
+            orderid: Of an order that the app knows, that is listed, or that is stored.
             status: How far that can be trusted.
             listed: As its provider lists it; without that the app's own status and details stand, and an order that is
                 only stored has none.
         """
-        known = self.known.get(key)
+        known = self.known.get(orderid)
+        versions = newest_versions(listed, self.recorded.get(orderid))
+        tags, needed = tags_and_needs(known, versions, self.policy_parts)
         shown = listed or known
-        versions = current_versions(listed, self.recorded.get(key), self.policy_parts)
-        return OrderState(
-            key=key,
-            status="" if shown is None else shown.status,
-            tags=returned_tags(known, versions),
-            need_request=parts_to_request(known, versions, self.policy_parts),
-            update_status=status,
-            details=None if shown is None else shown.details,
-        )
+        if shown is None:
+            return OrderState(self.service, orderid, "", tags, needed, status, None)
+        return OrderState(self.service, orderid, shown.status, tags, needed, status, shown.details)
 
-    def under_way(self) -> set[OrderKey]:
-        """Returns the orders that the provider reported and did not report the end of."""
-        return {key for key, one in self.recorded.items() if one.is_under_way}
+    def unknown(self) -> list[str]:
+        """Returns the orders that are under way as the provider reported, and that the app does not know."""
+        return [orderid for orderid, one in self.recorded.items() if orderid not in self.known and one.is_under_way]
 
-    def count(self) -> int:
-        """Counts the orders that are under way, and those that the app knows unless their end was reported."""
-        ended = {key for key, one in self.recorded.items() if one.has_ended}
-        return len(self.under_way() | (self.known.keys() - ended))
+    def ended(self) -> list[str]:
+        """Returns the orders that the app knows, and that have ended as the provider reported."""
+        return [orderid for orderid, one in self.recorded.items() if one.has_ended and orderid in self.known]
 
 
 def service_orders(snapshot: Snapshot, result: ProviderResult) -> ServiceOrders:
@@ -101,24 +94,24 @@ def service_orders(snapshot: Snapshot, result: ProviderResult) -> ServiceOrders:
         return _as_listed(snapshot, result)
     if isinstance(result, Skipped):
         return _as_reported(snapshot)
-    unknown = sorted(snapshot.under_way() - snapshot.known.keys(), key=lambda key: key.orderid)
+    unknown = snapshot.unknown()
     return ServiceOrders(
-        known={key: snapshot.state(key, UpdateStatus.STALE) for key in snapshot.known},
-        added=[snapshot.state(key, UpdateStatus.STALE) for key in unknown],
-        count=snapshot.count(),
+        known={orderid: snapshot.state(orderid, UpdateStatus.STALE) for orderid in snapshot.known},
+        added=[snapshot.state(orderid, UpdateStatus.STALE) for orderid in sorted(unknown)],
+        total=len(snapshot.known) - len(snapshot.ended()) + len(unknown),
         next_token=result.poll_token if isinstance(result, Throttled) else TokenKind.JUST_QUERIED,
     )
 
 
 def _as_listed(snapshot: Snapshot, result: ActiveOrders) -> ServiceOrders:
-    listed = {OrderKey(snapshot.service, order.orderid): order for order in result.orders}
-    states = {key: snapshot.state(key, UpdateStatus.ACTUAL, order) for key, order in listed.items()}
+    listed = {order.orderid: order for order in result.orders}
+    states = {orderid: snapshot.state(orderid, UpdateStatus.ACTUAL, order) for orderid, order in listed.items()}
     # The list stands, but either it or a report is late. To query again at once would be to query all the time.
-    contradicted = any(_contradicts(one, listed.get(one.key)) for one in snapshot.recorded.values())
+    contradicted = any(_contradicts(one, listed.get(orderid)) for orderid, one in snapshot.recorded.items())
     return ServiceOrders(
-        known={key: state for key, state in states.items() if key in snapshot.known},
-        added=[state for key, state in states.items() if key not in snapshot.known],
-        count=len(states),
+        known=states,
+        added=[state for orderid, state in states.items() if orderid not in snapshot.known],
+        total=len(states),
         next_token=TokenKind.JUST_QUERIED if contradicted else None,
     )
 
@@ -130,20 +123,15 @@ def _contradicts(recorded: RecordedOrder, listed: ActiveOrder | None) -> bool:
 
 
 def _as_reported(snapshot: Snapshot) -> ServiceOrders:
-    states = {}
-    tokens: list[TokenKind] = []
-    for key in snapshot.known:
-        recorded = snapshot.recorded.get(key)
-        is_actual = recorded is not None and recorded.is_under_way
-        states[key] = snapshot.state(key, UpdateStatus.ACTUAL if is_actual else UpdateStatus.STALE)
-        if not is_actual:
-            has_ended = recorded is not None and recorded.has_ended
-            tokens.append(TokenKind.QUERY_NOW if has_ended else TokenKind.JUST_QUERIED)
-    if not snapshot.under_way() <= snapshot.known.keys():
-        tokens.append(TokenKind.QUERY_NOW)
-    return ServiceOrders(known=states, added=(), count=snapshot.count(), next_token=_most_urgent(tokens))
-
-
-def _most_urgent(tokens: Iterable[TokenKind]) -> TokenKind | None:
-    found = set(tokens)
-    return next((kind for kind in (TokenKind.QUERY_NOW, TokenKind.JUST_QUERIED) if kind in found), None)
+    unknown, ended = snapshot.unknown(), snapshot.ended()
+    states: dict[str, OrderState] = {}
+    is_doubtful = False
+    for orderid in snapshot.known:
+        recorded = snapshot.recorded.get(orderid)
+        if recorded is not None and recorded.is_under_way:
+            states[orderid] = snapshot.state(orderid, UpdateStatus.ACTUAL)
+        else:
+            states[orderid] = snapshot.state(orderid, UpdateStatus.STALE)
+            is_doubtful = True
+    next_token = TokenKind.QUERY_NOW if unknown or ended else TokenKind.JUST_QUERIED if is_doubtful else None
+    return ServiceOrders(states, (), len(states) - len(ended) + len(unknown), next_token)

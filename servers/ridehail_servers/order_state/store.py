@@ -20,8 +20,10 @@ from .report import RecordState
 class OrderStateStore:
     """One method per statement. Every method runs on the caller's connection, in its transaction if there is one."""
 
-    async def orders_of(self, connection: Connection, yandex_uids: Sequence[str]) -> dict[str, list[RecordedOrder]]:
-        """Reads all that is stored of riders' orders; a rider without any is missing in the result."""
+    async def orders_of(
+        self, connection: Connection, yandex_uids: Sequence[str]
+    ) -> dict[str, dict[str, dict[str, RecordedOrder]]]:
+        """Reads all that is stored of riders' orders: rider -> service -> orderid -> order."""
         cursor = await connection.execute(
             """
             SELECT yandex_uid, service, orderid, reported, finished, finish_sequence, part_name, version, sequence
@@ -30,17 +32,17 @@ class OrderStateStore:
             """,
             (list(yandex_uids),),
         )
-        parts: dict[OrderKey, dict[str, PartVersion]] = {}
-        found: dict[str, list[RecordedOrder]] = {}
+        found: dict[str, dict[str, dict[str, RecordedOrder]]] = {}
+        parts: dict[tuple[str, str], dict[str, PartVersion]] = {}
         for row in await cursor.fetchall():
             uid, service, orderid, reported, finished, finish_sequence, part, version, sequence = row
-            key = OrderKey(service, orderid)
-            if key not in parts:
-                parts[key] = {}
-                order = RecordedOrder(key, reported, finished, finish_sequence, parts[key])
-                found.setdefault(uid, []).append(order)
+            own = parts.get((service, orderid))
+            if own is None:
+                own = parts[service, orderid] = {}
+                of_service = found.setdefault(uid, {}).setdefault(service, {})
+                of_service[orderid] = RecordedOrder(reported, finished, finish_sequence, own)
             if part is not None:
-                parts[key][part] = PartVersion(version, sequence)
+                own[part] = (version, sequence)
         return found
 
     async def lock_order(self, connection: Connection, key: OrderKey, yandex_uid: str, now: datetime) -> RecordState:
