@@ -71,7 +71,7 @@ def generate(image: FileDescriptorSet) -> dict[Path, str]:
     said = {"contracts": contracts, "paragraphs": paragraphs, "wrapped": wrapped}
     files = {
         SERVER_ERRORS: template.render(part="server errors", **said),
-        SERVER_CHECKS: QuickChecks(image).module(),
+        SERVER_CHECKS: "".join(QuickChecks(image).module()),
         LIBRARY / "errors.py": template.render(part="errors", **said),
         LIBRARY / "models.py": template.render(part="models", **said),
         CLIENTS / "__init__.py": template.render(part="package", **said),

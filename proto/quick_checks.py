@@ -95,24 +95,19 @@ def _pattern(pattern: str, value: str) -> str:
 # Rule -> what tests a value, by what the rule states.
 RULES: Final[Mapping[str, Callable[[Any, str], str]]] = {
     "string.in": lambda texts, value: f"{value} in {{{', '.join(map(json.dumps, texts))}}}",
-    "string.max_len": lambda length, value: f"len({value}) <= {length}",
     "string.pattern": _pattern,
     "repeated.min_items": lambda size, value: f"len({value}) >= {size}",
-    "repeated.max_items": lambda size, value: f"len({value}) <= {size}",
-    "map.max_pairs": lambda size, value: f"len({value}) <= {size}",
-    **{f"{kind}.gte": lambda number, value: f"{value} >= {number}" for kind in ("int32", "int64")},
-    **{f"{kind}.lte": lambda number, value: f"{value} <= {number}" for kind in ("int32", "int64")},
+    **dict.fromkeys(
+        ("string.max_len", "repeated.max_items", "map.max_pairs"), lambda size, value: f"len({value}) <= {size}"
+    ),
+    **dict.fromkeys(("int32.gte", "int64.gte"), lambda number, value: f"{value} >= {number}"),
+    **dict.fromkeys(("int32.lte", "int64.lte"), lambda number, value: f"{value} <= {number}"),
 }
 
 
 @dataclass(frozen=True)
 class Check:
-    """What becomes of a message.
-
-    Attributes:
-        terms: Expressions of `message`, all of which have to be true.
-        unknown: The rules that have no translation; where there are some, there is no function.
-    """
+    """What becomes of a message: expressions that all have to be true, or nothing where rules have no translation."""
 
     message: Descriptor
     terms: Sequence[str]
@@ -125,10 +120,9 @@ class Check:
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
     @property
-    def module(self) -> tuple[str, str]:
-        """The package and the module of the message."""
-        path = Path(self.message.file.name)
-        return ".".join(path.parent.parts), f"{path.stem}_pb2"
+    def module(self) -> Path:
+        """The module of the message."""
+        return Path(self.message.file.name.replace(".proto", "_pb2"))
 
 
 class QuickChecks:
@@ -150,19 +144,16 @@ class QuickChecks:
         for method in (method for file in own for service in file.service for method in service.method):
             self._check(pool.FindMessageTypeByName(method.input_type.removeprefix(".")))
 
-    def module(self) -> str:
-        """Returns the text of the module."""
-        return "".join(self._parts())
-
-    def _parts(self) -> Iterator[str]:
+    def module(self) -> Iterator[str]:
+        """Yields the parts of the module."""
         checks = self._checks.values()
         yield HEAD
-        yield from sorted({"    from {} import {}\n".format(*one.module) for one in checks})
+        yield from sorted({f"    from {'.'.join(one.module.parts[:-1])} import {one.module.name}\n" for one in checks})
         for one in checks:
             if one.unknown:
                 yield f"\n\n# No translation for {one.message.full_name}: {'; '.join(one.unknown)}.\n"
             else:
-                yield f"\n\ndef {one.function}(message: {one.module[1]}.{one.message.name}) -> bool:\n"
+                yield f"\n\ndef {one.function}(message: {one.module.name}.{one.message.name}) -> bool:\n"
                 yield f"    return ({' and '.join(one.terms) or True})\n"
         yield "\n\nQUICK_CHECKS: Final[Mapping[str, QuickCheck]] = MappingProxyType({"
         for one in checks:
@@ -175,12 +166,8 @@ class QuickChecks:
         if name not in self._checks:
             self._checks[name] = Check(message, [], ["it holds itself"])
             terms: list[str] = []
-            unknown = [
-                option.full_name
-                for one in (message, *message.oneofs)
-                for option, _value in one.GetOptions().ListFields()
-                if option.full_name.startswith("buf.validate.")
-            ]
+            options = [option for one in (message, *message.oneofs) for option, _ in one.GetOptions().ListFields()]
+            unknown = [one.full_name for one in options if one.full_name.startswith("buf.validate.")]
             for field in message.fields:
                 try:
                     terms += self._terms(field)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from operator import attrgetter, methodcaller
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
@@ -93,22 +93,18 @@ def value_counter(descriptor: Descriptor, *, json_only: bool) -> Counter:
     counters: list[Counter] = []
     for field in _walked_fields(descriptor):
         get: Callable[[Any], Any] = attrgetter(field.name)
-        inner = field.message_type
-        if inner is not None and inner.GetOptions().map_entry:
-            get, inner = _values_of(get), inner.fields_by_name["value"].message_type
+        if field.is_map:
+            get = _values_of(get)
         within: Counter | None = None
-        if inner is not None and inner.full_name in _JSON_TYPES:
+        if field.max_json_depth:
             within = _any_json
-        elif inner is not None and (may_hold_json(inner) if json_only else _is_walked(inner)):
-            within = value_counter(inner, json_only=json_only)
-        if not field.is_repeated:
-            if within is not None:
-                counters.append(_of_part(methodcaller("HasField", field.name), get, within))
-            continue
-        if within is not None:
-            counters.append(_of_each(get, within))
-        if not json_only:
+        elif field.inner is not None and not (json_only and not may_hold_json(field.inner)):
+            within = value_counter(field.inner, json_only=json_only)
+        if field.is_repeated and not json_only:
             counters.append(_size(get))
+        if within is not None:
+            is_there = methodcaller("HasField", field.name)
+            counters.append(_of_each(get, within) if field.is_repeated else _of_part(is_there, get, within))
     return counters[0] if len(counters) == 1 else lambda message: sum(count(message) for count in counters)
 
 
@@ -182,32 +178,27 @@ class _JsonPart:
 
 def _parts(message: Message, path: str) -> Iterator[tuple[str, int | _JsonPart]]:
     """Yields the sizes of a message's lists and maps, each before what is in it, and its JSON."""
-    for field in _walked_fields(message.DESCRIPTOR):
-        value = getattr(message, field.name)
-        name = f"{path}.{field.name}" if path else field.name
-        inner = field.message_type
+    for name, is_repeated, is_map, inner, max_json_depth in _walked_fields(message.DESCRIPTOR):
+        if not is_repeated and not message.HasField(name):
+            continue
+        value = getattr(message, name)
+        place = f"{path}.{name}" if path else name
         items: Iterable[tuple[str, Any]]
-        if not field.is_repeated:
-            if not message.HasField(field.name):
-                continue
-            items = ((name, value),)
+        if not is_repeated:
+            items = ((place, value),)
         else:
-            yield name, len(value)
+            yield place, len(value)
             if inner is None:
                 continue
-            if inner.GetOptions().map_entry:
-                inner = inner.fields_by_name["value"].message_type
-                items = ((f'{name}["{key}"]', value[key]) for key in value)
+            if is_map:
+                items = ((f'{place}["{key}"]', value[key]) for key in value)
             else:
-                items = ((f"{name}[{index}]", part) for index, part in enumerate(value))
-        if inner is None or not _is_walked(inner):
-            continue
-        if inner.full_name in _JSON_TYPES:
-            depth = field.GetOptions().Extensions[options_pb2.max_json_depth] or MAX_DEPTH
-            yield from ((place, _JsonPart(part, depth)) for place, part in items)
-        else:
-            for place, part in items:
-                yield from _parts(part, place)
+                items = ((f"{place}[{index}]", part) for index, part in enumerate(value))
+        for where, part in items:
+            if max_json_depth:
+                yield where, _JsonPart(part, max_json_depth)
+            else:
+                yield from _parts(part, where)
 
 
 # Values are judged in place: a call for each would cost as much as the rest.
@@ -255,14 +246,37 @@ def _plain(json: Json) -> JsonValue:
     return from_struct(json) if isinstance(json, Struct) else from_list(json)
 
 
+class _WalkedField(NamedTuple):
+    """A field that can hold more than one value.
+
+    Attributes:
+        inner: The type of the messages in it, or None if there is nothing to count in them.
+        max_json_depth: 0 if they are no JSON.
+    """
+
+    name: str
+    is_repeated: bool
+    is_map: bool
+    inner: Descriptor | None
+    max_json_depth: int
+
+
 @cache
-def _walked_fields(descriptor: Descriptor) -> Sequence[FieldDescriptor]:
-    """Returns the fields that can hold more than one value."""
-    return [
-        field
-        for field in descriptor.fields
-        if field.is_repeated or (field.message_type is not None and _is_walked(field.message_type))
-    ]
+def _walked_fields(descriptor: Descriptor) -> Sequence[_WalkedField]:
+    fields = []
+    for field in descriptor.fields:
+        inner = field.message_type
+        is_map = inner is not None and inner.GetOptions().map_entry
+        if inner is not None and is_map:
+            inner = inner.fields_by_name["value"].message_type
+        if inner is not None and not _is_walked(inner):
+            inner = None
+        depth = 0
+        if inner is not None and inner.full_name in _JSON_TYPES:
+            depth = field.GetOptions().Extensions[options_pb2.max_json_depth] or MAX_DEPTH
+        if field.is_repeated or inner is not None:
+            fields.append(_WalkedField(field.name, field.is_repeated, is_map, inner, depth))
+    return fields
 
 
 @cache
