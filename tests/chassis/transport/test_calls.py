@@ -11,6 +11,7 @@ from google.protobuf.wrappers_pb2 import BytesValue
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from tests.chassis.transport import frames
 from tests.chassis.transport.served import DETAILS, ECHO, FAIL, GROW, HANG, REASON, REFUSE, WAIT, Served
 from tests.support.waiting import LIMIT_S, until
 
@@ -24,6 +25,11 @@ async def failure(running: Served, path: str, request: bytes = b"", **how: Any) 
         with pytest.raises(grpc.aio.AioRpcError) as failed:
             await method(channel, path)(request, **{"timeout": LIMIT_S, **how})
     return failed.value
+
+
+def trailers(error: grpc.aio.AioRpcError) -> dict[str, str | bytes]:
+    """Returns the trailing metadata; of an error, which has no body, native also says that it has none."""
+    return {key: value for key, value in error.trailing_metadata() if (key, value) != ("content-length", "0")}
 
 
 @pytest.mark.parametrize("size", [0, 1, 99_000])
@@ -50,13 +56,24 @@ async def test_a_compressed_request_is_read(running: Served, algorithm: grpc.Com
 async def test_an_error_comes_with_its_text_details_and_metadata(running: Served) -> None:
     error = await failure(running, FAIL)
     assert (error.code(), error.details()) == (grpc.StatusCode.NOT_FOUND, REASON)
-    assert dict(error.trailing_metadata()) == {"grpc-status-details-bin": DETAILS, "t-id": "1"}
+    assert trailers(error) == {"grpc-status-details-bin": DETAILS, "t-id": "1"}
+
+
+async def test_an_error_has_its_trailers_in_its_only_headers(running: Served) -> None:
+    """The gateway finds there which status of HTTP it is."""
+    async with frames.connected(running.port) as connection:
+        connection.writer.write(frames.request(FAIL, b"\0\0\0\0\0"))
+        async with asyncio.timeout(LIMIT_S):
+            async for kind, flags, stream, _payload in connection.frames():
+                if stream == 1 and kind in {frames.DATA, frames.HEADERS}:
+                    assert (kind, flags & frames.END_STREAM) == (frames.HEADERS, frames.END_STREAM)
+                    break
 
 
 async def test_a_refusal_comes_before_the_request_is_read(running: Served) -> None:
     error = await failure(running, REFUSE, bytes(90_000))
     assert (error.code(), error.details()) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "full")
-    assert dict(error.trailing_metadata()) == {"t-id": "2"}
+    assert trailers(error) == {"t-id": "2"}
 
 
 @pytest.mark.parametrize("path", ["/test.Scripted/None", "/", "/test.Scripted/Echo?a", "/test.Scripted/Echo/", "//"])

@@ -103,10 +103,15 @@ class NativeCall(grpc.aio.ServicerContext[Any, Any]):
 
     async def end(self) -> None:
         """Ends the call with the status that it has."""
-        if not self._begun:
-            await self._begin()
+        if self._begun:
+            await self._put(_BODY_END)
+            await self._end()
+            return
+        # Headers and trailers are one, as gRPC has it where there is no message: so the gateway sees them at once.
+        self._begun = True
+        headers = [_CONTENT_TYPE, *wire.encoded(self._initial), *self._trailers()]
+        await self._put({"type": "http.response.start", "status": 200, "headers": headers})
         await self._put(_BODY_END)
-        await self._end()
 
     async def fail(self, code: grpc.StatusCode, message: str) -> None:
         """Ends the call with a status of the transport's own."""
@@ -132,8 +137,10 @@ class NativeCall(grpc.aio.ServicerContext[Any, Any]):
         await self._put({"type": "http.response.start", "status": 200, "headers": headers, "trailers": True})
 
     async def _end(self) -> None:
-        trailers = [*wire.status_headers(self._code.value[0], self._message), *wire.encoded(self._trailing)]
-        await self._put({"type": "http.response.trailers", "headers": trailers})
+        await self._put({"type": "http.response.trailers", "headers": self._trailers()})
+
+    def _trailers(self) -> wire.Headers:
+        return [*wire.status_headers(self._code.value[0], self._message), *wire.encoded(self._trailing)]
 
     # --- what a handler does with it
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
+from ridehail_clients import open_async_channel
 from ridehail_servers.chassis.errors import Explained
 from ridehail_servers.chassis.settings import ServerTuning
 
@@ -74,8 +75,7 @@ async def _calls_to(handlers: _Handlers) -> AsyncIterator[tuple[Any, NativeTrans
     """Serves the handlers; yields what calls them."""
     transport = NativeTransport(ServerTuning())
     port = await transport.start("127.0.0.1:0", handlers)
-    options = [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options) as channel:
+    async with open_async_channel(f"127.0.0.1:{port}", health_check=False) as channel:
         yield lambda path, request=b"": channel.unary_unary(path)(request, metadata=_METADATA), transport
 
 
