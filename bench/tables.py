@@ -164,7 +164,7 @@ class Tables:
         _migrate(url, schemas)
         with psycopg.connect(url) as connection:
             connection.execute("DELETE FROM toll_roads.offers WHERE starts_with(offer_id, %s)", (PEAK_OFFERS,))
-            connection.execute("DELETE FROM order_core.orders")
+            connection.execute("TRUNCATE order_core.orders CASCADE")
         return url
 
     def personal_states(self, users: int) -> str:
