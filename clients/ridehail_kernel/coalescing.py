@@ -71,6 +71,29 @@ class Coalescer(Generic[Key, Value]):
             self._cancel_abandoned()
             raise
 
+    async def get_all(self, keys: Sequence[Key]) -> dict[Key, Value]:
+        """Returns the values of those keys that have one; otherwise as `get`, of which it is many at once."""
+        loop = asyncio.get_running_loop()
+        futures: dict[Key, asyncio.Future[Value | None]] = {key: loop.create_future() for key in keys}
+        for key, future in futures.items():
+            self._waiting.setdefault(key, []).append(future)
+        self._start_batch()
+        found: dict[Key, Value] = {}
+        try:
+            for key, future in futures.items():
+                value = await future
+                if value is not None:
+                    found[key] = value
+        except BaseException as error:
+            for future in futures.values():
+                # One that has failed as well has been told by this one's failure.
+                if not future.cancel() and not future.cancelled():
+                    future.exception()
+            if isinstance(error, asyncio.CancelledError):
+                self._cancel_abandoned()
+            raise
+        return found
+
     def _cancel_abandoned(self) -> None:
         for task, futures in self._callers.items():
             if all(future.done() for future in futures):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +177,24 @@ async def test_a_read_that_is_shared_ends_when_the_last_caller_has_left(database
         assert asked == 1
         await until(lambda: database.stats()["pool_available"] == 1)
         assert await lock.waiting() == []
+
+
+async def test_however_many_lookups_of_several_keys_go_on_writes_get_a_connection(
+    database_url: str, lock: HeldLock
+) -> None:
+    async def query(connection: Connection, keys: Sequence[str]) -> dict[str, str]:
+        await connection.execute("SELECT * FROM toll_roads.offers")
+        return dict.fromkeys(keys, "found")
+
+    async with opened(database_url, **PATIENT) as database:
+        reads = SharedReads(database, query)
+        batches = [[f"{batch}-{key}" for key in range(5)] for batch in range(3 * PoolSettings().max_size)]
+        lookups = [asyncio.create_task(reads.get_all(batch)) for batch in batches]
+        await until(lock.waiting)
+        async with database.connection() as connection:
+            await connection.execute("INSERT INTO toll_roads.orders VALUES ('order', now(), NULL, true, NULL)")
+        await lock.release()
+        assert await asyncio.gather(*lookups) == [dict.fromkeys(batch, "found") for batch in batches]
 
 
 async def test_callers_of_a_read_that_is_shared_learn_that_the_database_does_not_answer(

@@ -55,16 +55,18 @@ def expected(key: int) -> int | None:
     return key * key if key % 2 == 0 else None
 
 
-# Each caller: the key, the turn of the event loop in which it comes, the turn in which it gives up (if ever).
+# Each caller: the keys, the turn of the event loop in which it comes, the turn in which it gives up (if ever).
 callers = st.lists(
-    st.tuples(st.integers(0, 12), st.integers(0, 8), st.none() | st.integers(0, 12)), min_size=1, max_size=60
+    st.tuples(st.lists(st.integers(0, 12), min_size=1, max_size=4), st.integers(0, 8), st.none() | st.integers(0, 12)),
+    min_size=1,
+    max_size=60,
 )
 
 
 @given(callers=callers, fail=st.frozensets(st.integers(0, 12), max_size=2), limits=st.tuples(*[st.integers(1, 4)] * 2))
 @settings(max_examples=150)
-def test_whoever_comes_and_goes_each_caller_gets_the_value_of_their_key(
-    callers: list[tuple[int, int, int | None]], fail: frozenset[int], limits: tuple[int, int]
+def test_whoever_comes_and_goes_each_caller_gets_the_values_of_their_keys(
+    callers: list[tuple[list[int], int, int | None]], fail: frozenset[int], limits: tuple[int, int]
 ) -> None:
     max_batch, max_concurrent = limits
 
@@ -72,32 +74,35 @@ def test_whoever_comes_and_goes_each_caller_gets_the_value_of_their_key(
         lookups = Lookups(fail=fail)
         coalescer = Coalescer(lookups.load, max_batch=max_batch, max_concurrent=max_concurrent)
 
-        async def ask(key: int, comes: int) -> int | None:
+        async def ask(keys: list[int], comes: int) -> dict[int, int]:
             await turns(comes)
-            return await coalescer.get(key)
+            if len(keys) > 1:
+                return await coalescer.get_all(keys)
+            value = await coalescer.get(keys[0])
+            return {} if value is None else {keys[0]: value}
 
-        async def give_up(task: asyncio.Task[int | None], goes: int) -> None:
+        async def give_up(task: asyncio.Task[dict[int, int]], goes: int) -> None:
             await turns(goes)
             task.cancel()
 
-        callers_waiting = [asyncio.create_task(ask(key, comes)) for key, comes, _goes in callers]
+        callers_waiting = [asyncio.create_task(ask(keys, comes)) for keys, comes, _goes in callers]
         leaving = [
             give_up(task, goes)
-            for task, (_key, _comes, goes) in zip(callers_waiting, callers, strict=True)
+            for task, (_keys, _comes, goes) in zip(callers_waiting, callers, strict=True)
             if goes is not None
         ]
         async with asyncio.timeout(10):
             await asyncio.gather(*leaving)
             results = await asyncio.gather(*callers_waiting, return_exceptions=True)
 
-        for (key, _comes, goes), result in zip(callers, results, strict=True):
+        for (keys, _comes, goes), result in zip(callers, results, strict=True):
             if isinstance(result, asyncio.CancelledError):
                 assert goes is not None
             elif isinstance(result, BaseException):
                 assert isinstance(result, LookupFailed)
-                assert any(key in batch and fail & set(batch) for batch in lookups.batches)
+                assert any(set(keys) & set(batch) and fail & set(batch) for batch in lookups.batches)
             else:
-                assert result == expected(key)
+                assert result == {key: key * key for key in keys if key % 2 == 0}
         assert lookups.most_under_way <= max_concurrent
         assert all(0 < len(batch) <= max_batch for batch in lookups.batches)
         assert all(len(batch) == len(set(batch)) for batch in lookups.batches)
@@ -128,6 +133,31 @@ async def test_keys_that_come_while_batches_are_under_way_share_the_next_one() -
     lookups.go.set()
     assert await asyncio.gather(*first, *rest) == [expected(key) for key in [0, *range(1, 100), *range(1, 100)]]
     assert lookups.batches == [[0], list(range(1, 100))]
+
+
+@in_virtual_time
+async def test_lookups_of_several_keys_share_batches_as_well() -> None:
+    lookups = Lookups(held=True)
+    coalescer = Coalescer(lookups.load, max_concurrent=1)
+    first = await gathered(coalescer, [0])
+    rest = [asyncio.create_task(coalescer.get_all(keys)) for keys in ([1, 2, 4], [4, 6], [2])]
+    await turns(3)
+    lookups.go.set()
+    assert await asyncio.gather(*rest) == [{2: 4, 4: 16}, {4: 16, 6: 36}, {2: 4}]
+    assert await asyncio.gather(*first) == [0]
+    assert lookups.batches == [[0], [1, 2, 4, 6]]
+
+
+@in_virtual_time
+async def test_a_batch_whose_only_caller_has_left_is_cancelled_whole() -> None:
+    lookups = Lookups(held=True)
+    caller = asyncio.create_task(Coalescer(lookups.load).get_all([2, 4]))
+    await turns(3)
+    caller.cancel()
+    await asyncio.wait([caller])
+    await turns(3)
+    assert lookups.batches == [[2, 4]]
+    assert lookups.under_way == 0
 
 
 @in_virtual_time

@@ -17,6 +17,9 @@ from .database import Connection, Database
 from .errors import DatabaseUnavailable
 
 Found = TypeVar("Found")
+# Keys of one call that do not delay the query of others. As many as clients gather.
+_MAX_SHARED = 100
+
 Query = Callable[[Connection, Sequence[str]], Awaitable[dict[str, Found]]]
 """Reads what there is of some keys."""
 
@@ -39,7 +42,16 @@ class SharedReads(Generic[Found]):
         return await self._reads.get(key)
 
     async def get_all(self, keys: Sequence[str]) -> dict[str, Found]:
-        """Returns what there is of many keys, by a query of its own; raises as `get` does."""
+        """Returns what there is of many keys; raises as `get` does.
+
+        A few share queries as well: clients gather lookups too, and if each of their batches took a connection, the
+        lookups would take them all, and writes would wait.
+        """
+        if len(keys) > _MAX_SHARED:
+            return await self._read(keys)
+        return await self._reads.get_all(keys)
+
+    async def _read(self, keys: Sequence[str]) -> dict[str, Found]:
         return await self._database.read(lambda connection: self._query(connection, keys))
 
     async def _in_time(self, keys: Sequence[str]) -> dict[str, Found]:
@@ -47,6 +59,6 @@ class SharedReads(Generic[Found]):
         try:
             with call_context.call_context(deadline=time.monotonic() + limit_s):
                 async with asyncio.timeout(limit_s):
-                    return await self.get_all(keys)
+                    return await self._read(keys)
         except TimeoutError:
             raise DatabaseUnavailable from None
