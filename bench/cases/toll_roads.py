@@ -20,6 +20,7 @@ def _retrieve_order(harness: Harness) -> Iterator[Sequence[Contender]]:
     url = harness.tables.database(harness.orders)
     with (
         harness.servers.ridehail("toll-roads", database_url=url) as ours,
+        harness.servers.ridehail("toll-roads", database_url=url, RIDEHAIL_TRANSPORT="grpcio") as by_grpcio,
         harness.servers.fastapi("fastapi_toll_roads", database_url=url) as fastapi,
         harness.servers.grpc_go(database_url=url) as compiled,
         harness.servers.null("bare") as bare,
@@ -27,6 +28,7 @@ def _retrieve_order(harness: Harness) -> Iterator[Sequence[Contender]]:
     ):
         yield (
             harness.contender("ridehail", ours, RETRIEVE, one_order),
+            harness.contender("ridehail by grpcio", by_grpcio, RETRIEVE, one_order),
             harness.contender("fastapi", fastapi, "/toll-roads/v1/order/retrieve", _one_order_as_json),
             harness.contender("grpc-go + pgx", compiled, RETRIEVE, one_order),
             harness.contender("null handler", bare, RETRIEVE, one_order),

@@ -52,7 +52,7 @@ def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 CONTENDERS = {
-    "retrieve": {"ridehail", "fastapi", "grpc-go + pgx", "null handler", "null + chassis"},
+    "retrieve": {"ridehail", "ridehail by grpcio", "fastapi", "grpc-go + pgx", "null handler", "null + chassis"},
     "batch": {"single calls", "batches"},
     "sizes": {"500 orders", "1,000 orders"},
     "check-eulas": {"ridehail", "fastapi", "null handler"},
