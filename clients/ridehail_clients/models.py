@@ -43,6 +43,8 @@ __all__ = [
     "CardRoad",
     "ComparedKind",
     "Eula",
+    "EulaCheck",
+    "EulaCheckResult",
     "EulaDecision",
     "EulaFilter",
     "EulaState",
@@ -637,6 +639,71 @@ class EulaStatus:
     def to_message(self) -> eulas_pb2.EulaStatus:
         """Builds the message."""
         return eulas_pb2.EulaStatus(eula_id=self.eula_id, type=self.type, status=self.status)
+
+
+@dataclass(frozen=True, slots=True)
+class EulaCheck:
+    """A check of one user, one of a batch; the fields mean what they mean in CheckEulasRequest.
+
+    Attributes:
+        yandex_uid: The user.
+        eula_ids: The agreements, at most 100. Either these or `eula_types`.
+        eula_types: The types, at most 100. Either these or `eula_ids`.
+        zone_name: Where the types are judged. None if all agreements of a type count, wherever they apply. Does not
+            change the statuses of `eula_ids`.
+    """
+
+    yandex_uid: str
+    eula_ids: tuple[str, ...] = ()
+    eula_types: tuple[str, ...] = ()
+    zone_name: str | None = None
+
+    @classmethod
+    def from_message(cls, message: eulas_pb2.EulaCheck) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(
+            yandex_uid=message.yandex_uid,
+            eula_ids=tuple(message.eula_ids),
+            eula_types=tuple(message.eula_types),
+            zone_name=message.zone_name if message.HasField("zone_name") else None,
+        )
+
+    def to_message(self) -> eulas_pb2.EulaCheck:
+        """Builds the message."""
+        return eulas_pb2.EulaCheck(
+            yandex_uid=self.yandex_uid,
+            eula_ids=to_strings("eula_ids", self.eula_ids),
+            eula_types=to_strings("eula_types", self.eula_types),
+            zone_name=self.zone_name,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EulaCheckResult:
+    """The result of one check of a batch.
+
+    Attributes:
+        eulas: One entry for each distinct id or type of the check, in its order.
+    """
+
+    eulas: tuple[EulaStatus, ...]
+
+    @classmethod
+    def from_message(cls, message: eulas_pb2.EulaCheckResult) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(eulas=tuple(EulaStatus.from_message(one) for one in message.eulas))
+
+    def to_message(self) -> eulas_pb2.EulaCheckResult:
+        """Builds the message."""
+        return eulas_pb2.EulaCheckResult(eulas=[one.to_message() for one in self.eulas])
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from hypothesis.stateful import (
     rule,
 )
 
+from ridehail.eulas.v1.eulas_pb2 import EulaCheck
 from ridehail_clients import ServiceError
 from tests.eulas.agreements_model import Model
 from tests.eulas.harness import EULAS, ZONES, Harness, agreement, harness
@@ -144,6 +145,13 @@ class Agreements(RuleBasedStateMachine):
         position = next(self.places)
         checked = await self.user.check_types(*TYPES, zone_name=position)
         assert checked == [self.model.checked_type(eula_type, position) for eula_type in TYPES]
+        by_id, by_type, of_nobody = await self.user.check_many(
+            EulaCheck(yandex_uid=self.user.uid, eula_ids=IDS),
+            EulaCheck(yandex_uid=self.user.uid, eula_types=TYPES, zone_name=position),
+            EulaCheck(yandex_uid="nobody", eula_types=TYPES),
+        )
+        assert (by_id, by_type) == ([self.model.checked(eula_id) for eula_id in IDS], checked)
+        assert of_nobody == [("", eula_type, "unknown") for eula_type in TYPES]
 
 
 @pytest.fixture

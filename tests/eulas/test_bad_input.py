@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import grpc
 import pytest
 from google.protobuf.message import Message
 
 from ridehail.eulas.v1 import eulas_api_pb2 as api
+from ridehail.eulas.v1 import eulas_pb2
 from ridehail_clients import ServiceError
 from tests.eulas.harness import Harness, agreement
-from tests.eulas.users import CHECK, LIST, PASSENGER_LIST, PASSENGER_SAVE, SAVE, User, messages_of
+from tests.eulas.users import BATCH_CHECK, CHECK, LIST, PASSENGER_LIST, PASSENGER_SAVE, SAVE, User, messages_of
 from tests.support.calls import Metadata, call, failure_of
 
 # What an id is: see tests/chassis/test_text_rules.py. Here: which fields are ids.
@@ -17,6 +20,8 @@ BAD_IDS = ["", "x" * 129, "eula\n"]
 GOOD_IDS = ["x", "x" * 128, "\u044b" * 128, "\U0001f695", "a b", "%", "%s", "'", '"', "\\", "../x", "{},NULL", "<b>"]
 BAD_FILTERS = ["", "Unknown", "unknown ", "signed,accepted", "0", "\0"]
 BAD_STATUSES = ["", "unknown", "Accepted", "accepted ", "rejected\n", "1"]
+
+GOOD_CHECK: dict[str, object] = {"eula_types": ["rules"]}
 
 Bad = tuple[str, Message, str]
 
@@ -41,6 +46,12 @@ def check_of(**fields: object) -> api.CheckEulasRequest:
     return api.CheckEulasRequest(**{"yandex_uid": "uid", **fields})  # type: ignore[arg-type]
 
 
+def batch_of(*checks: Mapping[str, object]) -> api.BatchCheckEulasRequest:
+    return api.BatchCheckEulasRequest(
+        checks=[eulas_pb2.EulaCheck(**{"yandex_uid": "uid", **fields}) for fields in checks]  # type: ignore[arg-type]
+    )
+
+
 def requests_with_id(bad: str) -> list[Bad]:
     """Returns every request that has an id, with this one in it, and the path of the field."""
     good = ("rules", "accepted")
@@ -54,6 +65,10 @@ def requests_with_id(bad: str) -> list[Bad]:
         (CHECK, check_of(yandex_uid=bad, eula_ids=["rules"]), "yandex_uid"),
         (CHECK, check_of(eula_ids=["rules", bad]), "eula_ids[1]"),
         (CHECK, check_of(eula_types=[bad]), "eula_types[0]"),
+        (BATCH_CHECK, batch_of(GOOD_CHECK, {"yandex_uid": bad, "eula_ids": ["rules"]}), "checks[1].yandex_uid"),
+        (BATCH_CHECK, batch_of({"eula_ids": ["rules", bad]}), "checks[0].eula_ids[1]"),
+        (BATCH_CHECK, batch_of(GOOD_CHECK, {"eula_types": [bad]}), "checks[1].eula_types[0]"),
+        (BATCH_CHECK, batch_of({"eula_types": ["rules"], "zone_name": bad}), "checks[0].zone_name"),
         (PASSENGER_LIST, own_list_of(zone_name=bad), "zone_name"),
         (PASSENGER_LIST, own_list_of(country=bad), "country"),
         (PASSENGER_LIST, own_list_of(tariffs=[bad]), "tariffs[0]"),
@@ -133,8 +148,22 @@ async def test_a_batch_has_one_to_a_hundred_decisions(harness: Harness, user: Us
     await assert_nothing_is_stored(harness)
 
 
+async def test_a_batch_has_one_to_a_hundred_checks_and_at_most_2000_values(user: User) -> None:
+    for number, rule in ((0, "repeated.min_items"), (101, "repeated.max_items")):
+        assert await refusal(user, BATCH_CHECK, batch_of(*[GOOD_CHECK] * number)) == [("checks", rule)]
+    twenty = {"eula_ids": [f"x{number}" for number in range(20)]}
+    nineteen = {"eula_ids": twenty["eula_ids"][:19]}
+    assert await refusal(user, BATCH_CHECK, batch_of(*[nineteen] * 99, twenty)) == [
+        ("checks[99].eula_ids", "request.values")
+    ]
+    assert len(await user.check_many(*batch_of(*[nineteen] * 100).checks)) == 100
+
+
 async def test_lists_of_more_than_a_hundred_are_refused(user: User) -> None:
     many = [f"x{number}" for number in range(101)]
+    for lists in ("eula_ids", "eula_types"):
+        field = f"checks[1].{lists}"
+        assert await refusal(user, BATCH_CHECK, batch_of(GOOD_CHECK, {lists: many})) == [(field, "repeated.max_items")]
     assert await refusal(user, LIST, list_of(tariffs=many)) == [("tariffs", "repeated.max_items")]
     assert await refusal(user, PASSENGER_LIST, own_list_of(tariffs=many)) == [("tariffs", "repeated.max_items")]
     assert await refusal(user, CHECK, check_of(eula_ids=many)) == [("eula_ids", "repeated.max_items")]

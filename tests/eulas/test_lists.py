@@ -217,6 +217,24 @@ async def test_titles_are_in_the_language_of_the_request(user: User) -> None:
         assert await own_title(languages) == expected
 
 
+async def test_texts_of_a_reload_are_in_the_next_list(harness: Harness, user: User) -> None:
+    await user.save(("rules", "accepted"))
+    for word in ("old", "new"):
+        edited = {
+            "title": {"en": f"{word} title"},
+            "text": {"en": f"{word} text"},
+            "url": f"https://example.com/{word}",
+        }
+        await harness.configure([{**EULAS[0], **edited, "rejectable": word == "new"}, {**EULAS[3], **edited}])
+        for shown in (*await user.shown("all", "haifa"), *await user.list_own("all", "haifa")):
+            assert (shown.title, shown.text, shown.url) == (
+                f"{word} title",
+                f"{word} text",
+                f"https://example.com/{word}",
+            )
+            assert shown.rejectable == (word == "new" and shown.eula_id == "surge_il")
+
+
 async def test_a_passenger_lists_what_services_list(user: User) -> None:
     await user.save(("surge_il", "accepted"))
     for wanted in ("unknown", "accepted", "rejected", "signed", "all"):

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 import psycopg
 import pytest
 
+from ridehail.eulas.v1 import eulas_pb2
 from ridehail_servers.chassis.database import Database
 from ridehail_servers.eulas.agreements import UserDecisions
 from ridehail_servers.eulas.decision import Decision, Status
@@ -34,8 +35,8 @@ async def test_many_users_at_once_share_a_few_queries(database: CountingDatabase
     assert database.reads <= 4
 
 
-@pytest.mark.parametrize("call", ["list", "check", "check types"])
-async def test_a_single_read_is_one_query(harness: Harness, user: User, call: str) -> None:
+@pytest.mark.parametrize("call", ["list", "check", "check types", "batch"])
+async def test_a_call_is_one_query(harness: Harness, user: User, call: str) -> None:
     await user.save(("surge_il", "accepted"))
     before = await statements(harness)
     for _ in range(10):
@@ -43,6 +44,9 @@ async def test_a_single_read_is_one_query(harness: Harness, user: User, call: st
             await user.shown("all", "haifa")
         elif call == "check":
             await user.check("surge_il", "sdc", "nothing")
+        elif call == "batch":
+            uids = [user.uid, "another", user.uid, "third"]
+            await user.check_many(*(eulas_pb2.EulaCheck(yandex_uid=uid, eula_ids=["surge_il"]) for uid in uids))
         else:
             await user.check_types("surge", "sdc")
     assert await statements(harness) - before == 10

@@ -21,6 +21,7 @@ from tests.support.suite_in_process import SuiteInProcess
 EULAS = "/ridehail.eulas.v1.EulasService"
 PASSENGER_EULAS = "/ridehail.eulas.v1.PassengerEulasService"
 LIST, SAVE, CHECK = f"{EULAS}/ListEulas", f"{EULAS}/SaveEulas", f"{EULAS}/CheckEulas"
+BATCH_CHECK = f"{EULAS}/BatchCheckEulas"
 PASSENGER_LIST, PASSENGER_SAVE = f"{PASSENGER_EULAS}/ListEulas", f"{PASSENGER_EULAS}/SaveEulas"
 
 Batch = Sequence[tuple[str, str]]
@@ -34,6 +35,11 @@ def messages_of(batch: Batch) -> list[eulas_pb2.EulaDecision]:
 def statuses(eulas: Sequence[eulas_pb2.Eula] | Sequence[eulas_pb2.EulaStatus]) -> list[tuple[str, str]]:
     """Returns agreement and status of each."""
     return [(eula.eula_id, eula.status) for eula in eulas]
+
+
+def checked(result: api.CheckEulasResponse | eulas_pb2.EulaCheckResult) -> list[tuple[str, str, str]]:
+    """Returns agreement, type and status of each."""
+    return [(one.eula_id, one.type, one.status) for one in result.eulas]
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,13 @@ class User:
 
     async def _check(self, request: Message) -> list[tuple[str, str, str]]:
         response = await call_patiently(self.channel, CHECK, request, metadata=self.service_metadata)
-        return [(one.eula_id, one.type, one.status) for one in api.CheckEulasResponse.FromString(response).eulas]
+        return checked(api.CheckEulasResponse.FromString(response))
+
+    async def check_many(self, *checks: eulas_pb2.EulaCheck) -> list[list[tuple[str, str, str]]]:
+        """Returns agreement, type and status of each, for each check of a batch, which may be of any users."""
+        request = api.BatchCheckEulasRequest(checks=checks)
+        response = await call_patiently(self.channel, BATCH_CHECK, request, metadata=self.service_metadata)
+        return [checked(one) for one in api.BatchCheckEulasResponse.FromString(response).results]
 
     async def list_own(
         self, wanted: str, zone_name: str | None = None, *, accept_language: str = "", **fields: Any

@@ -21,6 +21,7 @@ ABSENCE_MEANS = {
     "ridehail.apiproxy.v1.PersonalStateRequest.revision_id": "the state is only read",
     "ridehail.apiproxy.v1.PersonalStateRequest.selected_category": "it stays",
     "ridehail.eulas.v1.CheckEulasRequest.zone_name": "agreements of all zones count",
+    "ridehail.eulas.v1.EulaCheck.zone_name": "agreements of all zones count",
     "ridehail.eulas.v1.ListEulasRequest.country": "the zone's own",
     "ridehail.eulas.v1.ListEulasRequest.zone_name": "no zone; refused by another rule where there has to be one",
     "ridehail.eulas.v1.PassengerEulasServiceListEulasRequest.country": "the zone's own",

@@ -105,6 +105,21 @@ def eulas_check_eulas_request(message: eulas_api_pb2.CheckEulasRequest) -> bool:
     )
 
 
+def eulas_eula_check(message: eulas_pb2.EulaCheck) -> bool:
+    return (
+        is_id(message.yandex_uid)
+        and len(eula_ids := message.eula_ids) <= 100
+        and are_ids(eula_ids)
+        and len(eula_types := message.eula_types) <= 100
+        and are_ids(eula_types)
+        and (is_id(message.zone_name) or not message.HasField("zone_name"))
+    )
+
+
+def eulas_batch_check_eulas_request(message: eulas_api_pb2.BatchCheckEulasRequest) -> bool:
+    return len(checks := message.checks) >= 1 and len(checks) <= 100 and all(map(eulas_eula_check, checks))
+
+
 def eulas_passenger_eulas_service_list_eulas_request(
     message: eulas_api_pb2.PassengerEulasServiceListEulasRequest,
 ) -> bool:
@@ -443,6 +458,8 @@ QUICK_CHECKS: Final[Mapping[str, QuickCheck]] = MappingProxyType(
         "ridehail.eulas.v1.EulaDecision": QuickCheck(eulas_eula_decision, max_values=0),
         "ridehail.eulas.v1.SaveEulasRequest": QuickCheck(eulas_save_eulas_request, max_values=100),
         "ridehail.eulas.v1.CheckEulasRequest": QuickCheck(eulas_check_eulas_request, max_values=200),
+        "ridehail.eulas.v1.EulaCheck": QuickCheck(eulas_eula_check, max_values=200),
+        "ridehail.eulas.v1.BatchCheckEulasRequest": QuickCheck(eulas_batch_check_eulas_request, max_values=20100),
         "ridehail.eulas.v1.PassengerEulasServiceListEulasRequest": QuickCheck(
             eulas_passenger_eulas_service_list_eulas_request, max_values=100
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Database
@@ -13,7 +13,7 @@ from .errors import IdsOrTypesRequired
 from .eula_catalogue import EulaCatalogue, UserLocation
 from .eula_filter import Filter, ListedEula, check_filter, filter_eulas
 from .eula_save import NewDecision, accepted_decisions, refresh
-from .eula_status import EulaStatus, status_of_eula, status_of_type
+from .eula_status import EulaCheck, EulaStatus
 from .store import EulasStore
 
 PASSENGER = "passenger"
@@ -31,9 +31,13 @@ class UserDecisions:
         self._store = store
         self._decisions = SharedReads(database, store.decisions_of)
 
-    async def of_user(self, yandex_uid: str) -> list[Decision]:
+    async def of_user(self, yandex_uid: str) -> Sequence[Decision]:
         """Returns a user's stored decisions, valid or not, one for each agreement."""
         return await self._decisions.get(yandex_uid) or []
+
+    async def of_users(self, yandex_uids: Iterable[str]) -> Mapping[str, Sequence[Decision]]:
+        """Returns the stored decisions of those of the users who have any, by a query of its own."""
+        return await self._decisions.get_all(list(dict.fromkeys(yandex_uids)))
 
     async def save(self, yandex_uid: str, decisions: Sequence[Decision], *, source: str) -> None:
         """Stores and logs decisions, one for each agreement at most: all or none."""
@@ -57,26 +61,39 @@ class Agreements:
         self._required_types = required_types  # by zone, those that tariffs require now
         self._clock = clock
 
-    async def list_eulas(self, yandex_uid: str, wanted: Filter, location: UserLocation | None) -> list[ListedEula]:
-        """Returns a user's agreements; see `check_filter` and `filter_eulas`."""
+    async def list_eulas(
+        self, yandex_uid: str, wanted: Filter, location: UserLocation | None
+    ) -> tuple[list[ListedEula], EulaCatalogue]:
+        """Returns a user's agreements, see `check_filter` and `filter_eulas`, and the catalogue that they are of."""
         check_filter(wanted, location)
-        catalogue, decisions = await self._state_of(yandex_uid)
-        return filter_eulas(wanted, catalogue, decisions, location)
+        stored = await self._decisions.of_user(yandex_uid)
+        catalogue = self._catalogue()
+        return filter_eulas(wanted, catalogue, valid_decisions(stored, catalogue, self._clock()), location), catalogue
 
-    async def check_eulas(
-        self, yandex_uid: str, eula_ids: Sequence[str], eula_types: Sequence[str], *, zone_name: str | None
-    ) -> list[EulaStatus]:
-        """Returns a user's status with agreements or with types of them, one for each, in their order.
+    async def check_eulas(self, check: EulaCheck) -> list[EulaStatus]:
+        """Returns a user's status with agreements or with types of them, see `EulaCheck.statuses`.
 
         Raises:
             IdsOrTypesRequired: Not exactly one of the two lists is given.
         """
-        if bool(eula_ids) == bool(eula_types):
-            raise IdsOrTypesRequired
-        catalogue, decisions = await self._state_of(yandex_uid)
-        if eula_ids:
-            return [status_of_eula(eula_id, catalogue, decisions) for eula_id in dict.fromkeys(eula_ids)]
-        return [status_of_type(one, catalogue, decisions, zone_name) for one in dict.fromkeys(eula_types)]
+        if not check.is_complete:
+            raise IdsOrTypesRequired(["eula_ids"])
+        stored = await self._decisions.of_user(check.yandex_uid)
+        catalogue = self._catalogue()
+        return check.statuses(catalogue, valid_decisions(stored, catalogue, self._clock()))
+
+    async def check_many(self, checks: Sequence[EulaCheck]) -> list[list[EulaStatus]]:
+        """Returns what `check_eulas` returns for each of many checks, in their order, by one query.
+
+        Raises:
+            IdsOrTypesRequired: A check does not have exactly one of the two lists.
+        """
+        if incomplete := [number for number, check in enumerate(checks) if not check.is_complete]:
+            raise IdsOrTypesRequired([f"checks[{number}].eula_ids" for number in incomplete])
+        stored = await self._decisions.of_users(check.yandex_uid for check in checks)
+        catalogue, now = self._catalogue(), self._clock()
+        valid = {uid: valid_decisions(decisions, catalogue, now) for uid, decisions in stored.items()}
+        return [check.statuses(catalogue, valid.get(check.yandex_uid, {})) for check in checks]
 
     async def save_eulas(self, yandex_uid: str, batch: Sequence[NewDecision], *, source: str) -> list[str]:
         """Saves a user's decisions, all or none; returns what the app has to request again.
@@ -91,8 +108,3 @@ class Agreements:
         await self._decisions.save(yandex_uid, decisions, source=source)
         saved = (catalogue.get(decision.eula_id) for decision in decisions)
         return refresh((eula for eula in saved if eula is not None), catalogue, self._required_types())
-
-    async def _state_of(self, yandex_uid: str) -> tuple[EulaCatalogue, Mapping[str, Decision]]:
-        stored = await self._decisions.of_user(yandex_uid)
-        catalogue = self._catalogue()
-        return catalogue, valid_decisions(stored, catalogue, self._clock())

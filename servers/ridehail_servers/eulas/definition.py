@@ -20,6 +20,7 @@ _SERVICES = eulas_api_pb2.DESCRIPTOR.services_by_name
 @asynccontextmanager
 async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     from .agreements import Agreements, UserDecisions
+    from .codec import ListCodec
     from .service import EulasServicer, PassengerEulasServicer
     from .store import EulasStore
 
@@ -32,7 +33,8 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
         required_types=lambda: requirements.value.required_types,
         clock=context.clock,
     )
-    yield RunningService(servicers=(EulasServicer(agreements), PassengerEulasServicer(agreements)))
+    lists = ListCodec()
+    yield RunningService(servicers=(EulasServicer(agreements, lists), PassengerEulasServicer(agreements, lists)))
 
 
 DEFINITION = ServiceDefinition(

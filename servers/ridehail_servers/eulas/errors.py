@@ -1,5 +1,7 @@
 """The errors of eulas."""
 
+from collections.abc import Iterable
+
 from ridehail_kernel.field_violation import FieldViolation
 from ridehail_servers.chassis.errors import DomainError, InvalidRequest
 
@@ -26,9 +28,8 @@ class ZoneNameMissing(InvalidRequest):
 
 
 class IdsOrTypesRequired(InvalidRequest):
-    """The request names neither agreements nor types, or both."""
+    """A check names neither agreements nor types, or both; `fields` are the paths of such checks' `eula_ids`."""
 
-    def __init__(self) -> None:
-        super().__init__(
-            [FieldViolation("eula_ids", "exactly one of eula_ids and eula_types must be given", "eulas.one_question")]
-        )
+    def __init__(self, fields: Iterable[str]) -> None:
+        reason = "exactly one of eula_ids and eula_types must be given"
+        super().__init__([FieldViolation(field, reason, "eulas.one_question") for field in fields])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated
+from functools import lru_cache
+from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, HttpUrl, TypeAdapter
 
@@ -15,6 +15,7 @@ _URL = TypeAdapter(HttpUrl)
 # A thousand years: `datetime` can hold the end of whatever is decided today.
 _MAX_TTL_S = 31_557_600_000
 _MAX_REVISION = 2**31 - 1
+_MAX_LOCATIONS = 1024
 
 
 def _checked_url(value: str) -> str:
@@ -55,8 +56,7 @@ class Eula(BaseModel):
     url: Annotated[str, AfterValidator(_checked_url)] = ""
 
 
-@dataclass(frozen=True, slots=True)
-class UserLocation:
+class UserLocation(NamedTuple):
     """Where a user is, and the tariffs of interest there.
 
     Attributes:
@@ -76,19 +76,25 @@ class EulaCatalogue:
     def __init__(self, eulas: Sequence[Eula], countries_of_zones: Mapping[str, str]) -> None:
         self.eulas = tuple(eulas)
         self._by_id = {eula.eula_id: eula for eula in self.eulas}
+        self._positions = {eula.eula_id: position for position, eula in enumerate(self.eulas)}
+        self._by_type: dict[str, list[Eula]] = {}
+        for eula in self.eulas:
+            self._by_type.setdefault(eula.type, []).append(eula)
         self._countries = countries_of_zones
+        # Callers name zones and countries as they like, so what is remembered of them has a limit.
+        self._of_location = lru_cache(maxsize=_MAX_LOCATIONS)(self._find)
 
     def get(self, eula_id: str) -> Eula | None:
         """Returns the agreement, or None if it is not configured."""
         return self._by_id.get(eula_id)
 
-    def of_type(self, eula_type: str, zone_name: str | None) -> list[Eula]:
-        """Returns the agreements of a type that apply in a zone, or all of the type without one."""
-        return [
-            eula
-            for eula in self.eulas
-            if eula.type == eula_type and (zone_name is None or self.applies_in(eula, zone_name))
-        ]
+    def place_of(self, eula_id: str) -> tuple[int, str]:
+        """Returns by what lists are sorted: configured agreements in their order, then the others by id."""
+        return self._positions.get(eula_id, len(self.eulas)), eula_id
+
+    def of_type(self, eula_type: str) -> Sequence[Eula]:
+        """Returns the agreements of a type, wherever they apply."""
+        return self._by_type.get(eula_type, ())
 
     def applies_in(self, eula: Eula, zone_name: str, country: str | None = None) -> bool:
         """Returns whether an agreement's zones and countries are empty or match; without a country, the zone's counts.
@@ -101,11 +107,12 @@ class EulaCatalogue:
             not eula.countries or country in eula.countries
         )
 
-    def applicable(self, location: UserLocation) -> list[Eula]:
+    def applicable(self, location: UserLocation) -> Sequence[Eula]:
         """Returns the agreements whose country, zone and tariffs all match."""
-        return [
-            eula
-            for eula in self.eulas
-            if self.applies_in(eula, location.zone_name, location.country)
-            and (not eula.tariffs or not location.tariffs or not location.tariffs.isdisjoint(eula.tariffs))
-        ]
+        found = self._of_location(location.zone_name, location.country)
+        if not location.tariffs:
+            return found
+        return [eula for eula in found if not eula.tariffs or not location.tariffs.isdisjoint(eula.tariffs)]
+
+    def _find(self, zone_name: str, country: str | None) -> Sequence[Eula]:
+        return [eula for eula in self.eulas if self.applies_in(eula, zone_name, country)]

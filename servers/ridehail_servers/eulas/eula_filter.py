@@ -6,8 +6,8 @@ Source: the section "list" of the design of agreements.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from .decision import Decision, Status
 from .errors import ZoneNameMissing
@@ -21,6 +21,8 @@ class Filter(StrEnum):
     SIGNED = "signed"
     ALL = "all"
 
+    __hash__ = str.__hash__  # as that of Status
+
 
 _STATUSES = {
     Filter.UNKNOWN: frozenset({Status.UNKNOWN}),
@@ -31,8 +33,7 @@ _STATUSES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ListedEula:
+class ListedEula(NamedTuple):
     """An agreement, as one user has it.
 
     Attributes:
@@ -74,16 +75,16 @@ def filter_eulas(
         valid_decisions: The user's valid decisions of all zones, by agreement.
         location: Decides which agreements the user has to decide on.
     """
-    applicable = () if location is None else catalogue.applicable(location)
-    shown = {eula.eula_id for eula in applicable} | valid_decisions.keys()
-    configured = [
-        ListedEula(eula.eula_id, eula, valid_decisions.get(eula.eula_id))
-        for eula in catalogue.eulas
-        if eula.eula_id in shown
+    statuses = _STATUSES[wanted]
+    listed: list[ListedEula] = []
+    if location is not None and Status.UNKNOWN in statuses:
+        applicable = catalogue.applicable(location)
+        listed += [ListedEula(one.eula_id, one, None) for one in applicable if one.eula_id not in valid_decisions]
+    decided = [
+        ListedEula(eula_id, catalogue.get(eula_id), decision)
+        for eula_id, decision in valid_decisions.items()
+        if decision.status in statuses
     ]
-    unconfigured = [
-        ListedEula(eula_id, None, decision)
-        for eula_id, decision in sorted(valid_decisions.items())
-        if catalogue.get(eula_id) is None
-    ]
-    return [listed for listed in (*configured, *unconfigured) if listed.status in _STATUSES[wanted]]
+    if decided:
+        listed = sorted([*listed, *decided], key=lambda one: catalogue.place_of(one.eula_id))
+    return listed

@@ -15,6 +15,8 @@ from .decision import Decision, Status
 MIN_TIMESTAMP = datetime.fromisoformat("0001-01-01T00:00:00+00:00")
 """Before every row."""
 
+_STATUSES = {status.value: status for status in Status}
+
 
 class EulasStore:
     """One method per statement. Every method runs on the caller's connection, in its transaction if there is one."""
@@ -31,7 +33,7 @@ class EulasStore:
         )
         found: dict[str, list[Decision]] = {}
         for yandex_uid, eula_id, status, revision, valid_till, updated_at in await cursor.fetchall():
-            decision = Decision(eula_id, Status(status), revision, valid_till, updated_at)
+            decision = Decision(eula_id, _STATUSES[status], revision, valid_till, updated_at)
             found.setdefault(yandex_uid, []).append(decision)
         return found
 

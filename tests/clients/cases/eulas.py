@@ -7,6 +7,8 @@ from typing import Any
 
 from ridehail_clients import (
     Eula,
+    EulaCheck,
+    EulaCheckResult,
     EulaDecision,
     EulaFilter,
     EulaState,
@@ -79,6 +81,18 @@ CASES = [
         {"yandex_uid": "uid", "eula_types": ["surge"], "zone_name": "tel_aviv"},
         {"eulas": [{"type": "surge", "status": "unknown"}]},
         result=(EulaStatus("", "surge", EulaState.UNKNOWN),),
+    ),
+    Case(
+        "EulasService/BatchCheckEulas",
+        {"checks": [EulaCheck("uid", ("surge_il",)), EulaCheck("uid", eula_types=("surge",), zone_name="oslo")]},
+        {
+            "checks": [
+                {"yandex_uid": "uid", "eula_ids": ["surge_il"]},
+                {"yandex_uid": "uid", "eula_types": ["surge"], "zone_name": "oslo"},
+            ]
+        },
+        {"results": [{"eulas": [{"eula_id": "surge_il", "type": "surge", "status": "rejected"}]}, {}]},
+        (EulaCheckResult((EulaStatus("surge_il", "surge", EulaState.REJECTED),)), EulaCheckResult(())),
     ),
     Case(
         "PassengerEulasService/ListEulas",

@@ -235,6 +235,54 @@ class CheckEulasResponse(_message.Message):
 Global___CheckEulasResponse: _TypeAlias = CheckEulasResponse  # noqa: Y015
 
 @_typing.final
+class BatchCheckEulasRequest(_message.Message):
+    """Request of EulasService.BatchCheckEulas."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHECKS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def checks(self) -> _containers.RepeatedCompositeFieldContainer[_eulas_pb2.EulaCheck]:
+        """The checks, 1 to 100; checks, ids and types are at most 2000 in all. A user may be in several, also in equal ones."""
+
+    def __init__(
+        self,
+        *,
+        checks: _abc.Iterable[_eulas_pb2.EulaCheck] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checks", b"checks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchCheckEulasRequest: _TypeAlias = BatchCheckEulasRequest  # noqa: Y015
+
+@_typing.final
+class BatchCheckEulasResponse(_message.Message):
+    """Response of EulasService.BatchCheckEulas."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedCompositeFieldContainer[_eulas_pb2.EulaCheckResult]:
+        """One result for each check of the request, in its order."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[_eulas_pb2.EulaCheckResult] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchCheckEulasResponse: _TypeAlias = BatchCheckEulasResponse  # noqa: Y015
+
+@_typing.final
 class PassengerEulasServiceListEulasRequest(_message.Message):
     """Request of PassengerEulasService.ListEulas."""
 

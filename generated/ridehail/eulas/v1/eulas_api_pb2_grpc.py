@@ -50,6 +50,11 @@ class EulasServiceStub:
                 request_serializer=ridehail_dot_eulas_dot_v1_dot_eulas__api__pb2.CheckEulasRequest.SerializeToString,
                 response_deserializer=ridehail_dot_eulas_dot_v1_dot_eulas__api__pb2.CheckEulasResponse.FromString,
                 _registered_method=True)
+        self.BatchCheckEulas = channel.unary_unary(
+                '/ridehail.eulas.v1.EulasService/BatchCheckEulas',
+                request_serializer=ridehail_dot_eulas_dot_v1_dot_eulas__api__pb2.BatchCheckEulasRequest.SerializeToString,
+                response_deserializer=ridehail_dot_eulas_dot_v1_dot_eulas__api__pb2.BatchCheckEulasResponse.FromString,
+                _registered_method=True)
 
 
 class EulasServiceServicer:
@@ -92,6 +97,18 @@ class EulasServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchCheckEulas(self, request, context):
+        """CheckEulas for many users in one call: each check has the result that CheckEulas would return for it at the same time.
+        A user who has decided on nothing is no error, so a check fails only by its form; then nothing is looked up, and the
+        error names each such check. Safe to repeat.
+
+        Errors:
+        - INVALID_ARGUMENT `INVALID_REQUEST`, field `checks[N].eula_ids`: not exactly one of the two lists is given in a check.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EulasServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -109,6 +126,11 @@ def add_EulasServiceServicer_to_server(servicer, server):
                     servicer.CheckEulas,
                     request_deserializer=ridehail_dot_eulas_dot_v1_dot_eulas__api__pb2.CheckEulasRequest.FromString,
                     response_serializer=ridehail_dot_eulas_dot_v1_dot_eulas__api__pb2.CheckEulasResponse.SerializeToString,
+            ),
+            'BatchCheckEulas': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchCheckEulas,
+                    request_deserializer=ridehail_dot_eulas_dot_v1_dot_eulas__api__pb2.BatchCheckEulasRequest.FromString,
+                    response_serializer=ridehail_dot_eulas_dot_v1_dot_eulas__api__pb2.BatchCheckEulasResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -193,6 +215,33 @@ class EulasService:
             '/ridehail.eulas.v1.EulasService/CheckEulas',
             ridehail_dot_eulas_dot_v1_dot_eulas__api__pb2.CheckEulasRequest.SerializeToString,
             ridehail_dot_eulas_dot_v1_dot_eulas__api__pb2.CheckEulasResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchCheckEulas(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ridehail.eulas.v1.EulasService/BatchCheckEulas',
+            ridehail_dot_eulas_dot_v1_dot_eulas__api__pb2.BatchCheckEulasRequest.SerializeToString,
+            ridehail_dot_eulas_dot_v1_dot_eulas__api__pb2.BatchCheckEulasResponse.FromString,
             options,
             channel_credentials,
             insecure,

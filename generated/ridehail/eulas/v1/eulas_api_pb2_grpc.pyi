@@ -67,6 +67,14 @@ class EulasServiceStub:
     Errors:
     - INVALID_ARGUMENT `INVALID_REQUEST`, field `eula_ids`: not exactly one of the two lists is given.
     """
+    BatchCheckEulas: _grpc.UnaryUnaryMultiCallable[_eulas_api_pb2.BatchCheckEulasRequest, _eulas_api_pb2.BatchCheckEulasResponse]
+    """CheckEulas for many users in one call: each check has the result that CheckEulas would return for it at the same time.
+    A user who has decided on nothing is no error, so a check fails only by its form; then nothing is looked up, and the
+    error names each such check. Safe to repeat.
+
+    Errors:
+    - INVALID_ARGUMENT `INVALID_REQUEST`, field `checks[N].eula_ids`: not exactly one of the two lists is given in a check.
+    """
 
 @_typing.type_check_only
 class EulasServiceAsyncStub(EulasServiceStub):
@@ -96,6 +104,14 @@ class EulasServiceAsyncStub(EulasServiceStub):
 
     Errors:
     - INVALID_ARGUMENT `INVALID_REQUEST`, field `eula_ids`: not exactly one of the two lists is given.
+    """
+    BatchCheckEulas: _aio.UnaryUnaryMultiCallable[_eulas_api_pb2.BatchCheckEulasRequest, _eulas_api_pb2.BatchCheckEulasResponse]  # type: ignore[assignment]
+    """CheckEulas for many users in one call: each check has the result that CheckEulas would return for it at the same time.
+    A user who has decided on nothing is no error, so a check fails only by its form; then nothing is looked up, and the
+    error names each such check. Safe to repeat.
+
+    Errors:
+    - INVALID_ARGUMENT `INVALID_REQUEST`, field `checks[N].eula_ids`: not exactly one of the two lists is given in a check.
     """
 
 class EulasServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -141,6 +157,20 @@ class EulasServiceServicer(metaclass=_abc_1.ABCMeta):
 
         Errors:
         - INVALID_ARGUMENT `INVALID_REQUEST`, field `eula_ids`: not exactly one of the two lists is given.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchCheckEulas(
+        self,
+        request: _eulas_api_pb2.BatchCheckEulasRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_eulas_api_pb2.BatchCheckEulasResponse, _abc.Awaitable[_eulas_api_pb2.BatchCheckEulasResponse]]:
+        """CheckEulas for many users in one call: each check has the result that CheckEulas would return for it at the same time.
+        A user who has decided on nothing is no error, so a check fails only by its form; then nothing is looked up, and the
+        error names each such check. Safe to repeat.
+
+        Errors:
+        - INVALID_ARGUMENT `INVALID_REQUEST`, field `checks[N].eula_ids`: not exactly one of the two lists is given in a check.
         """
 
 def add_EulasServiceServicer_to_server(servicer: EulasServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

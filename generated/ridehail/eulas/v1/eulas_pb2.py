@@ -28,7 +28,7 @@ from ridehail.common.v1 import options_pb2 as ridehail_dot_common_dot_v1_dot_opt
 from ridehail.common.v1 import rules_pb2 as ridehail_dot_common_dot_v1_dot_rules__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dridehail/eulas/v1/eulas.proto\x12\x11ridehail.eulas.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\"\x84\x02\n\x04\x45ula\x12\x0f\n\x07\x65ula_id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12?\n\x06status\x18\x03 \x01(\tB/\xbaH\x1fr\x1dR\x07unknownR\x08\x61\x63\x63\x65ptedR\x08rejected\xea\xbb\x18\tEulaState\x12\r\n\x05title\x18\x04 \x01(\t\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\x0b\n\x03url\x18\x06 \x01(\t\x12\x12\n\nrejectable\x18\x07 \x01(\x08\x12.\n\nvalid_till\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"b\n\x0c\x45ulaDecision\x12\x1a\n\x07\x65ula_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x36\n\x06status\x18\x02 \x01(\tB&\xbaH\x16r\x14R\x08\x61\x63\x63\x65ptedR\x08rejected\xea\xbb\x18\tEulaState\"l\n\nEulaStatus\x12\x0f\n\x07\x65ula_id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12?\n\x06status\x18\x03 \x01(\tB/\xbaH\x1fr\x1dR\x07unknownR\x08\x61\x63\x63\x65ptedR\x08rejected\xea\xbb\x18\tEulaStateb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dridehail/eulas/v1/eulas.proto\x12\x11ridehail.eulas.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\"\x84\x02\n\x04\x45ula\x12\x0f\n\x07\x65ula_id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12?\n\x06status\x18\x03 \x01(\tB/\xbaH\x1fr\x1dR\x07unknownR\x08\x61\x63\x63\x65ptedR\x08rejected\xea\xbb\x18\tEulaState\x12\r\n\x05title\x18\x04 \x01(\t\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\x0b\n\x03url\x18\x06 \x01(\t\x12\x12\n\nrejectable\x18\x07 \x01(\x08\x12.\n\nvalid_till\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"b\n\x0c\x45ulaDecision\x12\x1a\n\x07\x65ula_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x36\n\x06status\x18\x02 \x01(\tB&\xbaH\x16r\x14R\x08\x61\x63\x63\x65ptedR\x08rejected\xea\xbb\x18\tEulaState\"l\n\nEulaStatus\x12\x0f\n\x07\x65ula_id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12?\n\x06status\x18\x03 \x01(\tB/\xbaH\x1fr\x1dR\x07unknownR\x08\x61\x63\x63\x65ptedR\x08rejected\xea\xbb\x18\tEulaState\"\xa5\x01\n\tEulaCheck\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\"\n\x08\x65ula_ids\x18\x02 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x64\"\x06r\x04\xc8\xbc\x18\x01\x12$\n\neula_types\x18\x03 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x64\"\x06r\x04\xc8\xbc\x18\x01\x12!\n\tzone_name\x18\x04 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01H\x00\x88\x01\x01\x42\x0c\n\n_zone_name\"?\n\x0f\x45ulaCheckResult\x12,\n\x05\x65ulas\x18\x01 \x03(\x0b\x32\x1d.ridehail.eulas.v1.EulaStatusb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,10 +43,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EULADECISION'].fields_by_name['status']._serialized_options = b'\272H\026r\024R\010acceptedR\010rejected\352\273\030\tEulaState'
   _globals['_EULASTATUS'].fields_by_name['status']._loaded_options = None
   _globals['_EULASTATUS'].fields_by_name['status']._serialized_options = b'\272H\037r\035R\007unknownR\010acceptedR\010rejected\352\273\030\tEulaState'
+  _globals['_EULACHECK'].fields_by_name['yandex_uid']._loaded_options = None
+  _globals['_EULACHECK'].fields_by_name['yandex_uid']._serialized_options = b'\272H\006r\004\310\274\030\001'
+  _globals['_EULACHECK'].fields_by_name['eula_ids']._loaded_options = None
+  _globals['_EULACHECK'].fields_by_name['eula_ids']._serialized_options = b'\272H\r\222\001\n\020d\"\006r\004\310\274\030\001'
+  _globals['_EULACHECK'].fields_by_name['eula_types']._loaded_options = None
+  _globals['_EULACHECK'].fields_by_name['eula_types']._serialized_options = b'\272H\r\222\001\n\020d\"\006r\004\310\274\030\001'
+  _globals['_EULACHECK'].fields_by_name['zone_name']._loaded_options = None
+  _globals['_EULACHECK'].fields_by_name['zone_name']._serialized_options = b'\272H\006r\004\310\274\030\001'
   _globals['_EULA']._serialized_start=181
   _globals['_EULA']._serialized_end=441
   _globals['_EULADECISION']._serialized_start=443
   _globals['_EULADECISION']._serialized_end=541
   _globals['_EULASTATUS']._serialized_start=543
   _globals['_EULASTATUS']._serialized_end=651
+  _globals['_EULACHECK']._serialized_start=654
+  _globals['_EULACHECK']._serialized_end=819
+  _globals['_EULACHECKRESULT']._serialized_start=821
+  _globals['_EULACHECKRESULT']._serialized_end=884
 # @@protoc_insertion_point(module_scope)

@@ -3,9 +3,11 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -132,3 +134,69 @@ class EulaStatus(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EulaStatus: _TypeAlias = EulaStatus  # noqa: Y015
+
+@_typing.final
+class EulaCheck(_message.Message):
+    """A check of one user, one of a batch; the fields mean what they mean in CheckEulasRequest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    YANDEX_UID_FIELD_NUMBER: _builtins.int
+    EULA_IDS_FIELD_NUMBER: _builtins.int
+    EULA_TYPES_FIELD_NUMBER: _builtins.int
+    ZONE_NAME_FIELD_NUMBER: _builtins.int
+    yandex_uid: _builtins.str
+    """The user. Required."""
+    zone_name: _builtins.str
+    """Where the types are judged. Absent if all agreements of a type count, wherever they apply. Does not change the statuses
+    of `eula_ids`.
+    """
+    @_builtins.property
+    def eula_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The agreements, at most 100. Either these or `eula_types`."""
+
+    @_builtins.property
+    def eula_types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The types, at most 100. Either these or `eula_ids`."""
+
+    def __init__(
+        self,
+        *,
+        yandex_uid: _builtins.str = ...,
+        eula_ids: _abc.Iterable[_builtins.str] | None = ...,
+        eula_types: _abc.Iterable[_builtins.str] | None = ...,
+        zone_name: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_zone_name", b"_zone_name", "zone_name", b"zone_name"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_zone_name", b"_zone_name", "eula_ids", b"eula_ids", "eula_types", b"eula_types", "yandex_uid", b"yandex_uid", "zone_name", b"zone_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__zone_name: _TypeAlias = _typing.Literal["zone_name"]  # noqa: Y015
+    _WhichOneofArgType__zone_name: _TypeAlias = _typing.Literal["_zone_name", b"_zone_name"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__zone_name) -> _WhichOneofReturnType__zone_name | None: ...
+
+Global___EulaCheck: _TypeAlias = EulaCheck  # noqa: Y015
+
+@_typing.final
+class EulaCheckResult(_message.Message):
+    """The result of one check of a batch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EULAS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def eulas(self) -> _containers.RepeatedCompositeFieldContainer[Global___EulaStatus]:
+        """One entry for each distinct id or type of the check, in its order."""
+
+    def __init__(
+        self,
+        *,
+        eulas: _abc.Iterable[Global___EulaStatus] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["eulas", b"eulas"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EulaCheckResult: _TypeAlias = EulaCheckResult  # noqa: Y015
