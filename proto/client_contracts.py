@@ -190,16 +190,48 @@ class Method:
 
 @dataclass(eq=False)
 class Batch:
-    """A method that does for many keys what another one does for one, see `batch_of` of the options."""
+    """A method that does for many keys what another one does for one, see `batch_of` of the options.
+
+    Keys are ids, or messages that have what the request of the other method has; then `element` is their type.
+    """
 
     method: Method
     single: Method
 
     def __post_init__(self) -> None:
-        (self.key,), (self.keys,) = self.single.request.fields, self.method.request.fields
+        (self.keys,) = self.method.request.fields
         (self.found,) = (one for one in self.method.response.fields if one.kind_name)
-        (self.missing,) = (one for one in self.method.response.fields if one.name == f"missing_{self.keys.name}")
         self.attribute = f"_shared_{self.single.name.lstrip('_')}"
+        messages = self.method.contracts.messages
+        self.element = messages.get(self.keys.kind_name)
+        if self.element is None:
+            (self.key,) = self.single.request.fields
+            (self.missing,) = (one for one in self.method.response.fields if one.name == f"missing_{self.keys.name}")
+        else:
+            for one, single in (
+                (self.element, self.single.request),
+                (messages[self.found.kind_name], self.single.response),
+            ):
+                names = [[field.name for field in message.fields] for message in (one, single)]
+                assert names[0] == names[1], f"{one.python} does not have what {single.python} has"
+
+    @property
+    def key_of_call(self) -> str:
+        """The expression for the key of a call of the other method."""
+        if self.element is None:
+            return self.key.name
+        values = (f"tuple({one.write(one.name)})" if one.is_list else one.name for one in self.element.fields)
+        given = ", ".join(f"{one.name}={value}" for one, value in zip(self.element.fields, values, strict=True))
+        return f"{self.element.model}({given})"
+
+    @property
+    def types(self) -> str:
+        """The types that `BatchMessages` is of, where they cannot be inferred."""
+        if self.element is None:
+            return ""
+        found = self.method.contracts.messages[self.found.kind_name].python
+        messages = (self.method.request.python, self.method.response.python, found)
+        return f"[{', '.join((self.element.model, *messages, self.single.result[0]))}]"
 
     @property
     def error(self) -> str:

@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from bench.case import RETRIEVE, Case, against_fastapi, against_null, one_order
-from bench.comparison import Contender
+from bench.comparison import Contender, Goal
 from bench.harness import Harness
 from ridehail.eulas.v1 import eulas_api_pb2 as api
+from ridehail.eulas.v1.eulas_pb2 import EulaCheck
 
 _CHECK = "/ridehail.eulas.v1.EulasService/CheckEulas"
+_BATCH_CHECK = "/ridehail.eulas.v1.EulasService/BatchCheckEulas"
 _LIST = "/ridehail.eulas.v1.EulasService/ListEulas"
 _TYPES = ("surge", "child_seat")
 _ZONE = "tel_aviv"
+_BATCH = 100
 
 
 def _agreements(
@@ -49,6 +52,25 @@ def _agreements(
     return contenders
 
 
+@contextmanager
+def _batches(harness: Harness) -> Iterator[Sequence[Contender]]:
+    def single(some_user: Callable[[], str]) -> bytes:
+        request = api.CheckEulasRequest(yandex_uid=some_user(), eula_types=_TYPES, zone_name=_ZONE)
+        return request.SerializeToString()
+
+    def batch(some_user: Callable[[], str]) -> bytes:
+        checks = [EulaCheck(yandex_uid=some_user(), eula_types=_TYPES, zone_name=_ZONE) for _ in range(_BATCH)]
+        return api.BatchCheckEulasRequest(checks=checks).SerializeToString()
+
+    with harness.servers.ridehail("eulas", database_url=harness.tables.agreements(harness.orders)) as ours:
+        yield (
+            harness.contender("single calls", ours, _CHECK, single, service="eulas"),
+            harness.contender(
+                "batches", ours, _BATCH_CHECK, batch, service="eulas", orders_per_request=_BATCH, messages=2_000
+            ),
+        )
+
+
 CASES = {
     "check-eulas": Case(
         f"CheckEulas of {len(_TYPES)} types, one random user a call",
@@ -59,6 +81,18 @@ CASES = {
             eula_types=_TYPES,
         ),
         (against_fastapi(1.8), against_null(0.8)),
+    ),
+    "batch-check-eulas": Case(
+        f"BatchCheckEulas of {_BATCH} users against single calls, {len(_TYPES)} types in a zone each",
+        _batches,
+        (
+            Goal(
+                "users/s, batches / single calls",
+                lambda by: by["batches"].requests_per_s * _BATCH / by["single calls"].requests_per_s,
+                5,
+                at_least=True,
+            ),
+        ),
     ),
     "list-eulas": Case(
         "ListEulas(unknown), one random user a call",

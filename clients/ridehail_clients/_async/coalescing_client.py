@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any, TypeVar
 
 import grpc
@@ -14,6 +15,7 @@ from ridehail_clients.calls.retry import RetryPolicy
 from ridehail_clients.calls.tickets import TicketSource
 from ridehail_kernel.method_contracts import method_contract
 
+Key = TypeVar("Key", bound=Hashable)
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
 Found = TypeVar("Found")
@@ -47,7 +49,7 @@ class AsyncCoalescingClient(AsyncInternalClient):
         self._coalesce = coalesce
         self._retry = retry
         self._attempt_timeout = attempt_timeout
-        self._shared_calls: list[AsyncSharedCalls[Any, Any, Any, Any]] = []  # of any messages
+        self._shared_calls: list[AsyncSharedCalls[Any, Any, Any, Any, Any]] = []  # of any messages
         super().__init__(
             target_or_channel,
             ticket=ticket,
@@ -66,8 +68,8 @@ class AsyncCoalescingClient(AsyncInternalClient):
         self,
         single: str,
         method: AsyncUnaryMethod[Request, Response],
-        messages: BatchMessages[Request, Response, Found, Result],
-    ) -> AsyncSharedCalls[Request, Response, Found, Result] | None:
+        messages: BatchMessages[Key, Request, Response, Found, Result],
+    ) -> AsyncSharedCalls[Key, Request, Response, Found, Result] | None:
         """Lets calls of the method named `single` share calls of a batch method, or returns None if they must not."""
         if not self._coalesce:
             return None

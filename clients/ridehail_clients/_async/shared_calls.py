@@ -1,10 +1,10 @@
-"""Calls about single keys that share calls of a batch method."""
+"""Single calls that share calls of a batch method."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Generic, TypeVar
 
 import grpc
@@ -19,6 +19,7 @@ from ridehail_clients.errors import ServiceError
 from ridehail_kernel.method_contracts import MethodContract
 from ridehail_kernel.text_rules import is_id
 
+Key = TypeVar("Key", bound=Hashable)
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
 Found = TypeVar("Found")
@@ -29,30 +30,33 @@ _REFUSALS = frozenset(
     {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.PERMISSION_DENIED}
 )
 
+# Of a key that is a whole request: a batch of a hundred such keys keeps below the 2000 values that a request may have.
+_MAX_TEXTS = 20
 
-@dataclass(frozen=True, slots=True)
-class BatchMessages(Generic[Request, Response, Found, Result]):
+
+@dataclass(frozen=True)  # Python 3.11 can give an instance with slots no type parameters
+class BatchMessages(Generic[Key, Request, Response, Found, Result]):
     """How keys get into the request of a batch, and results out of its response.
 
     Attributes:
-        key: Name of what a key is, as in `order_id`.
         request: Builds the request for distinct keys.
-        found: Returns what the response has of each key that was found.
-        missing: Returns the keys that were not found.
+        found: Returns what the response to these keys has of each that was found.
         read: Converts what was found of one key.
+        key: Name of what a key is, as in `order_id`, where one may not be found.
+        missing: Returns the keys that were not found.
         not_found: The class of the error for a key that was not found.
     """
 
-    key: str
-    request: Callable[[Sequence[str]], Request]
-    found: Callable[[Response], Mapping[str, Found]]
-    missing: Callable[[Response], Iterable[str]]
+    request: Callable[[Sequence[Key]], Request]
+    found: Callable[[Sequence[Key], Response], Mapping[Key, Found]]
     read: Callable[[Found], Result]
-    not_found: type[ServiceError]
+    key: str = ""
+    missing: Callable[[Response], Iterable[Key]] = lambda _response: ()
+    not_found: type[ServiceError] = ServiceError
 
 
-class AsyncSharedCalls(Generic[Request, Response, Found, Result]):
-    """Makes calls about single keys in batches.
+class AsyncSharedCalls(Generic[Key, Request, Response, Found, Result]):
+    """Makes calls about single keys in batches. A key is an id, or a model of ids and tuples of ids.
 
     A batch belongs to no single caller: it may take as long as one call by itself, and carries nothing of the calls
     that wait for it but the keys.
@@ -69,7 +73,7 @@ class AsyncSharedCalls(Generic[Request, Response, Found, Result]):
         self,
         transport: AsyncTransport,
         method: AsyncUnaryMethod[Request, Response],
-        messages: BatchMessages[Request, Response, Found, Result],
+        messages: BatchMessages[Key, Request, Response, Found, Result],
         *,
         single: MethodContract,
         timeout: float,
@@ -79,11 +83,11 @@ class AsyncSharedCalls(Generic[Request, Response, Found, Result]):
         self._messages = messages
         self._single = single
         self._timeout = timeout
-        self._shared: AsyncSharedLookup[str, Found | ServiceError] = AsyncSharedLookup(self._load)
+        self._shared: AsyncSharedLookup[Key, Found | ServiceError] = AsyncSharedLookup(self._load)
 
     async def get(
         self,
-        key: str,
+        key: Key,
         alone: AsyncSingleCall[Result],
         *,
         timeout: float | None,
@@ -122,7 +126,7 @@ class AsyncSharedCalls(Generic[Request, Response, Found, Result]):
         """Ends the wait of all callers."""
         await self._shared.close()
 
-    async def _load(self, keys: Sequence[str]) -> Mapping[str, Found | ServiceError]:
+    async def _load(self, keys: Sequence[Key]) -> Mapping[Key, Found | ServiceError]:
         response = await self._transport.call(
             self._method,
             self._messages.request(keys),
@@ -130,17 +134,17 @@ class AsyncSharedCalls(Generic[Request, Response, Found, Result]):
             metadata=(),
             attempt_timeout=self._single.attempt_timeout,
         )
-        results: dict[str, Found | ServiceError] = {
+        results: dict[Key, Found | ServiceError] = {
             key: self._not_found(key) for key in self._messages.missing(response)
         }
-        results.update(self._messages.found(response))
+        results.update(self._messages.found(keys, response))
         return results
 
-    def _not_found(self, key: str) -> ServiceError:
+    def _not_found(self, key: Key) -> ServiceError:
         messages = self._messages
         message = f"no such {messages.key.removesuffix('_id').replace('_', ' ')}"
         return messages.not_found(
-            grpc.StatusCode.NOT_FOUND, messages.not_found.REASON, message, metadata={messages.key: key}
+            grpc.StatusCode.NOT_FOUND, messages.not_found.REASON, message, metadata={messages.key: str(key)}
         )
 
 
@@ -149,4 +153,9 @@ def may_share(key: object) -> bool:
 
     Where this is stricter than the server, the call only goes alone.
     """
-    return isinstance(key, str) and is_id(key)
+    if not is_dataclass(key):
+        return isinstance(key, str) and is_id(key)
+    texts: list[object] = []
+    for value in (getattr(key, field.name) for field in fields(key)):
+        texts += value if isinstance(value, tuple) else () if value is None else (value,)
+    return len(texts) <= _MAX_TEXTS and all(isinstance(text, str) and is_id(text) for text in texts)

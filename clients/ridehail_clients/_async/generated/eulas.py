@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ridehail.eulas.v1 import eulas_api_pb2, eulas_api_pb2_grpc
-from ridehail_clients._async.service_client import AsyncInternalClient, AsyncPassengerClient
+from ridehail.eulas.v1 import eulas_api_pb2, eulas_api_pb2_grpc, eulas_pb2
+from ridehail_clients._async.coalescing_client import AsyncCoalescingClient
+from ridehail_clients._async.service_client import AsyncPassengerClient
+from ridehail_clients._async.shared_calls import BatchMessages
 from ridehail_clients.calls.call_metadata import Metadata
 from ridehail_clients.message_fields import to_strings
 from ridehail_clients.models import Eula, EulaCheck, EulaCheckResult, EulaDecision, EulaFilter, EulaStatus
@@ -14,7 +16,7 @@ from ridehail_clients.models import Eula, EulaCheck, EulaCheckResult, EulaDecisi
 __all__ = ["AsyncEulasClient", "AsyncPassengerEulasClient"]
 
 
-class AsyncEulasClient(AsyncInternalClient):
+class AsyncEulasClient(AsyncCoalescingClient):
     """Calls of other services about users' agreements.
 
     The client of `ridehail.eulas.v1.EulasService`.
@@ -29,6 +31,21 @@ class AsyncEulasClient(AsyncInternalClient):
 
     def _connect(self) -> None:
         self._stub = eulas_api_pb2_grpc.EulasServiceStub(self._channel)
+        self._shared_check_eulas = self._share(
+            "CheckEulas",
+            self._stub.BatchCheckEulas,
+            BatchMessages[
+                EulaCheck,
+                eulas_api_pb2.BatchCheckEulasRequest,
+                eulas_api_pb2.BatchCheckEulasResponse,
+                eulas_pb2.EulaCheckResult,
+                tuple[EulaStatus, ...],
+            ](
+                request=lambda keys: eulas_api_pb2.BatchCheckEulasRequest(checks=[one.to_message() for one in keys]),
+                found=lambda keys, response: dict(zip(keys, response.results, strict=False)),
+                read=lambda response: tuple(EulaStatus.from_message(one) for one in response.eulas),
+            ),
+        )
 
     async def list_eulas(
         self,
@@ -121,6 +138,8 @@ class AsyncEulasClient(AsyncInternalClient):
 
         The client repeats it after failures that pass, for 1 s by default, 0.1 s an attempt.
 
+        With `coalesce`, calls that are made at the same time share calls of BatchCheckEulas.
+
         Args:
             yandex_uid: The user.
             eula_ids: The agreements, at most 100. Either these or `eula_types`.
@@ -138,14 +157,30 @@ class AsyncEulasClient(AsyncInternalClient):
         Raises:
             InvalidRequest: Field `eula_ids`: not exactly one of the two lists is given.
         """
-        request = eulas_api_pb2.CheckEulasRequest(
-            yandex_uid=yandex_uid,
-            eula_ids=to_strings("eula_ids", eula_ids),
-            eula_types=to_strings("eula_types", eula_types),
-            zone_name=zone_name,
+
+        async def alone(timeout: float | None) -> tuple[EulaStatus, ...]:
+            request = eulas_api_pb2.CheckEulasRequest(
+                yandex_uid=yandex_uid,
+                eula_ids=to_strings("eula_ids", eula_ids),
+                eula_types=to_strings("eula_types", eula_types),
+                zone_name=zone_name,
+            )
+            response = await self._transport.call(self._stub.CheckEulas, request, timeout=timeout, metadata=metadata)
+            return tuple(EulaStatus.from_message(one) for one in response.eulas)
+
+        if self._shared_check_eulas is None:
+            return await alone(timeout)
+        return await self._shared_check_eulas.get(
+            EulaCheck(
+                yandex_uid=yandex_uid,
+                eula_ids=tuple(to_strings("eula_ids", eula_ids)),
+                eula_types=tuple(to_strings("eula_types", eula_types)),
+                zone_name=zone_name,
+            ),
+            alone,
+            timeout=timeout,
+            metadata=metadata,
         )
-        response = await self._transport.call(self._stub.CheckEulas, request, timeout=timeout, metadata=metadata)
-        return tuple(EulaStatus.from_message(one) for one in response.eulas)
 
     async def batch_check_eulas(
         self, *, checks: Sequence[EulaCheck], timeout: float | None = None, metadata: Metadata = ()

@@ -37,11 +37,11 @@ class AsyncOrderCoreClient(AsyncCoalescingClient):
             "GetOrderInfo",
             self._stub.BatchGetOrderInfo,
             BatchMessages(
-                key="order_id",
                 request=lambda keys: order_core_api_pb2.BatchGetOrderInfoRequest(order_ids=keys),
-                found=lambda response: {one.order_id: one for one in response.orders},
-                missing=lambda response: response.missing_order_ids,
+                found=lambda _keys, response: {one.order_id: one for one in response.orders},
                 read=lambda one: OrderInfo.from_message(one),
+                key="order_id",
+                missing=lambda response: response.missing_order_ids,
                 not_found=OrderNotFound,
             ),
         )

@@ -37,11 +37,11 @@ class AsyncTollRoadsCalls(AsyncCoalescingClient):
             "RetrieveOrder",
             self._stub.BatchRetrieveOrders,
             BatchMessages(
-                key="order_id",
                 request=lambda keys: toll_roads_api_pb2.BatchRetrieveOrdersRequest(order_ids=keys),
-                found=lambda response: {one.order_id: one for one in response.orders},
-                missing=lambda response: response.missing_order_ids,
+                found=lambda _keys, response: {one.order_id: one for one in response.orders},
                 read=lambda one: OrderRoad.from_message(one, order_id=one.order_id),
+                key="order_id",
+                missing=lambda response: response.missing_order_ids,
                 not_found=OrderNotFound,
             ),
         )

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ridehail.eulas.v1 import eulas_api_pb2, eulas_api_pb2_grpc
-from ridehail_clients._sync.service_client import InternalClient, PassengerClient
+from ridehail.eulas.v1 import eulas_api_pb2, eulas_api_pb2_grpc, eulas_pb2
+from ridehail_clients._sync.coalescing_client import CoalescingClient
+from ridehail_clients._sync.service_client import PassengerClient
+from ridehail_clients._sync.shared_calls import BatchMessages
 from ridehail_clients.calls.call_metadata import Metadata
 from ridehail_clients.message_fields import to_strings
 from ridehail_clients.models import Eula, EulaCheck, EulaCheckResult, EulaDecision, EulaFilter, EulaStatus
@@ -15,7 +17,7 @@ from ridehail_clients.models import Eula, EulaCheck, EulaCheckResult, EulaDecisi
 __all__ = ["EulasClient", "PassengerEulasClient"]
 
 
-class EulasClient(InternalClient):
+class EulasClient(CoalescingClient):
     """Calls of other services about users' agreements.
 
     The client of `ridehail.eulas.v1.EulasService`.
@@ -30,6 +32,21 @@ class EulasClient(InternalClient):
 
     def _connect(self) -> None:
         self._stub = eulas_api_pb2_grpc.EulasServiceStub(self._channel)
+        self._shared_check_eulas = self._share(
+            "CheckEulas",
+            self._stub.BatchCheckEulas,
+            BatchMessages[
+                EulaCheck,
+                eulas_api_pb2.BatchCheckEulasRequest,
+                eulas_api_pb2.BatchCheckEulasResponse,
+                eulas_pb2.EulaCheckResult,
+                tuple[EulaStatus, ...],
+            ](
+                request=lambda keys: eulas_api_pb2.BatchCheckEulasRequest(checks=[one.to_message() for one in keys]),
+                found=lambda keys, response: dict(zip(keys, response.results, strict=False)),
+                read=lambda response: tuple(EulaStatus.from_message(one) for one in response.eulas),
+            ),
+        )
 
     def list_eulas(
         self,
@@ -122,6 +139,8 @@ class EulasClient(InternalClient):
 
         The client repeats it after failures that pass, for 1 s by default, 0.1 s an attempt.
 
+        With `coalesce`, calls that are made at the same time share calls of BatchCheckEulas.
+
         Args:
             yandex_uid: The user.
             eula_ids: The agreements, at most 100. Either these or `eula_types`.
@@ -139,14 +158,30 @@ class EulasClient(InternalClient):
         Raises:
             InvalidRequest: Field `eula_ids`: not exactly one of the two lists is given.
         """
-        request = eulas_api_pb2.CheckEulasRequest(
-            yandex_uid=yandex_uid,
-            eula_ids=to_strings("eula_ids", eula_ids),
-            eula_types=to_strings("eula_types", eula_types),
-            zone_name=zone_name,
+
+        def alone(timeout: float | None) -> tuple[EulaStatus, ...]:
+            request = eulas_api_pb2.CheckEulasRequest(
+                yandex_uid=yandex_uid,
+                eula_ids=to_strings("eula_ids", eula_ids),
+                eula_types=to_strings("eula_types", eula_types),
+                zone_name=zone_name,
+            )
+            response = self._transport.call(self._stub.CheckEulas, request, timeout=timeout, metadata=metadata)
+            return tuple(EulaStatus.from_message(one) for one in response.eulas)
+
+        if self._shared_check_eulas is None:
+            return alone(timeout)
+        return self._shared_check_eulas.get(
+            EulaCheck(
+                yandex_uid=yandex_uid,
+                eula_ids=tuple(to_strings("eula_ids", eula_ids)),
+                eula_types=tuple(to_strings("eula_types", eula_types)),
+                zone_name=zone_name,
+            ),
+            alone,
+            timeout=timeout,
+            metadata=metadata,
         )
-        response = self._transport.call(self._stub.CheckEulas, request, timeout=timeout, metadata=metadata)
-        return tuple(EulaStatus.from_message(one) for one in response.eulas)
 
     def batch_check_eulas(
         self, *, checks: Sequence[EulaCheck], timeout: float | None = None, metadata: Metadata = ()

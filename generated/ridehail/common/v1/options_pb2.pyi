@@ -274,6 +274,9 @@ share calls of this one. The key is the only field of its request, as in `order_
 method's request has only a list of keys, `order_ids`; its response a list of messages that have the key, and the keys
 that were not found, `missing_order_ids`: for these the other method fails with NOT_FOUND, as its comment says. Of a
 key that is in neither list, clients ask the other method.
+
+Or a key is a message with the fields of the other method's request, which are ids and lists of ids; this method's
+response has a list of messages with the fields of the other method's response, one for each key in their order.
 """
 client_model: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MessageOptions, Global___ClientModel]
 """How a client library shows the message."""
