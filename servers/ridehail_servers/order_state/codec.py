@@ -74,14 +74,18 @@ def start_response(state: OrdersState) -> api.GetOrdersStateResponse:
 def _add_orders(response: api.PollOrdersStateResponse | api.GetOrdersStateResponse, state: OrdersState) -> None:
     """Fills a response in place: protobuf copies messages that are assigned by encoding and decoding them."""
     for service, orderid, status, tags, need_request, update_status, details in state.orders:
-        response.orders.add(
+        added = response.orders.add(
             orderid=orderid,
             service=service,
             status=status,
             need_request=need_request,
             update_status=update_status,
             details=details,
-        ).tags.update(tags)
+        )
+        # One by one: both `update` and a keyword take twice as long.
+        added_tags = added.tags
+        for part, version in tags.items():
+            added_tags[part] = version
     for service, can_make_more_orders, no_more_orders_reason in state.allowed_changes:
         response.allowed_changes.add(
             service=service, can_make_more_orders=can_make_more_orders, no_more_orders_reason=no_more_orders_reason
