@@ -45,6 +45,12 @@ class Serving:
         return grpc.aio.insecure_channel(self.address, [("grpc.use_local_subchannel_pool", 1)])
 
 
+@pytest.fixture(params=["grpcio", "native"], autouse=True)
+def transport(request: pytest.FixtureRequest, config_dir: Path) -> None:
+    """Both, one after the other."""
+    edit(config_dir / "server.yaml", {"transport": request.param})
+
+
 @asynccontextmanager
 async def serving(database_url: str, keys_dir: Path, config_dir: Path, **drain: float) -> AsyncIterator[Serving]:
     edit(config_dir / "server.yaml", {"pool": PATIENT_POOL, **drain})
