@@ -35,6 +35,7 @@ def authorizer(keys: KeyRing) -> Authorizer:
         SessionVerifier(keys, clock=_now),
         ticket=TicketIssuer(keys, "gateway", clock=_now),
         destinations={"ridehail.tollroads.v1.PassengerTollRoadsService": "toll-roads"},
+        clock=_now,
     )
 
 
@@ -51,6 +52,18 @@ def test_the_ticket_is_the_gateways_for_the_called_service_and_for_this_passenge
     assert decision.session.passenger.yandex_uid == "4001"
     ticket = TicketVerifier(keys, clock=_now).verify(decision.ticket, destination="toll-roads")
     assert (ticket.source, ticket.passenger) == ("gateway", Identity("4001"))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(3600, 60), (40, 60), (20, 50), (1, 31)], ids=["long", "a minute", "shorter", "ends"]
+)
+def test_a_session_is_remembered_for_a_minute_and_never_beyond_its_end(
+    authorizer: Authorizer, keys: KeyRing, seconds: int, expected: int
+) -> None:
+    token = issue_session_token(keys, yandex_uid="4001", ttl=timedelta(seconds=seconds), now=NOW)
+    decision = authorizer.decide(authorization=f"Bearer {token}", path=PATH)
+    assert isinstance(decision, Allowed)
+    assert decision.remember_s == expected
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER", "  bEaReR  "])

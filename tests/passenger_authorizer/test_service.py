@@ -11,6 +11,7 @@ import grpc
 import pytest
 from envoy.config.core.v3.base_pb2 import HeaderValueOption
 from envoy.service.auth.v3 import external_auth_pb2, external_auth_pb2_grpc
+from google.protobuf import json_format
 from google.rpc import error_details_pb2, status_pb2
 
 from ridehail_servers.chassis import app
@@ -104,6 +105,20 @@ async def test_what_the_session_does_not_state_is_removed(
         "x-yataxi-phone-id",
         "authorization",
     }
+
+
+async def test_the_gateway_may_remember_what_it_sets_and_by_which_rules(
+    stub: external_auth_pb2_grpc.AuthorizationStub, keys_dir: Path
+) -> None:
+    good = await stub.Check(request_with(authorization=bearer(keys_dir, user_id="u")), metadata=KEY)
+    notes = json_format.MessageToDict(good.dynamic_metadata)
+    assert notes == {
+        "rules": notes["rules"],
+        "remember_ms": 60_000,
+        "headers": {option.header.key: option.header.value for option in good.ok_response.headers},
+    }
+    denied = await stub.Check(request_with(), metadata=KEY)
+    assert json_format.MessageToDict(denied.dynamic_metadata) == {"rules": notes["rules"]}
 
 
 async def test_a_denial_has_a_plain_message_and_the_reason_in_a_header(

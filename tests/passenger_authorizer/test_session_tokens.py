@@ -126,6 +126,38 @@ def test_one_session_is_ended_and_the_passengers_others_go_on(keys: KeyRing, clo
     assert verifier.verify(kept).sid != ended
 
 
+def test_rules_are_others_when_policy_or_keys_are_and_the_same_in_every_process(
+    tmp_path: Path, clock: MovingClock
+) -> None:
+    create_key_pair(tmp_path, "1")
+    now, policy = [0.0], [SessionPolicy(ended=frozenset({"a", "b"}))]
+
+    def verifier() -> SessionVerifier:
+        keys = KeyRing(tmp_path, monotonic=lambda: now[0])
+        return SessionVerifier(keys, policy=lambda: policy[0], clock=clock)
+
+    running = verifier()
+    first = running.rules()
+    assert verifier().rules() == running.rules() == first
+    told = {first}
+    for changed in (
+        SessionPolicy(ended=frozenset({"b", "c"})),
+        SessionPolicy(ended=frozenset({"b,c"})),
+        SessionPolicy(longest_life_s=1),
+        SessionPolicy(audience="others"),
+    ):
+        policy[0] = changed
+        assert running.rules() not in told
+        told.add(running.rules())
+    changes: list[Callable[[], None]] = [lambda: create_key_pair(tmp_path, "2"), (tmp_path / "1.public.pem").unlink]
+    for change in changes:
+        change()
+        now[0] += 2
+        assert running.rules() not in told
+        assert verifier().rules() == running.rules()
+        told.add(running.rules())
+
+
 def test_a_rotation_of_keys_ends_no_session_before_its_time(tmp_path: Path, clock: MovingClock) -> None:
     """The drill of docs/operations.md, step by step."""
     seconds = [0.0]

@@ -67,6 +67,7 @@ class KeyRing:
         self._public: dict[_Name, _Loaded[Ed25519PublicKey]] = {}
         self._refused: set[Path] = set()
         self._withdrawals = 0
+        self._digest = b""
         self._rescan()
         if not self._public:
             raise KeysMissing(f"no *{_PUBLIC} in {folder}")
@@ -97,6 +98,11 @@ class KeyRing:
         self._rescan()
         return self._withdrawals
 
+    def public_digest(self) -> bytes:
+        """Returns a digest of all public keys: equal in all processes that have the same ones."""
+        self._rescan()
+        return self._digest
+
     def _rescan(self) -> None:
         with self._lock:
             if self._monotonic() - self._scanned_at < _RESCAN_S:
@@ -118,6 +124,8 @@ class KeyRing:
             if any(public.get(name) is not loaded for name, loaded in self._public.items()):
                 self._withdrawals += 1
             self._public = public
+            named = sorted((owner, kid, loaded.digest) for (owner, kid), loaded in public.items())
+            self._digest = hashlib.sha256(repr(named).encode()).digest()
 
     def _read(
         self, suffix: str, known: Mapping[_Name, _Loaded[Key]], load: Callable[[bytes], Key]

@@ -79,6 +79,7 @@ class GatewaySettings(BaseModel):
         address_burst: ... and at once.
         connection_rate: Requests a second on one connection of the internal listener ...
         connection_burst: ... and at once.
+        remembered_sessions: Sessions that each worker remembers after the authorizer verified them; 0 for none.
         tls_dir: Holds `ca.pem`, `cert.pem` and `key.pem` where Envoy runs: TLS on both listeners and to all upstreams;
             clients of the internal listener need certificates. None for plain text.
         tls_secrets: Folder of the files of `render_tls_secrets` where Envoy runs. Given with `tls_dir` only.
@@ -108,6 +109,7 @@ class GatewaySettings(BaseModel):
     address_burst: int = Field(default=2000, ge=1)
     connection_rate: int = Field(default=2000, ge=1)
     connection_burst: int = Field(default=4000, ge=1)
+    remembered_sessions: int = Field(default=10_000, ge=0, le=100_000)
     tls_dir: Path | None = None
     tls_secrets: Path | None = None
     max_heap_bytes: int = Field(default=1024**3, ge=64 * 1024**2)

@@ -80,6 +80,11 @@ class MethodRoute:
     request: Descriptor
     bindings: tuple[HttpBinding, ...]
 
+    @property
+    def service(self) -> str:
+        """`package.Service`."""
+        return self.name.partition("/")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class ListenerRoutes:

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from ridehail_servers.chassis.clock import Clock, system_clock
 from ridehail_servers.chassis.errors import DomainError
 from ridehail_servers.chassis.passenger import Identity
+from ridehail_servers.chassis.tokens import LEEWAY
 
 from .session_tokens import Session, SessionInvalid, SessionMissing, SessionVerifier
 
 _SCHEME = "bearer"
+# Much less than what is left of a ticket's life when it is given away.
+_REMEMBER_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +28,12 @@ class Allowed:
     Attributes:
         session: Whose it is.
         ticket: The gateway's service ticket for the called service, bound to the passenger.
+        remember_s: For how many seconds the same token may be let pass to the same service, by the same rules.
     """
 
     session: Session
     ticket: str
+    remember_s: float
 
 
 class PathNotForPassengers(DomainError):
@@ -44,14 +50,25 @@ class Authorizer:
         sessions: Verifies session tokens.
         ticket: Creates the gateway's ticket for a called service and a passenger.
         destinations: Full name of each gRPC service for passengers -> the service of the suite that serves it.
+        clock: Returns the present time.
     """
 
     def __init__(
-        self, sessions: SessionVerifier, *, ticket: Callable[[str, Identity], str], destinations: Mapping[str, str]
+        self,
+        sessions: SessionVerifier,
+        *,
+        ticket: Callable[[str, Identity], str],
+        destinations: Mapping[str, str],
+        clock: Clock = system_clock,
     ) -> None:
         self._sessions = sessions
         self._ticket = ticket
         self._destinations = dict(destinations)
+        self._clock = clock
+
+    def rules(self) -> str:
+        """Returns what sessions are judged by. Read it before a decision: see `SessionVerifier.rules`."""
+        return self._sessions.rules()
 
     def decide(self, *, authorization: str | None, path: str) -> Allowed | DomainError:
         """Decides about a request; a refusal is returned as the error that it is.
@@ -65,7 +82,8 @@ class Authorizer:
             session = self._sessions.verify(_bearer_token(authorization))
         except DomainError as error:
             return error
-        return Allowed(session, self._ticket(destination, session.passenger))
+        left_s = session.expires_at + LEEWAY.total_seconds() - self._clock().timestamp()
+        return Allowed(session, self._ticket(destination, session.passenger), min(_REMEMBER_S, left_s))
 
     def _destination(self, path: str) -> str:
         match path.split("/"):

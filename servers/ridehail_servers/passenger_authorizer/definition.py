@@ -44,7 +44,8 @@ def definition(destinations: Mapping[str, str]) -> ServiceDefinition:
             policy=lambda: context.configs[SESSIONS_FILE].value,
             clock=context.clock,
         )
-        yield RunningService((AuthorizationServicer(Authorizer(sessions, ticket=tickets, destinations=destinations)),))
+        authorizer = Authorizer(sessions, ticket=tickets, destinations=destinations, clock=context.clock)
+        yield RunningService((AuthorizationServicer(authorizer),))
 
     return ServiceDefinition(
         name=NAME,

@@ -21,6 +21,10 @@ from .authorizer import Allowed, Authorizer
 METHOD_EXTENSION: Final = "method"
 # Read by the gateway, which puts it into the JSON error and does not pass it on.
 REASON_HEADER: Final = "x-error-reason"
+# For the gateway, which remembers verdicts: what it was judged by; of a good session for how long, and the headers.
+RULES_FIELD: Final = "rules"
+REMEMBER_MS_FIELD: Final = "remember_ms"
+HEADERS_FIELD: Final = "headers"
 
 Context = grpc.aio.ServicerContext[Any, Any]
 _HTTP_STATUS: Final = {
@@ -40,20 +44,25 @@ class AuthorizationServicer(external_auth_pb2_grpc.AuthorizationServicer):  # ty
         # The gateway calls before JSON becomes gRPC, so it names the method beside the request. One of an older
         # configuration calls afterwards, when the path is the method's.
         method = request.attributes.context_extensions.get(METHOD_EXTENSION)
+        rules = self._authorizer.rules()
         decision = self._authorizer.decide(
             authorization=http.headers.get(AUTHORIZATION_KEY), path=http.path if method is None else f"/{method}"
         )
-        return _allowed(decision) if isinstance(decision, Allowed) else _denied(decision)
+        response = _allowed(decision) if isinstance(decision, Allowed) else _denied(decision)
+        response.dynamic_metadata.fields[RULES_FIELD].string_value = rules
+        return response
 
 
 def _allowed(decision: Allowed) -> external_auth_pb2.CheckResponse:
     response = external_auth_pb2.CheckResponse(status=status_pb2.Status())
-    ok = response.ok_response
-    ok.headers.append(_header(TICKET_KEY, decision.ticket))
+    ok, notes = response.ok_response, response.dynamic_metadata.fields
+    notes[REMEMBER_MS_FIELD].number_value = int(decision.remember_s * 1000)
+    remembered = notes[HEADERS_FIELD].struct_value.fields
     # Each one is set or removed, whatever the client sent.
-    for name, value in decision.session.passenger.headers().items():
+    for name, value in {TICKET_KEY: decision.ticket, **decision.session.passenger.headers()}.items():
         if value:
             ok.headers.append(_header(name, value))
+            remembered[name].string_value = value
         else:
             ok.headers_to_remove.append(name)
     ok.headers_to_remove.append(AUTHORIZATION_KEY)

@@ -6,6 +6,7 @@ it states becomes HTTP headers, so every value must be a clean header value.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ AUDIENCE: Final = "ridehail-passengers"
 SESSIONS_FILE: Final = "sessions.yaml"
 # In the order of `Identity`.
 _CLAIMS: Final = ("sub", "user_id", "family_role", "phone_id")
+_RULES_LENGTH: Final = 32
 
 
 class SessionPolicy(BaseModel):
@@ -131,6 +133,19 @@ class SessionVerifier:
         self._policy = policy
         self._clock = clock
         self._verified = tokens.VerifiedTokens(keys, self._read, clock=clock)
+        self._digested: tuple[SessionPolicy, bytes, str] | None = None
+
+    def rules(self) -> str:
+        """Returns a digest of what sessions are judged by, keys and policy: equal in all processes that have the same.
+
+        What was found good by the same rules is good until it expires. Read it before `verify`: they may change.
+        """
+        policy, keys = self._policy(), self._keys.public_digest()
+        if self._digested is None or self._digested[0] is not policy or self._digested[1] != keys:
+            stated = repr(sorted(policy.model_dump(exclude={"ended"}).items())), repr(sorted(policy.ended))
+            digest = hashlib.sha256("\0".join(stated).encode() + keys).hexdigest()
+            self._digested = (policy, keys, digest[:_RULES_LENGTH])
+        return self._digested[2]
 
     def verify(self, token: str) -> Session:
         """Returns the session of a token as the app sent it, if it is good now.
