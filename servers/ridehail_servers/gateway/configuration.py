@@ -35,6 +35,8 @@ MAX_RESPONSE_BYTES: Final = 8 * 1024 * 1024
 _PUBLIC_SHARE: Final = 0.9
 # For the call to the authorizer and sending the response, on top of the request's and the method's time.
 _STREAM_OVERHEAD_S: Final = 10.0
+# Of an expression for header names, in RE2's instructions.
+_MAX_EXPRESSION: Final = 5_000
 # From the authorizer to the gateway, for the error's body.
 _ERROR_REASON: Final = "x-error-reason"
 
@@ -149,6 +151,11 @@ def render(settings: GatewaySettings, definitions: Iterable[ServiceDefinition]) 
                 listener: headers.known_headers(listener, tls=settings.tls_dir is not None)
                 for listener in headers.STRIPPED
             },
+            free_headers=headers.free_headers,
+            others_regex=headers.others_regex,
+            max_expression=_MAX_EXPRESSION,
+            grpc_only=headers.GRPC_ONLY,
+            headers_bytes_header=headers.HEADERS_BYTES_KEY,
             removed_by_routes=headers.REMOVED_BY_ROUTES,
             helper_headers=(HTTP_STATUS_KEY, _ERROR_REASON),
             http_status_header=HTTP_STATUS_KEY,

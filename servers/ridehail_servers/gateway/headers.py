@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from typing import Final
 
 from ridehail_kernel.metadata_keys import AUTHORIZATION_KEY, MOCK_WRITE_KEY, REQUEST_ID_KEY, TICKET_KEY
@@ -28,8 +30,13 @@ _FORWARDED_PROTO: Final = "x-forwarded-proto"
 # Taken away last.
 REMOVED_BY_ROUTES: Final = (*ORIGINAL_REQUEST, _FORWARDED_PROTO)
 _PSEUDO: Final = (":authority", ":method", ":path", ":scheme")
+# Envoy itself reads or sets these; the others have whatever a client writes.
+_CHECKED_BY_ENVOY: Final = (":method", ":scheme", "content-length", "transfer-encoding", _FORWARDED_PROTO)
 _HTTP: Final = (*_PSEUDO, "content-length", "content-type", "transfer-encoding", _FORWARDED_PROTO)
-_GRPC: Final = ("grpc-accept-encoding", "grpc-encoding", "grpc-timeout", "te")
+GRPC_ONLY: Final = ("grpc-accept-encoding", "grpc-encoding", "grpc-timeout", "te")
+"""What means something in native gRPC only."""
+HEADERS_BYTES_KEY: Final = "x-ya-headers-bytes"
+"""In this the gateway states to itself how large the headers of a request are; it goes no further."""
 _EVERYWHERE: Final = (*_HTTP, REQUEST_ID_KEY, passenger.LANGUAGE_KEY)
 _BY_LISTENER: Final = {
     # For the authorizer, which takes it away.
@@ -38,14 +45,30 @@ _BY_LISTENER: Final = {
 }
 
 
-def known_headers(listener: str, *, tls: bool) -> dict[str, tuple[str, ...]]:
-    """Returns the client headers that pass a listener: with JSON requests (`json`) and with native gRPC (`grpc`).
+def known_headers(listener: str, *, tls: bool) -> tuple[str, ...]:
+    """Returns the client headers that pass a listener, those of native gRPC included.
 
     Args:
         listener: "public" or "internal".
         tls: Whether the internal listener passes on its clients' certificates, in a header that it overwrites.
     """
-    json = (*_EVERYWHERE, *_BY_LISTENER[listener])
-    if tls and listener == "internal":
-        json = (*json, FORWARDED_KEY)
-    return {"json": json, "grpc": (*json, *_GRPC)}
+    forwarded = (FORWARDED_KEY,) if tls and listener == "internal" else ()
+    return (*_EVERYWHERE, *_BY_LISTENER[listener], *forwarded, *GRPC_ONLY)
+
+
+def free_headers(known: Collection[str]) -> tuple[str, ...]:
+    """Returns those of the known headers whose values Envoy does not check, without native gRPC's own."""
+    return tuple(name for name in known if name not in (*_CHECKED_BY_ENVOY, *GRPC_ONLY))
+
+
+def others_regex(names: Collection[str]) -> str:
+    """Returns a regular expression for all texts but these names; RE2 has no other way to say so."""
+    tails: dict[str, set[str]] = {}
+    for name in names:
+        if name:
+            tails.setdefault(name[0], set()).add(name[1:])
+    branches = [f"{re.escape(first)}{others_regex(rest)}" for first, rest in sorted(tails.items())]
+    branches.append(f"[^{''.join(map(re.escape, sorted(tails)))}].*" if tails else ".+")
+    if "" not in names:
+        branches.append("")
+    return f"(?:{'|'.join(branches)})"
