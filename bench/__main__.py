@@ -18,14 +18,14 @@ from pathlib import Path
 from .case import Case
 from .cases import CASES
 from .comparison import Figures, Round, Schedule, compare, medians
-from .cpu import CORES
+from .cpu import CORES, is_noisy
 from .go_programs import ToolMissing, built
 from .harness import Harness
 from .load import LoadFailed
 from .report import Report, table
 from .servers import NotStarted, Servers
 from .tables import FULL_SIZE, tables
-from .verdicts import Ratio, is_noisy, judge, other_cores
+from .verdicts import Ratio, judge, other_cores
 
 _FOLDER = Path(__file__).parents[1] / "build" / "bench"
 # The case of the sizes fills tables for minutes, so it runs on request only.
@@ -89,8 +89,9 @@ def _measure(case: Case, harness: Harness, schedule: Schedule, report: Report) -
 
 
 def _machine(rounds: Sequence[Round]) -> str:
-    used = f"Others used {other_cores(rounds):.2f} of {CORES} cores"
-    return f"{used}: too noisy to tell anything." if is_noisy(rounds) else f"{used}."
+    others = other_cores(rounds)
+    used = f"Others used {others:.2f} of {CORES} cores"
+    return f"{used}: too noisy to tell anything." if is_noisy(others) else f"{used}."
 
 
 def _told(ratio: Ratio) -> str:

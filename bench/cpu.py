@@ -12,6 +12,15 @@ CORES: Final = psutil.cpu_count() or 1
 """Of this machine."""
 
 
+# So much of the machine may others use.
+_MAX_OTHERS = 0.1
+
+
+def is_noisy(other_cores: float) -> bool:
+    """Returns whether others used too much of the machine for figures to mean anything."""
+    return other_cores > _MAX_OTHERS * CORES
+
+
 def cpu_seconds(processes: Sequence[psutil.Process]) -> float:
     """Returns the CPU time of processes so far."""
     total = 0.0

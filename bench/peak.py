@@ -23,7 +23,7 @@ from ridehail_servers import suite
 from ridehail_servers.chassis.keys import KeyRing
 
 from . import open_loop
-from .cpu import MachineCpu, cpu_seconds
+from .cpu import MachineCpu, cpu_seconds, is_noisy
 from .go_programs import ToolMissing, built
 from .load import LoadFailed
 from .open_loop import Event, quantile
@@ -157,7 +157,8 @@ def _kinds_table(step: Step) -> list[str]:
 def _cores(step: Step) -> str:
     return (
         f"Cores in use: server {step.server_cores:.2f}, Postgres {step.postgres_cores:.2f}, "
-        f"load generator {step.generator_cores:.2f}, others {step.other_cores:.2f}."
+        f"load generator {step.generator_cores:.2f}, others {step.other_cores:.2f}"
+        f"{': too noisy to tell anything.' if is_noisy(step.other_cores) else '.'}"
     )
 
 

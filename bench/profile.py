@@ -2,9 +2,9 @@
 
     python -m bench.profile [CASE ...] [--seconds S] [--callers N] [--lines N] [--py-spy COMMAND]
 
-Prints the CPU of each package and of the lines that take most, in microseconds a request. C code counts for the line
-that called it; threads that never run Python are in the sum only. The stacks are kept beside the tables, as
-CASE.folded, for viewers of flame graphs.
+Prints the time of each package and of the lines that take most, in microseconds a request, while they hold the
+interpreter's lock. C code counts for the line that called it; what runs without the lock, as a transport in Rust and
+the kernel, is only in the sum. The stacks are kept beside the tables, as CASE.folded, for viewers of flame graphs.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ def profiled(contender: Contender, seconds: float, py_spy: list[str], stacks: Pa
         "--pid",
         str(contender.server.process.pid),
         "--subprocesses",
+        "--gil",
         "--rate",
         str(_SAMPLES_PER_S),
         "--duration",
@@ -92,14 +93,10 @@ def _running(command: list[str]) -> Iterator[None]:
 
 
 def package_of(file: str) -> str:
-    """Returns what a source file belongs to: a package of ours, of a library, or Python itself."""
-    parts = Path(file).parts
-    for number, part in enumerate(parts):
-        if part == "site-packages":
-            return parts[number + 1].removesuffix(".py")
-        if part in {"ridehail_servers", "ridehail_clients", "ridehail_kernel", "ridehail"}:
-            return "/".join(parts[number : number + 2]).removesuffix(".py")
-    return f"python {Path(file).stem}"
+    """Returns what a source file belongs to, a package of ours, of a library, or of Python."""
+    parts = Path(file).with_suffix("").parts
+    ours = next((number for number, part in enumerate(parts) if part.startswith("ridehail")), None)
+    return "/".join(parts[ours : ours + 2]) if ours is not None else parts[0]
 
 
 def by_place(samples: Counter[str]) -> tuple[Counter[str], Counter[str]]:
@@ -125,7 +122,7 @@ def _profile(case: Case, name: str, harness: Harness, arguments: argparse.Namesp
     packages, lines = by_place(samples)
     outside = server_us - samples.total() * us
     report.add(
-        f"## {case.title}: {server_us:.0f} us of CPU a request, {outside:.0f} of it outside of Python's threads",
+        f"## {case.title}: {server_us:.0f} us of CPU a request, {outside:.0f} of it outside of Python",
         "",
         *table(
             ("package", "us"),

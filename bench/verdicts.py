@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .comparison import Goal, Round
-from .cpu import CORES
+from .cpu import is_noisy
 
-# So much of the machine may others use; and so much of the rounds has to agree.
-_MAX_OTHERS = 0.1
+# So much of the rounds has to agree.
 _AGREE = 0.75
 
 
@@ -33,7 +32,7 @@ def judge(goal: Goal, rounds: Sequence[Round]) -> Ratio:
     """Returns the ratio of each round's figures; what differs between rounds differs for all contenders."""
     ratios = [goal.ratio(one) for one in rounds]
     reached = statistics.mean(_is_reached(goal, ratio) for ratio in ratios)
-    if is_noisy(rounds):
+    if is_noisy(other_cores(rounds)):
         verdict = "too noisy to tell"
     elif 1 - _AGREE < reached < _AGREE:
         verdict = "rounds disagree"
@@ -49,8 +48,3 @@ def _is_reached(goal: Goal, ratio: float) -> bool:
 def other_cores(rounds: Sequence[Round]) -> float:
     """Returns how many cores others used, as the median of all turns."""
     return statistics.median(figures.other_cores for one in rounds for figures in one.values())
-
-
-def is_noisy(rounds: Sequence[Round]) -> bool:
-    """Returns whether others used too much of the machine for the figures to mean anything."""
-    return other_cores(rounds) > _MAX_OTHERS * CORES
