@@ -201,6 +201,7 @@ def main() -> int:
     parser.add_argument(
         "--checkout", type=Path, help="has the servers to measure, with their .venv, instead of this one"
     )
+    parser.add_argument("--single-checks", action="store_true", help="call CheckEulas: older servers have no batches")
     parser.add_argument("--quick", action="store_true", help="see that it works: tiny tables, a second of little load")
     arguments = parser.parse_args()
     orders = FULL_SIZE
@@ -215,7 +216,9 @@ def main() -> int:
             servers = Servers(Path(folder, "servers"), workers=arguments.workers, checkout=arguments.checkout)
             with servers.ridehail(*services, database_url=url, RIDEHAIL_DATABASE_URL_EULAS=eulas_url) as server:
                 keys = KeyRing(servers.folder / "keys" / "tickets")
-                traffic = PeakTraffic(server.address, keys, orders=orders, users=orders)
+                traffic = PeakTraffic(
+                    server.address, keys, orders=orders, users=orders, single_checks=arguments.single_checks
+                )
                 load = PeakLoad(traffic, server, filled, url, servers.folder)
                 asyncio.run(run(load, arguments, Report(arguments.folder / "peak.md")))
     except (ToolMissing, NotStarted, LoadFailed) as error:

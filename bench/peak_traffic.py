@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from google.protobuf.message import Message
 
 from ridehail.eulas.v1 import eulas_api_pb2 as eulas
+from ridehail.eulas.v1.eulas_pb2 import EulaCheck
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
 from ridehail_kernel.metadata_keys import TICKET_KEY
 from ridehail_servers.chassis.keys import KeyRing
@@ -39,12 +40,13 @@ _SEED = 1
 class PeakTraffic:
     """Makes the streams of the peak, all from one source of chance."""
 
-    def __init__(self, address: str, keys: KeyRing, *, orders: int, users: int) -> None:
-        """Calls the server at an address about so many orders and users."""
+    def __init__(self, address: str, keys: KeyRing, *, orders: int, users: int, single_checks: bool) -> None:
+        """Calls the server at an address about so many orders and users, of whom it checks one by one if told so."""
         self._address = address
         self._keys = keys
         self._orders = orders
         self._users = users
+        self._single_checks = single_checks
         self._chance = random.Random(_SEED)
 
     def streams(self, factor: float, seconds: float, switchable: Sequence[int]) -> list[Stream]:
@@ -93,16 +95,18 @@ class PeakTraffic:
         )
 
     def _check_eulas(self, source: str, rate: float, *, pods: int) -> Stream:
+        checks = (EulaCheck(yandex_uid=self._some_id(self._users), eula_types=_TYPES) for _ in range(_MESSAGES))
+        singles = (eulas.CheckEulasRequest(yandex_uid=one.yandex_uid, eula_types=one.eula_types) for one in checks)
+        batches = (eulas.BatchCheckEulasRequest(checks=[one]) for one in checks)
         return self._stream(
-            f"{_EULAS}/CheckEulas",
+            f"{_EULAS}/{'CheckEulas' if self._single_checks else 'BatchCheckEulas'}",
+            kind="CheckEulas",
             rate=rate,
             source=source,
             service="eulas",
             pods=pods,
-            bodies=(
-                eulas.CheckEulasRequest(yandex_uid=self._some_id(self._users), eula_types=_TYPES)
-                for _ in range(_MESSAGES)
-            ),
+            bodies=singles if self._single_checks else batches,
+            coalesce=not self._single_checks,
         )
 
     def _save_offers(self, rate: float, seconds: float) -> Stream:

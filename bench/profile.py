@@ -56,6 +56,8 @@ def profiled(contender: Contender, seconds: float, py_spy: list[str], stacks: Pa
         str(contender.server.process.pid),
         "--subprocesses",
         "--gil",
+        # A thread that is stopped for a sample is stopped in a system call more often than it is in one.
+        "--nonblocking",
         "--rate",
         str(_SAMPLES_PER_S),
         "--duration",
