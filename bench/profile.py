@@ -109,7 +109,7 @@ def by_place(samples: Counter[str]) -> tuple[Counter[str], Counter[str]]:
         innermost = stack.rpartition(";")[2]
         frame = _FRAME.fullmatch(innermost)
         if frame is None:
-            packages[innermost] += number
+            packages["no Python"] += number
             continue
         packages[package_of(frame["file"])] += number
         lines[f"{'/'.join(Path(frame['file']).parts[-2:])}:{frame['line']} {frame['function']}"] += number
