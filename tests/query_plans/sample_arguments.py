@@ -44,7 +44,9 @@ def _value(kind: Any) -> Any:
         return None
     if kind in _PLAIN:
         return _PLAIN[kind]
-    if isinstance(kind, type) and (dataclasses.is_dataclass(kind) or typing.is_typeddict(kind)):
+    if isinstance(kind, type) and (
+        dataclasses.is_dataclass(kind) or typing.is_typeddict(kind) or _is_named_tuple(kind)
+    ):
         hints = typing.get_type_hints(kind, localns=_NAMES)
         return kind(**{name: _values(hint)[-1] for name, hint in hints.items()})
     if origin is not None and issubclass(origin, Mapping):
@@ -54,3 +56,7 @@ def _value(kind: Any) -> Any:
     if origin is not None and issubclass(origin, Collection):
         return (origin if origin in {tuple, frozenset, set} else list)([_value(parts[0])])
     raise TypeError(f"no sample of {kind}: add one")
+
+
+def _is_named_tuple(kind: type) -> bool:
+    return issubclass(kind, tuple) and hasattr(kind, "_fields")
