@@ -34,6 +34,7 @@ _USUAL = (
     "batch",
     "check-eulas",
     "list-eulas",
+    "json-eulas",
     "poll-orders",
     "taxi-on-the-way",
     "get-personal-state",

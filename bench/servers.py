@@ -188,14 +188,14 @@ class Servers:
                     stderr=output,
                     env={**os.environ, **environment},
                 )
-            if _listens(process, port):
+            if listens(process, port):
                 return process, port
             process.kill()
             process.wait()
         raise NotStarted(f"{name} does not start: {log.read_text()[-_LOG_END:]}")
 
 
-def _listens(process: subprocess.Popen[bytes], port: int) -> bool:
+def listens(process: subprocess.Popen[bytes], port: int) -> bool:
     """Waits until a process listens; returns False if it ends before."""
     ends = time.monotonic() + _START_S
     while time.monotonic() < ends and process.poll() is None:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import api_proxy, eulas, order_state, toll_roads, user_state
+from . import api_proxy, eulas, gateway, order_state, toll_roads, user_state
 
-CASES = {**toll_roads.CASES, **eulas.CASES, **order_state.CASES, **api_proxy.CASES, **user_state.CASES}
+CASES = {**toll_roads.CASES, **eulas.CASES, **gateway.CASES, **order_state.CASES, **api_proxy.CASES, **user_state.CASES}
