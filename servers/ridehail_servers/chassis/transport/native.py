@@ -165,8 +165,8 @@ async def _handle(call: NativeCall, handler: Any) -> None:  # the types of handl
     if handler.unary_unary is not None:
         await call.respond(serialize(await handler.unary_unary(decode(await _only_request(call)), call)))
         return
-    async with asyncio.timeout(call.time_remaining()) as limit:
-        with suppress(TimeoutError):
+    try:
+        async with asyncio.timeout(call.time_remaining()) as limit:
             if handler.unary_stream is not None:
                 await handler.unary_stream(decode(await _only_request(call)), call)
             elif handler.stream_stream is not None:
@@ -176,7 +176,9 @@ async def _handle(call: NativeCall, handler: Any) -> None:  # the types of handl
                         await call.write(response)
                 else:
                     await responses  # a refusal
-    if limit.expired():
+    except TimeoutError:
+        if not limit.expired():
+            raise
         await call.fail(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded")
     else:
         await call.end()
