@@ -160,7 +160,7 @@ class Server:
 
     async def start(self) -> int:
         """Starts to serve; returns the port, or raises `RuntimeError` if it is taken."""
-        handlers = LayeredHandlers.create(self._layers, self._registrations, self._admissions)
+        handlers = await LayeredHandlers.create(self._layers, self._registrations, self._admissions)
         port = await self._transport.start(self._address, handlers)
         loops = {"report of admission": self._report_admission, "health": self._health.watch}
         self._loops = [asyncio.create_task(keep_running(name, loop)) for name, loop in loops.items()]

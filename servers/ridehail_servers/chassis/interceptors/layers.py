@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import grpc
+from grpc_interceptor.server import AsyncServerInterceptor
 
 from ridehail_kernel.metadata_keys import TICKET_KEY
 from ridehail_servers.chassis import tickets
@@ -16,6 +17,21 @@ from ridehail_servers.chassis.transport import MethodHandlers
 from .base import Call, Context, Handler, Layer, Method, Request, Response, RpcHandler, layered
 from .overload import Admission
 from .refusal import refusing_handler
+
+
+class LayeredInterceptor(AsyncServerInterceptor):
+    """Takes the calls of one method through the layers. All methods of the suite are unary."""
+
+    def __init__(self, served: ServedMethod, handler: Handler) -> None:
+        self._served = served
+        self._handler = handler
+
+    async def intercept(self, method: Method, request: Request, context: Context, method_name: str) -> Response:  # noqa: ARG002
+        served = self._served
+        remaining: float | None = context.time_remaining()
+        seconds = served.deadline if remaining is None else min(remaining, served.deadline)
+        metadata = _texts(context.invocation_metadata())
+        return await self._handler(Call(served, method, context, request, metadata, seconds))
 
 
 class Registrations:
@@ -32,10 +48,10 @@ class Registrations:
         """Does nothing: these are the same handlers in another form."""
 
     def handler(self, path: str) -> RpcHandler:
-        """Returns the handler of a method."""
+        """Returns the handler of a method, which is given the request undecoded."""
         handler = next(found for one in self._handlers if (found := one.service(_Details(path))) is not None)
         assert handler.unary_unary is not None
-        return handler
+        return grpc.unary_unary_rpc_method_handler(handler.unary_unary, response_serializer=handler.response_serializer)
 
 
 class GuardedHandler(NamedTuple):
@@ -47,10 +63,10 @@ class GuardedHandler(NamedTuple):
 
 
 class LayeredHandlers(MethodHandlers):
-    """Takes calls through the layers to their methods, which are all unary.
+    """Handlers that have been intercepted once and for all.
 
     gRPC asks the interceptors that a server is given to wrap the handler anew for every call. That costs as much as
-    several layers do; so the server is given none, and every method is wrapped once, at the start.
+    several layers do; so the server is given none, and what they would return is created at the start.
 
     Services of the suite that serve the same contract differ by the destination that the call's ticket claims.
     Nothing is verified here: the claim only chooses the service, whose own layers then judge the ticket. A call that
@@ -66,19 +82,19 @@ class LayeredHandlers(MethodHandlers):
         self._shared = {path: services for path, services in handlers.items() if len(services) > 1}
 
     @classmethod
-    def create(
+    async def create(
         cls,
         layers: tuple[Layer, ...],
         registrations: Sequence[Registrations],
         admissions: Mapping[str, Admission],
     ) -> LayeredHandlers:
-        """Wraps every method."""
+        """Intercepts every method."""
         around = layered(layers)
         handlers: dict[str, dict[str, GuardedHandler]] = {}
         for registered in registrations:
             for path, served in registered.methods.items():
-                layered_handler = _layered_handler(served, registered.handler(path), around)
-                guarded = GuardedHandler(layered_handler, refusing_handler(served), admissions[served.service])
+                intercepted = await _intercepted(LayeredInterceptor(served, around), path, registered.handler(path))
+                guarded = GuardedHandler(intercepted, refusing_handler(served), admissions[served.service])
                 handlers.setdefault(path, {})[served.service] = guarded
         return cls(handlers)
 
@@ -101,17 +117,12 @@ class LayeredHandlers(MethodHandlers):
         return guarded.refusing
 
 
-def _layered_handler(served: ServedMethod, handler: RpcHandler, around: Handler) -> RpcHandler:
-    """Returns a handler that is given the request undecoded."""
-    method = cast("Method", handler.unary_unary)
+async def _intercepted(interceptor: LayeredInterceptor, path: str, handler: RpcHandler) -> RpcHandler:
+    async def the_handler(_details: _Details) -> RpcHandler:
+        return handler
 
-    async def handle(request: Request, context: Context) -> Response:
-        remaining: float | None = context.time_remaining()
-        seconds = served.deadline if remaining is None else min(remaining, served.deadline)
-        metadata = _texts(context.invocation_metadata())
-        return await around(Call(served, method, context, request, metadata, seconds))
-
-    return grpc.unary_unary_rpc_method_handler(handle, response_serializer=handler.response_serializer)
+    intercepted: RpcHandler = await interceptor.intercept_service(the_handler, _Details(path))  # type: ignore[no-untyped-call]
+    return intercepted
 
 
 def _texts(metadata: Any) -> dict[str, str]:  # gRPC's own type
