@@ -29,6 +29,7 @@ from .native_call import Event, NativeCall, Receive, Send, StreamBroken
 logger = get_logger(__name__)
 
 _MAX_STREAMS = 1024
+_MAX_BODY_SHARE = 4
 _BACKLOG = 1024
 _STALLED_S = 60.0
 # h2corn closes connections on which nothing happens: also those of peers that vanished without a word.
@@ -87,8 +88,9 @@ class NativeTransport(Transport):
     def _config(self, library: Any, listener: int) -> Any:  # of the module h2corn
         at_most = library.RequestPolicy(
             path="/*",
-            # Larger ones are refused here, by a status; this is for those who send on.
-            max_request_body_size=self._max_bytes + wire.PREFIX_BYTES + 1,
+            # Larger messages are refused here by a status, once their prefix is read. This is for those who send on:
+            # h2corn resets their calls, so on a busy machine it must not come before the status.
+            max_request_body_size=_MAX_BODY_SHARE * self._max_bytes,
             timeout_request_body_idle=_STALLED_S,
             h2_timeout_response_stall=_STALLED_S,
         )
