@@ -37,7 +37,9 @@ class CardResponse(BaseModel):
 @asynccontextmanager
 async def _connected(application: FastAPI) -> AsyncIterator[None]:
     address = os.environ["BENCH_DEPENDENCIES"]
-    async with httpx.AsyncClient(base_url=f"http://{address}", timeout=1.0, trust_env=False) as client:
+    # By default it keeps twenty connections, and would make most of them anew.
+    kept = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    async with httpx.AsyncClient(base_url=f"http://{address}", timeout=1.0, trust_env=False, limits=kept) as client:
         application.state.client = client
         yield
 

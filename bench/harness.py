@@ -79,16 +79,17 @@ class Harness:
         *,
         service: str | None,
         riders: int,
+        active: int,
     ) -> Contender:
-        """Returns a contender that the gateway calls for random passengers.
+        """Returns a contender that the gateway calls for random passengers, each of whom it has seen once beforehand.
 
         Args:
             body: Makes the message of a passenger.
             service: Destination of the ticket, or None where a header names the passenger.
-            riders: Number of passengers to choose from.
+            riders: Number of passengers that are stored.
+            active: Number of those that call.
         """
-        chance = random.Random(_SEED)
-        uids = [random_id(chance.randint(1, riders)) for _ in range(self.messages)]
+        uids = [random_id(number) for number in random.Random(_SEED).sample(range(1, riders + 1), min(active, riders))]
         file = self._file(name)
         bodies = write_bodies(file, map(body, uids))
         if service is None:
@@ -98,7 +99,7 @@ class Harness:
             tickets = (ticket_of(service, passenger=Identity(uid)).encode() for uid in uids)
             each = (TICKET_KEY, write_bodies(file.with_suffix(".tickets"), tickets))
         load = Load(server.protocol, server.address, path, bodies, {}, self.callers, each)
-        return Contender(name, server, load)
+        return Contender(name, server, load, warm=True)
 
     def rides_contender(
         self,

@@ -16,6 +16,8 @@ from ridehail.orderstate.v1 import order_state_api_pb2 as api
 _POLL = "/ridehail.orderstate.v1.PassengerOrderStateService/PollOrdersState"
 # Of five orders each.
 _RIDERS = 100_000
+# Apps poll each five to ten seconds with a ticket of minutes: the server has seen nearly every ticket before.
+_ACTIVE_RIDERS = 5_000
 # The app has two of the three parts of each order.
 _KNOWN_SERVICES = ("taxi", "taxi", "taxi", "eats", "grocery")
 _KNOWN_TAGS = {"fast_info": "1590674416", "part2": "1590674416", "route": "1590674415"}
@@ -42,7 +44,9 @@ def _polls(harness: Harness) -> Iterator[Sequence[Contender]]:
         harness.servers.null("bare") as bare,
     ):
         yield (
-            harness.passengers_contender("ridehail", ours, _POLL, _poll, service="order-state", riders=riders),
+            harness.passengers_contender(
+                "ridehail", ours, _POLL, _poll, service="order-state", riders=riders, active=_ACTIVE_RIDERS
+            ),
             harness.passengers_contender(
                 "fastapi",
                 fastapi,
@@ -50,6 +54,7 @@ def _polls(harness: Harness) -> Iterator[Sequence[Contender]]:
                 lambda uid: json.dumps({"known_orders": _known_orders(uid)}).encode(),
                 service=None,
                 riders=riders,
+                active=_ACTIVE_RIDERS,
             ),
             harness.contender("null handler", bare, RETRIEVE, one_order),
         )
