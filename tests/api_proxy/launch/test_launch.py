@@ -118,6 +118,13 @@ async def test_an_app_that_supports_no_service_is_told_of_no_orders(harness: Har
     assert harness.orders.asked == []
 
 
+@pytest.mark.parametrize("stage", STAGES)
+async def test_an_app_that_knows_no_order_is_told_of_all(harness: Harness, stage: str) -> None:
+    response = await harness.configured(stage=stage).launch({"supported_services": SUPPORTED})
+    assert response["mlutp_orders_state"] == STATE
+    assert list(harness.orders.whole.known_orders) == []
+
+
 async def test_everything_is_asked_at_once(harness: Harness) -> None:
     """No service responds before all have been called."""
     all_asked = asyncio.Barrier(4)
