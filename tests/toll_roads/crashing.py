@@ -8,7 +8,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from ridehail_servers.toll_roads.config import RetentionConfig
-from ridehail_servers.toll_roads.retention.archive import ArchiveTable
+from ridehail_servers.toll_roads.retention.archive import open_archive_table
 from ridehail_servers.toll_roads.retention.archive_job import ArchiveJob
 from ridehail_servers.toll_roads.retention.archive_store import ArchiveStore
 from ridehail_servers.toll_roads.retention.job import BatchThrottle, cutoffs
@@ -51,7 +51,7 @@ async def _run(job: Job, crash_after: int | None) -> CrashInjector:
     injector = CrashInjector(crash_after)
 
     def open_table(url: str, table: Any) -> Any:
-        return injector.wrap(ArchiveTable(url, table))
+        return injector.wrap(open_archive_table(url, table))
 
     async with injector.database(job.database_url, "toll_roads") as database:
         purge_store, archive_store = injector.wrap(PurgeStore()), injector.wrap(ArchiveStore())

@@ -12,7 +12,7 @@ from deltalake import DeltaTable, write_deltalake
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ridehail_servers.toll_roads.retention.archive import ArchiveFailed, ArchiveTable
+from ridehail_servers.toll_roads.retention.archive import ArchiveFailed, open_archive_table
 from ridehail_servers.toll_roads.retention.archive_store import ArchiveStore
 from ridehail_servers.toll_roads.retention.job import JobStep, RowOutcome
 from ridehail_servers.toll_roads.retention.rows import ArchivedChange, ArchivedTable
@@ -20,7 +20,7 @@ from tests.support.log_capture import LogCapture
 from tests.support.retention import NOW, Retention, ago
 
 # What the archive writes with.
-WRITE = "ridehail_servers.toll_roads.retention.archive.write_deltalake"
+WRITE = "ridehail_servers.toll_roads.retention.delta_archive.write_deltalake"
 MICROSECOND = timedelta(microseconds=1)
 
 
@@ -82,7 +82,7 @@ async def test_any_id_is_read_back_unchanged(retention: Retention, value: str) -
     await retention.put_order(value, ago(30), ago(30))
     await retention.archive()
     assert retention.archived_orders() == [(value, ago(30))]
-    assert ArchiveTable(retention.archive_url, ArchivedTable.LOG).rows_of(value) == [
+    assert open_archive_table(retention.archive_url, ArchivedTable.LOG).rows_of(value) == [
         ArchivedChange(value, ago(30), has_toll_road=True)
     ]
 

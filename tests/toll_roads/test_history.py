@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ridehail_servers.chassis.errors import OrderNotFound
-from ridehail_servers.toll_roads.retention.archive import ArchiveFailed, ArchiveTable
+from ridehail_servers.toll_roads.retention.archive import ArchiveFailed, open_archive_table
 from ridehail_servers.toll_roads.retention.history import OrderHistory, RowLocation, merged
 from ridehail_servers.toll_roads.retention.rows import ArchivedChange, ArchivedOrder, ArchivedTable
 from tests.support.retention import NOW, Retention, ago
@@ -92,7 +92,7 @@ async def test_an_unknown_order_is_not_found(retention: Retention, is_there_an_a
 async def test_a_row_that_is_twice_in_the_archive_is_listed_once(retention: Retention) -> None:
     await retention.put_order("order", ago(60), ago(60))
     await retention.archive()
-    archive = ArchiveTable(retention.archive_url, ArchivedTable.LOG)
+    archive = open_archive_table(retention.archive_url, ArchivedTable.LOG)
     archive.write(archive.last_batch() + 1, [ArchivedChange("order", ago(60), has_toll_road=True)])
     assert len(retention.archived_changes()) == 2
     assert len((await retention.history("order")).changes) == 1

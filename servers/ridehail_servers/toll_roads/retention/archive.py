@@ -1,46 +1,15 @@
-"""The archive: Delta Lake tables, one per archived table, partitioned by the day of `created_at` (UTC).
+"""What the jobs need of an archive, whatever keeps it: batches of rows, each once.
 
-A batch is written in one commit that has the batch's number as its application transaction. Delta Lake itself does not
-refuse a number twice, but it refuses a commit if another one of the same application came in between
-(https://github.com/delta-io/delta/blob/master/PROTOCOL.md#transaction-identifiers). So a writer reads the last number,
-and commits on top of exactly the state that it read. However many try, each batch is in the archive once.
+An archive has one table for each archived table, and remembers the number of the last batch in it. It writes a batch
+and that number together or not at all, so a writer that looks the number up first writes each batch once.
 """
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import Sequence
+from typing import Protocol
 
-from arro3.core import Array, DataType, Table
-from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError
-from deltalake.schema import PrimitiveType
-
-from .durability import sync_all, sync_commit
-from .rows import ROW_TYPES, ArchivedTable, Row
-
-_MAX_ATTEMPTS = 5
-# More files than these in a day are merged into one.
-_MAX_FILES_A_DAY = 16
-# Readers may use files for this long after they were merged; also how long the files of a killed writer stay.
-_OBSOLETE_FILES_KEPT_H = 24
-_CONFIGURATION = {
-    "delta.deletedFileRetentionDuration": f"interval {_OBSOLETE_FILES_KEPT_H} hours",
-    "delta.logRetentionDuration": "interval 7 days",
-    "delta.enableExpiredLogCleanup": "true",
-    "delta.checkpointInterval": "50",
-}
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_EPOCH_DAY = _EPOCH.date()
-_MICROSECOND = timedelta(microseconds=1)
-_DAY = "day"
-_COLORS = re.compile(r"\x1b\[[0-9;]*m")
-_MAX_REASON = 300
+from .rows import ArchivedTable, Row
 
 
 class ArchiveFailed(OSError):
@@ -51,23 +20,15 @@ class ArchiveAhead(Exception):
     """The archive has later batches than the one to be written, so it may have that one or not."""
 
 
-class ArchiveTable:
-    """One table of the archive.
+class ArchiveTable(Protocol):
+    """One table of an archive.
 
     Its methods block, and are called by one thread at a time. Each raises `ArchiveFailed` if the archive cannot be read
     or written.
     """
 
-    def __init__(self, url: str, name: ArchivedTable) -> None:
-        self.url = f"{url}/{name.value}"  # for `url` see `chassis.folder_url`
-        self._name = name
-        self._application = f"toll_roads.{name.value}"
-        self._table: DeltaTable | None = None
-
     def last_batch(self) -> int:
         """Returns the number of the last batch, or 0 if there is none. Creates the table if necessary."""
-        with _translate_errors(self.url):
-            return self._refreshed().transaction_version(self._application) or 0
 
     def write(self, batch: int, rows: Sequence[Row]) -> None:
         """Writes a batch durably, unless it is there already; the batches before it are written and marked as such.
@@ -76,127 +37,19 @@ class ArchiveTable:
             ArchiveAhead: See the class; nothing was written.
             ArchiveFailed: The batch may have been written all the same, which a repeat detects.
         """
-        with _translate_errors(self.url):
-            for attempt in range(1, _MAX_ATTEMPTS + 1):
-                table = self._refreshed()
-                last = table.transaction_version(self._application) or 0
-                if last == batch:
-                    sync_all(self.url)  # its writer may have died before it did that
-                    return
-                if last > batch:
-                    raise ArchiveAhead(self.url)
-                try:
-                    write_deltalake(
-                        table,
-                        _arrow_table(self._name, rows),
-                        mode="append",
-                        commit_properties=CommitProperties(app_transactions=[Transaction(self._application, batch)]),
-                    )
-                except CommitFailedError:
-                    # Another run committed: the same batch, perhaps.
-                    if attempt == _MAX_ATTEMPTS:
-                        raise
-                else:
-                    sync_commit(self.url, table.version())
-                    return
 
     def tidy(self) -> None:
-        """Merges the files of days that have many, and removes those that have been obsolete for a day.
+        """Merges small pieces that batches left, and removes what is obsolete.
 
-        Safe beside readers and writers, and if killed at any time: merging is a commit like any other.
+        Safe beside readers and writers, and if killed at any time.
         """
-        with _translate_errors(self.url):
-            table = self._refreshed()
-            files = Counter(table.get_add_actions(flatten=True).column(f"partition.{_DAY}").to_pylist())
-            crowded = sorted(day for day, number in files.items() if number > _MAX_FILES_A_DAY)
-            for day in crowded:
-                table.optimize.compact(partition_filters=[(_DAY, "=", day.isoformat())], max_concurrent_tasks=1)
-            if crowded:
-                table.vacuum(retention_hours=_OBSOLETE_FILES_KEPT_H, dry_run=False, full=True)
 
     def rows_of(self, order_id: str) -> list[Row]:
-        """Returns the rows of an order; none if there is no archive yet."""
-        row_type = ROW_TYPES[self._name]
-        names = [field.name for field in fields(row_type)]
-        quoted = order_id.replace("'", "''")
-        with _translate_errors(self.url):
-            if not DeltaTable.is_deltatable(self.url):
-                return []
-            found = DeltaTable(self.url).scan(columns=names, predicate=f"order_id = '{quoted}'").read_all()
-            columns = [found.column(name).to_pylist() for name in names]
-        rows = [row_type(*values) for values in zip(*columns, strict=True)]
-        return sorted(rows, key=lambda row: row.created_at)
-
-    def _refreshed(self) -> DeltaTable:
-        if self._table is None:
-            try:
-                self._table = DeltaTable.create(
-                    self.url, _schema(self._name), mode="ignore", partition_by=_DAY, configuration=_CONFIGURATION
-                )
-            except DeltaError:
-                if not DeltaTable.is_deltatable(self.url):
-                    raise
-                self._table = DeltaTable(self.url)  # another run created it meanwhile
-        self._table.update_incremental()
-        return self._table
+        """Returns the rows of an order by `created_at`, some perhaps twice; none if there is no archive yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Column:
-    kind: str
-    arrow: DataType
-    built_as: DataType | None = None
-    convert: Callable[[Any], Any] | None = None  # from whatever the row's field holds
-    nullable: bool = False
+def open_archive_table(url: str, name: ArchivedTable) -> ArchiveTable:
+    """Returns a table of the archive at a URL, for which see `chassis.folder_url`."""
+    from .delta_archive import DeltaArchiveTable  # noqa: PLC0415 - loads a large library
 
-    def array(self, values: Iterator[Any]) -> Array:
-        converted = list(map(self.convert, values) if self.convert else values)
-        return (
-            Array(converted, self.arrow) if self.built_as is None else Array(converted, self.built_as).cast(self.arrow)
-        )
-
-
-def _microseconds(timestamp: datetime) -> int:
-    return (timestamp - _EPOCH) // _MICROSECOND
-
-
-def _day_number(timestamp: datetime) -> int:
-    return (timestamp.astimezone(UTC).date() - _EPOCH_DAY).days
-
-
-_COLUMNS = {
-    "order_id": _Column("string", DataType.utf8()),
-    "created_at": _Column(
-        "timestamp", DataType.timestamp("us", tz="UTC"), built_as=DataType.int64(), convert=_microseconds
-    ),
-    "offer_id": _Column("string", DataType.utf8(), nullable=True),
-    "can_switch_road": _Column("boolean", DataType.bool()),
-    "has_toll_road": _Column("boolean", DataType.bool()),
-    _DAY: _Column("date", DataType.date32(), built_as=DataType.int32(), convert=_day_number),
-}
-
-
-def _schema(name: ArchivedTable) -> Schema:
-    names = [*(field.name for field in fields(ROW_TYPES[name])), _DAY]
-    return Schema([Field(name, PrimitiveType(_COLUMNS[name].kind), nullable=_COLUMNS[name].nullable) for name in names])
-
-
-def _arrow_table(name: ArchivedTable, rows: Sequence[Row]) -> Table:
-    arrays = {
-        field.name: _COLUMNS[field.name].array(getattr(row, field.name) for row in rows)
-        for field in fields(ROW_TYPES[name])
-    }
-    return Table.from_pydict({**arrays, _DAY: _COLUMNS[_DAY].array(row.created_at for row in rows)})
-
-
-@contextmanager
-def _translate_errors(url: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:
-        # A stream of Arrow fails with a bare Exception.
-        if not isinstance(error, DeltaError | OSError | ValueError) and type(error) is not Exception:
-            raise
-        # The libraries below report the whole chain of causes, in colours.
-        reason = " ".join(_COLORS.sub("", str(error)).split())[:_MAX_REASON]
-        raise ArchiveFailed(f"the archive at {url} failed: {reason}") from error
+    return DeltaArchiveTable(url, name)

@@ -17,7 +17,7 @@ from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.logs import get_logger
 from ridehail_servers.chassis.row_counts import RowCount
 
-from .archive import ArchiveAhead, ArchiveTable
+from .archive import ArchiveAhead, ArchiveTable, open_archive_table
 from .archive_store import ArchiveStore, archive_lock
 from .job import BatchThrottle, Cutoffs, JobStep, ReportProgress, RowOutcome, StepProgress
 from .purge_store import MIN_TIMESTAMP
@@ -36,7 +36,7 @@ class ArchiveJob:
         archive_url: str,  # see `chassis.folder_url`
         clock: Clock,
         *,
-        open_table: Callable[[str, ArchivedTable], ArchiveTable] = ArchiveTable,
+        open_table: Callable[[str, ArchivedTable], ArchiveTable] = open_archive_table,
     ) -> None:
         self._database = database
         self._store = store

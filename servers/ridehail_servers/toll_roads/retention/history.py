@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.errors import OrderNotFound
 
-from .archive import ArchiveTable
+from .archive import open_archive_table
 from .archive_store import ArchiveStore
 from .rows import ArchivedChange, ArchivedOrder, ArchivedTable, Row
 
@@ -66,7 +66,7 @@ async def order_history(database: Database, store: ArchiveStore, archive_url: st
         async with database.connection() as connection:
             stored = await store.order_rows(connection, table, order_id)
         # Second: a row that moves meanwhile is found twice rather than never.
-        archived = await asyncio.to_thread(ArchiveTable(archive_url, table).rows_of, order_id)
+        archived = await asyncio.to_thread(open_archive_table(archive_url, table).rows_of, order_id)
         return merged(_of_type(row_type, stored), _of_type(row_type, archived))
 
     orders = await rows_of(ArchivedTable.ORDERS, ArchivedOrder)

@@ -1,4 +1,4 @@
-"""A table of the archive: each batch is in it once, for good, however many writers there are."""
+"""A Delta Lake table of the archive: each batch is in it once, for good, however many writers there are."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from ridehail_servers.chassis.folder_url import folder_url
-from ridehail_servers.toll_roads.retention.archive import ArchiveAhead, ArchiveTable
+from ridehail_servers.toll_roads.retention.archive import ArchiveAhead
+from ridehail_servers.toll_roads.retention.delta_archive import DeltaArchiveTable
 from ridehail_servers.toll_roads.retention.rows import ArchivedChange, ArchivedOrder, ArchivedTable
 from tests.support.retention import NOW, ago
 
 # What the archive writes with.
-WRITE = "ridehail_servers.toll_roads.retention.archive.write_deltalake"
+WRITE = "ridehail_servers.toll_roads.retention.delta_archive.write_deltalake"
 
 
-def table_in(folder: Path, name: ArchivedTable = ArchivedTable.LOG) -> ArchiveTable:
-    return ArchiveTable(folder.as_uri(), name)
+def table_in(folder: Path, name: ArchivedTable = ArchivedTable.LOG) -> DeltaArchiveTable:
+    return DeltaArchiveTable(folder.as_uri(), name)
 
 
 def changes(*order_ids: str, created: datetime = NOW) -> list[ArchivedChange]:
@@ -175,7 +176,7 @@ def test_the_last_batch_is_known_after_the_commit_log_was_truncated(tmp_path: Pa
 
 def test_a_folder_with_special_characters_is_the_same_for_every_reader(tmp_path: Path) -> None:
     folder = tmp_path / "with space, 100% ünïcode"
-    table = ArchiveTable(folder_url(str(folder)), ArchivedTable.ORDERS)
+    table = DeltaArchiveTable(folder_url(str(folder)), ArchivedTable.ORDERS)
     row = ArchivedOrder("order", NOW, None, can_switch_road=False)
     table.write(1, [row])
     assert (folder / "orders" / "_delta_log").is_dir()
