@@ -19,7 +19,8 @@ from psycopg import conninfo
 from ridehail_servers import suite
 from ridehail_servers.chassis import migrations
 from ridehail_servers.runtime.ports import free_port
-from ridehail_servers.runtime.postgres import DATABASE, EmbeddedPostgres
+from ridehail_servers.runtime.postgres import EmbeddedPostgres
+from ridehail_servers.runtime.running_postgres import DATABASE
 
 from .calls import SHARED_ORDERS
 

@@ -20,7 +20,7 @@ from bench.open_loop import Events, Stream
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
-from ridehail_servers.runtime.postgres import running_database_url
+from ridehail_servers.runtime.running_postgres import running_database_url
 
 from .calls import WORKLOADS, Journal, Keys, found_in
 from .postgres import put_shared_orders, signal_tree

@@ -8,25 +8,51 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
 from .chassis.errors import is_explained
-from .command_line import credentials, eulas, gateway, personalstate, run, schemas, shadow, toll_roads
+from .command_line import configuration, credentials, eulas, gateway, personalstate, run, schemas, shadow, toll_roads
 
 app = typer.Typer(
     name="ridehail",
-    help="The order back end of a ride-hailing super-app. Start with `ridehail up --demo`.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
+
+
+def _print_version(*, is_asked: bool) -> None:
+    if is_asked:
+        from importlib import metadata  # noqa: PLC0415 - other commands do without
+
+        typer.echo(f"ridehail {metadata.version('ridehail')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=lambda value: _print_version(is_asked=value),
+            is_eager=True,
+            help="Print the version and exit.",
+        ),
+    ] = False,
+) -> None:
+    """The order back end of a ride-hailing super-app. Start with `ridehail up --demo`."""
+
+
 app.command()(run.up)
 app.command()(run.serve)
 app.command()(run.worker)
 app.command()(schemas.migrate)
 app.command()(credentials.token)
 app.command()(credentials.ticket)
+app.add_typer(configuration.app, name="config")
 app.add_typer(eulas.app, name="eulas")
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(personalstate.app, name="personalstate")

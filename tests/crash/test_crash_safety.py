@@ -22,7 +22,7 @@ from deltalake import DeltaTable
 from ridehail_clients import AsyncOrderCoreClient, JsonObject
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.tickets import TicketIssuer
-from ridehail_servers.runtime.postgres import running_database_url
+from ridehail_servers.runtime.running_postgres import running_database_url
 from tests.crash.journal import Journal, OrderJournal
 from tests.crash.killer import Killer
 from tests.crash.traffic import Traffic

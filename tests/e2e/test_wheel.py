@@ -1,4 +1,4 @@
-"""The distribution: what a user installs is whole, and the base install needs none of the servers."""
+"""The distribution holds all that it needs, and its base install, from an index, none of the servers."""
 
 from __future__ import annotations
 
@@ -48,24 +48,6 @@ folders = [resources.folder(name) for name in ("config", "deploy", "migrations")
 found = [*folders, default_descriptor_set(), Path(ridehail_servers.__file__)]
 print(all(path.is_relative_to(sys.argv[1]) for path in found))
 """
-
-
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    # From a copy: a build writes into the tree that it is made from, and others work in ours.
-    leave_out = shutil.ignore_patterns(".*", "build", "dist", "*.egg-info", "__pycache__")
-    sources = shutil.copytree(ROOT, folder / "sources", ignore=leave_out)
-    ended = subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(sources)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    (built,) = folder.glob("*.whl")
-    return built
 
 
 def modules_of(wheel: Path, top: str) -> list[str]:

@@ -29,7 +29,7 @@ class SharedPostgres:
     """A server with a template database that has every migration, started by the first process that needs it."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._url_file = folder / "url"
 
     def url(self) -> str:
@@ -48,16 +48,16 @@ class SharedPostgres:
     def process(self) -> psutil.Process | None:
         """Returns the server's first process, or None if it does not run."""
         try:
-            return psutil.Process(int((self._folder / "postgres" / "postmaster.pid").read_text().split()[0]))
+            return psutil.Process(int((self.folder / "postgres" / "postmaster.pid").read_text().split()[0]))
         except (OSError, IndexError, ValueError, psutil.NoSuchProcess):
             return None
 
     def _server(self) -> EmbeddedPostgres:
-        return EmbeddedPostgres(self._folder / "postgres")
+        return EmbeddedPostgres(self.folder / "postgres")
 
     def _started(self) -> str:
         server = self._server()
-        with (self._folder / "postgres" / "postgresql.auto.conf").open("a") as file:
+        with (self.folder / "postgres" / "postgresql.auto.conf").open("a") as file:
             file.write(_SETTINGS)
         url = server.start()
         with psycopg.connect(url, autocommit=True) as connection:
@@ -70,7 +70,7 @@ class SharedPostgres:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with (self._folder / "lock").open("w") as lock:
+        with (self.folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 

@@ -56,8 +56,10 @@ class RunningCommand:
         self.process.wait(STOPPED_WITHIN_S)
 
 
-def start(arguments: Sequence[str], output: Path, *, environment: dict[str, str] | None = None) -> RunningCommand:
-    """Starts a `ridehail` command and waits for its ready line.
+def start(
+    arguments: Sequence[str], output: Path, *, environment: dict[str, str] | None = None, script: Path = RIDEHAIL
+) -> RunningCommand:
+    """Starts a `ridehail` command, of another install by its `script`, and waits for its ready line.
 
     Raises:
         NotReady: It ended, or was not ready in time.
@@ -65,7 +67,7 @@ def start(arguments: Sequence[str], output: Path, *, environment: dict[str, str]
     began = time.monotonic()
     with output.open("w") as file:
         process = subprocess.Popen(
-            [str(RIDEHAIL), *arguments],
+            [str(script), *arguments],
             stdout=file,
             stderr=subprocess.STDOUT,
             text=True,
@@ -80,11 +82,12 @@ def start(arguments: Sequence[str], output: Path, *, environment: dict[str, str]
     return RunningCommand(process, output, time.monotonic() - began)
 
 
-def up(data_dir: Path, *extra: str) -> RunningCommand:
+def up(data_dir: Path, *extra: str, script: Path = RIDEHAIL) -> RunningCommand:
     """Starts `ridehail up` on free ports."""
     ports = ("grpc", "http", "internal-http", "metrics")
     free = [word for port in ports for word in (f"--{port}-port", "0")]
-    return start(["up", "--data-dir", str(data_dir), *free, *extra], data_dir.with_suffix(f".{time.time_ns()}.out"))
+    output = data_dir.with_suffix(f".{time.time_ns()}.out")
+    return start(["up", "--data-dir", str(data_dir), *free, *extra], output, script=script)
 
 
 def cli(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:

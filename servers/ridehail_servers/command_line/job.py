@@ -49,7 +49,7 @@ def _url(service: str, given: str | None, data_dir: Path) -> str:
     try:
         return database_urls([service], given)[service]
     except UsageError as error:
-        from ridehail_servers.runtime.postgres import running_database_url
+        from ridehail_servers.runtime.running_postgres import running_database_url
 
         running = running_database_url(DataDir(data_dir).postgres)
         if running is None:

@@ -41,7 +41,18 @@ LogLevelOption = Annotated[str, typer.Option("--log-level", envvar="RIDEHAIL_LOG
 WorkersOption = Annotated[
     int, typer.Option("--workers", min=1, max=64, help="Processes to start; those of a server share its port.")
 ]
-ServicesArgument = Annotated[list[str], typer.Argument(help="Names of services.", metavar="SERVICE...")]
+
+
+def service_names(incomplete: str) -> list[str]:
+    """Returns the services whose names begin so, for the shell's completion."""
+    from ridehail_servers import suite
+
+    return [name for name in suite.SERVICES if name.startswith(incomplete)]
+
+
+ServicesArgument = Annotated[
+    list[str], typer.Argument(help="Names of services.", metavar="SERVICE...", autocompletion=service_names)
+]
 DatabaseUrlOption = Annotated[
     str | None,
     typer.Option(

@@ -169,15 +169,19 @@ def worker(
     import asyncio
 
     from ridehail_servers.chassis import logs
+    from ridehail_servers.chassis.extras import has_extra
     from ridehail_servers.chassis.settings import ProcessSettings
     from ridehail_servers.runtime.metrics_port import MetricsAddress
     from ridehail_servers.runtime.serve import serve as run_processes
 
     logs.configure(service="worker", level=log_level)
     # By default a machine without a data directory would silently keep the archive only as long as it lives.
-    archive = archive_url(archive_url_option, data_dir) if archive_url_option or data_dir.is_dir() else None
+    by_default = data_dir.is_dir() and has_extra("archive")
+    archive = archive_url(archive_url_option, data_dir) if archive_url_option or by_default else None
     if archive is None:
-        logs.get_logger(__name__).warning("nothing is archived: there is neither --archive-url nor a data directory")
+        logs.get_logger(__name__).warning(
+            "nothing is archived: give --archive-url, or a data directory where ridehail[archive] is installed"
+        )
     settings = ProcessSettings(
         services=names,
         config_dir=config_dir(config_dir_option),

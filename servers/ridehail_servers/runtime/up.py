@@ -19,6 +19,7 @@ from ridehail_servers import suite
 from ridehail_servers.chassis import migrations
 from ridehail_servers.chassis.background import cancelled, keep_running
 from ridehail_servers.chassis.clock import system_clock
+from ridehail_servers.chassis.extras import has_extra
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.logs import get_logger
 from ridehail_servers.chassis.service_definition import Demo, Example
@@ -109,7 +110,7 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
             keys_dir=data.keys,
             database_urls=urls,
             addresses={**dict.fromkeys(suite.SERVICES, address), suite.AUTHORIZER: authorizer_address},
-            archive_url=data.archive.as_uri(),
+            archive_url=data.archive.as_uri() if has_extra("archive") else None,
             cache_url=options.cache_url,
             log_level=options.log_level,
             tls_dir=tls_dir,

@@ -16,14 +16,17 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from arro3.core import Array, DataType, Table
-from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError
-from deltalake.schema import PrimitiveType
+from ridehail_servers.chassis.extras import needs_extra
 
 from .archive import ArchiveAhead, ArchiveFailed
 from .durability import sync_all, sync_commit
 from .rows import ROW_TYPES, ArchivedTable, Row
+
+with needs_extra("archive"):
+    from arro3.core import Array, DataType, Table
+    from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction, write_deltalake
+    from deltalake.exceptions import CommitFailedError, DeltaError
+    from deltalake.schema import PrimitiveType
 
 _MAX_ATTEMPTS = 5
 # More files than these in a day are merged into one.

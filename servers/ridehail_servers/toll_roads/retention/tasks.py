@@ -10,12 +10,14 @@ from ridehail_servers.chassis.logs import get_logger
 from ridehail_servers.chassis.tasks import Task
 from ridehail_servers.toll_roads.config import RetentionConfig
 
+from .archive import open_archive_table
 from .archive_job import ArchiveJob
 from .archive_store import ArchiveStore
 from .job import BatchThrottle, Cutoffs, ReportProgress, StepProgress, cutoffs
 from .metrics import RETENTION_LAST_SUCCESS, RETENTION_ROWS
 from .purge_jobs import OfferPurgeJob, OrderPurgeJob
 from .purge_store import PurgeStore
+from .rows import ArchivedTable
 
 logger = get_logger(__name__)
 
@@ -41,6 +43,8 @@ def retention_tasks(
     store = PurgeStore()
     tasks = [task("purge_offers", "5 * * * *", OfferPurgeJob(database, store).run)]
     if archive_url is not None:
+        # Reads nothing; but where what it takes is not installed, the worker shall not start.
+        open_archive_table(archive_url, ArchivedTable.ORDERS)
         archive_job = ArchiveJob(database, ArchiveStore(), archive_url, clock)
         tasks.append(task("archive", "15 * * * *", archive_job.run))
     tasks.append(task("purge_orders", "35 * * * *", OrderPurgeJob(database, store).run))
