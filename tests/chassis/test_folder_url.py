@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ridehail_servers.chassis.folder_url import folder_url
+from ridehail_servers.chassis.yt_url import YtUrl
 
 
 @pytest.mark.parametrize(
@@ -21,6 +22,7 @@ from ridehail_servers.chassis.folder_url import folder_url
         ("archive", f"{Path.cwd().as_uri()}/archive"),
         ("s3://bucket/folder/", "s3://bucket/folder"),
         ("gs://bucket", "gs://bucket"),
+        ("yt://yt.example.com:8000/home/x?tls=off&pool=p", "yt://yt.example.com:8000/home/x?tls=off&pool=p"),
     ],
 )
 def test_a_folder_is_named_by_path_or_url(given: str, url: str) -> None:
@@ -35,3 +37,29 @@ def test_a_folder_is_named_by_path_or_url(given: str, url: str) -> None:
 def test_an_archive_url_without_a_permanent_folder_is_refused(given: str) -> None:
     with pytest.raises(ValueError, match=r"needed|another machine"):
         folder_url(given)
+
+
+def test_a_folder_of_a_cluster_is_reached_by_tls_unless_it_is_switched_off() -> None:
+    assert YtUrl.parse("yt://yt.example.com/home/ridehail/") == YtUrl("https://yt.example.com", "//home/ridehail")
+    options = "tls=off&hosts=off&token_file=/run/token&proxy_role=archive&pool=ridehail"
+    assert YtUrl.parse(f"yt://yt:8000/home?{options}") == YtUrl(
+        "http://yt:8000",
+        "//home",
+        asks_for_hosts=False,
+        token_file=Path("/run/token"),
+        proxy_role="archive",
+        pool="ridehail",
+    )
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["yt:", "yt://", "yt:///home", "yt://yt", "yt://yt/", "yt://yt//home", "yt://yt/home/@secret", "yt://yt/a b",
+     "yt://yt/home/*", "yt://yt/home/[secret]", "yt://secret:secret@yt/home", "yt://yt/home#secret", "yt://yt:port/home",
+     "yt://yt/home?token=secret", "yt://yt/home?secret=1", "yt://yt/home?tls=secret", "yt://yt/home?tls=off&tls=on",
+     "yt://yt/home?pool=secret/", "yt://yt/home?hosts=", "yt://yt/ünï", "yt://yt/home\n"],
+)  # fmt: skip
+def test_a_wrong_url_of_a_cluster_is_refused_and_not_repeated(given: str) -> None:
+    with pytest.raises(ValueError, match=r"needed|URL|takes|on or off") as refused:
+        folder_url(given)
+    assert "secret" not in str(refused.value)

@@ -266,7 +266,12 @@ def test_the_jobs_do_their_work_and_the_order_is_found_wherever_it_is(module_dat
         (["purge-orders", "--batch-size", "many"], "--batch-size takes a number"),
         (["purge-orders", "--batch-size", "٣"], "--batch-size takes a number"),
         (["archive", "--archive-url", ""], "--archive-url: a folder is needed"),
-        (["archive", "--archive-url", "http://bucket/x"], "--archive-url: a path, file:PATH or s3://BUCKET/FOLDER"),
+        (
+            ["archive", "--archive-url", "http://bucket/x"],
+            "a path, file:PATH, s3://BUCKET/FOLDER or yt://PROXY/PATH is",
+        ),
+        (["archive", "--archive-url", "yt://x/home?token=t"], "write token_file=PATH, or set YT_TOKEN"),
+        (["history", "x", "--also-read", "yt://x"], "--also-read: yt://PROXY/PATH is needed"),
         (["archive", "--archive-url", "memory://x"], "--archive-url: a path"),
         (["history", "x", "--archive-url", "file://elsewhere/x"], "'elsewhere' is another machine"),
         (["archive", "--archive-url", "/dev/null/x"], "the archive at file:///dev/null/x/orders failed"),

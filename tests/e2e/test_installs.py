@@ -127,20 +127,21 @@ def test_the_base_install_says_what_to_install(installed: Callable[[str], Instal
     assert ended.stderr == "ridehail: typer is not installed: pip install 'ridehail[server]'\n"
 
 
-ARCHIVE, EMBEDDED = "'ridehail[archive]'", "'ridehail[embedded]'"
+ARCHIVE, EMBEDDED, YT = "'ridehail[archive]'", "'ridehail[embedded]'", "'ridehail[yt]'"
 OF_ARCHIVE, OF_EMBEDDED = "ridehail_servers.toll_roads.retention.delta_archive", "ridehail_servers.runtime.up"
 
 
-def test_the_servers_lack_two_extras_and_their_commands_name_them(
+def test_the_servers_lack_three_extras_and_their_commands_name_them(
     installed: Callable[[str], Install], module_database_url: str, keys_dir: Path, tmp_path: Path
 ) -> None:
     environment = {"RIDEHAIL_DATABASE_URL": module_database_url, "RIDEHAIL_KEYS_DIR": str(keys_dir)}
     needing = {"up": EMBEDDED, "gateway check": EMBEDDED, "toll-roads archive": ARCHIVE}
+    needing["toll-roads archive --archive-url yt://127.0.0.1:1/home"] = YT
     init = ("config", "init", str(tmp_path / "config"))
     did = tried(installed("server"), init, *map(str.split, needing), environment=environment)
     assert did.missing[OF_ARCHIVE] == ARCHIVE
     assert did.missing[OF_EMBEDDED] == EMBEDDED
-    assert set(did.missing.values()) == {ARCHIVE, EMBEDDED}
+    assert set(did.missing.values()) == {ARCHIVE, EMBEDDED, YT}
     (copied, *failed) = did.calls
     for (code, printed, complained), extra in zip(failed, needing.values(), strict=True):
         assert (code, printed) == (1, "")

@@ -6,7 +6,13 @@ import multiprocessing
 from multiprocessing.context import ForkServerContext
 
 # Of each process of the test run there is one such server, so it imports what any test needs.
-_IMPORTED = ["pytest", "ridehail_servers.suite", "tests.support.crash_injector", "tests.support.databases"]
+_IMPORTED = [
+    "pytest",
+    "ridehail_servers.suite",
+    "tests.support.crash_injector",
+    "tests.support.databases",
+    "yt.wrapper",
+]
 
 
 def fork_server() -> ForkServerContext:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,12 +13,14 @@ from deltalake import DeltaTable
 
 from ridehail_servers.chassis.database import Database
 from ridehail_servers.toll_roads.config import RetentionConfig
+from ridehail_servers.toll_roads.retention.archive import ArchiveTable, open_archive_table
 from ridehail_servers.toll_roads.retention.archive_job import ArchiveJob
 from ridehail_servers.toll_roads.retention.archive_store import ArchiveStore
 from ridehail_servers.toll_roads.retention.history import OrderHistory, order_history
 from ridehail_servers.toll_roads.retention.job import BatchThrottle, Cutoffs, JobStep, RowOutcome, StepProgress, cutoffs
 from ridehail_servers.toll_roads.retention.purge_jobs import OfferPurgeJob, OrderPurgeJob
 from ridehail_servers.toll_roads.retention.purge_store import PurgeStore
+from ridehail_servers.toll_roads.retention.rows import ArchivedTable
 from tests.support.databases import opened_as
 from tests.support.waiting import until
 
@@ -51,6 +53,8 @@ class Retention:
     archive_url: str
     now: datetime = NOW
     batch_size: int = 3
+    moved_from: Sequence[str] = ()
+    open_table: Callable[[str, ArchivedTable], ArchiveTable] = open_archive_table
 
     @property
     def throttle(self) -> BatchThrottle:
@@ -130,10 +134,10 @@ class Retention:
         return reports
 
     async def history(self, order_id: str) -> OrderHistory:
-        return await order_history(self.database, ArchiveStore(), self.archive_url, order_id)
+        return await order_history(self.database, ArchiveStore(), [self.archive_url, *self.moved_from], order_id)
 
     def archiving(self) -> ArchiveJob:
-        return ArchiveJob(self.database, ArchiveStore(), self.archive_url, lambda: self.now)
+        return ArchiveJob(self.database, ArchiveStore(), self.archive_url, lambda: self.now, open_table=self.open_table)
 
     def order_purge(self) -> OrderPurgeJob:
         return OrderPurgeJob(self.database, PurgeStore())

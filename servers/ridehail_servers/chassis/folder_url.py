@@ -1,10 +1,13 @@
-"""Folders on this machine or in an object store, by URL."""
+"""Folders on this machine, in an object store or in a YTsaurus cluster, by URL."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 from urllib.parse import unquote
+
+from .yt_url import SCHEME as YT
+from .yt_url import YtUrl
 
 # Where a folder lasts, and where two writers cannot take each other's place unnoticed.
 _STORES = {"s3", "s3a", "gs", "gcs", "az", "azure", "adl", "abfs", "abfss"}
@@ -16,7 +19,7 @@ def folder_url(text: str) -> str:
 
     Args:
         text: `file:PATH` or a path, which may be relative to the present folder; or a folder of an object store that
-            deltalake knows, as in `s3://bucket/folder`.
+            deltalake knows, as in `s3://bucket/folder`; or one of a cluster, see `YtUrl`.
 
     Raises:
         ValueError: It names no folder.
@@ -27,8 +30,11 @@ def folder_url(text: str) -> str:
         if not path.strip() or "\0" in path:
             raise ValueError(f"a folder is needed, as in file:/var/lib/ridehail/archive, not {text!r}")
         return Path(path).absolute().as_uri()
+    if match[1].lower() == YT:
+        YtUrl.parse(text)
+        return text
     if match[1].lower() not in _STORES or not re.fullmatch(r"//[^/\s]\S*", match[2]):
-        raise ValueError(f"a path, file:PATH or s3://BUCKET/FOLDER is needed, not {text!r}")
+        raise ValueError(f"a path, file:PATH, s3://BUCKET/FOLDER or yt://PROXY/PATH is needed, not {text!r}")
     return text.rstrip("/")
 
 

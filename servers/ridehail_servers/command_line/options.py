@@ -66,7 +66,7 @@ ArchiveUrlOption = Annotated[
     typer.Option(
         "--archive-url",
         envvar="RIDEHAIL_ARCHIVE_URL",
-        help="Folder of what services archive: a path, file:PATH or s3://BUCKET/FOLDER;"
+        help="Folder of what services archive: a path, file:PATH, s3://BUCKET/FOLDER or yt://PROXY/PATH;"
         " default: archive/ in the data directory.",
     ),
 ]
@@ -114,7 +114,7 @@ def config_dir(given: Path | None) -> Path:
     return (given or resources.folder("config")).resolve()
 
 
-def archive_url(given: str | None, data_dir: Path) -> str:
+def archive_url(given: str | None, data_dir: Path, *, option: str = "--archive-url") -> str:
     """Returns the URL of the archive's folder: the given one, or that of the data directory, which need not exist."""
     from ridehail_servers.chassis.folder_url import folder_url
     from ridehail_servers.runtime.data_dir import DataDir
@@ -124,7 +124,7 @@ def archive_url(given: str | None, data_dir: Path) -> str:
     try:
         return folder_url(given)
     except ValueError as error:
-        raise UsageError(f"--archive-url: {error}") from error
+        raise UsageError(f"{option}: {error}") from error
 
 
 def cache_url(given: str | None, services: Sequence[str], workers: int) -> str | None:

@@ -94,11 +94,21 @@ def history(
     order_id: Annotated[str, typer.Argument(help="The order.", metavar="ORDER_ID")],
     database_url: DatabaseUrlOption = None,
     archive_url_option: ArchiveUrlOption = None,
+    also_read: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--also-read",
+            envvar="RIDEHAIL_ARCHIVE_ALSO_READ",
+            metavar="URL",
+            help="Archive from before a move, named as by --archive-url. May be repeated; in the variable, by spaces.",
+        ),
+    ] = None,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Print all that database and archive know of an order, and where each row is."""
-    url = archive_url(archive_url_option, data_dir)
+    moved_from = [archive_url(url, data_dir, option="--also-read") for url in also_read or ()]
+    urls = [archive_url(archive_url_option, data_dir), *moved_from]
     from . import toll_roads_jobs as jobs
 
-    jobs.print_history(order_id, database_url, data_dir, url, as_json=as_json)
+    jobs.print_history(order_id, database_url, data_dir, urls, as_json=as_json)

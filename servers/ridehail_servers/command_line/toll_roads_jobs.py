@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -126,15 +126,17 @@ def _run_retention(name: str, options: RetentionOptions, job_of: Callable[[Datab
     typer.echo(run_job(_SERVICE, options.database_url, options.data_dir, run))
 
 
-def print_history(order_id: str, database_url: str | None, data_dir: Path, archive_url: str, *, as_json: bool) -> None:
-    """Prints what database and archive hold of an order, as JSON or as a table."""
+def print_history(
+    order_id: str, database_url: str | None, data_dir: Path, archive_urls: Sequence[str], *, as_json: bool
+) -> None:
+    """Prints what database and archives hold of an order, as JSON or as a table."""
     if not is_id(order_id):
         raise UsageError("an order's id has 1 to 128 printable characters")
     found = run_job(
         _SERVICE,
         database_url,
         data_dir,
-        lambda database: order_history(database, ArchiveStore(), archive_url, order_id),
+        lambda database: order_history(database, ArchiveStore(), archive_urls, order_id),
     )
     typer.echo(json.dumps(_json(order_id, found)) if as_json else _table(order_id, found))
 

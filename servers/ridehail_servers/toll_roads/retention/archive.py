@@ -6,10 +6,17 @@ and that number together or not at all, so a writer that looks the number up fir
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import ParamSpec, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+from ridehail_servers.chassis.yt_url import SCHEME as YT
 
 from .rows import ArchivedTable, Row
+
+_Parameters = ParamSpec("_Parameters")
+_Result = TypeVar("_Result")
 
 
 class ArchiveFailed(OSError):
@@ -23,8 +30,8 @@ class ArchiveAhead(Exception):
 class ArchiveTable(Protocol):
     """One table of an archive.
 
-    Its methods block, and are called by one thread at a time. Each raises `ArchiveFailed` if the archive cannot be read
-    or written.
+    Its methods block, but for `interrupt`, and are called by one thread at a time. Each raises `ArchiveFailed` if the
+    archive cannot be read or written.
     """
 
     def last_batch(self) -> int:
@@ -47,9 +54,34 @@ class ArchiveTable(Protocol):
     def rows_of(self, order_id: str) -> list[Row]:
         """Returns the rows of an order by `created_at`, some perhaps twice; none if there is no archive yet."""
 
+    def interrupt(self) -> None:
+        """Has the method that runs end soon, and every later one at once, if the archive is one that may hang."""
+
 
 def open_archive_table(url: str, name: ArchivedTable) -> ArchiveTable:
-    """Returns a table of the archive at a URL, for which see `chassis.folder_url`."""
+    """Returns a table of the archive at a URL, for which see `chassis.folder_url`.
+
+    Raises:
+        ExtraMissing: What it takes is not installed.
+    """
+    if urlsplit(url).scheme == YT:
+        from .yt_archive import YtArchiveTable  # noqa: PLC0415 - loads an extra
+
+        return YtArchiveTable(url, name)
     from .delta_archive import DeltaArchiveTable  # noqa: PLC0415 - loads a large library
 
     return DeltaArchiveTable(url, name)
+
+
+async def in_thread(
+    archive: ArchiveTable,
+    work: Callable[_Parameters, _Result],
+    *arguments: _Parameters.args,
+    **named: _Parameters.kwargs,
+) -> _Result:
+    """Calls a method of the archive in a thread, and interrupts it if the caller is cancelled."""
+    try:
+        return await asyncio.to_thread(work, *arguments, **named)
+    except asyncio.CancelledError:
+        archive.interrupt()
+        raise

@@ -8,7 +8,6 @@ batch's uniqueness and the archive's own check still keep two runs from doing an
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime
 
@@ -17,7 +16,7 @@ from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.logs import get_logger
 from ridehail_servers.chassis.row_counts import RowCount
 
-from .archive import ArchiveAhead, ArchiveTable, open_archive_table
+from .archive import ArchiveAhead, ArchiveTable, in_thread, open_archive_table
 from .archive_store import ArchiveStore, archive_lock
 from .job import BatchThrottle, Cutoffs, JobStep, ReportProgress, RowOutcome, StepProgress
 from .purge_store import MIN_TIMESTAMP
@@ -68,7 +67,7 @@ class ArchiveJob:
                 await _TableRun(self._database, self._store, self._clock, table, archive).run(
                     cutoffs.archive, throttle, report
                 )
-                await asyncio.to_thread(archive.tidy)
+                await in_thread(archive, archive.tidy)
             return True
 
 
@@ -88,7 +87,7 @@ class _TableRun:
         self._since = MIN_TIMESTAMP
 
     async def run(self, before: datetime, throttle: BatchThrottle, report: ReportProgress) -> None:
-        self._last = await asyncio.to_thread(self._archive.last_batch)
+        self._last = await in_thread(self._archive, self._archive.last_batch)
         while True:
             async with throttle.batch():
                 async with self._database.connection() as connection:
@@ -103,7 +102,7 @@ class _TableRun:
         rows = await self._write(batch)
         if rows is None:
             # Its rows are in no batch now, and as old as they were.
-            self._last, self._since = await asyncio.to_thread(self._archive.last_batch), MIN_TIMESTAMP
+            self._last, self._since = await in_thread(self._archive, self._archive.last_batch), MIN_TIMESTAMP
         else:
             self._last = batch
             report(StepProgress(STEPS[self._table], RowOutcome.ARCHIVED, rows))
@@ -129,7 +128,7 @@ class _TableRun:
         async with self._database.connection() as connection:
             rows = await self._store.batch_rows(connection, self._table, batch)
         try:
-            await asyncio.to_thread(self._archive.write, batch, rows)
+            await in_thread(self._archive, self._archive.write, batch, rows)
         except ArchiveAhead:
             await self._give_up(batch)
             return None

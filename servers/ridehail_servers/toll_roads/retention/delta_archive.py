@@ -108,6 +108,9 @@ class DeltaArchiveTable:
         rows = [row_type(*values) for values in zip(*columns, strict=True)]
         return sorted(rows, key=lambda row: row.created_at)
 
+    def interrupt(self) -> None:
+        """Does nothing: deltalake has timeouts of its own, and a commit is short."""
+
     def _refreshed(self) -> DeltaTable:
         if self._table is None:
             try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,7 +10,7 @@ from typing import Generic, TypeVar
 from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.errors import OrderNotFound
 
-from .archive import open_archive_table
+from .archive import in_thread, open_archive_table
 from .archive_store import ArchiveStore
 from .rows import ArchivedChange, ArchivedOrder, ArchivedTable, Row
 
@@ -54,8 +53,16 @@ def merged(database: Iterable[AnyRow], archive: Iterable[AnyRow]) -> list[Locate
     return sorted(located, key=lambda one: one.row.created_at)
 
 
-async def order_history(database: Database, store: ArchiveStore, archive_url: str, order_id: str) -> OrderHistory:
+async def order_history(
+    database: Database, store: ArchiveStore, archive_urls: Sequence[str], order_id: str
+) -> OrderHistory:
     """Looks up an order.
+
+    Args:
+        database: Of toll_roads.
+        store: Reads it.
+        archive_urls: All archives that may have it; several while or after they are moved.
+        order_id: The order.
 
     Raises:
         OrderNotFound: Neither has it.
@@ -66,7 +73,10 @@ async def order_history(database: Database, store: ArchiveStore, archive_url: st
         async with database.connection() as connection:
             stored = await store.order_rows(connection, table, order_id)
         # Second: a row that moves meanwhile is found twice rather than never.
-        archived = await asyncio.to_thread(open_archive_table(archive_url, table).rows_of, order_id)
+        archived: list[Row] = []
+        for url in archive_urls:
+            archive = open_archive_table(url, table)
+            archived += await in_thread(archive, archive.rows_of, order_id)
         return merged(_of_type(row_type, stored), _of_type(row_type, archived))
 
     orders = await rows_of(ArchivedTable.ORDERS, ArchivedOrder)
