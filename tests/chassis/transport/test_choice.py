@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Collection
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from pydantic import ValidationError
 
 from ridehail_servers.chassis.settings import TRANSPORT_VARIABLE, ServerTuning
 from ridehail_servers.chassis.tls import TlsFiles
-from ridehail_servers.chassis.transport import TransportUnfit, choose
+from ridehail_servers.chassis.transport import MethodHandlers, TransportUnfit, choose
 from ridehail_servers.chassis.transport.grpcio import GrpcioTransport
 from ridehail_servers.chassis.transport.native import NativeTransport
 from tests.support.certificates import Authority
@@ -66,3 +69,32 @@ async def test_another_release_of_the_library_is_not_used(monkeypatch: pytest.Mo
     with pytest.raises(TransportUnfit, match="h2corn 2"):
         choose(tuning(transport="native"), None)
     assert isinstance(choose(tuning(transport="auto"), None), GrpcioTransport)
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="Linux only")
+async def test_threads_of_native_leave_the_core_to_python(log: LogCapture) -> None:
+    # given
+    transport = choose(tuning(transport="native"), None)
+
+    # when
+    await transport.start("127.0.0.1:0", _NoHandlers())
+    threads = {int(task.name): (task / "comm").read_text() for task in Path("/proc/self/task").iterdir()}
+    await transport.stop(0, idle=_nothing)
+
+    # then
+    workers = [thread for thread, name in threads.items() if name.startswith("tokio")]
+    assert {os.sched_getscheduler(worker) for worker in workers} == {os.SCHED_BATCH}
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+class _NoHandlers(MethodHandlers):
+    @property
+    def paths(self) -> Collection[str]:
+        return ()
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> None:
+        raise AssertionError
+
+
+async def _nothing() -> None:
+    pass

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any, NoReturn
 
 import grpc
@@ -31,24 +30,19 @@ class StreamBroken(Exception):
 class NativeCall(grpc.aio.ServicerContext[Any, Any]):
     """Reads the requests of a call and writes its responses and its end."""
 
-    def __init__(self, headers: wire.Headers, peer: str, receive: Receive, send: Send, *, max_bytes: int) -> None:
-        self._headers = headers
-        self._peer = peer
+    def __init__(self, scope: Event, receive: Receive, send: Send, *, max_bytes: int) -> None:
+        self._client: tuple[str, int] | None = scope.get("client")
         self._receive = receive
         self._send = send
         self._max_bytes = max_bytes
         self._read = bytearray()
         self._all_read = False
-        self._metadata = wire.metadata_of(headers)
-        self._encoding = b""
+        self._metadata, own = wire.split(scope["headers"])
+        self.is_grpc = own.get(b"content-type", b"").startswith(b"application/grpc")
+        self._encoding = own.get(b"grpc-encoding", b"")
         self._ends_at: float | None = None
-        for key, value in headers:
-            if key == b"grpc-timeout":
-                seconds = wire.timeout_s(value)
-                if seconds is not None:
-                    self._ends_at = time.monotonic() + seconds - min(_AHEAD_S, seconds * _MAX_AHEAD_SHARE)
-            elif key == b"grpc-encoding":
-                self._encoding = value
+        if (timeout := own.get(b"grpc-timeout")) and (seconds := wire.timeout_s(timeout)) is not None:
+            self._ends_at = time.monotonic() + seconds - min(_AHEAD_S, seconds * _MAX_AHEAD_SHARE)
         # What makes a message of what a handler writes.
         self.serialize: Callable[[Any], bytes] = bytes
         self._initial: Sequence[tuple[str, str | bytes]] = ()
@@ -93,13 +87,13 @@ class NativeCall(grpc.aio.ServicerContext[Any, Any]):
 
     async def respond(self, message: bytes) -> None:
         """Ends a unary call with its response, or a message that was aborted with its status."""
-        if self._code is _OK:
-            if not self._begun:
-                await self._begin()
-            await self._put({"type": "http.response.body", "body": wire.framed(message)})
-            await self._end()
-        else:
+        if self._code is not _OK:
             await self.end()
+            return
+        if not self._begun:
+            await self._begin()
+        await self._put({"type": "http.response.body", "body": wire.framed(message)})
+        await self._end()
 
     async def end(self) -> None:
         """Ends the call with the status that it has."""
@@ -128,8 +122,10 @@ class NativeCall(grpc.aio.ServicerContext[Any, Any]):
 
     async def _put(self, event: Event) -> None:
         # A client that is gone misses nothing; its handler is cancelled, if there still is one.
-        with suppress(OSError):
+        try:  # noqa: SIM105 - `suppress` takes longer than many a send
             await self._send(event)
+        except OSError:
+            pass
 
     async def _begin(self) -> None:
         self._begun = True
@@ -198,7 +194,7 @@ class NativeCall(grpc.aio.ServicerContext[Any, Any]):
         """Does nothing: responses are not compressed."""
 
     def peer(self) -> str:
-        return self._peer
+        return f"ipv4:{self._client[0]}:{self._client[1]}" if self._client else "unix:"
 
     def peer_identities(self) -> None:
         return None

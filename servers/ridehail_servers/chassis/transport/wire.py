@@ -37,11 +37,16 @@ def timeout_s(value: bytes) -> float | None:
     return int(digits) * unit
 
 
-def metadata_of(headers: Iterable[tuple[bytes, bytes]]) -> Metadata:
-    """Returns what callers call metadata; leaves out what is no text, or no base64 where a key promises that."""
+def split(headers: Iterable[tuple[bytes, bytes]]) -> tuple[Metadata, dict[bytes, bytes]]:
+    """Returns what callers call metadata, and the headers that are gRPC's own.
+
+    Leaves out what is no text, or no base64 where a key promises that.
+    """
     found: list[tuple[str, str | bytes]] = []
+    own: dict[bytes, bytes] = {}
     for key, value in headers:
         if key in _NOT_METADATA:
+            own[key] = value
             continue
         try:
             if key.endswith(b"-bin"):
@@ -50,7 +55,7 @@ def metadata_of(headers: Iterable[tuple[bytes, bytes]]) -> Metadata:
                 found.append((key.decode("ascii"), value.decode("ascii")))
         except (UnicodeDecodeError, binascii.Error):
             continue
-    return tuple(found)
+    return tuple(found), own
 
 
 def encoded(metadata: Iterable[tuple[str, str | bytes]]) -> Headers:
