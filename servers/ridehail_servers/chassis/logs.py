@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 import threading
+import time
 import traceback
 from collections.abc import MutableMapping
 from dataclasses import dataclass
@@ -25,8 +26,6 @@ from ridehail_kernel import call_context
 from .errors import is_database_error
 
 if TYPE_CHECKING:
-    import asyncio
-
     import structlog
 
 Event = MutableMapping[str, Any]
@@ -42,29 +41,6 @@ class _Process:
 
 
 _process = _Process("", logging.INFO, sys.stderr)
-
-
-class _SharedWrites:
-    """Writes a line with others of this turn of the event loop: calls that end together share a write."""
-
-    def __init__(self) -> None:
-        import asyncio  # noqa: PLC0415 - commands that serve nothing do without
-
-        self._running_loop = asyncio.get_running_loop
-        self._lines: list[str] = []
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def write_soon(self, line: str) -> None:
-        loop = self._running_loop()
-        if not self._lines or self._loop is not loop:
-            self._loop = loop
-            loop.call_soon(self._write)
-        self._lines.append(line + "\n")
-
-    def _write(self) -> None:
-        lines, self._lines = self._lines, []
-        _process.stream.write("".join(lines))
-        _process.stream.flush()
 
 
 class LogFile(io.TextIOBase):
@@ -206,13 +182,23 @@ class AccessLog:
 
     def __init__(self, module: str) -> None:
         self._module = module
-        self._writes = _SharedWrites()
+        from .turns import AtTurnsEnd  # noqa: PLC0415 - commands that serve nothing do without asyncio
+
+        self._lines = AtTurnsEnd(self._write)
 
     def write(self, **fields: str | float) -> None:
         if _process.level > logging.INFO:
             return
-        line = {"module": self._module, **fields, "event": "call", "level": "info", "timestamp": _timestamp()}
-        self._writes.write_soon(_render(None, "info", {**line, "service": _process.service}))
+        self._lines.add({"module": self._module, **fields, "event": "call", "level": "info", "timestamp": time.time()})
+
+    def _write(self, lines: list[Event]) -> None:
+        written: list[str] = []
+        for line in lines:
+            line["timestamp"] = _timestamp(datetime.fromtimestamp(line["timestamp"], UTC))
+            line["service"] = _process.service
+            written.append(_render(None, "info", line) + "\n")
+        _process.stream.write("".join(written))
+        _process.stream.flush()
 
 
 def safe_exception_text(error: BaseException) -> str:
@@ -249,13 +235,13 @@ def _describe(error: BaseException) -> str:
     return f"{name}: {error}"
 
 
-def _timestamp() -> str:
-    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+def _timestamp(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
 
 
 def _add(service: str) -> structlog.typing.Processor:
     def add(_logger: Any, _level: str, event: Event) -> Event:  # structlog's processors take any logger
-        event["timestamp"] = _timestamp()
+        event["timestamp"] = _timestamp(datetime.now(UTC))
         event["service"] = service
         request_id = call_context.request_id()
         if request_id:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from .errors import DomainError
@@ -19,6 +20,7 @@ LANGUAGE_KEY = "accept-language"
 TRUSTED_KEYS = (UID_KEY, USER_ID_KEY, FAMILY_ROLE_KEY, PHONE_ID_KEY)
 FAMILY_ROLES: Final = frozenset({"user", "owner"})
 # Printable ASCII without outer spaces: HTTP would trim those, and the value would no longer be the one that was signed.
+_REMEMBERED: Final = 10_000
 _HEADER_VALUE: Final = re.compile(r"[!-~](?:[ -~]{0,126}[!-~])?")
 
 
@@ -79,15 +81,13 @@ def set_passenger(metadata: Mapping[str, str], *, bound_to: Identity | None) -> 
     """
     if bound_to is None:
         raise PassengerMissing
-    stated = bound_to.headers()
-    if any(metadata.get(name, value) != value for name, value in stated.items()):
-        raise PassengerMissing
-    _current.set(
-        Passenger(
-            bound_to.yandex_uid,
-            bound_to.user_id,
-            bound_to.family_role,
-            bound_to.phone_id,
-            metadata.get(LANGUAGE_KEY, ""),
-        )
-    )
+    for name, value in bound_to.headers().items():
+        if metadata.get(name, value) != value:
+            raise PassengerMissing
+    _current.set(_passenger(bound_to, metadata.get(LANGUAGE_KEY, "")))
+
+
+# Apps call every few seconds, and to judge the values again takes a tenth of a call.
+@lru_cache(_REMEMBERED)
+def _passenger(identity: Identity, accept_language: str) -> Passenger:
+    return Passenger(identity.yandex_uid, identity.user_id, identity.family_role, identity.phone_id, accept_language)

@@ -18,6 +18,7 @@ logger = get_logger(__name__)
 _ALGORITHM = "EdDSA"
 # How far the clocks of two machines may be apart.
 LEEWAY = timedelta(seconds=30)
+_LEEWAY_S = LEEWAY.total_seconds()
 # A longer token is not worth reading: ours have a few hundred characters.
 _MAX_LENGTH = 4096
 _REMEMBERED = 10_000
@@ -104,11 +105,11 @@ def verify(
         raise TokenInvalid("iat and exp must be whole seconds of the years 1970 to 9999")
     if not all(isinstance(claims[name], str) and claims[name] for name in required):
         raise TokenInvalid("a claim is not a text")
-    if issued > now.timestamp() + LEEWAY.total_seconds():
+    if issued > now.timestamp() + _LEEWAY_S:
         ahead_s = round(issued - now.timestamp())
         logger.warning("a clock differs: a good token is from the future", ahead_s=ahead_s)
         raise TokenFromTheFuture(ahead_s)
-    if expires <= now.timestamp() - LEEWAY.total_seconds():
+    if expires <= now.timestamp() - _LEEWAY_S:
         raise TokenExpired(round(now.timestamp() - expires))
     return claims
 
@@ -149,6 +150,6 @@ class VerifiedTokens(Generic[Token]):
             self._withdrawals = withdrawals
             self._verified.clear()
         token = self._verified.get(text)
-        if token is None or token.expires_at <= self._clock().timestamp() - LEEWAY.total_seconds():
+        if token is None or token.expires_at <= self._clock().timestamp() - _LEEWAY_S:
             token = self._verified[text] = self._read(text)
         return token

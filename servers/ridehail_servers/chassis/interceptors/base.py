@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import grpc
@@ -63,7 +64,7 @@ def layered(layers: tuple[Layer, ...]) -> Handler:
 
 
 def _around(layer: Layer, inner: Handler) -> Handler:
-    return lambda call: layer.around(call, inner)
+    return partial(layer.around, inner=inner)
 
 
 def _to_the_method(call: Call) -> Awaitable[Response]:

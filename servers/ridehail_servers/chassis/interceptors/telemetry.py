@@ -15,6 +15,7 @@ from ridehail_kernel import call_context
 from ridehail_kernel.metadata_keys import REQUEST_ID_KEY
 from ridehail_servers.chassis.logs import AccessLog, get_logger
 from ridehail_servers.chassis.metrics import RPC_DURATION, RPC_ERRORS, RPC_IN_FLIGHT
+from ridehail_servers.chassis.turns import AtTurnsEnd
 
 from .base import Call, Handler, Layer, Response
 
@@ -34,11 +35,13 @@ class Telemetry(Layer):
 
     def __init__(self, *, log_successes: bool) -> None:
         self._log_successes = log_successes
+        self._under_way = 0
+        self._counts = AtTurnsEnd(self._report_number)
 
     async def around(self, call: Call, inner: Handler) -> Response:
         request_id = request_id_from(call.metadata.get(REQUEST_ID_KEY))
         call.context.set_trailing_metadata(((REQUEST_ID_KEY, request_id),))
-        RPC_IN_FLIGHT.inc()
+        self._count(1)
         started = time.monotonic()
         try:
             with call_context.call_context(request_id=request_id, deadline=started + call.seconds):
@@ -50,7 +53,14 @@ class Telemetry(Layer):
             raise
         finally:
             self._report(call, request_id, time.monotonic() - started)
-            RPC_IN_FLIGHT.dec()
+            self._count(-1)
+
+    def _count(self, change: int) -> None:
+        self._under_way += change
+        self._counts.add(None)
+
+    def _report_number(self, _changes: list[None]) -> None:
+        RPC_IN_FLIGHT.set(self._under_way)
 
     def _report(self, call: Call, request_id: str, seconds: float) -> None:
         name = call.served.name
@@ -74,11 +84,19 @@ def request_id_from(given: str | bytes | None) -> str:
 
 def report_call(method: str, status: str, reason: str, seconds: float) -> None:
     """Measures a call. A refusal for overload is counted for the log as well, instead of a line for each."""
-    _duration(method, status).observe(seconds)
+    _durations.add((method, status, seconds))
     if reason:
         RPC_ERRORS.labels(method, reason).inc()
     if reason == _OVERLOADED:
         _refusals.note(method)
+
+
+def _observe(durations: list[tuple[str, str, float]]) -> None:
+    for method, status, seconds in durations:
+        _duration(method, status).observe(seconds)
+
+
+_durations = AtTurnsEnd(_observe)
 
 
 class _Refusals:
