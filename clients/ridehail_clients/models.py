@@ -52,6 +52,8 @@ __all__ = [
     "Family",
     "FamilyAdmin",
     "FamilyMember",
+    "FamilyMembership",
+    "FamilyState",
     "HiddenTariff",
     "KnownOrder",
     "Launch",
@@ -433,7 +435,7 @@ class SharingFamily:
     """How a ride is shared with a family.
 
     Attributes:
-        admin_name: How the family calls its admin, as of the latest sharing; before the first one, as of now.
+        admin_name: How the family calls its admin now.
         admin_uid: The admin; in JSON a string, as all 64-bit numbers.
         sharing_on: Whether the ride is shared with the family now.
     """
@@ -759,6 +761,77 @@ class FamilyMember:
     def to_message(self) -> family_pb2.FamilyMember:
         """Builds the message."""
         return family_pb2.FamilyMember(yandex_uid=self.yandex_uid, phone_id=self.phone_id, role=self.role)
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyState:
+    """A family at one version, as services store it that follow families: whoever gets a family in several ways, twice or
+    in another order than it changed in, keeps the highest version.
+
+    Attributes:
+        family_id: The family.
+        version: Grows with every change of the family, its members, their phones, and the admin's name.
+        admin: Who pays. None once the family is disbanded.
+        members: All members, the admin among them; none once the family is disbanded.
+    """
+
+    family_id: str
+    version: int
+    admin: FamilyAdmin | None = None
+    members: tuple[FamilyMembership, ...] = ()
+
+    @classmethod
+    def from_message(cls, message: family_pb2.FamilyState) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(
+            family_id=message.family_id,
+            version=message.version,
+            admin=FamilyAdmin.from_message(message.admin) if message.HasField("admin") else None,
+            members=tuple(FamilyMembership.from_message(one) for one in message.members),
+        )
+
+    def to_message(self) -> family_pb2.FamilyState:
+        """Builds the message."""
+        return family_pb2.FamilyState(
+            family_id=self.family_id,
+            version=self.version,
+            admin=None if self.admin is None else self.admin.to_message(),
+            members=[one.to_message() for one in self.members],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyMembership:
+    """A rider's time in a family: who leaves and comes back is a member by another id.
+
+    Attributes:
+        membership_id: The membership.
+        yandex_uid: The rider.
+        phone_id: The rider's phone.
+    """
+
+    membership_id: str
+    yandex_uid: str
+    phone_id: str
+
+    @classmethod
+    def from_message(cls, message: family_pb2.FamilyMembership) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(membership_id=message.membership_id, yandex_uid=message.yandex_uid, phone_id=message.phone_id)
+
+    def to_message(self) -> family_pb2.FamilyMembership:
+        """Builds the message."""
+        return family_pb2.FamilyMembership(
+            membership_id=self.membership_id, yandex_uid=self.yandex_uid, phone_id=self.phone_id
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -1357,10 +1430,10 @@ class SharingInfo:
 
     Attributes:
         phone_ids: The phones that the ride is shared with, each once, sorted.
-        family: The family. None if the ride was never shared with one and the rider is in none, or not known, or
-            `family_unknown`.
-        family_unknown: Whether the ride was never shared with a family and it is unknown whether the rider is in one,
-            since family is not available. None if it is known.
+        family: The family. None if the ride was not shared with one that the rider is in still and the rider is in
+            none, or not known, or `family_unknown`.
+        family_unknown: Whether the ride was not shared with a family that the rider is in still, and it is unknown
+            whether the rider is in one, since family is not available. None if it is known.
     """
 
     phone_ids: tuple[str, ...]

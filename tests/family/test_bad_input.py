@@ -9,8 +9,8 @@ from ridehail.family.v1.family_pb2 import FamilyAdmin, FamilyMember
 from tests.support.contract_rules import broken_rules, callers_of
 
 SERVICE = "/ridehail.family.v1.FamilyService"
-GET, CREATE, ADD, REMOVE = (
-    f"{SERVICE}/{method}" for method in ("GetFamily", "CreateFamily", "AddMember", "RemoveMember")
+GET, STATE, CREATE, ADD, REMOVE = (
+    f"{SERVICE}/{method}" for method in ("GetFamily", "GetFamilyState", "CreateFamily", "AddMember", "RemoveMember")
 )
 BAD_IDS = [
     "",
@@ -48,6 +48,7 @@ CASES: list[Bad] = [
         for bad in BAD_IDS
         for case in [
             (GET, api.GetFamilyRequest(yandex_uid=bad), "yandex_uid", "string.id"),
+            (STATE, api.GetFamilyStateRequest(yandex_uid=bad), "yandex_uid", "string.id"),
             (CREATE, create(name=bad), "admin.name", "string.written_text"),
             (CREATE, create(phone_id=bad), "phone_id", "string.id"),
             (ADD, add(family_id=bad), "family_id", "string.id"),
@@ -72,6 +73,7 @@ def test_bad_requests_are_refused_by_field_and_rule() -> None:
 
 
 def test_families_are_read_by_route_sharing_and_changed_by_admin_alone() -> None:
-    assert callers_of(GET) == {"admin", "route-sharing"}
+    for path in (GET, STATE):
+        assert callers_of(path) == {"admin", "route-sharing"}
     for path in (CREATE, ADD, REMOVE):
         assert callers_of(path) == {"admin"}

@@ -93,7 +93,12 @@ _FILL = (
     FROM eulas.users, generate_series(1, 2)
     """,
     # Families of four.
-    "INSERT INTO family.families SELECT 'family-' || n, 'Anna', now() FROM generate_series(0, {riders} / 4) AS n",
+    """
+    INSERT INTO family.families (family_id, admin_name, created_at, published_version, unpublished_since, disbanded_at)
+    SELECT 'family-' || n, 'Anna', now(), CASE WHEN n % 100 = 0 THEN 0 ELSE 1 END,
+        CASE WHEN n % 100 = 0 THEN now() - n * interval '8 s' END, CASE WHEN n % 99 = 0 THEN now() END
+    FROM generate_series(0, {riders} / 4) AS n
+    """,
     """
     INSERT INTO family.members (family_id, yandex_uid, phone_id, role, added_at)
     SELECT 'family-' || n / 4, 'rider-' || n, 'phone-' || n, CASE WHEN n % 4 = 0 THEN 'owner' ELSE 'user' END, now()
@@ -110,8 +115,17 @@ _FILL = (
     FROM order_route_sharing.sharing_keys, unnest(ARRAY['order', 'family']) AS origin
     """,
     """
-    INSERT INTO order_route_sharing.family_rides
-    SELECT 'key-' || n, n, 'Anna', n % 8 = 0, now() FROM generate_series(1, {riders}, 4) AS n
+    INSERT INTO order_route_sharing.families
+    SELECT 'family-' || n, 1, n, 'Anna', now() - n * interval '8 s' FROM generate_series(0, {riders} / 4) AS n
+    """,
+    """
+    INSERT INTO order_route_sharing.family_members
+    SELECT 'family-' || n / 4, 'membership-' || n, 'rider-' || n, 'phone-' || n FROM generate_series(1, {riders}) AS n
+    """,
+    """
+    INSERT INTO order_route_sharing.family_rides (sharing_key, family_id, membership_id, sharing_on, updated_at)
+    SELECT 'key-' || n, 'family-' || n / 4, 'membership-' || n, n % 8 = 0, now()
+    FROM generate_series(1, {riders}, 4) AS n
     """,
     """
     INSERT INTO order_route_sharing.insert_order_requests (order_id, sharing_key, phone_ids, requested_at)

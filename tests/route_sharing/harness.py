@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import LiteralString
 
@@ -18,11 +18,13 @@ from ridehail_clients import (
     AsyncRouteSharingClient,
     FamilyAdmin,
     FamilyMember,
+    FamilyState,
     ServiceError,
     SharedRide,
     SharingInfo,
 )
 from ridehail_servers.chassis.passenger import Identity
+from ridehail_servers.chassis.tasks import Task
 from ridehail_servers.chassis.tickets import TicketIssuer
 from tests.support.calls import Metadata, call
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
@@ -30,7 +32,7 @@ from tests.support.waiting import until
 
 GET_INFO = "/ridehail.routesharing.v1.PassengerRouteSharingService/GetInfo"
 T0 = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
-TABLES = ("sharing_keys", "phone_ids", "family_rides", "insert_order_requests")
+TABLES = ("sharing_keys", "phone_ids", "family_rides", "families", "family_members", "insert_order_requests")
 
 
 @dataclass
@@ -44,7 +46,12 @@ class Harness:
     api_proxy: AsyncRouteSharingClient
     processing: AsyncRouteSharingClient
     inapp: AsyncRouteSharingClient
+    publisher: AsyncRouteSharingClient
     reader: psycopg.AsyncConnection
+    family_id: str = ""
+
+    def later(self, **time: int) -> None:
+        self.clock[0] += timedelta(**time)
 
     async def rows(self, query: LiteralString, *parameters: object) -> list[tuple[object, ...]]:
         """Returns what a query finds, as the database's owner."""
@@ -77,12 +84,23 @@ class Harness:
         )
         await self.run_tasks()
 
+    def task(self, service: str, name: str) -> Task:
+        built = next(one for definition, one in self.suite.built.services if definition.name == service)
+        return next(task for task in built.tasks if task.name == name)
+
+    async def settle(self) -> None:
+        """Publishes every family that has changed, as its task would."""
+        changed = "SELECT family_number FROM family.families WHERE unpublished_since IS NOT NULL"
+        for row in await self.rows(changed):
+            await self.task("family", "family_publish").run(int(str(row[0])))
+
+    async def follow(self, state: FamilyState) -> None:
+        """Publishes a family by hand, as it may come again from a worker that was slow."""
+        await self.publisher.put_family(state=state)
+
     async def run_tasks(self) -> None:
         """Runs the task for every open request; refusals stay in the table."""
-        service = next(
-            service for definition, service in self.suite.built.services if definition.name == "route-sharing"
-        )
-        task = next(task for task in service.tasks if task.name == "insert_order")
+        task = self.task("route-sharing", "insert_order")
         open_requests = "SELECT request_id FROM order_route_sharing.insert_order_requests WHERE refused_because IS NULL"
         for row in await self.rows(f"{open_requests} ORDER BY 1"):
             try:
@@ -96,8 +114,13 @@ class Harness:
 
         async def is_idle() -> bool:
             return not await self.rows(
-                "SELECT 1 FROM order_route_sharing.procrastinate_jobs"
-                " WHERE status IN ('todo', 'doing') AND task_name = 'insert_order'"
+                """
+                SELECT 1 FROM order_route_sharing.procrastinate_jobs
+                WHERE status IN ('todo', 'doing') AND task_name = 'insert_order'
+                UNION ALL
+                SELECT 1 FROM family.procrastinate_jobs
+                WHERE status IN ('todo', 'doing') AND task_name = 'family_publish'
+                """
             )
 
         await until(is_idle)
@@ -176,6 +199,7 @@ async def harness(
             api_proxy=await route_sharing("api-proxy"),
             processing=await route_sharing("processing"),
             inapp=await route_sharing("inapp-communications"),
+            publisher=await route_sharing("family"),
             reader=await stack.enter_async_context(
                 await psycopg.AsyncConnection.connect(database_url, autocommit=True)
             ),

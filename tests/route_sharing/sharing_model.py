@@ -19,16 +19,21 @@ class ModelRide:
     order: str
     rider: str | None
     order_phones: set[str] = field(default_factory=set)
-    family_phones: set[str] = field(default_factory=set)
-    family: tuple[str, int, bool] | None = None
+    sharing_on: bool = False
+    family: tuple[str, str, int] | None = None
+    """The family that it was last shared with, and as whose which membership."""
 
 
 @dataclass
 class Model:
-    """Everything there is: families, rides, and how many reports of orders were refused."""
+    """Everything there is: families, whose members have a phone and a membership, rides, and refused reports of orders.
+
+    Rides follow their families at once.
+    """
 
     admins: dict[str, str]
-    members: dict[str, dict[str, str]]
+    members: dict[str, dict[str, tuple[str, int]]]
+    memberships: int = 0
     rides: dict[str, ModelRide] = field(default_factory=dict)
     refused: int = 0
 
@@ -40,7 +45,10 @@ class Model:
     def join(self, family: str, rider: str, phone: str) -> str:
         if any(rider in members for name, members in self.members.items() if name != family):
             return "ALREADY_IN_FAMILY"
-        self.members[family][rider] = phone
+        if rider not in self.members[family]:
+            self.memberships += 1
+        _phone, membership = self.members[family].get(rider, ("", self.memberships))
+        self.members[family][rider] = (phone, membership)
         return "OK"
 
     def leave(self, family: str, rider: str) -> str:
@@ -58,9 +66,8 @@ class Model:
             return "SHARING_KEY_CONFLICT"
         ride.rider = ride.rider or rider
         (family,) = of_rider
-        members = self.members[family]
-        ride.family_phones = {phone for phone in members.values() if phone != members[rider]}
-        ride.family = (f"admin of {family}", int(self.admins[family]), True)
+        ride.family = (family, rider, self.members[family][rider][1])
+        ride.sharing_on = True
         return "OK"
 
     def off(self, key: str, order: str, _rider: str) -> str:
@@ -69,9 +76,7 @@ class Model:
             return "OK"
         if ride.order != order:
             return "SHARING_KEY_CONFLICT"
-        ride.family_phones = set()
-        if ride.family is not None:
-            ride.family = (ride.family[0], ride.family[1], False)
+        ride.sharing_on = False
         return "OK"
 
     def insert(self, key: str, order: str, rider: str | None, phones: tuple[str, ...]) -> str:
@@ -83,20 +88,35 @@ class Model:
             ride.order_phones |= set(phones)
         return "OK"
 
+    def family_of(self, ride: ModelRide) -> str | None:
+        """Returns the family that a ride was last shared with, if the rider has been in it since."""
+        if ride.family is None:
+            return None
+        family, rider, membership = ride.family
+        is_member = rider in self.members[family] and self.members[family][rider][1] == membership
+        return family if is_member else None
+
+    def phones(self, ride: ModelRide) -> set[str]:
+        family = self.family_of(ride)
+        if family is None or ride.family is None or not ride.sharing_on:
+            return ride.order_phones
+        phones = {phone for phone, _membership in self.members[family].values()}
+        return ride.order_phones | (phones - {self.members[family][ride.family[1]][0]})
+
     def info(self, key: str) -> tuple[list[str], tuple[str, int, bool] | None]:
         ride = self.rides.get(key)
         if ride is None:
             return [], None
-        of_rider = [
-            (f"admin of {name}", int(self.admins[name]), False)
-            for name in self.members
-            if ride.rider in self.members[name]
-        ]
-        return sorted(ride.order_phones | ride.family_phones), ride.family or next(iter(of_rider), None)
+        shared_with = self.family_of(ride)
+        own = next((name for name in self.members if ride.rider in self.members[name]), None)
+        family = shared_with or own
+        is_on = ride.sharing_on and shared_with is not None
+        shown = None if family is None else (f"admin of {family}", int(self.admins[family]), is_on)
+        return sorted(self.phones(ride)), shown
 
     def watched(self, key: str, rider: str, phone: str) -> str:
         """Returns the order that a passenger is shown."""
         ride = self.rides.get(key)
-        if ride is None or (ride.rider != rider and phone not in ride.order_phones | ride.family_phones):
+        if ride is None or (ride.rider != rider and phone not in self.phones(ride)):
             return "SHARING_KEY_NOT_FOUND"
         return ride.order

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from google.protobuf.message import Message
 
+from ridehail.family.v1.family_pb2 import FamilyAdmin, FamilyMembership, FamilyState
 from ridehail.routesharing.v1 import route_sharing_api_pb2 as api
 from ridehail.routesharing.v1.route_sharing_pb2 import ShareRideWithFamily
 from ridehail_clients import SharingInfo
@@ -11,7 +12,9 @@ from tests.route_sharing.harness import GET_INFO, Harness
 from tests.support.contract_rules import broken_rules, callers_of
 
 SERVICE = "/ridehail.routesharing.v1.RouteSharingService"
-SHARE, INFO, INSERT = (f"{SERVICE}/{method}" for method in ("ShareWithFamily", "GetSharingInfo", "EnqueueInsertOrder"))
+SHARE, INFO, INSERT, PUT = (
+    f"{SERVICE}/{method}" for method in ("ShareWithFamily", "GetSharingInfo", "EnqueueInsertOrder", "PutFamily")
+)
 BAD_IDS = ["", "x" * 129, "ы" * 129, "a\nb", "a\0b", "a\x7fb", "a\x85b", "a\u200bb", "\u202eab", "\ufeffa", "\ue000"]
 GOOD_IDS = ["x", "x" * 128, "ы" * 128, "\U0001f695", "a b", "%", "%s", "'", '"', "\\", "../x", "{},NULL", "<b>", "{a}"]
 ON = ShareRideWithFamily(value=True)
@@ -26,6 +29,15 @@ def insert(**changes: object) -> api.EnqueueInsertOrderRequest:
     return api.EnqueueInsertOrderRequest(**{"order_id": "order", "sharing_key": "key", **changes})  # type: ignore[arg-type]
 
 
+def put(*members: FamilyMembership, admin: FamilyAdmin | None = None, **changes: object) -> api.PutFamilyRequest:
+    fields = {"family_id": "family", "version": 1, **changes}
+    return api.PutFamilyRequest(state=FamilyState(**fields, admin=admin, members=members))  # type: ignore[arg-type]
+
+
+def member(**changes: str) -> FamilyMembership:
+    return FamilyMembership(**{"membership_id": "m", "yandex_uid": "1", "phone_id": "phone", **changes})
+
+
 Bad = tuple[str, Message, str, str]
 CASES: list[Bad] = [
     *(
@@ -36,9 +48,19 @@ CASES: list[Bad] = [
             (INFO, api.GetSharingInfoRequest(sharing_key=bad), "sharing_key"),
             *((INSERT, insert(**{name: bad}), name) for name in ("order_id", "sharing_key", "yandex_uid")),
             (INSERT, insert(phone_ids=["good", bad]), "phone_ids[1]"),
+            (PUT, put(family_id=bad), "state.family_id"),
+            *(
+                (PUT, put(member(), member(**{name: bad})), f"state.members[1].{name}")
+                for name in ("membership_id", "yandex_uid", "phone_id")
+            ),
             (GET_INFO, api.GetInfoRequest(sharing_key=bad), "sharing_key"),
         ]
     ),
+    *((PUT, put(version=version), "state.version", "int64.gte") for version in (0, -1, -(2**63))),
+    (PUT, api.PutFamilyRequest(), "state", "required"),
+    (PUT, put(*(member(membership_id=f"{one}") for one in range(51))), "state.members", "repeated.max_items"),
+    (PUT, put(admin=FamilyAdmin(yandex_uid="1" * 19, name="Ann")), "state.admin.yandex_uid", "string.pattern"),
+    (PUT, put(admin=FamilyAdmin(yandex_uid="1", name=" ")), "state.admin.name", "string.written_text"),
     (SHARE, share(share_ride_with_family=None), "share_ride_with_family", "required"),
     (INSERT, insert(phone_ids=[f"phone-{number}" for number in range(101)]), "phone_ids", "repeated.max_items"),
 ]
@@ -51,7 +73,7 @@ def test_bad_requests_are_refused_by_field_and_rule() -> None:
 
 def test_each_method_is_for_its_callers_alone() -> None:
     assert callers_of(INFO) == {"admin", "inapp-communications"}
-    for path, caller in {SHARE: "api-proxy", INSERT: "processing", GET_INFO: "gateway"}.items():
+    for path, caller in {SHARE: "api-proxy", INSERT: "processing", PUT: "family", GET_INFO: "gateway"}.items():
         assert callers_of(path) == {caller}
 
 

@@ -62,7 +62,7 @@ async def test_phones_that_the_order_is_shared_with_survive_the_end_of_the_famil
     assert await harness.info() == SharingInfo(("phone-friend", "phone-sister"), OFF)
 
 
-async def test_on_again_takes_the_family_as_it_is_by_then(harness: Harness) -> None:
+async def test_on_again_takes_over_a_change_that_has_not_arrived_yet(harness: Harness) -> None:
     family_id = await smiths(harness)
     await harness.share(True)
     await harness.family.remove_member(family_id=family_id, yandex_uid="2")
@@ -99,6 +99,8 @@ async def test_a_rider_without_a_family_cannot_share_but_can_stop_to(harness: Ha
     assert await harness.tables() == before
     assert await harness.share(False) == "OK"
     assert await harness.info() == SharingInfo((), OFF)
+    await harness.settle()
+    assert await harness.info() == SharingInfo((), None)
 
 
 async def test_the_key_of_another_order_is_refused_and_nothing_changes(harness: Harness) -> None:
@@ -123,10 +125,12 @@ async def test_before_the_first_toggle_the_family_is_the_riders_and_sharing_is_o
     assert await harness.info() == SharingInfo(("phone-friend",), OFF)
     assert await harness.share(True) == "OK"
     assert (await harness.info()).family == ON
-    # From then on it is the one that the ride was shared with.
+    # From then on it is the one that the ride was shared with, until the rider leaves it.
     await harness.share(False)
     await harness.family.remove_member(family_id=family_id, yandex_uid=RIDER.yandex_uid)
     assert await harness.info() == SharingInfo(("phone-friend",), OFF)
+    await harness.settle()
+    assert await harness.info() == SharingInfo(("phone-friend",), None)
 
 
 async def test_before_the_first_toggle_a_rider_in_no_family_or_not_known_has_none(harness: Harness) -> None:

@@ -8,6 +8,7 @@ from ridehail_clients import FamilyAdmin, FamilyMember, ServiceError, SharedRide
 from tests.route_sharing.harness import GET_INFO, Harness
 from tests.support.calls import Metadata, call
 from tests.support.log_capture import captured_logs
+from tests.support.waiting import until
 
 ADMIN_UID, RIDER_UID, OTHER_UID = "770000000000000001", "770000000000000002", "770000000000000003"
 PHONES = ("phonecanary-admin", "phonecanary-rider", "phonecanary-friend")
@@ -90,6 +91,10 @@ async def test_nothing_personal_leaves_the_services_but_in_responses(harness: Ha
             # ... and that meet a defect.
             await harness.suite.execute(
                 f"""
+                ALTER TABLE order_route_sharing.family_rides ADD CONSTRAINT nobody
+                    CHECK (sharing_key <> '{OTHER_KEY}') NOT VALID;
+                ALTER TABLE order_route_sharing.family_members ADD CONSTRAINT nobody
+                    CHECK (phone_id <> '{PHONES[0]}') NOT VALID;
                 ALTER TABLE order_route_sharing.phone_ids ADD CONSTRAINT nobody
                     CHECK (phone_id <> '{PHONES[0]}') NOT VALID;
                 ALTER TABLE family.members ADD CONSTRAINT nobody CHECK (phone_id <> '{PHONES[0]}') NOT VALID;
@@ -99,6 +104,11 @@ async def test_nothing_personal_leaves_the_services_but_in_responses(harness: Ha
             assert await callers.insert(key=OTHER_KEY) == "OK"
             stranger = FamilyMember(OTHER_UID, PHONES[0])
             assert await callers.reason(family.add_member(family_id=family_id, member=stranger)) == "INTERNAL"
+            # What route_sharing cannot store is tried again.
+            stranger = FamilyMember(OTHER_UID, PHONES[2])
+            assert await callers.reason(family.add_member(family_id=family_id, member=stranger)) == "OK"
+            await until(lambda: log.events("task failed for now"))
+            await harness.suite.execute("ALTER TABLE order_route_sharing.family_members DROP CONSTRAINT nobody")
             await harness.idle()
         jobs = await harness.suite.rows("SELECT args::text FROM order_route_sharing.procrastinate_jobs")
 

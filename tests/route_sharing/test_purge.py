@@ -9,6 +9,7 @@ import pytest
 
 from ridehail_clients import FamilyAdmin, FamilyMember, SharedRide, SharingInfo
 from ridehail_servers.chassis.tasks import Task
+from ridehail_servers.route_sharing.followed_family_store import FollowedFamilyStore
 from ridehail_servers.route_sharing.store import RouteSharingStore
 from ridehail_servers.route_sharing.tasks import DeleteOldRides
 from tests.route_sharing.harness import Harness
@@ -19,10 +20,7 @@ INSTANT = timedelta(microseconds=1)
 
 
 def purge(harness: Harness) -> Task:
-    service = next(
-        service for definition, service in harness.suite.built.services if definition.name == "route-sharing"
-    )
-    return next(task for task in service.tasks if task.name == "route_sharing_purge")
+    return harness.task("route-sharing", "route_sharing_purge")
 
 
 async def aged(harness: Harness) -> Harness:
@@ -56,7 +54,10 @@ async def test_what_is_older_goes_with_all_that_belongs_to_it_and_younger_rides_
     old.clock[0] += INSTANT
     await purge(old).run(0)
     assert await old.info() == SharingInfo((), None)
-    assert [[row[0] for row in rows] for rows in (await old.tables()).values()] == [["young"], ["young"], ["young"], []]
+    left = {table: {row[0] for row in rows} for table, rows in (await old.tables()).items()}
+    assert left["sharing_keys"] == left["family_rides"] == {"young"}
+    assert left["phone_ids"] == left["insert_order_requests"] == set()
+    assert left["families"] == left["family_members"] != set()
     # The key can be taken anew.
     assert await old.share(True, order="another") == "OK"
 
@@ -94,5 +95,6 @@ async def test_batches_of_any_size_delete_everything_old(harness: Harness, batch
         await harness.insert("phone", key=f"key-{number}", order=f"order-{number}")
     now = harness.clock[0] + KEPT + INSTANT
     database = harness.suite.database("route-sharing")
-    await DeleteOldRides(database, RouteSharingStore(), lambda: KEPT, lambda: now, batch=batch).run(0)
+    stores = RouteSharingStore(), FollowedFamilyStore()
+    await DeleteOldRides(database, *stores, lambda: KEPT, lambda: now, batch=batch).run(0)
     assert (await harness.tables())["phone_ids"] == []

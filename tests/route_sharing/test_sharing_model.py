@@ -1,4 +1,7 @@
-"""Toggles, reports of orders and changes of families, in any order and at once: the services do what the model does."""
+"""Toggles, reports of orders and changes of families, in any order and at once: the services do what the model does.
+
+Families are published late, out of order and more than once, and in the end as they are.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from ridehail_clients import FamilyAdmin, FamilyMember, ServiceError, SharedRide
+from ridehail_clients import FamilyAdmin, FamilyMember, FamilyState, ServiceError, SharedRide
 from tests.route_sharing.harness import Harness, harness
 from tests.route_sharing.sharing_model import Call, Model
 from tests.support.loop_thread import LoopThread
@@ -53,15 +56,23 @@ class Sharing(RuleBasedStateMachine):
         self.model = Model(admins, {name: {} for name in FAMILIES})
         self.ids: dict[str, str] = {}
         for name, phone in zip(FAMILIES, phones, strict=True):
-            self.model.members[name][admins[name]] = phone
+            self.model.members[name][admins[name]] = (phone, 0)
             admin = FamilyAdmin(admins[name], f"admin of {name}")
             self.ids[name] = self.loop.run(self.at.make_family(admin, phone))
+        self.published: list[FamilyState] = []
         self.one_call(("join", FAMILIES[0], 2, member))
 
     @rule(call=CALL)
     def one_call(self, call: Call) -> None:
         spelt = self._spelt(call)
         assert self.loop.run(self._real(spelt)) == self.model.call(spelt)
+        self.loop.run(self._settle())
+
+    @rule(number=st.integers(0, 9))
+    def one_publication_comes_again(self, number: int) -> None:
+        """However old it is: a version that is not higher changes nothing."""
+        if self.published:
+            self.loop.run(self.at.follow(self.published[number % len(self.published)]))
 
     @rule(first=CALL, second=CALL)
     def two_calls_at_once(self, first: Call, second: Call) -> None:
@@ -84,6 +95,7 @@ class Sharing(RuleBasedStateMachine):
 
     def at_once(self, *calls: Call) -> None:
         returned = self.loop.run(self._real_at_once(calls))
+        self.loop.run(self._settle())
         seen = self.loop.run(self._seen())
         possible = []
         for order in itertools.permutations(range(len(calls))):
@@ -136,6 +148,13 @@ class Sharing(RuleBasedStateMachine):
 
     async def _real_at_once(self, calls: tuple[Call, ...]) -> list[str]:
         return list(await asyncio.gather(*(self._real(call) for call in calls)))
+
+    async def _settle(self) -> None:
+        await self.at.settle()
+        for admin in self.model.admins.values():
+            state = await self.at.family.get_family_state(yandex_uid=admin)
+            if state not in self.published:
+                self.published.append(state)
 
     async def _seen(self) -> object:
         infos = {}

@@ -142,6 +142,10 @@ def family_get_family_request(message: family_api_pb2.GetFamilyRequest) -> bool:
     return is_id(message.yandex_uid)
 
 
+def family_get_family_state_request(message: family_api_pb2.GetFamilyStateRequest) -> bool:
+    return is_id(message.yandex_uid)
+
+
 def family_family_admin(message: family_pb2.FamilyAdmin) -> bool:
     return matches("^[1-9][0-9]{0,17}", message.yandex_uid) and is_written_text(message.name)
 
@@ -363,6 +367,24 @@ def routesharing_enqueue_insert_order_request(message: route_sharing_api_pb2.Enq
     )
 
 
+def family_family_membership(message: family_pb2.FamilyMembership) -> bool:
+    return is_id(message.membership_id) and is_id(message.yandex_uid) and is_id(message.phone_id)
+
+
+def family_family_state(message: family_pb2.FamilyState) -> bool:
+    return (
+        is_id(message.family_id)
+        and message.version >= 1
+        and (not message.HasField("admin") or family_family_admin(message.admin))
+        and len(members := message.members) <= 50
+        and all(map(family_family_membership, members))
+    )
+
+
+def routesharing_put_family_request(message: route_sharing_api_pb2.PutFamilyRequest) -> bool:
+    return message.HasField("state") and family_family_state(message.state)
+
+
 def routesharing_get_info_request(message: route_sharing_api_pb2.GetInfoRequest) -> bool:
     return is_id(message.sharing_key)
 
@@ -467,6 +489,7 @@ QUICK_CHECKS: Final[Mapping[str, QuickCheck]] = MappingProxyType(
             eulas_passenger_eulas_service_save_eulas_request, max_values=100
         ),
         "ridehail.family.v1.GetFamilyRequest": QuickCheck(family_get_family_request, max_values=0),
+        "ridehail.family.v1.GetFamilyStateRequest": QuickCheck(family_get_family_state_request, max_values=0),
         "ridehail.family.v1.FamilyAdmin": QuickCheck(family_family_admin, max_values=0),
         "ridehail.family.v1.CreateFamilyRequest": QuickCheck(family_create_family_request, max_values=0),
         "ridehail.family.v1.FamilyMember": QuickCheck(family_family_member, max_values=0),
@@ -520,6 +543,9 @@ QUICK_CHECKS: Final[Mapping[str, QuickCheck]] = MappingProxyType(
         "ridehail.routesharing.v1.EnqueueInsertOrderRequest": QuickCheck(
             routesharing_enqueue_insert_order_request, max_values=100
         ),
+        "ridehail.family.v1.FamilyMembership": QuickCheck(family_family_membership, max_values=0),
+        "ridehail.family.v1.FamilyState": QuickCheck(family_family_state, max_values=50),
+        "ridehail.routesharing.v1.PutFamilyRequest": QuickCheck(routesharing_put_family_request, max_values=50),
         "ridehail.routesharing.v1.GetInfoRequest": QuickCheck(routesharing_get_info_request, max_values=0),
         "ridehail.tollroads.v1.SaveOfferRequest": QuickCheck(tollroads_save_offer_request, max_values=0),
         "ridehail.tollroads.v1.RetrieveOrderRequest": QuickCheck(tollroads_retrieve_order_request, max_values=0),

@@ -15,18 +15,29 @@ from .demo import load_demo
 @asynccontextmanager
 async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     """Makes the service for one process."""
+    from ridehail_clients import AsyncRouteSharingClient
+
+    from .dependencies import RouteSharing
     from .families import Families
+    from .publication import FamilyChanges, PublishFamilies
+    from .publication_store import PublicationStore
     from .service import FamilyServicer
     from .store import FamilyStore
 
     assert context.storage is not None
-    families = Families(context.storage.database, FamilyStore(), context.clock, new_id=lambda: uuid.uuid4().hex)
-    yield RunningService(servicers=(FamilyServicer(families),))
+    database, queue, clock = context.storage.database, context.storage.queue, context.clock
+    publication = PublicationStore()
+    changes = FamilyChanges(publication, queue, clock)
+    route_sharing = RouteSharing(AsyncRouteSharingClient(context.channels["route-sharing"], ticket=context.tickets))
+    publish = PublishFamilies(database, publication, route_sharing, clock)
+    families = Families(database, FamilyStore(), changes, clock, new_id=lambda: uuid.uuid4().hex)
+    yield RunningService(servicers=(FamilyServicer(families),), tasks=(publish.task, publish.overdue_task))
 
 
 DEFINITION = ServiceDefinition(
     name="family",
     schema="family",
+    dependencies=("route-sharing",),
     contracts=(
         Contract(
             family_api_pb2.DESCRIPTOR.services_by_name["FamilyService"],
@@ -34,5 +45,6 @@ DEFINITION = ServiceDefinition(
         ),
     ),
     build=build,
+    has_tasks=True,
     demo=load_demo,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -47,6 +48,41 @@ class Family:
     def member(self, yandex_uid: str) -> Member | None:
         """Returns the rider as a member, or None if the rider is not in the family."""
         return next((member for member in self.members if member.yandex_uid == yandex_uid), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A rider's time in a family; who leaves and comes back has another id."""
+
+    membership_id: str
+    yandex_uid: str
+    phone_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FamilySnapshot:
+    """A family at one version, as those store it who follow families.
+
+    Attributes:
+        version: Grows with every change.
+        admin_uid: Who pays; None once the family is disbanded.
+        admin_name: How the family calls the admin; empty once it is disbanded.
+        members: The admin among them; none once the family is disbanded.
+    """
+
+    family_id: str
+    version: int
+    admin_uid: str | None
+    admin_name: str
+    members: tuple[Membership, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnpublishedFamily:
+    """A family with changes that followers have not confirmed, the oldest of them made at `since`."""
+
+    snapshot: FamilySnapshot
+    since: datetime
 
 
 def check_addition(family: Family, addition: Member) -> None:

@@ -10,6 +10,7 @@ from ridehail.family.v1 import family_api_pb2 as api
 from ridehail.family.v1 import family_api_pb2_grpc as api_grpc
 from ridehail.family.v1 import family_pb2
 
+from .codec import snapshot_to_message
 from .families import Families
 from .membership import Member, Role
 
@@ -32,6 +33,10 @@ class FamilyServicer(api_grpc.FamilyServiceServicer):
                 for one in family.members
             ],
         )
+
+    async def GetFamilyState(self, request: api.GetFamilyStateRequest, context: Context) -> api.GetFamilyStateResponse:
+        snapshot = await self._families.snapshot_of_rider(request.yandex_uid)
+        return api.GetFamilyStateResponse(state=snapshot_to_message(snapshot))
 
     async def CreateFamily(self, request: api.CreateFamilyRequest, context: Context) -> api.CreateFamilyResponse:
         admin = Member(request.admin.yandex_uid, request.phone_id, Role.OWNER)

@@ -9,7 +9,7 @@ from psycopg.rows import TupleRow
 
 from ridehail_servers.chassis.database import Connection
 
-from .membership import Family, Member, Role
+from .membership import Family, FamilySnapshot, Member, Membership, Role
 
 
 class FamilyStore:
@@ -44,10 +44,29 @@ class FamilyStore:
         )
         return _family(await cursor.fetchall())
 
+    async def snapshot_of(self, connection: Connection, yandex_uid: str) -> FamilySnapshot | None:
+        """Returns the family of a rider at its present version, or None if the rider is in none."""
+        cursor = await connection.execute(
+            """
+            SELECT
+                family_id, families.version, families.admin_name,
+                members.membership_id, members.yandex_uid, members.phone_id, members.role
+            FROM family.members AS rider
+            JOIN family.families USING (family_id)
+            JOIN family.members USING (family_id)
+            WHERE rider.yandex_uid = %s
+            ORDER BY members.role = 'owner' DESC, members.member_number
+            """,
+            (yandex_uid,),
+        )
+        rows = await cursor.fetchall()
+        return snapshot_from(rows) if rows else None
+
     async def lock_family(self, connection: Connection, family_id: str) -> bool:
         """Locks a family against every other change of its members; returns False if there is no such family."""
         cursor = await connection.execute(
-            "SELECT 1 FROM family.families WHERE family_id = %s FOR NO KEY UPDATE", (family_id,)
+            "SELECT 1 FROM family.families WHERE family_id = %s AND disbanded_at IS NULL FOR NO KEY UPDATE",
+            (family_id,),
         )
         return await cursor.fetchone() is not None
 
@@ -60,15 +79,17 @@ class FamilyStore:
             (family_id, admin_name, created_at),
         )
 
-    async def insert_member(self, connection: Connection, family_id: str, member: Member, added_at: datetime) -> bool:
+    async def insert_member(
+        self, connection: Connection, family_id: str, member: Member, membership_id: str, added_at: datetime
+    ) -> bool:
         """Stores a member, or returns False if the rider is in a family already."""
         cursor = await connection.execute(
             """
-            INSERT INTO family.members (family_id, yandex_uid, phone_id, role, added_at)
-            VALUES (%s, %s, %s, %s, %s)
+            INSERT INTO family.members (family_id, yandex_uid, phone_id, role, membership_id, added_at)
+            VALUES (%s, %s, %s, %s, %s, %s)
             ON CONFLICT ON CONSTRAINT members_yandex_uid_key DO NOTHING
             """,
-            (family_id, member.yandex_uid, member.phone_id, member.role, added_at),
+            (family_id, member.yandex_uid, member.phone_id, member.role, membership_id, added_at),
         )
         return cursor.rowcount == 1
 
@@ -78,11 +99,12 @@ class FamilyStore:
             "UPDATE family.members SET phone_id = %s WHERE yandex_uid = %s", (phone_id, yandex_uid)
         )
 
-    async def delete_member(self, connection: Connection, family_id: str, yandex_uid: str) -> None:
-        """Removes a rider from a family, if the rider is in it."""
-        await connection.execute(
+    async def delete_member(self, connection: Connection, family_id: str, yandex_uid: str) -> bool:
+        """Removes a rider from a family; returns whether the rider was in it."""
+        cursor = await connection.execute(
             "DELETE FROM family.members WHERE family_id = %s AND yandex_uid = %s", (family_id, yandex_uid)
         )
+        return cursor.rowcount == 1
 
 
 def _family(rows: Sequence[TupleRow]) -> Family | None:
@@ -91,3 +113,20 @@ def _family(rows: Sequence[TupleRow]) -> Family | None:
         return None
     family_id, admin_name, *_ = rows[0]
     return Family(family_id, admin_name, tuple(Member(uid, phone, Role(role)) for _, _, uid, phone, role in rows))
+
+
+def snapshot_from(rows: Sequence[TupleRow]) -> FamilySnapshot:
+    """Reads a family from a row for each member.
+
+    Its columns are family_id, version, admin_name, membership_id, yandex_uid, phone_id and role. A family without
+    members has one row, with NULL in place of the member's columns.
+    """
+    family_id, version, admin_name, *_ = rows[0]
+    members = [row[3:] for row in rows if row[3] is not None]
+    return FamilySnapshot(
+        family_id,
+        version,
+        admin_uid=next((yandex_uid for _, yandex_uid, _, role in members if role == Role.OWNER), None),
+        admin_name=admin_name,
+        members=tuple(Membership(*member[:3]) for member in members),
+    )

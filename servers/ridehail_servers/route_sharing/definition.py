@@ -24,6 +24,8 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
 
     from .dependencies import FamilyService, OrderCore
     from .family_sharing import FamilySharing
+    from .followed_families import FollowedFamilies
+    from .followed_family_store import FollowedFamilyStore
     from .service import PassengerRouteSharingServicer, RouteSharingServicer
     from .shared_rides import SharedRides
     from .store import RouteSharingStore
@@ -32,15 +34,17 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     assert context.storage is not None
     database, queue, clock = context.storage.database, context.storage.queue, context.clock
     config: LiveConfig[RouteSharingConfig] = context.configs[_CONFIG]
-    store = RouteSharingStore()
+    store, family_store = RouteSharingStore(), FollowedFamilyStore()
     family = FamilyService(AsyncFamilyClient(context.channels["family"], ticket=context.tickets))
     orders = OrderCore(AsyncOrderCoreClient(context.channels["order-core"], ticket=context.tickets))
     shared_rides = SharedRides(database, store, family)
     inserts = InsertOrders(database, store, queue, clock)
-    purge = DeleteOldRides(database, store, lambda: timedelta(hours=config.value.kept_h), clock)
+    families = FollowedFamilies(database, family_store, clock)
+    sharing = FamilySharing(database, store, families, family, orders, clock=clock)
+    purge = DeleteOldRides(database, store, family_store, lambda: timedelta(hours=config.value.kept_h), clock)
     yield RunningService(
         servicers=(
-            RouteSharingServicer(FamilySharing(database, store, family, orders, clock), shared_rides, inserts),
+            RouteSharingServicer(sharing, families, shared_rides, inserts),
             PassengerRouteSharingServicer(shared_rides, lambda: config.value.popup_title),
         ),
         tasks=(inserts.task, purge.task),

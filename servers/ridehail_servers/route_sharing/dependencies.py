@@ -9,7 +9,7 @@ from ridehail_servers.chassis.dependency_calls import required_dependency
 from ridehail_servers.chassis.errors import OrderNotFound
 
 from .errors import NotInFamily
-from .ride import FamilyShare, phones_of_others
+from .followed_family import FollowedAdmin, FollowedFamily, FollowedMember
 
 # Of the deadline budget: the rest is for family, and for storing what it returns.
 _ORDER_CORE_SHARE = 0.4
@@ -44,8 +44,8 @@ class FamilyService:
     def __init__(self, client: AsyncFamilyClient) -> None:
         self._client = client
 
-    async def share_of(self, rider: str) -> FamilyShare:
-        """Returns what to store of the rider's family when a ride is shared with it.
+    async def family_of(self, rider: str) -> FollowedFamily:
+        """Returns the rider's family as it is now.
 
         Raises:
             NotInFamily: The rider is in no family.
@@ -53,9 +53,11 @@ class FamilyService:
         """
         # Both contracts have the same rule for a rider, so its violation is a defect.
         with required_dependency("family", {FamilyNotFound: NotInFamily}, defects=(InvalidRequest,)):
-            family = await self._client.get_family(yandex_uid=rider, timeout=share_of_remaining(_FAMILY_SHARE))
-        return FamilyShare(
-            admin_uid=int(family.admin.yandex_uid),
-            admin_name=family.admin.name,
-            phone_ids=phones_of_others(((member.yandex_uid, member.phone_id) for member in family.members), rider),
+            state = await self._client.get_family_state(yandex_uid=rider, timeout=share_of_remaining(_FAMILY_SHARE))
+        admin = None if state.admin is None else FollowedAdmin(int(state.admin.yandex_uid), state.admin.name)
+        return FollowedFamily(
+            family_id=state.family_id,
+            version=state.version,
+            admin=admin,
+            members=tuple(FollowedMember(one.membership_id, one.yandex_uid, one.phone_id) for one in state.members),
         )

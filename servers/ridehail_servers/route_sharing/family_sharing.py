@@ -8,7 +8,8 @@ from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Database
 
 from .dependencies import FamilyService, OrderCore
-from .errors import SharingKeyConflict
+from .errors import NotInFamily, SharingKeyConflict
+from .followed_families import FollowedFamilies
 from .ride import Origin, Ride
 from .store import RouteSharingStore
 
@@ -17,16 +18,24 @@ class FamilySharing:
     """The toggle of a ride. Each call is stored whole, and the last to be stored wins."""
 
     def __init__(
-        self, database: Database, store: RouteSharingStore, family: FamilyService, orders: OrderCore, clock: Clock
+        self,
+        database: Database,
+        store: RouteSharingStore,
+        families: FollowedFamilies,
+        family: FamilyService,
+        orders: OrderCore,
+        *,
+        clock: Clock,
     ) -> None:
         self._database = database
         self._store = store
+        self._families = families
         self._family = family
         self._orders = orders
         self._clock = clock
 
     async def start(self, ride: Ride) -> None:
-        """Shares a ride with the rider's present family, in place of what it was shared with as a family ride.
+        """Shares a ride with the rider's family, whoever will be in it, for as long as the rider is.
 
         A ride without its rider is that of the order's rider.
 
@@ -39,14 +48,17 @@ class FamilySharing:
         # Looked up before the transaction: a family service that is slow keeps no row locked.
         rider = ride.yandex_uid or await self._orders.rider_of(ride.order_id)
         ride = replace(ride, yandex_uid=rider)
-        share = await self._family.share_of(rider)
+        family = await self._family.family_of(rider)
         async with self._database.transaction() as connection:
             now = self._clock()
+            # What was read may have changed since, and the change may have arrived before this ride was there for it.
+            membership_id = await self._families.join(connection, family, rider, now)
+            if membership_id is None:
+                raise NotInFamily
             if not await self._store.lock_new_or_known(connection, ride, now):
                 raise SharingKeyConflict(ride.order_id)
             await self._store.delete_phones(connection, ride.sharing_key, Origin.FAMILY)
-            await self._store.insert_phones(connection, ride.sharing_key, share.phone_ids, Origin.FAMILY)
-            await self._store.put_family_ride(connection, ride.sharing_key, share, now)
+            await self._store.put_family_ride(connection, ride.sharing_key, family.family_id, membership_id, now)
 
     async def stop(self, ride: Ride) -> None:
         """Stops sharing a ride with the family; one that is unknown or not shared with one stays as it is.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -36,20 +35,11 @@ class InsertRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class FamilyShare:
-    """What is stored of a family when a ride is shared with it: its admin, and the phones that may watch."""
-
-    admin_uid: int
-    admin_name: str
-    phone_ids: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
 class FamilyRide:
     """How a ride is shared with a family.
 
     Attributes:
-        admin_name: How the family calls the admin, as of the latest sharing.
+        admin_name: How the family calls the admin.
         sharing_on: Whether the ride is shared with the family now.
     """
 
@@ -64,7 +54,8 @@ class SharingInfo:
 
     Attributes:
         phone_ids: The phones, each once, sorted.
-        family: The family that it was last shared with, else the rider's, or None if there is none or it is unknown.
+        family: The family that it was last shared with, as long as the rider has been in it since, else that of the
+            rider now; or None if there is none or it is unknown.
         family_unknown: Whether the rider's family could not be looked up.
     """
 
@@ -79,7 +70,7 @@ class StoredSharing:
 
     Attributes:
         phone_ids: The phones, each once, sorted.
-        family: The family that it was last shared with, or None if it never was.
+        family: The family that it was last shared with; None if it never was, or the rider has left that family since.
         yandex_uid: The rider, or None if nobody has said.
     """
 
@@ -94,13 +85,3 @@ class WatchedRide:
 
     order_id: str
     family: FamilyRide | None
-
-
-def phones_of_others(members: Iterable[tuple[str, str]], rider: str) -> frozenset[str]:
-    """Returns the phones of everybody but the rider, given account and phone of each member.
-
-    A phone that the rider has in common with another member is the rider's.
-    """
-    phones = list(members)
-    own = {phone_id for yandex_uid, phone_id in phones if yandex_uid == rider}
-    return frozenset(phone_id for _yandex_uid, phone_id in phones) - own

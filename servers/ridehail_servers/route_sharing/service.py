@@ -13,7 +13,9 @@ from ridehail.routesharing.v1 import route_sharing_pb2
 from ridehail_servers.chassis.locale_choice import preferred_languages
 from ridehail_servers.chassis.passenger import current_passenger
 
+from .codec import followed_family
 from .family_sharing import FamilySharing
+from .followed_families import FollowedFamilies
 from .popup_title import Captions, popup_title
 from .ride import FamilyRide, InsertRequest, Ride
 from .shared_rides import SharedRides
@@ -25,8 +27,15 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class RouteSharingServicer(api_grpc.RouteSharingServiceServicer):
     """See ridehail/routesharing/v1/route_sharing_api.proto."""
 
-    def __init__(self, family_sharing: FamilySharing, shared_rides: SharedRides, inserts: InsertOrders) -> None:
+    def __init__(
+        self,
+        family_sharing: FamilySharing,
+        families: FollowedFamilies,
+        shared_rides: SharedRides,
+        inserts: InsertOrders,
+    ) -> None:
         self._family_sharing = family_sharing
+        self._families = families
         self._shared_rides = shared_rides
         self._inserts = inserts
 
@@ -53,6 +62,10 @@ class RouteSharingServicer(api_grpc.RouteSharingServiceServicer):
     ) -> api.EnqueueInsertOrderResponse:
         await self._inserts.enqueue(InsertRequest(_ride(request), tuple(request.phone_ids)))
         return api.EnqueueInsertOrderResponse()
+
+    async def PutFamily(self, request: api.PutFamilyRequest, context: Context) -> api.PutFamilyResponse:
+        await self._families.put(followed_family(request.state))
+        return api.PutFamilyResponse()
 
 
 class PassengerRouteSharingServicer(api_grpc.PassengerRouteSharingServiceServicer):

@@ -27,12 +27,15 @@ class SharedRides:
         if stored.family is not None or stored.yandex_uid is None:
             return SharingInfo(stored.phone_ids, stored.family)
         try:
-            share = await self._family.share_of(stored.yandex_uid)
+            family = await self._family.family_of(stored.yandex_uid)
         except NotInFamily:
             return SharingInfo(stored.phone_ids, None)
         except DependencyUnavailable:
             return SharingInfo(stored.phone_ids, None, family_unknown=True)
-        return SharingInfo(stored.phone_ids, FamilyRide(share.admin_uid, share.admin_name, sharing_on=False))
+        admin = family.admin
+        return SharingInfo(
+            stored.phone_ids, None if admin is None else FamilyRide(admin.uid, admin.name, sharing_on=False)
+        )
 
     async def watched(self, sharing_key: str, *, yandex_uid: str, phone_id: str) -> WatchedRide:
         """Returns a ride to a passenger who may watch it: the rider, and whoever has a phone that it is shared with.

@@ -9,7 +9,7 @@ from psycopg.rows import TupleRow
 
 from ridehail_servers.chassis.database import Connection
 
-from .ride import FamilyRide, FamilyShare, InsertRequest, Origin, Ride, StoredSharing, WatchedRide
+from .ride import FamilyRide, InsertRequest, Origin, Ride, StoredSharing, WatchedRide
 
 
 class RouteSharingStore:
@@ -62,20 +62,22 @@ class RouteSharingStore:
         )
 
     async def put_family_ride(
-        self, connection: Connection, sharing_key: str, share: FamilyShare, updated_at: datetime
+        self, connection: Connection, sharing_key: str, family_id: str, membership_id: str, updated_at: datetime
     ) -> None:
-        """Stores that a ride is shared with a family now."""
+        """Stores that a ride is shared with a family, for as long as the rider's membership in it lasts."""
         await connection.execute(
             """
-            INSERT INTO order_route_sharing.family_rides (sharing_key, admin_uid, admin_name, sharing_on, updated_at)
+            INSERT INTO order_route_sharing.family_rides (sharing_key, family_id, membership_id, sharing_on, updated_at)
             VALUES (%s, %s, %s, true, %s)
             ON CONFLICT (sharing_key) DO UPDATE SET
-                admin_uid = excluded.admin_uid,
-                admin_name = excluded.admin_name,
+                family_id = excluded.family_id,
+                membership_id = excluded.membership_id,
+                admin_uid = NULL,
+                admin_name = NULL,
                 sharing_on = true,
                 updated_at = excluded.updated_at
             """,
-            (sharing_key, share.admin_uid, share.admin_name, updated_at),
+            (sharing_key, family_id, membership_id, updated_at),
         )
 
     async def end_family_ride(self, connection: Connection, sharing_key: str, updated_at: datetime) -> None:
@@ -89,18 +91,30 @@ class RouteSharingStore:
         )
 
     async def sharing(self, connection: Connection, sharing_key: str) -> StoredSharing | None:
-        """Returns whom a ride is shared with, or None if there is no such key."""
+        """Returns whom a ride is shared with, or None if there is no such key.
+
+        Its family is there as long as the rider has been in it since the ride was shared with it.
+        """
         cursor = await connection.execute(
             """
             SELECT
-                family_rides.admin_uid, family_rides.admin_name, family_rides.sharing_on,
+                coalesce(families.admin_uid, family_rides.admin_uid),
+                coalesce(families.admin_name, family_rides.admin_name),
+                family_rides.sharing_on,
                 ARRAY(
-                    SELECT DISTINCT phone_id FROM order_route_sharing.phone_ids
+                    SELECT phone_id FROM order_route_sharing.phone_ids
                     WHERE phone_ids.sharing_key = sharing_keys.sharing_key
+                    UNION
+                    SELECT phone_id FROM order_route_sharing.family_members
+                    WHERE family_members.family_id = rider.family_id
+                        AND family_rides.sharing_on
+                        AND family_members.phone_id <> rider.phone_id
                 ),
                 sharing_keys.yandex_uid
             FROM order_route_sharing.sharing_keys
             LEFT JOIN order_route_sharing.family_rides USING (sharing_key)
+            LEFT JOIN order_route_sharing.family_members AS rider USING (family_id, membership_id)
+            LEFT JOIN order_route_sharing.families ON families.family_id = rider.family_id
             WHERE sharing_key = %s
             """,
             (sharing_key,),
@@ -114,15 +128,21 @@ class RouteSharingStore:
         """Returns a ride, or None if it is neither the passenger's own nor shared with the passenger's phone.
 
         It comes with its family only for the rider and the phones of the family. An unknown phone is empty, which none
-        is that a ride is shared with.
+        is that a ride is shared with. A phone that the rider has in common with another member is the rider's.
         """
         cursor = await connection.execute(
             """
             SELECT
-                family_rides.admin_uid, family_rides.admin_name, family_rides.sharing_on, sharing_keys.order_id
+                CASE WHEN seen.of_family THEN coalesce(families.admin_uid, family_rides.admin_uid) END,
+                CASE WHEN seen.of_family THEN coalesce(families.admin_name, family_rides.admin_name) END,
+                family_rides.sharing_on,
+                sharing_keys.order_id
             FROM order_route_sharing.sharing_keys
-            LEFT JOIN order_route_sharing.family_rides
-                ON family_rides.sharing_key = sharing_keys.sharing_key AND (
+            LEFT JOIN order_route_sharing.family_rides USING (sharing_key)
+            LEFT JOIN order_route_sharing.family_members AS rider USING (family_id, membership_id)
+            LEFT JOIN order_route_sharing.families ON families.family_id = rider.family_id
+            CROSS JOIN LATERAL (
+                SELECT
                     sharing_keys.yandex_uid = %(yandex_uid)s
                     OR EXISTS (
                         SELECT FROM order_route_sharing.phone_ids
@@ -130,14 +150,23 @@ class RouteSharingStore:
                             AND phone_ids.phone_id = %(phone_id)s
                             AND phone_ids.origin = 'family'
                     )
-                )
-            WHERE sharing_keys.sharing_key = %(sharing_key)s AND (
-                sharing_keys.yandex_uid = %(yandex_uid)s
-                OR EXISTS (
-                    SELECT FROM order_route_sharing.phone_ids
-                    WHERE phone_ids.sharing_key = %(sharing_key)s AND phone_ids.phone_id = %(phone_id)s
-                )
-            )
+                    OR (
+                        family_rides.sharing_on
+                        AND rider.phone_id <> %(phone_id)s
+                        AND EXISTS (
+                            SELECT FROM order_route_sharing.family_members
+                            WHERE family_members.family_id = rider.family_id
+                                AND family_members.phone_id = %(phone_id)s
+                        )
+                    ) AS of_family,
+                    EXISTS (
+                        SELECT FROM order_route_sharing.phone_ids
+                        WHERE phone_ids.sharing_key = %(sharing_key)s
+                            AND phone_ids.phone_id = %(phone_id)s
+                            AND phone_ids.origin = 'order'
+                    ) AS of_order
+            ) AS seen
+            WHERE sharing_keys.sharing_key = %(sharing_key)s AND (seen.of_family OR seen.of_order)
             """,
             {"sharing_key": sharing_key, "yandex_uid": yandex_uid, "phone_id": phone_id},
         )

@@ -11,6 +11,7 @@ from ridehail_servers.chassis.database import Connection, Database
 from ridehail_servers.chassis.logs import get_logger
 from ridehail_servers.chassis.tasks import Task, TaskQueue, TaskRefused
 
+from .followed_family_store import FollowedFamilyStore
 from .ride import InsertRequest, Origin
 from .store import RouteSharingStore
 
@@ -63,7 +64,7 @@ class InsertOrders:
 
 
 class DeleteOldRides:
-    """Deletes old rides, and requests that `insert_order` has refused or never got to, every hour.
+    """Deletes old rides, old requests of `insert_order`, and families that were last used as long ago, every hour.
 
     Every batch is a short transaction that skips what others have locked; that is left to the next run.
     """
@@ -72,6 +73,7 @@ class DeleteOldRides:
         self,
         database: Database,
         store: RouteSharingStore,
+        families: FollowedFamilyStore,
         kept: Callable[[], timedelta],
         clock: Clock,
         *,
@@ -79,6 +81,7 @@ class DeleteOldRides:
     ) -> None:
         self._database = database
         self._store = store
+        self._families = families
         self._kept = kept
         self._clock = clock
         self._batch = batch
@@ -89,7 +92,9 @@ class DeleteOldRides:
         before = self._clock() - self._kept()
         rides = await self._delete_all(self._store.delete_old_rides, before)
         requests = await self._delete_all(self._store.delete_old_requests, before)
-        logger.info("old rides purged", rides=rides, requests=requests)
+        # Rides that were shared with such a family since are older than that themselves.
+        families = await self._delete_all(self._families.delete_unused, before)
+        logger.info("old rides purged", rides=rides, requests=requests, families=families)
 
     async def _delete_all(self, delete: _Delete, before: datetime) -> int:
         deleted = 0

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from ridehail_clients import (
     CardRoad,
-    Family,
-    FamilyAdmin,
-    FamilyMember,
     Promo,
     PromosOnTheWay,
     RideCard,
@@ -79,29 +76,6 @@ CASES = [
         for on in (True, False)
     ),
     sent_as_given("InappCommunicationsService/PromosOnTheWay", _ORDER, {}, PromosOnTheWay((), "")),
-    sent_as_given(
-        "FamilyService/GetFamily",
-        {"yandex_uid": "400"},
-        {
-            "family_id": "family",
-            "admin": {"yandex_uid": "400", "name": "Ann"},
-            "members": [{"yandex_uid": "400", "phone_id": "phone", "role": "owner"}],
-        },
-        Family("family", FamilyAdmin("400", "Ann"), (FamilyMember("400", "phone", "owner"),)),
-    ),
-    Case(
-        "FamilyService/CreateFamily",
-        {"admin": FamilyAdmin("400", "Ann"), "phone_id": "phone"},
-        {"admin": {"yandex_uid": "400", "name": "Ann"}, "phone_id": "phone"},
-        {"family_id": "family"},
-        "family",
-    ),
-    Case(
-        "FamilyService/AddMember",
-        {"family_id": "family", "member": FamilyMember("401", "phone")},
-        {"family_id": "family", "member": {"yandex_uid": "401", "phone_id": "phone", "role": "user"}},
-    ),
-    sent_as_given("FamilyService/RemoveMember", {"family_id": "family", "yandex_uid": "401"}),
     *(
         Case(
             "RouteSharingService/ShareWithFamily",

@@ -6,7 +6,7 @@ from __future__ import annotations
 from ridehail.family.v1 import family_api_pb2, family_api_pb2_grpc
 from ridehail_clients._async.service_client import AsyncInternalClient
 from ridehail_clients.calls.call_metadata import Metadata
-from ridehail_clients.models import Family, FamilyAdmin, FamilyMember
+from ridehail_clients.models import Family, FamilyAdmin, FamilyMember, FamilyState
 
 __all__ = ["AsyncFamilyClient"]
 
@@ -46,6 +46,29 @@ class AsyncFamilyClient(AsyncInternalClient):
         request = family_api_pb2.GetFamilyRequest(yandex_uid=yandex_uid)
         response = await self._transport.call(self._stub.GetFamily, request, timeout=timeout, metadata=metadata)
         return Family.from_message(response)
+
+    async def get_family_state(
+        self, *, yandex_uid: str, timeout: float | None = None, metadata: Metadata = ()
+    ) -> FamilyState:
+        """Returns a rider's family at its present version, for services that follow families: route-sharing is sent every
+        later version by PutFamily. Safe to repeat.
+
+        The client repeats it after failures that pass, for 1 s by default, 0.3 s an attempt.
+
+        Args:
+            yandex_uid: The rider.
+            timeout: Seconds for the whole call.
+            metadata: Further metadata of the call.
+
+        Returns:
+            The family.
+
+        Raises:
+            FamilyNotFound: The rider is in no family.
+        """
+        request = family_api_pb2.GetFamilyStateRequest(yandex_uid=yandex_uid)
+        response = await self._transport.call(self._stub.GetFamilyState, request, timeout=timeout, metadata=metadata)
+        return FamilyState.from_message(response.state)
 
     async def create_family(
         self, *, admin: FamilyAdmin, phone_id: str, timeout: float | None = None, metadata: Metadata = ()

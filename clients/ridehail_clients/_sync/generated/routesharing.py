@@ -10,7 +10,7 @@ from ridehail.routesharing.v1 import route_sharing_api_pb2, route_sharing_api_pb
 from ridehail_clients._sync.service_client import InternalClient, PassengerClient
 from ridehail_clients.calls.call_metadata import Metadata
 from ridehail_clients.message_fields import to_strings
-from ridehail_clients.models import SharedRide, SharingInfo
+from ridehail_clients.models import FamilyState, SharedRide, SharingInfo
 
 __all__ = ["PassengerRouteSharingClient", "RouteSharingClient"]
 
@@ -43,9 +43,10 @@ class RouteSharingClient(InternalClient):
     ) -> None:
         """Shares a ride with the rider's family, or stops sharing it.
 
-        On: afterwards the ride is shared with the phones that the family's members, the rider excepted, have now. Off:
-        afterwards it is not shared with the family; phones that the order itself was shared with stay. Off for a ride
-        that was never shared changes nothing. Of several calls the last to be stored wins, whole.
+        On: afterwards the ride is shared with the phones that the family's members, the rider excepted, have at any
+        time, until it is set off or the rider leaves the family. Off: afterwards it is not shared with the family;
+        phones that the order itself was shared with stay. Off for a ride that was never shared changes nothing. Of
+        several calls the last to be stored wins, whole.
 
         Safe to repeat, as long as no other call has come in between.
 
@@ -80,8 +81,9 @@ class RouteSharingClient(InternalClient):
         """Returns with whom a ride is shared. An unknown key is treated as a ride that is shared with nobody. Safe to
         repeat.
 
-        The family is the one that the ride was last shared with; before the first toggle it is the rider's, with
-        `sharing_on` false. While family is unavailable, `family_unknown` is set, and the call does not fail.
+        The family is the one that the ride was last shared with, as long as the rider has been in it since; else it is
+        the one that the rider is in now, with `sharing_on` false. While family is unavailable, `family_unknown` is
+        set, and the call does not fail.
 
         The client repeats it after failures that pass, for 1 s by default, 0.3 s an attempt.
 
@@ -132,6 +134,21 @@ class RouteSharingClient(InternalClient):
             yandex_uid=yandex_uid,
         )
         self._transport.call(self._stub.EnqueueInsertOrder, request, timeout=timeout, metadata=metadata)
+
+    def put_family(self, *, state: FamilyState, timeout: float | None = None, metadata: Metadata = ()) -> None:
+        """Stores a family that has changed: the rides that are shared with it follow at once, and so do their captions. A
+        version that is not higher than the stored one changes nothing, so calls may be repeated and come in any order.
+        Called by family.
+
+        The client repeats it after failures that pass, for 2 s by default, 0.5 s an attempt.
+
+        Args:
+            state: The family.
+            timeout: Seconds for the whole call.
+            metadata: Further metadata of the call.
+        """
+        request = route_sharing_api_pb2.PutFamilyRequest(state=state.to_message())
+        self._transport.call(self._stub.PutFamily, request, timeout=timeout, metadata=metadata)
 
 
 class PassengerRouteSharingClient(PassengerClient):

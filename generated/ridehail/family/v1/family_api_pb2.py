@@ -29,7 +29,7 @@ from ridehail.common.v1 import rules_pb2 as ridehail_dot_common_dot_v1_dot_rules
 from ridehail.family.v1 import family_pb2 as ridehail_dot_family_dot_v1_dot_family__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ridehail/family/v1/family_api.proto\x12\x12ridehail.family.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a\x1fridehail/family/v1/family.proto\"1\n\x10GetFamilyRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"\x97\x01\n\x11GetFamilyResponse\x12\x11\n\tfamily_id\x18\x01 \x01(\t\x12.\n\x05\x61\x64min\x18\x02 \x01(\x0b\x32\x1f.ridehail.family.v1.FamilyAdmin\x12\x31\n\x07members\x18\x03 \x03(\x0b\x32 .ridehail.family.v1.FamilyMember:\x0c\xca\xbb\x18\x08\n\x06\x46\x61mily\"j\n\x13\x43reateFamilyRequest\x12\x36\n\x05\x61\x64min\x18\x01 \x01(\x0b\x32\x1f.ridehail.family.v1.FamilyAdminB\x06\xbaH\x03\xc8\x01\x01\x12\x1b\n\x08phone_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"/\n\x14\x43reateFamilyResponse\x12\x17\n\tfamily_id\x18\x01 \x01(\tB\x04\xd8\xbb\x18\x01\"j\n\x10\x41\x64\x64MemberRequest\x12\x1c\n\tfamily_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x38\n\x06member\x18\x02 \x01(\x0b\x32 .ridehail.family.v1.FamilyMemberB\x06\xbaH\x03\xc8\x01\x01\"\x13\n\x11\x41\x64\x64MemberResponse\"R\n\x13RemoveMemberRequest\x12\x1c\n\tfamily_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1d\n\nyandex_uid\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"\x16\n\x14RemoveMemberResponse2\xec\x04\n\rFamilyService\x12\x89\x01\n\tGetFamily\x12$.ridehail.family.v1.GetFamilyRequest\x1a%.ridehail.family.v1.GetFamilyResponse\"/\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x82\xd3\xe4\x93\x02\x16\"\x11/family/v1/family:\x01*\x12\x92\x01\n\x0c\x43reateFamily\x12\'.ridehail.family.v1.CreateFamilyRequest\x1a(.ridehail.family.v1.CreateFamilyResponse\"/\xb2\xbb\x18\x08\n\x02\x08\x02\x12\x02\x08\x02\x82\xd3\xe4\x93\x02\x1d\"\x18/family/v1/family/create:\x01*\x12\x8d\x01\n\tAddMember\x12$.ridehail.family.v1.AddMemberRequest\x1a%.ridehail.family.v1.AddMemberResponse\"3\x90\x02\x02\xb2\xbb\x18\x0c\n\x02\x08\x02\x12\x06\x10\x80\xca\xb5\xee\x01\x82\xd3\xe4\x93\x02\x1a\"\x15/family/v1/member/add:\x01*\x12\x99\x01\n\x0cRemoveMember\x12\'.ridehail.family.v1.RemoveMemberRequest\x1a(.ridehail.family.v1.RemoveMemberResponse\"6\x90\x02\x02\xb2\xbb\x18\x0c\n\x02\x08\x02\x12\x06\x10\x80\xca\xb5\xee\x01\x82\xd3\xe4\x93\x02\x1d\"\x18/family/v1/member/remove:\x01*\x1a\x0e\xa8\xbb\x18\x01\xf2\xbb\x18\x06\x66\x61milyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ridehail/family/v1/family_api.proto\x12\x12ridehail.family.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a\x1fridehail/family/v1/family.proto\"1\n\x10GetFamilyRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"\x97\x01\n\x11GetFamilyResponse\x12\x11\n\tfamily_id\x18\x01 \x01(\t\x12.\n\x05\x61\x64min\x18\x02 \x01(\x0b\x32\x1f.ridehail.family.v1.FamilyAdmin\x12\x31\n\x07members\x18\x03 \x03(\x0b\x32 .ridehail.family.v1.FamilyMember:\x0c\xca\xbb\x18\x08\n\x06\x46\x61mily\"6\n\x15GetFamilyStateRequest\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"N\n\x16GetFamilyStateResponse\x12\x34\n\x05state\x18\x01 \x01(\x0b\x32\x1f.ridehail.family.v1.FamilyStateB\x04\xd8\xbb\x18\x01\"j\n\x13\x43reateFamilyRequest\x12\x36\n\x05\x61\x64min\x18\x01 \x01(\x0b\x32\x1f.ridehail.family.v1.FamilyAdminB\x06\xbaH\x03\xc8\x01\x01\x12\x1b\n\x08phone_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"/\n\x14\x43reateFamilyResponse\x12\x17\n\tfamily_id\x18\x01 \x01(\tB\x04\xd8\xbb\x18\x01\"j\n\x10\x41\x64\x64MemberRequest\x12\x1c\n\tfamily_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x38\n\x06member\x18\x02 \x01(\x0b\x32 .ridehail.family.v1.FamilyMemberB\x06\xbaH\x03\xc8\x01\x01\"\x13\n\x11\x41\x64\x64MemberResponse\"R\n\x13RemoveMemberRequest\x12\x1c\n\tfamily_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1d\n\nyandex_uid\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"\x16\n\x14RemoveMemberResponse2\x8d\x06\n\rFamilyService\x12\x89\x01\n\tGetFamily\x12$.ridehail.family.v1.GetFamilyRequest\x1a%.ridehail.family.v1.GetFamilyResponse\"/\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x82\xd3\xe4\x93\x02\x16\"\x11/family/v1/family:\x01*\x12\x9e\x01\n\x0eGetFamilyState\x12).ridehail.family.v1.GetFamilyStateRequest\x1a*.ridehail.family.v1.GetFamilyStateResponse\"5\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x82\xd3\xe4\x93\x02\x1c\"\x17/family/v1/family/state:\x01*\x12\x92\x01\n\x0c\x43reateFamily\x12\'.ridehail.family.v1.CreateFamilyRequest\x1a(.ridehail.family.v1.CreateFamilyResponse\"/\xb2\xbb\x18\x08\n\x02\x08\x02\x12\x02\x08\x02\x82\xd3\xe4\x93\x02\x1d\"\x18/family/v1/family/create:\x01*\x12\x8d\x01\n\tAddMember\x12$.ridehail.family.v1.AddMemberRequest\x1a%.ridehail.family.v1.AddMemberResponse\"3\x90\x02\x02\xb2\xbb\x18\x0c\n\x02\x08\x02\x12\x06\x10\x80\xca\xb5\xee\x01\x82\xd3\xe4\x93\x02\x1a\"\x15/family/v1/member/add:\x01*\x12\x99\x01\n\x0cRemoveMember\x12\'.ridehail.family.v1.RemoveMemberRequest\x1a(.ridehail.family.v1.RemoveMemberResponse\"6\x90\x02\x02\xb2\xbb\x18\x0c\n\x02\x08\x02\x12\x06\x10\x80\xca\xb5\xee\x01\x82\xd3\xe4\x93\x02\x1d\"\x18/family/v1/member/remove:\x01*\x1a\x0e\xa8\xbb\x18\x01\xf2\xbb\x18\x06\x66\x61milyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,6 +40,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETFAMILYREQUEST'].fields_by_name['yandex_uid']._serialized_options = b'\272H\006r\004\310\274\030\001'
   _globals['_GETFAMILYRESPONSE']._loaded_options = None
   _globals['_GETFAMILYRESPONSE']._serialized_options = b'\312\273\030\010\n\006Family'
+  _globals['_GETFAMILYSTATEREQUEST'].fields_by_name['yandex_uid']._loaded_options = None
+  _globals['_GETFAMILYSTATEREQUEST'].fields_by_name['yandex_uid']._serialized_options = b'\272H\006r\004\310\274\030\001'
+  _globals['_GETFAMILYSTATERESPONSE'].fields_by_name['state']._loaded_options = None
+  _globals['_GETFAMILYSTATERESPONSE'].fields_by_name['state']._serialized_options = b'\330\273\030\001'
   _globals['_CREATEFAMILYREQUEST'].fields_by_name['admin']._loaded_options = None
   _globals['_CREATEFAMILYREQUEST'].fields_by_name['admin']._serialized_options = b'\272H\003\310\001\001'
   _globals['_CREATEFAMILYREQUEST'].fields_by_name['phone_id']._loaded_options = None
@@ -58,6 +62,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FAMILYSERVICE']._serialized_options = b'\250\273\030\001\362\273\030\006family'
   _globals['_FAMILYSERVICE'].methods_by_name['GetFamily']._loaded_options = None
   _globals['_FAMILYSERVICE'].methods_by_name['GetFamily']._serialized_options = b'\220\002\001\262\273\030\014\n\002\010\001\022\006\020\200\306\206\217\001\202\323\344\223\002\026\"\021/family/v1/family:\001*'
+  _globals['_FAMILYSERVICE'].methods_by_name['GetFamilyState']._loaded_options = None
+  _globals['_FAMILYSERVICE'].methods_by_name['GetFamilyState']._serialized_options = b'\220\002\001\262\273\030\014\n\002\010\001\022\006\020\200\306\206\217\001\202\323\344\223\002\034\"\027/family/v1/family/state:\001*'
   _globals['_FAMILYSERVICE'].methods_by_name['CreateFamily']._loaded_options = None
   _globals['_FAMILYSERVICE'].methods_by_name['CreateFamily']._serialized_options = b'\262\273\030\010\n\002\010\002\022\002\010\002\202\323\344\223\002\035\"\030/family/v1/family/create:\001*'
   _globals['_FAMILYSERVICE'].methods_by_name['AddMember']._loaded_options = None
@@ -68,18 +74,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETFAMILYREQUEST']._serialized_end=266
   _globals['_GETFAMILYRESPONSE']._serialized_start=269
   _globals['_GETFAMILYRESPONSE']._serialized_end=420
-  _globals['_CREATEFAMILYREQUEST']._serialized_start=422
-  _globals['_CREATEFAMILYREQUEST']._serialized_end=528
-  _globals['_CREATEFAMILYRESPONSE']._serialized_start=530
-  _globals['_CREATEFAMILYRESPONSE']._serialized_end=577
-  _globals['_ADDMEMBERREQUEST']._serialized_start=579
-  _globals['_ADDMEMBERREQUEST']._serialized_end=685
-  _globals['_ADDMEMBERRESPONSE']._serialized_start=687
-  _globals['_ADDMEMBERRESPONSE']._serialized_end=706
-  _globals['_REMOVEMEMBERREQUEST']._serialized_start=708
-  _globals['_REMOVEMEMBERREQUEST']._serialized_end=790
-  _globals['_REMOVEMEMBERRESPONSE']._serialized_start=792
-  _globals['_REMOVEMEMBERRESPONSE']._serialized_end=814
-  _globals['_FAMILYSERVICE']._serialized_start=817
-  _globals['_FAMILYSERVICE']._serialized_end=1437
+  _globals['_GETFAMILYSTATEREQUEST']._serialized_start=422
+  _globals['_GETFAMILYSTATEREQUEST']._serialized_end=476
+  _globals['_GETFAMILYSTATERESPONSE']._serialized_start=478
+  _globals['_GETFAMILYSTATERESPONSE']._serialized_end=556
+  _globals['_CREATEFAMILYREQUEST']._serialized_start=558
+  _globals['_CREATEFAMILYREQUEST']._serialized_end=664
+  _globals['_CREATEFAMILYRESPONSE']._serialized_start=666
+  _globals['_CREATEFAMILYRESPONSE']._serialized_end=713
+  _globals['_ADDMEMBERREQUEST']._serialized_start=715
+  _globals['_ADDMEMBERREQUEST']._serialized_end=821
+  _globals['_ADDMEMBERRESPONSE']._serialized_start=823
+  _globals['_ADDMEMBERRESPONSE']._serialized_end=842
+  _globals['_REMOVEMEMBERREQUEST']._serialized_start=844
+  _globals['_REMOVEMEMBERREQUEST']._serialized_end=926
+  _globals['_REMOVEMEMBERRESPONSE']._serialized_start=928
+  _globals['_REMOVEMEMBERRESPONSE']._serialized_end=950
+  _globals['_FAMILYSERVICE']._serialized_start=953
+  _globals['_FAMILYSERVICE']._serialized_end=1734
 # @@protoc_insertion_point(module_scope)

@@ -81,6 +81,52 @@ class GetFamilyResponse(_message.Message):
 Global___GetFamilyResponse: _TypeAlias = GetFamilyResponse  # noqa: Y015
 
 @_typing.final
+class GetFamilyStateRequest(_message.Message):
+    """Request of GetFamilyState."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    YANDEX_UID_FIELD_NUMBER: _builtins.int
+    yandex_uid: _builtins.str
+    """The rider. Required."""
+    def __init__(
+        self,
+        *,
+        yandex_uid: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["yandex_uid", b"yandex_uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetFamilyStateRequest: _TypeAlias = GetFamilyStateRequest  # noqa: Y015
+
+@_typing.final
+class GetFamilyStateResponse(_message.Message):
+    """Response of GetFamilyState."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def state(self) -> _family_pb2.FamilyState:
+        """The family."""
+
+    def __init__(
+        self,
+        *,
+        state: _family_pb2.FamilyState | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["state", b"state"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetFamilyStateResponse: _TypeAlias = GetFamilyStateResponse  # noqa: Y015
+
+@_typing.final
 class CreateFamilyRequest(_message.Message):
     """Request of CreateFamily."""
 

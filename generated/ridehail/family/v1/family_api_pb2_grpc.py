@@ -40,6 +40,11 @@ class FamilyServiceStub:
                 request_serializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.GetFamilyRequest.SerializeToString,
                 response_deserializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.GetFamilyResponse.FromString,
                 _registered_method=True)
+        self.GetFamilyState = channel.unary_unary(
+                '/ridehail.family.v1.FamilyService/GetFamilyState',
+                request_serializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.GetFamilyStateRequest.SerializeToString,
+                response_deserializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.GetFamilyStateResponse.FromString,
+                _registered_method=True)
         self.CreateFamily = channel.unary_unary(
                 '/ridehail.family.v1.FamilyService/CreateFamily',
                 request_serializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.CreateFamilyRequest.SerializeToString,
@@ -63,6 +68,17 @@ class FamilyServiceServicer:
 
     def GetFamily(self, request, context):
         """Returns a rider's family. Safe to repeat.
+
+        Errors:
+        - NOT_FOUND `FAMILY_NOT_FOUND`: the rider is in no family.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetFamilyState(self, request, context):
+        """Returns a rider's family at its present version, for services that follow families: route-sharing is sent every later
+        version by PutFamily. Safe to repeat.
 
         Errors:
         - NOT_FOUND `FAMILY_NOT_FOUND`: the rider is in no family.
@@ -115,6 +131,11 @@ def add_FamilyServiceServicer_to_server(servicer, server):
                     request_deserializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.GetFamilyRequest.FromString,
                     response_serializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.GetFamilyResponse.SerializeToString,
             ),
+            'GetFamilyState': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFamilyState,
+                    request_deserializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.GetFamilyStateRequest.FromString,
+                    response_serializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.GetFamilyStateResponse.SerializeToString,
+            ),
             'CreateFamily': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateFamily,
                     request_deserializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.CreateFamilyRequest.FromString,
@@ -159,6 +180,33 @@ class FamilyService:
             '/ridehail.family.v1.FamilyService/GetFamily',
             ridehail_dot_family_dot_v1_dot_family__api__pb2.GetFamilyRequest.SerializeToString,
             ridehail_dot_family_dot_v1_dot_family__api__pb2.GetFamilyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFamilyState(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ridehail.family.v1.FamilyService/GetFamilyState',
+            ridehail_dot_family_dot_v1_dot_family__api__pb2.GetFamilyStateRequest.SerializeToString,
+            ridehail_dot_family_dot_v1_dot_family__api__pb2.GetFamilyStateResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,6 +44,13 @@ class FamilyServiceStub:
     Errors:
     - NOT_FOUND `FAMILY_NOT_FOUND`: the rider is in no family.
     """
+    GetFamilyState: _grpc.UnaryUnaryMultiCallable[_family_api_pb2.GetFamilyStateRequest, _family_api_pb2.GetFamilyStateResponse]
+    """Returns a rider's family at its present version, for services that follow families: route-sharing is sent every later
+    version by PutFamily. Safe to repeat.
+
+    Errors:
+    - NOT_FOUND `FAMILY_NOT_FOUND`: the rider is in no family.
+    """
     CreateFamily: _grpc.UnaryUnaryMultiCallable[_family_api_pb2.CreateFamilyRequest, _family_api_pb2.CreateFamilyResponse]
     """Creates a family of its admin alone. For set-up. NOT safe to repeat: a repeat of a call that went through fails with
     ALREADY_EXISTS.
@@ -76,6 +83,13 @@ class FamilyServiceAsyncStub(FamilyServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetFamily: _aio.UnaryUnaryMultiCallable[_family_api_pb2.GetFamilyRequest, _family_api_pb2.GetFamilyResponse]  # type: ignore[assignment]
     """Returns a rider's family. Safe to repeat.
+
+    Errors:
+    - NOT_FOUND `FAMILY_NOT_FOUND`: the rider is in no family.
+    """
+    GetFamilyState: _aio.UnaryUnaryMultiCallable[_family_api_pb2.GetFamilyStateRequest, _family_api_pb2.GetFamilyStateResponse]  # type: ignore[assignment]
+    """Returns a rider's family at its present version, for services that follow families: route-sharing is sent every later
+    version by PutFamily. Safe to repeat.
 
     Errors:
     - NOT_FOUND `FAMILY_NOT_FOUND`: the rider is in no family.
@@ -115,6 +129,19 @@ class FamilyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_family_api_pb2.GetFamilyResponse, _abc.Awaitable[_family_api_pb2.GetFamilyResponse]]:
         """Returns a rider's family. Safe to repeat.
+
+        Errors:
+        - NOT_FOUND `FAMILY_NOT_FOUND`: the rider is in no family.
+        """
+
+    @_abc_1.abstractmethod
+    def GetFamilyState(
+        self,
+        request: _family_api_pb2.GetFamilyStateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_family_api_pb2.GetFamilyStateResponse, _abc.Awaitable[_family_api_pb2.GetFamilyStateResponse]]:
+        """Returns a rider's family at its present version, for services that follow families: route-sharing is sent every later
+        version by PutFamily. Safe to repeat.
 
         Errors:
         - NOT_FOUND `FAMILY_NOT_FOUND`: the rider is in no family.

@@ -27,7 +27,7 @@ from ridehail.common.v1 import options_pb2 as ridehail_dot_common_dot_v1_dot_opt
 from ridehail.common.v1 import rules_pb2 as ridehail_dot_common_dot_v1_dot_rules__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fridehail/family/v1/family.proto\x12\x12ridehail.family.v1\x1a\x1b\x62uf/validate/validate.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\"U\n\x0b\x46\x61milyAdmin\x12-\n\nyandex_uid\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^[1-9][0-9]{0,17}$\x12\x17\n\x04name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xe0\xbc\x18\x01\"\x84\x01\n\x0c\x46\x61milyMember\x12-\n\nyandex_uid\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^[1-9][0-9]{0,17}$\x12\x1b\n\x08phone_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12(\n\x04role\x18\x03 \x01(\tB\x1a\xbaH\x0fr\rR\x04userR\x05owner\xe2\xbb\x18\x04userb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fridehail/family/v1/family.proto\x12\x12ridehail.family.v1\x1a\x1b\x62uf/validate/validate.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\"U\n\x0b\x46\x61milyAdmin\x12-\n\nyandex_uid\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^[1-9][0-9]{0,17}$\x12\x17\n\x04name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xe0\xbc\x18\x01\"\x84\x01\n\x0c\x46\x61milyMember\x12-\n\nyandex_uid\x18\x01 \x01(\tB\x19\xbaH\x16r\x14\x32\x12^[1-9][0-9]{0,17}$\x12\x1b\n\x08phone_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12(\n\x04role\x18\x03 \x01(\tB\x1a\xbaH\x0fr\rR\x04userR\x05owner\xe2\xbb\x18\x04user\"\xc5\x01\n\x0b\x46\x61milyState\x12\x1c\n\tfamily_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x18\n\x07version\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01\x12\x33\n\x05\x61\x64min\x18\x03 \x01(\x0b\x32\x1f.ridehail.family.v1.FamilyAdminH\x00\x88\x01\x01\x12?\n\x07members\x18\x04 \x03(\x0b\x32$.ridehail.family.v1.FamilyMembershipB\x08\xbaH\x05\x92\x01\x02\x10\x32\x42\x08\n\x06_admin\"p\n\x10\x46\x61milyMembership\x12 \n\rmembership_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1d\n\nyandex_uid\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1b\n\x08phone_id\x18\x03 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,8 +44,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FAMILYMEMBER'].fields_by_name['phone_id']._serialized_options = b'\272H\006r\004\310\274\030\001'
   _globals['_FAMILYMEMBER'].fields_by_name['role']._loaded_options = None
   _globals['_FAMILYMEMBER'].fields_by_name['role']._serialized_options = b'\272H\017r\rR\004userR\005owner\342\273\030\004user'
+  _globals['_FAMILYSTATE'].fields_by_name['family_id']._loaded_options = None
+  _globals['_FAMILYSTATE'].fields_by_name['family_id']._serialized_options = b'\272H\006r\004\310\274\030\001'
+  _globals['_FAMILYSTATE'].fields_by_name['version']._loaded_options = None
+  _globals['_FAMILYSTATE'].fields_by_name['version']._serialized_options = b'\272H\004\"\002(\001'
+  _globals['_FAMILYSTATE'].fields_by_name['members']._loaded_options = None
+  _globals['_FAMILYSTATE'].fields_by_name['members']._serialized_options = b'\272H\005\222\001\002\0202'
+  _globals['_FAMILYMEMBERSHIP'].fields_by_name['membership_id']._loaded_options = None
+  _globals['_FAMILYMEMBERSHIP'].fields_by_name['membership_id']._serialized_options = b'\272H\006r\004\310\274\030\001'
+  _globals['_FAMILYMEMBERSHIP'].fields_by_name['yandex_uid']._loaded_options = None
+  _globals['_FAMILYMEMBERSHIP'].fields_by_name['yandex_uid']._serialized_options = b'\272H\006r\004\310\274\030\001'
+  _globals['_FAMILYMEMBERSHIP'].fields_by_name['phone_id']._loaded_options = None
+  _globals['_FAMILYMEMBERSHIP'].fields_by_name['phone_id']._serialized_options = b'\272H\006r\004\310\274\030\001'
   _globals['_FAMILYADMIN']._serialized_start=150
   _globals['_FAMILYADMIN']._serialized_end=235
   _globals['_FAMILYMEMBER']._serialized_start=238
   _globals['_FAMILYMEMBER']._serialized_end=370
+  _globals['_FAMILYSTATE']._serialized_start=373
+  _globals['_FAMILYSTATE']._serialized_end=570
+  _globals['_FAMILYMEMBERSHIP']._serialized_start=572
+  _globals['_FAMILYMEMBERSHIP']._serialized_end=684
 # @@protoc_insertion_point(module_scope)

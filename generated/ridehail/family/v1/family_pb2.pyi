@@ -3,8 +3,10 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -73,3 +75,75 @@ class FamilyMember(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FamilyMember: _TypeAlias = FamilyMember  # noqa: Y015
+
+@_typing.final
+class FamilyState(_message.Message):
+    """A family at one version, as services store it that follow families: whoever gets a family in several ways, twice or in
+    another order than it changed in, keeps the highest version.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FAMILY_ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    ADMIN_FIELD_NUMBER: _builtins.int
+    MEMBERS_FIELD_NUMBER: _builtins.int
+    family_id: _builtins.str
+    """The family. Required."""
+    version: _builtins.int
+    """Grows with every change of the family, its members, their phones, and the admin's name. Required."""
+    @_builtins.property
+    def admin(self) -> Global___FamilyAdmin:
+        """Who pays. Absent once the family is disbanded."""
+
+    @_builtins.property
+    def members(self) -> _containers.RepeatedCompositeFieldContainer[Global___FamilyMembership]:
+        """All members, the admin among them; none once the family is disbanded."""
+
+    def __init__(
+        self,
+        *,
+        family_id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        admin: Global___FamilyAdmin | None = ...,
+        members: _abc.Iterable[Global___FamilyMembership] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_admin", b"_admin", "admin", b"admin"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_admin", b"_admin", "admin", b"admin", "family_id", b"family_id", "members", b"members", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__admin: _TypeAlias = _typing.Literal["admin"]  # noqa: Y015
+    _WhichOneofArgType__admin: _TypeAlias = _typing.Literal["_admin", b"_admin"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__admin) -> _WhichOneofReturnType__admin | None: ...
+
+Global___FamilyState: _TypeAlias = FamilyState  # noqa: Y015
+
+@_typing.final
+class FamilyMembership(_message.Message):
+    """A rider's time in a family: who leaves and comes back is a member by another id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMBERSHIP_ID_FIELD_NUMBER: _builtins.int
+    YANDEX_UID_FIELD_NUMBER: _builtins.int
+    PHONE_ID_FIELD_NUMBER: _builtins.int
+    membership_id: _builtins.str
+    """The membership. Required."""
+    yandex_uid: _builtins.str
+    """The rider. Required."""
+    phone_id: _builtins.str
+    """The rider's phone. Required."""
+    def __init__(
+        self,
+        *,
+        membership_id: _builtins.str = ...,
+        yandex_uid: _builtins.str = ...,
+        phone_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["membership_id", b"membership_id", "phone_id", b"phone_id", "yandex_uid", b"yandex_uid"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FamilyMembership: _TypeAlias = FamilyMembership  # noqa: Y015

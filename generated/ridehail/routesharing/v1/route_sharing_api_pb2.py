@@ -26,10 +26,11 @@ from ridehail._third_party.buf.validate import validate_pb2 as buf_dot_validate_
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from ridehail.common.v1 import options_pb2 as ridehail_dot_common_dot_v1_dot_options__pb2
 from ridehail.common.v1 import rules_pb2 as ridehail_dot_common_dot_v1_dot_rules__pb2
+from ridehail.family.v1 import family_pb2 as ridehail_dot_family_dot_v1_dot_family__pb2
 from ridehail.routesharing.v1 import route_sharing_pb2 as ridehail_dot_routesharing_dot_v1_dot_route__sharing__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0ridehail/routesharing/v1/route_sharing_api.proto\x12\x18ridehail.routesharing.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a,ridehail/routesharing/v1/route_sharing.proto\"\xdf\x01\n\x16ShareWithFamilyRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1e\n\x0bsharing_key\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12U\n\x16share_ride_with_family\x18\x03 \x01(\x0b\x32-.ridehail.routesharing.v1.ShareRideWithFamilyB\x06\xbaH\x03\xc8\x01\x01\x12\"\n\nyandex_uid\x18\x04 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01H\x00\x88\x01\x01\x42\r\n\x0b_yandex_uid\"\x19\n\x17ShareWithFamilyResponse\"7\n\x15GetSharingInfoRequest\x12\x1e\n\x0bsharing_key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"\xc2\x01\n\x16GetSharingInfoResponse\x12\x11\n\tphone_ids\x18\x01 \x03(\t\x12<\n\x06\x66\x61mily\x18\x02 \x01(\x0b\x32\'.ridehail.routesharing.v1.SharingFamilyH\x00\x88\x01\x01\x12&\n\x0e\x66\x61mily_unknown\x18\x03 \x01(\x08\x42\t\xe2\xbb\x18\x05\x66\x61lseH\x01\x88\x01\x01:\x11\xca\xbb\x18\r\n\x0bSharingInfoB\t\n\x07_familyB\x11\n\x0f_family_unknown\"\xb0\x01\n\x19\x45nqueueInsertOrderRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1e\n\x0bsharing_key\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12#\n\tphone_ids\x18\x03 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x64\"\x06r\x04\xc8\xbc\x18\x01\x12\"\n\nyandex_uid\x18\x04 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01H\x00\x88\x01\x01\x42\r\n\x0b_yandex_uid\"\x1c\n\x1a\x45nqueueInsertOrderResponse\"0\n\x0eGetInfoRequest\x12\x1e\n\x0bsharing_key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"J\n\x0fGetInfoResponse\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x13\n\x0bpopup_title\x18\x02 \x01(\t:\x10\xca\xbb\x18\x0c\n\nSharedRide2\xa6\x04\n\x13RouteSharingService\x12\xa8\x01\n\x0fShareWithFamily\x12\x30.ridehail.routesharing.v1.ShareWithFamilyRequest\x1a\x31.ridehail.routesharing.v1.ShareWithFamilyResponse\"0\x90\x02\x02\xb2\xbb\x18\x0c\n\x02\x08\x02\x12\x06\x10\x80\xca\xb5\xee\x01\x82\xd3\xe4\x93\x02\x17\"\x12/share-with-family:\x01*\x12\x9d\x01\n\x0eGetSharingInfo\x12/.ridehail.routesharing.v1.GetSharingInfoRequest\x1a\x30.ridehail.routesharing.v1.GetSharingInfoResponse\"(\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/sharing-info\x12\xac\x01\n\x12\x45nqueueInsertOrder\x12\x33.ridehail.routesharing.v1.EnqueueInsertOrderRequest\x1a\x34.ridehail.routesharing.v1.EnqueueInsertOrderResponse\"+\x90\x02\x02\xb2\xbb\x18\x0c\n\x02\x08\x02\x12\x06\x10\x80\xca\xb5\xee\x01\x82\xd3\xe4\x93\x02\x12\"\r/insert-order:\x01*\x1a\x15\xa8\xbb\x18\x01\xf2\xbb\x18\rroute-sharing2\xdf\x01\n\x1cPassengerRouteSharingService\x12\xa7\x01\n\x07GetInfo\x12(.ridehail.routesharing.v1.GetInfoRequest\x1a).ridehail.routesharing.v1.GetInfoResponse\"G\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x82\xd3\xe4\x93\x02.\x12 /4.0/order-route-sharing/v1/infoZ\n\x12\x08/v1/info\x1a\x15\xa8\xbb\x18\x02\xf2\xbb\x18\rroute-sharingb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n0ridehail/routesharing/v1/route_sharing_api.proto\x12\x18ridehail.routesharing.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\x1a\x1fridehail/family/v1/family.proto\x1a,ridehail/routesharing/v1/route_sharing.proto\"\xdf\x01\n\x16ShareWithFamilyRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1e\n\x0bsharing_key\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12U\n\x16share_ride_with_family\x18\x03 \x01(\x0b\x32-.ridehail.routesharing.v1.ShareRideWithFamilyB\x06\xbaH\x03\xc8\x01\x01\x12\"\n\nyandex_uid\x18\x04 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01H\x00\x88\x01\x01\x42\r\n\x0b_yandex_uid\"\x19\n\x17ShareWithFamilyResponse\"7\n\x15GetSharingInfoRequest\x12\x1e\n\x0bsharing_key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"\xc2\x01\n\x16GetSharingInfoResponse\x12\x11\n\tphone_ids\x18\x01 \x03(\t\x12<\n\x06\x66\x61mily\x18\x02 \x01(\x0b\x32\'.ridehail.routesharing.v1.SharingFamilyH\x00\x88\x01\x01\x12&\n\x0e\x66\x61mily_unknown\x18\x03 \x01(\x08\x42\t\xe2\xbb\x18\x05\x66\x61lseH\x01\x88\x01\x01:\x11\xca\xbb\x18\r\n\x0bSharingInfoB\t\n\x07_familyB\x11\n\x0f_family_unknown\"\xb0\x01\n\x19\x45nqueueInsertOrderRequest\x12\x1b\n\x08order_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x1e\n\x0bsharing_key\x18\x02 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12#\n\tphone_ids\x18\x03 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x64\"\x06r\x04\xc8\xbc\x18\x01\x12\"\n\nyandex_uid\x18\x04 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01H\x00\x88\x01\x01\x42\r\n\x0b_yandex_uid\"\x1c\n\x1a\x45nqueueInsertOrderResponse\"J\n\x10PutFamilyRequest\x12\x36\n\x05state\x18\x01 \x01(\x0b\x32\x1f.ridehail.family.v1.FamilyStateB\x06\xbaH\x03\xc8\x01\x01\"\x13\n\x11PutFamilyResponse\"0\n\x0eGetInfoRequest\x12\x1e\n\x0bsharing_key\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\"J\n\x0fGetInfoResponse\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x13\n\x0bpopup_title\x18\x02 \x01(\t:\x10\xca\xbb\x18\x0c\n\nSharedRide2\xb8\x05\n\x13RouteSharingService\x12\xa8\x01\n\x0fShareWithFamily\x12\x30.ridehail.routesharing.v1.ShareWithFamilyRequest\x1a\x31.ridehail.routesharing.v1.ShareWithFamilyResponse\"0\x90\x02\x02\xb2\xbb\x18\x0c\n\x02\x08\x02\x12\x06\x10\x80\xca\xb5\xee\x01\x82\xd3\xe4\x93\x02\x17\"\x12/share-with-family:\x01*\x12\x9d\x01\n\x0eGetSharingInfo\x12/.ridehail.routesharing.v1.GetSharingInfoRequest\x1a\x30.ridehail.routesharing.v1.GetSharingInfoResponse\"(\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x82\xd3\xe4\x93\x02\x0f\x12\r/sharing-info\x12\xac\x01\n\x12\x45nqueueInsertOrder\x12\x33.ridehail.routesharing.v1.EnqueueInsertOrderRequest\x1a\x34.ridehail.routesharing.v1.EnqueueInsertOrderResponse\"+\x90\x02\x02\xb2\xbb\x18\x0c\n\x02\x08\x02\x12\x06\x10\x80\xca\xb5\xee\x01\x82\xd3\xe4\x93\x02\x12\"\r/insert-order:\x01*\x12\x8f\x01\n\tPutFamily\x12*.ridehail.routesharing.v1.PutFamilyRequest\x1a+.ridehail.routesharing.v1.PutFamilyResponse\")\x90\x02\x02\xb2\xbb\x18\x0c\n\x02\x08\x02\x12\x06\x10\x80\xca\xb5\xee\x01\x82\xd3\xe4\x93\x02\x10\"\x0b/family/put:\x01*\x1a\x15\xa8\xbb\x18\x01\xf2\xbb\x18\rroute-sharing2\xdf\x01\n\x1cPassengerRouteSharingService\x12\xa7\x01\n\x07GetInfo\x12(.ridehail.routesharing.v1.GetInfoRequest\x1a).ridehail.routesharing.v1.GetInfoResponse\"G\x90\x02\x01\xb2\xbb\x18\x0c\n\x02\x08\x01\x12\x06\x10\x80\xc6\x86\x8f\x01\x82\xd3\xe4\x93\x02.\x12 /4.0/order-route-sharing/v1/infoZ\n\x12\x08/v1/info\x1a\x15\xa8\xbb\x18\x02\xf2\xbb\x18\rroute-sharingb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -58,6 +59,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENQUEUEINSERTORDERREQUEST'].fields_by_name['phone_ids']._serialized_options = b'\272H\r\222\001\n\020d\"\006r\004\310\274\030\001'
   _globals['_ENQUEUEINSERTORDERREQUEST'].fields_by_name['yandex_uid']._loaded_options = None
   _globals['_ENQUEUEINSERTORDERREQUEST'].fields_by_name['yandex_uid']._serialized_options = b'\272H\006r\004\310\274\030\001'
+  _globals['_PUTFAMILYREQUEST'].fields_by_name['state']._loaded_options = None
+  _globals['_PUTFAMILYREQUEST'].fields_by_name['state']._serialized_options = b'\272H\003\310\001\001'
   _globals['_GETINFOREQUEST'].fields_by_name['sharing_key']._loaded_options = None
   _globals['_GETINFOREQUEST'].fields_by_name['sharing_key']._serialized_options = b'\272H\006r\004\310\274\030\001'
   _globals['_GETINFORESPONSE']._loaded_options = None
@@ -70,28 +73,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROUTESHARINGSERVICE'].methods_by_name['GetSharingInfo']._serialized_options = b'\220\002\001\262\273\030\014\n\002\010\001\022\006\020\200\306\206\217\001\202\323\344\223\002\017\022\r/sharing-info'
   _globals['_ROUTESHARINGSERVICE'].methods_by_name['EnqueueInsertOrder']._loaded_options = None
   _globals['_ROUTESHARINGSERVICE'].methods_by_name['EnqueueInsertOrder']._serialized_options = b'\220\002\002\262\273\030\014\n\002\010\002\022\006\020\200\312\265\356\001\202\323\344\223\002\022\"\r/insert-order:\001*'
+  _globals['_ROUTESHARINGSERVICE'].methods_by_name['PutFamily']._loaded_options = None
+  _globals['_ROUTESHARINGSERVICE'].methods_by_name['PutFamily']._serialized_options = b'\220\002\002\262\273\030\014\n\002\010\002\022\006\020\200\312\265\356\001\202\323\344\223\002\020\"\013/family/put:\001*'
   _globals['_PASSENGERROUTESHARINGSERVICE']._loaded_options = None
   _globals['_PASSENGERROUTESHARINGSERVICE']._serialized_options = b'\250\273\030\002\362\273\030\rroute-sharing'
   _globals['_PASSENGERROUTESHARINGSERVICE'].methods_by_name['GetInfo']._loaded_options = None
   _globals['_PASSENGERROUTESHARINGSERVICE'].methods_by_name['GetInfo']._serialized_options = b'\220\002\001\262\273\030\014\n\002\010\001\022\006\020\200\306\206\217\001\202\323\344\223\002.\022 /4.0/order-route-sharing/v1/infoZ\n\022\010/v1/info'
-  _globals['_SHAREWITHFAMILYREQUEST']._serialized_start=250
-  _globals['_SHAREWITHFAMILYREQUEST']._serialized_end=473
-  _globals['_SHAREWITHFAMILYRESPONSE']._serialized_start=475
-  _globals['_SHAREWITHFAMILYRESPONSE']._serialized_end=500
-  _globals['_GETSHARINGINFOREQUEST']._serialized_start=502
-  _globals['_GETSHARINGINFOREQUEST']._serialized_end=557
-  _globals['_GETSHARINGINFORESPONSE']._serialized_start=560
-  _globals['_GETSHARINGINFORESPONSE']._serialized_end=754
-  _globals['_ENQUEUEINSERTORDERREQUEST']._serialized_start=757
-  _globals['_ENQUEUEINSERTORDERREQUEST']._serialized_end=933
-  _globals['_ENQUEUEINSERTORDERRESPONSE']._serialized_start=935
-  _globals['_ENQUEUEINSERTORDERRESPONSE']._serialized_end=963
-  _globals['_GETINFOREQUEST']._serialized_start=965
-  _globals['_GETINFOREQUEST']._serialized_end=1013
-  _globals['_GETINFORESPONSE']._serialized_start=1015
-  _globals['_GETINFORESPONSE']._serialized_end=1089
-  _globals['_ROUTESHARINGSERVICE']._serialized_start=1092
-  _globals['_ROUTESHARINGSERVICE']._serialized_end=1642
-  _globals['_PASSENGERROUTESHARINGSERVICE']._serialized_start=1645
-  _globals['_PASSENGERROUTESHARINGSERVICE']._serialized_end=1868
+  _globals['_SHAREWITHFAMILYREQUEST']._serialized_start=283
+  _globals['_SHAREWITHFAMILYREQUEST']._serialized_end=506
+  _globals['_SHAREWITHFAMILYRESPONSE']._serialized_start=508
+  _globals['_SHAREWITHFAMILYRESPONSE']._serialized_end=533
+  _globals['_GETSHARINGINFOREQUEST']._serialized_start=535
+  _globals['_GETSHARINGINFOREQUEST']._serialized_end=590
+  _globals['_GETSHARINGINFORESPONSE']._serialized_start=593
+  _globals['_GETSHARINGINFORESPONSE']._serialized_end=787
+  _globals['_ENQUEUEINSERTORDERREQUEST']._serialized_start=790
+  _globals['_ENQUEUEINSERTORDERREQUEST']._serialized_end=966
+  _globals['_ENQUEUEINSERTORDERRESPONSE']._serialized_start=968
+  _globals['_ENQUEUEINSERTORDERRESPONSE']._serialized_end=996
+  _globals['_PUTFAMILYREQUEST']._serialized_start=998
+  _globals['_PUTFAMILYREQUEST']._serialized_end=1072
+  _globals['_PUTFAMILYRESPONSE']._serialized_start=1074
+  _globals['_PUTFAMILYRESPONSE']._serialized_end=1093
+  _globals['_GETINFOREQUEST']._serialized_start=1095
+  _globals['_GETINFOREQUEST']._serialized_end=1143
+  _globals['_GETINFORESPONSE']._serialized_start=1145
+  _globals['_GETINFORESPONSE']._serialized_end=1219
+  _globals['_ROUTESHARINGSERVICE']._serialized_start=1222
+  _globals['_ROUTESHARINGSERVICE']._serialized_end=1918
+  _globals['_PASSENGERROUTESHARINGSERVICE']._serialized_start=1921
+  _globals['_PASSENGERROUTESHARINGSERVICE']._serialized_end=2144
 # @@protoc_insertion_point(module_scope)

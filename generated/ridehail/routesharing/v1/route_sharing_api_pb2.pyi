@@ -4,7 +4,8 @@ isort:skip_file
 Route sharing: who may watch a ride. A ride is known to those whom it is shared with by its sharing key.
 
 A ride is shared with phones: those that the order itself was shared with, and those of the rider's family while the
-rider shares it with them.
+rider shares it with them. Families that change are followed: who joins sees the rides that are shared with the family,
+who leaves sees them no more, and the rides of who leaves are no longer shared with the family.
 
 Every RPC can also fail with the codes that are common to all services (see docs/errors.md). Each RPC's comment
 names only what is special to it.
@@ -14,6 +15,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from ridehail.family.v1 import family_pb2 as _family_pb2
 from ridehail.routesharing.v1 import route_sharing_pb2 as _route_sharing_pb2
 import builtins as _builtins
 import sys
@@ -113,7 +115,7 @@ class GetSharingInfoResponse(_message.Message):
     FAMILY_FIELD_NUMBER: _builtins.int
     FAMILY_UNKNOWN_FIELD_NUMBER: _builtins.int
     family_unknown: _builtins.bool
-    """Whether the ride was never shared with a family and it is unknown whether the rider is in one, since family is not
+    """Whether the ride was not shared with a family that the rider is in still, and it is unknown whether the rider is in one, since family is not
     available. Absent if it is known.
     """
     @_builtins.property
@@ -122,7 +124,9 @@ class GetSharingInfoResponse(_message.Message):
 
     @_builtins.property
     def family(self) -> _route_sharing_pb2.SharingFamily:
-        """The family. Absent if the ride was never shared with one and the rider is in none, or not known, or `family_unknown`."""
+        """The family. Absent if the ride was not shared with one that the rider is in still and the rider is in none, or not
+        known, or `family_unknown`.
+        """
 
     def __init__(
         self,
@@ -200,6 +204,47 @@ class EnqueueInsertOrderResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EnqueueInsertOrderResponse: _TypeAlias = EnqueueInsertOrderResponse  # noqa: Y015
+
+@_typing.final
+class PutFamilyRequest(_message.Message):
+    """Request of PutFamily."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def state(self) -> _family_pb2.FamilyState:
+        """The family. Required."""
+
+    def __init__(
+        self,
+        *,
+        state: _family_pb2.FamilyState | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["state", b"state"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutFamilyRequest: _TypeAlias = PutFamilyRequest  # noqa: Y015
+
+@_typing.final
+class PutFamilyResponse(_message.Message):
+    """Response of PutFamily."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutFamilyResponse: _TypeAlias = PutFamilyResponse  # noqa: Y015
 
 @_typing.final
 class GetInfoRequest(_message.Message):

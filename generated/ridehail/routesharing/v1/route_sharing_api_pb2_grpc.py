@@ -50,6 +50,11 @@ class RouteSharingServiceStub:
                 request_serializer=ridehail_dot_routesharing_dot_v1_dot_route__sharing__api__pb2.EnqueueInsertOrderRequest.SerializeToString,
                 response_deserializer=ridehail_dot_routesharing_dot_v1_dot_route__sharing__api__pb2.EnqueueInsertOrderResponse.FromString,
                 _registered_method=True)
+        self.PutFamily = channel.unary_unary(
+                '/ridehail.routesharing.v1.RouteSharingService/PutFamily',
+                request_serializer=ridehail_dot_routesharing_dot_v1_dot_route__sharing__api__pb2.PutFamilyRequest.SerializeToString,
+                response_deserializer=ridehail_dot_routesharing_dot_v1_dot_route__sharing__api__pb2.PutFamilyResponse.FromString,
+                _registered_method=True)
 
 
 class RouteSharingServiceServicer:
@@ -59,8 +64,8 @@ class RouteSharingServiceServicer:
     def ShareWithFamily(self, request, context):
         """Shares a ride with the rider's family, or stops sharing it.
 
-        On: afterwards the ride is shared with the phones that the family's members, the rider excepted, have now. Off:
-        afterwards it is not shared with the family; phones that the order itself was shared with stay. Off for a ride that
+        On: afterwards the ride is shared with the phones that the family's members, the rider excepted, have at any time, until
+        it is set off or the rider leaves the family. Off: afterwards it is not shared with the family; phones that the order itself was shared with stay. Off for a ride that
         was never shared changes nothing. Of several calls the last to be stored wins, whole.
 
         Safe to repeat, as long as no other call has come in between.
@@ -79,8 +84,8 @@ class RouteSharingServiceServicer:
     def GetSharingInfo(self, request, context):
         """Returns with whom a ride is shared. An unknown key is treated as a ride that is shared with nobody. Safe to repeat.
 
-        The family is the one that the ride was last shared with; before the first toggle it is the rider's, with `sharing_on`
-        false. While family is unavailable, `family_unknown` is set, and the call does not fail.
+        The family is the one that the ride was last shared with, as long as the rider has been in it since; else it is the one
+        that the rider is in now, with `sharing_on` false. While family is unavailable, `family_unknown` is set, and the call does not fail.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,6 +97,14 @@ class RouteSharingServiceServicer:
         whatever order the two come. Safe to repeat; phones are only ever added.
 
         The task itself refuses a key that is another order's (see docs/route-sharing.md).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutFamily(self, request, context):
+        """Stores a family that has changed: the rides that are shared with it follow at once, and so do their captions. A version
+        that is not higher than the stored one changes nothing, so calls may be repeated and come in any order. Called by family.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -114,6 +127,11 @@ def add_RouteSharingServiceServicer_to_server(servicer, server):
                     servicer.EnqueueInsertOrder,
                     request_deserializer=ridehail_dot_routesharing_dot_v1_dot_route__sharing__api__pb2.EnqueueInsertOrderRequest.FromString,
                     response_serializer=ridehail_dot_routesharing_dot_v1_dot_route__sharing__api__pb2.EnqueueInsertOrderResponse.SerializeToString,
+            ),
+            'PutFamily': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutFamily,
+                    request_deserializer=ridehail_dot_routesharing_dot_v1_dot_route__sharing__api__pb2.PutFamilyRequest.FromString,
+                    response_serializer=ridehail_dot_routesharing_dot_v1_dot_route__sharing__api__pb2.PutFamilyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -198,6 +216,33 @@ class RouteSharingService:
             '/ridehail.routesharing.v1.RouteSharingService/EnqueueInsertOrder',
             ridehail_dot_routesharing_dot_v1_dot_route__sharing__api__pb2.EnqueueInsertOrderRequest.SerializeToString,
             ridehail_dot_routesharing_dot_v1_dot_route__sharing__api__pb2.EnqueueInsertOrderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutFamily(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ridehail.routesharing.v1.RouteSharingService/PutFamily',
+            ridehail_dot_routesharing_dot_v1_dot_route__sharing__api__pb2.PutFamilyRequest.SerializeToString,
+            ridehail_dot_routesharing_dot_v1_dot_route__sharing__api__pb2.PutFamilyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,7 +4,8 @@ isort:skip_file
 Route sharing: who may watch a ride. A ride is known to those whom it is shared with by its sharing key.
 
 A ride is shared with phones: those that the order itself was shared with, and those of the rider's family while the
-rider shares it with them.
+rider shares it with them. Families that change are followed: who joins sees the rides that are shared with the family,
+who leaves sees them no more, and the rides of who leaves are no longer shared with the family.
 
 Every RPC can also fail with the codes that are common to all services (see docs/errors.md). Each RPC's comment
 names only what is special to it.
@@ -43,8 +44,8 @@ class RouteSharingServiceStub:
     ShareWithFamily: _grpc.UnaryUnaryMultiCallable[_route_sharing_api_pb2.ShareWithFamilyRequest, _route_sharing_api_pb2.ShareWithFamilyResponse]
     """Shares a ride with the rider's family, or stops sharing it.
 
-    On: afterwards the ride is shared with the phones that the family's members, the rider excepted, have now. Off:
-    afterwards it is not shared with the family; phones that the order itself was shared with stay. Off for a ride that
+    On: afterwards the ride is shared with the phones that the family's members, the rider excepted, have at any time, until
+    it is set off or the rider leaves the family. Off: afterwards it is not shared with the family; phones that the order itself was shared with stay. Off for a ride that
     was never shared changes nothing. Of several calls the last to be stored wins, whole.
 
     Safe to repeat, as long as no other call has come in between.
@@ -59,8 +60,8 @@ class RouteSharingServiceStub:
     GetSharingInfo: _grpc.UnaryUnaryMultiCallable[_route_sharing_api_pb2.GetSharingInfoRequest, _route_sharing_api_pb2.GetSharingInfoResponse]
     """Returns with whom a ride is shared. An unknown key is treated as a ride that is shared with nobody. Safe to repeat.
 
-    The family is the one that the ride was last shared with; before the first toggle it is the rider's, with `sharing_on`
-    false. While family is unavailable, `family_unknown` is set, and the call does not fail.
+    The family is the one that the ride was last shared with, as long as the rider has been in it since; else it is the one
+    that the rider is in now, with `sharing_on` false. While family is unavailable, `family_unknown` is set, and the call does not fail.
     """
     EnqueueInsertOrder: _grpc.UnaryUnaryMultiCallable[_route_sharing_api_pb2.EnqueueInsertOrderRequest, _route_sharing_api_pb2.EnqueueInsertOrderResponse]
     """Queues the phones that an order is shared with for the background task `insert_order`, and returns as soon as the
@@ -68,6 +69,10 @@ class RouteSharingServiceStub:
     whatever order the two come. Safe to repeat; phones are only ever added.
 
     The task itself refuses a key that is another order's (see docs/route-sharing.md).
+    """
+    PutFamily: _grpc.UnaryUnaryMultiCallable[_route_sharing_api_pb2.PutFamilyRequest, _route_sharing_api_pb2.PutFamilyResponse]
+    """Stores a family that has changed: the rides that are shared with it follow at once, and so do their captions. A version
+    that is not higher than the stored one changes nothing, so calls may be repeated and come in any order. Called by family.
     """
 
 @_typing.type_check_only
@@ -78,8 +83,8 @@ class RouteSharingServiceAsyncStub(RouteSharingServiceStub):
     ShareWithFamily: _aio.UnaryUnaryMultiCallable[_route_sharing_api_pb2.ShareWithFamilyRequest, _route_sharing_api_pb2.ShareWithFamilyResponse]  # type: ignore[assignment]
     """Shares a ride with the rider's family, or stops sharing it.
 
-    On: afterwards the ride is shared with the phones that the family's members, the rider excepted, have now. Off:
-    afterwards it is not shared with the family; phones that the order itself was shared with stay. Off for a ride that
+    On: afterwards the ride is shared with the phones that the family's members, the rider excepted, have at any time, until
+    it is set off or the rider leaves the family. Off: afterwards it is not shared with the family; phones that the order itself was shared with stay. Off for a ride that
     was never shared changes nothing. Of several calls the last to be stored wins, whole.
 
     Safe to repeat, as long as no other call has come in between.
@@ -94,8 +99,8 @@ class RouteSharingServiceAsyncStub(RouteSharingServiceStub):
     GetSharingInfo: _aio.UnaryUnaryMultiCallable[_route_sharing_api_pb2.GetSharingInfoRequest, _route_sharing_api_pb2.GetSharingInfoResponse]  # type: ignore[assignment]
     """Returns with whom a ride is shared. An unknown key is treated as a ride that is shared with nobody. Safe to repeat.
 
-    The family is the one that the ride was last shared with; before the first toggle it is the rider's, with `sharing_on`
-    false. While family is unavailable, `family_unknown` is set, and the call does not fail.
+    The family is the one that the ride was last shared with, as long as the rider has been in it since; else it is the one
+    that the rider is in now, with `sharing_on` false. While family is unavailable, `family_unknown` is set, and the call does not fail.
     """
     EnqueueInsertOrder: _aio.UnaryUnaryMultiCallable[_route_sharing_api_pb2.EnqueueInsertOrderRequest, _route_sharing_api_pb2.EnqueueInsertOrderResponse]  # type: ignore[assignment]
     """Queues the phones that an order is shared with for the background task `insert_order`, and returns as soon as the
@@ -103,6 +108,10 @@ class RouteSharingServiceAsyncStub(RouteSharingServiceStub):
     whatever order the two come. Safe to repeat; phones are only ever added.
 
     The task itself refuses a key that is another order's (see docs/route-sharing.md).
+    """
+    PutFamily: _aio.UnaryUnaryMultiCallable[_route_sharing_api_pb2.PutFamilyRequest, _route_sharing_api_pb2.PutFamilyResponse]  # type: ignore[assignment]
+    """Stores a family that has changed: the rides that are shared with it follow at once, and so do their captions. A version
+    that is not higher than the stored one changes nothing, so calls may be repeated and come in any order. Called by family.
     """
 
 class RouteSharingServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -116,8 +125,8 @@ class RouteSharingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_route_sharing_api_pb2.ShareWithFamilyResponse, _abc.Awaitable[_route_sharing_api_pb2.ShareWithFamilyResponse]]:
         """Shares a ride with the rider's family, or stops sharing it.
 
-        On: afterwards the ride is shared with the phones that the family's members, the rider excepted, have now. Off:
-        afterwards it is not shared with the family; phones that the order itself was shared with stay. Off for a ride that
+        On: afterwards the ride is shared with the phones that the family's members, the rider excepted, have at any time, until
+        it is set off or the rider leaves the family. Off: afterwards it is not shared with the family; phones that the order itself was shared with stay. Off for a ride that
         was never shared changes nothing. Of several calls the last to be stored wins, whole.
 
         Safe to repeat, as long as no other call has come in between.
@@ -138,8 +147,8 @@ class RouteSharingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_route_sharing_api_pb2.GetSharingInfoResponse, _abc.Awaitable[_route_sharing_api_pb2.GetSharingInfoResponse]]:
         """Returns with whom a ride is shared. An unknown key is treated as a ride that is shared with nobody. Safe to repeat.
 
-        The family is the one that the ride was last shared with; before the first toggle it is the rider's, with `sharing_on`
-        false. While family is unavailable, `family_unknown` is set, and the call does not fail.
+        The family is the one that the ride was last shared with, as long as the rider has been in it since; else it is the one
+        that the rider is in now, with `sharing_on` false. While family is unavailable, `family_unknown` is set, and the call does not fail.
         """
 
     @_abc_1.abstractmethod
@@ -153,6 +162,16 @@ class RouteSharingServiceServicer(metaclass=_abc_1.ABCMeta):
         whatever order the two come. Safe to repeat; phones are only ever added.
 
         The task itself refuses a key that is another order's (see docs/route-sharing.md).
+        """
+
+    @_abc_1.abstractmethod
+    def PutFamily(
+        self,
+        request: _route_sharing_api_pb2.PutFamilyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_route_sharing_api_pb2.PutFamilyResponse, _abc.Awaitable[_route_sharing_api_pb2.PutFamilyResponse]]:
+        """Stores a family that has changed: the rides that are shared with it follow at once, and so do their captions. A version
+        that is not higher than the stored one changes nothing, so calls may be repeated and come in any order. Called by family.
         """
 
 def add_RouteSharingServiceServicer_to_server(servicer: RouteSharingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

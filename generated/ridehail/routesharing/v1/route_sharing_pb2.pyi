@@ -50,7 +50,7 @@ class SharingFamily(_message.Message):
     ADMIN_UID_FIELD_NUMBER: _builtins.int
     SHARING_ON_FIELD_NUMBER: _builtins.int
     admin_name: _builtins.str
-    """How the family calls its admin, as of the latest sharing; before the first one, as of now."""
+    """How the family calls its admin now."""
     admin_uid: _builtins.int
     """The admin; in JSON a string, as all 64-bit numbers."""
     sharing_on: _builtins.bool
