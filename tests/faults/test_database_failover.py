@@ -14,11 +14,12 @@ from psycopg import conninfo
 
 from ridehail_servers.chassis import connection_pool, tasks
 from ridehail_servers.chassis.database import Connection, Database
+from ridehail_servers.chassis.database_connection import BoundedConnection
 from ridehail_servers.chassis.errors import DatabaseUnavailable, Overloaded
 from ridehail_servers.chassis.settings import TaskSettings
 from ridehail_servers.chassis.tasks import Task, TaskQueue
 from tests.support.databases import opened
-from tests.support.tcp_proxy import Mode, TcpProxy, postgres_target, tcp_proxy
+from tests.support.tcp_proxy import Mode, TcpProxy, postgres_target, tcp_proxy, through
 from tests.support.waiting import LIMIT_S, until
 
 NAME = "trial"
@@ -126,6 +127,34 @@ async def enqueue(queue: TaskQueue, database_url: str, subject: int) -> None:
     parameters = conninfo.make_conninfo(database_url, options="-c search_path=toll_roads")
     async with await psycopg.AsyncConnection.connect(parameters) as connection:
         await queue.enqueue(connection, NAME, subject)
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False])
+async def test_an_attempt_to_connect_that_is_given_up_is_closed_whoever_keeps_the_error(
+    database_url: str, is_cancelled: bool
+) -> None:
+    with tcp_proxy(postgres_target(database_url)) as proxy:
+        proxy.set(Mode.HANG)
+        attempt = asyncio.create_task(BoundedConnection.connect(through(proxy, database_url), connect_timeout=2))
+        await until(lambda: connected_to(proxy) == 1)
+        if is_cancelled:
+            attempt.cancel()
+        with pytest.raises((asyncio.CancelledError, psycopg.errors.ConnectionTimeout)) as kept:
+            await attempt
+        assert connected_to(proxy) == 0, kept.value
+
+
+async def test_a_statement_that_is_given_up_is_closed_whoever_keeps_the_error(database_url: str) -> None:
+    with tcp_proxy(postgres_target(database_url)) as proxy:
+        connection = await BoundedConnection.connect(through(proxy, database_url))
+        proxy.set(Mode.HANG)
+        statement = asyncio.create_task(connection.execute("SELECT 1"))
+        await asyncio.sleep(0)
+        statement.cancel()
+        with pytest.raises(asyncio.CancelledError) as kept:
+            await statement
+        await until(lambda: connected_to(proxy) == 0)
+        assert kept.value.__traceback__ is not None
 
 
 async def take_out_of_use(connection: Connection) -> None:

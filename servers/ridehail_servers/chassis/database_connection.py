@@ -8,11 +8,12 @@ import select
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, Self
 
 import psycopg
 from psycopg import generators, waiting
-from psycopg.abc import RV, PQGen
+from psycopg.abc import RV, PQGen, PQGenConn
 from psycopg.pq import ExecStatus, PipelineStatus, TransactionStatus
 from psycopg.rows import TupleRow
 
@@ -26,6 +27,8 @@ _CANCEL_S = 1.0
 _LISTEN_S = 3.0
 _COPIES = (ExecStatus.COPY_IN, ExecStatus.COPY_OUT, ExecStatus.COPY_BOTH)
 _READ_ONLY_PARAMETERS = (b"in_hot_standby", b"default_transaction_read_only")
+# Those of the connection that is being made.
+_ATTEMPTS: ContextVar[list[PQGenConn[Any]]] = ContextVar("attempts to connect")
 
 
 class BoundedConnection(psycopg.AsyncConnection[TupleRow]):
@@ -49,6 +52,27 @@ class BoundedConnection(psycopg.AsyncConnection[TupleRow]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # as AsyncConnection takes them
         super().__init__(*args, **kwargs)
         self._left: list[PQGen[Any]] = []
+
+    @classmethod
+    async def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:  # as AsyncConnection takes them
+        """Connects. An attempt that is given up or cancelled closes its socket at once.
+
+        psycopg leaves that to the attempt's memory: the socket would stay open for as long as anybody keeps the error.
+        """
+        attempts: list[PQGenConn[Any]] = []
+        token = _ATTEMPTS.set(attempts)
+        try:
+            return await super().connect(conninfo, **kwargs)
+        finally:
+            _ATTEMPTS.reset(token)
+            for attempt in attempts:
+                attempt.close()
+
+    @classmethod
+    def _connect_gen(cls, conninfo: str = "") -> PQGenConn[Self]:
+        attempt = super()._connect_gen(conninfo)
+        _ATTEMPTS.get().append(attempt)
+        return attempt
 
     async def wait(self, gen: PQGen[RV], interval: float = _WAIT_INTERVAL_S, timeout: float | None = None) -> RV:
         """Runs every statement, however it is sent.
