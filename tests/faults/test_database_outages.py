@@ -179,7 +179,7 @@ async def test_a_server_without_a_connection_to_spare_does_not_stop_those_that_t
         async with database.connection() as connection:
             monkeypatch.setattr(database._pool, "_connect", refused)
             waiting = asyncio.create_task(database.read(one))
-            await until(lambda: database._pool._failure is not None)
+            await until(lambda: database._pool.failure is not None)
             assert database.reachable
             assert await one(connection) == (1,)
         assert await waiting == (1,)

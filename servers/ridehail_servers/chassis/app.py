@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +34,7 @@ from .interceptors import (
 )
 from .keys import KeyRing, KeysMissing, read_secret
 from .live_config import RELOAD, LiveConfig, Reloadable, watch
+from .logs import get_logger
 from .methods import method_table
 from .metrics import CONNECTIONS_RECLAIMED, DATABASE_UNREACHABLE, POOL_CONNECTIONS, POOL_WAITING
 from .service_definition import RunningService, ServiceContext, ServiceDefinition, Storage
@@ -45,6 +46,9 @@ from .transport import choose
 if TYPE_CHECKING:
     from .database import Database
 
+logger = get_logger(__name__)
+
+_FIRST_ATTEMPT_S = 2.0
 _POOL_REPORT_S = 5.0
 _POLL_S = 0.01
 
@@ -68,7 +72,9 @@ async def build(
     Raises:
         ConfigError: A configuration file is bad, or does not list a method that is served.
         KeysMissing: The key folder lacks keys, or the folder for TLS cannot be used.
-        DatabaseUnavailable: A database does not respond.
+
+    A database that does not respond, or whose schema is not up to date, is waited for as one that is lost later: calls
+    fail, health says NOT_SERVING, and all is well soon after the database is.
     """
     tuning = load(settings.config_dir / "server.yaml", ServerTuning)
     experiments = Experiments(settings.config_dir / "flags.json")
@@ -113,6 +119,7 @@ async def build(
         }
         for name, loop in loops.items():
             stack.push_async_callback(cancelled, asyncio.create_task(keep_running(name, loop)))
+        await _wait_for_databases(storages)
         yield Built(services, storages, tuning, access)
 
 
@@ -225,6 +232,7 @@ async def _storage(
     definition: ServiceDefinition, settings: ProcessSettings, tuning: ServerTuning
 ) -> AsyncIterator[Storage]:
     from .database import Database  # noqa: PLC0415 - the authorizer has none
+    from .schema_version import shipped_migrations  # noqa: PLC0415
     from .tasks import TaskQueue  # noqa: PLC0415
 
     assert definition.schema is not None
@@ -233,12 +241,23 @@ async def _storage(
         schema=definition.schema,
         settings=tuning.pool,
         application=definition.name,
+        migrations=shipped_migrations(definition.migrations_folder),
     )
-    await database.open()
+    database.start()
     try:
         yield Storage(database, TaskQueue(definition.name, database))
     finally:
         await database.close()
+
+
+async def _wait_for_databases(storages: Mapping[str, Storage]) -> None:
+    """Returns once each database was reached or turned out to be away, or after a while: so first calls find them."""
+    attempts = [storage.database.wait_for_first_attempt() for storage in storages.values()]
+    with suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.gather(*attempts), _FIRST_ATTEMPT_S)
+    for name, storage in storages.items():
+        if reason := storage.database.not_ready:
+            logger.warning("not ready", service=name, reason=reason)
 
 
 async def _report_pools(storages: Mapping[str, Storage]) -> None:

@@ -67,11 +67,18 @@ class ConnectionPool:
         self._busy: dict[BoundedConnection, asyncio.Task[Any]] = {}
         self._connecting = 0
         self._waiters = ConnectionWaiters(timed_out=self._timed_out, take_back=self.give_back)
-        self._failure: Exception | None = None  # why the last attempt failed, until a connection proves to work
+        self.failure: Exception | None = None  # why the last attempt failed, until a connection proves to work
+        self.attempted = asyncio.Event()  # set by the first attempt, however it ended
+        self._logged: str | None = None  # the kind of failure that was logged last
         self._grow_not_before = 0.0
         self._reached = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = True
+
+    @property
+    def was_reached(self) -> bool:
+        """Whether there has ever been a connection."""
+        return self._reached.is_set()
 
     @property
     def size(self) -> int:
@@ -86,16 +93,20 @@ class ConnectionPool:
             "requests_waiting": len(self._waiters),
         }
 
-    async def open(self, timeout: float) -> None:
-        """Connects; raises `DatabaseUnavailable` if there is no connection within `timeout` seconds."""
+    def start(self) -> None:
+        """Begins to connect; attempts go on until there is a connection."""
         self._closed = False
         self._start_connecting()
         self._start(keep_running("check of database connections", self._watch))
+
+    async def open(self, timeout: float) -> None:
+        """Connects; raises `DatabaseUnavailable` if there is no connection within `timeout` seconds."""
+        self.start()
         try:
             await asyncio.wait_for(self._reached.wait(), timeout)
         except TimeoutError:
             await self.close()
-            raise DatabaseUnavailable from self._failure
+            raise DatabaseUnavailable from self.failure
 
     async def close(self) -> None:
         """Closes every connection, lent ones when they are given back; calls that wait for one fail."""
@@ -122,7 +133,7 @@ class ConnectionPool:
                 return connection
             self._drop(connection)
         if self._closed or self.unreachable_since is not None:
-            raise DatabaseUnavailable from self._failure
+            raise DatabaseUnavailable from self.failure
         if len(self._waiters) >= self._max_waiting:
             raise Overloaded("too many calls wait for the database")
         waiting = self._waiters.wait(task, timeout)
@@ -137,7 +148,7 @@ class ConnectionPool:
             self._drop(connection)
         elif connection.pgconn.transaction_status == TransactionStatus.IDLE:
             connection.used_at = time.monotonic()
-            self._failure = None
+            self.failure = None
             self._offer(connection)
         else:
             self._use(connection, connection.make_idle(_ROLLBACK_S))
@@ -151,7 +162,7 @@ class ConnectionPool:
 
     def _timed_out(self) -> Exception:
         used_by_calls = any(task not in self._tasks for task in self._busy.values())
-        if self._failure is not None or not used_by_calls:
+        if self.failure is not None or not used_by_calls:
             return self._unavailable()
         return Overloaded("no connection to the database became free in time")
 
@@ -207,9 +218,12 @@ class ConnectionPool:
         try:
             connection = await self._connect()
         except Exception as error:
-            self._failure = error
+            self.failure = error
             return False
-        self._failure = None
+        finally:
+            self.attempted.set()
+        self.failure = None
+        self._logged = None
         self._reached.set()
         if self.unreachable_since is not None:
             seconds = round(time.monotonic() - self.unreachable_since, 1)
@@ -224,12 +238,16 @@ class ConnectionPool:
         """Fails all calls from now on, those that wait included, until there is a connection again."""
         if self.unreachable_since is None:
             self.unreachable_since = time.monotonic()
-            logger.warning("database unreachable", pool=self._service, error=type(self._failure).__name__)
+        failure = type(self.failure).__name__
+        if self._logged != failure:
+            self._logged = failure
+            reason = " ".join(str(self.failure).split())
+            logger.warning("database unreachable", pool=self._service, error=failure, reason=reason)
         self._waiters.fail(self._unavailable)
 
     def _unavailable(self) -> DatabaseUnavailable:
         error = DatabaseUnavailable()
-        error.__cause__ = self._failure
+        error.__cause__ = self.failure
         return error
 
     # --- looking after them

@@ -24,6 +24,7 @@ from .connection_pool import ConnectionPool
 from .database_connection import BoundedConnection
 from .errors import DatabaseUnavailable
 from .logs import get_logger
+from .schema_version import SchemaOutdated, check_schema
 from .settings import PoolSettings
 
 Connection = psycopg.AsyncConnection[TupleRow]
@@ -71,7 +72,16 @@ def connection_string(url: str, *, schema: str, settings: PoolSettings, applicat
 
 
 class Database:
-    def __init__(self, url: str, *, schema: str, settings: PoolSettings, application: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        schema: str,
+        settings: PoolSettings,
+        application: str,
+        migrations: frozenset[str] = frozenset(),
+    ) -> None:
+        """Prepares connections; a database whose schema lacks one of the `migrations` counts as one that is away."""
         self.schema = schema
         self.load = ConnectionLoad(settings.max_size)
         self.conninfo = connection_string(url, schema=schema, settings=settings, application=application)
@@ -79,6 +89,8 @@ class Database:
         self.max_statement_s = settings.statement_timeout_ms / 1000 + _HANGS_S
         self.shared_read_s = settings.shared_read_timeout_ms / 1000
         self._settings = settings
+        # What the schema has to have; empty once it was seen to.
+        self._migrations = migrations
         self._pool = ConnectionPool(
             self.connect,
             service=application,
@@ -98,6 +110,23 @@ class Database:
         since = self._pool.unreachable_since
         return 0.0 if since is None else time.monotonic() - since
 
+    @property
+    def not_ready(self) -> str | None:
+        """Why the database has never been of use to this process so far; None once it was."""
+        if self._pool.was_reached:
+            return None
+        if isinstance(self._pool.failure, SchemaOutdated):
+            return str(self._pool.failure)
+        return f"the database of schema {self.schema} cannot be reached"
+
+    def start(self) -> None:
+        """Opens the pool without waiting for a connection: attempts go on until there is one."""
+        self._pool.start()
+
+    async def wait_for_first_attempt(self) -> None:
+        """Returns once there is a connection, or none could be made so far."""
+        await self._pool.attempted.wait()
+
     async def open(self, *, timeout: float = 10.0) -> None:
         """Opens the pool; raises `DatabaseUnavailable` if there is no connection within `timeout` seconds."""
         await self._pool.open(timeout)
@@ -111,6 +140,7 @@ class Database:
 
         Raises:
             psycopg.OperationalError: No server can be reached, or none that accepts writes.
+            SchemaOutdated: The schema lacks migrations.
         """
         connection = await BoundedConnection.connect(
             self.conninfo,
@@ -118,6 +148,13 @@ class Database:
             prepare_threshold=_PREPARED_AFTER if self._settings.prepared_statements else None,
         )
         connection.max_statement_s = self.max_statement_s
+        if self._migrations:
+            try:
+                await check_schema(connection, self.schema, self._migrations)
+            except BaseException:
+                connection.discard()
+                raise
+            self._migrations = frozenset()
         return connection
 
     def stats(self) -> dict[str, int]:

@@ -1,8 +1,8 @@
 """What a process reports of itself (`grpc.health.v1`), and its end when its event loop is stuck.
 
-Three kinds of names: `liveness`, SERVING whenever the event loop runs; the empty one, for balancers,
-SERVING until the process drains; and each contract, SERVING while its service can also do its work. Why balancers do
-not use the last ones: docs/operations.md.
+Three kinds of names: `liveness`, SERVING whenever the event loop runs; the empty one, for balancers, SERVING from when
+the process has reached its databases until it drains; and each contract, SERVING while its service can also do its
+work. Why balancers do not use the last ones: docs/operations.md.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 LIVENESS = "liveness"
+REASON_KEY = "x-ridehail-reason"
+"""Trailing metadata of `Check`: why the status is NOT_SERVING."""
+
 SERVICE_NAME: str = health.SERVICE_NAME
 _LOOK_S = 0.25
 _BEAT_S = 0.5
@@ -44,9 +47,11 @@ class HealthStatuses(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # i
 
     def __init__(self) -> None:
         self._statuses: dict[str, int] = {}
+        self._reasons: dict[str, str] = {}
         self._changed = asyncio.Event()
 
-    def set(self, name: str, status: int) -> None:
+    def set(self, name: str, status: int, reason: str | None = None) -> None:
+        self._reasons[name] = reason or ""
         if self._statuses.get(name) != status:
             self._statuses[name] = status
             self._changed.set()
@@ -56,6 +61,8 @@ class HealthStatuses(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # i
         status = self._statuses.get(request.service)
         if status is None:
             await context.abort(grpc.StatusCode.NOT_FOUND)
+        if reason := self._reasons[request.service]:
+            context.set_trailing_metadata(((REASON_KEY, reason),))
         return _Status(status=status)
 
     async def Watch(self, request: _Request, context: _Context) -> None:  # noqa: N802 - the generated base names it
@@ -80,10 +87,13 @@ class Health:
 
         Args:
             contracts: The databases of the services that serve each contract, by its name.
-            away_s: A contract is not served once one of its databases has been unreachable for so many seconds ...
+            away_s: A contract is not served until its databases were reached, and once one of them has been unreachable
+                for so many seconds ...
             loops_failing_s: ... or a background loop of the process has not stopped failing for so many.
         """
         self._contracts = contracts
+        # Those that have not been reached yet.
+        self._databases = {database for databases in contracts.values() for database in databases}
         self._away_s = away_s
         self._loops_failing_s = loops_failing_s
         self._failing_since: float | None = None
@@ -94,9 +104,8 @@ class Health:
         health_pb2_grpc.add_HealthServicer_to_server(self._statuses, transport)
 
     def start(self) -> None:
-        """Reports that the process takes calls."""
+        """Reports from now on whether the process takes calls."""
         self._statuses.set(LIVENESS, _Status.SERVING)
-        self._statuses.set("", _Status.SERVING)
         self._look()
 
     async def watch(self) -> None:
@@ -108,7 +117,7 @@ class Health:
         """Reports from now on that the process takes no calls, though it lives."""
         self._draining = True
         for name in ("", *self._contracts):
-            self._statuses.set(name, _Status.NOT_SERVING)
+            self._statuses.set(name, _Status.NOT_SERVING, "the process drains")
 
     def _look(self) -> None:
         if self._draining:
@@ -119,9 +128,17 @@ class Health:
         elif self._failing_since is None:
             self._failing_since = now
         loops_fail = self._failing_since is not None and now - self._failing_since >= self._loops_failing_s
+        self._report("", next(filter(None, (it.not_ready for it in self._databases)), None))
         for name, databases in self._contracts.items():
-            away = any(database.unreachable_s > self._away_s for database in databases)
-            self._statuses.set(name, _Status.NOT_SERVING if away or loops_fail else _Status.SERVING)
+            reason = next(filter(None, map(self._trouble_of, databases)), None)
+            self._report(name, reason or ("a background loop of the process fails" if loops_fail else None))
+
+    def _trouble_of(self, database: Database) -> str | None:
+        is_away = database.unreachable_s > self._away_s
+        return database.not_ready or (f"the database of schema {database.schema} is unreachable" if is_away else None)
+
+    def _report(self, name: str, reason: str | None) -> None:
+        self._statuses.set(name, _Status.SERVING if reason is None else _Status.NOT_SERVING, reason)
 
 
 class Watchdog:

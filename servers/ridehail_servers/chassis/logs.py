@@ -1,7 +1,7 @@
 """Logs: one JSON object a line on standard error, with nothing personal in it.
 
-Every line has `event`, `level`, `timestamp`, `service` and, while a call is handled, its `request_id`. Errors of the
-database are logged without the values that Postgres puts into its details.
+Every line has `event`, `level`, `timestamp`, `service` (the one that it is about, or else the process) and, while a call
+is handled, its `request_id`. Errors of the database are logged without the values that Postgres puts into its details.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ class AccessLog:
         written: list[str] = []
         for line in lines:
             line["timestamp"] = _timestamp(datetime.fromtimestamp(line["timestamp"], UTC))
-            line["service"] = _process.service
+            line.setdefault("service", _process.service)
             written.append(_render(None, "info", line) + "\n")
         _process.stream.write("".join(written))
         _process.stream.flush()
@@ -242,7 +242,7 @@ def _timestamp(at: datetime) -> str:
 def _add(service: str) -> structlog.typing.Processor:
     def add(_logger: Any, _level: str, event: Event) -> Event:  # structlog's processors take any logger
         event["timestamp"] = _timestamp(datetime.now(UTC))
-        event["service"] = service
+        event.setdefault("service", service)
         request_id = call_context.request_id()
         if request_id:
             event["request_id"] = request_id

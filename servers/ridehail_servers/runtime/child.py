@@ -58,7 +58,9 @@ def main() -> int:
     """
     spec = ChildSpec.model_validate_json(sys.stdin.readline())
     descriptor = int(os.environ.get(LOG_VARIABLE, sys.stderr.fileno()))
-    logs.configure(service=sys.argv[1], level=spec.settings.log_level, stream=logs.LogFile(descriptor))
+    # A process that serves one service is that to whoever reads its log.
+    name = spec.settings.services[0] if len(spec.settings.services) == 1 else sys.argv[1]
+    logs.configure(service=name, level=spec.settings.log_level, stream=logs.LogFile(descriptor))
     logs.take_over_process()
     logger = logs.get_logger(__name__)
 

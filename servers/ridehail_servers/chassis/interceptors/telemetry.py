@@ -68,6 +68,7 @@ class Telemetry(Layer):
         if (call.status == "OK" and not self._log_successes) or call.reason == _OVERLOADED:
             return
         access_log.write(
+            service=call.served.service,
             method=name,
             status=call.status,
             reason=call.reason,
