@@ -43,6 +43,7 @@ async def test_a_contract_whose_database_is_away_is_not_served_and_nothing_else_
             config_dir=config_dir,
             keys_dir=keys_dir,
             database_urls={"order-core": through(proxy, database_url), "family": database_url},
+            addresses={"route-sharing": "127.0.0.1:1"},
         )
         async with app.build([suite.SERVICES[name] for name in settings.services], settings) as built:
             server = app.Server(built, settings)

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from ridehail_clients import AsyncFamilyClient, AsyncTollRoadsClient, DatabaseUnavailable, OrderNotFound
+from ridehail_clients import AsyncOrderCoreClient, AsyncTollRoadsClient, DatabaseUnavailable, OrderNotFound
 from ridehail_servers import suite
 from ridehail_servers.chassis import app
 from ridehail_servers.chassis.health import REASON_KEY
@@ -29,10 +29,10 @@ from tests.support.tcp_proxy import Mode, postgres_target, tcp_proxy, through
 from tests.support.waiting import until
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
-FAMILY, TOLL_ROADS = "ridehail.family.v1.FamilyService", "ridehail.tollroads.v1.TollRoadsService"
+ORDER_CORE, TOLL_ROADS = "ridehail.ordercore.v1.OrderCoreService", "ridehail.tollroads.v1.TollRoadsService"
 
 
-RECORD = "INSERT INTO family._yoyo_migration (migration_hash, migration_id) VALUES (md5(%s), %s)"
+RECORD = "INSERT INTO order_core._yoyo_migration (migration_hash, migration_id) VALUES (md5(%s), %s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,45 +129,51 @@ async def test_a_schema_that_lacks_a_migration_is_waited_for_and_named(
     database_url: str, keys_dir: Path, quick_config_dir: Path, log: LogCapture
 ) -> None:
     settings = ProcessSettings(
-        services=("family",),
+        services=("order-core",),
         config_dir=quick_config_dir,
         keys_dir=keys_dir,
-        database_urls={"family": database_url},
+        database_urls={"order-core": database_url},
     )
     with psycopg.connect(database_url, autocommit=True) as owner:
-        applied = owner.execute("DELETE FROM family._yoyo_migration RETURNING migration_id").fetchall()
+        applied = owner.execute("DELETE FROM order_core._yoyo_migration RETURNING migration_id").fetchall()
         first, *others = sorted(name for (name,) in applied)
         more = f" and {len(others)} more" if others else ""
-        reason = f"schema family lacks migration {first}{more}: run `ridehail migrate`"
+        reason = f"schema order_core lacks migration {first}{more}: run `ridehail migrate`"
         async with served(settings) as server:
-            assert await server.health("") == await server.health(FAMILY) == (NOT_SERVING, reason)
+            assert await server.health("") == await server.health(ORDER_CORE) == (NOT_SERVING, reason)
             assert log.events("not ready")[0]["reason"] == log.events("database unreachable")[0]["reason"] == reason
-            client = AsyncFamilyClient(server.channel, ticket=TicketIssuer(KeyRing(keys_dir / "tickets"), "admin"))
+            client = AsyncOrderCoreClient(server.channel, ticket=TicketIssuer(KeyRing(keys_dir / "tickets"), "admin"))
             with pytest.raises(DatabaseUnavailable):
-                await client.get_family(yandex_uid="1")
+                await client.get_order_info(order_id="nobody's")
             for name in (first, *others):
                 owner.execute(RECORD, (name, name))
-            await server.wait_until_served("", FAMILY)
+            await server.wait_until_served("", ORDER_CORE)
 
 
 async def test_a_schema_that_is_ahead_is_served(database_url: str, keys_dir: Path, quick_config_dir: Path) -> None:
     with psycopg.connect(database_url, autocommit=True) as owner:
         owner.execute(RECORD, ("9999.later", "9999.later"))
     settings = ProcessSettings(
-        services=("family",), config_dir=quick_config_dir, keys_dir=keys_dir, database_urls={"family": database_url}
+        services=("order-core",),
+        config_dir=quick_config_dir,
+        keys_dir=keys_dir,
+        database_urls={"order-core": database_url},
     )
     async with served(settings) as server:
-        await server.wait_until_served("", FAMILY)
+        await server.wait_until_served("", ORDER_CORE)
 
 
 async def test_a_schema_that_was_never_migrated_is_waited_for(
     database_url: str, keys_dir: Path, quick_config_dir: Path
 ) -> None:
     with psycopg.connect(database_url, autocommit=True) as owner:
-        owner.execute("DROP SCHEMA family CASCADE")
+        owner.execute("DROP SCHEMA order_core CASCADE")
     settings = ProcessSettings(
-        services=("family",), config_dir=quick_config_dir, keys_dir=keys_dir, database_urls={"family": database_url}
+        services=("order-core",),
+        config_dir=quick_config_dir,
+        keys_dir=keys_dir,
+        database_urls={"order-core": database_url},
     )
     async with served(settings) as server:
         status, reason = await server.health("")
-        assert (status, reason.partition(" migration ")[0]) == (NOT_SERVING, "schema family lacks")
+        assert (status, reason.partition(" migration ")[0]) == (NOT_SERVING, "schema order_core lacks")

@@ -1,7 +1,7 @@
 """Logs: one JSON object a line on standard error, with nothing personal in it.
 
-Every line has `event`, `level`, `timestamp`, `service` (the one that it is about, or else the process) and, while a call
-is handled, its `request_id`. Errors of the database are logged without the values that Postgres puts into its details.
+Every line has `event`, `level`, `timestamp`, `service` (the one it is about, or else the process) and, while a call is
+handled, its `request_id`. Errors of the database are logged without the values that Postgres puts into its details.
 """
 
 from __future__ import annotations
