@@ -114,8 +114,9 @@ class _Handler(BaseHTTPRequestHandler):
         if cluster.token is not None and self.headers["Authorization"] != f"OAuth {cluster.token}":
             return self._respond(_error(900, "Authentication failed"), status=401)
         fault = cluster.fault(command)
+        if fault == "hung":
+            cluster.stopped.wait()
         if fault in {"hung", "cut"}:
-            _ = cluster.stopped.wait() if fault == "hung" else self.rfile.read(1)
             return self._end()
         body = self._body()
         is_known = command in _DESCRIPTIONS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -12,10 +13,10 @@ from ridehail_clients import AsyncTollRoadsClient
 from tests.support.databases import empty_tables
 from tests.support.retention import Retention, retention_of
 from tests.support.suite_in_process import SuiteInProcess
-from tests.support.yt_cluster import YtCluster
-from tests.support.yt_proxy import yt_proxies
 from tests.toll_roads.switch_harness import T0, SwitchHarness, switch_harness
-from tests.toll_roads.yt_harness import YtHarness
+
+if TYPE_CHECKING:
+    from tests.toll_roads.yt_harness import YtHarness
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +47,10 @@ async def retention(module_database_url: str, tmp_path: Path) -> AsyncIterator[R
 
 @pytest.fixture(scope="module")
 def module_yt(sockets: None) -> Iterator[YtHarness]:
+    from tests.support.yt_cluster import YtCluster
+    from tests.support.yt_proxy import yt_proxies
+    from tests.toll_roads.yt_harness import YtHarness
+
     cluster = YtCluster()
     with yt_proxies(cluster) as address:
         yield YtHarness(cluster, address)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -14,10 +16,8 @@ from ridehail_servers.toll_roads.retention.archive_store import ArchiveStore
 from ridehail_servers.toll_roads.retention.job import BatchThrottle, cutoffs
 from ridehail_servers.toll_roads.retention.purge_jobs import OfferPurgeJob, OrderPurgeJob
 from ridehail_servers.toll_roads.retention.purge_store import PurgeStore
-from ridehail_servers.toll_roads.retention.yt_archive import YtArchiveTable
 from tests.support import processes
 from tests.support.crash_injector import CrashInjector
-from tests.toll_roads.yt_harness import QUICK
 
 JOBS = ("archive", "purge_offers", "purge_orders")
 
@@ -32,6 +32,7 @@ class Job:
         archive_url: Of the archive.
         now: What the job takes for the present.
         batch_size: Rows of a batch.
+        environment: What is added to its environment.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Job:
     archive_url: str
     now: datetime
     batch_size: int
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def start(self, *, crash_after: int | None = None) -> BaseProcess:
         """Runs it in a process of its own, which may die after a step."""
@@ -51,10 +53,10 @@ class Job:
 
 async def _run(job: Job, crash_after: int | None) -> CrashInjector:
     injector = CrashInjector(crash_after)
+    os.environ.update(job.environment)
 
     def open_table(url: str, table: Any) -> Any:
-        opened = YtArchiveTable(url, table, timeouts=QUICK) if url.startswith("yt:") else open_archive_table(url, table)
-        return injector.wrap(opened)
+        return injector.wrap((_quick_yt if url.startswith("yt:") else open_archive_table)(url, table))
 
     async with injector.database(job.database_url, "toll_roads") as database:
         purge_store, archive_store = injector.wrap(PurgeStore()), injector.wrap(ArchiveStore())
@@ -66,3 +68,10 @@ async def _run(job: Job, crash_after: int | None) -> CrashInjector:
         throttle = BatchThrottle(job.batch_size, rest_factor=0)
         await parts[job.name].run(cutoffs(RetentionConfig(), job.now), throttle, lambda _done: injector.step("report"))
     return injector
+
+
+def _quick_yt(url: str, table: Any) -> Any:
+    from ridehail_servers.toll_roads.retention.yt_archive import YtArchiveTable
+    from tests.toll_roads.yt_harness import QUICK
+
+    return YtArchiveTable(url, table, timeouts=QUICK)

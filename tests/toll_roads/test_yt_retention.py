@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from queue import Queue
 
 import pytest
 
@@ -124,6 +126,10 @@ async def test_a_database_restored_to_an_earlier_state_loses_no_row(to_yt: Reten
     assert await to_yt.rows("SELECT 1 FROM toll_roads.orders WHERE archive_batch IS NULL") == []
 
 
+def kill(started: Queue[BaseProcess]) -> None:
+    started.get().kill()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("every_request", [False, pytest.param(True, marks=pytest.mark.long)])
 async def test_a_job_killed_at_any_request_and_run_again_archives_each_row_once(
@@ -142,8 +148,10 @@ async def test_a_job_killed_at_any_request_and_run_again_archives_each_row_once(
         await to_yt.execute("UPDATE toll_roads.orders SET archive_batch = NULL")
         await to_yt.execute("UPDATE toll_roads.log_has_toll_road SET archive_batch = NULL")
         await to_yt.execute("TRUNCATE toll_roads.archive_batches")
+        started = Queue[BaseProcess]()
+        yt.fault(name, partial(kill, started), skip=number)
         process = job.start()
-        yt.fault(name, process.kill, skip=number)
+        started.put(process)
         assert await asyncio.to_thread(died, process, to_yt.database_url), f"no request {number} for {name}"
         await to_yt.archive()
         assert archived(yt) == ALL, f"killed at request {number} for {name}"
