@@ -29,8 +29,8 @@ run: setup ## Run the whole suite on this machine, with demo data. Ctrl-C stops 
 	@$(BIN)/ridehail up --demo
 
 # The tests of a file share what is costly to start, so a file stays with one process. They wait more than they work: more
-# processes than cores are faster.
-PYTEST := $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile $(if $(SHUFFLE),-p randomly)
+# processes than cores are faster. A process that dies ends the run: pytest-xdist waits for the rest of its file for ever.
+PYTEST := $(BIN)/pytest -n $(TEST_PROCESSES) --dist loadfile --max-worker-restart=0 $(if $(SHUFFLE),-p randomly)
 TEST_FOLDERS := $(filter-out support,$(notdir $(patsubst %/,%,$(wildcard tests/*/))))
 TESTS_OF := $(subst -,_,$(SERVICE))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
+from functools import partial
 
 import grpc
 import pytest
@@ -11,7 +13,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.chassis.transport.served import ECHO, HANG, served
 from tests.chassis.transport.test_calls import method
+from tests.support.fork_server import fork_server
 from tests.support.waiting import LIMIT_S, until
+
+_GRACE_S = 0.02
 
 
 async def test_calls_under_way_end_while_new_ones_find_no_server(transport_name: str) -> None:
@@ -76,3 +81,41 @@ async def test_a_port_that_another_has_for_itself_is_not_served(transport_name: 
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(RuntimeError):
         async with served(transport_name, port=taken.getsockname()[1]):
             pass
+
+
+def test_a_grace_that_ends_as_the_server_becomes_idle_does_not_kill_the_process(transport_name: str) -> None:
+    process = fork_server().Process(target=_stop_often, args=(transport_name,), daemon=True)
+    process.start()
+    process.join(LIMIT_S)
+    assert process.exitcode == 0
+
+
+def _stop_often(transport_name: str) -> None:
+    asyncio.run(_stops(transport_name))
+
+
+async def _stops(transport_name: str) -> None:
+    """Stops servers with a call under way; each becomes idle some turns of the loop before its grace ends."""
+    for turns in [*range(6)] * 4:
+        async with served(transport_name) as running, running.channel() as channel:
+            hanging = asyncio.ensure_future(method(channel, HANG)(b"", timeout=LIMIT_S))
+            await until(lambda running=running: running.scripted.begun == 1)  # type: ignore[misc]
+            running.scripted.going_on = asyncio.Event()
+            await running.transport.stop(_GRACE_S, idle=partial(_stall, turns))
+            await asyncio.wait({hanging})
+
+
+async def _stall(turns: int) -> None:
+    """Holds the loop until the grace has ended, and then until the server's own thread has said what it has to say."""
+    loop = asyncio.get_running_loop()
+
+    def turn(count: int) -> None:
+        if count == turns:
+            time.sleep(2 * _GRACE_S)
+        elif count == turns + 1:
+            time.sleep(0.01)
+        if count <= turns:
+            loop.call_soon(turn, count + 1)
+
+    await asyncio.sleep(_GRACE_S / 2)
+    loop.call_soon(turn, 0)

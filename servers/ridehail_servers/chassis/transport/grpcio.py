@@ -14,6 +14,7 @@ from .limits import KEEPALIVE_MS, KEEPALIVE_TIMEOUT_MS, MAX_METADATA_BYTES
 
 _CONNECTION_AGE_S = 600.0
 _CONNECTION_AGE_GRACE_MS = 30_000
+_NEVER_S = 1e9
 # The client library pings every second.
 _LEAST_PING_INTERVAL_MS = 500
 
@@ -40,9 +41,10 @@ class GrpcioTransport(Transport):
         return port
 
     async def stop(self, grace_s: float, *, idle: Callable[[], Awaitable[object]]) -> None:
-        stopping = asyncio.create_task(self._server.stop(grace_s))
+        # A grace of grpc.aio's own that runs out as another `stop` frees the server kills the process.
+        stopping = asyncio.create_task(self._server.stop(_NEVER_S))
         waiting = asyncio.ensure_future(idle())
-        await asyncio.wait({stopping, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({stopping, waiting}, timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         await self._server.stop(None)
         await stopping
