@@ -51,7 +51,7 @@ _STATE = """
 # The log in its order; numbers that a killed import drew are missing and do not matter.
 _LOG = """
     SELECT count(*), bit_xor(hashtextextended(concat_ws('|', place, yandex_uid, eula_id, status, decided_at), 0))
-    FROM (SELECT *, row_number() OVER (ORDER BY decision_id) AS place FROM eulas.decisions_log) AS log
+    FROM (SELECT *, row_number() OVER (ORDER BY decision_id) AS place FROM eulas.decisions) AS log
 """
 
 Newest = dict[tuple[str, str], tuple[int, str]]

@@ -23,6 +23,7 @@ from ridehail.orderstate.v1 import order_state_api_pb2 as order_state
 from ridehail.protocol.v1 import protocol_api_pb2 as protocol
 from ridehail.routesharing.v1 import route_sharing_api_pb2 as route_sharing
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
+from ridehail.userdata.v1 import user_data_api_pb2 as user_data
 from ridehail.userstate.v1 import user_state_api_pb2 as user_state
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.tickets import TicketIssuer
@@ -222,7 +223,7 @@ WORKLOADS: Mapping[str, Workload] = {
             "/ridehail.eulas.v1.EulasService/CheckEulas",
             lambda number: eulas.CheckEulasRequest(yandex_uid=number, eula_ids=["surge_il"]),
         ),
-        written="SELECT yandex_uid FROM eulas.decisions_log",
+        written="SELECT yandex_uid FROM eulas.decisions",
     ),
     "family": Workload(
         write=Calls("family", "admin", "/ridehail.family.v1.FamilyService/CreateFamily", _family, max_rate=60),
@@ -252,6 +253,18 @@ WORKLOADS: Mapping[str, Workload] = {
     ),
     "user-state": _states("user-state", "userstate", user_state, "user_state.personal_states"),
     "protocol": _states("protocol", "protocol", protocol, "protocol.users"),
+    "user-data": Workload(
+        write=Calls(
+            "user-data",
+            "admin",
+            "/ridehail.userdata.v1.UserDataJobsService/StartUserErasure",
+            lambda number: user_data.StartUserErasureRequest(yandex_uid=number, requested_by=f"chaos-{number}"),
+            max_rate=5,
+        ),
+        read=None,
+        # Of erasures that have ended as well.
+        written="SELECT substr(requested_by, 7) FROM user_data.jobs",
+    ),
 }
 """Every service with a database."""
 

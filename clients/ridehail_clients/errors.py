@@ -58,6 +58,7 @@ __all__ = [
     "TicketMissing",
     "TicketWrongDestination",
     "TransportUnavailable",
+    "UserDataJobNotFound",
 ]
 
 
@@ -409,6 +410,15 @@ class ResponseTooLarge(ServiceError):
     REASON = "RESPONSE_TOO_LARGE"
 
 
+class UserDataJobNotFound(ServiceError):
+    """There is no such export or erasure of a user's data, or the export is finished.
+
+    NOT_FOUND, HTTP 404. Metadata: `job_id`.
+    """
+
+    REASON = "USER_DATA_JOB_NOT_FOUND"
+
+
 ERRORS_BY_REASON: Mapping[str, type[ServiceError]] = MappingProxyType(
     {
         error.REASON: error
@@ -451,6 +461,7 @@ ERRORS_BY_REASON: Mapping[str, type[ServiceError]] = MappingProxyType(
             PersonalStateTooLarge,
             RateLimited,
             ResponseTooLarge,
+            UserDataJobNotFound,
         )
     }
 )

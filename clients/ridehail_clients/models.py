@@ -22,6 +22,7 @@ from ridehail.orderstate.v1 import order_state_api_pb2, order_state_pb2
 from ridehail.protocol.v1 import protocol_api_pb2
 from ridehail.routesharing.v1 import route_sharing_api_pb2, route_sharing_pb2
 from ridehail.tollroads.v1 import toll_roads_api_pb2, toll_roads_pb2
+from ridehail.userdata.v1 import user_data_api_pb2, user_data_pb2
 from ridehail.userstate.v1 import user_state_api_pb2, user_state_pb2
 from ridehail_clients.message_fields import (
     from_open_struct,
@@ -42,6 +43,7 @@ __all__ = [
     "AllowedChanges",
     "CardRoad",
     "ComparedKind",
+    "ErasedUserData",
     "Eula",
     "EulaCheck",
     "EulaCheckResult",
@@ -54,6 +56,7 @@ __all__ = [
     "FamilyMember",
     "FamilyMembership",
     "FamilyState",
+    "FoundUserData",
     "HiddenTariff",
     "KnownOrder",
     "Launch",
@@ -74,9 +77,11 @@ __all__ = [
     "PollingPolicy",
     "Promo",
     "PromosOnTheWay",
+    "RecordCount",
     "RideCard",
     "RoadStatus",
     "RouteStats",
+    "ServiceReceipt",
     "SharedRide",
     "SharingFamily",
     "SharingInfo",
@@ -84,6 +89,12 @@ __all__ = [
     "UpdateStatus",
     "Upstream",
     "UserActions",
+    "UserDataJob",
+    "UserErasure",
+    "UserExport",
+    "UserIdentifiers",
+    "UserRecord",
+    "UserRecords",
     "ZoneInfo",
 ]
 
@@ -922,6 +933,138 @@ class OrderRoad:
 
 
 @dataclass(frozen=True, slots=True)
+class UserIdentifiers:
+    """Whose data is meant: all by which services know a user.
+
+    Attributes:
+        yandex_uid: The user's account.
+        phone_ids: The user's phones, at most 100.
+        order_ids: Orders of the user, at most 500: services that keep an order without its passenger find it by them.
+    """
+
+    yandex_uid: str
+    phone_ids: tuple[str, ...] = ()
+    order_ids: tuple[str, ...] = ()
+
+    @classmethod
+    def from_message(cls, message: user_data_pb2.UserIdentifiers) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(
+            yandex_uid=message.yandex_uid, phone_ids=tuple(message.phone_ids), order_ids=tuple(message.order_ids)
+        )
+
+    def to_message(self) -> user_data_pb2.UserIdentifiers:
+        """Builds the message."""
+        return user_data_pb2.UserIdentifiers(
+            yandex_uid=self.yandex_uid,
+            phone_ids=to_strings("phone_ids", self.phone_ids),
+            order_ids=to_strings("order_ids", self.order_ids),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RecordCount:
+    """How many records of one kind.
+
+    Attributes:
+        kind: Kind of the records, as in `order` or `decision`.
+        records: How many.
+    """
+
+    kind: str
+    records: int
+
+    @classmethod
+    def from_message(cls, message: user_data_pb2.RecordCount) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(kind=message.kind, records=message.records)
+
+    def to_message(self) -> user_data_pb2.RecordCount:
+        """Builds the message."""
+        return user_data_pb2.RecordCount(kind=self.kind, records=self.records)
+
+
+@dataclass(frozen=True, slots=True)
+class UserRecord:
+    """A record of a user.
+
+    Attributes:
+        kind: Kind of the record, as in `order` or `decision`.
+        content: The record: a JSON object with the names that the service's contract uses.
+    """
+
+    kind: str
+    content: str
+
+    @classmethod
+    def from_message(cls, message: user_data_pb2.UserRecord) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(kind=message.kind, content=message.content)
+
+    def to_message(self) -> user_data_pb2.UserRecord:
+        """Builds the message."""
+        return user_data_pb2.UserRecord(kind=self.kind, content=self.content)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceReceipt:
+    """What a job found and did at one service.
+
+    Attributes:
+        service: The service, as tickets name it.
+        found: What was found: the most records of each kind that one search found.
+        erased: What an erasure removed, in all. Of a call whose response was lost, only what the repeat removed
+            counts: `found` may be more. Empty for an export, whose manifest has the counts.
+        processed_at: When the service last did its part: of an export, when its last page was read. None if it has yet
+            to.
+        failure: Why the service's part failed the last time, as in `NEIGHBOUR_UNAVAILABLE`. Empty if it did not.
+    """
+
+    service: str
+    found: tuple[RecordCount, ...]
+    erased: tuple[RecordCount, ...]
+    processed_at: datetime | None
+    failure: str
+
+    @classmethod
+    def from_message(cls, message: user_data_pb2.ServiceReceipt) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(
+            service=message.service,
+            found=tuple(RecordCount.from_message(one) for one in message.found),
+            erased=tuple(RecordCount.from_message(one) for one in message.erased),
+            processed_at=from_timestamp(message.processed_at) if message.HasField("processed_at") else None,
+            failure=message.failure,
+        )
+
+    def to_message(self) -> user_data_pb2.ServiceReceipt:
+        """Builds the message."""
+        return user_data_pb2.ServiceReceipt(
+            service=self.service,
+            found=[one.to_message() for one in self.found],
+            erased=[one.to_message() for one in self.erased],
+            processed_at=None if self.processed_at is None else to_timestamp("processed_at", self.processed_at),
+            failure=self.failure,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class RouteStats:
     """Which tariffs may be shown. Every tariff of the request is in exactly one of the two lists.
 
@@ -1501,6 +1644,184 @@ class OrderRoads:
         return cls(
             orders=tuple(OrderRoad.from_message(one, order_id=one.order_id) for one in message.orders),
             missing_order_ids=tuple(message.missing_order_ids),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FoundUserData:
+    """What FindUserData returns.
+
+    Attributes:
+        found: How many records there are, by kind; kinds without any are absent.
+        has_active_orders: Whether an order of the user is under way.
+        pending: Records that are already erased here, but not yet where the service archived them.
+        phone_ids: Phones by which the service knows the user.
+        order_ids: The user's orders, by id; at most 500. If there are as many, there may be more.
+    """
+
+    found: tuple[RecordCount, ...]
+    has_active_orders: bool
+    pending: int
+    phone_ids: tuple[str, ...]
+    order_ids: tuple[str, ...]
+
+    @classmethod
+    def from_message(cls, message: user_data_api_pb2.FindUserDataResponse) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(
+            found=tuple(RecordCount.from_message(one) for one in message.found),
+            has_active_orders=message.has_active_orders,
+            pending=message.pending,
+            phone_ids=tuple(message.phone_ids),
+            order_ids=tuple(message.order_ids),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class UserRecords:
+    """What ExportUserData returns.
+
+    Attributes:
+        records: Records; a page has about 1 MiB at most.
+        next_page_token: For the next page. Empty if this is the last one.
+    """
+
+    records: tuple[UserRecord, ...]
+    next_page_token: str
+
+    @classmethod
+    def from_message(
+        cls, message: user_data_api_pb2.ExportUserDataResponse | user_data_api_pb2.ReadUserExportResponse
+    ) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(
+            records=tuple(UserRecord.from_message(one) for one in message.records),
+            next_page_token=message.next_page_token,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ErasedUserData:
+    """What EraseUserData returns.
+
+    Attributes:
+        erased: How many records were erased by this call, by kind; empty if there was nothing left.
+    """
+
+    erased: tuple[RecordCount, ...]
+
+    @classmethod
+    def from_message(cls, message: user_data_api_pb2.EraseUserDataResponse) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(erased=tuple(RecordCount.from_message(one) for one in message.erased))
+
+
+@dataclass(frozen=True, slots=True)
+class UserErasure:
+    """What StartUserErasure returns.
+
+    Attributes:
+        job_id: The job.
+        receipt_key: Secret of the receipt: with it the user can prove that the receipt is about them
+            (docs/user-data.md). Nobody else keeps it once the job has ended.
+    """
+
+    job_id: str
+    receipt_key: str
+
+    @classmethod
+    def from_message(cls, message: user_data_api_pb2.StartUserErasureResponse) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(job_id=message.job_id, receipt_key=message.receipt_key)
+
+
+@dataclass(frozen=True, slots=True)
+class UserExport:
+    """What StartUserExport returns.
+
+    Attributes:
+        job_id: The job.
+        receipt_key: As that of an erasure.
+        services: The services to read.
+    """
+
+    job_id: str
+    receipt_key: str
+    services: tuple[str, ...]
+
+    @classmethod
+    def from_message(cls, message: user_data_api_pb2.StartUserExportResponse) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(job_id=message.job_id, receipt_key=message.receipt_key, services=tuple(message.services))
+
+
+@dataclass(frozen=True, slots=True)
+class UserDataJob:
+    """A job and its receipt, with nothing personal.
+
+    Attributes:
+        job_id: The job.
+        kind: `export` or `erasure`.
+        pseudonym: Stands for the user: HMAC-SHA-256 of the account by the receipt's key, in hexadecimal.
+        requested_by: Who asked.
+        state: `open`, `done`, or `given_up`: an export that was not finished within a day.
+        waits_for: What an open job waits for: `worker`, `active_orders`, `services`, `archive`, or `settling`, the
+            time in which what others still write arrives. Empty if it waits for nothing.
+        passes: How often all services were told to erase; more than once if data came in meanwhile.
+        requested_at: When the job was started.
+        ended_at: When it ended: for an erasure, when the last search found nothing. None while it is open.
+        services: What each service had and did.
+    """
+
+    job_id: str
+    kind: str
+    pseudonym: str
+    requested_by: str
+    state: str
+    waits_for: str
+    passes: int
+    requested_at: datetime | None
+    ended_at: datetime | None
+    services: tuple[ServiceReceipt, ...]
+
+    @classmethod
+    def from_message(cls, message: user_data_api_pb2.GetUserDataJobResponse) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(
+            job_id=message.job_id,
+            kind=message.kind,
+            pseudonym=message.pseudonym,
+            requested_by=message.requested_by,
+            state=message.state,
+            waits_for=message.waits_for,
+            passes=message.passes,
+            requested_at=from_timestamp(message.requested_at) if message.HasField("requested_at") else None,
+            ended_at=from_timestamp(message.ended_at) if message.HasField("ended_at") else None,
+            services=tuple(ServiceReceipt.from_message(one) for one in message.services),
         )
 
 

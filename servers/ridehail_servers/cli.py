@@ -13,7 +13,18 @@ from typing import Annotated
 import typer
 
 from .chassis.errors import is_explained
-from .command_line import configuration, credentials, eulas, gateway, personalstate, run, schemas, shadow, toll_roads
+from .command_line import (
+    configuration,
+    credentials,
+    eulas,
+    gateway,
+    personalstate,
+    run,
+    schemas,
+    shadow,
+    toll_roads,
+    user_data,
+)
 
 app = typer.Typer(
     name="ridehail",
@@ -58,6 +69,7 @@ app.add_typer(gateway.app, name="gateway")
 app.add_typer(personalstate.app, name="personalstate")
 app.add_typer(shadow.app, name="shadow")
 app.add_typer(toll_roads.app, name="toll-roads")
+app.add_typer(user_data.app, name="user-data")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

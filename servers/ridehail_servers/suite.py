@@ -28,6 +28,7 @@ _DEFINITIONS: Final = {
     "user-state": "user_state.definition:DEFINITION",
     "protocol": "reference.protocol.definition:DEFINITION",
     "api-proxy": "api_proxy.definition:DEFINITION",
+    "user-data": "user_data.definition:DEFINITION",
 }
 
 AUTHORIZER: Final = "passenger-authorizer"

@@ -16,7 +16,10 @@ from tests.clients.memory_channel import MemoryChannel
 from tests.clients.scripted_server import ScriptedServer
 
 # What the constructors of some clients need beside the target.
-REQUIRED: dict[str, dict[str, Any]] = {"OrderProviderClient": {"service": "eats-orders"}}
+REQUIRED: dict[str, dict[str, Any]] = {
+    "OrderProviderClient": {"service": "eats-orders"},
+    "UserDataClient": {"service": "eulas"},
+}
 
 
 @dataclass(frozen=True)

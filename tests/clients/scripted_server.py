@@ -30,6 +30,7 @@ from ridehail.orderstate.v1 import order_state_api_pb2 as order_state
 from ridehail.protocol.v1 import protocol_api_pb2 as protocol
 from ridehail.routesharing.v1 import route_sharing_api_pb2 as route_sharing
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
+from ridehail.userdata.v1 import user_data_api_pb2 as user_data
 from ridehail.userstate.v1 import user_state_api_pb2 as user_state
 
 Response = TypeVar("Response", bound=Message)
@@ -153,6 +154,7 @@ _FILES = (
     order_provider,
     order_state,
     protocol,
+    user_data,
     route_sharing,
     toll_roads,
     user_state,

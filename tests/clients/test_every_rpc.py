@@ -27,7 +27,12 @@ BESIDE_THE_FIELDS = {
     "ProtocolService/UpdatePersonalState": ["mock"],
 }
 # Whom tickets are for, where it is not the client's name in another spelling.
-DESTINATIONS = {"OrderProviderClient": "eats-orders", "InappCommunicationsClient": "inapp-communications"}
+DESTINATIONS = {
+    "OrderProviderClient": "eats-orders",
+    "InappCommunicationsClient": "inapp-communications",
+    "UserDataClient": "eulas",
+    "UserDataJobsClient": "user-data",
+}
 AT_ONCE = RetryPolicy(initial_backoff_s=0)
 
 RPCS = all_rpcs()
@@ -142,7 +147,10 @@ async def test_only_a_call_that_is_safe_to_repeat_is_repeated_and_a_reason_becom
     assert len(server.received) == 1
 
 
-def test_the_client_of_an_order_provider_is_made_for_one_of_them(server: ScriptedServer, flavour: Flavour) -> None:
-    assert REQUIRED == {"OrderProviderClient": {"service": "eats-orders"}}
+@pytest.mark.parametrize("client", ["OrderProviderClient", "UserDataClient"])
+def test_the_client_of_a_shared_contract_is_made_for_one_service(
+    server: ScriptedServer, flavour: Flavour, client: str
+) -> None:
+    assert REQUIRED.keys() == {"OrderProviderClient", "UserDataClient"}
     with pytest.raises(TypeError, match="service"):
-        flavour.client_class("OrderProviderClient")(flavour.in_memory(server))
+        flavour.client_class(client)(flavour.in_memory(server))

@@ -31,7 +31,15 @@ DASHBOARDS = {
 # What each is about, from the top to the bottom.
 ROWS = {
     "personalstate": ["Now", "Riders' requests", "Back ends", "Comparison"],
-    "toll_roads": ["Now", "Handlers", "Task toll_roads_order_save", "Retention", "Database pool", "Processes"],
+    "toll_roads": [
+        "Now",
+        "Handlers",
+        "Task toll_roads_order_save",
+        "Retention",
+        "Database pool",
+        "Processes",
+        "Users' data",
+    ],
 }
 RUNBOOK = (ROOT / "docs" / "monitoring.md").read_text()
 CASES = yaml.safe_load((Path(__file__).parent / "rules.test.yaml").read_text())

@@ -27,6 +27,7 @@ from ridehail.routesharing.v1 import route_sharing_api_pb2 as route_sharing
 from ridehail.routesharing.v1 import route_sharing_pb2
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
 from ridehail.tollroads.v1 import toll_roads_api_pb2_grpc
+from ridehail.userdata.v1 import user_data_api_pb2 as user_data
 from ridehail.userstate.v1 import user_state_api_pb2 as user_state
 from ridehail.userstate.v1 import user_state_pb2
 from ridehail_clients import (
@@ -367,6 +368,12 @@ SCENARIOS: dict[str, Callable[[Harness], Awaitable[tuple[SeenError, SeenError | 
     "JSON_MISMATCH": answers_differ,
     "PERSONAL_STATE_TOO_LARGE": lambda harness: update_refused(harness, "0", long="x" * 65_536),
     "RESPONSE_TOO_LARGE": too_many_states,
+    "USER_DATA_JOB_NOT_FOUND": lambda harness: harness.both(
+        "/ridehail.userdata.v1.UserDataJobsService/GetUserDataJob",
+        "/user-data/v1/job",
+        user_data.GetUserDataJobRequest(job_id="none"),
+        harness.ticket("admin", "user-data"),
+    ),
     "OVERLOADED": overloaded,
     "DEADLINE_EXCEEDED": deadline_exceeded,
     "NEIGHBOUR_UNAVAILABLE": dependency_unavailable,

@@ -30,12 +30,12 @@ STATE = """
     ORDER BY yandex_uid, eula_id
 """
 LOG = """
-    SELECT yandex_uid, eula_id, status::text, revision, valid_till, decided_at, source FROM eulas.decisions_log
+    SELECT yandex_uid, eula_id, status::text, revision, valid_till, decided_at, source FROM eulas.decisions
     ORDER BY decision_id
 """
 LAST_LOGGED = """
     SELECT DISTINCT ON (yandex_uid, eula_id) yandex_uid, eula_id, status::text, revision, valid_till, decided_at
-    FROM eulas.decisions_log ORDER BY yandex_uid, eula_id, decision_id DESC
+    FROM eulas.decisions ORDER BY yandex_uid, eula_id, decision_id DESC
 """
 
 Row = tuple[Any, ...]

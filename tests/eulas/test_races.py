@@ -45,7 +45,7 @@ def decision(eula_id: str, status: Status = Status.ACCEPTED) -> Decision:
 
 LAST_LOGGED = """
     SELECT DISTINCT ON (eula_id) eula_id, status::text, revision, valid_till, decided_at
-    FROM eulas.decisions_log WHERE yandex_uid = %s ORDER BY eula_id, decision_id DESC
+    FROM eulas.decisions WHERE yandex_uid = %s ORDER BY eula_id, decision_id DESC
 """
 STORED = """
     SELECT eula_id, status::text, revision, valid_till, updated_at
@@ -70,7 +70,7 @@ async def test_the_stored_decision_is_the_last_logged_one_whatever_processes_rac
     for racer in racers:
         assert await asyncio.to_thread(processes.ended_well, racer)
     sources = await rows(
-        connection, "SELECT source, count(DISTINCT revision) FROM eulas.decisions_log WHERE yandex_uid = %s GROUP BY 1"
+        connection, "SELECT source, count(DISTINCT revision) FROM eulas.decisions WHERE yandex_uid = %s GROUP BY 1"
     )
     assert {source for source, _number in sources} == {f"racer-{seed}" for seed in range(1, PROCESSES + 1)}
     assert all(isinstance(number, int) and number > SAVES * 0.9 for _source, number in sources)
@@ -98,7 +98,7 @@ async def test_a_save_that_waits_for_another_comes_after_it_in_the_log(
         await first.commit()
     await second
     # then
-    log = "SELECT source FROM eulas.decisions_log WHERE yandex_uid = %s AND eula_id = 'b' ORDER BY decision_id"
+    log = "SELECT source FROM eulas.decisions WHERE yandex_uid = %s AND eula_id = 'b' ORDER BY decision_id"
     assert await rows(connection, log) == [("earlier",), ("first",), ("second",)]
     assert await rows(connection, STORED) == await rows(connection, LAST_LOGGED)
 
@@ -132,6 +132,7 @@ async def test_batches_in_opposite_order_never_wait_for_each_other_in_a_circle(
 
 async def test_users_do_not_wait_for_each_other(database: Database, database_url: str) -> None:
     decisions, store = UserDecisions(database, EulasStore()), EulasStore()
+    await decisions.save(UID, [decision("c")], source="earlier")  # the first one draws the user's pseudonym
     async with await psycopg.AsyncConnection.connect(database_url) as held:
         await store.save(held, UID, [decision("b")], "held")
         async with asyncio.timeout(LIMIT_S):

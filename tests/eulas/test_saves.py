@@ -200,6 +200,8 @@ async def test_a_log_that_cannot_be_written_saves_nothing(harness: Harness, user
     "statement",
     [
         "UPDATE eulas.decisions_log SET status = 'rejected'",
+        "UPDATE eulas.decisions_log SET pseudonym = gen_random_uuid()",
+        "UPDATE eulas.decisions_log SET yandex_uid = 'another', pseudonym = NULL",
         "DELETE FROM eulas.decisions_log",
         "TRUNCATE eulas.decisions_log",
         "TRUNCATE eulas.users, eulas.decisions_log",

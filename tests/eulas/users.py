@@ -130,7 +130,7 @@ class User:
         return await self.suite.rows(
             """
             SELECT DISTINCT ON (eula_id) eula_id, status::text, revision, valid_till
-            FROM eulas.decisions_log WHERE yandex_uid = %s ORDER BY eula_id, decision_id DESC
+            FROM eulas.decisions WHERE yandex_uid = %s ORDER BY eula_id, decision_id DESC
             """,
             self.uid,
         )
@@ -139,7 +139,7 @@ class User:
         """Returns the user's whole log, by arrival."""
         return await self.suite.rows(
             """
-            SELECT eula_id, status::text, revision, source FROM eulas.decisions_log
+            SELECT eula_id, status::text, revision, source FROM eulas.decisions
             WHERE yandex_uid = %s ORDER BY decision_id
             """,
             self.uid,

@@ -54,6 +54,9 @@ ABSENCE_MEANS = {
     "ridehail.orderstate.v1.KnownOrder.force": "a wish that was not made; the design's own requests leave it out",
     "ridehail.orderstate.v1.KnownOrder.status": "the app has not been told yet",
     "ridehail.protocol.v1.ListPersonalStatesRequest.after_yandex_uid": "from the first one, of a read",
+    "ridehail.userdata.v1.ExportUserDataRequest.page_token": "from the first page, of a read",
+    "ridehail.userdata.v1.FindUserDataRequest.after_order_id": "from the first order, of a read",
+    "ridehail.userdata.v1.ReadUserExportRequest.page_token": "from the first page, of a read",
     "ridehail.userstate.v1.ListPersonalStatesRequest.after_yandex_uid": "from the first one, of a read",
 }
 """Every field of a request that may be left out, and what that means."""

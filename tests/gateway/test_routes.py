@@ -25,6 +25,7 @@ from tests.support.waiting import LIMIT_S
 
 WITHOUT_JSON = {
     "ridehail.orderprovider.v1.OrderProviderService": "two services serve it, and only their tickets tell them apart",
+    "ridehail.userdata.v1.UserDataService": "every service with a database serves it, for user-data alone",
 }
 
 

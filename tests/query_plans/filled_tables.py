@@ -88,9 +88,35 @@ _FILL = (
     FROM generate_series(1, {riders}) AS n, generate_series(1, 2) AS eula
     """,
     """
-    INSERT INTO eulas.decisions_log (yandex_uid, eula_id, status, revision, valid_till, decided_at, source)
-    SELECT yandex_uid, eula_id, status, revision, valid_till, updated_at, 'passenger'
-    FROM eulas.users, generate_series(1, 2)
+    INSERT INTO eulas.user_keys SELECT 'rider-' || n FROM generate_series(1, {riders}, 2) AS n
+    """,
+    # Half of the riders' entries are of an earlier release.
+    """
+    INSERT INTO eulas.decisions_log (yandex_uid, pseudonym, eula_id, status, revision, valid_till, decided_at, source)
+    SELECT CASE WHEN pseudonym IS NULL THEN yandex_uid END, pseudonym, eula_id, status, revision, valid_till,
+        updated_at, 'passenger'
+    FROM eulas.users LEFT JOIN eulas.user_keys USING (yandex_uid), generate_series(1, 2)
+    """,
+    # Erasures, of which one in a thousand goes on.
+    """
+    INSERT INTO user_data.jobs (job_id, kind, pseudonym, requested_by, requested_at, next_run_at, ended_at)
+    SELECT 'job-' || n, 'erasure', n, 'ticket-' || n, now() - n * interval '1 min',
+        CASE WHEN n % 1000 = 0 THEN now() END, CASE WHEN n % 1000 > 0 THEN now() - n * interval '1 min' END
+    FROM generate_series(1, {riders}) AS n
+    """,
+    """
+    INSERT INTO user_data.subjects
+    SELECT job_id, kind, 'rider-' || pseudonym, '', '{{}}', '{{}}' FROM user_data.jobs WHERE next_run_at IS NOT NULL
+    """,
+    """
+    INSERT INTO user_data.job_services (job_id, service)
+    SELECT job_id, unnest(ARRAY['eulas', 'order-core', 'toll-roads']) FROM user_data.jobs
+    """,
+    "INSERT INTO user_data.job_counts SELECT job_id, service, 'order', 1, 1 FROM user_data.job_services",
+    """
+    INSERT INTO toll_roads.archive_erasures
+    SELECT sha256(n::text::bytea), CASE WHEN n % 1000 = 0 THEN 'order-' || n END, now() - n * interval '8 s'
+    FROM generate_series(1, {riders}) AS n
     """,
     # Families of four.
     """

@@ -15,6 +15,7 @@ _PLAIN: Mapping[Any, object] = {
     str: "1",
     int: 1,
     bool: True,
+    bytes: b"1",
     # Before everything that is stored: the statements delete nothing.
     datetime: datetime(2000, 1, 1, tzinfo=UTC),
     Any: {},

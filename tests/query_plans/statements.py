@@ -111,7 +111,7 @@ class PreparingCursor(psycopg.AsyncCursor[TupleRow]):
 async def send(connection: Connection, method: StoreMethod) -> None:
     """Calls a method with sample arguments, in all their combinations."""
     function = getattr(method.store, method.name)
-    for arguments in argument_sets(function, skipped={"connection"}):
+    for arguments in argument_sets(function, skipped={"self", "connection"}):
         await function(method.store(), connection, **arguments)
 
 

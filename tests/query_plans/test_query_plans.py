@@ -18,6 +18,7 @@ from tests.support.shared_postgres import TEMPLATE
 _BY_HAND = "counts what a job is about to do, for a dry run by hand"
 _BATCHES = "a batch has thousands of rows; a job reads the list of batches once"
 _CHANGED = "copies what has changed since the last copy, which may be anything"
+_ARRAYS = "Postgres guesses that a part of all arrays has the phones, however many there are; few have"
 _BOUNDED = "its table does not grow: old rows are deleted all the time"
 
 GROWING: Mapping[str, str] = {
@@ -33,7 +34,10 @@ GROWING: Mapping[str, str] = {
     "PurgeStore.delete_empty_batches": _BATCHES,
     "PurgeStore.written_batches": _BATCHES,
     "ArchiveStore.count_due": _BY_HAND,
+    "JobStore.open_jobs": "counts the jobs that go on: few, unless none ends",
     "ReportStore.report": _BOUNDED,
+    "RouteSharingUserData.count_phone_of_insert_request": _ARRAYS,
+    "RouteSharingUserData.erase_phone_of_insert_request": _ARRAYS,
     "StateStore.list_page": _CHANGED,
     "TaskStore.backlog": "counts the tasks that wait: few, unless there are no workers",
 }

@@ -195,10 +195,10 @@ def _lock(tree: YtTree, given: Mapping[str, Any], _rows: object) -> object:
 
 def _write(tree: YtTree, given: Mapping[str, Any], rows: Sequence[dict[str, Any]]) -> object:
     path, transaction = str(given["path"]), _transaction_of(given)
-    assert given["path"].attributes.get("append"), "a batch must not overwrite a table"
     for row in rows:
         _check_row(tree.node(path, transaction).attributes["schema"], row)
-    tree.append(path, rows, transaction)
+    put = tree.append if given["path"].attributes.get("append") else tree.overwrite
+    put(path, rows, transaction)
     return {}
 
 

@@ -196,6 +196,11 @@ class YtTree:
         chunk = list(rows)
         self.change(transaction, lambda nodes: nodes[path].chunks.append(chunk))
 
+    def overwrite(self, path: str, rows: Sequence[dict[str, Any]], transaction: str | None) -> None:
+        self.lock(transaction, path, "exclusive")
+        chunk = list(rows)
+        self.change(transaction, lambda nodes: setattr(nodes[path], "chunks", [chunk]))
+
     def merge(self, path: str, transaction: str | None) -> None:
         """Makes one chunk of all that the transaction sees when it begins, as the operation of that name does."""
         rows = self.node(path, transaction).rows

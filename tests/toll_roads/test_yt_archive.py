@@ -313,3 +313,27 @@ def test_reading_is_possible_while_a_batch_is_written(yt: YtHarness) -> None:
     yt.table().write(2, changes("second"))
     assert found == [0]
     assert len(yt.table().rows_of("second")) == 1
+
+
+@pytest.mark.parametrize("kind", ["unavailable", "lost"])
+def test_orders_are_erased_once_and_others_stay_whatever_request_fails(yt: YtHarness, kind: str) -> None:
+    table, requests = yt.table(), 0
+    while True:
+        yt.reset()
+        table.last_batch()
+        table.write(1, [*changes("erased-1", "kept-1"), *changes("kept-2", created=ago(24))])
+        table.write(2, changes("erased-1", "erased-2", created=ago(48)))
+        yt.cluster.requests.clear()
+        yt.fault("*", kind, skip=requests)
+        table.erase({"erased-1", "erased-2", "never-archived"})
+        assert yt.order_ids() == ["kept-1", "kept-2"], f"request {requests} of {yt.cluster.requests}"
+        assert yt.last_batch() == 2
+        if yt.cluster.faults:
+            break  # the erasure needs fewer requests
+        requests += 1
+    assert requests >= 10
+    # The day of others was read, and not written.
+    written = [str(given["path"]) for command, given in yt.cluster.requests if command == "write_table"]
+    assert not any(ago(24).date().isoformat() in path for path in written)
+    table.write(3, changes("kept-3"))
+    assert yt.order_ids() == ["kept-1", "kept-2", "kept-3"]

@@ -47,5 +47,6 @@ CODE_AND_HTTP_STATUS: Final[Mapping[str, tuple[str, int | None]]] = MappingProxy
         "PERSONAL_STATE_TOO_LARGE": ("FAILED_PRECONDITION", None),
         "RATE_LIMITED": ("RESOURCE_EXHAUSTED", None),
         "RESPONSE_TOO_LARGE": ("OUT_OF_RANGE", None),
+        "USER_DATA_JOB_NOT_FOUND": ("NOT_FOUND", None),
     }
 )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ridehail.protocol.v1 import protocol_api_pb2
     from ridehail.routesharing.v1 import route_sharing_api_pb2, route_sharing_pb2
     from ridehail.tollroads.v1 import toll_roads_api_pb2
+    from ridehail.userdata.v1 import user_data_api_pb2, user_data_pb2
     from ridehail.userstate.v1 import user_state_api_pb2, user_state_pb2
 
 
@@ -422,6 +423,73 @@ def tollroads_switch_road_request(message: toll_roads_api_pb2.SwitchRoadRequest)
     )
 
 
+def userdata_user_identifiers(message: user_data_pb2.UserIdentifiers) -> bool:
+    return (
+        is_id(message.yandex_uid)
+        and len(phone_ids := message.phone_ids) <= 100
+        and are_ids(phone_ids)
+        and len(order_ids := message.order_ids) <= 500
+        and are_ids(order_ids)
+    )
+
+
+def userdata_find_user_data_request(message: user_data_api_pb2.FindUserDataRequest) -> bool:
+    return (
+        message.HasField("user")
+        and userdata_user_identifiers(message.user)
+        and len(message.after_order_id) <= 128
+        and message.after_order_id.isprintable()
+    )
+
+
+def userdata_export_user_data_request(message: user_data_api_pb2.ExportUserDataRequest) -> bool:
+    return (
+        message.HasField("user")
+        and userdata_user_identifiers(message.user)
+        and len(message.page_token) <= 1024
+        and message.page_token.isprintable()
+    )
+
+
+def userdata_erase_user_data_request(message: user_data_api_pb2.EraseUserDataRequest) -> bool:
+    return message.HasField("user") and userdata_user_identifiers(message.user)
+
+
+def userdata_start_user_erasure_request(message: user_data_api_pb2.StartUserErasureRequest) -> bool:
+    return (
+        is_id(message.yandex_uid)
+        and len(phone_ids := message.phone_ids) <= 20
+        and are_ids(phone_ids)
+        and is_id(message.requested_by)
+    )
+
+
+def userdata_start_user_export_request(message: user_data_api_pb2.StartUserExportRequest) -> bool:
+    return (
+        is_id(message.yandex_uid)
+        and len(phone_ids := message.phone_ids) <= 20
+        and are_ids(phone_ids)
+        and is_id(message.requested_by)
+    )
+
+
+def userdata_read_user_export_request(message: user_data_api_pb2.ReadUserExportRequest) -> bool:
+    return (
+        is_id(message.job_id)
+        and is_id(message.service)
+        and len(message.page_token) <= 1024
+        and message.page_token.isprintable()
+    )
+
+
+def userdata_finish_user_export_request(message: user_data_api_pb2.FinishUserExportRequest) -> bool:
+    return is_id(message.job_id)
+
+
+def userdata_get_user_data_job_request(message: user_data_api_pb2.GetUserDataJobRequest) -> bool:
+    return is_id(message.job_id)
+
+
 def userstate_get_personal_state_request(message: user_state_api_pb2.GetPersonalStateRequest) -> bool:
     return is_id(message.yandex_uid)
 
@@ -554,6 +622,15 @@ QUICK_CHECKS: Final[Mapping[str, QuickCheck]] = MappingProxyType(
         ),
         "ridehail.tollroads.v1.EnqueueOrderSaveRequest": QuickCheck(tollroads_enqueue_order_save_request, max_values=0),
         "ridehail.tollroads.v1.SwitchRoadRequest": QuickCheck(tollroads_switch_road_request, max_values=0),
+        "ridehail.userdata.v1.UserIdentifiers": QuickCheck(userdata_user_identifiers, max_values=600),
+        "ridehail.userdata.v1.FindUserDataRequest": QuickCheck(userdata_find_user_data_request, max_values=600),
+        "ridehail.userdata.v1.ExportUserDataRequest": QuickCheck(userdata_export_user_data_request, max_values=600),
+        "ridehail.userdata.v1.EraseUserDataRequest": QuickCheck(userdata_erase_user_data_request, max_values=600),
+        "ridehail.userdata.v1.StartUserErasureRequest": QuickCheck(userdata_start_user_erasure_request, max_values=20),
+        "ridehail.userdata.v1.StartUserExportRequest": QuickCheck(userdata_start_user_export_request, max_values=20),
+        "ridehail.userdata.v1.ReadUserExportRequest": QuickCheck(userdata_read_user_export_request, max_values=0),
+        "ridehail.userdata.v1.FinishUserExportRequest": QuickCheck(userdata_finish_user_export_request, max_values=0),
+        "ridehail.userdata.v1.GetUserDataJobRequest": QuickCheck(userdata_get_user_data_job_request, max_values=0),
         "ridehail.userstate.v1.GetPersonalStateRequest": QuickCheck(userstate_get_personal_state_request, max_values=0),
         "ridehail.userstate.v1.UpdatePersonalStateRequest": QuickCheck(
             userstate_update_personal_state_request, max_values=100

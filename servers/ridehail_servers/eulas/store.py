@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 
 from psycopg import sql
 
@@ -43,36 +44,18 @@ class EulasStore:
         # the log is the order in which decisions took effect. All callers lock in the same order, so none waits for
         # another in a circle.
         ordered = sorted(decisions, key=lambda decision: decision.eula_id)
-        await connection.execute(
-            """
-            WITH applied AS (
-                INSERT INTO eulas.users AS stored (
-                    yandex_uid, eula_id, status, revision, valid_till, updated_at, created_at
-                )
-                SELECT %s, eula_id, status, revision, valid_till, updated_at, updated_at
-                FROM unnest(%s::text[], %s::eulas.status_t[], %s::integer[], %s::timestamptz[], %s::timestamptz[])
-                    AS given (eula_id, status, revision, valid_till, updated_at)
-                ON CONFLICT (yandex_uid, eula_id) DO UPDATE SET
-                    status = excluded.status,
-                    revision = excluded.revision,
-                    valid_till = excluded.valid_till,
-                    updated_at = excluded.updated_at
-                RETURNING yandex_uid, eula_id, status, revision, valid_till, updated_at
-            )
-            INSERT INTO eulas.decisions_log (yandex_uid, eula_id, status, revision, valid_till, decided_at, source)
-            SELECT yandex_uid, eula_id, status, revision, valid_till, updated_at, %s
-            FROM applied
-            """,
-            (
-                yandex_uid,
-                [decision.eula_id for decision in ordered],
-                [decision.status.value for decision in ordered],
-                [decision.revision for decision in ordered],
-                [decision.valid_till for decision in ordered],
-                [decision.updated_at for decision in ordered],
-                source,
-            ),
-        )
+        parameters = {
+            "yandex_uid": yandex_uid,
+            "eula_ids": [decision.eula_id for decision in ordered],
+            "statuses": [decision.status.value for decision in ordered],
+            "revisions": [decision.revision for decision in ordered],
+            "valid_till": [decision.valid_till for decision in ordered],
+            "updated_at": [decision.updated_at for decision in ordered],
+            "source": source,
+        }
+        # A user's two first saves at once: the later one finds the pseudonym that the other has drawn by a repeat.
+        while ordered and not (await connection.execute(_SAVE, parameters)).rowcount:
+            pass
 
     async def count_expired(self, connection: Connection, before: datetime, how: RowCount) -> int:
         """Counts the decisions that expired before a timestamp."""
@@ -108,3 +91,33 @@ class EulasStore:
         row = await cursor.fetchone()
         assert row is not None
         return row[0], row[1]
+
+
+_SAVE: Final = """
+    WITH drawn AS (
+        INSERT INTO eulas.user_keys (yandex_uid)
+        SELECT %(yandex_uid)s WHERE NOT EXISTS (SELECT FROM eulas.user_keys WHERE yandex_uid = %(yandex_uid)s)
+        ON CONFLICT (yandex_uid) DO NOTHING
+        RETURNING pseudonym
+    ), keyed AS (
+        SELECT pseudonym FROM eulas.user_keys WHERE yandex_uid = %(yandex_uid)s
+        UNION ALL
+        SELECT pseudonym FROM drawn
+    ), applied AS (
+        INSERT INTO eulas.users AS stored (yandex_uid, eula_id, status, revision, valid_till, updated_at, created_at)
+        SELECT %(yandex_uid)s, eula_id, status, revision, valid_till, updated_at, updated_at
+        FROM keyed, unnest(
+            %(eula_ids)s::text[], %(statuses)s::eulas.status_t[], %(revisions)s::integer[],
+            %(valid_till)s::timestamptz[], %(updated_at)s::timestamptz[]
+        ) AS given (eula_id, status, revision, valid_till, updated_at)
+        ON CONFLICT (yandex_uid, eula_id) DO UPDATE SET
+            status = excluded.status,
+            revision = excluded.revision,
+            valid_till = excluded.valid_till,
+            updated_at = excluded.updated_at
+        RETURNING eula_id, status, revision, valid_till, updated_at
+    )
+    INSERT INTO eulas.decisions_log (pseudonym, eula_id, status, revision, valid_till, decided_at, source)
+    SELECT pseudonym, eula_id, status, revision, valid_till, updated_at, %(source)s
+    FROM applied, keyed
+    """

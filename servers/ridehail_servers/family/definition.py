@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from ridehail.family.v1 import family_api_pb2, family_api_pb2_grpc
 from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
+from ridehail_servers.chassis.user_data_contract import USER_DATA
 
 from .demo import load_demo
 
@@ -16,6 +17,7 @@ from .demo import load_demo
 async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     """Makes the service for one process."""
     from ridehail_clients import AsyncRouteSharingClient
+    from ridehail_servers.chassis.user_data_service import UserDataServicer
 
     from .dependencies import RouteSharing
     from .families import Families
@@ -23,6 +25,7 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     from .publication_store import PublicationStore
     from .service import FamilyServicer
     from .store import FamilyStore
+    from .user_data_store import FamilyUserData
 
     assert context.storage is not None
     database, queue, clock = context.storage.database, context.storage.queue, context.clock
@@ -31,7 +34,10 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     route_sharing = RouteSharing(AsyncRouteSharingClient(context.channels["route-sharing"], ticket=context.tickets))
     publish = PublishFamilies(database, publication, route_sharing, clock)
     families = Families(database, FamilyStore(), changes, clock, new_id=lambda: uuid.uuid4().hex)
-    yield RunningService(servicers=(FamilyServicer(families),), tasks=(publish.task, publish.overdue_task))
+    yield RunningService(
+        servicers=(FamilyServicer(families), UserDataServicer(database, FamilyUserData())),
+        tasks=(publish.task, publish.overdue_task),
+    )
 
 
 DEFINITION = ServiceDefinition(
@@ -43,6 +49,7 @@ DEFINITION = ServiceDefinition(
             family_api_pb2.DESCRIPTOR.services_by_name["FamilyService"],
             family_api_pb2_grpc.add_FamilyServiceServicer_to_server,
         ),
+        USER_DATA,
     ),
     build=build,
     has_tasks=True,

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from ridehail.orderstate.v1 import order_state_api_pb2, order_state_api_pb2_grpc
 from ridehail_servers.chassis.live_config import LiveConfig
 from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
+from ridehail_servers.chassis.user_data_contract import USER_DATA
 
 from .config import OrderStateConfig
 from .demo import load_demo
@@ -20,6 +21,8 @@ _SERVICES = order_state_api_pb2.DESCRIPTOR.services_by_name
 @asynccontextmanager
 async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     """Makes the service for one process."""
+    from ridehail_servers.chassis.user_data_service import UserDataServicer
+
     from .dependencies import OrderProviders
     from .order_records import OrderRecords
     from .poll_tokens import PollTokens, read_secrets
@@ -27,6 +30,7 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     from .service import OrderStateServicer, PassengerOrderStateServicer
     from .store import OrderStateStore
     from .tasks import DeleteOldOrders
+    from .user_data_store import OrderStateUserData
 
     assert context.storage is not None
     database, store = context.storage.database, OrderStateStore()
@@ -44,7 +48,11 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
         clock=context.clock,
     )
     yield RunningService(
-        servicers=(PassengerOrderStateServicer(polling), OrderStateServicer(polling, records)),
+        servicers=(
+            PassengerOrderStateServicer(polling),
+            OrderStateServicer(polling, records),
+            UserDataServicer(database, OrderStateUserData()),
+        ),
         tasks=(DeleteOldOrders(database, store, config, context.clock).task,),
     )
 
@@ -60,6 +68,7 @@ DEFINITION = ServiceDefinition(
             order_state_api_pb2_grpc.add_PassengerOrderStateServiceServicer_to_server,
         ),
         Contract(_SERVICES["OrderStateService"], order_state_api_pb2_grpc.add_OrderStateServiceServicer_to_server),
+        USER_DATA,
     ),
     build=build,
     has_tasks=True,

@@ -9,6 +9,7 @@ from datetime import timedelta
 from ridehail.routesharing.v1 import route_sharing_api_pb2, route_sharing_api_pb2_grpc
 from ridehail_servers.chassis.live_config import LiveConfig
 from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
+from ridehail_servers.chassis.user_data_contract import USER_DATA
 
 from .config import RouteSharingConfig
 from .demo import load_demo
@@ -21,6 +22,7 @@ _SERVICES = route_sharing_api_pb2.DESCRIPTOR.services_by_name
 async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     """Makes the service for one process."""
     from ridehail_clients import AsyncFamilyClient, AsyncOrderCoreClient
+    from ridehail_servers.chassis.user_data_service import UserDataServicer
 
     from .dependencies import FamilyService, OrderCore
     from .family_sharing import FamilySharing
@@ -30,6 +32,7 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     from .shared_rides import SharedRides
     from .store import RouteSharingStore
     from .tasks import DeleteOldRides, InsertOrders
+    from .user_data_store import RouteSharingUserData
 
     assert context.storage is not None
     database, queue, clock = context.storage.database, context.storage.queue, context.clock
@@ -46,6 +49,7 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
         servicers=(
             RouteSharingServicer(sharing, families, shared_rides, inserts),
             PassengerRouteSharingServicer(shared_rides, lambda: config.value.popup_title),
+            UserDataServicer(database, RouteSharingUserData()),
         ),
         tasks=(inserts.task, purge.task),
     )
@@ -64,6 +68,7 @@ DEFINITION = ServiceDefinition(
             _SERVICES["PassengerRouteSharingService"],
             route_sharing_api_pb2_grpc.add_PassengerRouteSharingServiceServicer_to_server,
         ),
+        USER_DATA,
     ),
     build=build,
     has_tasks=True,

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2, toll_roads_api_pb2_grpc
 from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
+from ridehail_servers.chassis.user_data_contract import USER_DATA
 
 from .config import TollRoadsConfig
 from .demo import load_demo
@@ -18,6 +19,7 @@ _SERVICES = toll_roads_api_pb2.DESCRIPTOR.services_by_name
 @asynccontextmanager
 async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     from ridehail_clients import AsyncOrderCoreClient
+    from ridehail_servers.chassis.user_data_service import UserDataServicer
 
     from .dependencies import OrderCore
     from .offers import Offers
@@ -27,6 +29,7 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     from .store import TollRoadsStore
     from .switching import RoadSwitching
     from .tasks import OrderSaveTask
+    from .user_data_store import TollRoadsUserData
 
     assert context.storage is not None
     database, queue, config = context.storage.database, context.storage.queue, context.configs[_CONFIG]
@@ -44,6 +47,7 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
                 Offers(database, store, context.clock), lambda: lookups[config.value.retrieve_by], save_task
             ),
             PassengerTollRoadsServicer(RoadSwitching(database, store, order_core)),
+            UserDataServicer(database, TollRoadsUserData()),
         ),
         tasks=(save_task.task, *retention),
     )
@@ -60,6 +64,7 @@ DEFINITION = ServiceDefinition(
             _SERVICES["PassengerTollRoadsService"],
             toll_roads_api_pb2_grpc.add_PassengerTollRoadsServiceServicer_to_server,
         ),
+        USER_DATA,
     ),
     build=build,
     has_tasks=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.clients.cases import eulas, families, order_state, orders, personal_states, rides, toll_roads
+from tests.clients.cases import eulas, families, order_state, orders, personal_states, rides, toll_roads, user_data
 from tests.clients.cases.case import Case
 
 CASES: list[Case] = [
@@ -15,6 +15,7 @@ CASES: list[Case] = [
     *families.CASES,
     *personal_states.CASES,
     *order_state.CASES,
+    *user_data.CASES,
 ]
 
 

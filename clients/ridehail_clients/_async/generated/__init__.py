@@ -17,6 +17,7 @@ from ridehail_clients._async.generated.orderstate import AsyncOrderStateClient, 
 from ridehail_clients._async.generated.protocol import AsyncProtocolClient
 from ridehail_clients._async.generated.routesharing import AsyncPassengerRouteSharingClient, AsyncRouteSharingClient
 from ridehail_clients._async.generated.tollroads import AsyncPassengerTollRoadsClient, AsyncTollRoadsCalls
+from ridehail_clients._async.generated.userdata import AsyncUserDataClient, AsyncUserDataJobsClient
 from ridehail_clients._async.generated.userstate import AsyncUserStateClient
 
 __all__ = [
@@ -37,6 +38,8 @@ __all__ = [
     "AsyncRoutestatsClient",
     "AsyncTaxiOnTheWayCalls",
     "AsyncTollRoadsCalls",
+    "AsyncUserDataClient",
+    "AsyncUserDataJobsClient",
     "AsyncUserStateClient",
     "AsyncZoneInfoClient",
 ]

@@ -18,6 +18,7 @@ from ridehail_clients._sync.generated.orderstate import OrderStateClient, Passen
 from ridehail_clients._sync.generated.protocol import ProtocolClient
 from ridehail_clients._sync.generated.routesharing import PassengerRouteSharingClient, RouteSharingClient
 from ridehail_clients._sync.generated.tollroads import PassengerTollRoadsClient, TollRoadsCalls
+from ridehail_clients._sync.generated.userdata import UserDataClient, UserDataJobsClient
 from ridehail_clients._sync.generated.userstate import UserStateClient
 
 __all__ = [
@@ -38,6 +39,8 @@ __all__ = [
     "RoutestatsClient",
     "TaxiOnTheWayCalls",
     "TollRoadsCalls",
+    "UserDataClient",
+    "UserDataJobsClient",
     "UserStateClient",
     "ZoneInfoClient",
 ]

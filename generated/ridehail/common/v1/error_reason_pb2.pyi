@@ -236,6 +236,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "RESPONSE_TOO_LARGE", "domain": "ridehail", "metadata": {"max_bytes": "4194304"}}
     """
+    ERROR_REASON_USER_DATA_JOB_NOT_FOUND: _ErrorReason.ValueType  # 60
+    """There is no such export or erasure of a user's data, or the export is finished.
+
+        {"reason": "USER_DATA_JOB_NOT_FOUND", "domain": "ridehail", "metadata": {"job_id": "0b7e"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. Each comment ends with a sample ErrorInfo."""
@@ -447,5 +452,10 @@ ERROR_REASON_RESPONSE_TOO_LARGE: ErrorReason.ValueType  # 38
 """The response would be larger than a message may be. Request less.
 
     {"reason": "RESPONSE_TOO_LARGE", "domain": "ridehail", "metadata": {"max_bytes": "4194304"}}
+"""
+ERROR_REASON_USER_DATA_JOB_NOT_FOUND: ErrorReason.ValueType  # 60
+"""There is no such export or erasure of a user's data, or the export is finished.
+
+    {"reason": "USER_DATA_JOB_NOT_FOUND", "domain": "ridehail", "metadata": {"job_id": "0b7e"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -7,7 +7,7 @@ and that number together or not at all, so a writer that looks the number up fir
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import ParamSpec, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -56,6 +56,12 @@ class ArchiveTable(Protocol):
 
     def interrupt(self) -> None:
         """Has the method that runs end soon, and every later one at once, if the archive is one that may hang."""
+
+    def erase(self, order_ids: Collection[str]) -> None:
+        """Removes the rows of orders, and the files that have held them; nothing happens without any.
+
+        Safe beside readers, and if killed at any time: a repeat does the rest.
+        """
 
 
 def open_archive_table(url: str, name: ArchivedTable) -> ArchiveTable:

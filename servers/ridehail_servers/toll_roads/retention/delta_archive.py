@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
@@ -99,17 +99,53 @@ class DeltaArchiveTable:
     def rows_of(self, order_id: str) -> list[Row]:
         row_type = ROW_TYPES[self._name]
         names = [field.name for field in fields(row_type)]
-        quoted = order_id.replace("'", "''")
         with _translate_errors(self.url):
             if not DeltaTable.is_deltatable(self.url):
                 return []
-            found = DeltaTable(self.url).scan(columns=names, predicate=f"order_id = '{quoted}'").read_all()
+            predicate = f"order_id = {_quoted(order_id)}"
+            try:
+                found = DeltaTable(self.url).scan(columns=names, predicate=predicate).read_all()
+            except Exception:  # Arrow's; an erasure has removed files of the state that was read
+                found = DeltaTable(self.url).scan(columns=names, predicate=predicate).read_all()
             columns = [found.column(name).to_pylist() for name in names]
         rows = [row_type(*values) for values in zip(*columns, strict=True)]
         return sorted(rows, key=lambda row: row.created_at)
 
     def interrupt(self) -> None:
         """Does nothing: deltalake has timeouts of its own, and a commit is short."""
+
+    def erase(self, order_ids: Collection[str]) -> None:
+        # Days are written anew without the rows: the log keeps the condition of a DELETE, and so the ids in it.
+        listed = ", ".join(map(_quoted, sorted(order_ids)))
+        with _translate_errors(self.url):
+            if not order_ids or not DeltaTable.is_deltatable(self.url):
+                return
+            found = self._refreshed().scan(columns=[_DAY], predicate=f"order_id IN ({listed})").read_all()
+            for day in sorted(set(found.column(_DAY).to_pylist())):
+                self._rewrite(f"{_DAY} = '{day.isoformat()}'", without=f"order_id IN ({listed})")
+            table = self._refreshed()
+            # Also after a run that was killed between the two. Who reads an older state looks again.
+            table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+            # What killed writers left; files of a writer that lives are younger.
+            table.vacuum(retention_hours=_OBSOLETE_FILES_KEPT_H, dry_run=False, full=True)
+
+    def _rewrite(self, day: str, *, without: str) -> None:
+        """Replaces a day, given by its condition, by its rows without some."""
+        for attempt in range(1, _MAX_ATTEMPTS + 1):
+            table = self._refreshed()
+            names = [*(field.name for field in fields(ROW_TYPES[self._name])), _DAY]
+            kept = table.scan(columns=names, predicate=f"{day} AND NOT ({without})").read_all()
+            try:
+                if kept.num_rows:
+                    write_deltalake(table, kept, mode="overwrite", predicate=day)
+                else:
+                    table.delete(day)
+            except CommitFailedError:
+                if attempt == _MAX_ATTEMPTS:
+                    raise
+            else:
+                sync_commit(self.url, table.version())
+                return
 
     def _refreshed(self) -> DeltaTable:
         if self._table is None:
@@ -123,6 +159,10 @@ class DeltaArchiveTable:
                 self._table = DeltaTable(self.url)  # another run created it meanwhile
         self._table.update_incremental()
         return self._table
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The retention jobs as background tasks, each every hour."""
+"""The retention jobs as background tasks, each every hour, and the erasure from the archive, every five minutes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from ridehail_servers.toll_roads.config import RetentionConfig
 from .archive import open_archive_table
 from .archive_job import ArchiveJob
 from .archive_store import ArchiveStore
+from .erasure_job import ErasureJob
+from .erasure_store import ErasureStore
 from .job import BatchThrottle, Cutoffs, ReportProgress, StepProgress, cutoffs
 from .metrics import RETENTION_LAST_SUCCESS, RETENTION_ROWS
 from .purge_jobs import OfferPurgeJob, OrderPurgeJob
@@ -40,6 +42,11 @@ def retention_tasks(
 
         return Task(f"toll_roads_{job}", scheduled, schedule=schedule)
 
+    erasure_job = ErasureJob(database, ErasureStore(), archive_url, clock)
+
+    async def erase(_cutoffs: Cutoffs, _throttle: BatchThrottle, _report: ReportProgress) -> bool:
+        return await erasure_job.run()
+
     store = PurgeStore()
     tasks = [task("purge_offers", "5 * * * *", OfferPurgeJob(database, store).run)]
     if archive_url is not None:
@@ -48,6 +55,7 @@ def retention_tasks(
         archive_job = ArchiveJob(database, ArchiveStore(), archive_url, clock)
         tasks.append(task("archive", "15 * * * *", archive_job.run))
     tasks.append(task("purge_orders", "35 * * * *", OrderPurgeJob(database, store).run))
+    tasks.append(task("erase_archived", "*/5 * * * *", erase))
     return tasks
 
 

@@ -12,7 +12,7 @@ import re
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from datetime import UTC, date, datetime, timedelta
@@ -104,6 +104,11 @@ class YtArchiveTable:
         found = [row for name in names for row in self._attempts(partial(self._read, name, order_id))]
         return sorted(found, key=lambda row: row.created_at)
 
+    def erase(self, order_ids: Collection[str]) -> None:
+        erased = frozenset(order_ids)
+        for name in self._attempts(self._days) if erased else ():
+            self._attempts(partial(self._erase, name, erased))
+
     def interrupt(self) -> None:
         self._interrupted.set()
 
@@ -137,6 +142,25 @@ class YtArchiveTable:
             self._client.TablePath(path, append=True), lines, format=_FORMAT, raw=True, force_create=False
         )
 
+    def _erase(self, name: str, order_ids: Collection[str]) -> None:
+        """Writes the table of a day again without the rows of orders, if it has any, while nobody can append to it."""
+        path = f"{self._folder}/{name}"
+        with self._transaction(f"toll_roads: erase from {self._name.value}, {name}"):
+            lines = list(self._lines(path))
+            kept = [line for line in lines if orjson.loads(line)["order_id"] not in order_ids]
+            if len(kept) == len(lines):
+                return
+            transaction = self._client.get_current_transaction_id()
+            self._client.config["write_retries"]["transaction_id"] = transaction
+            self._client.write_table(path, b"".join(kept), format=_FORMAT, raw=True, force_create=False)
+
+    def _lines(self, path: str) -> Iterator[bytes]:
+        stream = self._client.read_table(path, format=_FORMAT, raw=True)
+        try:
+            yield from iter(stream.readline, b"")
+        finally:
+            stream.close()
+
     def _days(self) -> list[str]:
         if not self._client.exists(self._folder):
             return []
@@ -166,13 +190,9 @@ class YtArchiveTable:
     def _read(self, name: str, order_id: str) -> list[Row]:
         row_type = ROW_TYPES[self._name]
         part_of_line = order_id.encode() if _PLAIN_ID.fullmatch(order_id) else b""
-        stream = self._client.read_table(f"{self._folder}/{name}", format=_FORMAT, raw=True)
-        try:
-            lines = iter(stream.readline, b"")
-            cells = (orjson.loads(line) for line in lines if part_of_line in line)
-            return [_row(row_type, one) for one in cells if one["order_id"] == order_id]
-        finally:
-            stream.close()
+        lines = self._lines(f"{self._folder}/{name}")
+        cells = (orjson.loads(line) for line in lines if part_of_line in line)
+        return [_row(row_type, one) for one in cells if one["order_id"] == order_id]
 
     def _attempts(self, work: Callable[[], _Result]) -> _Result:
         """Does the work, again while what fails may pass: proxies that are away, or a transaction that others have.

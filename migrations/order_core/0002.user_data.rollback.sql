@@ -1,0 +1,1 @@
+DROP INDEX order_core.orders_yandex_uid_idx;

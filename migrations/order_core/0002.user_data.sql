@@ -1,0 +1,2 @@
+-- For the export and the erasure of a user's data.
+CREATE INDEX orders_yandex_uid_idx ON order_core.orders (yandex_uid);

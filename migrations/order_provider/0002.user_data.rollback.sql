@@ -1,0 +1,1 @@
+DROP INDEX orders_yandex_uid_idx;

@@ -1,0 +1,18 @@
+"""What order_state keeps of users."""
+
+from __future__ import annotations
+
+from ridehail_servers.chassis.user_data_store import UserDataStore, UserRows
+
+
+class OrderStateUserData(UserDataStore):
+    rows = (
+        UserRows(
+            kind="order",
+            table="order_state.orders",
+            found_by="yandex_uid = %(yandex_uid)s",
+            key="service || ' ' || orderid",
+            shown=("service", "orderid", "reported", "finished", "updated_at"),
+        ),
+    )
+    not_of_users = {"parts": "go with their order"}  # read only

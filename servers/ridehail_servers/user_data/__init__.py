@@ -1,0 +1,1 @@
+"""Exports and erases the data of one user over all services."""
