@@ -157,6 +157,24 @@ async def test_a_statement_that_is_given_up_is_closed_whoever_keeps_the_error(da
         assert kept.value.__traceback__ is not None
 
 
+async def test_a_block_that_is_cancelled_closes_its_connection_however_slow_the_server_is(database_url: str) -> None:
+    with tcp_proxy(postgres_target(database_url)) as proxy:
+        connection = await BoundedConnection.connect(through(proxy, database_url), autocommit=True)
+        # A little slower than a cancelled task waits for it.
+        proxy.set(Mode.PASS, delay_s=0.12)
+
+        async def wait_within_the_block() -> None:
+            async with connection:
+                await connection.execute("SELECT pg_sleep(600)")
+
+        block = asyncio.create_task(wait_within_the_block())
+        await asyncio.sleep(0)
+        block.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await block
+        await until(lambda: connection.closed)
+
+
 async def take_out_of_use(connection: Connection) -> None:
     """Makes the server report on this connection what it reports once an operator has made it read-only."""
     await connection.execute("SET default_transaction_read_only = on")

@@ -109,6 +109,15 @@ class BoundedConnection(psycopg.AsyncConnection[TupleRow]):
         await self.settled()
         await super().close()
 
+    async def __aexit__(self, *raised: Any) -> None:  # as AsyncConnection has it
+        try:
+            await super().__aexit__(*raised)
+        except asyncio.CancelledError:
+            # psycopg ends here; a pool has its connection given back all the same.
+            if getattr(self, "_pool", None) is None:
+                self.discard()
+            raise
+
     async def notifies(
         self, *, timeout: float | None = None, stop_after: int | None = None
     ) -> AsyncGenerator[psycopg.Notify]:
