@@ -54,7 +54,8 @@ def test_the_files_and_tests_of_every_rule_exist() -> None:
 
 def test_every_design_has_its_table() -> None:
     sections = dict(zip(*[iter(re.split(r"^## (.+)$", _PAGE.read_text(), flags=re.M)[1:])] * 2, strict=True))
-    assert tuple(sections) == _DESIGNS
+    assert tuple(sections) == (*_DESIGNS, "Beyond the designs")
+    del sections["Beyond the designs"]
     rules = {design: len(_ROW.findall(text)) for design, text in sections.items()}
     assert all(number >= 15 for number in rules.values()), rules
     assert all("\nDepartures:\n\n- " in text for text in sections.values())
