@@ -7,6 +7,7 @@ process outlives it. The child prints `ready PORT` once it serves, or `error TEX
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -25,10 +26,17 @@ from . import metrics_files
 from .supervisor import LOG_VARIABLE, ChildSpec
 
 
+# Objects more than were freed, until the garbage collector looks at them: Python begins with 700.
+_ALLOCATIONS = 10_000
+
+
 async def run(spec: ChildSpec, stop: asyncio.Event) -> None:
     """Runs a server or a task worker until `stop` is set, then drains."""
     definitions = [suite.SERVICES[name] for name in spec.settings.services]
     async with app.build(definitions, spec.settings) as built:
+        # What is there by now stays: calls leave little that only the garbage collector can free, so it may come rarely.
+        gc.freeze()
+        gc.set_threshold(_ALLOCATIONS)
         with ends_when_stuck(built.tuning.loop_stuck_s):
             await (_serve(built, spec.settings, stop) if spec.role == "serve" else _work(built, stop))
 
