@@ -25,7 +25,6 @@ from ridehail_servers.chassis.settings import ProcessSettings
 from . import metrics_files
 from .supervisor import LOG_VARIABLE, ChildSpec
 
-
 # Objects more than were freed, until the garbage collector looks at them: Python begins with 700.
 _ALLOCATIONS = 10_000
 
@@ -34,7 +33,7 @@ async def run(spec: ChildSpec, stop: asyncio.Event) -> None:
     """Runs a server or a task worker until `stop` is set, then drains."""
     definitions = [suite.SERVICES[name] for name in spec.settings.services]
     async with app.build(definitions, spec.settings) as built:
-        # What is there by now stays: calls leave little that only the garbage collector can free, so it may come rarely.
+        # What is there by now stays, and calls leave little that only the garbage collector frees: it may come rarely.
         gc.freeze()
         gc.set_threshold(_ALLOCATIONS)
         with ends_when_stuck(built.tuning.loop_stuck_s):

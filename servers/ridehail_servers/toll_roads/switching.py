@@ -45,18 +45,17 @@ class RoadSwitching:
             DependencyUnavailable: order_core does not respond.
             Overloaded: Too many switches wait for order_core.
         """
-        async with self._locked(switch, yandex_uid) as (connection, effect, _roads):
-            if effect is Effect.RECORD:
-                await self._record(connection, switch)
+        async with self._locked(switch, yandex_uid) as (connection, effect, roads):
             if effect is not Effect.RESET_PRICE_AND_RECORD:
+                await self._make(connection, switch, effect, roads)
                 return
+            if not self._resets.locked():
+                async with self._resets:
+                    await self._make(connection, switch, effect, roads)
+                return
+        # It waits without a connection and without the lock, so it has to look again.
         async with self._reset_turn(), self._locked(switch, yandex_uid) as (connection, effect, roads):
-            if effect is Effect.RESET_PRICE_AND_RECORD:
-                await self._order_core.reset_price(
-                    switch.order_id, created=switch.created, first_created=roads.first_created
-                )
-            if effect is not Effect.NOTHING:
-                await self._record(connection, switch)
+            await self._make(connection, switch, effect, roads)
 
     @asynccontextmanager
     async def _locked(
@@ -87,7 +86,12 @@ class RoadSwitching:
         finally:
             self._resets.release()
 
-    async def _record(self, connection: Connection, switch: RoadSwitch) -> None:
-        await self._store.insert_log_row(
-            connection, switch.order_id, switch.created, has_toll_road=switch.has_toll_road
-        )
+    async def _make(self, connection: Connection, switch: RoadSwitch, effect: Effect, roads: RecordedRoads) -> None:
+        if effect is Effect.RESET_PRICE_AND_RECORD:
+            await self._order_core.reset_price(
+                switch.order_id, created=switch.created, first_created=roads.first_created
+            )
+        if effect is not Effect.NOTHING:
+            await self._store.insert_log_row(
+                connection, switch.order_id, switch.created, has_toll_road=switch.has_toll_road
+            )

@@ -35,13 +35,11 @@ class Telemetry(Layer):
 
     def __init__(self, *, log_successes: bool) -> None:
         self._log_successes = log_successes
-        self._under_way = 0
-        self._counts = AtTurnsEnd(self._report_number)
 
     async def around(self, call: Call, inner: Handler) -> Response:
         request_id = request_id_from(call.metadata.get(REQUEST_ID_KEY))
         call.context.set_trailing_metadata(((REQUEST_ID_KEY, request_id),))
-        self._count(1)
+        _calls.began()
         started = time.monotonic()
         try:
             with call_context.call_context(request_id=request_id, deadline=started + call.seconds):
@@ -53,17 +51,10 @@ class Telemetry(Layer):
             raise
         finally:
             self._report(call, request_id, time.monotonic() - started)
-            self._count(-1)
-
-    def _count(self, change: int) -> None:
-        self._under_way += change
-        self._counts.add(None)
-
-    def _report_number(self, _changes: list[None]) -> None:
-        RPC_IN_FLIGHT.set(self._under_way)
 
     def _report(self, call: Call, request_id: str, seconds: float) -> None:
         name = call.served.name
+        _calls.under_way -= 1
         report_call(name, call.status, call.reason, seconds)
         if (call.status == "OK" and not self._log_successes) or call.reason == _OVERLOADED:
             return
@@ -85,19 +76,36 @@ def request_id_from(given: str | bytes | None) -> str:
 
 def report_call(method: str, status: str, reason: str, seconds: float) -> None:
     """Measures a call. A refusal for overload is counted for the log as well, instead of a line for each."""
-    _durations.add((method, status, seconds))
+    _calls.ended(method, status, seconds)
     if reason:
         RPC_ERRORS.labels(method, reason).inc()
     if reason == _OVERLOADED:
         _refusals.note(method)
 
 
-def _observe(durations: list[tuple[str, str, float]]) -> None:
-    for method, status, seconds in durations:
-        _duration(method, status).observe(seconds)
+class _Calls:
+    """Measures the calls of the process, once a turn of the event loop."""
+
+    def __init__(self) -> None:
+        self.under_way = 0
+        # Of those that ended in this turn.
+        self._durations: AtTurnsEnd[tuple[str, str, float] | None] = AtTurnsEnd(self._measure)
+
+    def began(self) -> None:
+        self.under_way += 1
+        self._durations.add(None)
+
+    def ended(self, method: str, status: str, seconds: float) -> None:
+        self._durations.add((method, status, seconds))
+
+    def _measure(self, durations: list[tuple[str, str, float] | None]) -> None:
+        RPC_IN_FLIGHT.set(self.under_way)
+        for duration in filter(None, durations):
+            method, status, seconds = duration
+            _duration(method, status).observe(seconds)
 
 
-_durations = AtTurnsEnd(_observe)
+_calls = _Calls()
 
 
 class _Refusals:
