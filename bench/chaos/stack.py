@@ -27,6 +27,8 @@ from .postgres import HOST, Postgres
 RIDEHAIL = str(Path(sys.executable).with_name("ridehail"))
 START_S = 60.0
 STOP_S = 60.0
+# Serves what is called but not part of a case.
+_NOBODY = f"{HOST}:9"
 
 
 def variable(service: str) -> str:
@@ -154,6 +156,8 @@ class ServerFolder:
         name: str,
     ) -> RidehailProcess:
         words = [role, *services, "--metrics-port", "0", "--data-dir", str(self.folder / "data")]
+        called = {name for service in services for name in suite.SERVICES[service].dependencies}
+        addresses = dict.fromkeys(called, _NOBODY) | dict(addresses)
         words += ["--config-dir", str(self.config), *options]
         for service, address in addresses.items():
             words += ["--address", f"{service}={address}"]

@@ -37,13 +37,18 @@ _INHIBIT_HEALTH_CHECK: Final = ("grpc.inhibit_health_checking", 1)
 _HEALTH_CHECK: Final = "/grpc.health.v1.Health/Check"
 
 
-def _options(*, server_name: str | None, health_check: bool, use_http_proxy: bool) -> ChannelOptions:
+def _options(
+    target: str, *, is_plain: bool, server_name: str | None, health_check: bool, use_http_proxy: bool
+) -> ChannelOptions:
     service_config: dict[str, object] = {"loadBalancingConfig": [{"round_robin": {}}]}
     if health_check:
         service_config["healthCheckConfig"] = {"serviceName": ""}
     ping_ms = _SERVER_PING_MS if health_check else _GATEWAY_PING_MS
     ping_timeout_ms = _SERVER_PING_TIMEOUT_MS if health_check else _GATEWAY_PING_TIMEOUT_MS
     own_name = [] if server_name is None else [("grpc.ssl_target_name_override", server_name)]
+    if is_plain and "," in target:
+        # gRPC would name the whole list, which is no authority: strict servers refuse such calls.
+        own_name.append(("grpc.default_authority", target.partition(":")[2].partition(",")[0]))
     return [
         *own_name,
         ("grpc.primary_user_agent", f"ridehail-clients/{version()}"),
@@ -91,7 +96,13 @@ def open_async_channel(
         use_http_proxy: Whether the environment's `http_proxy`, `https_proxy` and `grpc_proxy` are used.
         breaker_observer: Called for every breaker that opens or closes, or None for no breakers. Needs health checks.
     """
-    options = _options(server_name=server_name, health_check=health_check, use_http_proxy=use_http_proxy)
+    options = _options(
+        target,
+        is_plain=credentials is None,
+        server_name=server_name,
+        health_check=health_check,
+        use_http_proxy=use_http_proxy,
+    )
 
     def open_one(*more: tuple[str, int]) -> AsyncChannel:
         if credentials is None:
@@ -114,7 +125,13 @@ def open_sync_channel(
     use_http_proxy: bool = False,
 ) -> SyncChannel:
     """Opens a channel for the blocking clients; see `open_async_channel` for the arguments."""
-    options = _options(server_name=server_name, health_check=health_check, use_http_proxy=use_http_proxy)
+    options = _options(
+        target,
+        is_plain=credentials is None,
+        server_name=server_name,
+        health_check=health_check,
+        use_http_proxy=use_http_proxy,
+    )
 
     def open_one(*more: tuple[str, int]) -> SyncChannel:
         if credentials is None:

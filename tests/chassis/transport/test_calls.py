@@ -11,6 +11,7 @@ from google.protobuf.wrappers_pb2 import BytesValue
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from ridehail_clients import open_async_channel
 from tests.chassis.transport import frames
 from tests.chassis.transport.served import DETAILS, ECHO, FAIL, GROW, HANG, REASON, REFUSE, WAIT, Served
 from tests.support.waiting import LIMIT_S, until
@@ -45,6 +46,12 @@ async def test_a_request_and_metadata_of_both_kinds_come_back(running: Served, s
         call = method(channel, ECHO)(bytes(size), metadata=sent, timeout=LIMIT_S)
         assert await call == bytes(size)
         assert sorted(await call.trailing_metadata()) == sorted(sent)
+
+
+async def test_a_client_may_name_several_servers(running: Served) -> None:
+    address = f"127.0.0.1:{running.port}"
+    async with open_async_channel(f"ipv4:{address},{address}", health_check=False) as channel:
+        assert await method(channel, ECHO)(b"a", timeout=LIMIT_S) == b"a"
 
 
 @pytest.mark.parametrize("algorithm", [grpc.Compression.Gzip, grpc.Compression.Deflate])
