@@ -30,21 +30,29 @@ def names_in(file: str) -> frozenset[str]:
     return frozenset(found)
 
 
+def is_missing(name: str) -> bool:
+    """Returns whether a page names a file or a test that does not exist."""
+    file, _, test = name.partition("::")
+    if test:
+        return not test.lower().startswith("test") or test not in names_in(file)
+    return not any((root / file).is_file() for root in _SOURCES)
+
+
 def missing(text: str) -> list[str]:
-    """Returns what is wrong with the tables of a page: lines that are no rules, files and tests that do not exist."""
+    """Returns what is wrong with a page: lines of tables that are no rules, files and tests that do not exist."""
     wrong = []
     for line in text.splitlines():
-        if not line.startswith("|") or line in ("| rule | kept in | proven by |", "|---|---|---|"):
+        if line in ("| rule | kept in | proven by |", "|---|---|---|"):
             continue
-        row = _ROW.fullmatch(line)
-        if row is None:
-            wrong.append(line)
-            continue
-        wrong += [file for file in _CODE.findall(row["files"]) if not any((root / file).is_file() for root in _SOURCES)]
-        for test in _CODE.findall(row["tests"]):
-            file, _, name = test.partition("::")
-            if not name.lower().startswith("test") or name not in names_in(file):
-                wrong.append(test)
+        named = [name for name in _CODE.findall(line) if name.endswith(".py") or "::" in name]
+        if line.startswith("|"):
+            row = _ROW.fullmatch(line)
+            tests = [] if row is None else _CODE.findall(row["tests"])
+            if row is None or not all("::" in test for test in tests):
+                wrong.append(line)
+                continue
+            named = [*_CODE.findall(row["files"]), *tests]
+        wrong += [name for name in named if is_missing(name)]
     return wrong
 
 
@@ -73,7 +81,9 @@ _GOOD_FILE, _GOOD_TEST = "`suite.py`", "`test_mission.py::test_every_design_has_
         (f"| a rule | {_GOOD_FILE} | `test_gone.py::test_gone` |", ["test_gone.py::test_gone"]),
         (f"| a rule | {_GOOD_FILE} | `test_mission.py::missing` |", ["test_mission.py::missing"]),
         (f"| a rule | {_GOOD_FILE} | |", [f"| a rule | {_GOOD_FILE} | |"]),
+        (f"| a rule | {_GOOD_FILE} | `test_mission.py` |", [f"| a rule | {_GOOD_FILE} | `test_mission.py` |"]),
+        (f"- Another way (`gone.py`, {_GOOD_TEST}), `a.key` included.", ["gone.py"]),
     ],
 )
-def test_a_row_that_names_what_does_not_exist_is_found(line: str, wrong: list[str]) -> None:
+def test_a_line_that_names_what_does_not_exist_is_found(line: str, wrong: list[str]) -> None:
     assert missing(line) == wrong
