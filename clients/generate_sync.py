@@ -27,6 +27,7 @@ REPLACEMENTS = {
     "make_async_attempt": "make_sync_attempt",
     "open_async_channel": "open_sync_channel",
     "run_in_thread": "run_here",
+    "start_task": "start_thread",
 }
 
 

@@ -27,7 +27,8 @@ from ridehail_clients.calls.tickets import TicketSource, static_ticket, ticket_f
 from ridehail_clients.errors import *
 from ridehail_clients.eulas.decisions import EulaList, RefusedDecision, SaveReport
 from ridehail_clients.models import *
-from ridehail_clients.orders.cards import CardPart, OrderCard, PartInvalid, PolledPart, PollingPauses, PollReport
+from ridehail_clients.orders.cards import CardPart, OrderCard, PartInvalid, PolledPart, PollReport
+from ridehail_clients.orders.polling_pauses import PollingPauses
 from ridehail_clients.road_fallback import CardRoadCache, RoadCache
 from ridehail_kernel import call_context
 from ridehail_kernel.availability import is_unavailable

@@ -48,6 +48,7 @@ __all__ = [
     "RoadSwitchNotAllowed",
     "ServiceError",
     "ServiceNotFound",
+    "ServiceNotOwned",
     "SessionExpired",
     "SessionInvalid",
     "SessionMissing",
@@ -419,6 +420,15 @@ class UserDataJobNotFound(ServiceError):
     REASON = "USER_DATA_JOB_NOT_FOUND"
 
 
+class ServiceNotOwned(ServiceError):
+    """The caller reports an order of a service that is not its own.
+
+    PERMISSION_DENIED, HTTP 403. Metadata: `caller`, `service`.
+    """
+
+    REASON = "SERVICE_NOT_OWNED"
+
+
 ERRORS_BY_REASON: Mapping[str, type[ServiceError]] = MappingProxyType(
     {
         error.REASON: error
@@ -462,6 +472,7 @@ ERRORS_BY_REASON: Mapping[str, type[ServiceError]] = MappingProxyType(
             RateLimited,
             ResponseTooLarge,
             UserDataJobNotFound,
+            ServiceNotOwned,
         )
     }
 )

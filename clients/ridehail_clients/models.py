@@ -58,6 +58,9 @@ __all__ = [
     "FamilyState",
     "FoundUserData",
     "HiddenTariff",
+    "InvalidPart",
+    "InvalidPartsReceipt",
+    "JsonType",
     "KnownOrder",
     "Launch",
     "LaunchEulas",
@@ -72,9 +75,11 @@ __all__ = [
     "OrderState",
     "OrdersState",
     "OrdersStateAndPolicy",
+    "PartProblem",
     "PersonalState",
     "PersonalStateCopy",
     "PollingPolicy",
+    "PollingSchedule",
     "Promo",
     "PromosOnTheWay",
     "RecordCount",
@@ -82,6 +87,7 @@ __all__ = [
     "RoadStatus",
     "RouteStats",
     "ServiceReceipt",
+    "ShapeEntry",
     "SharedRide",
     "SharingFamily",
     "SharingInfo",
@@ -106,6 +112,29 @@ class UpdateStatus(StrEnum):
 
     ACTUAL = "actual"
     STALE = "stale"
+
+
+class PartProblem(StrEnum):
+    """What is wrong with it: `unreadable` (it is no JSON), `missing` (a field is), `wrong_type`, `wrong_value`, or
+    `other`.
+    """
+
+    UNREADABLE = "unreadable"
+    MISSING = "missing"
+    WRONG_TYPE = "wrong_type"
+    WRONG_VALUE = "wrong_value"
+    OTHER = "other"
+
+
+class JsonType(StrEnum):
+    """The type."""
+
+    OBJECT = "object"
+    ARRAY = "array"
+    STRING = "string"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    NULL = "null"
 
 
 class RoadStatus(StrEnum):
@@ -439,6 +468,118 @@ class Upstream(FromActiveOrders):
             can_make_more_orders=self.can_make_more_orders,
             no_more_orders_reason=self.no_more_orders_reason,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PollingSchedule:
+    """When an app polls. The server spreads its riders' polls evenly: each rider has a slot within the interval, and
+    every response moves the app to it, so that apps that polled together once do not go on together.
+
+    Attributes:
+        interval_ms: The usual milliseconds between two polls of one rider; 1 or more.
+        next_poll_ms: Milliseconds from this response to the next poll: to the rider's next slot that is half an
+            interval away or more. None if the server cannot say: the app draws it evenly, from half to one and a half
+            of the interval.
+        longest_pause_ms: After a poll that failed the app draws its pause evenly, from nearly nothing to twice the
+            interval; from twice as much with each further failure, up to this many milliseconds; not less than the
+            interval. It begins once RetryInfo is over.
+    """
+
+    interval_ms: int
+    next_poll_ms: int | None
+    longest_pause_ms: int
+
+    @classmethod
+    def from_message(cls, message: order_state_pb2.PollingSchedule) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(
+            interval_ms=message.interval_ms,
+            next_poll_ms=message.next_poll_ms if message.HasField("next_poll_ms") else None,
+            longest_pause_ms=message.longest_pause_ms,
+        )
+
+    def to_message(self) -> order_state_pb2.PollingSchedule:
+        """Builds the message."""
+        return order_state_pb2.PollingSchedule(
+            interval_ms=self.interval_ms, next_poll_ms=self.next_poll_ms, longest_pause_ms=self.longest_pause_ms
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidPart:
+    """Parts of one name that an app fetched and could not put together.
+
+    Attributes:
+        service: The service whose orders have the part.
+        part_name: The part.
+        problem: What is wrong with it: `unreadable` (it is no JSON), `missing` (a field is), `wrong_type`,
+            `wrong_value`, or `other`.
+        count: How often since the last report, 1 to 1000.
+        shape: The form of one of them, without any value. At most 50. Empty if it is not known.
+    """
+
+    service: str
+    part_name: str
+    problem: PartProblem
+    count: int
+    shape: tuple[ShapeEntry, ...] = ()
+
+    @classmethod
+    def from_message(cls, message: order_state_pb2.InvalidPart) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(
+            service=message.service,
+            part_name=message.part_name,
+            problem=known(PartProblem, message.problem),
+            count=message.count,
+            shape=tuple(ShapeEntry.from_message(one) for one in message.shape),
+        )
+
+    def to_message(self) -> order_state_pb2.InvalidPart:
+        """Builds the message."""
+        return order_state_pb2.InvalidPart(
+            service=self.service,
+            part_name=self.part_name,
+            problem=self.problem,
+            count=self.count,
+            shape=[one.to_message() for one in self.shape],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeEntry:
+    """A place in the JSON of a part, and the type of what is there.
+
+    Attributes:
+        path: Names joined by dots. The first is `$`, the whole; then come names of members, `$item` for the elements
+            of an array, and `$name` for a member whose name may be somebody's: one that is not of letters, digits, `_`
+            and `-`, that begins with a digit, or that is longer than 64 characters. 256 characters at most.
+        type: The type.
+    """
+
+    path: str
+    type: JsonType
+
+    @classmethod
+    def from_message(cls, message: order_state_pb2.ShapeEntry) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(path=message.path, type=known(JsonType, message.type))
+
+    def to_message(self) -> order_state_pb2.ShapeEntry:
+        """Builds the message."""
+        return order_state_pb2.ShapeEntry(path=self.path, type=self.type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -1179,12 +1320,14 @@ class MlutpOrdersState:
             sent, if it sent one.
         allowed_changes: One entry for each supported service.
         polling_policy: How the parts of the supported services are polled, by priority.
+        polling_schedule: When the app polls. None if the app is to pace its polls itself.
     """
 
     tags: dict[str, str]
     orders: tuple[LaunchOrder, ...]
     allowed_changes: tuple[AllowedChanges, ...]
     polling_policy: tuple[PollingPolicy, ...]
+    polling_schedule: PollingSchedule | None = None
 
     @classmethod
     def from_message(cls, message: api_proxy_api_pb2.MlutpOrdersState) -> Self:
@@ -1198,6 +1341,9 @@ class MlutpOrdersState:
             orders=tuple(LaunchOrder.from_struct(one) for one in message.orders),
             allowed_changes=tuple(AllowedChanges.from_message(one) for one in message.allowed_changes),
             polling_policy=tuple(PollingPolicy.from_message(one) for one in message.polling_policy),
+            polling_schedule=PollingSchedule.from_message(message.polling_schedule)
+            if message.HasField("polling_schedule")
+            else None,
         )
 
 
@@ -1516,11 +1662,13 @@ class OrdersState:
         orders: The rider's orders: those that the app knew, in its order, then the others as their services list them.
         allowed_changes: One entry for each service.
         tags: Services whose orders may be out of date -> a tag to poll again with.
+        polling_schedule: When the app polls next. None if the app is to pace its polls itself.
     """
 
     orders: tuple[OrderState, ...]
     allowed_changes: tuple[AllowedChanges, ...]
     tags: dict[str, str]
+    polling_schedule: PollingSchedule | None = None
 
     @classmethod
     def from_message(cls, message: order_state_api_pb2.PollOrdersStateResponse) -> Self:
@@ -1533,7 +1681,33 @@ class OrdersState:
             orders=tuple(OrderState.from_message(one) for one in message.orders),
             allowed_changes=tuple(AllowedChanges.from_message(one) for one in message.allowed_changes),
             tags=dict(message.tags),
+            polling_schedule=PollingSchedule.from_message(message.polling_schedule)
+            if message.HasField("polling_schedule")
+            else None,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidPartsReceipt:
+    """What ReportInvalidParts returns.
+
+    Attributes:
+        recorded: Whether the report was recorded; if not, it came too early.
+        next_report_ms: Milliseconds until the app may report again; the app adds a share of its own, so that not all
+            apps report together.
+    """
+
+    recorded: bool
+    next_report_ms: int
+
+    @classmethod
+    def from_message(cls, message: order_state_api_pb2.ReportInvalidPartsResponse) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(recorded=message.recorded, next_report_ms=message.next_report_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -1545,12 +1719,14 @@ class OrdersStateAndPolicy:
         allowed_changes: One entry for each supported service.
         tags: Services whose orders may be out of date -> a tag to poll with.
         polling_policy: How the parts of the supported services are polled, by priority.
+        polling_schedule: When the app polls. None if the app is to pace its polls itself.
     """
 
     orders: tuple[OrderState, ...]
     allowed_changes: tuple[AllowedChanges, ...]
     tags: dict[str, str]
     polling_policy: tuple[PollingPolicy, ...]
+    polling_schedule: PollingSchedule | None = None
 
     @classmethod
     def from_message(cls, message: order_state_api_pb2.GetOrdersStateResponse) -> Self:
@@ -1564,6 +1740,9 @@ class OrdersStateAndPolicy:
             allowed_changes=tuple(AllowedChanges.from_message(one) for one in message.allowed_changes),
             tags=dict(message.tags),
             polling_policy=tuple(PollingPolicy.from_message(one) for one in message.polling_policy),
+            polling_schedule=PollingSchedule.from_message(message.polling_schedule)
+            if message.HasField("polling_schedule")
+            else None,
         )
 
 

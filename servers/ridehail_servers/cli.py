@@ -18,6 +18,7 @@ from .command_line import (
     credentials,
     eulas,
     gateway,
+    order_state,
     personalstate,
     run,
     schemas,
@@ -66,6 +67,7 @@ app.command()(credentials.ticket)
 app.add_typer(configuration.app, name="config")
 app.add_typer(eulas.app, name="eulas")
 app.add_typer(gateway.app, name="gateway")
+app.add_typer(order_state.app, name="order-state")
 app.add_typer(personalstate.app, name="personalstate")
 app.add_typer(shadow.app, name="shadow")
 app.add_typer(toll_roads.app, name="toll-roads")

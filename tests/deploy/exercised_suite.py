@@ -18,7 +18,18 @@ from prometheus_client.parser import text_string_to_metric_families
 from psycopg import conninfo
 from psycopg.rows import TupleRow
 
-from ridehail_clients import ComparedKind, JsonMismatch, OrderNotFound, TollRoadsClient, UserStateClient
+from ridehail_clients import (
+    ComparedKind,
+    InvalidPart,
+    JsonMismatch,
+    OrderNotFound,
+    OrderStateClient,
+    PartProblem,
+    PassengerOrderStateClient,
+    ServiceNotOwned,
+    TollRoadsClient,
+    UserStateClient,
+)
 from ridehail_servers import resources
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.tickets import TicketIssuer
@@ -115,6 +126,7 @@ class _Exercise:
                 api_proxy.retrieve_order(order_id="nowhere")
         self._switch()
         self._differ()
+        self._report_parts()
 
     def _switch(self) -> None:
         keys, hour = KeyRing(self._keys / "sessions"), timedelta(hours=1)
@@ -138,6 +150,19 @@ class _Exercise:
             user_state.compare_jsons(
                 request_id="request", kind=ComparedKind.READ, old={"a": 1}, new={"a": 2}, old_status=200, new_status=200
             )
+
+    def _report_parts(self) -> None:
+        """Polls, and reports an invalid part and an order of a service that is not the caller's own."""
+        sessions, tickets = (
+            KeyRing(self._keys / "sessions"),
+            TicketIssuer(KeyRing(self._keys / "tickets"), "eats-orders"),
+        )
+        token = issue_session_token(sessions, yandex_uid="400", ttl=timedelta(hours=1), now=datetime.now(UTC))
+        with PassengerOrderStateClient(self._running.ready["http"], session_token=token) as app:
+            app.poll_orders_state()
+            app.report_invalid_parts(parts=[InvalidPart("taxi", "fast_info", PartProblem.MISSING, 1)])
+        with OrderStateClient(self._running.ready["grpc"], ticket=tickets) as eats, suppress(ServiceNotOwned):
+            eats.report_order_parts(service="taxi", orderid="done", yandex_uid="400", sequence=1)
 
     def _report(self, order_id: str, *, offer_id: str | None, toll: bool) -> None:
         with self._client("processing") as processing:

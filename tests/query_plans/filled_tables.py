@@ -81,6 +81,18 @@ _FILL = (
     SELECT service, orderid, part_name, '1590674416', 1
     FROM order_state.orders CROSS JOIN unnest(ARRAY['fast_info', 'route']) AS part_name
     """,
+    # Counts of a day for each hundred riders, and a sample of one of a thousand parts for each ten.
+    """
+    INSERT INTO order_state.invalid_parts
+    SELECT now() - n * interval '1 hour', 'taxi', 'part-' || part, 'missing', 1
+    FROM generate_series(1, {riders} * 24 / 100) AS n, generate_series(1, 4) AS part
+    """,
+    """
+    INSERT INTO order_state.invalid_part_samples
+    SELECT 'taxi', 'part-' || n % ({riders} / 100), 'missing', n, '[["$", "object"]]', 1,
+        now() - n * interval '1 min', now() - n * interval '1 min'
+    FROM generate_series(1, {riders} / 10) AS n
+    """,
     # Two decisions for each rider, each made twice.
     """
     INSERT INTO eulas.users

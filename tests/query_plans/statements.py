@@ -29,6 +29,7 @@ OTHER_MODULES = {
     "chassis/database_connection.py": "checks a connection by an empty statement",
     "chassis/migrations.py": "creates schemas and roles",
     "chassis/tasks.py": "checks the database by SELECT 1; all else is procrastinate's",
+    "command_line/order_state_jobs.py": "begins a transaction",
     "command_line/shadow_jobs.py": "begins a transaction",
     "runtime/postgres.py": "creates the database",
 }

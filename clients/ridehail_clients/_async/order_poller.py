@@ -1,7 +1,7 @@
 """The poller of an app: polls its rider's orders, fetches the parts that have changed, and keeps what it can show.
 
 Source: "client logic" of the design of orders' polling: it starts when launch brings `mlutp_orders_state`, sends `tags`
-with the next poll, expects orders to come and go, and counts parts that are not valid by a metric.
+with the next poll, expects orders to come and go, and reports parts that are not valid to a metric.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Generic, Protocol, TypeVar
 
+from ridehail_clients._async.invalid_part_reports import AsyncInvalidPartReports, AsyncReport
 from ridehail_clients.errors import ServiceError
 from ridehail_clients.local_work import AsyncSleep, async_sleep
 from ridehail_clients.models import (
@@ -29,10 +30,10 @@ from ridehail_clients.orders.cards import (
     Part,
     PartInvalid,
     PolledPart,
-    PollingPauses,
     PollReport,
 )
 from ridehail_clients.orders.polled_order import PartFetch
+from ridehail_clients.orders.polling_pauses import PollingPace, PollingPauses
 from ridehail_clients.orders.polling_state import DuePart, PollingState
 from ridehail_kernel.availability import is_unavailable
 
@@ -80,9 +81,11 @@ class AsyncOrderPoller(Generic[Part]):
             every poll, for every order. Parts with another polling type are left to the app.
         cards: Kept from an earlier run of the app. Their tags go out with the first poll or with launch.
         on_invalid_part: Counts parts that were not valid, by service, part and reason.
-        pauses: How long `run` pauses.
+        report: Reports parts that were not valid, in batches and beside the polls: `report_invalid_parts` of a client
+            that acts for the rider, or None if they are not reported. No poll waits for a report, or fails with it.
+        pauses: How long `run` pauses where the server does not say.
         clock: Returns the seconds since the epoch.
-        random: Draws how long a pause is, from 0 to 1.
+        random: Draws how long pauses are, from 0 to 1.
         sleep: Makes a pause.
 
     Raises:
@@ -97,6 +100,7 @@ class AsyncOrderPoller(Generic[Part]):
         rules: Mapping[str, DueRule[Part]] = MappingProxyType({}),
         cards: Iterable[OrderCard[Part]] = (),
         on_invalid_part: OnInvalidPart | None = None,
+        report: AsyncReport | None = None,
         pauses: PollingPauses = PollingPauses(),  # noqa: B008  # frozen
         clock: Callable[[], float] = time.time,
         random: Callable[[], float] = random.random,
@@ -106,13 +110,12 @@ class AsyncOrderPoller(Generic[Part]):
         self._fetch = fetch
         self._on_invalid_part = on_invalid_part
         self._orders = PollingState(cards, rules)
-        self._pauses = pauses
+        self._reports = AsyncInvalidPartReports(report, clock=clock, random=random)
+        self._pace = PollingPace(pauses)
         self._clock = clock
         self._random = random
         self._sleep = sleep
         self._is_started = False
-        self._failures = 0
-        self._requested_pause: float | None = None
 
     @property
     def is_started(self) -> bool:
@@ -149,6 +152,7 @@ class AsyncOrderPoller(Generic[Part]):
             self._is_started = False
             return None
         self._is_started = True
+        self._pace.responded(launched.polling_schedule, self._clock())
         return await self._fetch_all(self._orders.launched(launched))
 
     async def poll_once(self) -> PollReport:
@@ -169,10 +173,9 @@ class AsyncOrderPoller(Generic[Part]):
         try:
             response = await self._poll(known_orders=poll.known_orders, tags=poll.tags)
         except ServiceError as error:
-            self._failures += 1
-            self._requested_pause = error.retry_after
+            self._pace.failed(error.retry_after)
             raise
-        self._failures, self._requested_pause = 0, None
+        self._pace.responded(response.polling_schedule, self._clock())
         due = self._orders.finish(poll, response)
         return PollReport(applied=False) if due is None else await self._fetch_all(due)
 
@@ -189,8 +192,11 @@ class AsyncOrderPoller(Generic[Part]):
         return self._orders.force(service, orderid)
 
     def pause_s(self) -> float:
-        """Draws how many seconds the next poll should wait: longer, the more polls have failed in a row."""
-        return self._pauses.after(self._failures, requested=self._requested_pause, drawn=self._random())
+        """Returns how many seconds the next poll should wait: until the slot that the server has given the rider.
+
+        Without one, and after a failure, it is drawn: from a longer time, the more polls have failed in a row.
+        """
+        return self._pace.pause_s(self._clock(), self._random())
 
     async def run(self) -> None:
         """Pauses and polls, again and again, until `stop` is called or `start` gets None.
@@ -220,6 +226,7 @@ class AsyncOrderPoller(Generic[Part]):
 
     async def _fetch_all(self, due: Sequence[DuePart[Part]]) -> PollReport:
         done = [await self._fetch_if_due(one) for one in due]
+        self._reports.start_if_due()
         return PollReport(
             applied=True,
             fetched=tuple(one for one in done if one is not None and one.error is None),
@@ -236,10 +243,15 @@ class AsyncOrderPoller(Generic[Part]):
                 return None
             await self._fetch_part(due, fetch)
         except Exception as error:  # whatever a fetcher raises, the other parts are fetched
-            if isinstance(error, PartInvalid) and self._on_invalid_part is not None:
-                self._on_invalid_part(service, due.part_name, error.reason)
+            if isinstance(error, PartInvalid):
+                self._count_invalid(service, due.part_name, error)
             return PolledPart(service, orderid, due.part_name, error)
         return PolledPart(service, orderid, due.part_name)
+
+    def _count_invalid(self, service: str, part_name: str, error: PartInvalid) -> None:
+        if self._on_invalid_part is not None:
+            self._on_invalid_part(service, part_name, error.reason)
+        self._reports.count(service, part_name, error)
 
     def _is_due(self, due: DuePart[Part]) -> bool:
         if due.rule is None or due.policy is None:

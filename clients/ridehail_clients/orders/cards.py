@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
-from ridehail_clients.models import PollingPolicy, UpdateStatus
-from ridehail_kernel.json_values import JsonObject
+from ridehail_clients.models import PartProblem, PollingPolicy, UpdateStatus
+from ridehail_kernel.json_values import ABSENT, JsonObject, MaybeValue
 
 Part = TypeVar("Part")
 """What the app makes of a part, whatever that is."""
-
-# Beyond this the pause has long reached its limit, and the power would only grow out of a float.
-_MAX_DOUBLINGS: Final = 60
 
 
 class PartInvalid(Exception):  # named like the errors of calls
@@ -21,11 +18,15 @@ class PartInvalid(Exception):  # named like the errors of calls
 
     Args:
         reason: Why, in a few words that are always the same for the same reason: a label of a metric.
+        problem: What is wrong with it, as order state counts it.
+        content: The JSON that is not valid; only its shape is reported, none of its values. Leave it out if it is none.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, problem: PartProblem = PartProblem.OTHER, content: MaybeValue = ABSENT) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.problem = problem
+        self.content = content
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,37 +113,3 @@ class PollReport:
     applied: bool
     fetched: tuple[PolledPart, ...] = ()
     failed: tuple[PolledPart, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class PollingPauses:
-    """How long the poller pauses between polls.
-
-    Attributes:
-        interval_s: The usual pause, in seconds; more than 0. It doubles with each poll that fails.
-        longest_s: The longest that it grows to, in seconds; at least the usual one.
-        jitter: The share of the pause that is drawn: with 0.2, a pause is from 80% to 120% of its length; 0 to less
-            than 1.
-    """
-
-    interval_s: float = 10.0
-    longest_s: float = 300.0
-    jitter: float = 0.2
-
-    def __post_init__(self) -> None:
-        if not 0 < self.interval_s <= self.longest_s:
-            raise ValueError("interval_s must be more than 0, and at most longest_s")
-        if not 0 <= self.jitter < 1:
-            raise ValueError("jitter must be from 0 to less than 1")
-
-    def after(self, failures: int, *, requested: float | None, drawn: float) -> float:
-        """Returns the seconds until the next poll.
-
-        Args:
-            failures: How many polls have failed in a row.
-            requested: What the server requested, in seconds; kept up to `longest_s`.
-            drawn: From 0 to 1.
-        """
-        length = min(self.interval_s * 2.0 ** min(failures, _MAX_DOUBLINGS), self.longest_s)
-        own = length * (1 - self.jitter + 2 * self.jitter * drawn)
-        return max(own, min(requested or 0.0, self.longest_s))

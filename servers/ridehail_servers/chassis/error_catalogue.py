@@ -48,5 +48,6 @@ CODE_AND_HTTP_STATUS: Final[Mapping[str, tuple[str, int | None]]] = MappingProxy
         "RATE_LIMITED": ("RESOURCE_EXHAUSTED", None),
         "RESPONSE_TOO_LARGE": ("OUT_OF_RANGE", None),
         "USER_DATA_JOB_NOT_FOUND": ("NOT_FOUND", None),
+        "SERVICE_NOT_OWNED": ("PERMISSION_DENIED", None),
     }
 )

@@ -264,6 +264,30 @@ def orderstate_poll_orders_state_request(message: order_state_api_pb2.PollOrders
     )
 
 
+def orderstate_shape_entry(message: order_state_pb2.ShapeEntry) -> bool:
+    return (
+        len(message.path) <= 256
+        and is_field_path(message.path)
+        and message.type in {"object", "array", "string", "number", "boolean", "null"}
+    )
+
+
+def orderstate_invalid_part(message: order_state_pb2.InvalidPart) -> bool:
+    return (
+        is_id(message.service)
+        and is_id(message.part_name)
+        and message.problem in {"unreadable", "missing", "wrong_type", "wrong_value", "other"}
+        and message.count <= 1000
+        and message.count >= 1
+        and len(shape := message.shape) <= 50
+        and all(map(orderstate_shape_entry, shape))
+    )
+
+
+def orderstate_report_invalid_parts_request(message: order_state_api_pb2.ReportInvalidPartsRequest) -> bool:
+    return len(parts := message.parts) >= 1 and len(parts) <= 20 and all(map(orderstate_invalid_part, parts))
+
+
 def orderprovider_active_order(message: order_provider_pb2.ActiveOrder) -> bool:
     return True
 
@@ -579,6 +603,11 @@ QUICK_CHECKS: Final[Mapping[str, QuickCheck]] = MappingProxyType(
         "ridehail.orderstate.v1.KnownOrder": QuickCheck(orderstate_known_order, max_values=20),
         "ridehail.orderstate.v1.PollOrdersStateRequest": QuickCheck(
             orderstate_poll_orders_state_request, max_values=1070
+        ),
+        "ridehail.orderstate.v1.ShapeEntry": QuickCheck(orderstate_shape_entry, max_values=0),
+        "ridehail.orderstate.v1.InvalidPart": QuickCheck(orderstate_invalid_part, max_values=50),
+        "ridehail.orderstate.v1.ReportInvalidPartsRequest": QuickCheck(
+            orderstate_report_invalid_parts_request, max_values=1020
         ),
         "ridehail.orderprovider.v1.ActiveOrder": QuickCheck(orderprovider_active_order, max_values=None),
         "ridehail.orderstate.v1.Upstream": QuickCheck(orderstate_upstream, max_values=None),

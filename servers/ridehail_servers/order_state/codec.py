@@ -8,6 +8,7 @@ from ridehail.orderprovider.v1 import order_provider_pb2 as provider_pb2
 from ridehail.orderstate.v1 import order_state_api_pb2 as api
 from ridehail.orderstate.v1 import order_state_pb2
 
+from .invalid_parts import ReportedPart
 from .orders import ActiveOrder, ActiveOrders, KnownOrder, OrderKey
 from .orders_state import OrdersState
 from .report import OrderReport
@@ -58,6 +59,15 @@ def report(request: api.ReportOrderPartsRequest) -> OrderReport:
     )
 
 
+def invalid_parts(parts: Iterable[order_state_pb2.InvalidPart]) -> list[ReportedPart]:
+    return [
+        ReportedPart(
+            part.service, part.part_name, part.problem, part.count, [(entry.path, entry.type) for entry in part.shape]
+        )
+        for part in parts
+    ]
+
+
 def poll_response(state: OrdersState) -> api.PollOrdersStateResponse:
     response = api.PollOrdersStateResponse(tags=state.poll_tokens)
     _add_orders(response, state)
@@ -90,6 +100,9 @@ def _add_orders(response: api.PollOrdersStateResponse | api.GetOrdersStateRespon
         response.allowed_changes.add(
             service=service, can_make_more_orders=can_make_more_orders, no_more_orders_reason=no_more_orders_reason
         )
+    if state.schedule is not None:
+        schedule = response.polling_schedule
+        schedule.interval_ms, schedule.next_poll_ms, schedule.longest_pause_ms = state.schedule
 
 
 def service_orders_response(orders: ActiveOrders) -> api.GetServiceOrdersStateResponse:

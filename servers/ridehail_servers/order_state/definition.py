@@ -24,12 +24,14 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     from ridehail_servers.chassis.user_data_service import UserDataServicer
 
     from .dependencies import OrderProviders
+    from .invalid_part_records import InvalidPartRecords
+    from .invalid_part_store import InvalidPartStore
     from .order_records import OrderRecords
     from .poll_tokens import PollTokens, read_secrets
     from .polling import Polling
     from .service import OrderStateServicer, PassengerOrderStateServicer
     from .store import OrderStateStore
-    from .tasks import DeleteOldOrders
+    from .tasks import DeleteOldInvalidParts, DeleteOldOrders
     from .user_data_store import OrderStateUserData
 
     assert context.storage is not None
@@ -40,6 +42,7 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
         return live.value
 
     records = OrderRecords(database, store, context.clock)
+    invalid_parts = InvalidPartStore()
     polling = Polling(
         records,
         OrderProviders(context.channels, ticket=context.tickets, timeout=lambda: config().provider_timeout_ms / 1_000),
@@ -49,11 +52,14 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     )
     yield RunningService(
         servicers=(
-            PassengerOrderStateServicer(polling),
-            OrderStateServicer(polling, records),
+            PassengerOrderStateServicer(polling, InvalidPartRecords(database, invalid_parts, config, context.clock)),
+            OrderStateServicer(polling, records, config),
             UserDataServicer(database, OrderStateUserData()),
         ),
-        tasks=(DeleteOldOrders(database, store, config, context.clock).task,),
+        tasks=(
+            DeleteOldOrders(database, store, config, context.clock).task,
+            DeleteOldInvalidParts(database, invalid_parts, config, context.clock).task,
+        ),
     )
 
 

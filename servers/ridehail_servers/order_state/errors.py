@@ -11,6 +11,17 @@ class ServiceNotFound(DomainError):
         super().__init__("SERVICE_NOT_FOUND", "no such service keeps orders", {"service": service})
 
 
+class ServiceNotOwned(DomainError):
+    """The caller reports an order of a service that is not its own."""
+
+    def __init__(self, caller: str, service: str) -> None:
+        super().__init__(
+            "SERVICE_NOT_OWNED",
+            "the caller may not report orders of this service",
+            {"caller": caller, "service": service},
+        )
+
+
 class OrderGivenTwice(InvalidRequest):
     """An app sent an order twice."""
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from .orders import ActiveOrders, KnownOrder, OrderState, RecordedOrders, UpdateStatus
 from .poll_tokens import TokenKind
 from .polling_policy import PartPolicy, PollingPolicy
+from .polling_schedule import PollingSchedule
 from .service_orders import ProviderResult, ServiceOrders, Snapshot, service_orders
 
 TOO_MANY_ORDERS = "too_many_orders"
@@ -32,12 +33,14 @@ class OrdersState(NamedTuple):
         orders: Those that the app knew, in its order, then the others by service as the provider lists them.
         allowed_changes: One entry for each service that was to be queried or skipped.
         poll_tokens: Service -> what to poll with, for those whose orders may be out of date.
+        schedule: When the app polls next, or None if it paces itself.
         polling_policy: By priority.
     """
 
     orders: Sequence[OrderState]
     allowed_changes: Sequence[AllowedChanges]
     poll_tokens: Mapping[str, str]
+    schedule: PollingSchedule | None = None
     polling_policy: Sequence[PartPolicy] = ()
 
 
@@ -49,6 +52,7 @@ async def decide_orders_state(
     policy: PollingPolicy,
     limits: Mapping[str, int],
     issue_token: Callable[[TokenKind, str], str],
+    schedule: PollingSchedule | None = None,
 ) -> OrdersState:
     """Decides what an app receives. Other calls run after each service that has many orders.
 
@@ -60,6 +64,7 @@ async def decide_orders_state(
         policy: Names the parts to fetch first.
         limits: Service -> how many orders a rider may have.
         issue_token: Makes a new poll token for a service.
+        schedule: When the app polls next, or None if it paces itself.
     """
     known_by_service: dict[str, dict[str, KnownOrder]] = {service: {} for service in results}
     for order in known:
@@ -90,6 +95,7 @@ async def decide_orders_state(
             for service, own in by_service.items()
             if own.next_token is not None
         },
+        schedule=schedule,
     )
 
 

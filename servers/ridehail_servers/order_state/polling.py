@@ -162,6 +162,7 @@ class Polling:
             policy=config.policy,
             limits=config.max_active_orders,
             issue_token=lambda kind, service: self._poll_tokens.issue(kind, yandex_uid, service, now),
+            schedule=config.schedule(yandex_uid, now),
         )
 
     async def _record_news(

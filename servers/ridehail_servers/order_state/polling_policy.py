@@ -61,6 +61,10 @@ class PollingPolicy:
         for part in self._parts:
             names.setdefault(part.service, []).append(part.part_name)
         self._names = {service: tuple(own) for service, own in names.items()}
+        self._fields = {
+            (part.service, part.part_name): frozenset(name for path in part.fields for name in path.split("."))
+            for part in self._parts
+        }
 
     def parts_of(self, services: Collection[str]) -> list[PartPolicy]:
         """Returns the parts of some services, by priority."""
@@ -69,3 +73,7 @@ class PollingPolicy:
     def part_names(self, service: str) -> Sequence[str]:
         """Returns the names of a service's parts, by priority."""
         return self._names.get(service, ())
+
+    def names_of_fields(self, service: str, part_name: str) -> frozenset[str]:
+        """Returns the names in the fields that make up a part; none of a part that is not configured."""
+        return self._fields.get((service, part_name), frozenset())

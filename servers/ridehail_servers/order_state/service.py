@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import grpc
@@ -9,11 +11,15 @@ from prometheus_client import Counter
 
 from ridehail.orderstate.v1 import order_state_api_pb2 as api
 from ridehail.orderstate.v1 import order_state_api_pb2_grpc as api_grpc
+from ridehail_servers.chassis.caller import current_caller
 from ridehail_servers.chassis.passenger import current_passenger
 
 from . import codec
+from .config import OrderStateConfig
+from .invalid_part_records import InvalidPartRecords
 from .order_records import OrderRecords
 from .polling import Polling
+from .reporters import check_reporter
 
 POLLS = Counter(
     "ridehail_order_state_polls",
@@ -21,30 +27,41 @@ POLLS = Counter(
     ("kind",),
 )
 
+# The lookup by labels costs ten times what the count does.
+_polls_of = cache(POLLS.labels)
+
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class PassengerOrderStateServicer(api_grpc.PassengerOrderStateServiceServicer):
     """See ridehail/orderstate/v1/order_state_api.proto."""
 
-    def __init__(self, polling: Polling) -> None:
+    def __init__(self, polling: Polling, invalid_parts: InvalidPartRecords) -> None:
         self._polling = polling
+        self._invalid_parts = invalid_parts
 
     async def PollOrdersState(
         self, request: api.PollOrdersStateRequest, context: Context
     ) -> api.PollOrdersStateResponse:
-        POLLS.labels("tagged" if request.tags else "plain").inc()
+        _polls_of("tagged" if request.tags else "plain").inc()
         yandex_uid = current_passenger().yandex_uid
         state = await self._polling.poll(yandex_uid, codec.known_orders(request.known_orders), request.tags)
         return codec.poll_response(state)
+
+    async def ReportInvalidParts(
+        self, request: api.ReportInvalidPartsRequest, context: Context
+    ) -> api.ReportInvalidPartsResponse:
+        receipt = await self._invalid_parts.record(current_passenger().yandex_uid, codec.invalid_parts(request.parts))
+        return api.ReportInvalidPartsResponse(recorded=receipt.recorded, next_report_ms=receipt.next_report_ms)
 
 
 class OrderStateServicer(api_grpc.OrderStateServiceServicer):
     """See ridehail/orderstate/v1/order_state_api.proto."""
 
-    def __init__(self, polling: Polling, records: OrderRecords) -> None:
+    def __init__(self, polling: Polling, records: OrderRecords, config: Callable[[], OrderStateConfig]) -> None:
         self._polling = polling
         self._records = records
+        self._config = config
 
     async def GetOrdersState(self, request: api.GetOrdersStateRequest, context: Context) -> api.GetOrdersStateResponse:
         state = await self._polling.start(
@@ -64,4 +81,6 @@ class OrderStateServicer(api_grpc.OrderStateServiceServicer):
     async def ReportOrderParts(
         self, request: api.ReportOrderPartsRequest, context: Context
     ) -> api.ReportOrderPartsResponse:
+        config = self._config()
+        check_reporter(current_caller(), request.service, config.reporters, config.foreign_reports)
         return api.ReportOrderPartsResponse(changed=await self._records.record_report(codec.report(request)))

@@ -1,4 +1,4 @@
-"""The background task of order_state."""
+"""The background tasks of order_state."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ridehail_servers.chassis.logs import get_logger
 from ridehail_servers.chassis.tasks import Task
 
 from .config import OrderStateConfig
+from .invalid_part_store import InvalidPartStore
 from .store import OrderStateStore
 
 BATCH = 1_000
@@ -54,3 +55,23 @@ class DeleteOldOrders:
             if deleted < self._batch_size:
                 break
         logger.info("old orders forgotten", orders=total)
+
+
+class DeleteOldInvalidParts:
+    """Deletes old counts and samples of invalid parts, every hour; there are never many."""
+
+    def __init__(
+        self, database: Database, store: InvalidPartStore, config: Callable[[], OrderStateConfig], clock: Clock
+    ) -> None:
+        self._database = database
+        self._store = store
+        self._config = config
+        self._clock = clock
+        self.task = Task("order_state_forget_invalid_parts", self._run, schedule="35 * * * *")
+
+    async def _run(self, _at: int) -> None:
+        before = self._clock() - timedelta(days=self._config().invalid_parts.kept_days)
+        async with self._database.connection() as connection:
+            counts = await self._store.delete_old_counts(connection, before)
+            samples = await self._store.delete_old_samples(connection, before)
+        logger.info("old invalid parts forgotten", counts=counts, samples=samples)

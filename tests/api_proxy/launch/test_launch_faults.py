@@ -166,6 +166,8 @@ def expected(cell: Cell, policy: list[dict[str, Any]]) -> dict[str, Any]:
         "orders": orders,
         "allowed_changes": expected_changes(orders, reported=not is_local),
         "polling_policy": sorted(policy, key=lambda part: part["priority"]),
+        "polling_schedule": {"interval_ms": 10_000, "longest_pause_ms": 300_000}
+        | ({} if is_local else {"next_poll_ms": 1}),
     }
     return response
 
@@ -175,7 +177,10 @@ def without_opaque_tags(response: dict[str, Any]) -> dict[str, Any]:
         return response
     tags = {service: tag if tag == ASK_NOW else "opaque" for service, tag in state["tags"].items()}
     assert all(state["tags"].values())
-    return response | {"mlutp_orders_state": state | {"tags": tags}}
+    # When the next poll is depends on the time.
+    schedule = state["polling_schedule"]
+    schedule |= {"next_poll_ms": 1} if 5_000 <= schedule.get("next_poll_ms", 0) < 15_000 else {}
+    return response | {"mlutp_orders_state": state | {"tags": tags, "polling_schedule": schedule}}
 
 
 def flat(response: dict[str, Any]) -> dict[str, Any]:

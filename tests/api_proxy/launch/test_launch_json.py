@@ -114,6 +114,10 @@ async def test_the_documented_request_is_answered_as_documented(door: Door, stag
     state = response["mlutp_orders_state"]
     assert all(len(tag) > 20 for tag in state["tags"].values())
     state["tags"] = dict.fromkeys(state["tags"], "encoded_tags")
+    # What the document does not have yet.
+    schedule = state.pop("polling_schedule")
+    assert (schedule["interval_ms"], schedule["longest_pause_ms"]) == (10_000, 300_000)
+    assert 5_000 <= schedule["next_poll_ms"] < 15_000
     assert response == {"mlutp_orders_state": expected, "eulas": {"accepted": []}}
 
 

@@ -123,3 +123,14 @@ def test_a_priority_is_any_number_that_the_contract_holds(priority: int) -> None
 def test_a_priority_that_the_contract_does_not_hold_is_refused(priority: int) -> None:
     with pytest.raises(ValidationError):
         part("taxi", "first", priority)
+
+
+def test_apps_draw_their_next_poll_themselves_so_that_they_do_not_poll_together() -> None:
+    rules = RULES.model_copy(update={"polling_interval_s": 20, "polling_longest_pause_s": 60})
+    schedule = local_state([], supported_services=EVERYTHING, rules=rules).polling_schedule
+    assert (schedule.interval_ms, schedule.longest_pause_ms, schedule.HasField("next_poll_ms")) == (
+        20_000,
+        60_000,
+        False,
+    )
+    assert not local_state([], supported_services=EVERYTHING, rules=RULES).HasField("polling_schedule")

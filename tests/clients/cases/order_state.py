@@ -6,6 +6,9 @@ from ridehail_clients import (
     ActiveOrder,
     ActiveOrders,
     AllowedChanges,
+    InvalidPart,
+    InvalidPartsReceipt,
+    JsonType,
     KnownOrder,
     Launch,
     LaunchEulas,
@@ -15,7 +18,10 @@ from ridehail_clients import (
     OrdersState,
     OrdersStateAndPolicy,
     OrderState,
+    PartProblem,
     PollingPolicy,
+    PollingSchedule,
+    ShapeEntry,
     UpdateStatus,
     Upstream,
 )
@@ -75,6 +81,8 @@ _POLICY = (
     PollingPolicy("taxi", "fast_info", "", (), "", "", priority=3, required=True),
     PollingPolicy("eats", "full_info", "", (), "", "", priority=2, required=False),
 )
+_SCHEDULE_JSON: Json = {"interval_ms": 10_000, "next_poll_ms": 7_312, "longest_pause_ms": 300_000}
+_SCHEDULE = PollingSchedule(10_000, 7_312, 300_000)
 _ACTIVE_JSON: list[Json] = [
     {
         "orderid": "order1",
@@ -103,10 +111,45 @@ _POLLS = [
         "PassengerOrderStateService/PollOrdersState",
         {"known_orders": [KNOWN], "tags": {"eats": "opaque"}},
         {"known_orders": [_KNOWN_JSON], "tags": {"eats": "opaque"}},
-        {"orders": [_TAXI_JSON, _EATS_JSON], "allowed_changes": _ALLOWED_JSON, "tags": {"eats": "next"}},
-        OrdersState((_TAXI, _EATS), _ALLOWED, {"eats": "next"}),
+        {
+            "orders": [_TAXI_JSON, _EATS_JSON],
+            "allowed_changes": _ALLOWED_JSON,
+            "tags": {"eats": "next"},
+            "polling_schedule": _SCHEDULE_JSON,
+        },
+        OrdersState((_TAXI, _EATS), _ALLOWED, {"eats": "next"}, _SCHEDULE),
     ),
     sent_as_given("PassengerOrderStateService/PollOrdersState", {}, {}, OrdersState((), (), {})),
+    Case(
+        "PassengerOrderStateService/PollOrdersState",
+        {},
+        {},
+        {"polling_schedule": {"interval_ms": 10_000, "longest_pause_ms": 300_000}},
+        OrdersState((), (), {}, PollingSchedule(10_000, None, 300_000)),
+    ),
+    Case(
+        "PassengerOrderStateService/ReportInvalidParts",
+        {
+            "parts": [
+                InvalidPart("taxi", "fast_info", PartProblem.MISSING, 3, (ShapeEntry("$.car", JsonType.NULL),)),
+                InvalidPart("eats", "full_info", PartProblem.UNREADABLE, 1),
+            ]
+        },
+        {
+            "parts": [
+                {
+                    "service": "taxi",
+                    "part_name": "fast_info",
+                    "problem": "missing",
+                    "count": 3,
+                    "shape": [{"path": "$.car", "type": "null"}],
+                },
+                {"service": "eats", "part_name": "full_info", "problem": "unreadable", "count": 1},
+            ]
+        },
+        {"recorded": True, "next_report_ms": 300_000},
+        InvalidPartsReceipt(recorded=True, next_report_ms=300_000),
+    ),
     Case(
         "OrderStateService/GetOrdersState",
         {
@@ -136,8 +179,9 @@ _POLLS = [
             "allowed_changes": _ALLOWED_JSON,
             "tags": {"eats": "next"},
             "polling_policy": _POLICY_JSON,
+            "polling_schedule": _SCHEDULE_JSON,
         },
-        OrdersStateAndPolicy((_TAXI, _EATS), _ALLOWED, {"eats": "next"}, _POLICY),
+        OrdersStateAndPolicy((_TAXI, _EATS), _ALLOWED, {"eats": "next"}, _POLICY, _SCHEDULE),
     ),
     sent_as_given(_GET_SERVICE, _EATS_OF_RIDER, _NO_MORE_JSON, _NO_MORE),
     sent_as_given(_GET_SERVICE, _EATS_OF_RIDER, {"can_make_more_orders": True}, _MORE),
@@ -168,6 +212,7 @@ _LAUNCHES = [
                 "orders": [_TAXI_JSON, {**_EATS_JSON, **_OTHER}],
                 "allowed_changes": _ALLOWED_JSON,
                 "polling_policy": _POLICY_JSON,
+                "polling_schedule": _SCHEDULE_JSON,
             },
             "eulas": {"accepted": ["surge_il"]},
         },
@@ -180,6 +225,7 @@ _LAUNCHES = [
                 ),
                 allowed_changes=_ALLOWED,
                 polling_policy=_POLICY,
+                polling_schedule=_SCHEDULE,
             ),
             LaunchEulas(("surge_il",)),
         ),

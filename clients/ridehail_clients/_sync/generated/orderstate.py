@@ -11,7 +11,15 @@ from ridehail.orderstate.v1 import order_state_api_pb2, order_state_api_pb2_grpc
 from ridehail_clients._sync.service_client import InternalClient, PassengerClient
 from ridehail_clients.calls.call_metadata import Metadata
 from ridehail_clients.message_fields import to_strings
-from ridehail_clients.models import ActiveOrders, KnownOrder, OrdersState, OrdersStateAndPolicy, Upstream
+from ridehail_clients.models import (
+    ActiveOrders,
+    InvalidPart,
+    InvalidPartsReceipt,
+    KnownOrder,
+    OrdersState,
+    OrdersStateAndPolicy,
+    Upstream,
+)
 
 __all__ = ["OrderStateClient", "PassengerOrderStateClient"]
 
@@ -80,6 +88,34 @@ class PassengerOrderStateClient(PassengerClient):
         )
         response = self._transport.call(self._stub.PollOrdersState, request, timeout=timeout, metadata=metadata)
         return OrdersState.from_message(response)
+
+    def report_invalid_parts(
+        self, *, parts: Sequence[InvalidPart], timeout: float | None = None, metadata: Metadata = ()
+    ) -> InvalidPartsReceipt:
+        """Records which parts the app has fetched and could not put together, so that their services are mended.
+
+        Parts are counted by service, part and problem; those that the polling policy does not name are counted as
+        `other`. Of the shapes a few are kept for some days, with the names of members that the configuration knows,
+        and `$name` in the place of all others. Nothing that is kept says whose app it was.
+
+        An app collects what it has to report, and sends it no earlier than `next_report_ms` after the last report.
+        What comes earlier is not recorded, nor is it an error. A repeat counts again: not safe to repeat.
+
+        The client repeats it only where no server has seen it, for 2 s by default.
+
+        Args:
+            parts: Each service, part and problem once. At least 1, at most 20.
+            timeout: Seconds for the whole call.
+            metadata: Further metadata of the call.
+
+        Returns:
+            What ReportInvalidParts returns.
+        """
+        request = order_state_api_pb2.ReportInvalidPartsRequest(parts=[one.to_message() for one in parts])
+        response = self._transport.call(
+            self._stub.ReportInvalidParts, request, timeout=timeout, metadata=metadata
+        )
+        return InvalidPartsReceipt.from_message(response)
 
 
 class OrderStateClient(InternalClient):
@@ -183,6 +219,9 @@ class OrderStateClient(InternalClient):
         Reports may come late, twice and in any order: of what they say of a part the one with the highest sequence
         counts, and so for the end of the order. The service repeats a report until it succeeds. Safe to repeat.
 
+        A caller reports orders of its own service: the one whose orders it keeps, and those that `reporters` of the
+        configuration gives it.
+
         The client repeats it after failures that pass, for 2 s by default, 0.5 s an attempt.
 
         Args:
@@ -201,6 +240,8 @@ class OrderStateClient(InternalClient):
             Whether the report had anything newer than what was known.
 
         Raises:
+            ServiceNotOwned: The service is not the caller's own; metadata `caller` and `service` name both. Only where
+                `foreign_reports` of the configuration is `refuse`.
             OrderOwnerMismatch: The order was reported as another rider's; metadata `order_id` names it.
         """
         request = order_state_api_pb2.ReportOrderPartsRequest(

@@ -278,6 +278,7 @@ class MlutpOrdersState(_message.Message):
     ORDERS_FIELD_NUMBER: _builtins.int
     ALLOWED_CHANGES_FIELD_NUMBER: _builtins.int
     POLLING_POLICY_FIELD_NUMBER: _builtins.int
+    POLLING_SCHEDULE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def tags(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Services whose orders may be out of date -> a tag to poll with, as in PollOrdersStateRequest."""
@@ -297,6 +298,10 @@ class MlutpOrdersState(_message.Message):
     def polling_policy(self) -> _containers.RepeatedCompositeFieldContainer[_order_state_pb2.PollingPolicy]:
         """How the parts of the supported services are polled, by priority."""
 
+    @_builtins.property
+    def polling_schedule(self) -> _order_state_pb2.PollingSchedule:
+        """When the app polls. Absent if the app is to pace its polls itself."""
+
     def __init__(
         self,
         *,
@@ -304,12 +309,15 @@ class MlutpOrdersState(_message.Message):
         orders: _abc.Iterable[_struct_pb2.Struct] | None = ...,
         allowed_changes: _abc.Iterable[_order_state_pb2.AllowedChanges] | None = ...,
         polling_policy: _abc.Iterable[_order_state_pb2.PollingPolicy] | None = ...,
+        polling_schedule: _order_state_pb2.PollingSchedule | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_polling_schedule", b"_polling_schedule", "polling_schedule", b"polling_schedule"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_changes", b"allowed_changes", "orders", b"orders", "polling_policy", b"polling_policy", "tags", b"tags"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_polling_schedule", b"_polling_schedule", "allowed_changes", b"allowed_changes", "orders", b"orders", "polling_policy", b"polling_policy", "polling_schedule", b"polling_schedule", "tags", b"tags"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__polling_schedule: _TypeAlias = _typing.Literal["polling_schedule"]  # noqa: Y015
+    _WhichOneofArgType__polling_schedule: _TypeAlias = _typing.Literal["_polling_schedule", b"_polling_schedule"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__polling_schedule) -> _WhichOneofReturnType__polling_schedule | None: ...
 
 Global___MlutpOrdersState: _TypeAlias = MlutpOrdersState  # noqa: Y015
 

@@ -241,6 +241,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "USER_DATA_JOB_NOT_FOUND", "domain": "ridehail", "metadata": {"job_id": "0b7e"}}
     """
+    ERROR_REASON_SERVICE_NOT_OWNED: _ErrorReason.ValueType  # 70
+    """The caller reports an order of a service that is not its own.
+
+        {"reason": "SERVICE_NOT_OWNED", "domain": "ridehail", "metadata": {"caller": "eats-orders", "service": "taxi"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. Each comment ends with a sample ErrorInfo."""
@@ -457,5 +462,10 @@ ERROR_REASON_USER_DATA_JOB_NOT_FOUND: ErrorReason.ValueType  # 60
 """There is no such export or erasure of a user's data, or the export is finished.
 
     {"reason": "USER_DATA_JOB_NOT_FOUND", "domain": "ridehail", "metadata": {"job_id": "0b7e"}}
+"""
+ERROR_REASON_SERVICE_NOT_OWNED: ErrorReason.ValueType  # 70
+"""The caller reports an order of a service that is not its own.
+
+    {"reason": "SERVICE_NOT_OWNED", "domain": "ridehail", "metadata": {"caller": "eats-orders", "service": "taxi"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

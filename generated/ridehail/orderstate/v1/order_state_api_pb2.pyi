@@ -113,6 +113,7 @@ class PollOrdersStateResponse(_message.Message):
     ORDERS_FIELD_NUMBER: _builtins.int
     ALLOWED_CHANGES_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
+    POLLING_SCHEDULE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def orders(self) -> _containers.RepeatedCompositeFieldContainer[_order_state_pb2.OrderState]:
         """The rider's orders: those that the app knew, in its order, then the others as their services list them."""
@@ -125,20 +126,77 @@ class PollOrdersStateResponse(_message.Message):
     def tags(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Services whose orders may be out of date -> a tag to poll again with."""
 
+    @_builtins.property
+    def polling_schedule(self) -> _order_state_pb2.PollingSchedule:
+        """When the app polls next. Absent if the app is to pace its polls itself."""
+
     def __init__(
         self,
         *,
         orders: _abc.Iterable[_order_state_pb2.OrderState] | None = ...,
         allowed_changes: _abc.Iterable[_order_state_pb2.AllowedChanges] | None = ...,
         tags: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        polling_schedule: _order_state_pb2.PollingSchedule | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_polling_schedule", b"_polling_schedule", "polling_schedule", b"polling_schedule"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_polling_schedule", b"_polling_schedule", "allowed_changes", b"allowed_changes", "orders", b"orders", "polling_schedule", b"polling_schedule", "tags", b"tags"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__polling_schedule: _TypeAlias = _typing.Literal["polling_schedule"]  # noqa: Y015
+    _WhichOneofArgType__polling_schedule: _TypeAlias = _typing.Literal["_polling_schedule", b"_polling_schedule"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__polling_schedule) -> _WhichOneofReturnType__polling_schedule | None: ...
+
+Global___PollOrdersStateResponse: _TypeAlias = PollOrdersStateResponse  # noqa: Y015
+
+@_typing.final
+class ReportInvalidPartsRequest(_message.Message):
+    """Request of ReportInvalidParts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def parts(self) -> _containers.RepeatedCompositeFieldContainer[_order_state_pb2.InvalidPart]:
+        """Each service, part and problem once. At least 1, at most 20."""
+
+    def __init__(
+        self,
+        *,
+        parts: _abc.Iterable[_order_state_pb2.InvalidPart] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_changes", b"allowed_changes", "orders", b"orders", "tags", b"tags"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parts", b"parts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___PollOrdersStateResponse: _TypeAlias = PollOrdersStateResponse  # noqa: Y015
+Global___ReportInvalidPartsRequest: _TypeAlias = ReportInvalidPartsRequest  # noqa: Y015
+
+@_typing.final
+class ReportInvalidPartsResponse(_message.Message):
+    """Response of ReportInvalidParts."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORDED_FIELD_NUMBER: _builtins.int
+    NEXT_REPORT_MS_FIELD_NUMBER: _builtins.int
+    recorded: _builtins.bool
+    """Whether the report was recorded; if not, it came too early."""
+    next_report_ms: _builtins.int
+    """Milliseconds until the app may report again; the app adds a share of its own, so that not all apps report together."""
+    def __init__(
+        self,
+        *,
+        recorded: _builtins.bool = ...,
+        next_report_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_report_ms", b"next_report_ms", "recorded", b"recorded"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportInvalidPartsResponse: _TypeAlias = ReportInvalidPartsResponse  # noqa: Y015
 
 @_typing.final
 class GetOrdersStateRequest(_message.Message):
@@ -233,6 +291,7 @@ class GetOrdersStateResponse(_message.Message):
     ALLOWED_CHANGES_FIELD_NUMBER: _builtins.int
     TAGS_FIELD_NUMBER: _builtins.int
     POLLING_POLICY_FIELD_NUMBER: _builtins.int
+    POLLING_SCHEDULE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def orders(self) -> _containers.RepeatedCompositeFieldContainer[_order_state_pb2.OrderState]:
         """The rider's orders: those that the app knew, in its order, then the others as their services list them."""
@@ -249,6 +308,10 @@ class GetOrdersStateResponse(_message.Message):
     def polling_policy(self) -> _containers.RepeatedCompositeFieldContainer[_order_state_pb2.PollingPolicy]:
         """How the parts of the supported services are polled, by priority."""
 
+    @_builtins.property
+    def polling_schedule(self) -> _order_state_pb2.PollingSchedule:
+        """When the app polls. Absent if the app is to pace its polls itself."""
+
     def __init__(
         self,
         *,
@@ -256,12 +319,15 @@ class GetOrdersStateResponse(_message.Message):
         allowed_changes: _abc.Iterable[_order_state_pb2.AllowedChanges] | None = ...,
         tags: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         polling_policy: _abc.Iterable[_order_state_pb2.PollingPolicy] | None = ...,
+        polling_schedule: _order_state_pb2.PollingSchedule | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_polling_schedule", b"_polling_schedule", "polling_schedule", b"polling_schedule"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed_changes", b"allowed_changes", "orders", b"orders", "polling_policy", b"polling_policy", "tags", b"tags"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_polling_schedule", b"_polling_schedule", "allowed_changes", b"allowed_changes", "orders", b"orders", "polling_policy", b"polling_policy", "polling_schedule", b"polling_schedule", "tags", b"tags"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__polling_schedule: _TypeAlias = _typing.Literal["polling_schedule"]  # noqa: Y015
+    _WhichOneofArgType__polling_schedule: _TypeAlias = _typing.Literal["_polling_schedule", b"_polling_schedule"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__polling_schedule) -> _WhichOneofReturnType__polling_schedule | None: ...
 
 Global___GetOrdersStateResponse: _TypeAlias = GetOrdersStateResponse  # noqa: Y015
 

@@ -40,6 +40,11 @@ class PassengerOrderStateServiceStub:
                 request_serializer=ridehail_dot_orderstate_dot_v1_dot_order__state__api__pb2.PollOrdersStateRequest.SerializeToString,
                 response_deserializer=ridehail_dot_orderstate_dot_v1_dot_order__state__api__pb2.PollOrdersStateResponse.FromString,
                 _registered_method=True)
+        self.ReportInvalidParts = channel.unary_unary(
+                '/ridehail.orderstate.v1.PassengerOrderStateService/ReportInvalidParts',
+                request_serializer=ridehail_dot_orderstate_dot_v1_dot_order__state__api__pb2.ReportInvalidPartsRequest.SerializeToString,
+                response_deserializer=ridehail_dot_orderstate_dot_v1_dot_order__state__api__pb2.ReportInvalidPartsResponse.FromString,
+                _registered_method=True)
 
 
 class PassengerOrderStateServiceServicer:
@@ -71,6 +76,20 @@ class PassengerOrderStateServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReportInvalidParts(self, request, context):
+        """Records which parts the app has fetched and could not put together, so that their services are mended.
+
+        Parts are counted by service, part and problem; those that the polling policy does not name are counted as `other`. Of
+        the shapes a few are kept for some days, with the names of members that the configuration knows, and `$name` in the
+        place of all others. Nothing that is kept says whose app it was.
+
+        An app collects what it has to report, and sends it no earlier than `next_report_ms` after the last report. What comes
+        earlier is not recorded, nor is it an error. A repeat counts again: not safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PassengerOrderStateServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -78,6 +97,11 @@ def add_PassengerOrderStateServiceServicer_to_server(servicer, server):
                     servicer.PollOrdersState,
                     request_deserializer=ridehail_dot_orderstate_dot_v1_dot_order__state__api__pb2.PollOrdersStateRequest.FromString,
                     response_serializer=ridehail_dot_orderstate_dot_v1_dot_order__state__api__pb2.PollOrdersStateResponse.SerializeToString,
+            ),
+            'ReportInvalidParts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportInvalidParts,
+                    request_deserializer=ridehail_dot_orderstate_dot_v1_dot_order__state__api__pb2.ReportInvalidPartsRequest.FromString,
+                    response_serializer=ridehail_dot_orderstate_dot_v1_dot_order__state__api__pb2.ReportInvalidPartsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -108,6 +132,33 @@ class PassengerOrderStateService:
             '/ridehail.orderstate.v1.PassengerOrderStateService/PollOrdersState',
             ridehail_dot_orderstate_dot_v1_dot_order__state__api__pb2.PollOrdersStateRequest.SerializeToString,
             ridehail_dot_orderstate_dot_v1_dot_order__state__api__pb2.PollOrdersStateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportInvalidParts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ridehail.orderstate.v1.PassengerOrderStateService/ReportInvalidParts',
+            ridehail_dot_orderstate_dot_v1_dot_order__state__api__pb2.ReportInvalidPartsRequest.SerializeToString,
+            ridehail_dot_orderstate_dot_v1_dot_order__state__api__pb2.ReportInvalidPartsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -178,7 +229,12 @@ class OrderStateServiceServicer:
         Reports may come late, twice and in any order: of what they say of a part the one with the highest sequence counts,
         and so for the end of the order. The service repeats a report until it succeeds. Safe to repeat.
 
+        A caller reports orders of its own service: the one whose orders it keeps, and those that `reporters` of the configuration
+        gives it.
+
         Errors:
+        - PERMISSION_DENIED `SERVICE_NOT_OWNED`: the service is not the caller's own; metadata `caller` and `service` name both.
+        Only where `foreign_reports` of the configuration is `refuse`.
         - FAILED_PRECONDITION `ORDER_OWNER_MISMATCH`: the order was reported as another rider's; metadata `order_id` names it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -68,6 +68,16 @@ class PassengerOrderStateServiceStub:
     Errors:
     - INVALID_ARGUMENT `INVALID_REQUEST`, field `known_orders`: the same order of the same service twice.
     """
+    ReportInvalidParts: _grpc.UnaryUnaryMultiCallable[_order_state_api_pb2.ReportInvalidPartsRequest, _order_state_api_pb2.ReportInvalidPartsResponse]
+    """Records which parts the app has fetched and could not put together, so that their services are mended.
+
+    Parts are counted by service, part and problem; those that the polling policy does not name are counted as `other`. Of
+    the shapes a few are kept for some days, with the names of members that the configuration knows, and `$name` in the
+    place of all others. Nothing that is kept says whose app it was.
+
+    An app collects what it has to report, and sends it no earlier than `next_report_ms` after the last report. What comes
+    earlier is not recorded, nor is it an error. A repeat counts again: not safe to repeat.
+    """
 
 @_typing.type_check_only
 class PassengerOrderStateServiceAsyncStub(PassengerOrderStateServiceStub):
@@ -94,6 +104,16 @@ class PassengerOrderStateServiceAsyncStub(PassengerOrderStateServiceStub):
 
     Errors:
     - INVALID_ARGUMENT `INVALID_REQUEST`, field `known_orders`: the same order of the same service twice.
+    """
+    ReportInvalidParts: _aio.UnaryUnaryMultiCallable[_order_state_api_pb2.ReportInvalidPartsRequest, _order_state_api_pb2.ReportInvalidPartsResponse]  # type: ignore[assignment]
+    """Records which parts the app has fetched and could not put together, so that their services are mended.
+
+    Parts are counted by service, part and problem; those that the polling policy does not name are counted as `other`. Of
+    the shapes a few are kept for some days, with the names of members that the configuration knows, and `$name` in the
+    place of all others. Nothing that is kept says whose app it was.
+
+    An app collects what it has to report, and sends it no earlier than `next_report_ms` after the last report. What comes
+    earlier is not recorded, nor is it an error. A repeat counts again: not safe to repeat.
     """
 
 class PassengerOrderStateServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -126,6 +146,22 @@ class PassengerOrderStateServiceServicer(metaclass=_abc_1.ABCMeta):
         - INVALID_ARGUMENT `INVALID_REQUEST`, field `known_orders`: the same order of the same service twice.
         """
 
+    @_abc_1.abstractmethod
+    def ReportInvalidParts(
+        self,
+        request: _order_state_api_pb2.ReportInvalidPartsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_order_state_api_pb2.ReportInvalidPartsResponse, _abc.Awaitable[_order_state_api_pb2.ReportInvalidPartsResponse]]:
+        """Records which parts the app has fetched and could not put together, so that their services are mended.
+
+        Parts are counted by service, part and problem; those that the polling policy does not name are counted as `other`. Of
+        the shapes a few are kept for some days, with the names of members that the configuration knows, and `$name` in the
+        place of all others. Nothing that is kept says whose app it was.
+
+        An app collects what it has to report, and sends it no earlier than `next_report_ms` after the last report. What comes
+        earlier is not recorded, nor is it an error. A repeat counts again: not safe to repeat.
+        """
+
 def add_PassengerOrderStateServiceServicer_to_server(servicer: PassengerOrderStateServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class OrderStateServiceStub:
@@ -155,7 +191,12 @@ class OrderStateServiceStub:
     Reports may come late, twice and in any order: of what they say of a part the one with the highest sequence counts,
     and so for the end of the order. The service repeats a report until it succeeds. Safe to repeat.
 
+    A caller reports orders of its own service: the one whose orders it keeps, and those that `reporters` of the configuration
+    gives it.
+
     Errors:
+    - PERMISSION_DENIED `SERVICE_NOT_OWNED`: the service is not the caller's own; metadata `caller` and `service` name both.
+      Only where `foreign_reports` of the configuration is `refuse`.
     - FAILED_PRECONDITION `ORDER_OWNER_MISMATCH`: the order was reported as another rider's; metadata `order_id` names it.
     """
 
@@ -184,7 +225,12 @@ class OrderStateServiceAsyncStub(OrderStateServiceStub):
     Reports may come late, twice and in any order: of what they say of a part the one with the highest sequence counts,
     and so for the end of the order. The service repeats a report until it succeeds. Safe to repeat.
 
+    A caller reports orders of its own service: the one whose orders it keeps, and those that `reporters` of the configuration
+    gives it.
+
     Errors:
+    - PERMISSION_DENIED `SERVICE_NOT_OWNED`: the service is not the caller's own; metadata `caller` and `service` name both.
+      Only where `foreign_reports` of the configuration is `refuse`.
     - FAILED_PRECONDITION `ORDER_OWNER_MISMATCH`: the order was reported as another rider's; metadata `order_id` names it.
     """
 
@@ -228,7 +274,12 @@ class OrderStateServiceServicer(metaclass=_abc_1.ABCMeta):
         Reports may come late, twice and in any order: of what they say of a part the one with the highest sequence counts,
         and so for the end of the order. The service repeats a report until it succeeds. Safe to repeat.
 
+        A caller reports orders of its own service: the one whose orders it keeps, and those that `reporters` of the configuration
+        gives it.
+
         Errors:
+        - PERMISSION_DENIED `SERVICE_NOT_OWNED`: the service is not the caller's own; metadata `caller` and `service` name both.
+          Only where `foreign_reports` of the configuration is `refuse`.
         - FAILED_PRECONDITION `ORDER_OWNER_MISMATCH`: the order was reported as another rider's; metadata `order_id` names it.
         """
 

@@ -307,3 +307,112 @@ class Upstream(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__ok) -> _WhichOneofReturnType__ok | None: ...
 
 Global___Upstream: _TypeAlias = Upstream  # noqa: Y015
+
+@_typing.final
+class PollingSchedule(_message.Message):
+    """When an app polls. The server spreads its riders' polls evenly: each rider has a slot within the interval, and every
+    response moves the app to it, so that apps that polled together once do not go on together.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INTERVAL_MS_FIELD_NUMBER: _builtins.int
+    NEXT_POLL_MS_FIELD_NUMBER: _builtins.int
+    LONGEST_PAUSE_MS_FIELD_NUMBER: _builtins.int
+    interval_ms: _builtins.int
+    """The usual milliseconds between two polls of one rider; 1 or more."""
+    next_poll_ms: _builtins.int
+    """Milliseconds from this response to the next poll: to the rider's next slot that is half an interval away or more. Absent
+    if the server cannot say: the app draws it evenly, from half to one and a half of the interval.
+    """
+    longest_pause_ms: _builtins.int
+    """After a poll that failed the app draws its pause evenly, from nearly nothing to twice the interval; from twice as much
+    with each further failure, up to this many milliseconds; not less than the interval. It begins once RetryInfo is over.
+    """
+    def __init__(
+        self,
+        *,
+        interval_ms: _builtins.int = ...,
+        next_poll_ms: _builtins.int | None = ...,
+        longest_pause_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_next_poll_ms", b"_next_poll_ms", "next_poll_ms", b"next_poll_ms"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_next_poll_ms", b"_next_poll_ms", "interval_ms", b"interval_ms", "longest_pause_ms", b"longest_pause_ms", "next_poll_ms", b"next_poll_ms"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__next_poll_ms: _TypeAlias = _typing.Literal["next_poll_ms"]  # noqa: Y015
+    _WhichOneofArgType__next_poll_ms: _TypeAlias = _typing.Literal["_next_poll_ms", b"_next_poll_ms"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__next_poll_ms) -> _WhichOneofReturnType__next_poll_ms | None: ...
+
+Global___PollingSchedule: _TypeAlias = PollingSchedule  # noqa: Y015
+
+@_typing.final
+class InvalidPart(_message.Message):
+    """Parts of one name that an app fetched and could not put together."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    PART_NAME_FIELD_NUMBER: _builtins.int
+    PROBLEM_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    SHAPE_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    """The service whose orders have the part. Required."""
+    part_name: _builtins.str
+    """The part. Required."""
+    problem: _builtins.str
+    """What is wrong with it: `unreadable` (it is no JSON), `missing` (a field is), `wrong_type`, `wrong_value`, or `other`.
+    Required.
+    """
+    count: _builtins.int
+    """How often since the last report, 1 to 1000."""
+    @_builtins.property
+    def shape(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShapeEntry]:
+        """The form of one of them, without any value. At most 50. Empty if it is not known."""
+
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        part_name: _builtins.str = ...,
+        problem: _builtins.str = ...,
+        count: _builtins.int = ...,
+        shape: _abc.Iterable[Global___ShapeEntry] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "part_name", b"part_name", "problem", b"problem", "service", b"service", "shape", b"shape"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InvalidPart: _TypeAlias = InvalidPart  # noqa: Y015
+
+@_typing.final
+class ShapeEntry(_message.Message):
+    """A place in the JSON of a part, and the type of what is there."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PATH_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    path: _builtins.str
+    """Names joined by dots. The first is `$`, the whole; then come names of members, `$item` for the elements of an array,
+    and `$name` for a member whose name may be somebody's: one that is not of letters, digits, `_` and `-`, that begins
+    with a digit, or that is longer than 64 characters. Required; 256 characters at most.
+    """
+    type: _builtins.str
+    """The type. Required."""
+    def __init__(
+        self,
+        *,
+        path: _builtins.str = ...,
+        type: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["path", b"path", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShapeEntry: _TypeAlias = ShapeEntry  # noqa: Y015

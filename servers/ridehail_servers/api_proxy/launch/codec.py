@@ -143,6 +143,8 @@ async def launch_response(
     written.tags.update(state.tags)
     written.allowed_changes.extend(state.allowed_changes)
     written.polling_policy.extend(state.polling_policy)
+    if state.HasField("polling_schedule"):
+        written.polling_schedule.CopyFrom(state.polling_schedule)
     for number, order in enumerate(state.orders, start=1):
         _write_order(written.orders.add(), order, others.get((order.service, order.orderid), {}))
         if not number % _STRIDE:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ridehail_servers.chassis.text_rules import Name
+
+_MAX_SECONDS: Final = 86_400
 
 
 class LaunchConfig(BaseModel):
@@ -48,11 +50,15 @@ class PollingRules(BaseModel):
 
     Attributes:
         max_active_orders: Service -> how many orders a rider may have under way.
+        polling_interval_s: How often an app polls, or None if apps pace themselves.
+        polling_longest_pause_s: The longest pause of an app whose polls fail.
         polling_policy: How each part is polled.
     """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
+    polling_interval_s: int | None = Field(default=None, strict=True, ge=1, le=_MAX_SECONDS)
+    polling_longest_pause_s: int = Field(default=300, strict=True, ge=1, le=_MAX_SECONDS)
     max_active_orders: dict[Name, Annotated[int, Field(strict=True, ge=0)]] = {}
     polling_policy: tuple[PollingPolicyEntry, ...] = ()
 

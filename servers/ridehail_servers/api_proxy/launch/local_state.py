@@ -6,7 +6,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ridehail.orderstate.v1.order_state_api_pb2 import GetOrdersStateResponse
-from ridehail.orderstate.v1.order_state_pb2 import AllowedChanges, KnownOrder, OrderState, PollingPolicy
+from ridehail.orderstate.v1.order_state_pb2 import (
+    AllowedChanges,
+    KnownOrder,
+    OrderState,
+    PollingPolicy,
+    PollingSchedule,
+)
 
 from .config import PollingPolicyEntry, PollingRules
 
@@ -28,6 +34,12 @@ def local_state(
     services = [service for service in supported_services if service in rules.services]
     policy = sorted((part for part in rules.polling_policy if part.service in services), key=lambda part: part.priority)
     counts = Counter(order.service for order in known_orders)
+    # Without the next poll: apps draw it, so that those that start while order_state is away do not poll together.
+    schedule = None
+    if rules.polling_interval_s is not None:
+        schedule = PollingSchedule(
+            interval_ms=rules.polling_interval_s * 1_000, longest_pause_ms=rules.polling_longest_pause_s * 1_000
+        )
     return GetOrdersStateResponse(
         orders=[_stale(order, policy, force=order.force and order.service in services) for order in known_orders],
         allowed_changes=[
@@ -35,6 +47,7 @@ def local_state(
         ],
         tags=dict.fromkeys(services, ASK_NOW),
         polling_policy=[PollingPolicy(**part.model_dump()) for part in policy],
+        polling_schedule=schedule,
     )
 
 
