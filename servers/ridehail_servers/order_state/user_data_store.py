@@ -15,4 +15,8 @@ class OrderStateUserData(UserDataStore):
             shown=("service", "orderid", "reported", "finished", "updated_at"),
         ),
     )
-    not_of_users = {"parts": "go with their order"}  # read only
+    not_of_users = {  # read only
+        "parts": "go with their order",
+        "invalid_parts": "counts only",
+        "invalid_part_samples": "shapes of parts without a value; deleted after days",
+    }
