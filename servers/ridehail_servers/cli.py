@@ -13,11 +13,14 @@ from typing import Annotated
 import typer
 
 from .chassis.errors import is_explained
+from .chassis.problems import lines_of
 from .command_line import (
     configuration,
     credentials,
+    doctor,
     eulas,
     gateway,
+    keys,
     order_state,
     personalstate,
     run,
@@ -62,11 +65,13 @@ app.command()(run.up)
 app.command()(run.serve)
 app.command()(run.worker)
 app.command()(schemas.migrate)
+app.command()(doctor.doctor)
 app.command()(credentials.token)
 app.command()(credentials.ticket)
 app.add_typer(configuration.app, name="config")
 app.add_typer(eulas.app, name="eulas")
 app.add_typer(gateway.app, name="gateway")
+app.add_typer(keys.app, name="keys")
 app.add_typer(order_state.app, name="order-state")
 app.add_typer(personalstate.app, name="personalstate")
 app.add_typer(shadow.app, name="shadow")
@@ -76,6 +81,8 @@ app.add_typer(user_data.app, name="user-data")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the command line; exits with 0, or with one line on standard error and 1 (2: a wrong call, 130: Ctrl-C).
+
+    Where several things are wrong, each has a line of its own.
 
     Without arguments it takes those of the process.
     """
@@ -89,7 +96,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if not is_explained(error):
             raise
-        sys.stderr.write(f"ridehail: {' '.join(str(error).split())}\n")
+        lines = lines_of(error)
+        if len(lines) > 1:
+            lines = [f"{len(lines)} things are missing or wrong:", *(f"  {line}" for line in lines)]
+        sys.stderr.write("ridehail: " + "\n".join(lines) + "\n")
         sys.exit(1)
 
 

@@ -61,6 +61,12 @@ def ticket_sources(config_dir: Path) -> frozenset[str]:
     return load(config_dir / "access.yaml", AccessPolicy).callers | set(SERVICES)
 
 
+def secret_files() -> tuple[str, ...]:
+    """Returns the files of the key folder that hold secrets and are no key pairs."""
+    named = (need.files for name in SERVICES for need in SERVICES[name].keys)
+    return ("gateway.key", *(file for file in named if "*" not in file))
+
+
 def _defined(place: str) -> ServiceDefinition:
     module, _, name = place.partition(":")
     definition: ServiceDefinition = getattr(import_module(f".{module}", __package__), name)

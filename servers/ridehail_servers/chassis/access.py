@@ -33,7 +33,6 @@ class AccessPolicy(BaseModel):
         return self
 
     def check_lists(self, methods: Iterable[str]) -> None:
-        """Raises `Refused` if one of the methods, named without a leading slash, is not listed."""
-        for method in methods:
-            if method not in self.methods:
-                raise Refused("methods", f"{method} has no entry")
+        """Raises `Refused` with those of the methods, named without a leading slash, that are not listed."""
+        if missing := [method for method in dict.fromkeys(methods) if method not in self.methods]:
+            raise Refused("methods", f"{', '.join(missing)} {'has' if len(missing) == 1 else 'have'} no entry")

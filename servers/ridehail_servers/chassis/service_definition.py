@@ -83,6 +83,21 @@ class ServiceContext:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyNeed:
+    """Keys that a service needs besides everybody's public keys and, to call others, its own private one.
+
+    Attributes:
+        files: Their path in the key folder, as `order-state-tags.key`, or a pattern of several.
+        check: Raises `KeysMissing` if they do not fit, given the key folder.
+        purpose: What they are for, in a few words.
+    """
+
+    files: str
+    check: Callable[[Path], object]
+    purpose: str
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """A shell command for newcomers."""
 
@@ -168,6 +183,7 @@ class ServiceDefinition:
         configs: Configuration file -> model. Several services may read one file, each with its own model.
         dependencies: The services that it calls.
         demo: Loads its part of the demo world; returns what a newcomer may try.
+        keys: The keys that it needs besides those that every service needs.
         needs_cache: Whether it uses a cache that all of its processes have to share.
         has_tasks: Whether it has background tasks, which only a task worker runs.
     """
@@ -180,6 +196,7 @@ class ServiceDefinition:
     configs: Mapping[str, type[BaseModel]] = field(default_factory=dict)
     dependencies: Sequence[str] = ()
     demo: Callable[[Demo], Awaitable[Sequence[Example]]] | None = None
+    keys: Sequence[KeyNeed] = ()
     needs_cache: bool = False
     has_tasks: bool = False
 

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from .options import UsageError
+from .options import ConfigDirOption, UsageError, check_services, config_dir, service_names
 
-app = typer.Typer(name="config", help="Configuration files: copy the ones that ship.", no_args_is_help=True)
+app = typer.Typer(name="config", help="Configuration files: copy the ones that ship, check them.", no_args_is_help=True)
 
 
 @app.command()
@@ -33,3 +33,35 @@ def init(
         if is_new:
             copyfile(file, copied)
         typer.echo(f"{copied}{'' if is_new else ': kept, it was there'}")
+
+
+@app.command()
+def check(
+    services: Annotated[
+        list[str] | None,
+        typer.Argument(help="Names of services; none: all.", metavar="SERVICE...", autocompletion=service_names),
+    ] = None,
+    config_dir_option: ConfigDirOption = None,
+) -> None:
+    """Judge the configuration files as servers of this version do: a line for each, and exit code 1 if one is refused.
+
+    access.yaml has to list every method that the services serve.
+    """
+    from ridehail_servers import suite
+    from ridehail_servers.chassis.problems import ProblemList
+    from ridehail_servers.runtime.preflight import config_checks
+
+    names = check_services(services or list(suite.SERVICES))
+    folder = config_dir(config_dir_option)
+    refused = 0
+    for one in config_checks([suite.SERVICES[name] for name in names], folder):
+        found = ProblemList()
+        with found.noted():
+            one.check()
+        refused += bool(found.lines)
+        for line in found.lines:
+            typer.echo(f"bad   {line}")
+        if not found.lines:
+            typer.echo(f"ok    {folder / one.files}{': ' + ', '.join(one.services) if one.services else ''}")
+    if refused:
+        raise typer.Exit(1)

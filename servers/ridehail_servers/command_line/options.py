@@ -12,10 +12,10 @@ from typing import Annotated
 import typer
 
 from ridehail_servers import resources
-from ridehail_servers.chassis.errors import Explained
+from ridehail_servers.chassis.problems import ProblemList, Problems
 
 
-class UsageError(Explained):
+class UsageError(Problems):
     """The command line or the environment is invalid."""
 
 
@@ -36,6 +36,7 @@ KeysDirOption = Annotated[
     Path | None,
     typer.Option("--keys-dir", envvar="RIDEHAIL_KEYS_DIR", help="Key folders; default: keys/ in the data directory."),
 ]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Count what is due, and change nothing.")]
 LogLevelOption = Annotated[str, typer.Option("--log-level", envvar="RIDEHAIL_LOG_LEVEL", help="DEBUG, INFO, ...")]
 WorkersOption = Annotated[
@@ -168,14 +169,18 @@ def database_urls(
     from ridehail_servers import suite
 
     urls: dict[str, str] = {}
+    missing: list[str] = []
     for name in services:
         if suite.SERVICES[name].schema is None:
             continue
         variable = f"RIDEHAIL_DATABASE_URL_{name.upper().replace('-', '_')}"
         url = environment.get(variable) or common
         if not url:
-            raise UsageError(f"{name} needs a database: give --database-url or set {variable}")
+            missing.append(f"{name} needs a database: give --database-url or set {variable}")
+            continue
         urls[name] = url
+    if missing:
+        raise UsageError(*missing)
     return urls
 
 
@@ -190,11 +195,16 @@ _TARGET = re.compile(
 def given_addresses(given: Sequence[str]) -> dict[str, str]:
     """Returns the addresses by service, from NAME=HOST:PORT each, or another target that gRPC understands."""
     known: dict[str, str] = {}
+    found = ProblemList()
     for entry in given:
         name, _, address = entry.partition("=")
         if not _TARGET.fullmatch(address):
-            raise UsageError(f"--address takes NAME=HOST:PORT, with a port of 1 to 65535, not {entry!r}")
-        known[check_services([name])[0]] = address
+            found.add([f"--address takes NAME=HOST:PORT, with a port of 1 to 65535, not {entry!r}"])
+            continue
+        with found.noted():
+            known[check_services([name])[0]] = address
+    if found.lines:
+        raise UsageError(*found.lines)
     return known
 
 
@@ -203,8 +213,12 @@ def addresses(services: Sequence[str], given: Sequence[str] | None) -> dict[str,
     from ridehail_servers import suite
 
     known = given_addresses(given or ())
-    for name in services:
-        for dependency in suite.SERVICES[name].dependencies:
-            if dependency not in known:
-                raise UsageError(f"{name} calls {dependency}: give --address {dependency}=HOST:PORT")
+    missing = [
+        f"{name} calls {dependency}: give --address {dependency}=HOST:PORT"
+        for name in services
+        for dependency in suite.SERVICES[name].dependencies
+        if dependency not in known
+    ]
+    if missing:
+        raise UsageError(*missing)
     return known

@@ -6,9 +6,11 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from ridehail_servers.chassis.problems import ProblemList
 
 from .options import (
     DEFAULT_DATA_DIR,
@@ -31,6 +33,10 @@ from .options import (
     config_dir,
     database_urls,
 )
+
+if TYPE_CHECKING:
+    from ridehail_servers.chassis.settings import ProcessSettings
+    from ridehail_servers.runtime.preflight import Role
 
 _GrpcPortOption = Annotated[int, typer.Option("--grpc-port", min=0, max=65535, help="0: any free port.")]
 _MetricsPortOption = Annotated[int, typer.Option("--metrics-port", min=0, max=65535, help="0: any free port.")]
@@ -126,7 +132,16 @@ def serve(
     from ridehail_servers.runtime.serve import serve as run_processes
 
     logs.configure(service="serve", level=log_level)
-    shared_cache = cache_url(cache_url_option, names, workers)
+    urls: dict[str, str] = {}
+    known: dict[str, str] = {}
+    shared_cache: str | None = None
+    found = ProblemList()
+    with found.noted():
+        urls = database_urls(names, database_url)
+    with found.noted():
+        known = addresses(names, address)
+    with found.noted():
+        shared_cache = cache_url(cache_url_option, names, workers)
     if shared_cache is None and any(suite.SERVICES[name].needs_cache for name in names):
         logs.get_logger(__name__).warning("the cache is in memory: let no other process serve the same services")
     settings = ProcessSettings(
@@ -136,12 +151,13 @@ def serve(
         config_dir=config_dir(config_dir_option),
         keys_dir=_keys_dir(keys_dir, data_dir),
         tls_dir=None if tls_dir is None else tls_dir.resolve(),
-        database_urls=database_urls(names, database_url),
-        addresses=addresses(names, address),
+        database_urls=urls,
+        addresses=known,
         cache_url=shared_cache,
         reflection=reflection,
         log_level=log_level,
     )
+    _raise_all(found, settings, "serve")
     metrics = MetricsAddress(metrics_host, metrics_port, settings.tls_dir)
     logs.take_over_process()
     asyncio.run(run_processes("serve", settings, workers=workers, metrics=metrics, report=_report))
@@ -182,19 +198,37 @@ def worker(
         logs.get_logger(__name__).warning(
             "nothing is archived: give --archive-url, or a data directory where ridehail[archive] is installed"
         )
+    urls: dict[str, str] = {}
+    known: dict[str, str] = {}
+    found = ProblemList()
+    with found.noted():
+        urls = database_urls(names, database_url)
+    with found.noted():
+        known = addresses(names, address)
     settings = ProcessSettings(
         services=names,
         config_dir=config_dir(config_dir_option),
         keys_dir=_keys_dir(keys_dir, data_dir),
         tls_dir=None if tls_dir is None else tls_dir.resolve(),
-        database_urls=database_urls(names, database_url),
-        addresses=addresses(names, address),
+        database_urls=urls,
+        addresses=known,
         archive_url=archive,
         log_level=log_level,
     )
+    _raise_all(found, settings, "work")
     metrics = MetricsAddress(metrics_host, metrics_port, settings.tls_dir)
     logs.take_over_process()
     asyncio.run(run_processes("work", settings, workers=workers, metrics=metrics, report=_report))
+
+
+def _raise_all(found: ProblemList, settings: ProcessSettings, role: Role) -> None:
+    """Raises what is wrong with the command line, and the files as well; of these alone the process itself tells."""
+    if found.lines:
+        from ridehail_servers import suite
+        from ridehail_servers.runtime.preflight import problems
+
+        found.add(problems([suite.SERVICES[name] for name in settings.services], settings, role))
+    found.raise_any()
 
 
 def _own_command() -> str:

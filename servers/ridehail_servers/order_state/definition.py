@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from ridehail.orderstate.v1 import order_state_api_pb2, order_state_api_pb2_grpc
 from ridehail_servers.chassis.live_config import LiveConfig
-from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
+from ridehail_servers.chassis.service_definition import (
+    Contract,
+    KeyNeed,
+    RunningService,
+    ServiceContext,
+    ServiceDefinition,
+)
 from ridehail_servers.chassis.user_data_contract import USER_DATA
 
 from .config import OrderStateConfig
@@ -63,6 +70,12 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     )
 
 
+def _check_secrets(keys_dir: Path) -> None:
+    from .poll_tokens import read_secrets
+
+    read_secrets(keys_dir)
+
+
 DEFINITION = ServiceDefinition(
     name="order-state",
     schema="order_state",
@@ -77,6 +90,7 @@ DEFINITION = ServiceDefinition(
         USER_DATA,
     ),
     build=build,
+    keys=(KeyNeed("order-state-tags.key", _check_secrets, "signs what apps poll with"),),
     has_tasks=True,
     demo=load_demo,
 )

@@ -9,7 +9,13 @@ from typing import Final
 from envoy.service.auth.v3 import external_auth_pb2, external_auth_pb2_grpc
 
 from ridehail_servers.chassis.keys import KeyRing
-from ridehail_servers.chassis.service_definition import Contract, RunningService, ServiceContext, ServiceDefinition
+from ridehail_servers.chassis.service_definition import (
+    Contract,
+    KeyNeed,
+    RunningService,
+    ServiceContext,
+    ServiceDefinition,
+)
 from ridehail_servers.chassis.tickets import GATEWAY, TicketIssuer
 
 from .session_tokens import SESSIONS_FILE, SessionPolicy, SessionVerifier
@@ -58,4 +64,16 @@ def definition(destinations: Mapping[str, str]) -> ServiceDefinition:
         ),
         build=build,
         configs={SESSIONS_FILE: SessionPolicy},
+        keys=(
+            KeyNeed(
+                f"{TICKETS_RING}/{GATEWAY}/*.private.pem",
+                lambda keys_dir: KeyRing(keys_dir / TICKETS_RING).signing_key(GATEWAY),
+                "signs the tickets of passengers' calls",
+            ),
+            KeyNeed(
+                f"{SESSIONS_RING}/*.public.pem",
+                lambda keys_dir: KeyRing(keys_dir / SESSIONS_RING),
+                "verifies passengers' sessions",
+            ),
+        ),
     )

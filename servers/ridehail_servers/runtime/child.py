@@ -1,13 +1,14 @@
 """A server or worker process, as its parent starts it: `python -m ridehail_servers.runtime.child NAME`.
 
 The parent writes one line of JSON to standard input and keeps it open: its end means that the parent is gone, so no
-process outlives it. The child prints `ready PORT` once it serves, or `error TEXT` before it gives up.
+process outlives it. The child prints `ready PORT` once it serves, or `error` and lines as JSON before it gives up.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import os
 import signal
 import sys
@@ -20,6 +21,7 @@ from ridehail_servers import suite
 from ridehail_servers.chassis import app, logs
 from ridehail_servers.chassis.errors import is_explained
 from ridehail_servers.chassis.health import ends_when_stuck
+from ridehail_servers.chassis.problems import lines_of
 from ridehail_servers.chassis.settings import ProcessSettings
 
 from . import metrics_files
@@ -86,9 +88,17 @@ def main() -> int:
         if not (is_explained(error) or isinstance(error, RuntimeError)):
             raise
         logger.error("cannot start", error=str(error), exc_info=error)
-        _say("error " + " ".join(str(error).split()))
+        _say("error " + json.dumps(_all_that_is_wrong(error, spec)))
         return 1
     return 0
+
+
+def _all_that_is_wrong(error: Exception, spec: ChildSpec) -> list[str]:
+    """Returns what an error says, and what else would keep the process from starting."""
+    from .preflight import problems  # noqa: PLC0415 - a process that starts does without
+
+    definitions = [suite.SERVICES[name] for name in spec.settings.services]
+    return list(dict.fromkeys([*lines_of(error), *problems(definitions, spec.settings, spec.role)]))
 
 
 def _wait_for_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

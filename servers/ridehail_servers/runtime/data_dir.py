@@ -10,7 +10,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,6 @@ from pathlib import Path
 import psutil
 
 from ridehail_servers.chassis.errors import Explained
-from ridehail_servers.chassis.keys import create_key_pair
 
 _STOP_S = 10.0
 _OWNER_ONLY = 0o600
@@ -60,14 +58,11 @@ class DataDir:
 
     def ensure_keys(self, sources: Iterable[str]) -> None:
         """Creates missing development keys of all ticket sources: two of each, so that every run exercises rotation."""
-        rings = {self.keys / "tickets" / source: source for source in sources} | {self.keys / "sessions": "sessions"}
-        for folder, name in rings.items():
-            for kid in (f"{name}-1", f"{name}-2"):
-                if not (folder / f"{kid}.public.pem").exists():
-                    create_key_pair(folder, kid)
-        for name in ("gateway.key", "order-state-tags.key"):
-            if not (self.keys / name).exists():
-                write_secret(self.keys / name, secrets.token_urlsafe(32))
+        from ridehail_servers import suite  # noqa: PLC0415 - jobs on a database do without
+
+        from .key_files import create_missing  # noqa: PLC0415 - it writes by what is below
+
+        create_missing(self.keys, sources, suite.secret_files())
 
     def remember_process(self, pid: int) -> None:
         """Records a started process, so that the next run can stop it if this one is killed."""

@@ -19,8 +19,8 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from ridehail_servers.chassis.background import keep_running
-from ridehail_servers.chassis.errors import Explained
 from ridehail_servers.chassis.logs import LogFile, get_logger
+from ridehail_servers.chassis.problems import Problems, lines_of
 from ridehail_servers.chassis.settings import ProcessSettings
 
 from . import metrics_files
@@ -38,8 +38,8 @@ _MAX_PAUSE_S = 10.0
 _STEADY_S = 30.0
 
 
-class StartFailed(Explained):
-    """A process did not come up; the message says why."""
+class StartFailed(Problems):
+    """A process did not come up; each line says why."""
 
 
 class ChildSpec(BaseModel):
@@ -142,9 +142,9 @@ class Supervisor:
                 await asyncio.wait_for(_hand_over(process.running, process.spec), _START_S)
             except (StartFailed, TimeoutError) as error:
                 await _end(process)
-                reason = str(error) or f"not ready within {_START_S:.0f} s"
+                reasons = lines_of(error) if str(error) else [f"not ready within {_START_S:.0f} s"]
                 hint = f" (see {process.log})" if process.log else ""
-                raise StartFailed(f"{process.name}: {reason}{hint}") from error
+                raise StartFailed(*(f"{process.name}: {reason}{hint}" for reason in reasons)) from error
 
 
 async def _spawn(process: Process) -> asyncio.subprocess.Process:
@@ -214,7 +214,7 @@ async def _hand_over(running: asyncio.subprocess.Process, spec: ChildSpec) -> No
         await running.stdin.drain()
     line = (await running.stdout.readline()).decode().strip()
     if not line.startswith("ready"):
-        raise StartFailed(line.removeprefix("error ") or "ended without a word")
+        raise StartFailed(*json.loads(line.removeprefix("error ") or '["ended without a word"]'))
 
 
 async def _end(process: Process) -> None:
