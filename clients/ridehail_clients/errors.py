@@ -30,8 +30,11 @@ __all__ = [
     "GatewayKeyInvalid",
     "InternalError",
     "InvalidRequest",
+    "InvitationNotFound",
+    "InvitationRateExceeded",
     "JsonMismatch",
     "NeighbourUnavailable",
+    "NotFamilyOwner",
     "NotInFamily",
     "OrderFieldTypeMismatch",
     "OrderNotFound",
@@ -50,6 +53,7 @@ __all__ = [
     "ServiceNotFound",
     "ServiceNotOwned",
     "SessionExpired",
+    "SessionIncomplete",
     "SessionInvalid",
     "SessionMissing",
     "SharingKeyConflict",
@@ -58,6 +62,7 @@ __all__ = [
     "TicketInvalid",
     "TicketMissing",
     "TicketWrongDestination",
+    "TooManyInvitations",
     "TransportUnavailable",
     "UserDataJobNotFound",
 ]
@@ -429,6 +434,51 @@ class ServiceNotOwned(ServiceError):
     REASON = "SERVICE_NOT_OWNED"
 
 
+class NotFamilyOwner(ServiceError):
+    """Only the family's owner may do this, and the passenger is another member.
+
+    PERMISSION_DENIED, HTTP 403.
+    """
+
+    REASON = "NOT_FAMILY_OWNER"
+
+
+class InvitationNotFound(ServiceError):
+    """There is no such open invitation, or it is not the passenger's.
+
+    NOT_FOUND, HTTP 404.
+    """
+
+    REASON = "INVITATION_NOT_FOUND"
+
+
+class TooManyInvitations(ServiceError):
+    """The family has as many open invitations as it may have at a time.
+
+    FAILED_PRECONDITION, HTTP 400. Metadata: `max_open`.
+    """
+
+    REASON = "TOO_MANY_INVITATIONS"
+
+
+class InvitationRateExceeded(ServiceError):
+    """With RetryInfo. The passenger has sent as many invitations in 24 hours as one may.
+
+    RESOURCE_EXHAUSTED, HTTP 429. Metadata: `max_a_day`.
+    """
+
+    REASON = "INVITATION_RATE_EXCEEDED"
+
+
+class SessionIncomplete(ServiceError):
+    """The passenger's session lacks what the call needs: `phone_id`, or an account (`yandex_uid`) that is a whole number.
+
+    FAILED_PRECONDITION, HTTP 400. Metadata: `lacks`.
+    """
+
+    REASON = "SESSION_INCOMPLETE"
+
+
 ERRORS_BY_REASON: Mapping[str, type[ServiceError]] = MappingProxyType(
     {
         error.REASON: error
@@ -473,6 +523,11 @@ ERRORS_BY_REASON: Mapping[str, type[ServiceError]] = MappingProxyType(
             ResponseTooLarge,
             UserDataJobNotFound,
             ServiceNotOwned,
+            NotFamilyOwner,
+            InvitationNotFound,
+            TooManyInvitations,
+            InvitationRateExceeded,
+            SessionIncomplete,
         )
     }
 )

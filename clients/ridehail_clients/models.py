@@ -60,6 +60,7 @@ __all__ = [
     "HiddenTariff",
     "InvalidPart",
     "InvalidPartsReceipt",
+    "Invitations",
     "JsonType",
     "KnownOrder",
     "Launch",
@@ -75,6 +76,8 @@ __all__ = [
     "OrderState",
     "OrdersState",
     "OrdersStateAndPolicy",
+    "OwnFamily",
+    "OwnFamilyMember",
     "PartProblem",
     "PersonalState",
     "PersonalStateCopy",
@@ -82,10 +85,12 @@ __all__ = [
     "PollingSchedule",
     "Promo",
     "PromosOnTheWay",
+    "ReceivedInvitation",
     "RecordCount",
     "RideCard",
     "RoadStatus",
     "RouteStats",
+    "SentInvitation",
     "ServiceReceipt",
     "ShapeEntry",
     "SharedRide",
@@ -1514,6 +1519,141 @@ class Family:
             family_id=message.family_id,
             admin=FamilyAdmin.from_message(message.admin),
             members=tuple(FamilyMember.from_message(one) for one in message.members),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFamily:
+    """A family as its members see it, without accounts and phones.
+
+    Attributes:
+        family_id: The family.
+        role: The passenger's role in it: `owner`, who pays, or `user`.
+        members: All members, the owner first, then in the order in which they were added; at most 50.
+    """
+
+    family_id: str
+    role: str
+    members: tuple[OwnFamilyMember, ...]
+
+    @classmethod
+    def from_message(cls, message: family_api_pb2.PassengerFamilyServiceGetFamilyResponse) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(
+            family_id=message.family_id,
+            role=message.role or "user",
+            members=tuple(OwnFamilyMember.from_message(one) for one in message.members),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFamilyMember:
+    """A member of the passenger's family.
+
+    Attributes:
+        member_id: Names the member to RemoveMember.
+        name: How the family calls the member; empty for one whom nobody gave a name.
+        role: `owner` or `user`.
+        is_me: Whether it is the passenger.
+    """
+
+    member_id: str
+    name: str
+    role: str
+    is_me: bool
+
+    @classmethod
+    def from_message(cls, message: family_api_pb2.OwnFamilyMember) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(member_id=message.member_id, name=message.name, role=message.role, is_me=message.is_me)
+
+
+@dataclass(frozen=True, slots=True)
+class Invitations:
+    """What ListInvitations returns.
+
+    Attributes:
+        sent: Those that the passenger's own family has sent.
+        received: Those to the passenger's phone, at most 50.
+    """
+
+    sent: tuple[SentInvitation, ...]
+    received: tuple[ReceivedInvitation, ...]
+
+    @classmethod
+    def from_message(cls, message: family_api_pb2.ListInvitationsResponse) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(
+            sent=tuple(SentInvitation.from_message(one) for one in message.sent),
+            received=tuple(ReceivedInvitation.from_message(one) for one in message.received),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SentInvitation:
+    """An invitation as who sent it sees it.
+
+    Attributes:
+        invitation_id: The invitation.
+        name: How its sender called whoever is invited.
+        expires_at: When it ends by itself.
+    """
+
+    invitation_id: str
+    name: str
+    expires_at: datetime | None = None
+
+    @classmethod
+    def from_message(cls, message: family_api_pb2.SentInvitation) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(
+            invitation_id=message.invitation_id,
+            name=message.name,
+            expires_at=from_timestamp(message.expires_at) if message.HasField("expires_at") else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedInvitation:
+    """An invitation as whoever is invited sees it.
+
+    Attributes:
+        invitation_id: The invitation.
+        owner_name: How the family calls its owner, who would pay.
+        expires_at: When it ends by itself.
+    """
+
+    invitation_id: str
+    owner_name: str
+    expires_at: datetime | None = None
+
+    @classmethod
+    def from_message(cls, message: family_api_pb2.ReceivedInvitation) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(
+            invitation_id=message.invitation_id,
+            owner_name=message.owner_name,
+            expires_at=from_timestamp(message.expires_at) if message.HasField("expires_at") else None,
         )
 
 

@@ -115,7 +115,7 @@ def test_a_plain_request_is_valid_within_its_limits_and_without_json(data: st.Da
     texts = data.draw(st.lists(st.sampled_from(TEXTS) | st.text(st.characters(exclude_categories=["Cs"])), max_size=3))
     possible = list(changes(descriptor, texts))
     request = typical_request(descriptor)
-    for change in data.draw(st.lists(st.sampled_from(possible), max_size=4)):
+    for change in data.draw(st.lists(st.sampled_from(possible), max_size=4) if possible else st.just([])):
         change(request)
     if method.is_surely_valid(request):
         assert not is_refused(request)

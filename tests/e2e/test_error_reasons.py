@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 from envoy.service.auth.v3 import external_auth_pb2
+from google.protobuf.json_format import MessageToDict
 from prometheus_client import REGISTRY
 
 from ridehail.common.v1.error_reason_pb2 import ErrorReason
@@ -49,7 +50,13 @@ from tests.support.waiting import until
 
 FAMILY = "/ridehail.family.v1.FamilyService"
 ROUTE_SHARING = "/ridehail.routesharing.v1.RouteSharingService"
-RETRYABLE = {"OVERLOADED", "RATE_LIMITED", "DATABASE_UNAVAILABLE", "NEIGHBOUR_UNAVAILABLE"}
+RETRYABLE = {
+    "OVERLOADED",
+    "RATE_LIMITED",
+    "DATABASE_UNAVAILABLE",
+    "NEIGHBOUR_UNAVAILABLE",
+    "INVITATION_RATE_EXCEEDED",
+}
 # The gateway names a passenger in every passenger's call, and routes nobody to the authorizer.
 NEVER_THROUGH_THE_GATEWAY = {"PASSENGER_MISSING", "GATEWAY_KEY_INVALID"}
 
@@ -268,6 +275,45 @@ async def family_refused(harness: Harness, method: str, request: Any) -> tuple[S
     return await harness.grpc(path, request, headers), await harness.grpc(path, request, headers, address=internal)
 
 
+OWN_FAMILY = {
+    "RenameOwner": "family/rename-owner",
+    "AcceptInvitation": "invitation/accept",
+    "Invite": "invitation/send",
+    "CreateFamily": "family/create",
+}
+
+
+async def own_family_refused(
+    harness: Harness, uid: str, method: str, request: Any, *, sent: int = 0, are_open: bool = False
+) -> tuple[SeenError, SeenError]:
+    """A passenger's failing call about the family of 17 and 18, which has sent invitations."""
+    async with AsyncFamilyClient(harness.suite.address, ticket=harness.suite.ticket("admin")) as admin:
+        with suppress(AlreadyInFamily):
+            family_id = await admin.create_family(admin=FamilyAdmin("17", "Ann"), phone_id="phone")
+            await admin.add_member(family_id=family_id, member=FamilyMember("18", "phone"))
+        family_id = (await admin.get_family(yandex_uid="17")).family_id
+    await harness.suite.execute("DELETE FROM family.invitations")
+    await harness.suite.execute(
+        """
+        INSERT INTO family.invitations
+            (invitation_id, family_id, phone_id, name, invited_by, created_at, expires_at, closed_at)
+        SELECT n::text, %s, 'phone-' || n, 'x', '17', now(), now() + interval '1 day',
+            CASE WHEN %s THEN NULL ELSE now() END
+        FROM generate_series(1, %s) AS n
+        """,
+        family_id,
+        are_open,
+        sent,
+    )
+    path, port = f"/ridehail.family.v1.PassengerFamilyService/{method}", harness.gateway.public_port
+    headers = harness.session(uid=uid, phone_id="" if method == "CreateFamily" else "phone")
+    body = MessageToDict(request, preserving_proto_field_name=True)
+    return (
+        await harness.grpc(path, request, headers, address=f"127.0.0.1:{port}"),
+        await harness.http(port, f"/4.0/family/v1/{OWN_FAMILY[method]}", body, headers),
+    )
+
+
 async def share_refused(harness: Harness, **changes: str) -> tuple[SeenError, SeenError]:
     """A toggle that is refused after the family's only rider has shared a ride."""
     async with AsyncRouteSharingClient(harness.suite.address, ticket=harness.suite.ticket("api-proxy")) as api_proxy:
@@ -368,6 +414,21 @@ SCENARIOS: dict[str, Callable[[Harness], Awaitable[tuple[SeenError, SeenError | 
     ),
     "FAMILY_ADMIN_NOT_REMOVABLE": lambda harness: family_refused(
         harness, "RemoveMember", family.RemoveMemberRequest(yandex_uid="7")
+    ),
+    "NOT_FAMILY_OWNER": lambda harness: own_family_refused(
+        harness, "18", "RenameOwner", family.RenameOwnerRequest(name="x")
+    ),
+    "INVITATION_NOT_FOUND": lambda harness: own_family_refused(
+        harness, "18", "AcceptInvitation", family.AcceptInvitationRequest(invitation_id="nothing")
+    ),
+    "TOO_MANY_INVITATIONS": lambda harness: own_family_refused(
+        harness, "17", "Invite", family.InviteRequest(phone_id="phone-99", name="x"), sent=10, are_open=True
+    ),
+    "INVITATION_RATE_EXCEEDED": lambda harness: own_family_refused(
+        harness, "17", "Invite", family.InviteRequest(phone_id="phone-99", name="x"), sent=20
+    ),
+    "SESSION_INCOMPLETE": lambda harness: own_family_refused(
+        harness, "19", "CreateFamily", family.PassengerFamilyServiceCreateFamilyRequest(name="x")
     ),
     "NOT_IN_FAMILY": lambda harness: share_refused(harness, yandex_uid="400"),
     "SHARING_KEY_CONFLICT": lambda harness: share_refused(harness, order_id="another"),

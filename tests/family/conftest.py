@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
 from ridehail_clients import AsyncFamilyClient
+from tests.family.riders import Rider
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
 
@@ -32,3 +33,10 @@ async def family(suite: SuiteInProcess) -> AsyncIterator[AsyncFamilyClient]:
     """Calls as somebody who sets things up."""
     async with AsyncFamilyClient(suite.address, ticket=suite.ticket("admin"), attempt_timeout=30.0) as client:
         yield client
+
+
+@pytest.fixture
+async def rider(suite: SuiteInProcess) -> AsyncIterator[Callable[..., Rider]]:
+    """Makes riders, by account and phone."""
+    async with suite.channel() as channel:
+        yield lambda uid, phone="": Rider(suite, channel, uid, phone)

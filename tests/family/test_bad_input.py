@@ -6,6 +6,8 @@ from google.protobuf.message import Message
 
 from ridehail.family.v1 import family_api_pb2 as api
 from ridehail.family.v1.family_pb2 import FamilyAdmin, FamilyMember
+from tests.family.riders import SERVICE as SERVICE_OF_PASSENGERS
+from tests.family.riders import path_of, request_of
 from tests.support.contract_rules import broken_rules, callers_of
 
 SERVICE = "/ridehail.family.v1.FamilyService"
@@ -70,6 +72,42 @@ CASES: list[Bad] = [
 def test_bad_requests_are_refused_by_field_and_rule() -> None:
     for path, request, field, rule in CASES:
         assert broken_rules(request) == [(field, rule)], (path, request)
+
+
+PASSENGERS: list[Bad] = [
+    *(
+        (path_of(method), request_of(method, **{field: bad}), field, "string.id")
+        for bad in BAD_IDS
+        for method, field in [
+            ("DisbandFamily", "family_id"),
+            ("LeaveFamily", "family_id"),
+            ("RemoveMember", "member_id"),
+            ("RevokeInvitation", "invitation_id"),
+            ("AcceptInvitation", "invitation_id"),
+            ("DeclineInvitation", "invitation_id"),
+        ]
+    ),
+    *(
+        (path_of(method), request_of(method, **{**fields, field: bad}), field, rule)
+        for method, fields in [("CreateFamily", {}), ("RenameOwner", {}), ("Invite", {"phone_id": PHONE, "name": "x"})]
+        for field, rule, values in [("name", "string.written_text", [*BAD_IDS, *BAD_NAMES])]
+        for bad in values
+    ),
+    *(
+        (path_of("Invite"), request_of("Invite", phone_id=bad, name="x"), "phone_id", "string.id")
+        for bad in (*BAD_IDS, "a\u200cb", "a\xadb", "a\xa0b")
+    ),
+]
+
+
+def test_bad_requests_of_passengers_are_refused_by_field_and_rule() -> None:
+    for path, request, field, rule in PASSENGERS:
+        assert broken_rules(request) == [(field, rule)], (path, request)
+
+
+def test_passengers_methods_are_called_by_the_gateway_alone() -> None:
+    for method in SERVICE_OF_PASSENGERS.methods_by_name:
+        assert callers_of(path_of(method)) == {"gateway"}
 
 
 def test_families_are_read_by_route_sharing_and_changed_by_admin_alone() -> None:

@@ -142,6 +142,14 @@ _FILL = (
     SELECT 'family-' || n / 4, 'rider-' || n, 'phone-' || n, CASE WHEN n % 4 = 0 THEN 'owner' ELSE 'user' END, now()
     FROM generate_series(1, {riders}) AS n
     """,
+    # An invitation of each fourth rider, a third of them closed.
+    """
+    INSERT INTO family.invitations
+        (invitation_id, family_id, phone_id, name, invited_by, created_at, expires_at, closed_at)
+    SELECT 'invitation-' || n, 'family-' || n / 4, 'phone-' || n, 'Anna', 'rider-' || n, now() - n * interval '8 s',
+        now() - (n - 1000) * interval '8 s', CASE WHEN n % 3 = 0 THEN now() END
+    FROM generate_series(1, {riders}, 4) AS n
+    """,
     # A ride of each rider, shared with two phones, and every fourth with a family.
     """
     INSERT INTO order_route_sharing.sharing_keys

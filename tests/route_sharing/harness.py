@@ -26,6 +26,7 @@ from ridehail_clients import (
 from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.tasks import Task
 from ridehail_servers.chassis.tickets import TicketIssuer
+from tests.family.riders import path_of, request_of
 from tests.support.calls import Metadata, call
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 from tests.support.waiting import until
@@ -57,9 +58,14 @@ class Harness:
         """Returns what a query finds, as the database's owner."""
         return await (await self.reader.execute(query, parameters)).fetchall()
 
-    def ticket(self, source: str, passenger: Identity | None = None) -> Metadata:
+    def ticket(self, source: str, passenger: Identity | None = None, *, destination: str = "route-sharing") -> Metadata:
         issuer = TicketIssuer(self.suite.keys, source, clock=lambda: self.clock[0])
-        return (("x-ya-service-ticket", issuer.issue("route-sharing", passenger=passenger)),)
+        return (("x-ya-service-ticket", issuer.issue(destination, passenger=passenger)),)
+
+    async def as_passenger(self, method: str, uid: str, phone_id: str = "", **fields: str) -> None:
+        """Calls a method of the passenger's own family; raises `ServiceError`."""
+        metadata = self.ticket("gateway", Identity(uid, phone_id=phone_id), destination="family")
+        await call(self.channel, path_of(method), request_of(method, **fields), metadata=metadata)
 
     async def make_family(self, admin: FamilyAdmin, phone_id: str, *members: FamilyMember) -> str:
         family_id = await self.family.create_family(admin=admin, phone_id=phone_id)

@@ -34,6 +34,7 @@ class Model:
     admins: dict[str, str]
     members: dict[str, dict[str, tuple[str, int]]]
     memberships: int = 0
+    names: dict[str, str] = field(default_factory=dict)
     rides: dict[str, ModelRide] = field(default_factory=dict)
     refused: int = 0
 
@@ -55,6 +56,19 @@ class Model:
         if self.admins[family] == rider:
             return "FAMILY_ADMIN_NOT_REMOVABLE"
         self.members[family].pop(rider, None)
+        return "OK"
+
+    def quit(self, family: str, rider: str) -> str:
+        """Leaves as a passenger: who is not in the family has nothing to leave."""
+        return self.leave(family, rider) if rider in self.members[family] else "OK"
+
+    def rename(self, family: str, rider: str, name: str) -> str:
+        own = next((one for one, members in self.members.items() if rider in members), None)
+        if own is None:
+            return "FAMILY_NOT_FOUND"
+        if self.admins[own] != rider:
+            return "NOT_FAMILY_OWNER"
+        self.names[own] = name
         return "OK"
 
     def on(self, key: str, order: str, rider: str) -> str:
@@ -111,7 +125,9 @@ class Model:
         own = next((name for name in self.members if ride.rider in self.members[name]), None)
         family = shared_with or own
         is_on = ride.sharing_on and shared_with is not None
-        shown = None if family is None else (f"admin of {family}", int(self.admins[family]), is_on)
+        shown = (
+            None if family is None else (self.names.get(family, f"admin of {family}"), int(self.admins[family]), is_on)
+        )
         return sorted(self.phones(ride)), shown
 
     def watched(self, key: str, rider: str, phone: str) -> str:

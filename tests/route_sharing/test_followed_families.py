@@ -103,6 +103,22 @@ async def test_who_moves_to_another_family_does_not_share_with_that(shared: Harn
     assert await shared.watch(phone_id="phone-bob") == NOTHING
 
 
+async def test_the_owners_new_name_reaches_captions_and_the_banner(shared: Harness) -> None:
+    await shared.as_passenger("RenameOwner", "7", name="Anna-Maria")
+    await shared.settle()
+    for seen in (await shared.watch(uid="1"), await shared.watch(phone_id="phone-sister")):
+        assert seen == SharedRide("order", "A ride on the family account of Anna-Maria")
+    assert (await shared.info()).family == SharingFamily("Anna-Maria", 7, sharing_on=True)
+
+
+async def test_a_family_that_is_disbanded_sees_nothing_more(shared: Harness) -> None:
+    await shared.as_passenger("DisbandFamily", "7", family_id=shared.family_id)
+    await shared.settle()
+    assert await shared.phones() == ("phone-friend",)
+    assert await shared.watch(phone_id="phone-sister") == NOTHING
+    assert (await shared.info()).family is None
+
+
 async def test_a_change_is_published_once_and_a_repeat_of_a_call_is_none(shared: Harness) -> None:
     await shared.settle()
     before = await shared.rows("SELECT version FROM family.families")

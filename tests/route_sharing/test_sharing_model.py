@@ -39,6 +39,11 @@ CALL = st.one_of(
     st.tuples(st.just("insert"), KEY, ORDER, st.none() | NUMBER, st.lists(PHONE, max_size=3).map(tuple)),
     st.tuples(st.just("join"), st.sampled_from(FAMILIES), NUMBER, PHONE),
     st.tuples(st.just("leave"), st.sampled_from(FAMILIES), NUMBER),
+    st.tuples(st.just("quit"), st.sampled_from(FAMILIES), NUMBER),
+    # Mostly by an owner.
+    st.tuples(
+        st.just("rename"), st.sampled_from(FAMILIES), st.sampled_from([0, 0, 1, 1, 2]), st.sampled_from(["Ann", "Bob"])
+    ),
 )
 examples = itertools.count(1)
 
@@ -118,7 +123,7 @@ class Sharing(RuleBasedStateMachine):
     def _spelt(self, call: Call) -> Call:
         """Gives a call's numbers the names of this example."""
         name, subject, *rest = call
-        if name in {"join", "leave"}:
+        if name in {"join", "leave", "quit", "rename"}:
             return (name, subject, self._uid(rest[0]), *rest[1:])
         other, rider, *phones = rest
         uid = None if rider is None else self._uid(rider)
@@ -136,6 +141,12 @@ class Sharing(RuleBasedStateMachine):
                 case "leave":
                     family, rider = arguments
                     await self.at.family.remove_member(family_id=self.ids[family], yandex_uid=rider)
+                case "quit":
+                    family, rider = arguments
+                    await self.at.as_passenger("LeaveFamily", rider, family_id=self.ids[family])
+                case "rename":
+                    _family, rider, new = arguments
+                    await self.at.as_passenger("RenameOwner", rider, name=new)
                 case "insert":
                     key, order, rider, phones = arguments
                     await self.at.insert(*phones, key=key, order=order, rider=rider)

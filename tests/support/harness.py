@@ -56,9 +56,9 @@ class Harness:
     def ticket(self, source: str = "api-proxy", destination: str = "toll-roads") -> dict[str, str]:
         return {"x-ya-service-ticket": TicketIssuer(self.suite.keys, source).issue(destination)}
 
-    def session(self, *, uid: str = "400", now: datetime | None = None) -> dict[str, str]:
-        keys = KeyRing(self.suite.settings.keys_dir / "sessions")
-        token = issue_session_token(keys, yandex_uid=uid, ttl=timedelta(hours=1), now=now or datetime.now(UTC))
+    def session(self, *, uid: str = "400", phone_id: str = "", now: datetime | None = None) -> dict[str, str]:
+        keys, hour = KeyRing(self.suite.settings.keys_dir / "sessions"), timedelta(hours=1)
+        token = issue_session_token(keys, yandex_uid=uid, phone_id=phone_id, ttl=hour, now=now or datetime.now(UTC))
         return {"authorization": f"Bearer {token}"}
 
     async def grpc(

@@ -49,5 +49,10 @@ CODE_AND_HTTP_STATUS: Final[Mapping[str, tuple[str, int | None]]] = MappingProxy
         "RESPONSE_TOO_LARGE": ("OUT_OF_RANGE", None),
         "USER_DATA_JOB_NOT_FOUND": ("NOT_FOUND", None),
         "SERVICE_NOT_OWNED": ("PERMISSION_DENIED", None),
+        "NOT_FAMILY_OWNER": ("PERMISSION_DENIED", None),
+        "INVITATION_NOT_FOUND": ("NOT_FOUND", None),
+        "TOO_MANY_INVITATIONS": ("FAILED_PRECONDITION", None),
+        "INVITATION_RATE_EXCEEDED": ("RESOURCE_EXHAUSTED", None),
+        "SESSION_INCOMPLETE": ("FAILED_PRECONDITION", None),
     }
 )

@@ -171,6 +171,56 @@ def family_remove_member_request(message: family_api_pb2.RemoveMemberRequest) ->
     return is_id(message.family_id) and is_id(message.yandex_uid)
 
 
+def family_passenger_family_service_get_family_request(
+    message: family_api_pb2.PassengerFamilyServiceGetFamilyRequest,
+) -> bool:
+    return True
+
+
+def family_passenger_family_service_create_family_request(
+    message: family_api_pb2.PassengerFamilyServiceCreateFamilyRequest,
+) -> bool:
+    return is_written_text(message.name)
+
+
+def family_rename_owner_request(message: family_api_pb2.RenameOwnerRequest) -> bool:
+    return is_written_text(message.name)
+
+
+def family_disband_family_request(message: family_api_pb2.DisbandFamilyRequest) -> bool:
+    return is_id(message.family_id)
+
+
+def family_leave_family_request(message: family_api_pb2.LeaveFamilyRequest) -> bool:
+    return is_id(message.family_id)
+
+
+def family_passenger_family_service_remove_member_request(
+    message: family_api_pb2.PassengerFamilyServiceRemoveMemberRequest,
+) -> bool:
+    return is_id(message.member_id)
+
+
+def family_list_invitations_request(message: family_api_pb2.ListInvitationsRequest) -> bool:
+    return True
+
+
+def family_invite_request(message: family_api_pb2.InviteRequest) -> bool:
+    return is_id(message.phone_id) and is_written_text(message.name)
+
+
+def family_revoke_invitation_request(message: family_api_pb2.RevokeInvitationRequest) -> bool:
+    return is_id(message.invitation_id)
+
+
+def family_accept_invitation_request(message: family_api_pb2.AcceptInvitationRequest) -> bool:
+    return is_id(message.invitation_id)
+
+
+def family_decline_invitation_request(message: family_api_pb2.DeclineInvitationRequest) -> bool:
+    return is_id(message.invitation_id)
+
+
 def inapp_promos_on_the_way_request(message: inapp_api_pb2.PromosOnTheWayRequest) -> bool:
     return (
         is_id(message.order_id)
@@ -587,6 +637,23 @@ QUICK_CHECKS: Final[Mapping[str, QuickCheck]] = MappingProxyType(
         "ridehail.family.v1.FamilyMember": QuickCheck(family_family_member, max_values=0),
         "ridehail.family.v1.AddMemberRequest": QuickCheck(family_add_member_request, max_values=0),
         "ridehail.family.v1.RemoveMemberRequest": QuickCheck(family_remove_member_request, max_values=0),
+        "ridehail.family.v1.PassengerFamilyServiceGetFamilyRequest": QuickCheck(
+            family_passenger_family_service_get_family_request, max_values=0
+        ),
+        "ridehail.family.v1.PassengerFamilyServiceCreateFamilyRequest": QuickCheck(
+            family_passenger_family_service_create_family_request, max_values=0
+        ),
+        "ridehail.family.v1.RenameOwnerRequest": QuickCheck(family_rename_owner_request, max_values=0),
+        "ridehail.family.v1.DisbandFamilyRequest": QuickCheck(family_disband_family_request, max_values=0),
+        "ridehail.family.v1.LeaveFamilyRequest": QuickCheck(family_leave_family_request, max_values=0),
+        "ridehail.family.v1.PassengerFamilyServiceRemoveMemberRequest": QuickCheck(
+            family_passenger_family_service_remove_member_request, max_values=0
+        ),
+        "ridehail.family.v1.ListInvitationsRequest": QuickCheck(family_list_invitations_request, max_values=0),
+        "ridehail.family.v1.InviteRequest": QuickCheck(family_invite_request, max_values=0),
+        "ridehail.family.v1.RevokeInvitationRequest": QuickCheck(family_revoke_invitation_request, max_values=0),
+        "ridehail.family.v1.AcceptInvitationRequest": QuickCheck(family_accept_invitation_request, max_values=0),
+        "ridehail.family.v1.DeclineInvitationRequest": QuickCheck(family_decline_invitation_request, max_values=0),
         "ridehail.inapp.v1.PromosOnTheWayRequest": QuickCheck(inapp_promos_on_the_way_request, max_values=0),
         "ridehail.ordercore.v1.PutOrderRequest": QuickCheck(ordercore_put_order_request, max_values=0),
         "ridehail.ordercore.v1.GetOrderFieldsRequest": QuickCheck(ordercore_get_order_fields_request, max_values=100),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,10 +11,12 @@ from typing import Final
 from ridehail_kernel.field_violation import FieldViolation
 from ridehail_servers.chassis.errors import InvalidRequest
 
-from .errors import FamilyAdminNotRemovable, FamilyFull
+from .errors import FamilyAdminNotRemovable, FamilyFull, SessionIncomplete
 
 MAX_MEMBERS: Final = 50
 """The admin among them."""
+# As the contract has it for the accounts of members.
+_ACCOUNT: Final = re.compile("[1-9][0-9]{0,17}")
 
 
 class Role(StrEnum):
@@ -25,11 +28,18 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A member of a family; the admin is the one with the role `owner`."""
+    """A member of a family; the admin is the one with the role `owner`.
+
+    Attributes:
+        name: How the family calls the member; empty: by no name. The admin is called by `Family.admin_name`.
+        membership_id: Of this time in the family; empty for a rider who is not in it yet.
+    """
 
     yandex_uid: str
     phone_id: str
     role: Role
+    name: str = ""
+    membership_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +93,18 @@ class UnpublishedFamily:
 
     snapshot: FamilySnapshot
     since: datetime
+
+
+def check_session(yandex_uid: str, phone_id: str) -> None:
+    """Checks that a passenger's session has what a member of a family needs.
+
+    Raises:
+        SessionIncomplete: The account is no whole number, or the phone is unknown.
+    """
+    if not _ACCOUNT.fullmatch(yandex_uid):
+        raise SessionIncomplete("yandex_uid")
+    if not phone_id:
+        raise SessionIncomplete("phone_id")
 
 
 def check_addition(family: Family, addition: Member) -> None:

@@ -1,6 +1,6 @@
 """Metrics of family."""
 
-from prometheus_client import Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 PUBLICATION_DELAY = Histogram(
     "ridehail_family_publication_delay_seconds",
@@ -17,3 +17,8 @@ UNPUBLISHED_OLDEST = Gauge(
     "For how long the oldest of them has been waiting.",
     multiprocess_mode="livemax",
 )
+INVITATIONS = Counter(
+    "ridehail_family_invitations", "Invitations that were sent, accepted, declined and revoked.", ("event",)
+)
+for _event in ("sent", "accepted", "declined", "revoked"):
+    INVITATIONS.labels(_event)

@@ -19,7 +19,9 @@ class FamilyStore:
         """Returns the family of a rider with all its members, or None if the rider is in none."""
         cursor = await connection.execute(
             """
-            SELECT family_id, families.admin_name, members.yandex_uid, members.phone_id, members.role
+            SELECT
+                family_id, families.admin_name,
+                members.yandex_uid, members.phone_id, members.role, members.name, members.membership_id
             FROM family.members AS rider
             JOIN family.families USING (family_id)
             JOIN family.members USING (family_id)
@@ -34,7 +36,9 @@ class FamilyStore:
         """Returns a family with all its members, or None if there is no such family."""
         cursor = await connection.execute(
             """
-            SELECT family_id, families.admin_name, members.yandex_uid, members.phone_id, members.role
+            SELECT
+                family_id, families.admin_name,
+                members.yandex_uid, members.phone_id, members.role, members.name, members.membership_id
             FROM family.families
             JOIN family.members USING (family_id)
             WHERE family_id = %s
@@ -79,17 +83,23 @@ class FamilyStore:
             (family_id, admin_name, created_at),
         )
 
-    async def insert_member(
-        self, connection: Connection, family_id: str, member: Member, membership_id: str, added_at: datetime
-    ) -> bool:
+    async def insert_member(self, connection: Connection, family_id: str, member: Member, added_at: datetime) -> bool:
         """Stores a member, or returns False if the rider is in a family already."""
         cursor = await connection.execute(
             """
-            INSERT INTO family.members (family_id, yandex_uid, phone_id, role, membership_id, added_at)
-            VALUES (%s, %s, %s, %s, %s, %s)
+            INSERT INTO family.members (family_id, yandex_uid, phone_id, role, name, membership_id, added_at)
+            VALUES (%s, %s, %s, %s, %s, %s, %s)
             ON CONFLICT ON CONSTRAINT members_yandex_uid_key DO NOTHING
             """,
-            (family_id, member.yandex_uid, member.phone_id, member.role, membership_id, added_at),
+            (
+                family_id,
+                member.yandex_uid,
+                member.phone_id,
+                member.role,
+                member.name or None,
+                member.membership_id,
+                added_at,
+            ),
         )
         return cursor.rowcount == 1
 
@@ -106,13 +116,51 @@ class FamilyStore:
         )
         return cursor.rowcount == 1
 
+    async def delete_members(self, connection: Connection, family_id: str) -> None:
+        """Removes everybody from a family."""
+        await connection.execute("DELETE FROM family.members WHERE family_id = %s", (family_id,))
+
+    async def rename_admin(self, connection: Connection, family_id: str, admin_name: str) -> None:
+        """Changes how a family calls its admin."""
+        await connection.execute(
+            "UPDATE family.families SET admin_name = %s WHERE family_id = %s", (admin_name, family_id)
+        )
+
+    async def mark_disbanded(self, connection: Connection, family_id: str, disbanded_at: datetime) -> None:
+        """Ends a family that has no members any more; what is left is its version, for those who follow it."""
+        await connection.execute(
+            "UPDATE family.families SET disbanded_at = %s, admin_name = '' WHERE family_id = %s",
+            (disbanded_at, family_id),
+        )
+
+    async def delete_disbanded(self, connection: Connection, before: datetime, limit: int) -> int:
+        """Deletes families that were disbanded before a time and whose end is published; returns how many."""
+        cursor = await connection.execute(
+            """
+            DELETE FROM family.families
+            WHERE unpublished_since IS NULL AND ctid = ANY(ARRAY(
+                SELECT ctid FROM family.families
+                WHERE disbanded_at < %s
+                ORDER BY disbanded_at
+                LIMIT %s
+                FOR UPDATE SKIP LOCKED
+            ))
+            """,
+            (before, limit),
+        )
+        return cursor.rowcount
+
 
 def _family(rows: Sequence[TupleRow]) -> Family | None:
-    """Reads a family from a row for each member: family_id, admin_name, yandex_uid, phone_id, role."""
+    """Reads a family from a row for each member: family_id, admin_name, then the columns of `Member`."""
     if not rows:
         return None
     family_id, admin_name, *_ = rows[0]
-    return Family(family_id, admin_name, tuple(Member(uid, phone, Role(role)) for _, _, uid, phone, role in rows))
+    members = (
+        Member(uid, phone, Role(role), name or "", membership_id)
+        for _, _, uid, phone, role, name, membership_id in rows
+    )
+    return Family(family_id, admin_name, tuple(members))
 
 
 def snapshot_from(rows: Sequence[TupleRow]) -> FamilySnapshot:

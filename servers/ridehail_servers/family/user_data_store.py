@@ -20,6 +20,16 @@ _NEXT_VERSION: Final[LiteralString] = """
 
 class FamilyUserData(UserDataStore):
     rows = (
+        # Whoever sent, got or accepted one; of others' phones nothing is shown.
+        UserRows(
+            kind="invitation",
+            table="family.invitations",
+            found_by="""
+                (invited_by = %(yandex_uid)s OR accepted_by = %(yandex_uid)s OR phone_id = ANY(%(phone_ids)s::text[]))
+                """,
+            key="invitation_id",
+            shown=("family_id", "name", "created_at", "expires_at"),
+        ),
         # A family ends with its admin, and its followers have yet to be told.
         UserRows(
             kind="family",
@@ -42,7 +52,7 @@ class FamilyUserData(UserDataStore):
             table="family.members",
             found_by="yandex_uid = %(yandex_uid)s",
             key="lpad(member_number::text, 19, '0')",
-            shown=("family_id", "phone_id", "role", "added_at"),
+            shown=("family_id", "phone_id", "role", "name", "added_at"),
             erase=f"""
                 WITH {_OWN.format(role="'user'")}, gone AS (
                     DELETE FROM family.members

@@ -9,7 +9,7 @@ from ridehail_clients._async.generated.apiproxy import (
     AsyncZoneInfoClient,
 )
 from ridehail_clients._async.generated.eulas import AsyncEulasClient, AsyncPassengerEulasClient
-from ridehail_clients._async.generated.family import AsyncFamilyClient
+from ridehail_clients._async.generated.family import AsyncFamilyClient, AsyncPassengerFamilyClient
 from ridehail_clients._async.generated.inapp import AsyncInappCommunicationsClient
 from ridehail_clients._async.generated.ordercore import AsyncOrderCoreClient
 from ridehail_clients._async.generated.orderprovider import AsyncOrderProviderClient
@@ -29,6 +29,7 @@ __all__ = [
     "AsyncOrderProviderClient",
     "AsyncOrderStateClient",
     "AsyncPassengerEulasClient",
+    "AsyncPassengerFamilyClient",
     "AsyncPassengerOrderStateClient",
     "AsyncPassengerRouteSharingClient",
     "AsyncPassengerTollRoadsClient",

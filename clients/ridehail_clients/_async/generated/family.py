@@ -4,11 +4,19 @@
 from __future__ import annotations
 
 from ridehail.family.v1 import family_api_pb2, family_api_pb2_grpc
-from ridehail_clients._async.service_client import AsyncInternalClient
+from ridehail_clients._async.service_client import AsyncInternalClient, AsyncPassengerClient
 from ridehail_clients.calls.call_metadata import Metadata
-from ridehail_clients.models import Family, FamilyAdmin, FamilyMember, FamilyState
+from ridehail_clients.models import (
+    Family,
+    FamilyAdmin,
+    FamilyMember,
+    FamilyState,
+    Invitations,
+    OwnFamily,
+    SentInvitation,
+)
 
-__all__ = ["AsyncFamilyClient"]
+__all__ = ["AsyncFamilyClient", "AsyncPassengerFamilyClient"]
 
 
 class AsyncFamilyClient(AsyncInternalClient):
@@ -135,3 +143,239 @@ class AsyncFamilyClient(AsyncInternalClient):
         """
         request = family_api_pb2.RemoveMemberRequest(family_id=family_id, yandex_uid=yandex_uid)
         await self._transport.call(self._stub.RemoveMember, request, timeout=timeout, metadata=metadata)
+
+
+class AsyncPassengerFamilyClient(AsyncPassengerClient):
+    """Calls of apps about the passenger's family; the passenger is the one whom the gateway authenticated.
+
+    The client of `ridehail.family.v1.PassengerFamilyService`, by the gateway.
+
+    Every method takes `timeout`, the seconds for the whole call, repeats included (default: the contract's deadline;
+    never beyond the deadline of the incoming call, see `call_context`), and further `metadata`. Every method raises
+    `ServiceError` subclasses.
+    """
+
+    service_name = "family"
+    service = family_api_pb2.DESCRIPTOR.services_by_name["PassengerFamilyService"]
+
+    def _connect(self) -> None:
+        self._stub = family_api_pb2_grpc.PassengerFamilyServiceStub(self._channel)
+
+    async def get_family(self, *, timeout: float | None = None, metadata: Metadata = ()) -> OwnFamily:
+        """Returns the passenger's family, as its members may see it. Safe to repeat.
+
+        The client repeats it after failures that pass, for 1 s by default, 0.3 s an attempt.
+
+        Args:
+            timeout: Seconds for the whole call.
+            metadata: Further metadata of the call.
+
+        Returns:
+            A family as its members see it, without accounts and phones.
+
+        Raises:
+            FamilyNotFound: The passenger is in no family.
+        """
+        request = family_api_pb2.PassengerFamilyServiceGetFamilyRequest()
+        response = await self._transport.call(self._stub.GetFamily, request, timeout=timeout, metadata=metadata)
+        return OwnFamily.from_message(response)
+
+    async def create_family(self, *, name: str, timeout: float | None = None, metadata: Metadata = ()) -> str:
+        """Creates a family whose owner, who pays, is the passenger. Safe to repeat: who owns a family already gets that
+        one, under the name that it has.
+
+        The client repeats it after failures that pass, for 2 s by default, 0.5 s an attempt.
+
+        Args:
+            name: How the family is to call the passenger; see `written_text`.
+            timeout: Seconds for the whole call.
+            metadata: Further metadata of the call.
+
+        Returns:
+            The family.
+
+        Raises:
+            AlreadyInFamily: The passenger is in another's family.
+            SessionIncomplete: The session has no phone, or its account cannot own a family.
+        """
+        request = family_api_pb2.PassengerFamilyServiceCreateFamilyRequest(name=name)
+        response = await self._transport.call(self._stub.CreateFamily, request, timeout=timeout, metadata=metadata)
+        return response.family_id
+
+    async def rename_owner(self, *, name: str, timeout: float | None = None, metadata: Metadata = ()) -> None:
+        """Changes how the family calls its owner. Rides that are shared with the family show the new name within seconds.
+        Safe to repeat.
+
+        The client repeats it after failures that pass, for 2 s by default, 0.5 s an attempt.
+
+        Args:
+            name: How the family is to call its owner; see `written_text`.
+            timeout: Seconds for the whole call.
+            metadata: Further metadata of the call.
+
+        Raises:
+            FamilyNotFound: The passenger is in no family.
+            NotFamilyOwner: The passenger is in another's family.
+        """
+        request = family_api_pb2.RenameOwnerRequest(name=name)
+        await self._transport.call(self._stub.RenameOwner, request, timeout=timeout, metadata=metadata)
+
+    async def disband_family(self, *, family_id: str, timeout: float | None = None, metadata: Metadata = ()) -> None:
+        """Ends a family: nobody is in it any more, and its invitations are void. Safe to repeat: a family that is gone,
+        or that the passenger is not in, is no error.
+
+        The client repeats it after failures that pass, for 2 s by default, 0.5 s an attempt.
+
+        Args:
+            family_id: The family, so that a late repeat does not end another one.
+            timeout: Seconds for the whole call.
+            metadata: Further metadata of the call.
+
+        Raises:
+            NotFamilyOwner: It is another's family.
+        """
+        request = family_api_pb2.DisbandFamilyRequest(family_id=family_id)
+        await self._transport.call(self._stub.DisbandFamily, request, timeout=timeout, metadata=metadata)
+
+    async def leave_family(self, *, family_id: str, timeout: float | None = None, metadata: Metadata = ()) -> None:
+        """Takes the passenger out of a family: rides of its members are not shared with them any more within seconds, nor
+        theirs with the members. Safe to repeat: a family that the passenger is not in is no error.
+
+        The client repeats it after failures that pass, for 2 s by default, 0.5 s an attempt.
+
+        Args:
+            family_id: The family, so that a late repeat does not leave another one.
+            timeout: Seconds for the whole call.
+            metadata: Further metadata of the call.
+
+        Raises:
+            FamilyAdminNotRemovable: The passenger owns the family, see DisbandFamily.
+        """
+        request = family_api_pb2.LeaveFamilyRequest(family_id=family_id)
+        await self._transport.call(self._stub.LeaveFamily, request, timeout=timeout, metadata=metadata)
+
+    async def remove_member(self, *, member_id: str, timeout: float | None = None, metadata: Metadata = ()) -> None:
+        """Removes a member from the passenger's own family, as if they had left. Safe to repeat: who is not a member of
+        it is no error.
+
+        The client repeats it after failures that pass, for 2 s by default, 0.5 s an attempt.
+
+        Args:
+            member_id: The member.
+            timeout: Seconds for the whole call.
+            metadata: Further metadata of the call.
+
+        Raises:
+            FamilyNotFound: The passenger is in no family.
+            NotFamilyOwner: The passenger is in another's family.
+            FamilyAdminNotRemovable: The member is the owner.
+        """
+        request = family_api_pb2.PassengerFamilyServiceRemoveMemberRequest(member_id=member_id)
+        await self._transport.call(self._stub.RemoveMember, request, timeout=timeout, metadata=metadata)
+
+    async def list_invitations(self, *, timeout: float | None = None, metadata: Metadata = ()) -> Invitations:
+        """Lists the open invitations: those that the passenger's family has sent, to its owner, and those to the
+        passenger's phone, each the oldest first. Safe to repeat.
+
+        The client repeats it after failures that pass, for 1 s by default, 0.3 s an attempt.
+
+        Args:
+            timeout: Seconds for the whole call.
+            metadata: Further metadata of the call.
+
+        Returns:
+            What ListInvitations returns.
+        """
+        request = family_api_pb2.ListInvitationsRequest()
+        response = await self._transport.call(self._stub.ListInvitations, request, timeout=timeout, metadata=metadata)
+        return Invitations.from_message(response)
+
+    async def invite(
+        self, *, phone_id: str, name: str, timeout: float | None = None, metadata: Metadata = ()
+    ) -> SentInvitation:
+        """Invites whoever has a phone into the passenger's family. Safe to repeat: while an invitation to the phone is
+        open, that one is returned, under its own name.
+
+        The client repeats it after failures that pass, for 2 s by default, 0.5 s an attempt.
+
+        Args:
+            phone_id: The phone.
+            name: How the family is to call whoever is invited; shown to its members. See `written_text`.
+            timeout: Seconds for the whole call.
+            metadata: Further metadata of the call.
+
+        Returns:
+            The invitation.
+
+        Raises:
+            FamilyNotFound: The passenger is in no family.
+            NotFamilyOwner: The passenger is in another's family.
+            FamilyFull: Members and open invitations are 50 together.
+            TooManyInvitations: So many are open as may be at a time; metadata `max_open`.
+            InvitationRateExceeded: With RetryInfo: the passenger has sent as many in the last 24 hours as one may;
+                metadata `max_a_day`.
+        """
+        request = family_api_pb2.InviteRequest(phone_id=phone_id, name=name)
+        response = await self._transport.call(self._stub.Invite, request, timeout=timeout, metadata=metadata)
+        return SentInvitation.from_message(response.invitation)
+
+    async def revoke_invitation(
+        self, *, invitation_id: str, timeout: float | None = None, metadata: Metadata = ()
+    ) -> None:
+        """Withdraws an invitation of the passenger's family. Safe to repeat: one that is closed in whatever way is no
+        error.
+
+        The client repeats it after failures that pass, for 2 s by default, 0.5 s an attempt.
+
+        Args:
+            invitation_id: The invitation.
+            timeout: Seconds for the whole call.
+            metadata: Further metadata of the call.
+
+        Raises:
+            InvitationNotFound: No such invitation, or it is not of the passenger's own family.
+        """
+        request = family_api_pb2.RevokeInvitationRequest(invitation_id=invitation_id)
+        await self._transport.call(self._stub.RevokeInvitation, request, timeout=timeout, metadata=metadata)
+
+    async def accept_invitation(
+        self, *, invitation_id: str, timeout: float | None = None, metadata: Metadata = ()
+    ) -> None:
+        """Makes the passenger a member of the family that has invited their phone. Rides that are shared with the family
+        are shown to them within seconds. The app then needs a new session, which states the family role. Safe to
+        repeat: who is a member by this invitation is no error.
+
+        The client repeats it after failures that pass, for 2 s by default, 0.5 s an attempt.
+
+        Args:
+            invitation_id: The invitation.
+            timeout: Seconds for the whole call.
+            metadata: Further metadata of the call.
+
+        Raises:
+            InvitationNotFound: No such open invitation, or it is not to the passenger's phone.
+            AlreadyInFamily: The passenger is in a family already; the invitation stays open.
+            FamilyFull: The family has 50 members; the invitation stays open.
+            SessionIncomplete: The session's account cannot be in a family.
+        """
+        request = family_api_pb2.AcceptInvitationRequest(invitation_id=invitation_id)
+        await self._transport.call(self._stub.AcceptInvitation, request, timeout=timeout, metadata=metadata)
+
+    async def decline_invitation(
+        self, *, invitation_id: str, timeout: float | None = None, metadata: Metadata = ()
+    ) -> None:
+        """Takes an invitation off the passenger's list. The family is not told: to it the invitation is open until it
+        expires, and so long it cannot send another one to this phone. Safe to repeat.
+
+        The client repeats it after failures that pass, for 2 s by default, 0.5 s an attempt.
+
+        Args:
+            invitation_id: The invitation.
+            timeout: Seconds for the whole call.
+            metadata: Further metadata of the call.
+
+        Raises:
+            InvitationNotFound: No such open invitation, or it is not to the passenger's phone.
+        """
+        request = family_api_pb2.DeclineInvitationRequest(invitation_id=invitation_id)
+        await self._transport.call(self._stub.DeclineInvitation, request, timeout=timeout, metadata=metadata)

@@ -10,7 +10,7 @@ from ridehail_clients._sync.generated.apiproxy import (
     ZoneInfoClient,
 )
 from ridehail_clients._sync.generated.eulas import EulasClient, PassengerEulasClient
-from ridehail_clients._sync.generated.family import FamilyClient
+from ridehail_clients._sync.generated.family import FamilyClient, PassengerFamilyClient
 from ridehail_clients._sync.generated.inapp import InappCommunicationsClient
 from ridehail_clients._sync.generated.ordercore import OrderCoreClient
 from ridehail_clients._sync.generated.orderprovider import OrderProviderClient
@@ -30,6 +30,7 @@ __all__ = [
     "OrderProviderClient",
     "OrderStateClient",
     "PassengerEulasClient",
+    "PassengerFamilyClient",
     "PassengerOrderStateClient",
     "PassengerRouteSharingClient",
     "PassengerTollRoadsClient",

@@ -246,6 +246,31 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "SERVICE_NOT_OWNED", "domain": "ridehail", "metadata": {"caller": "eats-orders", "service": "taxi"}}
     """
+    ERROR_REASON_NOT_FAMILY_OWNER: _ErrorReason.ValueType  # 90
+    """Only the family's owner may do this, and the passenger is another member.
+
+        {"reason": "NOT_FAMILY_OWNER", "domain": "ridehail", "metadata": {}}
+    """
+    ERROR_REASON_INVITATION_NOT_FOUND: _ErrorReason.ValueType  # 91
+    """There is no such open invitation, or it is not the passenger's.
+
+        {"reason": "INVITATION_NOT_FOUND", "domain": "ridehail", "metadata": {}}
+    """
+    ERROR_REASON_TOO_MANY_INVITATIONS: _ErrorReason.ValueType  # 92
+    """The family has as many open invitations as it may have at a time.
+
+        {"reason": "TOO_MANY_INVITATIONS", "domain": "ridehail", "metadata": {"max_open": "10"}}
+    """
+    ERROR_REASON_INVITATION_RATE_EXCEEDED: _ErrorReason.ValueType  # 93
+    """With RetryInfo. The passenger has sent as many invitations in 24 hours as one may.
+
+        {"reason": "INVITATION_RATE_EXCEEDED", "domain": "ridehail", "metadata": {"max_a_day": "20"}}
+    """
+    ERROR_REASON_SESSION_INCOMPLETE: _ErrorReason.ValueType  # 94
+    """The passenger's session lacks what the call needs: `phone_id`, or an account (`yandex_uid`) that is a whole number.
+
+        {"reason": "SESSION_INCOMPLETE", "domain": "ridehail", "metadata": {"lacks": "phone_id"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. Each comment ends with a sample ErrorInfo."""
@@ -467,5 +492,30 @@ ERROR_REASON_SERVICE_NOT_OWNED: ErrorReason.ValueType  # 70
 """The caller reports an order of a service that is not its own.
 
     {"reason": "SERVICE_NOT_OWNED", "domain": "ridehail", "metadata": {"caller": "eats-orders", "service": "taxi"}}
+"""
+ERROR_REASON_NOT_FAMILY_OWNER: ErrorReason.ValueType  # 90
+"""Only the family's owner may do this, and the passenger is another member.
+
+    {"reason": "NOT_FAMILY_OWNER", "domain": "ridehail", "metadata": {}}
+"""
+ERROR_REASON_INVITATION_NOT_FOUND: ErrorReason.ValueType  # 91
+"""There is no such open invitation, or it is not the passenger's.
+
+    {"reason": "INVITATION_NOT_FOUND", "domain": "ridehail", "metadata": {}}
+"""
+ERROR_REASON_TOO_MANY_INVITATIONS: ErrorReason.ValueType  # 92
+"""The family has as many open invitations as it may have at a time.
+
+    {"reason": "TOO_MANY_INVITATIONS", "domain": "ridehail", "metadata": {"max_open": "10"}}
+"""
+ERROR_REASON_INVITATION_RATE_EXCEEDED: ErrorReason.ValueType  # 93
+"""With RetryInfo. The passenger has sent as many invitations in 24 hours as one may.
+
+    {"reason": "INVITATION_RATE_EXCEEDED", "domain": "ridehail", "metadata": {"max_a_day": "20"}}
+"""
+ERROR_REASON_SESSION_INCOMPLETE: ErrorReason.ValueType  # 94
+"""The passenger's session lacks what the call needs: `phone_id`, or an account (`yandex_uid`) that is a whole number.
+
+    {"reason": "SESSION_INCOMPLETE", "domain": "ridehail", "metadata": {"lacks": "phone_id"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

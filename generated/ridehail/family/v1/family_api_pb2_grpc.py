@@ -297,3 +297,571 @@ class FamilyService:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class PassengerFamilyServiceStub:
+    """Calls of apps about the passenger's family; the passenger is the one whom the gateway authenticated.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.GetFamily = channel.unary_unary(
+                '/ridehail.family.v1.PassengerFamilyService/GetFamily',
+                request_serializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.PassengerFamilyServiceGetFamilyRequest.SerializeToString,
+                response_deserializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.PassengerFamilyServiceGetFamilyResponse.FromString,
+                _registered_method=True)
+        self.CreateFamily = channel.unary_unary(
+                '/ridehail.family.v1.PassengerFamilyService/CreateFamily',
+                request_serializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.PassengerFamilyServiceCreateFamilyRequest.SerializeToString,
+                response_deserializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.PassengerFamilyServiceCreateFamilyResponse.FromString,
+                _registered_method=True)
+        self.RenameOwner = channel.unary_unary(
+                '/ridehail.family.v1.PassengerFamilyService/RenameOwner',
+                request_serializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.RenameOwnerRequest.SerializeToString,
+                response_deserializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.RenameOwnerResponse.FromString,
+                _registered_method=True)
+        self.DisbandFamily = channel.unary_unary(
+                '/ridehail.family.v1.PassengerFamilyService/DisbandFamily',
+                request_serializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.DisbandFamilyRequest.SerializeToString,
+                response_deserializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.DisbandFamilyResponse.FromString,
+                _registered_method=True)
+        self.LeaveFamily = channel.unary_unary(
+                '/ridehail.family.v1.PassengerFamilyService/LeaveFamily',
+                request_serializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.LeaveFamilyRequest.SerializeToString,
+                response_deserializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.LeaveFamilyResponse.FromString,
+                _registered_method=True)
+        self.RemoveMember = channel.unary_unary(
+                '/ridehail.family.v1.PassengerFamilyService/RemoveMember',
+                request_serializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.PassengerFamilyServiceRemoveMemberRequest.SerializeToString,
+                response_deserializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.PassengerFamilyServiceRemoveMemberResponse.FromString,
+                _registered_method=True)
+        self.ListInvitations = channel.unary_unary(
+                '/ridehail.family.v1.PassengerFamilyService/ListInvitations',
+                request_serializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.ListInvitationsRequest.SerializeToString,
+                response_deserializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.ListInvitationsResponse.FromString,
+                _registered_method=True)
+        self.Invite = channel.unary_unary(
+                '/ridehail.family.v1.PassengerFamilyService/Invite',
+                request_serializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.InviteRequest.SerializeToString,
+                response_deserializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.InviteResponse.FromString,
+                _registered_method=True)
+        self.RevokeInvitation = channel.unary_unary(
+                '/ridehail.family.v1.PassengerFamilyService/RevokeInvitation',
+                request_serializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.RevokeInvitationRequest.SerializeToString,
+                response_deserializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.RevokeInvitationResponse.FromString,
+                _registered_method=True)
+        self.AcceptInvitation = channel.unary_unary(
+                '/ridehail.family.v1.PassengerFamilyService/AcceptInvitation',
+                request_serializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.AcceptInvitationRequest.SerializeToString,
+                response_deserializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.AcceptInvitationResponse.FromString,
+                _registered_method=True)
+        self.DeclineInvitation = channel.unary_unary(
+                '/ridehail.family.v1.PassengerFamilyService/DeclineInvitation',
+                request_serializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.DeclineInvitationRequest.SerializeToString,
+                response_deserializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.DeclineInvitationResponse.FromString,
+                _registered_method=True)
+
+
+class PassengerFamilyServiceServicer:
+    """Calls of apps about the passenger's family; the passenger is the one whom the gateway authenticated.
+    """
+
+    def GetFamily(self, request, context):
+        """Returns the passenger's family, as its members may see it. Safe to repeat.
+
+        Errors:
+        - NOT_FOUND `FAMILY_NOT_FOUND`: the passenger is in no family.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateFamily(self, request, context):
+        """Creates a family whose owner, who pays, is the passenger. Safe to repeat: who owns a family already gets that one, under
+        the name that it has.
+
+        Errors:
+        - ALREADY_EXISTS `ALREADY_IN_FAMILY`: the passenger is in another's family.
+        - FAILED_PRECONDITION `SESSION_INCOMPLETE`: the session has no phone, or its account cannot own a family.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RenameOwner(self, request, context):
+        """Changes how the family calls its owner. Rides that are shared with the family show the new name within seconds. Safe
+        to repeat.
+
+        Errors:
+        - NOT_FOUND `FAMILY_NOT_FOUND`: the passenger is in no family.
+        - PERMISSION_DENIED `NOT_FAMILY_OWNER`: the passenger is in another's family.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DisbandFamily(self, request, context):
+        """Ends a family: nobody is in it any more, and its invitations are void. Safe to repeat: a family that is gone, or that the
+        passenger is not in, is no error.
+
+        Errors:
+        - PERMISSION_DENIED `NOT_FAMILY_OWNER`: it is another's family.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LeaveFamily(self, request, context):
+        """Takes the passenger out of a family: rides of its members are not shared with them any more within seconds, nor theirs
+        with the members. Safe to repeat: a family that the passenger is not in is no error.
+
+        Errors:
+        - FAILED_PRECONDITION `FAMILY_ADMIN_NOT_REMOVABLE`: the passenger owns the family, see DisbandFamily.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveMember(self, request, context):
+        """Removes a member from the passenger's own family, as if they had left. Safe to repeat: who is not a member of it is no
+        error.
+
+        Errors:
+        - NOT_FOUND `FAMILY_NOT_FOUND`: the passenger is in no family.
+        - PERMISSION_DENIED `NOT_FAMILY_OWNER`: the passenger is in another's family.
+        - FAILED_PRECONDITION `FAMILY_ADMIN_NOT_REMOVABLE`: the member is the owner.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListInvitations(self, request, context):
+        """Lists the open invitations: those that the passenger's family has sent, to its owner, and those to the passenger's
+        phone, each the oldest first. Safe to repeat.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Invite(self, request, context):
+        """Invites whoever has a phone into the passenger's family. Safe to repeat: while an invitation to the phone is open, that one
+        is returned, under its own name.
+
+        Errors:
+        - NOT_FOUND `FAMILY_NOT_FOUND`: the passenger is in no family.
+        - PERMISSION_DENIED `NOT_FAMILY_OWNER`: the passenger is in another's family.
+        - FAILED_PRECONDITION `FAMILY_FULL`: members and open invitations are 50 together.
+        - FAILED_PRECONDITION `TOO_MANY_INVITATIONS`: so many are open as may be at a time; metadata `max_open`.
+        - RESOURCE_EXHAUSTED `INVITATION_RATE_EXCEEDED`, with RetryInfo: the passenger has sent as many in the last 24 hours as one
+        may; metadata `max_a_day`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeInvitation(self, request, context):
+        """Withdraws an invitation of the passenger's family. Safe to repeat: one that is closed in whatever way is no error.
+
+        Errors:
+        - NOT_FOUND `INVITATION_NOT_FOUND`: no such invitation, or it is not of the passenger's own family.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcceptInvitation(self, request, context):
+        """Makes the passenger a member of the family that has invited their phone. Rides that are shared with the family are shown
+        to them within seconds. The app then needs a new session, which states the family role. Safe to repeat: who is a
+        member by this invitation is no error.
+
+        Errors:
+        - NOT_FOUND `INVITATION_NOT_FOUND`: no such open invitation, or it is not to the passenger's phone.
+        - ALREADY_EXISTS `ALREADY_IN_FAMILY`: the passenger is in a family already; the invitation stays open.
+        - FAILED_PRECONDITION `FAMILY_FULL`: the family has 50 members; the invitation stays open.
+        - FAILED_PRECONDITION `SESSION_INCOMPLETE`: the session's account cannot be in a family.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeclineInvitation(self, request, context):
+        """Takes an invitation off the passenger's list. The family is not told: to it the invitation is open until it expires, and
+        so long it cannot send another one to this phone. Safe to repeat.
+
+        Errors:
+        - NOT_FOUND `INVITATION_NOT_FOUND`: no such open invitation, or it is not to the passenger's phone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_PassengerFamilyServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'GetFamily': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFamily,
+                    request_deserializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.PassengerFamilyServiceGetFamilyRequest.FromString,
+                    response_serializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.PassengerFamilyServiceGetFamilyResponse.SerializeToString,
+            ),
+            'CreateFamily': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateFamily,
+                    request_deserializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.PassengerFamilyServiceCreateFamilyRequest.FromString,
+                    response_serializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.PassengerFamilyServiceCreateFamilyResponse.SerializeToString,
+            ),
+            'RenameOwner': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenameOwner,
+                    request_deserializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.RenameOwnerRequest.FromString,
+                    response_serializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.RenameOwnerResponse.SerializeToString,
+            ),
+            'DisbandFamily': grpc.unary_unary_rpc_method_handler(
+                    servicer.DisbandFamily,
+                    request_deserializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.DisbandFamilyRequest.FromString,
+                    response_serializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.DisbandFamilyResponse.SerializeToString,
+            ),
+            'LeaveFamily': grpc.unary_unary_rpc_method_handler(
+                    servicer.LeaveFamily,
+                    request_deserializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.LeaveFamilyRequest.FromString,
+                    response_serializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.LeaveFamilyResponse.SerializeToString,
+            ),
+            'RemoveMember': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveMember,
+                    request_deserializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.PassengerFamilyServiceRemoveMemberRequest.FromString,
+                    response_serializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.PassengerFamilyServiceRemoveMemberResponse.SerializeToString,
+            ),
+            'ListInvitations': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListInvitations,
+                    request_deserializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.ListInvitationsRequest.FromString,
+                    response_serializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.ListInvitationsResponse.SerializeToString,
+            ),
+            'Invite': grpc.unary_unary_rpc_method_handler(
+                    servicer.Invite,
+                    request_deserializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.InviteRequest.FromString,
+                    response_serializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.InviteResponse.SerializeToString,
+            ),
+            'RevokeInvitation': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeInvitation,
+                    request_deserializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.RevokeInvitationRequest.FromString,
+                    response_serializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.RevokeInvitationResponse.SerializeToString,
+            ),
+            'AcceptInvitation': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcceptInvitation,
+                    request_deserializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.AcceptInvitationRequest.FromString,
+                    response_serializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.AcceptInvitationResponse.SerializeToString,
+            ),
+            'DeclineInvitation': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeclineInvitation,
+                    request_deserializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.DeclineInvitationRequest.FromString,
+                    response_serializer=ridehail_dot_family_dot_v1_dot_family__api__pb2.DeclineInvitationResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'ridehail.family.v1.PassengerFamilyService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('ridehail.family.v1.PassengerFamilyService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class PassengerFamilyService:
+    """Calls of apps about the passenger's family; the passenger is the one whom the gateway authenticated.
+    """
+
+    @staticmethod
+    def GetFamily(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ridehail.family.v1.PassengerFamilyService/GetFamily',
+            ridehail_dot_family_dot_v1_dot_family__api__pb2.PassengerFamilyServiceGetFamilyRequest.SerializeToString,
+            ridehail_dot_family_dot_v1_dot_family__api__pb2.PassengerFamilyServiceGetFamilyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateFamily(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ridehail.family.v1.PassengerFamilyService/CreateFamily',
+            ridehail_dot_family_dot_v1_dot_family__api__pb2.PassengerFamilyServiceCreateFamilyRequest.SerializeToString,
+            ridehail_dot_family_dot_v1_dot_family__api__pb2.PassengerFamilyServiceCreateFamilyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenameOwner(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ridehail.family.v1.PassengerFamilyService/RenameOwner',
+            ridehail_dot_family_dot_v1_dot_family__api__pb2.RenameOwnerRequest.SerializeToString,
+            ridehail_dot_family_dot_v1_dot_family__api__pb2.RenameOwnerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DisbandFamily(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ridehail.family.v1.PassengerFamilyService/DisbandFamily',
+            ridehail_dot_family_dot_v1_dot_family__api__pb2.DisbandFamilyRequest.SerializeToString,
+            ridehail_dot_family_dot_v1_dot_family__api__pb2.DisbandFamilyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LeaveFamily(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ridehail.family.v1.PassengerFamilyService/LeaveFamily',
+            ridehail_dot_family_dot_v1_dot_family__api__pb2.LeaveFamilyRequest.SerializeToString,
+            ridehail_dot_family_dot_v1_dot_family__api__pb2.LeaveFamilyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveMember(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ridehail.family.v1.PassengerFamilyService/RemoveMember',
+            ridehail_dot_family_dot_v1_dot_family__api__pb2.PassengerFamilyServiceRemoveMemberRequest.SerializeToString,
+            ridehail_dot_family_dot_v1_dot_family__api__pb2.PassengerFamilyServiceRemoveMemberResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListInvitations(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ridehail.family.v1.PassengerFamilyService/ListInvitations',
+            ridehail_dot_family_dot_v1_dot_family__api__pb2.ListInvitationsRequest.SerializeToString,
+            ridehail_dot_family_dot_v1_dot_family__api__pb2.ListInvitationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Invite(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ridehail.family.v1.PassengerFamilyService/Invite',
+            ridehail_dot_family_dot_v1_dot_family__api__pb2.InviteRequest.SerializeToString,
+            ridehail_dot_family_dot_v1_dot_family__api__pb2.InviteResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeInvitation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ridehail.family.v1.PassengerFamilyService/RevokeInvitation',
+            ridehail_dot_family_dot_v1_dot_family__api__pb2.RevokeInvitationRequest.SerializeToString,
+            ridehail_dot_family_dot_v1_dot_family__api__pb2.RevokeInvitationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcceptInvitation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ridehail.family.v1.PassengerFamilyService/AcceptInvitation',
+            ridehail_dot_family_dot_v1_dot_family__api__pb2.AcceptInvitationRequest.SerializeToString,
+            ridehail_dot_family_dot_v1_dot_family__api__pb2.AcceptInvitationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeclineInvitation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ridehail.family.v1.PassengerFamilyService/DeclineInvitation',
+            ridehail_dot_family_dot_v1_dot_family__api__pb2.DeclineInvitationRequest.SerializeToString,
+            ridehail_dot_family_dot_v1_dot_family__api__pb2.DeclineInvitationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

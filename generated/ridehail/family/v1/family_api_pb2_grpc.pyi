@@ -4,6 +4,10 @@ isort:skip_file
 Family: who rides on whose account. A rider is in one family at most. Its admin is a member of it, the one with the
 role `owner`.
 
+Nobody is put into a family unasked, but by services: the owner invites a phone, and whoever has that phone accepts or
+not. Nobody learns here who uses the service: an invitation looks the same to its sender whether or not anybody has the
+phone, has seen the invitation or has declined it, until it is accepted.
+
 Every RPC can also fail with the codes that are common to all services (see docs/errors.md). Each RPC's comment
 names only what is special to it. Nothing personal is in error texts and metadata.
 """
@@ -190,3 +194,343 @@ class FamilyServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
 def add_FamilyServiceServicer_to_server(servicer: FamilyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class PassengerFamilyServiceStub:
+    """Calls of apps about the passenger's family; the passenger is the one whom the gateway authenticated."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> PassengerFamilyServiceAsyncStub: ...
+    GetFamily: _grpc.UnaryUnaryMultiCallable[_family_api_pb2.PassengerFamilyServiceGetFamilyRequest, _family_api_pb2.PassengerFamilyServiceGetFamilyResponse]
+    """Returns the passenger's family, as its members may see it. Safe to repeat.
+
+    Errors:
+    - NOT_FOUND `FAMILY_NOT_FOUND`: the passenger is in no family.
+    """
+    CreateFamily: _grpc.UnaryUnaryMultiCallable[_family_api_pb2.PassengerFamilyServiceCreateFamilyRequest, _family_api_pb2.PassengerFamilyServiceCreateFamilyResponse]
+    """Creates a family whose owner, who pays, is the passenger. Safe to repeat: who owns a family already gets that one, under
+    the name that it has.
+
+    Errors:
+    - ALREADY_EXISTS `ALREADY_IN_FAMILY`: the passenger is in another's family.
+    - FAILED_PRECONDITION `SESSION_INCOMPLETE`: the session has no phone, or its account cannot own a family.
+    """
+    RenameOwner: _grpc.UnaryUnaryMultiCallable[_family_api_pb2.RenameOwnerRequest, _family_api_pb2.RenameOwnerResponse]
+    """Changes how the family calls its owner. Rides that are shared with the family show the new name within seconds. Safe
+    to repeat.
+
+    Errors:
+    - NOT_FOUND `FAMILY_NOT_FOUND`: the passenger is in no family.
+    - PERMISSION_DENIED `NOT_FAMILY_OWNER`: the passenger is in another's family.
+    """
+    DisbandFamily: _grpc.UnaryUnaryMultiCallable[_family_api_pb2.DisbandFamilyRequest, _family_api_pb2.DisbandFamilyResponse]
+    """Ends a family: nobody is in it any more, and its invitations are void. Safe to repeat: a family that is gone, or that the
+    passenger is not in, is no error.
+
+    Errors:
+    - PERMISSION_DENIED `NOT_FAMILY_OWNER`: it is another's family.
+    """
+    LeaveFamily: _grpc.UnaryUnaryMultiCallable[_family_api_pb2.LeaveFamilyRequest, _family_api_pb2.LeaveFamilyResponse]
+    """Takes the passenger out of a family: rides of its members are not shared with them any more within seconds, nor theirs
+    with the members. Safe to repeat: a family that the passenger is not in is no error.
+
+    Errors:
+    - FAILED_PRECONDITION `FAMILY_ADMIN_NOT_REMOVABLE`: the passenger owns the family, see DisbandFamily.
+    """
+    RemoveMember: _grpc.UnaryUnaryMultiCallable[_family_api_pb2.PassengerFamilyServiceRemoveMemberRequest, _family_api_pb2.PassengerFamilyServiceRemoveMemberResponse]
+    """Removes a member from the passenger's own family, as if they had left. Safe to repeat: who is not a member of it is no
+    error.
+
+    Errors:
+    - NOT_FOUND `FAMILY_NOT_FOUND`: the passenger is in no family.
+    - PERMISSION_DENIED `NOT_FAMILY_OWNER`: the passenger is in another's family.
+    - FAILED_PRECONDITION `FAMILY_ADMIN_NOT_REMOVABLE`: the member is the owner.
+    """
+    ListInvitations: _grpc.UnaryUnaryMultiCallable[_family_api_pb2.ListInvitationsRequest, _family_api_pb2.ListInvitationsResponse]
+    """Lists the open invitations: those that the passenger's family has sent, to its owner, and those to the passenger's
+    phone, each the oldest first. Safe to repeat.
+    """
+    Invite: _grpc.UnaryUnaryMultiCallable[_family_api_pb2.InviteRequest, _family_api_pb2.InviteResponse]
+    """Invites whoever has a phone into the passenger's family. Safe to repeat: while an invitation to the phone is open, that one
+    is returned, under its own name.
+
+    Errors:
+    - NOT_FOUND `FAMILY_NOT_FOUND`: the passenger is in no family.
+    - PERMISSION_DENIED `NOT_FAMILY_OWNER`: the passenger is in another's family.
+    - FAILED_PRECONDITION `FAMILY_FULL`: members and open invitations are 50 together.
+    - FAILED_PRECONDITION `TOO_MANY_INVITATIONS`: so many are open as may be at a time; metadata `max_open`.
+    - RESOURCE_EXHAUSTED `INVITATION_RATE_EXCEEDED`, with RetryInfo: the passenger has sent as many in the last 24 hours as one
+      may; metadata `max_a_day`.
+    """
+    RevokeInvitation: _grpc.UnaryUnaryMultiCallable[_family_api_pb2.RevokeInvitationRequest, _family_api_pb2.RevokeInvitationResponse]
+    """Withdraws an invitation of the passenger's family. Safe to repeat: one that is closed in whatever way is no error.
+
+    Errors:
+    - NOT_FOUND `INVITATION_NOT_FOUND`: no such invitation, or it is not of the passenger's own family.
+    """
+    AcceptInvitation: _grpc.UnaryUnaryMultiCallable[_family_api_pb2.AcceptInvitationRequest, _family_api_pb2.AcceptInvitationResponse]
+    """Makes the passenger a member of the family that has invited their phone. Rides that are shared with the family are shown
+    to them within seconds. The app then needs a new session, which states the family role. Safe to repeat: who is a
+    member by this invitation is no error.
+
+    Errors:
+    - NOT_FOUND `INVITATION_NOT_FOUND`: no such open invitation, or it is not to the passenger's phone.
+    - ALREADY_EXISTS `ALREADY_IN_FAMILY`: the passenger is in a family already; the invitation stays open.
+    - FAILED_PRECONDITION `FAMILY_FULL`: the family has 50 members; the invitation stays open.
+    - FAILED_PRECONDITION `SESSION_INCOMPLETE`: the session's account cannot be in a family.
+    """
+    DeclineInvitation: _grpc.UnaryUnaryMultiCallable[_family_api_pb2.DeclineInvitationRequest, _family_api_pb2.DeclineInvitationResponse]
+    """Takes an invitation off the passenger's list. The family is not told: to it the invitation is open until it expires, and
+    so long it cannot send another one to this phone. Safe to repeat.
+
+    Errors:
+    - NOT_FOUND `INVITATION_NOT_FOUND`: no such open invitation, or it is not to the passenger's phone.
+    """
+
+@_typing.type_check_only
+class PassengerFamilyServiceAsyncStub(PassengerFamilyServiceStub):
+    """Calls of apps about the passenger's family; the passenger is the one whom the gateway authenticated."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    GetFamily: _aio.UnaryUnaryMultiCallable[_family_api_pb2.PassengerFamilyServiceGetFamilyRequest, _family_api_pb2.PassengerFamilyServiceGetFamilyResponse]  # type: ignore[assignment]
+    """Returns the passenger's family, as its members may see it. Safe to repeat.
+
+    Errors:
+    - NOT_FOUND `FAMILY_NOT_FOUND`: the passenger is in no family.
+    """
+    CreateFamily: _aio.UnaryUnaryMultiCallable[_family_api_pb2.PassengerFamilyServiceCreateFamilyRequest, _family_api_pb2.PassengerFamilyServiceCreateFamilyResponse]  # type: ignore[assignment]
+    """Creates a family whose owner, who pays, is the passenger. Safe to repeat: who owns a family already gets that one, under
+    the name that it has.
+
+    Errors:
+    - ALREADY_EXISTS `ALREADY_IN_FAMILY`: the passenger is in another's family.
+    - FAILED_PRECONDITION `SESSION_INCOMPLETE`: the session has no phone, or its account cannot own a family.
+    """
+    RenameOwner: _aio.UnaryUnaryMultiCallable[_family_api_pb2.RenameOwnerRequest, _family_api_pb2.RenameOwnerResponse]  # type: ignore[assignment]
+    """Changes how the family calls its owner. Rides that are shared with the family show the new name within seconds. Safe
+    to repeat.
+
+    Errors:
+    - NOT_FOUND `FAMILY_NOT_FOUND`: the passenger is in no family.
+    - PERMISSION_DENIED `NOT_FAMILY_OWNER`: the passenger is in another's family.
+    """
+    DisbandFamily: _aio.UnaryUnaryMultiCallable[_family_api_pb2.DisbandFamilyRequest, _family_api_pb2.DisbandFamilyResponse]  # type: ignore[assignment]
+    """Ends a family: nobody is in it any more, and its invitations are void. Safe to repeat: a family that is gone, or that the
+    passenger is not in, is no error.
+
+    Errors:
+    - PERMISSION_DENIED `NOT_FAMILY_OWNER`: it is another's family.
+    """
+    LeaveFamily: _aio.UnaryUnaryMultiCallable[_family_api_pb2.LeaveFamilyRequest, _family_api_pb2.LeaveFamilyResponse]  # type: ignore[assignment]
+    """Takes the passenger out of a family: rides of its members are not shared with them any more within seconds, nor theirs
+    with the members. Safe to repeat: a family that the passenger is not in is no error.
+
+    Errors:
+    - FAILED_PRECONDITION `FAMILY_ADMIN_NOT_REMOVABLE`: the passenger owns the family, see DisbandFamily.
+    """
+    RemoveMember: _aio.UnaryUnaryMultiCallable[_family_api_pb2.PassengerFamilyServiceRemoveMemberRequest, _family_api_pb2.PassengerFamilyServiceRemoveMemberResponse]  # type: ignore[assignment]
+    """Removes a member from the passenger's own family, as if they had left. Safe to repeat: who is not a member of it is no
+    error.
+
+    Errors:
+    - NOT_FOUND `FAMILY_NOT_FOUND`: the passenger is in no family.
+    - PERMISSION_DENIED `NOT_FAMILY_OWNER`: the passenger is in another's family.
+    - FAILED_PRECONDITION `FAMILY_ADMIN_NOT_REMOVABLE`: the member is the owner.
+    """
+    ListInvitations: _aio.UnaryUnaryMultiCallable[_family_api_pb2.ListInvitationsRequest, _family_api_pb2.ListInvitationsResponse]  # type: ignore[assignment]
+    """Lists the open invitations: those that the passenger's family has sent, to its owner, and those to the passenger's
+    phone, each the oldest first. Safe to repeat.
+    """
+    Invite: _aio.UnaryUnaryMultiCallable[_family_api_pb2.InviteRequest, _family_api_pb2.InviteResponse]  # type: ignore[assignment]
+    """Invites whoever has a phone into the passenger's family. Safe to repeat: while an invitation to the phone is open, that one
+    is returned, under its own name.
+
+    Errors:
+    - NOT_FOUND `FAMILY_NOT_FOUND`: the passenger is in no family.
+    - PERMISSION_DENIED `NOT_FAMILY_OWNER`: the passenger is in another's family.
+    - FAILED_PRECONDITION `FAMILY_FULL`: members and open invitations are 50 together.
+    - FAILED_PRECONDITION `TOO_MANY_INVITATIONS`: so many are open as may be at a time; metadata `max_open`.
+    - RESOURCE_EXHAUSTED `INVITATION_RATE_EXCEEDED`, with RetryInfo: the passenger has sent as many in the last 24 hours as one
+      may; metadata `max_a_day`.
+    """
+    RevokeInvitation: _aio.UnaryUnaryMultiCallable[_family_api_pb2.RevokeInvitationRequest, _family_api_pb2.RevokeInvitationResponse]  # type: ignore[assignment]
+    """Withdraws an invitation of the passenger's family. Safe to repeat: one that is closed in whatever way is no error.
+
+    Errors:
+    - NOT_FOUND `INVITATION_NOT_FOUND`: no such invitation, or it is not of the passenger's own family.
+    """
+    AcceptInvitation: _aio.UnaryUnaryMultiCallable[_family_api_pb2.AcceptInvitationRequest, _family_api_pb2.AcceptInvitationResponse]  # type: ignore[assignment]
+    """Makes the passenger a member of the family that has invited their phone. Rides that are shared with the family are shown
+    to them within seconds. The app then needs a new session, which states the family role. Safe to repeat: who is a
+    member by this invitation is no error.
+
+    Errors:
+    - NOT_FOUND `INVITATION_NOT_FOUND`: no such open invitation, or it is not to the passenger's phone.
+    - ALREADY_EXISTS `ALREADY_IN_FAMILY`: the passenger is in a family already; the invitation stays open.
+    - FAILED_PRECONDITION `FAMILY_FULL`: the family has 50 members; the invitation stays open.
+    - FAILED_PRECONDITION `SESSION_INCOMPLETE`: the session's account cannot be in a family.
+    """
+    DeclineInvitation: _aio.UnaryUnaryMultiCallable[_family_api_pb2.DeclineInvitationRequest, _family_api_pb2.DeclineInvitationResponse]  # type: ignore[assignment]
+    """Takes an invitation off the passenger's list. The family is not told: to it the invitation is open until it expires, and
+    so long it cannot send another one to this phone. Safe to repeat.
+
+    Errors:
+    - NOT_FOUND `INVITATION_NOT_FOUND`: no such open invitation, or it is not to the passenger's phone.
+    """
+
+class PassengerFamilyServiceServicer(metaclass=_abc_1.ABCMeta):
+    """Calls of apps about the passenger's family; the passenger is the one whom the gateway authenticated."""
+
+    @_abc_1.abstractmethod
+    def GetFamily(
+        self,
+        request: _family_api_pb2.PassengerFamilyServiceGetFamilyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_family_api_pb2.PassengerFamilyServiceGetFamilyResponse, _abc.Awaitable[_family_api_pb2.PassengerFamilyServiceGetFamilyResponse]]:
+        """Returns the passenger's family, as its members may see it. Safe to repeat.
+
+        Errors:
+        - NOT_FOUND `FAMILY_NOT_FOUND`: the passenger is in no family.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateFamily(
+        self,
+        request: _family_api_pb2.PassengerFamilyServiceCreateFamilyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_family_api_pb2.PassengerFamilyServiceCreateFamilyResponse, _abc.Awaitable[_family_api_pb2.PassengerFamilyServiceCreateFamilyResponse]]:
+        """Creates a family whose owner, who pays, is the passenger. Safe to repeat: who owns a family already gets that one, under
+        the name that it has.
+
+        Errors:
+        - ALREADY_EXISTS `ALREADY_IN_FAMILY`: the passenger is in another's family.
+        - FAILED_PRECONDITION `SESSION_INCOMPLETE`: the session has no phone, or its account cannot own a family.
+        """
+
+    @_abc_1.abstractmethod
+    def RenameOwner(
+        self,
+        request: _family_api_pb2.RenameOwnerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_family_api_pb2.RenameOwnerResponse, _abc.Awaitable[_family_api_pb2.RenameOwnerResponse]]:
+        """Changes how the family calls its owner. Rides that are shared with the family show the new name within seconds. Safe
+        to repeat.
+
+        Errors:
+        - NOT_FOUND `FAMILY_NOT_FOUND`: the passenger is in no family.
+        - PERMISSION_DENIED `NOT_FAMILY_OWNER`: the passenger is in another's family.
+        """
+
+    @_abc_1.abstractmethod
+    def DisbandFamily(
+        self,
+        request: _family_api_pb2.DisbandFamilyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_family_api_pb2.DisbandFamilyResponse, _abc.Awaitable[_family_api_pb2.DisbandFamilyResponse]]:
+        """Ends a family: nobody is in it any more, and its invitations are void. Safe to repeat: a family that is gone, or that the
+        passenger is not in, is no error.
+
+        Errors:
+        - PERMISSION_DENIED `NOT_FAMILY_OWNER`: it is another's family.
+        """
+
+    @_abc_1.abstractmethod
+    def LeaveFamily(
+        self,
+        request: _family_api_pb2.LeaveFamilyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_family_api_pb2.LeaveFamilyResponse, _abc.Awaitable[_family_api_pb2.LeaveFamilyResponse]]:
+        """Takes the passenger out of a family: rides of its members are not shared with them any more within seconds, nor theirs
+        with the members. Safe to repeat: a family that the passenger is not in is no error.
+
+        Errors:
+        - FAILED_PRECONDITION `FAMILY_ADMIN_NOT_REMOVABLE`: the passenger owns the family, see DisbandFamily.
+        """
+
+    @_abc_1.abstractmethod
+    def RemoveMember(
+        self,
+        request: _family_api_pb2.PassengerFamilyServiceRemoveMemberRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_family_api_pb2.PassengerFamilyServiceRemoveMemberResponse, _abc.Awaitable[_family_api_pb2.PassengerFamilyServiceRemoveMemberResponse]]:
+        """Removes a member from the passenger's own family, as if they had left. Safe to repeat: who is not a member of it is no
+        error.
+
+        Errors:
+        - NOT_FOUND `FAMILY_NOT_FOUND`: the passenger is in no family.
+        - PERMISSION_DENIED `NOT_FAMILY_OWNER`: the passenger is in another's family.
+        - FAILED_PRECONDITION `FAMILY_ADMIN_NOT_REMOVABLE`: the member is the owner.
+        """
+
+    @_abc_1.abstractmethod
+    def ListInvitations(
+        self,
+        request: _family_api_pb2.ListInvitationsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_family_api_pb2.ListInvitationsResponse, _abc.Awaitable[_family_api_pb2.ListInvitationsResponse]]:
+        """Lists the open invitations: those that the passenger's family has sent, to its owner, and those to the passenger's
+        phone, each the oldest first. Safe to repeat.
+        """
+
+    @_abc_1.abstractmethod
+    def Invite(
+        self,
+        request: _family_api_pb2.InviteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_family_api_pb2.InviteResponse, _abc.Awaitable[_family_api_pb2.InviteResponse]]:
+        """Invites whoever has a phone into the passenger's family. Safe to repeat: while an invitation to the phone is open, that one
+        is returned, under its own name.
+
+        Errors:
+        - NOT_FOUND `FAMILY_NOT_FOUND`: the passenger is in no family.
+        - PERMISSION_DENIED `NOT_FAMILY_OWNER`: the passenger is in another's family.
+        - FAILED_PRECONDITION `FAMILY_FULL`: members and open invitations are 50 together.
+        - FAILED_PRECONDITION `TOO_MANY_INVITATIONS`: so many are open as may be at a time; metadata `max_open`.
+        - RESOURCE_EXHAUSTED `INVITATION_RATE_EXCEEDED`, with RetryInfo: the passenger has sent as many in the last 24 hours as one
+          may; metadata `max_a_day`.
+        """
+
+    @_abc_1.abstractmethod
+    def RevokeInvitation(
+        self,
+        request: _family_api_pb2.RevokeInvitationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_family_api_pb2.RevokeInvitationResponse, _abc.Awaitable[_family_api_pb2.RevokeInvitationResponse]]:
+        """Withdraws an invitation of the passenger's family. Safe to repeat: one that is closed in whatever way is no error.
+
+        Errors:
+        - NOT_FOUND `INVITATION_NOT_FOUND`: no such invitation, or it is not of the passenger's own family.
+        """
+
+    @_abc_1.abstractmethod
+    def AcceptInvitation(
+        self,
+        request: _family_api_pb2.AcceptInvitationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_family_api_pb2.AcceptInvitationResponse, _abc.Awaitable[_family_api_pb2.AcceptInvitationResponse]]:
+        """Makes the passenger a member of the family that has invited their phone. Rides that are shared with the family are shown
+        to them within seconds. The app then needs a new session, which states the family role. Safe to repeat: who is a
+        member by this invitation is no error.
+
+        Errors:
+        - NOT_FOUND `INVITATION_NOT_FOUND`: no such open invitation, or it is not to the passenger's phone.
+        - ALREADY_EXISTS `ALREADY_IN_FAMILY`: the passenger is in a family already; the invitation stays open.
+        - FAILED_PRECONDITION `FAMILY_FULL`: the family has 50 members; the invitation stays open.
+        - FAILED_PRECONDITION `SESSION_INCOMPLETE`: the session's account cannot be in a family.
+        """
+
+    @_abc_1.abstractmethod
+    def DeclineInvitation(
+        self,
+        request: _family_api_pb2.DeclineInvitationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_family_api_pb2.DeclineInvitationResponse, _abc.Awaitable[_family_api_pb2.DeclineInvitationResponse]]:
+        """Takes an invitation off the passenger's list. The family is not told: to it the invitation is open until it expires, and
+        so long it cannot send another one to this phone. Safe to repeat.
+
+        Errors:
+        - NOT_FOUND `INVITATION_NOT_FOUND`: no such open invitation, or it is not to the passenger's phone.
+        """
+
+def add_PassengerFamilyServiceServicer_to_server(servicer: PassengerFamilyServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
