@@ -68,7 +68,10 @@ class Servers:
         shutil.rmtree(folder, ignore_errors=True)
         self.folder = folder
         self._workers = workers
-        self._command = str((checkout / ".venv" / "bin" if checkout else Path(sys.executable).parent) / "ridehail")
+        binaries = checkout / ".venv" / "bin" if checkout else Path(sys.executable).parent
+        self._command = str(binaries / "ridehail")
+        # Another release has other ones.
+        self._services = _services(binaries / "python") if checkout else tuple(suite.SERVICES)
         shutil.copytree(checkout / "config" if checkout else resources.folder("config"), folder / "config")
         DataDir(folder).ensure_keys(suite.ticket_sources(resources.folder("config")))
 
@@ -92,7 +95,7 @@ class Servers:
         """
         command = [self._command, "serve", *services, "--no-reflection"]
         address = f"{HOST}:{{port}}" if dependencies is None else dependencies.address
-        for name in suite.SERVICES:
+        for name in self._services:
             command += ["--address", f"{name}={address}"]
         if self._workers > 1 and not os.environ.get(_CACHE_VARIABLE):
             command += ["--cache-url", "none"]
@@ -193,6 +196,11 @@ class Servers:
             process.kill()
             process.wait()
         raise NotStarted(f"{name} does not start: {log.read_text()[-_LOG_END:]}")
+
+
+def _services(python: Path) -> Sequence[str]:
+    listed = "from ridehail_servers import suite; print(*suite.SERVICES)"
+    return subprocess.run([str(python), "-c", listed], capture_output=True, text=True, check=True).stdout.split()
 
 
 def listens(process: subprocess.Popen[bytes], port: int) -> bool:

@@ -28,7 +28,7 @@ _SERVICE = "eulas"
 _METHOD = "/ridehail.eulas.v1.PassengerEulasService/ListEulas"
 _PATH = "/4.0/eulas/v1/list"
 _FILTER, _ZONE = "unknown", "tel_aviv"
-# Each of them makes a request every second or two.
+# Each of them makes a request every second or two, and has made one before: sessions last for hours.
 _PASSENGERS = 1_000
 _DIRECT, _JSON, _ALWAYS_ASKED = "gRPC, direct", "JSON", "JSON, none remembered"
 
@@ -75,11 +75,14 @@ def _eulas(harness: Harness) -> Iterator[Sequence[Contender]]:
 
         def through(name: str, envoy: Running) -> Contender:
             load = Load("http", envoy.address, _PATH, json_requests, {}, harness.callers, sessions)
-            return Contender(name, eulas, load, dependencies=(envoy, authorizer))
+            return Contender(name, eulas, load, dependencies=(envoy, authorizer), warm=True)
 
         yield (
             Contender(
-                _DIRECT, eulas, Load("grpc", eulas.address, _METHOD, grpc_requests, {}, harness.callers, tickets)
+                _DIRECT,
+                eulas,
+                Load("grpc", eulas.address, _METHOD, grpc_requests, {}, harness.callers, tickets),
+                warm=True,
             ),
             through(_JSON, remembering),
             through(_ALWAYS_ASKED, asking),
