@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import sys
 import threading
 import zlib
@@ -39,10 +40,13 @@ _STATUSES = {"unavailable": 503, "failed": 500}
 
 
 @contextmanager
-def yt_proxies(cluster: YtCluster) -> Iterator[str]:
+def yt_proxies(cluster: YtCluster, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """Serves a cluster for the length of the block; yields host and port of its light proxy."""
     light, heavy = (_Proxy(cluster, is_heavy=is_heavy) for is_heavy in (False, True))
     cluster.heavy_hosts = [heavy.address]
+    if tls is not None:
+        for proxy in (light, heavy):
+            proxy.socket = tls.wrap_socket(proxy.socket, server_side=True)
     threads = [threading.Thread(target=proxy.serve_forever, args=(0.02,)) for proxy in (light, heavy)]
     for thread in threads:
         thread.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import sys
 import threading
 import time
@@ -15,9 +16,13 @@ import pytest
 
 from ridehail_servers.toll_roads.retention.archive import ArchiveAhead, ArchiveFailed, in_thread
 from ridehail_servers.toll_roads.retention.rows import ArchivedChange, ArchivedOrder, ArchivedTable
+from ridehail_servers.toll_roads.retention.yt_archive import YtArchiveTable
+from tests.support.certificates import Authority
 from tests.support.log_capture import captured_logs
 from tests.support.retention import NOW, ago
 from tests.support.waiting import until
+from tests.support.yt_cluster import YtCluster
+from tests.support.yt_proxy import yt_proxies
 from tests.toll_roads.yt_harness import FOLDER, QUICK, YtHarness, changes
 
 IMPATIENT = replace(QUICK, request_s=0.2, table_s=0.2, total_s=0.2)
@@ -109,7 +114,9 @@ def test_a_proxy_that_hangs_is_given_up_and_a_later_run_writes_the_batch_once(yt
     yt.table().last_batch()
     yt.fault(command, "hung", times=9)
     began = time.monotonic()
-    with pytest.raises(ArchiveFailed, match=r"the archive at yt://home/ridehail/log_has_toll_road failed: .*timed out"):
+    with pytest.raises(
+        ArchiveFailed, match=r"the archive at yt://127.*/home/ridehail/log_has_toll_road failed: .*timed out"
+    ):
         yt.table(timeouts=IMPATIENT).write(1, changes("order"))
     assert time.monotonic() - began < 20
     yt.cluster.faults.clear()
@@ -142,11 +149,12 @@ def test_the_transaction_of_a_dead_writer_keeps_others_out_until_it_ends(yt: YtH
 
 
 def test_a_slow_batch_keeps_its_transaction(yt: YtHarness) -> None:
-    yt.table().last_batch()
-    yt.fault("write_table", lambda: time.sleep(3 * QUICK.transaction_s))
-    yt.table().write(1, changes("order"))
+    table = yt.table(timeouts=replace(QUICK, table_s=20))
+    table.last_batch()
+    yt.fault("write_table", lambda: time.sleep(1.5 * QUICK.transaction_s))
+    table.write(1, changes("order"))
     assert yt.order_ids() == ["order"]
-    assert sum(command == "write_table" for command, _ in yt.cluster.requests) == 1
+    assert sum(command == "start_transaction" for command, _ in yt.cluster.requests) == 1
 
 
 @pytest.mark.parametrize("kind", ["unavailable", "cut", "half", "lost"])
@@ -215,17 +223,45 @@ def test_an_operation_that_fails_leaves_all_rows(yt: YtHarness) -> None:
 
 
 async def test_a_cluster_that_hangs_holds_up_neither_the_event_loop_nor_a_cancelled_job(yt: YtHarness) -> None:
-    table = yt.table(timeouts=replace(QUICK, request_s=0.5))
-    yt.fault("create", "hung", times=99)
-    job = asyncio.create_task(in_thread(table, table.last_batch))
-    await until(lambda: len(yt.cluster.faults) == 0 or yt.cluster.faults[0].times < 99)
+    """The thread ends soon after: it repeats nothing, and waits not even for the end of its transaction."""
+    table, ended = yt.table(timeouts=replace(QUICK, request_s=1, table_s=1, total_s=60)), threading.Event()
+    await in_thread(table, table.last_batch)
+    yt.fault("*", "hung", times=99, skip=8)
+
+    def write() -> None:
+        try:
+            table.write(1, changes("order"))
+        finally:
+            ended.set()
+
+    job = asyncio.create_task(in_thread(table, write))
+    await until(lambda: yt.cluster.faults[0].times < 99)
     began = time.monotonic()
     job.cancel()
     with pytest.raises(asyncio.CancelledError):
         await job
-    assert time.monotonic() - began < 0.4
+    assert not ended.is_set()
+    await until(ended.is_set)
+    assert time.monotonic() - began < 20
     with pytest.raises(ArchiveFailed, match="was interrupted"):
         await in_thread(table, table.last_batch)
+
+
+def test_a_cluster_is_reached_by_tls_with_the_authority_of_its_own(
+    sockets: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificates, cluster = Authority(tmp_path).folder("yt", "127.0.0.1"), YtCluster()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates / "cert.pem", certificates / "key.pem")
+    with yt_proxies(cluster, context) as address:
+        url = f"yt://{address}/home/ridehail"
+        with pytest.raises(ArchiveFailed, match="certificate verify failed"):
+            YtArchiveTable(url, ArchivedTable.LOG, timeouts=IMPATIENT).last_batch()
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates / "ca.pem"))
+        table = YtArchiveTable(url, ArchivedTable.LOG, timeouts=QUICK)
+        assert table.last_batch() == 0
+        table.write(1, changes("order"))
+        assert table.rows_of("order") == changes("order")
 
 
 SECRET = "AQAD-token-4711"

@@ -102,7 +102,7 @@ async def test_no_row_is_lost_while_the_cluster_is_away(to_yt: Retention, yt: Yt
     await fill(to_yt)
     url, to_yt.archive_url = to_yt.archive_url, "yt://127.0.0.1:1/home/ridehail?tls=off"
     to_yt.open_table = partial(YtArchiveTable, timeouts=replace(QUICK, total_s=0.1))
-    with pytest.raises(ArchiveFailed, match="the archive at yt://home/ridehail/orders failed"):
+    with pytest.raises(ArchiveFailed, match=r"the archive at yt://127\.0\.0\.1:1/home/ridehail/orders failed"):
         await to_yt.archive()
     assert (await to_yt.purge_orders())[JobStep.PURGE_ORDERS, RowOutcome.KEPT] == 1
     to_yt.archive_url = url

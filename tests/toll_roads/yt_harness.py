@@ -15,7 +15,7 @@ from tests.support.yt_tree import Transaction, YtTree
 
 FOLDER = "//home/ridehail"
 # What a writer that was killed leaves behind ends soon; what hangs is given up soon.
-QUICK = YtTimeouts(connect_s=2, request_s=2, table_s=2, transaction_s=0.6, total_s=20, pause_s=0.01, max_pause_s=0.1)
+QUICK = YtTimeouts(connect_s=2, request_s=2, table_s=2, transaction_s=2, total_s=30, pause_s=0.01, max_pause_s=0.1)
 
 
 def changes(*order_ids: str, created: datetime = NOW) -> list[ArchivedChange]:

@@ -23,9 +23,9 @@ from .durability import sync_all, sync_commit
 from .rows import ROW_TYPES, ArchivedTable, Row
 
 with needs_extra("archive"):
-    from arro3.core import Array, DataType, Table
+    from arro3.core import Array, DataType, RecordBatchReader, Table
     from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction, write_deltalake
-    from deltalake.exceptions import CommitFailedError, DeltaError
+    from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
     from deltalake.schema import PrimitiveType
 
 _MAX_ATTEMPTS = 5
@@ -100,13 +100,15 @@ class DeltaArchiveTable:
         row_type = ROW_TYPES[self._name]
         names = [field.name for field in fields(row_type)]
         with _translate_errors(self.url):
-            if not DeltaTable.is_deltatable(self.url):
+            try:
+                table = DeltaTable(self.url)
+            except TableNotFoundError:
                 return []
             predicate = f"order_id = {_quoted(order_id)}"
             try:
-                found = DeltaTable(self.url).scan(columns=names, predicate=predicate).read_all()
+                found = _read(table.scan(columns=names, predicate=predicate))
             except Exception:  # Arrow's; an erasure has removed files of the state that was read
-                found = DeltaTable(self.url).scan(columns=names, predicate=predicate).read_all()
+                found = _read(DeltaTable(self.url).scan(columns=names, predicate=predicate))
             columns = [found.column(name).to_pylist() for name in names]
         rows = [row_type(*values) for values in zip(*columns, strict=True)]
         return sorted(rows, key=lambda row: row.created_at)
@@ -120,7 +122,7 @@ class DeltaArchiveTable:
         with _translate_errors(self.url):
             if not order_ids or not DeltaTable.is_deltatable(self.url):
                 return
-            found = self._refreshed().scan(columns=[_DAY], predicate=f"order_id IN ({listed})").read_all()
+            found = _read(self._refreshed().scan(columns=[_DAY], predicate=f"order_id IN ({listed})"))
             for day in sorted(set(found.column(_DAY).to_pylist())):
                 self._rewrite(f"{_DAY} = '{day.isoformat()}'", without=f"order_id IN ({listed})")
             table = self._refreshed()
@@ -134,7 +136,7 @@ class DeltaArchiveTable:
         for attempt in range(1, _MAX_ATTEMPTS + 1):
             table = self._refreshed()
             names = [*(field.name for field in fields(ROW_TYPES[self._name])), _DAY]
-            kept = table.scan(columns=names, predicate=f"{day} AND NOT ({without})").read_all()
+            kept = _read(table.scan(columns=names, predicate=f"{day} AND NOT ({without})"))
             try:
                 if kept.num_rows:
                     write_deltalake(table, kept, mode="overwrite", predicate=day)
@@ -153,12 +155,19 @@ class DeltaArchiveTable:
                 self._table = DeltaTable.create(
                     self.url, _schema(self._name), mode="ignore", partition_by=_DAY, configuration=_CONFIGURATION
                 )
-            except DeltaError:
-                if not DeltaTable.is_deltatable(self.url):
-                    raise
-                self._table = DeltaTable(self.url)  # another run created it meanwhile
+            except DeltaError as error:
+                # Another run created it meanwhile. `is_deltatable` would hold Python's lock.
+                try:
+                    self._table = DeltaTable(self.url)
+                except TableNotFoundError:
+                    raise error from None
         self._table.update_incremental()
         return self._table
+
+
+def _read(reader: RecordBatchReader) -> Table:
+    """Reads piece by piece: arro3 waits with Python's lock held, and the event loop gets it in between."""
+    return Table.from_batches(list(reader), schema=reader.schema)
 
 
 def _quoted(text: str) -> str:

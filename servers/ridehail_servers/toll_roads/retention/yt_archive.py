@@ -27,7 +27,7 @@ from ridehail_servers.chassis.yt_url import YtUrl
 
 from .archive import ArchiveAhead, ArchiveFailed
 from .rows import ROW_TYPES, ArchivedTable, Row
-from .yt_client import FAILURES, YtTimeouts, connect, is_passing, reason_of, start_merge, start_transaction
+from .yt_client import FAILURES, YtTimeouts, connect, hurry, is_passing, reason_of, start_merge, start_transaction
 
 with needs_extra("yt"):
     from yt.wrapper import JsonFormat, YtClient
@@ -62,6 +62,7 @@ class YtArchiveTable:
         self._cluster = YtUrl.parse(url)
         self._name = name
         self._folder = f"{self._cluster.path}/{name.value}"
+        self.url = f"yt:{self._cluster.proxy.partition(':')[2]}{self._folder[1:]}"
         self._timeouts = timeouts or YtTimeouts()
         self._interrupted = threading.Event()
         self._opened: YtClient | None = None
@@ -84,7 +85,7 @@ class YtArchiveTable:
                 if last == batch:
                     return
                 if last > batch:
-                    raise ArchiveAhead(self._folder)
+                    raise ArchiveAhead(self.url)
                 for day, rows_of_day in sorted(days.items()):
                     self._append(day, rows_of_day)
                 self._client.set(f"{self._folder}/@{_LAST_BATCH}", batch)
@@ -111,6 +112,8 @@ class YtArchiveTable:
 
     def interrupt(self) -> None:
         self._interrupted.set()
+        if self._opened is not None:
+            hurry(self._opened)
 
     @property
     def _client(self) -> YtClient:
@@ -203,13 +206,13 @@ class YtArchiveTable:
         pause = self._timeouts.pause_s
         while True:
             if self._interrupted.is_set():
-                raise ArchiveFailed(f"the work on the archive at yt:{self._folder} was interrupted")
+                raise ArchiveFailed(f"the work on the archive at {self.url} was interrupted")
             try:
                 return work()
             except FAILURES as error:
                 reason = reason_of(error)
                 if not is_passing(error) or time.monotonic() + pause > give_up_at:
-                    raise ArchiveFailed(f"the archive at yt:{self._folder} failed: {reason}") from error
+                    raise ArchiveFailed(f"the archive at {self.url} failed: {reason}") from error
                 logger.info("the archive failed, trying again", table=self._name.value, reason=reason)
             self._interrupted.wait(pause)
             pause = min(2 * pause, self._timeouts.max_pause_s)
