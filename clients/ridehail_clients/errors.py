@@ -21,8 +21,11 @@ __all__ = [
     "ClientClosed",
     "DatabaseUnavailable",
     "DeadlineExceeded",
+    "EulaAlreadyExists",
     "EulaNotFound",
     "EulaNotRejectable",
+    "EulaVersionConflict",
+    "EulasInFile",
     "FamilyAdminNotRemovable",
     "FamilyFull",
     "FamilyNotFound",
@@ -479,6 +482,33 @@ class SessionIncomplete(ServiceError):
     REASON = "SESSION_INCOMPLETE"
 
 
+class EulaAlreadyExists(ServiceError):
+    """There is an agreement with this id already, in force or withdrawn.
+
+    ALREADY_EXISTS, HTTP 409. Metadata: `eula_id`.
+    """
+
+    REASON = "EULA_ALREADY_EXISTS"
+
+
+class EulaVersionConflict(ServiceError):
+    """The agreement is of another version than the change expected. Read it again and decide again.
+
+    ABORTED, HTTP 409. Metadata: `current_version`, `eula_id`.
+    """
+
+    REASON = "EULA_VERSION_CONFLICT"
+
+
+class EulasInFile(ServiceError):
+    """The agreements of the configuration file are in force, so a change of those in the database would do nothing.
+
+    FAILED_PRECONDITION, HTTP 400.
+    """
+
+    REASON = "EULAS_IN_FILE"
+
+
 ERRORS_BY_REASON: Mapping[str, type[ServiceError]] = MappingProxyType(
     {
         error.REASON: error
@@ -528,6 +558,9 @@ ERRORS_BY_REASON: Mapping[str, type[ServiceError]] = MappingProxyType(
             TooManyInvitations,
             InvitationRateExceeded,
             SessionIncomplete,
+            EulaAlreadyExists,
+            EulaVersionConflict,
+            EulasInFile,
         )
     }
 )

@@ -13,7 +13,7 @@ from typing import Self
 from google.protobuf.struct_pb2 import Struct
 
 from ridehail.apiproxy.v1 import api_proxy_api_pb2
-from ridehail.eulas.v1 import eulas_pb2
+from ridehail.eulas.v1 import admin_eulas_api_pb2, admin_eulas_pb2, eulas_pb2
 from ridehail.family.v1 import family_api_pb2, family_pb2
 from ridehail.inapp.v1 import inapp_api_pb2, inapp_pb2
 from ridehail.ordercore.v1 import order_core_api_pb2
@@ -40,6 +40,9 @@ from ridehail_kernel.json_values import JsonInput, JsonObject, from_struct, to_s
 __all__ = [
     "ActiveOrder",
     "ActiveOrders",
+    "Agreement",
+    "AgreementChange",
+    "AgreementRecord",
     "AllowedChanges",
     "CardRoad",
     "ComparedKind",
@@ -49,8 +52,10 @@ __all__ = [
     "EulaCheckResult",
     "EulaDecision",
     "EulaFilter",
+    "EulaImport",
     "EulaState",
     "EulaStatus",
+    "EulaUpdatePreview",
     "Family",
     "FamilyAdmin",
     "FamilyMember",
@@ -87,6 +92,7 @@ __all__ = [
     "PromosOnTheWay",
     "ReceivedInvitation",
     "RecordCount",
+    "ResignRun",
     "RideCard",
     "RoadStatus",
     "RouteStats",
@@ -681,6 +687,256 @@ class PersonalStateCopy:
             revision_id=self.revision_id,
             selected_category=self.selected_category,
             tariffs=[one.to_message() for one in self.tariffs],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """An agreement, as an admin writes it: what an entry of `EULAS` in `eulas.yaml` is.
+
+    Attributes:
+        eula_id: The agreement's name, for good.
+        type: What kind of agreement it is; tariffs require kinds. Never changes.
+        revision: Counts changes of the wording after which everybody has to decide again: 1 to 2147483647. Never
+            becomes lower.
+        ttl_s: For how many seconds a decision counts: 1 to 31557600000, a thousand years.
+        rejectable: Whether it may be rejected.
+        countries: Where it applies, at most 200; empty: in all countries.
+        zones: Where it applies, at most 200, each among `ZONES` of `eulas.yaml`; empty: in all zones.
+        tariffs: What it concerns, at most 200; empty: all tariffs.
+        title: Title by language, 512 characters each. Required in each of `LOCALES` of `eulas.yaml`, and in `en`.
+        text: Text by language, 20000 characters each. Empty if all of it is at `url`; else required in each of
+            `LOCALES`.
+        url: Where all of it can be read, by http or https, 2048 characters. Empty: nowhere else.
+        position: Lists show agreements by position, then by id: 1 to 1000000. 0: behind all others when it is created,
+            else as it was.
+    """
+
+    eula_id: str
+    type: str
+    revision: int
+    ttl_s: int
+    rejectable: bool = False
+    countries: tuple[str, ...] = ()
+    zones: tuple[str, ...] = ()
+    tariffs: tuple[str, ...] = ()
+    title: dict[str, str] = field(default_factory=dict)
+    text: dict[str, str] = field(default_factory=dict)
+    url: str = ""
+    position: int = 0
+
+    @classmethod
+    def from_message(cls, message: admin_eulas_pb2.Agreement) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(
+            eula_id=message.eula_id,
+            type=message.type,
+            revision=message.revision,
+            ttl_s=message.ttl_s,
+            rejectable=message.rejectable,
+            countries=tuple(message.countries),
+            zones=tuple(message.zones),
+            tariffs=tuple(message.tariffs),
+            title=dict(message.title),
+            text=dict(message.text),
+            url=message.url,
+            position=message.position,
+        )
+
+    def to_message(self) -> admin_eulas_pb2.Agreement:
+        """Builds the message."""
+        return admin_eulas_pb2.Agreement(
+            eula_id=self.eula_id,
+            type=self.type,
+            revision=self.revision,
+            ttl_s=self.ttl_s,
+            rejectable=self.rejectable,
+            countries=to_strings("countries", self.countries),
+            zones=to_strings("zones", self.zones),
+            tariffs=to_strings("tariffs", self.tariffs),
+            title=self.title,
+            text=self.text,
+            url=self.url,
+            position=self.position,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementRecord:
+    """An agreement of the database, as its last change left it.
+
+    Attributes:
+        agreement: What it says.
+        version: Number of its last change: what the next one has to expect.
+        asks_since: Number of the last change since which earlier decisions do not count. 0: there was none.
+        withdrawn: Whether it is out of force.
+        source: The service that made the last change.
+        actor: Who made it, as that service says.
+        changed_at: When it was made.
+    """
+
+    agreement: Agreement
+    version: int
+    asks_since: int
+    withdrawn: bool
+    source: str
+    actor: str
+    changed_at: datetime | None = None
+
+    @classmethod
+    def from_message(cls, message: admin_eulas_pb2.AgreementRecord) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(
+            agreement=Agreement.from_message(message.agreement),
+            version=message.version,
+            asks_since=message.asks_since,
+            withdrawn=message.withdrawn,
+            source=message.source,
+            actor=message.actor,
+            changed_at=from_timestamp(message.changed_at) if message.HasField("changed_at") else None,
+        )
+
+    def to_message(self) -> admin_eulas_pb2.AgreementRecord:
+        """Builds the message."""
+        return admin_eulas_pb2.AgreementRecord(
+            agreement=self.agreement.to_message(),
+            version=self.version,
+            asks_since=self.asks_since,
+            withdrawn=self.withdrawn,
+            source=self.source,
+            actor=self.actor,
+            changed_at=None if self.changed_at is None else to_timestamp("changed_at", self.changed_at),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementChange:
+    """A change of an agreement.
+
+    Attributes:
+        version: Its number. Changes of all agreements are numbered by one counter, in the order in which they took
+            effect.
+        eula_id: The agreement.
+        kind: What was done: `created`, `updated`, `withdrawn`, `restored` (an update of a withdrawn one), or
+            `imported` from the configuration file.
+        source: The service that made it, as its ticket says.
+        actor: Who made it, as that service says.
+        changed_at: When it was made.
+        base_version: The version that it started from. 0: the agreement was new.
+        asks_again: Whether those who had decided have to decide again.
+        agreement: What the agreement says since.
+    """
+
+    version: int
+    eula_id: str
+    kind: str
+    source: str
+    actor: str
+    changed_at: datetime | None
+    base_version: int
+    asks_again: bool
+    agreement: Agreement
+
+    @classmethod
+    def from_message(cls, message: admin_eulas_pb2.AgreementChange) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(
+            version=message.version,
+            eula_id=message.eula_id,
+            kind=message.kind,
+            source=message.source,
+            actor=message.actor,
+            changed_at=from_timestamp(message.changed_at) if message.HasField("changed_at") else None,
+            base_version=message.base_version,
+            asks_again=message.asks_again,
+            agreement=Agreement.from_message(message.agreement),
+        )
+
+    def to_message(self) -> admin_eulas_pb2.AgreementChange:
+        """Builds the message."""
+        return admin_eulas_pb2.AgreementChange(
+            version=self.version,
+            eula_id=self.eula_id,
+            kind=self.kind,
+            source=self.source,
+            actor=self.actor,
+            changed_at=None if self.changed_at is None else to_timestamp("changed_at", self.changed_at),
+            base_version=self.base_version,
+            asks_again=self.asks_again,
+            agreement=self.agreement.to_message(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ResignRun:
+    """The background task that marks those who have to decide again after a change.
+
+    Attributes:
+        version: The change.
+        eula_id: The agreement.
+        state: `running` (or waiting for a worker) or `done`.
+        expected: How many riders it was expected to mark when it was asked for, see PreviewEulaUpdateResponse.
+        checked: Decisions that it has looked at.
+        marked: Riders that it has marked. Those who decided again meanwhile, and whose decision has expired, are not
+            among them.
+        requested_at: When it was asked for.
+        updated_at: When it last committed a batch. None before the first.
+        finished_at: When it was done. None while it runs.
+    """
+
+    version: int
+    eula_id: str
+    state: str
+    expected: int
+    checked: int
+    marked: int
+    requested_at: datetime | None = None
+    updated_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    @classmethod
+    def from_message(cls, message: admin_eulas_pb2.ResignRun) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(
+            version=message.version,
+            eula_id=message.eula_id,
+            state=message.state,
+            expected=message.expected,
+            checked=message.checked,
+            marked=message.marked,
+            requested_at=from_timestamp(message.requested_at) if message.HasField("requested_at") else None,
+            updated_at=from_timestamp(message.updated_at) if message.HasField("updated_at") else None,
+            finished_at=from_timestamp(message.finished_at) if message.HasField("finished_at") else None,
+        )
+
+    def to_message(self) -> admin_eulas_pb2.ResignRun:
+        """Builds the message."""
+        return admin_eulas_pb2.ResignRun(
+            version=self.version,
+            eula_id=self.eula_id,
+            state=self.state,
+            expected=self.expected,
+            checked=self.checked,
+            marked=self.marked,
+            requested_at=None if self.requested_at is None else to_timestamp("requested_at", self.requested_at),
+            updated_at=None if self.updated_at is None else to_timestamp("updated_at", self.updated_at),
+            finished_at=None if self.finished_at is None else to_timestamp("finished_at", self.finished_at),
         )
 
 
@@ -1491,6 +1747,79 @@ class PersonalState:
             selected_category=message.selected_category,
             tariffs=tuple(TariffSettings.from_message(one) for one in message.tariffs),
             body=to_json(message),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EulaUpdatePreview:
+    """What an update would do.
+
+    Attributes:
+        version: The agreement's present version.
+        changed_fields: Names of the fields that would change.
+        asks_again: Whether those who have decided would have to decide again.
+        riders: How many riders would have to; 0 if `asks_again` is false.
+        is_estimate: Whether `riders` is the planner's estimate: above a million nobody counts.
+    """
+
+    version: int
+    changed_fields: tuple[str, ...]
+    asks_again: bool
+    riders: int
+    is_estimate: bool
+
+    @classmethod
+    def from_message(cls, message: admin_eulas_api_pb2.PreviewEulaUpdateResponse) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(
+            version=message.version,
+            changed_fields=tuple(message.changed_fields),
+            asks_again=message.asks_again,
+            riders=message.riders,
+            is_estimate=message.is_estimate,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EulaImport:
+    """What was done, or would be, with each agreement of the file and of the database.
+
+    Attributes:
+        created: Ids of those that the database lacked.
+        updated: Ids of those that the file has changed since the last import.
+        unchanged: Ids of those that are there as in the file.
+        kept: Ids of those that are kept as they are in the database, though the file says something else: somebody has
+            changed or withdrawn them there, or the file has a lower revision or another type.
+        not_in_file: Ids of those in force that the file lacks.
+        incomplete: Ids of those that the file lacks a title or text of in a language that is served: they are not
+            copied.
+    """
+
+    created: tuple[str, ...]
+    updated: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    kept: tuple[str, ...]
+    not_in_file: tuple[str, ...]
+    incomplete: tuple[str, ...]
+
+    @classmethod
+    def from_message(cls, message: admin_eulas_api_pb2.ImportEulasResponse) -> Self:
+        """Reads a message.
+
+        Raises:
+            ServiceError: The message holds what its contract does not know.
+        """
+        return cls(
+            created=tuple(message.created),
+            updated=tuple(message.updated),
+            unchanged=tuple(message.unchanged),
+            kept=tuple(message.kept),
+            not_in_file=tuple(message.not_in_file),
+            incomplete=tuple(message.incomplete),
         )
 
 

@@ -21,6 +21,7 @@ from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api_proxy
+from ridehail.eulas.v1 import admin_eulas_api_pb2 as admin_eulas
 from ridehail.eulas.v1 import eulas_api_pb2 as eulas
 from ridehail.family.v1 import family_api_pb2 as family
 from ridehail.inapp.v1 import inapp_api_pb2 as inapp
@@ -147,6 +148,7 @@ def violation(field: str, description: str, reason: str) -> BadRequest:
 
 _FILES = (
     api_proxy,
+    admin_eulas,
     eulas,
     family,
     inapp,

@@ -32,6 +32,7 @@ DESTINATIONS = {
     "InappCommunicationsClient": "inapp-communications",
     "UserDataClient": "eulas",
     "UserDataJobsClient": "user-data",
+    "AdminEulasClient": "eulas",
 }
 AT_ONCE = RetryPolicy(initial_backoff_s=0)
 

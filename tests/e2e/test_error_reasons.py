@@ -16,8 +16,9 @@ from google.protobuf.json_format import MessageToDict
 from prometheus_client import REGISTRY
 
 from ridehail.common.v1.error_reason_pb2 import ErrorReason
+from ridehail.eulas.v1 import admin_eulas_api_pb2 as admin_eulas
+from ridehail.eulas.v1 import admin_eulas_pb2, eulas_pb2
 from ridehail.eulas.v1 import eulas_api_pb2 as eulas
-from ridehail.eulas.v1 import eulas_pb2
 from ridehail.family.v1 import family_api_pb2 as family
 from ridehail.family.v1 import family_pb2
 from ridehail.ordercore.v1 import order_core_api_pb2 as order_core
@@ -33,6 +34,7 @@ from ridehail.userstate.v1 import user_state_api_pb2 as user_state
 from ridehail.userstate.v1 import user_state_pb2
 from ridehail_clients import (
     AlreadyInFamily,
+    AsyncAdminEulasClient,
     AsyncFamilyClient,
     AsyncRouteSharingClient,
     FamilyAdmin,
@@ -41,6 +43,7 @@ from ridehail_clients import (
 )
 from ridehail_kernel.json_values import to_struct, to_value
 from ridehail_servers.chassis.tickets import TicketIssuer
+from tests.support.config_edits import edit
 from tests.support.error_catalogue import catalogue
 from tests.support.fault_proxy import down, fault_proxy
 from tests.support.harness import ORDER_STATE, PASSENGER, TOLL_ROADS, Harness, SeenError, behind_a_gateway
@@ -377,6 +380,29 @@ async def answers_differ(harness: Harness) -> tuple[SeenError, SeenError]:
     return await harness.both(path, "/internal/compare_jsons", request, harness.ticket("api-proxy", "user-state"))
 
 
+async def change_agreement(harness: Harness, method: str, **fields: Any) -> tuple[SeenError, SeenError]:
+    agreement = admin_eulas_pb2.Agreement(
+        eula_id="surge_il", type="surge", revision=1, ttl_s=60, title=dict.fromkeys(("en", "he", "ru"), "Surge")
+    )
+    request = getattr(admin_eulas, f"{method}Request")(agreement=agreement, actor="anna", **fields)
+    path = f"/ridehail.eulas.v1.AdminEulasService/{method}"
+    http_path = f"/v1/admin/eulas/{method.removesuffix('Eula').lower()}"
+    return await harness.both(path, http_path, request, harness.ticket("admin", "eulas"))
+
+
+async def eulas_in_file(harness: Harness) -> tuple[SeenError, SeenError]:
+    return await change_agreement(harness, "CreateEula")
+
+
+async def agreement_refused(harness: Harness, method: str, **fields: Any) -> tuple[SeenError, SeenError]:
+    """A change that is refused once the agreements of the file are in force in the database."""
+    async with AsyncAdminEulasClient(harness.suite.address, ticket=harness.suite.ticket("admin")) as admin:
+        await admin.import_eulas(actor="anna")
+    edit(harness.suite.settings.config_dir / "eulas.yaml", {"EULAS_SOURCE": "database"})
+    await until(lambda: REGISTRY.get_sample_value("ridehail_eulas_catalogue_version"))
+    return await change_agreement(harness, method, **fields)
+
+
 SCENARIOS: dict[str, Callable[[Harness], Awaitable[tuple[SeenError, SeenError | None]]]] = {
     "INVALID_REQUEST": lambda harness: harness.retrieve(harness.ticket(), order_id="a\nb"),
     "TICKET_MISSING": lambda harness: harness.retrieve({}),
@@ -401,6 +427,9 @@ SCENARIOS: dict[str, Callable[[Harness], Awaitable[tuple[SeenError, SeenError | 
     "PRICE_CHANGES_OUT_OF_ORDER": price_changes_out_of_order,
     "EULA_NOT_FOUND": lambda harness: answer_refused(harness, "nothing", "accepted"),
     "EULA_NOT_REJECTABLE": lambda harness: answer_refused(harness, "personal_data", "rejected"),
+    "EULAS_IN_FILE": eulas_in_file,
+    "EULA_ALREADY_EXISTS": lambda harness: agreement_refused(harness, "CreateEula"),
+    "EULA_VERSION_CONFLICT": lambda harness: agreement_refused(harness, "UpdateEula", expected_version=7),
     "FAMILY_NOT_FOUND": lambda harness: family_refused(harness, "GetFamily", family.GetFamilyRequest(yandex_uid="400")),
     "ALREADY_IN_FAMILY": lambda harness: family_refused(
         harness,

@@ -88,19 +88,25 @@ class Harness:
         await until(is_in_force)
 
 
-def write_eulas(config_dir: Path, eulas: Configured, zones: dict[str, str] | None = None, *, version: int = 0) -> None:
+def write_eulas(
+    config_dir: Path, eulas: Configured, zones: dict[str, str] | None = None, *, version: int = 0, **settings: Any
+) -> None:
     """Writes `eulas.yaml` at once; an agreement of an unused zone has its version."""
     anchor = agreement("anchor", "anchor", zones=[_ANCHORAGE], title={"en": f"version {version}"})
-    content = {"ZONES": {**(ZONES if zones is None else zones), _ANCHORAGE: "nowhere"}, "EULAS": [*eulas, anchor]}
+    content = {
+        "ZONES": {**(ZONES if zones is None else zones), _ANCHORAGE: "nowhere"},
+        "EULAS": [*eulas, anchor],
+        **settings,
+    }
     fresh = config_dir / ".eulas.yaml.new"
     fresh.write_text(yaml.safe_dump(content, allow_unicode=True))
     fresh.replace(config_dir / "eulas.yaml")
 
 
 @asynccontextmanager
-async def harness(*, database_url: str, keys_dir: Path, config_dir: Path) -> AsyncIterator[Harness]:
-    """Runs eulas with the small catalogue for the length of the block."""
-    write_eulas(config_dir, EULAS)
+async def harness(*, database_url: str, keys_dir: Path, config_dir: Path, **settings: Any) -> AsyncIterator[Harness]:
+    """Runs eulas with the small catalogue for the length of the block; `settings` are those of `eulas.yaml`."""
+    write_eulas(config_dir, EULAS, **settings)
     edit(config_dir / "api_proxy.yaml", {"ROUTESTATS_EULA_REQUIREMENTS_FOR_CATEGORIES_IN_ZONE": None})
     edit(config_dir / "api_proxy.yaml", {"ROUTESTATS_EULA_REQUIREMENTS_FOR_CATEGORIES_IN_ZONE": REQUIREMENTS})
     clock = [T0]

@@ -130,6 +130,25 @@ _FILL = (
     SELECT sha256(n::text::bytea), CASE WHEN n % 1000 = 0 THEN 'order-' || n END, now() - n * interval '8 s'
     FROM generate_series(1, {riders}) AS n
     """,
+    # Agreements are few; each was changed ten times.
+    """
+    INSERT INTO eulas.agreement_changes
+    SELECT n + 1, 'eula-' || n % ({riders} / 10), 'updated', n, jsonb_build_object(
+        'eula_id', 'eula', 'type', 't', 'revision', 1, 'ttl_s', 1, 'rejectable', true, 'title', '{{"en": "T"}}'::jsonb
+    ), n, n % 2 = 0, 'admin', 'anna', now()
+    FROM generate_series(1, {riders}) AS n
+    """,
+    """
+    INSERT INTO eulas.agreements
+        (eula_id, kind, position, content, version, base_version, source, actor, changed_at)
+    SELECT eula_id, kind, position, content, version, base_version, source, actor, changed_at
+    FROM eulas.agreement_changes WHERE version <= {riders} / 100 + 1
+    """,
+    """
+    INSERT INTO eulas.resign_runs (version, eula_id, revision, expected, requested_at, finished_at)
+    SELECT version, eula_id, 1, 1, now(), CASE WHEN version % 1000 > 0 THEN now() END
+    FROM eulas.agreement_changes WHERE asks_again
+    """,
     # Families of four.
     """
     INSERT INTO family.families (family_id, admin_name, created_at, published_version, unpublished_since, disbanded_at)

@@ -11,6 +11,8 @@ from enum import Enum
 from itertools import product
 from typing import Any
 
+from pydantic import BaseModel
+
 _PLAIN: Mapping[Any, object] = {
     str: "1",
     int: 1,
@@ -46,10 +48,12 @@ def _value(kind: Any) -> Any:
     if kind in _PLAIN:
         return _PLAIN[kind]
     if isinstance(kind, type) and (
-        dataclasses.is_dataclass(kind) or typing.is_typeddict(kind) or _is_named_tuple(kind)
+        dataclasses.is_dataclass(kind) or typing.is_typeddict(kind) or _is_named_tuple(kind) or _is_model(kind)
     ):
         hints = typing.get_type_hints(kind, localns=_NAMES)
-        return kind(**{name: _values(hint)[-1] for name, hint in hints.items()})
+        # The rules of a model may know better than its types.
+        create: Callable[..., Any] = getattr(kind, "model_construct", kind)
+        return create(**{name: _values(hint)[-1] for name, hint in hints.items()})
     if origin is not None and issubclass(origin, Mapping):
         return {_value(parts[0]): _value(parts[1])}
     if origin is tuple and Ellipsis not in parts:
@@ -57,6 +61,10 @@ def _value(kind: Any) -> Any:
     if origin is not None and issubclass(origin, Collection):
         return (origin if origin in {tuple, frozenset, set} else list)([_value(parts[0])])
     raise TypeError(f"no sample of {kind}: add one")
+
+
+def _is_model(kind: type) -> bool:
+    return issubclass(kind, BaseModel)
 
 
 def _is_named_tuple(kind: type) -> bool:

@@ -26,6 +26,7 @@ _ROOT = Path(ridehail_servers.__file__).parent
 _CALLS = {"execute", "executemany", "copy", "stream"}
 
 OTHER_MODULES = {
+    "chassis/change_listener.py": "listens to a channel",
     "chassis/database_connection.py": "checks a connection by an empty statement",
     "chassis/migrations.py": "creates schemas and roles",
     "chassis/tasks.py": "checks the database by SELECT 1; all else is procrastinate's",

@@ -11,13 +11,14 @@ from pathlib import Path
 
 from deltalake import DeltaTable
 
+from ridehail_servers.chassis.batch_throttle import BatchThrottle
 from ridehail_servers.chassis.database import Database
 from ridehail_servers.toll_roads.config import RetentionConfig
 from ridehail_servers.toll_roads.retention.archive import ArchiveTable, open_archive_table
 from ridehail_servers.toll_roads.retention.archive_job import ArchiveJob
 from ridehail_servers.toll_roads.retention.archive_store import ArchiveStore
 from ridehail_servers.toll_roads.retention.history import OrderHistory, order_history
-from ridehail_servers.toll_roads.retention.job import BatchThrottle, Cutoffs, JobStep, RowOutcome, StepProgress, cutoffs
+from ridehail_servers.toll_roads.retention.job import Cutoffs, JobStep, RowOutcome, StepProgress, cutoffs
 from ridehail_servers.toll_roads.retention.purge_jobs import OfferPurgeJob, OrderPurgeJob
 from ridehail_servers.toll_roads.retention.purge_store import PurgeStore
 from ridehail_servers.toll_roads.retention.rows import ArchivedTable

@@ -9,11 +9,12 @@ from datetime import datetime
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from ridehail_servers.chassis.batch_throttle import BatchThrottle
 from ridehail_servers.toll_roads.config import RetentionConfig
 from ridehail_servers.toll_roads.retention.archive import open_archive_table
 from ridehail_servers.toll_roads.retention.archive_job import ArchiveJob
 from ridehail_servers.toll_roads.retention.archive_store import ArchiveStore
-from ridehail_servers.toll_roads.retention.job import BatchThrottle, cutoffs
+from ridehail_servers.toll_roads.retention.job import cutoffs
 from ridehail_servers.toll_roads.retention.purge_jobs import OfferPurgeJob, OrderPurgeJob
 from ridehail_servers.toll_roads.retention.purge_store import PurgeStore
 from tests.support import processes

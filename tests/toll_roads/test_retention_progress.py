@@ -8,9 +8,10 @@ import io
 import pytest
 from rich.console import Console
 
+from ridehail_servers.chassis.batch_throttle import BatchThrottle
 from ridehail_servers.command_line import progress as progress_bars
 from ridehail_servers.command_line.toll_roads_jobs import RowProgress
-from ridehail_servers.toll_roads.retention.job import BatchThrottle, JobStep, RowOutcome, StepProgress
+from ridehail_servers.toll_roads.retention.job import JobStep, RowOutcome, StepProgress
 from tests.support.virtual_time import in_virtual_time
 
 DELETED = StepProgress(JobStep.PURGE_LOG, RowOutcome.DELETED, 30)

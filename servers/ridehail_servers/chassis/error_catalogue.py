@@ -54,5 +54,8 @@ CODE_AND_HTTP_STATUS: Final[Mapping[str, tuple[str, int | None]]] = MappingProxy
         "TOO_MANY_INVITATIONS": ("FAILED_PRECONDITION", None),
         "INVITATION_RATE_EXCEEDED": ("RESOURCE_EXHAUSTED", None),
         "SESSION_INCOMPLETE": ("FAILED_PRECONDITION", None),
+        "EULA_ALREADY_EXISTS": ("ALREADY_EXISTS", None),
+        "EULA_VERSION_CONFLICT": ("ABORTED", None),
+        "EULAS_IN_FILE": ("FAILED_PRECONDITION", None),
     }
 )

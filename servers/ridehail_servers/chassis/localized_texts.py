@@ -39,8 +39,11 @@ def _checked_title(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
+Language = Annotated[str, AfterValidator(_checked_language)]
+"""A language tag, as in `pt-BR`."""
+
 Texts = Annotated[
-    dict[Annotated[str, AfterValidator(_checked_language)], Text],
+    dict[Language, Text],
     BeforeValidator(_checked_languages),
     AfterValidator(_checked_texts),
 ]

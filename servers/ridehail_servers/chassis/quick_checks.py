@@ -11,7 +11,7 @@ from .quick_rules import QuickCheck, are_ids, is_event_time, is_field_path, is_i
 
 if TYPE_CHECKING:
     from ridehail.apiproxy.v1 import api_proxy_api_pb2
-    from ridehail.eulas.v1 import eulas_api_pb2, eulas_pb2
+    from ridehail.eulas.v1 import admin_eulas_api_pb2, admin_eulas_pb2, eulas_api_pb2, eulas_pb2
     from ridehail.family.v1 import family_api_pb2, family_pb2
     from ridehail.inapp.v1 import inapp_api_pb2
     from ridehail.ordercore.v1 import order_core_api_pb2
@@ -68,6 +68,84 @@ def apiproxy_personal_state_request(message: api_proxy_api_pb2.PersonalStateRequ
         and len(tariffs := message.tariffs) <= 100
         and all(map(userstate_tariff_settings, tariffs))
     )
+
+
+def eulas_agreement(message: admin_eulas_pb2.Agreement) -> bool:
+    return (
+        is_id(message.eula_id)
+        and is_id(message.type)
+        and message.revision >= 1
+        and message.ttl_s <= 31557600000
+        and message.ttl_s >= 1
+        and len(countries := message.countries) <= 200
+        and are_ids(countries)
+        and len(zones := message.zones) <= 200
+        and are_ids(zones)
+        and len(tariffs := message.tariffs) <= 200
+        and are_ids(tariffs)
+        and len(title := message.title) <= 50
+        and all(len(one) <= 35 for one in title)
+        and all(matches("^[A-Za-z][A-Za-z0-9-]*", one) for one in title)
+        and all(len(title[one]) <= 512 for one in title)
+        and len(text := message.text) <= 50
+        and all(len(one) <= 35 for one in text)
+        and all(matches("^[A-Za-z][A-Za-z0-9-]*", one) for one in text)
+        and all(len(text[one]) <= 20000 for one in text)
+        and len(message.url) <= 2048
+        and message.position <= 1000000
+        and message.position >= 0
+    )
+
+
+def eulas_create_eula_request(message: admin_eulas_api_pb2.CreateEulaRequest) -> bool:
+    return message.HasField("agreement") and eulas_agreement(message.agreement) and is_id(message.actor)
+
+
+def eulas_update_eula_request(message: admin_eulas_api_pb2.UpdateEulaRequest) -> bool:
+    return (
+        message.HasField("agreement")
+        and eulas_agreement(message.agreement)
+        and message.expected_version >= 1
+        and is_id(message.actor)
+    )
+
+
+def eulas_withdraw_eula_request(message: admin_eulas_api_pb2.WithdrawEulaRequest) -> bool:
+    return is_id(message.eula_id) and message.expected_version >= 1 and is_id(message.actor)
+
+
+def eulas_preview_eula_update_request(message: admin_eulas_api_pb2.PreviewEulaUpdateRequest) -> bool:
+    return message.HasField("agreement") and eulas_agreement(message.agreement)
+
+
+def eulas_list_eula_records_request(message: admin_eulas_api_pb2.ListEulaRecordsRequest) -> bool:
+    return (
+        len(message.after_eula_id) <= 128
+        and message.after_eula_id.isprintable()
+        and message.page_size <= 100
+        and message.page_size >= 1
+    )
+
+
+def eulas_list_eula_changes_request(message: admin_eulas_api_pb2.ListEulaChangesRequest) -> bool:
+    return (
+        (is_id(message.eula_id) or not message.HasField("eula_id"))
+        and (message.before_version >= 1 or not message.HasField("before_version"))
+        and message.page_size <= 100
+        and message.page_size >= 1
+    )
+
+
+def eulas_list_resign_runs_request(message: admin_eulas_api_pb2.ListResignRunsRequest) -> bool:
+    return (
+        (is_id(message.eula_id) or not message.HasField("eula_id"))
+        and message.page_size <= 100
+        and message.page_size >= 1
+    )
+
+
+def eulas_import_eulas_request(message: admin_eulas_api_pb2.ImportEulasRequest) -> bool:
+    return is_id(message.actor)
 
 
 def eulas_list_eulas_request(message: eulas_api_pb2.ListEulasRequest) -> bool:
@@ -618,6 +696,15 @@ QUICK_CHECKS: Final[Mapping[str, QuickCheck]] = MappingProxyType(
         "ridehail.apiproxy.v1.TaxiOnTheWayRequest": QuickCheck(apiproxy_taxi_on_the_way_request, max_values=0),
         "ridehail.userstate.v1.TariffSettings": QuickCheck(userstate_tariff_settings, max_values=0),
         "ridehail.apiproxy.v1.PersonalStateRequest": QuickCheck(apiproxy_personal_state_request, max_values=100),
+        "ridehail.eulas.v1.Agreement": QuickCheck(eulas_agreement, max_values=700),
+        "ridehail.eulas.v1.CreateEulaRequest": QuickCheck(eulas_create_eula_request, max_values=700),
+        "ridehail.eulas.v1.UpdateEulaRequest": QuickCheck(eulas_update_eula_request, max_values=700),
+        "ridehail.eulas.v1.WithdrawEulaRequest": QuickCheck(eulas_withdraw_eula_request, max_values=0),
+        "ridehail.eulas.v1.PreviewEulaUpdateRequest": QuickCheck(eulas_preview_eula_update_request, max_values=700),
+        "ridehail.eulas.v1.ListEulaRecordsRequest": QuickCheck(eulas_list_eula_records_request, max_values=0),
+        "ridehail.eulas.v1.ListEulaChangesRequest": QuickCheck(eulas_list_eula_changes_request, max_values=0),
+        "ridehail.eulas.v1.ListResignRunsRequest": QuickCheck(eulas_list_resign_runs_request, max_values=0),
+        "ridehail.eulas.v1.ImportEulasRequest": QuickCheck(eulas_import_eulas_request, max_values=0),
         "ridehail.eulas.v1.ListEulasRequest": QuickCheck(eulas_list_eulas_request, max_values=100),
         "ridehail.eulas.v1.EulaDecision": QuickCheck(eulas_eula_decision, max_values=0),
         "ridehail.eulas.v1.SaveEulasRequest": QuickCheck(eulas_save_eulas_request, max_values=100),

@@ -1,4 +1,4 @@
-"""`ridehail eulas`: imports decisions from another database, and purges expired ones."""
+"""`ridehail eulas`: keeps agreements, imports decisions from another database, and purges expired ones."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from .eulas_admin import add_commands
 from .options import (
     DEFAULT_DATA_DIR,
     ConfigDirOption,
@@ -20,9 +21,11 @@ from .options import (
 
 app = typer.Typer(
     name="eulas",
-    help="Agreements: import what users decided elsewhere; delete decisions that have long expired.",
+    help="Agreements: keep those of the database; import what users decided elsewhere; delete decisions that have long"
+    " expired.",
     no_args_is_help=True,
 )
+add_commands(app)
 
 
 def _period(text: str) -> timedelta:

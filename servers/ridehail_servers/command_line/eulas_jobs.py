@@ -12,6 +12,8 @@ from ridehail_servers.chassis.clock import system_clock
 from ridehail_servers.chassis.config import load
 from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.row_counts import RowCount
+from ridehail_servers.eulas.catalogue_source import CatalogueSource
+from ridehail_servers.eulas.catalogue_store import CatalogueStore
 from ridehail_servers.eulas.config import EulasConfig
 from ridehail_servers.eulas.import_file import FileUnusable, open_dump, open_rejects
 from ridehail_servers.eulas.import_job import ImportCounts, ImportFailed, ImportJob
@@ -28,17 +30,19 @@ _SERVICE = "eulas"
 
 def import_decisions(file: Path, config_dir: Path, database_url: str | None, data_dir: Path) -> None:
     """Imports a dump. Raises UsageError if it cannot be imported."""
-    catalogue = load(config_dir / "eulas.yaml", EulasConfig).catalogue
+    config = load(config_dir / "eulas.yaml", EulasConfig)
     rejects_path = file.with_name(f"{file.name}.rejects.jsonl")
     began = time.monotonic()
 
     async def job(database: Database) -> ImportCounts:
+        source = CatalogueSource(lambda: config, CatalogueStore(), system_clock)
+        await source.load_first(database)
         with (
             open_dump(file) as dump,
             open_rejects(rejects_path) as rejects,
             JobProgress({"import": dump.size}, in_bytes=True) as bar,
         ):
-            return await ImportJob(database, ImportStore(), catalogue, system_clock).run(
+            return await ImportJob(database, ImportStore(), source.current(), system_clock).run(
                 dump, rejects, lambda counts: bar.show("import", dump.position, _summary(counts))
             )
 

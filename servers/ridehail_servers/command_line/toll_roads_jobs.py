@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from ridehail_kernel.text_rules import is_id
+from ridehail_servers.chassis.batch_throttle import BatchThrottle
 from ridehail_servers.chassis.clock import system_clock
 from ridehail_servers.chassis.config import load
 from ridehail_servers.chassis.database import Database
@@ -24,7 +25,6 @@ from ridehail_servers.toll_roads.retention.archive_job import ArchiveJob
 from ridehail_servers.toll_roads.retention.archive_store import ArchiveStore
 from ridehail_servers.toll_roads.retention.history import OrderHistory, order_history
 from ridehail_servers.toll_roads.retention.job import (
-    BatchThrottle,
     Cutoffs,
     JobStep,
     ReportProgress,

@@ -39,14 +39,16 @@ class UserDecisions:
         """Returns the stored decisions of those of the users who have any, by a query of its own."""
         return await self._decisions.get_all(list(dict.fromkeys(yandex_uids)))
 
-    async def save(self, yandex_uid: str, decisions: Sequence[Decision], *, source: str) -> None:
-        """Stores and logs decisions, one for each agreement at most: all or none."""
+    async def save(
+        self, yandex_uid: str, decisions: Sequence[Decision], *, source: str, catalogue_version: int | None = None
+    ) -> None:
+        """Stores and logs decisions, one for each agreement at most: all or none; see `EulasStore.save`."""
         async with self._database.connection() as connection:
-            await self._store.save(connection, yandex_uid, decisions, source)
+            await self._store.save(connection, yandex_uid, decisions, source, catalogue_version)
 
 
 class Agreements:
-    """Applies the present configuration to what users have decided."""
+    """Applies the agreements in force to what users have decided."""
 
     def __init__(
         self,
@@ -105,6 +107,6 @@ class Agreements:
         """
         catalogue = self._catalogue()
         decisions = accepted_decisions(batch, catalogue, self._clock())
-        await self._decisions.save(yandex_uid, decisions, source=source)
+        await self._decisions.save(yandex_uid, decisions, source=source, catalogue_version=catalogue.version)
         saved = (catalogue.get(decision.eula_id) for decision in decisions)
         return refresh((eula for eula in saved if eula is not None), catalogue, self._required_types())

@@ -3,26 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import StrEnum
 from functools import cached_property
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
+from ridehail_servers.chassis.locale_choice import FALLBACK
+from ridehail_servers.chassis.localized_texts import Language
 from ridehail_servers.chassis.text_rules import Id
 
 from .eula_catalogue import Eula, EulaCatalogue
+from .served_locales import missing_texts
+
+
+class EulasSource(StrEnum):
+    """Whose agreements are in force."""
+
+    FILE = "file"
+    DATABASE = "database"
+
+
+class ResignConfig(BaseModel):
+    """How fast those who have to decide again are marked.
+
+    Attributes:
+        batch_size: Decisions of one transaction.
+        rest_factor: How long to pause after a batch, in multiples of the time that it took.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    batch_size: int = Field(default=1_000, strict=True, ge=1, le=100_000)
+    rest_factor: float = Field(default=1.0, ge=0, le=100)
 
 
 class EulasConfig(BaseModel):
     """The content of `eulas.yaml`.
 
     Attributes:
+        source: `EULAS_SOURCE`: whether the agreements below are in force, or those of the database.
+        locales: `LOCALES`: the languages in which every agreement has to be, in lower case.
+        resign: `RESIGN`: see the class.
         zones: `ZONES`: the country of each zone that there is.
         eulas: `EULAS`: the agreements, in the order in which they are shown.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    source: EulasSource = Field(alias="EULAS_SOURCE", default=EulasSource.FILE)
+    locales: tuple[Annotated[Language, AfterValidator(str.lower)], ...] = Field(alias="LOCALES", default=(FALLBACK,))
+    resign: ResignConfig = Field(alias="RESIGN", default=ResignConfig())
     zones: dict[Id, Id] = Field(alias="ZONES")
     eulas: tuple[Eula, ...] = Field(alias="EULAS")
 
@@ -36,6 +68,10 @@ class EulasConfig(BaseModel):
             for position, zone in enumerate(eula.zones):
                 if zone not in self.zones:
                     raise _error(("EULAS", number, "zones", position), zone, "'{value}' is not among ZONES")
+            # Otherwise a language that is served anew would have to be added to what is not in force.
+            locales = self.locales if self.source is EulasSource.FILE else ()
+            for field, locale in missing_texts(eula, locales):
+                raise _error(("EULAS", number, field), locale, "'{value}' is among LOCALES, and missing here")
         return self
 
     @cached_property

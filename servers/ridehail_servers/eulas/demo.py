@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ridehail_clients import AsyncEulasClient, EulaDecision, EulaState
+from ridehail_clients import AsyncAdminEulasClient, AsyncEulasClient, EulaDecision, EulaState
 from ridehail_servers.chassis.service_definition import Demo, Example
 
 PASSENGER = "4000000001"
@@ -14,12 +14,14 @@ _SERVICE = "ridehail.eulas.v1.EulasService"
 
 
 async def load_demo(demo: Demo) -> Sequence[Example]:
-    """Accepts the surge in Israel for one passenger who has not decided on it yet."""
+    """Accepts the surge in Israel for a passenger who has not decided yet, and copies the agreements of the file."""
     async with AsyncEulasClient(demo.grpc_address, ticket=demo.ticket_of("admin")) as eulas:
         (surge,) = await eulas.check_eulas(yandex_uid=PASSENGER, eula_ids=[ACCEPTED])
         if surge.status is EulaState.UNKNOWN:
             decision = EulaDecision(ACCEPTED, EulaState.ACCEPTED)
             await eulas.save_eulas(yandex_uid=PASSENGER, eulas=[decision])
+    async with AsyncAdminEulasClient(demo.grpc_address, ticket=demo.ticket_of("admin")) as admin:
+        await admin.import_eulas(actor="demo")
     check_types = f'{{"yandex_uid": "{PASSENGER}", "eula_types": ["surge", "child_seat"]}}'
     return (
         demo.grpcurl(
@@ -41,5 +43,12 @@ async def load_demo(demo: Demo) -> Sequence[Example]:
             "/4.0/eulas/v1/save",
             '{"eulas": [{"eula_id": "child_seat_il", "status": "accepted"}]}',
             uid=PASSENGER,
+        ),
+        demo.curl(
+            "who did what with the agreement, and when",
+            "/v1/admin/eulas/history",
+            f'{{"eula_id": "{ACCEPTED}", "page_size": 5}}',
+            source="admin",
+            destination="eulas",
         ),
     )

@@ -71,10 +71,18 @@ class UserLocation(NamedTuple):
 
 
 class EulaCatalogue:
-    """All configured agreements, in the order of the configuration."""
+    """All agreements that are in force, in the order in which they are shown.
 
-    def __init__(self, eulas: Sequence[Eula], countries_of_zones: Mapping[str, str]) -> None:
+    Attributes:
+        eulas: The agreements.
+        version: The latest change that they contain, or None if they are those of the configuration file.
+    """
+
+    def __init__(
+        self, eulas: Sequence[Eula], countries_of_zones: Mapping[str, str], version: int | None = None
+    ) -> None:
         self.eulas = tuple(eulas)
+        self.version = version
         self._by_id = {eula.eula_id: eula for eula in self.eulas}
         self._positions = {eula.eula_id: position for position, eula in enumerate(self.eulas)}
         self._by_type: dict[str, list[Eula]] = {}

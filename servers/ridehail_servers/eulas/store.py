@@ -23,12 +23,15 @@ class EulasStore:
     """One method per statement. Every method runs on the caller's connection, in its transaction if there is one."""
 
     async def decisions_of(self, connection: Connection, yandex_uids: Sequence[str]) -> dict[str, list[Decision]]:
-        """Returns all stored decisions of those of the users who have any, valid or not."""
+        """Returns all stored decisions of those of the users who have any, valid or not.
+
+        Those that the user has to make again since the agreement has changed are none.
+        """
         cursor = await connection.execute(
             """
             SELECT yandex_uid, eula_id, status::text, revision, valid_till, updated_at
             FROM eulas.users
-            WHERE yandex_uid = ANY(%s)
+            WHERE yandex_uid = ANY(%s) AND NOT need_resign
             """,
             (list(yandex_uids),),
         )
@@ -38,11 +41,25 @@ class EulasStore:
             found.setdefault(yandex_uid, []).append(decision)
         return found
 
-    async def save(self, connection: Connection, yandex_uid: str, decisions: Sequence[Decision], source: str) -> None:
-        """Stores decisions over earlier ones and logs them, one for each agreement at most: all of it or nothing."""
+    async def save(
+        self,
+        connection: Connection,
+        yandex_uid: str,
+        decisions: Sequence[Decision],
+        source: str,
+        catalogue_version: int | None = None,
+    ) -> None:
+        """Stores decisions over earlier ones and logs them, one for each agreement at most: all of it or nothing.
+
+        With the version of the catalogue that they were made on, those that an agreement asks for again since are
+        stored as such.
+        """
         # Each row is locked before its entry draws its number, and stays locked until both are visible: so the order of
         # the log is the order in which decisions took effect. All callers lock in the same order, so none waits for
         # another in a circle.
+        # An agreement cannot change from here on until the decision is visible to whoever changes it, and one that is
+        # changing right now is compared as it is after the change. So no decision on what it said before escapes both
+        # this comparison and the task that marks such decisions.
         ordered = sorted(decisions, key=lambda decision: decision.eula_id)
         parameters = {
             "yandex_uid": yandex_uid,
@@ -52,6 +69,7 @@ class EulasStore:
             "valid_till": [decision.valid_till for decision in ordered],
             "updated_at": [decision.updated_at for decision in ordered],
             "source": source,
+            "catalogue_version": catalogue_version,
         }
         # A user's two first saves at once: the later one finds the pseudonym that the other has drawn by a repeat.
         while ordered and not (await connection.execute(_SAVE, parameters)).rowcount:
@@ -103,18 +121,31 @@ _SAVE: Final = """
         SELECT pseudonym FROM eulas.user_keys WHERE yandex_uid = %(yandex_uid)s
         UNION ALL
         SELECT pseudonym FROM drawn
+    ), held AS (
+        SELECT eula_id, asks_since FROM eulas.agreements
+        WHERE %(catalogue_version)s::bigint IS NOT NULL AND eula_id = ANY(%(eula_ids)s::text[])
+        ORDER BY eula_id COLLATE "C"
+        FOR KEY SHARE
     ), applied AS (
-        INSERT INTO eulas.users AS stored (yandex_uid, eula_id, status, revision, valid_till, updated_at, created_at)
-        SELECT %(yandex_uid)s, eula_id, status, revision, valid_till, updated_at, updated_at
+        INSERT INTO eulas.users AS stored (
+            yandex_uid, eula_id, status, revision, valid_till, updated_at, created_at, catalogue_version, need_resign
+        )
+        SELECT %(yandex_uid)s, eula_id, status, revision, valid_till, updated_at, updated_at,
+            coalesce(%(catalogue_version)s::bigint, 0),
+            coalesce(%(catalogue_version)s::bigint < held.asks_since, false)
         FROM keyed, unnest(
             %(eula_ids)s::text[], %(statuses)s::eulas.status_t[], %(revisions)s::integer[],
             %(valid_till)s::timestamptz[], %(updated_at)s::timestamptz[]
         ) AS given (eula_id, status, revision, valid_till, updated_at)
+        LEFT JOIN held USING (eula_id)
+        ORDER BY eula_id COLLATE "C"
         ON CONFLICT (yandex_uid, eula_id) DO UPDATE SET
             status = excluded.status,
             revision = excluded.revision,
             valid_till = excluded.valid_till,
-            updated_at = excluded.updated_at
+            updated_at = excluded.updated_at,
+            catalogue_version = excluded.catalogue_version,
+            need_resign = excluded.need_resign
         RETURNING eula_id, status, revision, valid_till, updated_at
     )
     INSERT INTO eulas.decisions_log (pseudonym, eula_id, status, revision, valid_till, decided_at, source)

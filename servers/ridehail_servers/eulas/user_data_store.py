@@ -47,6 +47,11 @@ class EulasUserData(UserDataStore):
             table="eulas.users",
             found_by="yandex_uid = %(yandex_uid)s",
             key="eula_id",
-            shown=("eula_id", "status", "revision", "valid_till", "created_at", "updated_at"),
+            shown=("eula_id", "status", "revision", "valid_till", "need_resign", "created_at", "updated_at"),
         ),
     )
+    not_of_users = {  # read only
+        "agreements": "what agreements say, and which member of staff wrote it",
+        "agreement_changes": "what agreements said, and which member of staff wrote it",
+        "resign_runs": "counts; the user whom a run has come to is there only while it runs",
+    }

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.clients.cases import eulas, families, order_state, orders, personal_states, rides, toll_roads, user_data
+from tests.clients.cases import (
+    admin_eulas,
+    eulas,
+    families,
+    order_state,
+    orders,
+    personal_states,
+    rides,
+    toll_roads,
+    user_data,
+)
 from tests.clients.cases.case import Case
 
 CASES: list[Case] = [
     *toll_roads.CASES,
     *orders.CASES,
+    *admin_eulas.CASES,
     *eulas.CASES,
     *rides.CASES,
     *families.CASES,

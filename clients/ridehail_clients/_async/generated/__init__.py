@@ -8,7 +8,7 @@ from ridehail_clients._async.generated.apiproxy import (
     AsyncTaxiOnTheWayCalls,
     AsyncZoneInfoClient,
 )
-from ridehail_clients._async.generated.eulas import AsyncEulasClient, AsyncPassengerEulasClient
+from ridehail_clients._async.generated.eulas import AsyncAdminEulasClient, AsyncEulasClient, AsyncPassengerEulasClient
 from ridehail_clients._async.generated.family import AsyncFamilyClient, AsyncPassengerFamilyClient
 from ridehail_clients._async.generated.inapp import AsyncInappCommunicationsClient
 from ridehail_clients._async.generated.ordercore import AsyncOrderCoreClient
@@ -21,6 +21,7 @@ from ridehail_clients._async.generated.userdata import AsyncUserDataClient, Asyn
 from ridehail_clients._async.generated.userstate import AsyncUserStateClient
 
 __all__ = [
+    "AsyncAdminEulasClient",
     "AsyncEulasClient",
     "AsyncFamilyClient",
     "AsyncInappCommunicationsClient",

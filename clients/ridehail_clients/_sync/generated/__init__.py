@@ -9,7 +9,7 @@ from ridehail_clients._sync.generated.apiproxy import (
     TaxiOnTheWayCalls,
     ZoneInfoClient,
 )
-from ridehail_clients._sync.generated.eulas import EulasClient, PassengerEulasClient
+from ridehail_clients._sync.generated.eulas import AdminEulasClient, EulasClient, PassengerEulasClient
 from ridehail_clients._sync.generated.family import FamilyClient, PassengerFamilyClient
 from ridehail_clients._sync.generated.inapp import InappCommunicationsClient
 from ridehail_clients._sync.generated.ordercore import OrderCoreClient
@@ -22,6 +22,7 @@ from ridehail_clients._sync.generated.userdata import UserDataClient, UserDataJo
 from ridehail_clients._sync.generated.userstate import UserStateClient
 
 __all__ = [
+    "AdminEulasClient",
     "EulasClient",
     "FamilyClient",
     "InappCommunicationsClient",

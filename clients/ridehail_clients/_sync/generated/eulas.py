@@ -6,15 +6,270 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ridehail.eulas.v1 import eulas_api_pb2, eulas_api_pb2_grpc, eulas_pb2
+from ridehail.eulas.v1 import (
+    admin_eulas_api_pb2,
+    admin_eulas_api_pb2_grpc,
+    eulas_api_pb2,
+    eulas_api_pb2_grpc,
+    eulas_pb2,
+)
 from ridehail_clients._sync.coalescing_client import CoalescingClient
-from ridehail_clients._sync.service_client import PassengerClient
+from ridehail_clients._sync.service_client import InternalClient, PassengerClient
 from ridehail_clients._sync.shared_calls import BatchMessages
 from ridehail_clients.calls.call_metadata import Metadata
 from ridehail_clients.message_fields import to_strings
-from ridehail_clients.models import Eula, EulaCheck, EulaCheckResult, EulaDecision, EulaFilter, EulaStatus
+from ridehail_clients.models import (
+    Agreement,
+    AgreementChange,
+    AgreementRecord,
+    Eula,
+    EulaCheck,
+    EulaCheckResult,
+    EulaDecision,
+    EulaFilter,
+    EulaImport,
+    EulaStatus,
+    EulaUpdatePreview,
+    ResignRun,
+)
 
-__all__ = ["EulasClient", "PassengerEulasClient"]
+__all__ = ["AdminEulasClient", "EulasClient", "PassengerEulasClient"]
+
+
+class AdminEulasClient(InternalClient):
+    """Changes the agreements of the database.
+
+    The client of `ridehail.eulas.v1.AdminEulasService`.
+
+    Every method takes `timeout`, the seconds for the whole call, repeats included (default: the contract's deadline;
+    never beyond the deadline of the incoming call, see `call_context`), and further `metadata`. Every method raises
+    `ServiceError` subclasses.
+    """
+
+    service_name = "eulas"
+    service = admin_eulas_api_pb2.DESCRIPTOR.services_by_name["AdminEulasService"]
+
+    def _connect(self) -> None:
+        self._stub = admin_eulas_api_pb2_grpc.AdminEulasServiceStub(self._channel)
+
+    def create_eula(
+        self, *, agreement: Agreement, actor: str, timeout: float | None = None, metadata: Metadata = ()
+    ) -> AgreementRecord:
+        """Creates an agreement. Safe to repeat: a repeat of a call that went through returns what it created.
+
+        The client repeats it after failures that pass, for 10 s by default, 4 s an attempt.
+
+        Args:
+            agreement: What it says.
+            actor: Who creates it, for the history.
+            timeout: Seconds for the whole call.
+            metadata: Further metadata of the call.
+
+        Returns:
+            The agreement.
+
+        Raises:
+            EulasInFile: The agreements of the configuration file are in force, so the change would do nothing.
+            EulaAlreadyExists: There is such an agreement, in force or withdrawn; metadata `eula_id`.
+            InvalidRequest: Field `agreement...`: a rule of agreements is broken: a title or text is missing in a
+                language that is served, a zone is not configured, a URL is none.
+        """
+        request = admin_eulas_api_pb2.CreateEulaRequest(agreement=agreement.to_message(), actor=actor)
+        response = self._transport.call(self._stub.CreateEula, request, timeout=timeout, metadata=metadata)
+        return AgreementRecord.from_message(response.record)
+
+    def update_eula(
+        self,
+        *,
+        agreement: Agreement,
+        expected_version: int,
+        actor: str,
+        timeout: float | None = None,
+        metadata: Metadata = (),
+    ) -> AgreementRecord:
+        """Changes an agreement, all of it, or brings a withdrawn one back. If `ttl_s` or `revision` becomes another, all
+        who have decided have to decide again: a background task marks them, see ListResignRuns. Nothing is stored if
+        nothing would change. Safe to repeat: a repeat of a call that went through returns what it stored.
+
+        The client repeats it after failures that pass, for 10 s by default, 4 s an attempt.
+
+        Args:
+            agreement: What it is to say.
+            expected_version: The version of the agreement that the change starts from.
+            actor: Who changes it, for the history.
+            timeout: Seconds for the whole call.
+            metadata: Further metadata of the call.
+
+        Returns:
+            The agreement.
+
+        Raises:
+            EulasInFile: See CreateEula.
+            EulaNotFound: No such agreement; metadata `eula_id`.
+            EulaVersionConflict: Somebody has changed it meanwhile; metadata `eula_id`, `current_version`. Read it
+                again and decide again.
+            InvalidRequest: Field `agreement...`: see CreateEula; also a lower revision or another type.
+        """
+        request = admin_eulas_api_pb2.UpdateEulaRequest(
+            agreement=agreement.to_message(), expected_version=expected_version, actor=actor
+        )
+        response = self._transport.call(self._stub.UpdateEula, request, timeout=timeout, metadata=metadata)
+        return AgreementRecord.from_message(response.record)
+
+    def withdraw_eula(
+        self, *, eula_id: str, expected_version: int, actor: str, timeout: float | None = None, metadata: Metadata = ()
+    ) -> AgreementRecord:
+        """Takes an agreement out of force: nobody sees it any more but those who have decided on it, until their
+        decisions expire. Safe to repeat.
+
+        The client repeats it after failures that pass, for 10 s by default, 4 s an attempt.
+
+        Args:
+            eula_id: The agreement.
+            expected_version: The version of the agreement that is known.
+            actor: Who withdraws it, for the history.
+            timeout: Seconds for the whole call.
+            metadata: Further metadata of the call.
+
+        Returns:
+            The agreement.
+
+        Raises:
+            EulasInFile: See CreateEula.
+            EulaNotFound: No such agreement; metadata `eula_id`.
+            EulaVersionConflict: See UpdateEula.
+        """
+        request = admin_eulas_api_pb2.WithdrawEulaRequest(
+            eula_id=eula_id, expected_version=expected_version, actor=actor
+        )
+        response = self._transport.call(self._stub.WithdrawEula, request, timeout=timeout, metadata=metadata)
+        return AgreementRecord.from_message(response.record)
+
+    def preview_eula_update(
+        self, *, agreement: Agreement, timeout: float | None = None, metadata: Metadata = ()
+    ) -> EulaUpdatePreview:
+        """Says what UpdateEula with the same agreement would do, and changes nothing. It is refused as the update would
+        be, but for `EULAS_IN_FILE`. Safe to repeat.
+
+        The client repeats it after failures that pass, for 10 s by default, 9 s an attempt.
+
+        Args:
+            agreement: What the agreement would say.
+            timeout: Seconds for the whole call.
+            metadata: Further metadata of the call.
+
+        Returns:
+            What an update would do.
+
+        Raises:
+            EulaNotFound: No such agreement; metadata `eula_id`.
+            InvalidRequest: Field `agreement...`: see UpdateEula.
+        """
+        request = admin_eulas_api_pb2.PreviewEulaUpdateRequest(agreement=agreement.to_message())
+        response = self._transport.call(self._stub.PreviewEulaUpdate, request, timeout=timeout, metadata=metadata)
+        return EulaUpdatePreview.from_message(response)
+
+    def list_eula_records(
+        self,
+        *,
+        after_eula_id: str = "",
+        with_withdrawn: bool = False,
+        page_size: int = 100,
+        timeout: float | None = None,
+        metadata: Metadata = (),
+    ) -> tuple[AgreementRecord, ...]:
+        """Lists the agreements of the database, by id. Safe to repeat.
+
+        The client repeats it after failures that pass, for 5 s by default, 2 s an attempt.
+
+        Args:
+            after_eula_id: Only agreements whose id comes after this one, as text. Empty: from the first.
+            with_withdrawn: Whether withdrawn ones are listed too.
+            page_size: Maximal number of agreements in the response, 1 to 100.
+            timeout: Seconds for the whole call.
+            metadata: Further metadata of the call.
+
+        Returns:
+            By id. Fewer than `page_size`: there are no more.
+        """
+        request = admin_eulas_api_pb2.ListEulaRecordsRequest(
+            after_eula_id=after_eula_id, with_withdrawn=with_withdrawn, page_size=page_size
+        )
+        response = self._transport.call(self._stub.ListEulaRecords, request, timeout=timeout, metadata=metadata)
+        return tuple(AgreementRecord.from_message(one) for one in response.records)
+
+    def list_eula_changes(
+        self,
+        *,
+        eula_id: str | None = None,
+        before_version: int | None = None,
+        page_size: int = 20,
+        timeout: float | None = None,
+        metadata: Metadata = (),
+    ) -> tuple[AgreementChange, ...]:
+        """Lists changes, the latest first: who did what, and when. Safe to repeat.
+
+        The client repeats it after failures that pass, for 5 s by default, 2 s an attempt.
+
+        Args:
+            eula_id: Only changes of this agreement. None for all.
+            before_version: Only changes before this one. None for the latest.
+            page_size: Maximal number of changes in the response, 1 to 100.
+            timeout: Seconds for the whole call.
+            metadata: Further metadata of the call.
+
+        Returns:
+            The latest first. Fewer than `page_size`: there are no more.
+        """
+        request = admin_eulas_api_pb2.ListEulaChangesRequest(
+            eula_id=eula_id, before_version=before_version, page_size=page_size
+        )
+        response = self._transport.call(self._stub.ListEulaChanges, request, timeout=timeout, metadata=metadata)
+        return tuple(AgreementChange.from_message(one) for one in response.changes)
+
+    def list_resign_runs(
+        self, *, eula_id: str | None = None, page_size: int = 20, timeout: float | None = None, metadata: Metadata = ()
+    ) -> tuple[ResignRun, ...]:
+        """Lists the tasks that mark those who have to decide again, the latest first, and how far each is. Safe to
+        repeat.
+
+        The client repeats it after failures that pass, for 5 s by default, 2 s an attempt.
+
+        Args:
+            eula_id: Only those of this agreement. None for all.
+            page_size: Maximal number in the response, 1 to 100.
+            timeout: Seconds for the whole call.
+            metadata: Further metadata of the call.
+
+        Returns:
+            The latest first.
+        """
+        request = admin_eulas_api_pb2.ListResignRunsRequest(eula_id=eula_id, page_size=page_size)
+        response = self._transport.call(self._stub.ListResignRuns, request, timeout=timeout, metadata=metadata)
+        return tuple(ResignRun.from_message(one) for one in response.runs)
+
+    def import_eulas(
+        self, *, actor: str, dry_run: bool = False, timeout: float | None = None, metadata: Metadata = ()
+    ) -> EulaImport:
+        """Copies the agreements of the configuration file into the database, all of them or none: those that it lacks,
+        and those that have changed in the file and that nobody but this import has changed in the database. Nobody is
+        asked again by it, and nothing is withdrawn. Works whichever of both is in force. Safe to repeat: what is there
+        already is not stored again.
+
+        The client repeats it after failures that pass, for 10 s by default, 4 s an attempt.
+
+        Args:
+            actor: Who imports them, for the history.
+            dry_run: Whether to say only what would be done.
+            timeout: Seconds for the whole call.
+            metadata: Further metadata of the call.
+
+        Returns:
+            What was done, or would be, with each agreement of the file and of the database.
+        """
+        request = admin_eulas_api_pb2.ImportEulasRequest(actor=actor, dry_run=dry_run)
+        response = self._transport.call(self._stub.ImportEulas, request, timeout=timeout, metadata=metadata)
+        return EulaImport.from_message(response)
 
 
 class EulasClient(CoalescingClient):

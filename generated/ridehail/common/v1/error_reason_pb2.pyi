@@ -271,6 +271,21 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
         {"reason": "SESSION_INCOMPLETE", "domain": "ridehail", "metadata": {"lacks": "phone_id"}}
     """
+    ERROR_REASON_EULA_ALREADY_EXISTS: _ErrorReason.ValueType  # 61
+    """There is an agreement with this id already, in force or withdrawn.
+
+        {"reason": "EULA_ALREADY_EXISTS", "domain": "ridehail", "metadata": {"eula_id": "surge_il"}}
+    """
+    ERROR_REASON_EULA_VERSION_CONFLICT: _ErrorReason.ValueType  # 62
+    """The agreement is of another version than the change expected. Read it again and decide again.
+
+        {"reason": "EULA_VERSION_CONFLICT", "domain": "ridehail", "metadata": {"current_version": "7", "eula_id": "surge_il"}}
+    """
+    ERROR_REASON_EULAS_IN_FILE: _ErrorReason.ValueType  # 63
+    """The agreements of the configuration file are in force, so a change of those in the database would do nothing.
+
+        {"reason": "EULAS_IN_FILE", "domain": "ridehail", "metadata": {}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. Each comment ends with a sample ErrorInfo."""
@@ -517,5 +532,20 @@ ERROR_REASON_SESSION_INCOMPLETE: ErrorReason.ValueType  # 94
 """The passenger's session lacks what the call needs: `phone_id`, or an account (`yandex_uid`) that is a whole number.
 
     {"reason": "SESSION_INCOMPLETE", "domain": "ridehail", "metadata": {"lacks": "phone_id"}}
+"""
+ERROR_REASON_EULA_ALREADY_EXISTS: ErrorReason.ValueType  # 61
+"""There is an agreement with this id already, in force or withdrawn.
+
+    {"reason": "EULA_ALREADY_EXISTS", "domain": "ridehail", "metadata": {"eula_id": "surge_il"}}
+"""
+ERROR_REASON_EULA_VERSION_CONFLICT: ErrorReason.ValueType  # 62
+"""The agreement is of another version than the change expected. Read it again and decide again.
+
+    {"reason": "EULA_VERSION_CONFLICT", "domain": "ridehail", "metadata": {"current_version": "7", "eula_id": "surge_il"}}
+"""
+ERROR_REASON_EULAS_IN_FILE: ErrorReason.ValueType  # 63
+"""The agreements of the configuration file are in force, so a change of those in the database would do nothing.
+
+    {"reason": "EULAS_IN_FILE", "domain": "ridehail", "metadata": {}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from ridehail_servers.chassis.batch_throttle import BatchThrottle
 from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.logs import get_logger
@@ -18,7 +19,7 @@ from ridehail_servers.chassis.row_counts import RowCount
 
 from .archive import ArchiveAhead, ArchiveTable, in_thread, open_archive_table
 from .archive_store import ArchiveStore, archive_lock
-from .job import BatchThrottle, Cutoffs, JobStep, ReportProgress, RowOutcome, StepProgress
+from .job import Cutoffs, JobStep, ReportProgress, RowOutcome, StepProgress
 from .purge_store import MIN_TIMESTAMP
 from .rows import ArchivedTable
 

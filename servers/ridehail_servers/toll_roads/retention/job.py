@@ -1,4 +1,4 @@
-"""What the retention jobs have in common: which rows are old, the batch throttle, and the progress that they report.
+"""What the retention jobs have in common: which rows are old, and the progress that they report.
 
 Source of the ages: the section on the expected amount of data of the toll-roads design: offers are deleted after 24
 hours; orders and the changes of their road go to the archive after 24 hours and are deleted after 48.
@@ -6,18 +6,12 @@ hours; orders and the changes of their road go to the archive after 24 hours and
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from ridehail_servers.toll_roads.config import RetentionConfig
-
-# A batch that took long, because the archive is slow, say, was no strain for the database.
-_MAX_PAUSE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +35,6 @@ def cutoffs(config: RetentionConfig, now: datetime) -> Cutoffs:
         archive=now - timedelta(hours=config.archived_after_h),
         orders=now - timedelta(hours=config.orders_kept_h),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class BatchThrottle:
-    """Limits how much of the database's time a job takes, for callers wait meanwhile.
-
-    Attributes:
-        batch_size: Rows of one transaction, and of one commit to the archive.
-        rest_factor: How long the job pauses after a batch, in multiples of the time that the batch took.
-    """
-
-    batch_size: int
-    rest_factor: float
-
-    @asynccontextmanager
-    async def batch(self) -> AsyncIterator[None]:
-        """Measures the block, which processes one batch, and pauses after it."""
-        began = time.monotonic()
-        yield
-        await asyncio.sleep(min((time.monotonic() - began) * self.rest_factor, _MAX_PAUSE_S))
 
 
 class JobStep(StrEnum):

@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
 
+from ridehail_servers.chassis.batch_throttle import BatchThrottle
 from ridehail_servers.chassis.database import Connection, Database
 from ridehail_servers.chassis.logs import get_logger
 from ridehail_servers.chassis.row_counts import RowCount
 
-from .job import BatchThrottle, Cutoffs, JobStep, ReportProgress, RowOutcome, StepProgress
+from .job import Cutoffs, JobStep, ReportProgress, RowOutcome, StepProgress
 from .purge_store import MIN_TIMESTAMP, PurgeStore
 from .rows import ArchivedTable
 

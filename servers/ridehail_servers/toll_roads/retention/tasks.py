@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from ridehail_servers.chassis.batch_throttle import BatchThrottle
 from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.logs import get_logger
@@ -15,7 +16,7 @@ from .archive_job import ArchiveJob
 from .archive_store import ArchiveStore
 from .erasure_job import ErasureJob
 from .erasure_store import ErasureStore
-from .job import BatchThrottle, Cutoffs, ReportProgress, StepProgress, cutoffs
+from .job import Cutoffs, ReportProgress, StepProgress, cutoffs
 from .metrics import RETENTION_LAST_SUCCESS, RETENTION_ROWS
 from .purge_jobs import OfferPurgeJob, OrderPurgeJob
 from .purge_store import PurgeStore
