@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent import futures
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
 
 import grpc
@@ -62,7 +63,10 @@ class ScriptedServer:
     received: list[Received] = field(default_factory=list)
     first_received: threading.Event = field(default_factory=threading.Event)
     hanging_ended: threading.Event = field(default_factory=threading.Event)
-    health: health.HealthServicer = field(default_factory=health.HealthServicer)
+    # Watches that do not block send under its lock, and wait for ever for a client that goes meanwhile.
+    health: health.HealthServicer = field(
+        default_factory=partial(health.HealthServicer, experimental_non_blocking=False)
+    )
 
     def reset(self) -> None:
         """Forgets scripts and calls; health stays."""
@@ -181,7 +185,7 @@ def _handlers(scripted: ScriptedServer, service: ServiceDescriptor) -> grpc.Gene
 def running_server(scripted: ScriptedServer | None = None, *, with_health: bool = True) -> Iterator[ScriptedServer]:
     """Runs a server on a free port."""
     scripted = ScriptedServer() if scripted is None else scripted
-    server = grpc.server(futures.ThreadPoolExecutor(16))
+    server = grpc.server(futures.ThreadPoolExecutor(64))  # each watch takes a thread
     services = [service for file in _FILES for service in file.DESCRIPTOR.services_by_name.values()]
     server.add_generic_rpc_handlers(tuple(_handlers(scripted, service) for service in services))
     if with_health:

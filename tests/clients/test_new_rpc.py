@@ -141,7 +141,7 @@ class Sample(api_grpc.SampleServiceServicer):
 
 server = grpc.server(futures.ThreadPoolExecutor(4))
 api_grpc.add_SampleServiceServicer_to_server(Sample(), server)
-health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
+health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(experimental_non_blocking=False), server)
 target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
 server.start()
 
