@@ -25,6 +25,7 @@ from .command_line import (
     personalstate,
     run,
     schemas,
+    services,
     shadow,
     toll_roads,
     user_data,
@@ -66,6 +67,7 @@ app.command()(run.serve)
 app.command()(run.worker)
 app.command()(schemas.migrate)
 app.command()(doctor.doctor)
+app.command()(services.services)
 app.command()(credentials.token)
 app.command()(credentials.ticket)
 app.add_typer(configuration.app, name="config")
