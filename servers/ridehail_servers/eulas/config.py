@@ -46,6 +46,7 @@ class EulasConfig(BaseModel):
         source: `EULAS_SOURCE`: whether the agreements below are in force, or those of the database.
         locales: `LOCALES`: the languages in which every agreement has to be, in lower case.
         resign: `RESIGN`: see the class.
+        expired_kept_days: `EXPIRED_KEPT_DAYS`: days after which expired decisions are deleted; 0: never.
         zones: `ZONES`: the country of each zone that there is.
         eulas: `EULAS`: the agreements, in the order in which they are shown.
     """
@@ -55,6 +56,7 @@ class EulasConfig(BaseModel):
     source: EulasSource = Field(alias="EULAS_SOURCE", default=EulasSource.FILE)
     locales: tuple[Annotated[Language, AfterValidator(str.lower)], ...] = Field(alias="LOCALES", default=(FALLBACK,))
     resign: ResignConfig = Field(alias="RESIGN", default=ResignConfig())
+    expired_kept_days: int = Field(alias="EXPIRED_KEPT_DAYS", default=90, strict=True, ge=0, le=36_600)
     zones: dict[Id, Id] = Field(alias="ZONES")
     eulas: tuple[Eula, ...] = Field(alias="EULAS")
 

@@ -36,8 +36,10 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     from .catalogue_source import CatalogueSource
     from .catalogue_store import CatalogueStore
     from .codec import ListCodec
+    from .log_store import LogStore
     from .service import EulasServicer, PassengerEulasServicer
     from .store import EulasStore
+    from .tasks import PseudonymizeLog, PurgeDecisions
     from .user_data_store import EulasUserData
 
     assert context.storage is not None
@@ -79,7 +81,11 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
                 UserDataServicer(database, EulasUserData()),
                 AdminEulasServicer(admin, lambda: config.value),
             ),
-            tasks=(resign.task,),
+            tasks=(
+                resign.task,
+                PurgeDecisions(database, lambda: config.value.expired_kept_days, context.clock).task,
+                PseudonymizeLog(database, LogStore()).task,
+            ),
         )
     finally:
         await cancelled(following)

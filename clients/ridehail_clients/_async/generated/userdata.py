@@ -43,7 +43,7 @@ class AsyncUserDataClient(AsyncNamedServiceClient):
     ) -> FoundUserData:
         """Counts what the service keeps of a user, and lists by what else others may know the user. Safe to repeat.
 
-        The client repeats it after failures that pass, for 15 s by default, 5 s an attempt.
+        The client repeats it after failures that pass, for 10 s by default, 5 s an attempt.
 
         Args:
             user: Whose data.
@@ -64,7 +64,7 @@ class AsyncUserDataClient(AsyncNamedServiceClient):
     ) -> UserRecords:
         """Returns a page of a user's records. Safe to repeat.
 
-        The client repeats it after failures that pass, for 15 s by default, 5 s an attempt.
+        The client repeats it after failures that pass, for 10 s by default, 5 s an attempt.
 
         Args:
             user: Whose data.
@@ -88,7 +88,7 @@ class AsyncUserDataClient(AsyncNamedServiceClient):
         """Erases some of a user's records, all of them or none. Callers call again until nothing is erased. Orders under
         way stay, with what belongs to them. Safe to repeat.
 
-        The client repeats it after failures that pass, for 30 s by default, 10 s an attempt.
+        The client repeats it after failures that pass, for 10 s by default, 10 s an attempt.
 
         Args:
             user: Whose data.
@@ -164,7 +164,7 @@ class AsyncUserDataJobsClient(AsyncInternalClient):
         """Starts an export of a user's data, which ReadUserExport returns. Safe to repeat: while an export of the user
         goes on, it is returned. An export that is not finished within a day is given up.
 
-        The client repeats it after failures that pass, for 30 s by default, 30 s an attempt.
+        The client repeats it after failures that pass, for 10 s by default, 10 s an attempt.
 
         Args:
             yandex_uid: Whose data.
@@ -191,7 +191,7 @@ class AsyncUserDataJobsClient(AsyncInternalClient):
     ) -> UserRecords:
         """Returns a page of what one service keeps of the user of an export. Safe to repeat.
 
-        The client repeats it after failures that pass, for 20 s by default, 20 s an attempt.
+        The client repeats it after failures that pass, for 10 s by default, 10 s an attempt.
 
         Args:
             job_id: The export.
