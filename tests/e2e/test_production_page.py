@@ -32,7 +32,7 @@ from tests.support.command_line import ridehail
 from tests.support.databases import empty_database
 from tests.support.folders import shared_folder
 from tests.support.redis_server import RedisServer
-from tests.support.up import RIDEHAIL
+from tests.support.up import RIDEHAIL, processes_of
 from tests.support.waiting import LIMIT_S, eventually
 
 PAGE = (Path(__file__).parents[2] / "docs" / "production.md").read_text()
@@ -96,6 +96,7 @@ def production(postgres_url: str, running_redis: RedisServer) -> Iterator[Produc
         finally:
             os.killpg(shell.pid, signal.SIGTERM)
             shell.communicate(timeout=LIMIT_S)
+            eventually(lambda: not processes_of(folder))  # the servers drain
 
 
 def is_done(folder: Path, shell: subprocess.Popen[str]) -> str | None:
