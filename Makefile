@@ -11,7 +11,7 @@ TEST_PROCESSES ?= 3
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit test-long check format lint types contracts generated imports names gateway proto released lock bench bench-peak bench-profile bench-retention bench-eulas-import chaos audit clean
+.PHONY: help setup run test test-unit test-long check format lint types contracts generated imports names gateway proto released lock bench bench-peak bench-profile bench-retention bench-eulas-import chaos docs-polling audit clean
 
 help: ## Show what each target does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -116,6 +116,9 @@ bench-eulas-import: setup ## Measure the import of a million decisions, and chec
 
 chaos: setup ## Break the suite on purpose for an hour and check its promises; CHAOS_ARGS as in docs/reliability.md.
 	$(BIN)/python -m bench.chaos $(CHAOS_ARGS)
+
+docs-polling: setup ## Simulate a million apps that come back after an outage: docs/polling.svg, and the table beside it.
+	$(BIN)/python -m bench.polling
 
 # What cannot be looked up counts as a failure: an audit that saw nothing is none.
 audit: setup ## List licences and the parts of a release (SBOM) in build/, then look for known vulnerabilities.

@@ -99,11 +99,19 @@ class OrderStateConfig(BaseModel):
 
     def schedule(self, yandex_uid: str, now: datetime) -> PollingSchedule | None:
         """Returns when a rider's app polls, or None if it paces itself; `now` is aware."""
+        if self._pauses_ms is None:
+            return None
+        interval_ms, longest_ms = self._pauses_ms
+        return PollingSchedule(
+            interval_ms, next_poll_ms(yandex_uid, int(now.timestamp() * 1_000), interval_ms), longest_ms
+        )
+
+    @cached_property
+    def _pauses_ms(self) -> tuple[int, int] | None:
+        """The interval and the longest pause."""
         if self.polling_interval_s is None:
             return None
-        interval_ms = self.polling_interval_s * 1_000
-        wait_ms = next_poll_ms(yandex_uid, int(now.timestamp() * 1_000), interval_ms)
-        return PollingSchedule(interval_ms, wait_ms, self.polling_longest_pause_s * 1_000)
+        return self.polling_interval_s * 1_000, self.polling_longest_pause_s * 1_000
 
     @property
     def retry_interval(self) -> timedelta:

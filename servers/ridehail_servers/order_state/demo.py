@@ -33,6 +33,13 @@ async def load_demo(demo: Demo) -> Sequence[Example]:
         demo.passenger_curl(
             "the same, after asking taxi", "/mlutp/v1/orders/state", '{"tags": {"taxi": ""}}', uid=PASSENGER
         ),
+        demo.passenger_curl(
+            "the app reports a part that it could not put together; see `ridehail order-state invalid-parts`",
+            "/mlutp/v1/orders/invalid-parts",
+            '{"parts": [{"service": "taxi", "part_name": "fast_info", "problem": "missing", "count": 1,'
+            ' "shape": [{"path": "$", "type": "object"}, {"path": "$.field1", "type": "null"}]}]}',
+            uid=PASSENGER,
+        ),
         demo.curl(
             "what an app that starts needs",
             "/v1/orders/state",

@@ -18,6 +18,8 @@ from .orders_state import OrdersState, decide_orders_state
 from .poll_tokens import PollTokens
 from .service_orders import ProviderResult, Skipped, Throttled, Unavailable
 
+_SKIPPED = Skipped()
+
 
 class Records(Protocol):
     """Keeps what providers list and report of riders' orders."""
@@ -66,7 +68,7 @@ class Polling:
             OrderGivenTwice: The app knows an order twice.
         """
         config, now = self._config(), self._clock()
-        results: dict[str, ProviderResult] = dict.fromkeys(PROVIDERS, Skipped())
+        results: dict[str, ProviderResult] = dict.fromkeys(PROVIDERS, _SKIPPED)
         to_query: list[str] = []
         for service in PROVIDERS if poll_tokens else ():
             if service not in poll_tokens:

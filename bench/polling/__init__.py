@@ -1,0 +1,1 @@
+"""A million apps that come back after an outage: how their polls arrive, by the rules of the product."""
