@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Callable
+from functools import wraps
+from inspect import Signature, signature
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +15,9 @@ from .options import DEFAULT_DATA_DIR, AddressOption, DataDirOption, KeysDirOpti
 
 _SERVICE = "eulas"
 _LOCAL_ADDRESS = "127.0.0.1:50051"
+
+_Server = tuple[str, Path, Path | None]
+"""Where eulas is, the folder of ticket keys, and that of TLS."""
 
 _JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 _ActorOption = Annotated[
@@ -36,89 +42,68 @@ _YesOption = Annotated[bool, typer.Option("--yes", help="Change it, however many
 
 def add_commands(app: typer.Typer) -> None:
     """Adds the commands to `ridehail eulas`."""
-    app.command("list")(list_)
-    app.command()(show)
-    app.command()(history)
-    app.command()(create)
-    app.command()(update)
-    app.command()(withdraw)
-    app.command()(preview)
-    app.command()(progress)
-    app.command("import-file")(import_file)
+    app.command("list")(_on_a_server(list_))
+    for command in (show, history, create, update, withdraw, preview, progress):
+        app.command()(_on_a_server(command))
+    app.command("import-file")(_on_a_server(import_file))
 
 
 def list_(
+    server: _Server,
     with_withdrawn: Annotated[bool, typer.Option("--withdrawn", help="List withdrawn ones too.")] = False,
     as_json: _JsonOption = False,
-    address: AddressOption = None,
-    data_dir: DataDirOption = DEFAULT_DATA_DIR,
-    keys_dir: KeysDirOption = None,
-    tls_dir: TlsDirOption = None,
 ) -> None:
     """List the agreements of the database, in the order in which apps show them."""
     from . import eulas_admin_jobs as jobs
 
-    jobs.print_list(_server(address, data_dir, keys_dir, tls_dir), with_withdrawn=with_withdrawn, as_json=as_json)
+    jobs.print_list(server, with_withdrawn=with_withdrawn, as_json=as_json)
 
 
 def show(
+    server: _Server,
     eula_id: _EulaArgument,
     as_json: _JsonOption = False,
-    address: AddressOption = None,
-    data_dir: DataDirOption = DEFAULT_DATA_DIR,
-    keys_dir: KeysDirOption = None,
-    tls_dir: TlsDirOption = None,
 ) -> None:
     """Print an agreement as a file for `update`, its version in a comment."""
     from . import eulas_admin_jobs as jobs
 
-    jobs.print_one(_server(address, data_dir, keys_dir, tls_dir), eula_id, as_json=as_json)
+    jobs.print_one(server, eula_id, as_json=as_json)
 
 
 def history(
+    server: _Server,
     eula_id: _OptionalEulaArgument = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=100, help="How many changes.")] = 20,
     before_version: Annotated[
         int | None, typer.Option("--before-version", min=1, help="Only changes before this one.")
     ] = None,
     as_json: _JsonOption = False,
-    address: AddressOption = None,
-    data_dir: DataDirOption = DEFAULT_DATA_DIR,
-    keys_dir: KeysDirOption = None,
-    tls_dir: TlsDirOption = None,
 ) -> None:
     """Print who did what with the agreements of the database, the latest first."""
     from . import eulas_admin_jobs as jobs
 
-    server = _server(address, data_dir, keys_dir, tls_dir)
     jobs.print_history(server, eula_id, before_version, limit, as_json=as_json)
 
 
 def create(
+    server: _Server,
     file: _FileArgument,
     actor: _ActorOption = None,
     as_json: _JsonOption = False,
-    address: AddressOption = None,
-    data_dir: DataDirOption = DEFAULT_DATA_DIR,
-    keys_dir: KeysDirOption = None,
-    tls_dir: TlsDirOption = None,
 ) -> None:
     """Create an agreement. Safe to repeat."""
     from . import eulas_admin_jobs as jobs
 
-    jobs.create(_server(address, data_dir, keys_dir, tls_dir), file, actor or getpass.getuser(), as_json=as_json)
+    jobs.create(server, file, actor or getpass.getuser(), as_json=as_json)
 
 
 def update(
+    server: _Server,
     file: _FileArgument,
     expected_version: _VersionOption,
     yes: _YesOption = False,
     actor: _ActorOption = None,
     as_json: _JsonOption = False,
-    address: AddressOption = None,
-    data_dir: DataDirOption = DEFAULT_DATA_DIR,
-    keys_dir: KeysDirOption = None,
-    tls_dir: TlsDirOption = None,
 ) -> None:
     """Change an agreement, or bring a withdrawn one back. Safe to repeat.
 
@@ -126,64 +111,50 @@ def update(
     """
     from . import eulas_admin_jobs as jobs
 
-    server = _server(address, data_dir, keys_dir, tls_dir)
     jobs.update(server, file, expected_version, actor or getpass.getuser(), is_sure=yes, as_json=as_json)
 
 
 def withdraw(
+    server: _Server,
     eula_id: _EulaArgument,
     expected_version: _VersionOption,
     actor: _ActorOption = None,
     as_json: _JsonOption = False,
-    address: AddressOption = None,
-    data_dir: DataDirOption = DEFAULT_DATA_DIR,
-    keys_dir: KeysDirOption = None,
-    tls_dir: TlsDirOption = None,
 ) -> None:
     """Take an agreement out of force. Safe to repeat; `update` brings it back."""
     from . import eulas_admin_jobs as jobs
 
-    server = _server(address, data_dir, keys_dir, tls_dir)
     jobs.withdraw(server, eula_id, expected_version, actor or getpass.getuser(), as_json=as_json)
 
 
 def preview(
+    server: _Server,
     file: _FileArgument,
     as_json: _JsonOption = False,
-    address: AddressOption = None,
-    data_dir: DataDirOption = DEFAULT_DATA_DIR,
-    keys_dir: KeysDirOption = None,
-    tls_dir: TlsDirOption = None,
 ) -> None:
     """Print what `update` would change and how many riders would have to decide again. Changes nothing."""
     from . import eulas_admin_jobs as jobs
 
-    jobs.print_preview(_server(address, data_dir, keys_dir, tls_dir), file, as_json=as_json)
+    jobs.print_preview(server, file, as_json=as_json)
 
 
 def progress(
+    server: _Server,
     eula_id: _OptionalEulaArgument = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show a bar until the latest of them is done.")] = False,
     as_json: _JsonOption = False,
-    address: AddressOption = None,
-    data_dir: DataDirOption = DEFAULT_DATA_DIR,
-    keys_dir: KeysDirOption = None,
-    tls_dir: TlsDirOption = None,
 ) -> None:
     """Print how far the tasks are that mark riders who have to decide again, the latest first."""
     from . import eulas_admin_jobs as jobs
 
-    jobs.print_progress(_server(address, data_dir, keys_dir, tls_dir), eula_id, watch=watch, as_json=as_json)
+    jobs.print_progress(server, eula_id, watch=watch, as_json=as_json)
 
 
 def import_file(
+    server: _Server,
     actor: _ActorOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")] = False,
     as_json: _JsonOption = False,
-    address: AddressOption = None,
-    data_dir: DataDirOption = DEFAULT_DATA_DIR,
-    keys_dir: KeysDirOption = None,
-    tls_dir: TlsDirOption = None,
 ) -> None:
     """Copy EULAS of the server's eulas.yaml into the database: what it lacks, and what only imports have changed there.
 
@@ -191,13 +162,28 @@ def import_file(
     """
     from . import eulas_admin_jobs as jobs
 
-    server = _server(address, data_dir, keys_dir, tls_dir)
     jobs.import_file(server, actor or getpass.getuser(), dry_run=dry_run, as_json=as_json)
 
 
 def _server(
-    address: list[str] | None, data_dir: Path, keys_dir: Path | None, tls_dir: Path | None
-) -> tuple[str, Path, Path | None]:
-    """Returns where eulas is, the folder of ticket keys, and that of TLS."""
+    address: AddressOption = None,
+    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+    keys_dir: KeysDirOption = None,
+    tls_dir: TlsDirOption = None,
+) -> _Server:
     known = given_addresses(address or ())
     return known.get(_SERVICE, _LOCAL_ADDRESS), (keys_dir or data_dir / "keys") / "tickets", tls_dir
+
+
+def _on_a_server(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the options of `_server`, whose result is the command's first argument."""
+    (_, *own), common = (list(signature(one, eval_str=True).parameters.values()) for one in (command, _server))
+
+    @wraps(command)
+    def run(**given: object) -> None:
+        server = _server(**{one.name: given.pop(one.name) for one in common})  # type: ignore[arg-type]  # typer's
+        command(server, **given)
+
+    run.__annotations__ = {one.name: one.annotation for one in (*own, *common)}
+    vars(run)["__signature__"] = Signature([*own, *common])
+    return run
