@@ -63,7 +63,7 @@ class ScriptedServer:
     received: list[Received] = field(default_factory=list)
     first_received: threading.Event = field(default_factory=threading.Event)
     hanging_ended: threading.Event = field(default_factory=threading.Event)
-    # Watches that do not block send under its lock, and wait for ever for a client that goes meanwhile.
+    # Its watches that do not block send under its lock, and wait for ever for a client that goes meanwhile.
     health: health.HealthServicer = field(
         default_factory=partial(health.HealthServicer, experimental_non_blocking=False)
     )
