@@ -41,6 +41,7 @@ ROWS = {
         "Database pool",
         "Processes",
         "Users' data",
+        "Families",
     ],
 }
 RUNBOOK = (ROOT / "docs" / "monitoring.md").read_text()

@@ -32,4 +32,25 @@ async def load_demo(demo: Demo) -> Sequence[Example]:
             source="admin",
             destination="family",
         ),
+        demo.passenger_curl(
+            "the family, as one of its members sees it",
+            "/4.0/family/v1/family",
+            None,
+            uid=MEMBERS[1].yandex_uid,
+            phone_id=MEMBERS[1].phone_id,
+        ),
+        demo.passenger_curl(
+            "its owner invites a phone",
+            "/4.0/family/v1/invitation/send",
+            '{"phone_id": "demo-phone-guest", "name": "Guest"}',
+            uid=ADMIN.yandex_uid,
+            phone_id=ADMIN_PHONE,
+        ),
+        demo.passenger_curl(
+            "whoever has that phone sees the invitation, and accepts it at /4.0/family/v1/invitation/accept",
+            "/4.0/family/v1/invitations",
+            None,
+            uid="4000000008",
+            phone_id="demo-phone-guest",
+        ),
     )
