@@ -27,7 +27,7 @@ from ridehail_servers.chassis.passenger import Identity
 from ridehail_servers.chassis.tasks import Task
 from ridehail_servers.chassis.tickets import TicketIssuer
 from tests.family.riders import path_of, request_of
-from tests.support.calls import Metadata, call
+from tests.support.calls import Metadata, call_patiently
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 from tests.support.waiting import until
 
@@ -65,7 +65,7 @@ class Harness:
     async def as_passenger(self, method: str, uid: str, phone_id: str = "", **fields: str) -> None:
         """Calls a method of the passenger's own family; raises `ServiceError`."""
         metadata = self.ticket("gateway", Identity(uid, phone_id=phone_id), destination="family")
-        await call(self.channel, path_of(method), request_of(method, **fields), metadata=metadata)
+        await call_patiently(self.channel, path_of(method), request_of(method, **fields), metadata=metadata)
 
     async def make_family(self, admin: FamilyAdmin, phone_id: str, *members: FamilyMember) -> str:
         family_id = await self.family.create_family(admin=admin, phone_id=phone_id)
@@ -153,7 +153,7 @@ class Harness:
         """Returns what a passenger is shown, or the reason why nothing."""
         request = api.GetInfoRequest(sharing_key=key)
         try:
-            response = await call(
+            response = await call_patiently(
                 self.channel, GET_INFO, request, metadata=self.passenger(uid, phone_id, accept_language)
             )
         except ServiceError as error:

@@ -9,6 +9,7 @@ import asyncio
 import copy
 import itertools
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from ridehail_clients import FamilyAdmin, FamilyMember, FamilyState, ServiceError, SharedRide
+from ridehail_servers.chassis.errors import DependencyUnavailable
 from tests.route_sharing.harness import Harness, harness
 from tests.route_sharing.sharing_model import Call, Model
 from tests.support.loop_thread import LoopThread
@@ -45,6 +47,7 @@ CALL = st.one_of(
         st.just("rename"), st.sampled_from(FAMILIES), st.sampled_from([0, 0, 1, 1, 2]), st.sampled_from(["Ann", "Bob"])
     ),
 )
+LATE = {"DEADLINE_EXCEEDED", "DATABASE_UNAVAILABLE", "NEIGHBOUR_UNAVAILABLE", "OVERLOADED"}
 examples = itertools.count(1)
 
 
@@ -130,6 +133,13 @@ class Sharing(RuleBasedStateMachine):
         return (name, self._key(subject), self._order(subject, other), uid, *phones)
 
     async def _real(self, call: Call) -> str:
+        """Makes a call, again where a busy machine did not respond in time; a report alone counts each time."""
+        for _ in range(0 if call[0] == "insert" else 3):
+            if (result := await self._once(call)) not in LATE:
+                return result
+        return await self._once(call)
+
+    async def _once(self, call: Call) -> str:
         name, *arguments = call
         try:
             match name:
@@ -161,7 +171,9 @@ class Sharing(RuleBasedStateMachine):
         return list(await asyncio.gather(*(self._real(call) for call in calls)))
 
     async def _settle(self) -> None:
-        await self.at.settle()
+        for _ in range(3):
+            with suppress(DependencyUnavailable):  # as long as a busy machine does not respond in time
+                await self.at.settle()
         for admin in self.model.admins.values():
             state = await self.at.family.get_family_state(yandex_uid=admin)
             if state not in self.published:

@@ -18,14 +18,14 @@ FRIENDS_PHONE = "demo-phone-friend"
 
 
 async def load_demo(demo: Demo) -> Sequence[Example]:
-    """Shares the demo's ride with a friend, and with the family unless the toggle was ever moved."""
+    """Shares the demo's ride with a friend, and once with the family: then the toggle belongs to who tries the demo."""
+    async with AsyncRouteSharingClient(demo.grpc_address, ticket=demo.ticket_of("admin")) as admin:
+        known = await admin.get_sharing_info(sharing_key=SHARING_KEY)
     async with AsyncRouteSharingClient(demo.grpc_address, ticket=demo.ticket_of("processing")) as processing:
         await processing.enqueue_insert_order(
             order_id=ORDER, sharing_key=SHARING_KEY, phone_ids=[FRIENDS_PHONE], yandex_uid=PASSENGER
         )
-    async with AsyncRouteSharingClient(demo.grpc_address, ticket=demo.ticket_of("admin")) as admin:
-        known = await admin.get_sharing_info(sharing_key=SHARING_KEY)
-    if known.family is None:
+    if known.family is None and not known.phone_ids:
         async with AsyncRouteSharingClient(demo.grpc_address, ticket=demo.ticket_of("api-proxy")) as api_proxy:
             with suppress(NotInFamily):  # whoever changed the family has other plans
                 await api_proxy.share_with_family(
