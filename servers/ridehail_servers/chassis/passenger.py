@@ -19,8 +19,8 @@ LANGUAGE_KEY = "accept-language"
 # The gateway sets or removes each of these itself, so that no client can smuggle one in.
 TRUSTED_KEYS = (UID_KEY, USER_ID_KEY, FAMILY_ROLE_KEY, PHONE_ID_KEY)
 FAMILY_ROLES: Final = frozenset({"user", "owner"})
-# Printable ASCII without outer spaces: HTTP would trim those, and the value would no longer be the one that was signed.
 _REMEMBERED: Final = 10_000
+# Printable ASCII without outer spaces: HTTP would trim those, and the value would no longer be the one that was signed.
 _HEADER_VALUE: Final = re.compile(r"[!-~](?:[ -~]{0,126}[!-~])?")
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Final
 
 from ridehail_servers.chassis.clock import Clock
-from ridehail_servers.chassis.database import Connection, Database
+from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.logs import get_logger
+from ridehail_servers.chassis.purging import Delete, delete_in_batches
 from ridehail_servers.chassis.tasks import Task
 
 from .invitation import RATE_WINDOW
@@ -17,8 +17,6 @@ from .store import FamilyStore
 
 BATCH: Final = 1_000
 DISBANDED_KEPT: Final = timedelta(days=7)
-
-_Delete = Callable[[Connection, datetime, int], Awaitable[int]]
 
 logger = get_logger(__name__)
 
@@ -47,17 +45,10 @@ class PurgeFamilies:
         self.task = Task("family_purge", self.run, schedule="35 * * * *")
 
     async def run(self, _at: int) -> None:
-        """Deletes what is old; what was deleted before a failure of the database stays deleted."""
         now = self._clock()
         invitations = await self._delete_all(self._invitations.delete_old, now - RATE_WINDOW)
         families = await self._delete_all(self._families.delete_disbanded, now - DISBANDED_KEPT)
         logger.info("old families purged", families=families, invitations=invitations)
 
-    async def _delete_all(self, delete: _Delete, before: datetime) -> int:
-        deleted = 0
-        while True:
-            async with self._database.transaction() as connection:
-                rows = await delete(connection, before, self._batch)
-            deleted += rows
-            if rows < self._batch:
-                return deleted
+    async def _delete_all(self, delete: Delete, before: datetime) -> int:
+        return await delete_in_batches(self._database, delete, before, self._batch)

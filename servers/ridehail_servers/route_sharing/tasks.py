@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
 from ridehail_servers.chassis.clock import Clock
-from ridehail_servers.chassis.database import Connection, Database
+from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.logs import get_logger
+from ridehail_servers.chassis.purging import Delete, delete_in_batches
 from ridehail_servers.chassis.tasks import Task, TaskQueue, TaskRefused
 
 from .followed_family_store import FollowedFamilyStore
@@ -20,8 +21,6 @@ _REFUSED_BECAUSE: Final = "SHARING_KEY_CONFLICT"
 
 BATCH: Final = 1_000
 """Rides of one transaction. Each may have more than a hundred phones, which go with it."""
-
-_Delete = Callable[[Connection, datetime, int], Awaitable[int]]
 
 logger = get_logger(__name__)
 
@@ -88,7 +87,6 @@ class DeleteOldRides:
         self.task = Task("route_sharing_purge", self.run, schedule="25 * * * *")
 
     async def run(self, _at: int) -> None:
-        """Deletes what is old; what was deleted before a failure of the database stays deleted."""
         before = self._clock() - self._kept()
         rides = await self._delete_all(self._store.delete_old_rides, before)
         requests = await self._delete_all(self._store.delete_old_requests, before)
@@ -96,11 +94,5 @@ class DeleteOldRides:
         families = await self._delete_all(self._families.delete_unused, before)
         logger.info("old rides purged", rides=rides, requests=requests, families=families)
 
-    async def _delete_all(self, delete: _Delete, before: datetime) -> int:
-        deleted = 0
-        while True:
-            async with self._database.transaction() as connection:
-                rows = await delete(connection, before, self._batch)
-            deleted += rows
-            if rows < self._batch:
-                return deleted
+    async def _delete_all(self, delete: Delete, before: datetime) -> int:
+        return await delete_in_batches(self._database, delete, before, self._batch)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Final
 
 from ridehail_servers.chassis.clock import Clock
-from ridehail_servers.chassis.database import Connection, Database
+from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.logs import get_logger
+from ridehail_servers.chassis.purging import Delete, delete_in_batches
 from ridehail_servers.chassis.tasks import Task
 
 from .config import UserStateConfig
@@ -18,8 +19,6 @@ BATCH: Final = 1_000
 """Rows of one transaction."""
 
 logger = get_logger(__name__)
-
-_Delete = Callable[[Connection, datetime, int], Awaitable[int]]
 
 
 class DeleteOldStates:
@@ -49,12 +48,6 @@ class DeleteOldStates:
             states = await self._delete(self._store.delete_states, config.states_kept_days)
         logger.info("old personal states purged", states=states, mismatches=mismatches)
 
-    async def _delete(self, delete: _Delete, kept_days: int) -> int:
+    async def _delete(self, delete: Delete, kept_days: int) -> int:
         before = self._clock() - timedelta(days=kept_days)
-        deleted = 0
-        while True:
-            async with self._database.transaction() as connection:
-                rows = await delete(connection, before, self._batch)
-            deleted += rows
-            if rows < self._batch:
-                return deleted
+        return await delete_in_batches(self._database, delete, before, self._batch)
