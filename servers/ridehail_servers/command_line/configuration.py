@@ -48,20 +48,17 @@ def check(
     access.yaml has to list every method that the services serve.
     """
     from ridehail_servers import suite
-    from ridehail_servers.chassis.problems import ProblemList
-    from ridehail_servers.runtime.preflight import config_checks
+    from ridehail_servers.runtime.preflight import config_checks, problems_of
 
     names = check_services(services or list(suite.SERVICES))
     folder = config_dir(config_dir_option)
     refused = 0
     for one in config_checks([suite.SERVICES[name] for name in names], folder):
-        found = ProblemList()
-        with found.noted():
-            one.check()
-        refused += bool(found.lines)
-        for line in found.lines:
+        lines = problems_of([one])
+        refused += bool(lines)
+        for line in lines:
             typer.echo(f"bad   {line}")
-        if not found.lines:
+        if not lines:
             typer.echo(f"ok    {folder / one.files}{': ' + ', '.join(one.services) if one.services else ''}")
     if refused:
         raise typer.Exit(1)

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable
-from functools import wraps
-from inspect import Signature, signature
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .options import DEFAULT_DATA_DIR, AddressOption, DataDirOption, KeysDirOption, TlsDirOption, given_addresses
+from .running_server import RunningServer, on_a_server
 
-_SERVICE = "eulas"
-_LOCAL_ADDRESS = "127.0.0.1:50051"
-
-_Server = tuple[str, Path, Path | None]
-"""Where eulas is, the folder of ticket keys, and that of TLS."""
+_on_a_server = on_a_server("eulas")
 
 _JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 _ActorOption = Annotated[
@@ -49,7 +42,7 @@ def add_commands(app: typer.Typer) -> None:
 
 
 def list_(
-    server: _Server,
+    server: RunningServer,
     with_withdrawn: Annotated[bool, typer.Option("--withdrawn", help="List withdrawn ones too.")] = False,
     as_json: _JsonOption = False,
 ) -> None:
@@ -60,7 +53,7 @@ def list_(
 
 
 def show(
-    server: _Server,
+    server: RunningServer,
     eula_id: _EulaArgument,
     as_json: _JsonOption = False,
 ) -> None:
@@ -71,7 +64,7 @@ def show(
 
 
 def history(
-    server: _Server,
+    server: RunningServer,
     eula_id: _OptionalEulaArgument = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=100, help="How many changes.")] = 20,
     before_version: Annotated[
@@ -86,7 +79,7 @@ def history(
 
 
 def create(
-    server: _Server,
+    server: RunningServer,
     file: _FileArgument,
     actor: _ActorOption = None,
     as_json: _JsonOption = False,
@@ -98,7 +91,7 @@ def create(
 
 
 def update(
-    server: _Server,
+    server: RunningServer,
     file: _FileArgument,
     expected_version: _VersionOption,
     yes: _YesOption = False,
@@ -115,7 +108,7 @@ def update(
 
 
 def withdraw(
-    server: _Server,
+    server: RunningServer,
     eula_id: _EulaArgument,
     expected_version: _VersionOption,
     actor: _ActorOption = None,
@@ -128,7 +121,7 @@ def withdraw(
 
 
 def preview(
-    server: _Server,
+    server: RunningServer,
     file: _FileArgument,
     as_json: _JsonOption = False,
 ) -> None:
@@ -139,7 +132,7 @@ def preview(
 
 
 def progress(
-    server: _Server,
+    server: RunningServer,
     eula_id: _OptionalEulaArgument = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show a bar until the latest of them is done.")] = False,
     as_json: _JsonOption = False,
@@ -151,7 +144,7 @@ def progress(
 
 
 def import_file(
-    server: _Server,
+    server: RunningServer,
     actor: _ActorOption = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")] = False,
     as_json: _JsonOption = False,
@@ -163,27 +156,3 @@ def import_file(
     from . import eulas_admin_jobs as jobs
 
     jobs.import_file(server, actor or getpass.getuser(), dry_run=dry_run, as_json=as_json)
-
-
-def _server(
-    address: AddressOption = None,
-    data_dir: DataDirOption = DEFAULT_DATA_DIR,
-    keys_dir: KeysDirOption = None,
-    tls_dir: TlsDirOption = None,
-) -> _Server:
-    known = given_addresses(address or ())
-    return known.get(_SERVICE, _LOCAL_ADDRESS), (keys_dir or data_dir / "keys") / "tickets", tls_dir
-
-
-def _on_a_server(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command the options of `_server`, whose result is the command's first argument."""
-    (_, *own), common = (list(signature(one, eval_str=True).parameters.values()) for one in (command, _server))
-
-    @wraps(command)
-    def run(**given: object) -> None:
-        server = _server(**{one.name: given.pop(one.name) for one in common})  # type: ignore[arg-type]  # typer's
-        command(server, **given)
-
-    run.__annotations__ = {one.name: one.annotation for one in (*own, *common)}
-    vars(run)["__signature__"] = Signature([*own, *common])
-    return run

@@ -24,22 +24,18 @@ from ridehail_clients import (
     EulaUpdatePreview,
     ResignRun,
     ServiceError,
-    tls_from_dir,
 )
 from ridehail_servers.chassis import logs
 from ridehail_servers.chassis.config import load
-from ridehail_servers.chassis.keys import KeyRing
-from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.eulas.eula_catalogue import Eula
 
 from .options import UsageError
 from .progress import JobProgress
+from .running_server import RunningServer
 
-_CALLER = "admin"
 _PAUSE_S = 1.0
 _PAGE = 100
 
-Server = tuple[str, Path, Path | None]
 T = TypeVar("T")
 
 
@@ -49,7 +45,7 @@ class AgreementFile(Eula):
     position: int = Field(default=0, strict=True, ge=0, le=1_000_000)
 
 
-def print_list(server: Server, *, with_withdrawn: bool, as_json: bool) -> None:
+def print_list(server: RunningServer, *, with_withdrawn: bool, as_json: bool) -> None:
     async def read(admin: AsyncAdminEulasClient) -> list[AgreementRecord]:
         records: list[AgreementRecord] = []
         while True:
@@ -62,7 +58,7 @@ def print_list(server: Server, *, with_withdrawn: bool, as_json: bool) -> None:
     _print_all(_call(server, read), _record_line, as_json=as_json)
 
 
-def print_one(server: Server, eula_id: str, *, as_json: bool) -> None:
+def print_one(server: RunningServer, eula_id: str, *, as_json: bool) -> None:
     async def read(admin: AsyncAdminEulasClient) -> AgreementRecord:
         # The first change before any: the agreement is what its latest change says.
         found = await admin.list_eula_changes(eula_id=eula_id, page_size=1)
@@ -88,7 +84,7 @@ def print_one(server: Server, eula_id: str, *, as_json: bool) -> None:
 
 
 def print_history(
-    server: Server, eula_id: str | None, before_version: int | None, limit: int, *, as_json: bool
+    server: RunningServer, eula_id: str | None, before_version: int | None, limit: int, *, as_json: bool
 ) -> None:
     async def read(admin: AsyncAdminEulasClient) -> Iterable[AgreementChange]:
         return await admin.list_eula_changes(eula_id=eula_id, before_version=before_version, page_size=limit)
@@ -96,13 +92,15 @@ def print_history(
     _print_all(_call(server, read), _change_line, as_json=as_json)
 
 
-def create(server: Server, file: Path, actor: str, *, as_json: bool) -> None:
+def create(server: RunningServer, file: Path, actor: str, *, as_json: bool) -> None:
     agreement = _agreement(file)
     record = _call(server, lambda admin: admin.create_eula(agreement=agreement, actor=actor))
     _print_all([record], _record_line, as_json=as_json)
 
 
-def update(server: Server, file: Path, expected_version: int, actor: str, *, is_sure: bool, as_json: bool) -> None:
+def update(
+    server: RunningServer, file: Path, expected_version: int, actor: str, *, is_sure: bool, as_json: bool
+) -> None:
     """Changes an agreement, once it is certain that as many riders as it says shall decide again."""
     agreement = _agreement(file)
     if not is_sure:
@@ -116,7 +114,7 @@ def update(server: Server, file: Path, expected_version: int, actor: str, *, is_
     _print_all([record], _record_line, as_json=as_json)
 
 
-def withdraw(server: Server, eula_id: str, expected_version: int, actor: str, *, as_json: bool) -> None:
+def withdraw(server: RunningServer, eula_id: str, expected_version: int, actor: str, *, as_json: bool) -> None:
     record = _call(
         server,
         lambda admin: admin.withdraw_eula(eula_id=eula_id, expected_version=expected_version, actor=actor),
@@ -124,7 +122,7 @@ def withdraw(server: Server, eula_id: str, expected_version: int, actor: str, *,
     _print_all([record], _record_line, as_json=as_json)
 
 
-def print_preview(server: Server, file: Path, *, as_json: bool) -> None:
+def print_preview(server: RunningServer, file: Path, *, as_json: bool) -> None:
     agreement = _agreement(file)
     preview = _call(server, lambda admin: admin.preview_eula_update(agreement=agreement))
     if as_json:
@@ -134,7 +132,7 @@ def print_preview(server: Server, file: Path, *, as_json: bool) -> None:
     typer.echo(f"changes {changed}; {_riders(preview)} would have to decide again")
 
 
-def print_progress(server: Server, eula_id: str | None, *, watch: bool, as_json: bool) -> None:
+def print_progress(server: RunningServer, eula_id: str | None, *, watch: bool, as_json: bool) -> None:
     async def read(admin: AsyncAdminEulasClient) -> Iterable[ResignRun]:
         runs = await admin.list_resign_runs(eula_id=eula_id)
         if watch and runs:
@@ -148,7 +146,7 @@ def print_progress(server: Server, eula_id: str | None, *, watch: bool, as_json:
     _print_all(_call(server, read), _run_line, as_json=as_json)
 
 
-def import_file(server: Server, actor: str, *, dry_run: bool, as_json: bool) -> None:
+def import_file(server: RunningServer, actor: str, *, dry_run: bool, as_json: bool) -> None:
     found = _call(server, lambda admin: admin.import_eulas(actor=actor, dry_run=dry_run))
     if as_json:
         typer.echo(json.dumps(_plain(found)))
@@ -178,15 +176,14 @@ def _agreement(file: Path) -> Agreement:
     return Agreement(**{one.name: getattr(content, one.name) for one in fields(Agreement)})
 
 
-def _call(server: Server, work: Callable[[AsyncAdminEulasClient], Awaitable[T]]) -> T:
+def _call(server: RunningServer, work: Callable[[AsyncAdminEulasClient], Awaitable[T]]) -> T:
     """Calls eulas; raises UsageError if it refuses or cannot be reached."""
     logs.configure(service="eulas admin", level="WARNING")
-    address, keys_dir, tls_dir = server
 
     async def call() -> T:
-        credentials = None if tls_dir is None else tls_from_dir(tls_dir)
-        tickets = TicketIssuer(KeyRing(keys_dir), _CALLER)
-        async with AsyncAdminEulasClient(address, ticket=tickets, channel_credentials=credentials) as admin:
+        async with AsyncAdminEulasClient(
+            server.address, ticket=server.tickets(), channel_credentials=server.credentials()
+        ) as admin:
             return await work(admin)
 
     try:

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from .options import DEFAULT_DATA_DIR, AddressOption, DataDirOption, KeysDirOption, UsageError, given_addresses
+from .options import UsageError
+from .running_server import RunningServer, on_a_server
 
-_SERVICE = "user-data"
-_LOCAL_ADDRESS = "127.0.0.1:50051"
+_on_a_server = on_a_server("user-data")
 
 app = typer.Typer(
     name="user-data", help="A user's own data: export or erase it over all services.", no_args_is_help=True
@@ -28,29 +28,27 @@ _JobArgument = Annotated[str, typer.Argument(help="The job's id.", metavar="JOB"
 
 
 @app.command()
+@_on_a_server
 def export(
+    server: RunningServer,
     uid: _UidOption,
     requested_by: _RequestedByOption,
     out: Annotated[Path, typer.Option("--out", help="The folder for the files; manifest.json is written last.")],
     phone_id: _PhonesOption = None,
-    address: AddressOption = None,
-    data_dir: DataDirOption = DEFAULT_DATA_DIR,
-    keys_dir: KeysDirOption = None,
 ) -> None:
     """Export all that services keep of a user: a JSON file for each service, and a manifest. Safe to repeat."""
     from . import user_data_jobs as jobs
 
-    jobs.export(_address(address), _keys(data_dir, keys_dir), uid, phone_id or (), requested_by, out)
+    jobs.export(server, uid, phone_id or (), requested_by, out)
 
 
 @app.command()
+@_on_a_server
 def erase(
+    server: RunningServer,
     uid: _UidOption,
     requested_by: _RequestedByOption,
     phone_id: _PhonesOption = None,
-    address: AddressOption = None,
-    data_dir: DataDirOption = DEFAULT_DATA_DIR,
-    keys_dir: KeysDirOption = None,
 ) -> None:
     """Start to erase all that services keep of a user. Prints the job and the key of its receipt. Safe to repeat.
 
@@ -58,47 +56,32 @@ def erase(
     """
     from . import user_data_jobs as jobs
 
-    jobs.erase(_address(address), _keys(data_dir, keys_dir), uid, phone_id or (), requested_by)
+    jobs.erase(server, uid, phone_id or (), requested_by)
 
 
 @app.command()
+@_on_a_server
 def status(
+    server: RunningServer,
     job: _JobArgument,
-    address: AddressOption = None,
-    data_dir: DataDirOption = DEFAULT_DATA_DIR,
-    keys_dir: KeysDirOption = None,
 ) -> None:
     """Show how far a job is: a line for the job and one for each service."""
     from . import user_data_jobs as jobs
 
-    jobs.status(_address(address), _keys(data_dir, keys_dir), job)
+    jobs.status(server, job)
 
 
 @app.command()
+@_on_a_server
 def receipt(
+    server: RunningServer,
     job: _JobArgument,
     uid: Annotated[str | None, typer.Option("--uid", help="Check that the receipt is about this account ...")] = None,
     receipt_key: Annotated[str | None, typer.Option("--receipt-key", help="... by the key of the receipt.")] = None,
-    address: AddressOption = None,
-    data_dir: DataDirOption = DEFAULT_DATA_DIR,
-    keys_dir: KeysDirOption = None,
 ) -> None:
     """Print a job's receipt as JSON; with --uid and --receipt-key, fail unless it is about that user."""
     if (uid is None) != (receipt_key is None):
         raise UsageError("--uid and --receipt-key go together")
     from . import user_data_jobs as jobs
 
-    jobs.receipt(_address(address), _keys(data_dir, keys_dir), job, uid, receipt_key)
-
-
-def _keys(data_dir: Path, keys_dir: Path | None) -> Path:
-    return (keys_dir or data_dir / "keys") / "tickets"
-
-
-def _address(given: list[str] | None) -> str:
-    if not given:
-        return _LOCAL_ADDRESS
-    known = given_addresses(given)
-    if _SERVICE not in known:
-        raise UsageError(f"give --address {_SERVICE}=HOST:PORT")
-    return known[_SERVICE]
+    jobs.receipt(server, job, uid, receipt_key)

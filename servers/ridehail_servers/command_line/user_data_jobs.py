@@ -18,18 +18,15 @@ import typer
 from ridehail_clients import ServiceError, UserDataJob, UserDataJobsClient, UserExport
 from ridehail_servers.chassis import logs
 from ridehail_servers.chassis.clock import system_clock
-from ridehail_servers.chassis.keys import KeyRing
-from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.user_data.receipt import pseudonym
 
 from .options import UsageError
+from .running_server import RunningServer
 
-_CALLER = "admin"
 
-
-def export(address: str, keys: Path, uid: str, phones: Sequence[str], requested_by: str, out: Path) -> None:
+def export(server: RunningServer, uid: str, phones: Sequence[str], requested_by: str, out: Path) -> None:
     """Writes a file for each service and then the manifest; what an earlier run left is written anew."""
-    with _client(address, keys) as client:
+    with _client(server) as client:
         job = client.start_user_export(yandex_uid=uid, phone_ids=phones, requested_by=requested_by)
         out.mkdir(mode=0o700, parents=True, exist_ok=True)
         (out / "manifest.json").unlink(missing_ok=True)
@@ -47,16 +44,16 @@ def export(address: str, keys: Path, uid: str, phones: Sequence[str], requested_
     typer.echo(f"export: job={job.job_id} services={len(files)} records={records} in {out}")
 
 
-def erase(address: str, keys: Path, uid: str, phones: Sequence[str], requested_by: str) -> None:
+def erase(server: RunningServer, uid: str, phones: Sequence[str], requested_by: str) -> None:
     """Starts an erasure, or finds the one that goes on."""
-    with _client(address, keys) as client:
+    with _client(server) as client:
         job = client.start_user_erasure(yandex_uid=uid, phone_ids=phones, requested_by=requested_by)
     typer.echo(f"erase: job={job.job_id} receipt_key={job.receipt_key}")
 
 
-def status(address: str, keys: Path, job_id: str) -> None:
+def status(server: RunningServer, job_id: str) -> None:
     """Prints a line for a job and one for each service."""
-    with _client(address, keys) as client:
+    with _client(server) as client:
         job = client.get_user_data_job(job_id=job_id)
     waits = f" waits_for={job.waits_for}" if job.waits_for else ""
     typer.echo(f"{job.kind}: state={job.state}{waits} passes={job.passes}")
@@ -66,9 +63,9 @@ def status(address: str, keys: Path, job_id: str) -> None:
         typer.echo(f"{service.service}: {'erased' if service.erased else 'found'} {counts or 'nothing'}{failure}")
 
 
-def receipt(address: str, keys: Path, job_id: str, uid: str | None, receipt_key: str | None) -> None:
+def receipt(server: RunningServer, job_id: str, uid: str | None, receipt_key: str | None) -> None:
     """Prints a receipt, after a check that it is about the given user."""
-    with _client(address, keys) as client:
+    with _client(server) as client:
         job = client.get_user_data_job(job_id=job_id)
     if uid is not None and receipt_key is not None and not _is_about(job, uid, receipt_key):
         raise UsageError("the receipt is not about this user, or the key is another one's")
@@ -105,10 +102,12 @@ def _write_whole(file: Path, content: str) -> None:
 
 
 @contextmanager
-def _client(address: str, keys: Path) -> Iterator[UserDataJobsClient]:
+def _client(server: RunningServer) -> Iterator[UserDataJobsClient]:
     logs.configure(service="user-data", level="WARNING")
     try:
-        with UserDataJobsClient(address, ticket=TicketIssuer(KeyRing(keys), _CALLER)) as client:
+        with UserDataJobsClient(
+            server.address, ticket=server.tickets(), channel_credentials=server.credentials()
+        ) as client:
             yield client
     except ServiceError as error:
         raise UsageError(str(error)) from error

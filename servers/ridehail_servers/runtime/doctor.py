@@ -24,15 +24,13 @@ from ridehail_kernel.tls import CA
 from ridehail_servers.chassis.cache import NO_CACHE
 from ridehail_servers.chassis.database import connection_string
 from ridehail_servers.chassis.health import REASON_KEY
-from ridehail_servers.chassis.problems import ProblemList
 from ridehail_servers.chassis.schema_version import SchemaOutdated, applied_migrations, shipped_migrations
 from ridehail_servers.chassis.service_definition import ServiceDefinition
 from ridehail_servers.chassis.settings import PoolSettings, ProcessSettings
-from ridehail_servers.chassis.tls import TlsFiles
 
-from .preflight import config_checks, key_checks
+from .preflight import config_checks, key_checks, problems_of, tls_checks
 
-_PATIENCE_S = 5.0
+_TIMEOUT_S = 5.0
 # Tickets bear 30 s between two clocks.
 _SKEW_WARN_S, _SKEW_BAD_S = 5.0, 30.0
 
@@ -95,26 +93,17 @@ async def examine(
 
 def _files(definitions: Sequence[ServiceDefinition], settings: ProcessSettings) -> list[Diagnosis]:
     checks = list(config_checks(definitions, settings.config_dir))
-    found = ProblemList()
-    for one in checks:
-        with found.noted():
-            one.check()
+    lines = problems_of(checks)
     advice = "mend the file, or take the shipped one: `ridehail config init`"
-    bad = [Diagnosis(Level.BAD, "configuration", line, advice) for line in found.lines]
+    bad = [Diagnosis(Level.BAD, "configuration", line, advice) for line in lines]
     return bad or [Diagnosis(Level.OK, "configuration", f"{len(checks)} files in {settings.config_dir}")]
 
 
 def _keys(definitions: Sequence[ServiceDefinition], settings: ProcessSettings) -> list[Diagnosis]:
     checks = list(key_checks(definitions, settings.keys_dir, "serve"))
-    found = ProblemList()
-    for one in checks:
-        with found.noted():
-            one.check()
-    if settings.tls_dir is not None:
-        with found.noted():
-            TlsFiles(settings.tls_dir)
+    lines = problems_of([*checks, *tls_checks(settings.tls_dir)])
     advice = "`ridehail keys create` makes what is missing, `ridehail keys show` lists what is there"
-    bad = [Diagnosis(Level.BAD, "keys", line, advice) for line in found.lines]
+    bad = [Diagnosis(Level.BAD, "keys", line, advice) for line in lines]
     return bad or [Diagnosis(Level.OK, "keys", f"{len(checks)} kinds in {settings.keys_dir}")]
 
 
@@ -124,7 +113,7 @@ async def _database(definition: ServiceDefinition, url: str) -> list[Diagnosis]:
     began = time.monotonic()
     try:
         given = connection_string(url, schema=definition.schema, settings=PoolSettings(), application="ridehail doctor")
-        connection = await asyncio.wait_for(psycopg.AsyncConnection.connect(given, autocommit=True), _PATIENCE_S)
+        connection = await asyncio.wait_for(psycopg.AsyncConnection.connect(given, autocommit=True), _TIMEOUT_S)
     except (psycopg.Error, TimeoutError) as error:
         reason = " ".join(str(error).split()) or "does not respond"
         return [
@@ -182,7 +171,7 @@ async def _dependency(name: str, address: str, tls_dir: Path | None) -> Diagnosi
     credentials = None if tls_dir is None else tls_from_dir(tls_dir)
     server_name = None if tls_dir is None else name
     async with open_async_channel(address, credentials=credentials, server_name=server_name, health_check=False) as it:
-        call = health_pb2_grpc.HealthStub(it).Check(health_pb2.HealthCheckRequest(), timeout=_PATIENCE_S)
+        call = health_pb2_grpc.HealthStub(it).Check(health_pb2.HealthCheckRequest(), timeout=_TIMEOUT_S)
         try:
             status = (await call).status
         except grpc.aio.AioRpcError as error:
@@ -201,7 +190,7 @@ def _text_of(metadata: Any, key: str) -> str:  # grpc's metadata has no types
 async def _cache(url: str) -> Diagnosis:
     import redis.asyncio  # noqa: PLC0415 - few services have one
 
-    client = redis.asyncio.Redis.from_url(url, socket_timeout=_PATIENCE_S, socket_connect_timeout=_PATIENCE_S)
+    client = redis.asyncio.Redis.from_url(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
     try:
         await client.ping()
         policy = (await client.config_get("maxmemory-policy")).get("maxmemory-policy", "")
@@ -223,7 +212,7 @@ def _gateway(url: str, tls_dir: Path | None) -> Diagnosis:
     context = None if tls_dir is None else ssl.create_default_context(cafile=tls_dir / CA)
     try:
         asked = f"{url}/ridehail-doctor"
-        with urllib.request.urlopen(asked, timeout=_PATIENCE_S, context=context) as response:  # noqa: S310 - an operator's
+        with urllib.request.urlopen(asked, timeout=_TIMEOUT_S, context=context) as response:  # noqa: S310 - an operator's
             status, headers = response.status, response.headers
     except urllib.error.HTTPError as error:
         status, headers = error.code, error.headers

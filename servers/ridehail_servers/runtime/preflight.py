@@ -70,20 +70,30 @@ def key_checks(definitions: Sequence[ServiceDefinition], folder: Path, role: Rol
         yield FileCheck("gateway.key", (), lambda: read_secret(folder / "gateway.key"))
 
 
-def problems(definitions: Sequence[ServiceDefinition], settings: ProcessSettings, role: Role) -> list[str]:
-    """Returns a line for each file that keeps a process from starting."""
-    checks: Iterable[FileCheck] = [
-        *config_checks(definitions, settings.config_dir),
-        *key_checks(definitions, settings.keys_dir, role),
-    ]
+def tls_checks(folder: Path | None) -> Iterator[FileCheck]:
+    """Yields the files of TLS, if there is a folder of them."""
+    if folder is not None:
+        yield FileCheck("ca.pem, cert.pem, key.pem", (), lambda: TlsFiles(folder))
+
+
+def problems_of(checks: Iterable[FileCheck]) -> list[str]:
+    """Returns a line for each thing that is wrong with files."""
     found = ProblemList()
     for one in checks:
         with found.noted():
             one.check()
-    if settings.tls_dir is not None:
-        with found.noted():
-            TlsFiles(settings.tls_dir)
     return found.lines
+
+
+def problems(definitions: Sequence[ServiceDefinition], settings: ProcessSettings, role: Role) -> list[str]:
+    """Returns a line for each thing in files that keeps a process from starting."""
+    return problems_of(
+        [
+            *config_checks(definitions, settings.config_dir),
+            *key_checks(definitions, settings.keys_dir, role),
+            *tls_checks(settings.tls_dir),
+        ]
+    )
 
 
 def _check_access(file: Path, definitions: Sequence[ServiceDefinition]) -> None:
