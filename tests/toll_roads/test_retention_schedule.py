@@ -14,6 +14,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, generate_latest, mult
 
 from ridehail_servers import suite
 from ridehail_servers.chassis import app
+from ridehail_servers.chassis.extras import ExtraMissing
 from ridehail_servers.chassis.settings import ProcessSettings
 from ridehail_servers.chassis.tasks import Task, TaskQueue
 from ridehail_servers.toll_roads.config import RetentionConfig
@@ -182,3 +183,13 @@ def test_several_processes_export_the_latest_success_and_the_sum_of_rows(tmp_pat
     exported = generate_latest(registry).decode()
     assert 'ridehail_toll_roads_retention_last_success_timestamp_seconds{job="archive"} 3000.0' in exported
     assert 'ridehail_toll_roads_retention_rows_total{outcome="archived",step="archive_log"} 15.0' in exported
+
+
+def test_a_worker_without_the_library_of_its_archive_does_not_start(
+    retention: Retention, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "deltalake", None)
+    monkeypatch.delitem(sys.modules, "ridehail_servers.toll_roads.retention.delta_archive", raising=False)
+    with pytest.raises(ExtraMissing, match=r"pip install 'ridehail\[archive\]'"):
+        jobs_of(retention, archive_url="file:///archive")
+    assert "toll_roads_archive" not in jobs_of(retention, archive_url=None)
