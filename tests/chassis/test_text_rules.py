@@ -83,8 +83,10 @@ def accepts(kind: Any, value: object) -> bool:
 
 # --- every text of every request
 
-# Texts that are no ids and that nobody writes: what an app may send as it likes, and headers.
+# Texts that are neither ids nor names: what an app may send as it likes, headers, and agreements with their lines.
 OPAQUE = {
+    "ridehail.eulas.v1.Agreement.text",
+    "ridehail.eulas.v1.Agreement.title",
     "ridehail.orderstate.v1.KnownOrder.status",
     "ridehail.orderstate.v1.KnownOrder.tags",
     "ridehail.orderstate.v1.PollOrdersStateRequest.tags",
@@ -96,7 +98,10 @@ ANSWERED = {
     "ridehail.orderprovider.v1.ActiveOrder",
     "ridehail.orderstate.v1.Upstream",
 }
-WRITTEN_BY_PEOPLE = {"ridehail.family.v1.FamilyAdmin.name"}
+WRITTEN_BY_PEOPLE = {
+    f"ridehail.family.v1.{name}.name"
+    for name in ("FamilyAdmin", "InviteRequest", "PassengerFamilyServiceCreateFamilyRequest", "RenameOwnerRequest")
+}
 ID_OR_NOTHING = "^( |[^\\p{C}\\p{Z}])*$"
 
 

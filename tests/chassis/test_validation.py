@@ -43,7 +43,9 @@ def paths_and_rules(error: ServiceError) -> list[tuple[str, str]]:
 async def test_what_cannot_be_decoded_is_an_invalid_request(recorded_suite: RecordedSuite) -> None:
     access = load(resources.folder("config") / "access.yaml", AccessPolicy)
     for rpc in BY_TICKET:
-        for broken in BROKEN.values():
+        for name, broken in BROKEN.items():
+            if name == "no UTF-8" and not rpc.method.input_type.fields:
+                continue  # a field that it does not have may hold any bytes
             error = await refusal(recorded_suite, rpc.path, broken, source=min(access.methods[rpc.name]))
             assert isinstance(error, InvalidRequest), rpc.name
             assert error.violations == (FieldViolation("", "must be a message of the contract", "message.encoding"),)

@@ -29,9 +29,11 @@ OTHER_MODULES = {
     "chassis/change_listener.py": "listens to a channel",
     "chassis/database_connection.py": "checks a connection by an empty statement",
     "chassis/migrations.py": "creates schemas and roles",
+    "chassis/schema_version.py": "reads which migrations were applied",
     "chassis/tasks.py": "checks the database by SELECT 1; all else is procrastinate's",
     "command_line/order_state_jobs.py": "begins a transaction",
     "command_line/shadow_jobs.py": "begins a transaction",
+    "runtime/doctor.py": "asks for the rights of its role",
     "runtime/postgres.py": "creates the database",
 }
 """The modules that are no stores and send statements all the same -> which."""

@@ -92,6 +92,7 @@ def eulas_agreement(message: admin_eulas_pb2.Agreement) -> bool:
         and all(matches("^[A-Za-z][A-Za-z0-9-]*", one) for one in text)
         and all(len(text[one]) <= 20000 for one in text)
         and len(message.url) <= 2048
+        and message.url.isprintable()
         and message.position <= 1000000
         and message.position >= 0
     )

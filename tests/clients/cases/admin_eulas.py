@@ -89,7 +89,7 @@ _RUN = ResignRun(
     marked=10,
     requested_at=NOON,
     updated_at=NOON,
-    finished_at=None,
+    finished_at=NOON,
 )
 _RUN_JSON: Json = {
     "version": "7",
@@ -100,6 +100,7 @@ _RUN_JSON: Json = {
     "marked": "10",
     "requested_at": NOON_TEXT,
     "updated_at": NOON_TEXT,
+    "finished_at": NOON_TEXT,
 }
 
 CASES = [
