@@ -83,6 +83,29 @@ async def test_a_declined_invitation_is_gone_from_the_list_and_cannot_be_accepte
     assert await bob.does("AcceptInvitation", invitation_id=invitation) == NOT_FOUND
 
 
+async def test_who_has_declined_is_not_asked_again_by_that_owner_until_the_invitation_would_have_expired(
+    ann: Rider, bob: Rider, rider: Riders, suite: SuiteInProcess
+) -> None:
+    declined = await ann.invite("phone-2")
+    await bob.get("DeclineInvitation", invitation_id=declined)
+    await ann.get("RevokeInvitation", invitation_id=declined)
+    again = await ann.invite("phone-2")
+    assert await ann.sent() == [again] != [declined]
+    await ann.get("DisbandFamily", family_id=(await ann.get("GetFamily")).family_id)
+    await ann.get("CreateFamily", name="Ann")
+    of_new_family = await ann.invite("phone-2")
+    assert await ann.sent() == [of_new_family]
+    assert await bob.received() == []
+    assert await bob.does("AcceptInvitation", invitation_id=again) == NOT_FOUND
+    other = rider("4", "phone-4")
+    await other.get("CreateFamily", name="Other")
+    of_other = await other.invite("phone-2")
+    assert await bob.received() == [of_other]
+    await age(suite, 169)
+    of_next_week = await ann.invite("phone-2")
+    assert await bob.received() == [of_next_week]
+
+
 async def test_a_revoked_invitation_is_void_and_the_phone_can_be_invited_again(ann: Rider, bob: Rider) -> None:
     invitation = await ann.invite("phone-2")
     for _ in range(2):

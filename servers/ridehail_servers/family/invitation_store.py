@@ -16,22 +16,30 @@ class InvitationStore:
     async def insert(
         self, connection: Connection, invitation: Invitation, invited_by: str, created_at: datetime
     ) -> None:
-        """Stores an open invitation."""
+        """Stores an open invitation.
+
+        As declined, if its sender has sent the phone one that was declined and would still be open.
+        """
         await connection.execute(
             """
             INSERT INTO family.invitations (
-                invitation_id, family_id, phone_id, name, invited_by, created_at, expires_at
-            ) VALUES (%s, %s, %s, %s, %s, %s, %s)
+                invitation_id, family_id, phone_id, name, invited_by, created_at, expires_at, declined_at
+            )
+            SELECT
+                %(invitation_id)s, %(family_id)s, %(phone_id)s, %(name)s,
+                %(invited_by)s, %(created_at)s, %(expires_at)s, max(declined_at)
+            FROM family.invitations
+            WHERE phone_id = %(phone_id)s AND invited_by = %(invited_by)s AND expires_at > %(created_at)s
             """,
-            (
-                invitation.invitation_id,
-                invitation.family_id,
-                invitation.phone_id,
-                invitation.name,
-                invited_by,
-                created_at,
-                invitation.expires_at,
-            ),
+            {
+                "invitation_id": invitation.invitation_id,
+                "family_id": invitation.family_id,
+                "phone_id": invitation.phone_id,
+                "name": invitation.name,
+                "invited_by": invited_by,
+                "created_at": created_at,
+                "expires_at": invitation.expires_at,
+            },
         )
 
     async def find(self, connection: Connection, invitation_id: str) -> Invitation | None:

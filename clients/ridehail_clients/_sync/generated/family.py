@@ -366,7 +366,8 @@ class PassengerFamilyClient(PassengerClient):
         self, *, invitation_id: str, timeout: float | None = None, metadata: Metadata = ()
     ) -> None:
         """Takes an invitation off the passenger's list. The family is not told: to it the invitation is open until it
-        expires, and so long it cannot send another one to this phone. Safe to repeat.
+        expires, and so long no other one of its owner's is listed to this phone, also if the owner revokes it and
+        sends another. Safe to repeat.
 
         The client repeats it after failures that pass, for 2 s by default, 0.5 s an attempt.
 

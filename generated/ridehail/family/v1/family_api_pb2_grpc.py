@@ -490,7 +490,8 @@ class PassengerFamilyServiceServicer:
 
     def DeclineInvitation(self, request, context):
         """Takes an invitation off the passenger's list. The family is not told: to it the invitation is open until it expires, and
-        so long it cannot send another one to this phone. Safe to repeat.
+        so long no other one of its owner's is listed to this phone, also if the owner revokes it and sends another. Safe to
+        repeat.
 
         Errors:
         - NOT_FOUND `INVITATION_NOT_FOUND`: no such open invitation, or it is not to the passenger's phone.

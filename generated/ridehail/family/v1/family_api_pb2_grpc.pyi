@@ -282,7 +282,8 @@ class PassengerFamilyServiceStub:
     """
     DeclineInvitation: _grpc.UnaryUnaryMultiCallable[_family_api_pb2.DeclineInvitationRequest, _family_api_pb2.DeclineInvitationResponse]
     """Takes an invitation off the passenger's list. The family is not told: to it the invitation is open until it expires, and
-    so long it cannot send another one to this phone. Safe to repeat.
+    so long no other one of its owner's is listed to this phone, also if the owner revokes it and sends another. Safe to
+    repeat.
 
     Errors:
     - NOT_FOUND `INVITATION_NOT_FOUND`: no such open invitation, or it is not to the passenger's phone.
@@ -373,7 +374,8 @@ class PassengerFamilyServiceAsyncStub(PassengerFamilyServiceStub):
     """
     DeclineInvitation: _aio.UnaryUnaryMultiCallable[_family_api_pb2.DeclineInvitationRequest, _family_api_pb2.DeclineInvitationResponse]  # type: ignore[assignment]
     """Takes an invitation off the passenger's list. The family is not told: to it the invitation is open until it expires, and
-    so long it cannot send another one to this phone. Safe to repeat.
+    so long no other one of its owner's is listed to this phone, also if the owner revokes it and sends another. Safe to
+    repeat.
 
     Errors:
     - NOT_FOUND `INVITATION_NOT_FOUND`: no such open invitation, or it is not to the passenger's phone.
@@ -527,7 +529,8 @@ class PassengerFamilyServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_family_api_pb2.DeclineInvitationResponse, _abc.Awaitable[_family_api_pb2.DeclineInvitationResponse]]:
         """Takes an invitation off the passenger's list. The family is not told: to it the invitation is open until it expires, and
-        so long it cannot send another one to this phone. Safe to repeat.
+        so long no other one of its owner's is listed to this phone, also if the owner revokes it and sends another. Safe to
+        repeat.
 
         Errors:
         - NOT_FOUND `INVITATION_NOT_FOUND`: no such open invitation, or it is not to the passenger's phone.
