@@ -181,10 +181,8 @@ def _call(server: RunningServer, work: Callable[[AsyncAdminEulasClient], Awaitab
     logs.configure(service="eulas admin", level="WARNING")
 
     async def call() -> T:
-        async with AsyncAdminEulasClient(
-            server.address, ticket=server.tickets(), channel_credentials=server.credentials()
-        ) as admin:
-            return await work(admin)
+        async with server.async_channel() as channel:
+            return await work(AsyncAdminEulasClient(channel, ticket=server.tickets()))
 
     try:
         return asyncio.run(call())

@@ -33,11 +33,13 @@ class RunningServer:
     """A server that an admin's command calls.
 
     Attributes:
+        service: Its certificate has to name it, whatever the address.
         address: As gRPC takes it.
         tickets_dir: Key folders by caller.
         tls_dir: See `--tls-dir`.
     """
 
+    service: str
     address: str
     tickets_dir: Path
     tls_dir: Path | None
@@ -48,8 +50,21 @@ class RunningServer:
 
         return TicketIssuer(KeyRing(self.tickets_dir), _CALLER)
 
-    def credentials(self) -> grpc.ChannelCredentials | None:
-        """Returns what a channel needs for TLS, or None for plain text."""
+    def async_channel(self) -> grpc.aio.Channel:
+        from ridehail_clients import open_async_channel
+
+        return open_async_channel(self.address, credentials=self._credentials(), server_name=self._server_name)
+
+    def sync_channel(self) -> grpc.Channel:
+        from ridehail_clients import open_sync_channel
+
+        return open_sync_channel(self.address, credentials=self._credentials(), server_name=self._server_name)
+
+    @property
+    def _server_name(self) -> str | None:
+        return None if self.tls_dir is None else self.service
+
+    def _credentials(self) -> grpc.ChannelCredentials | None:
         from ridehail_clients import tls_from_dir
 
         return None if self.tls_dir is None else tls_from_dir(self.tls_dir)
@@ -68,7 +83,7 @@ def on_a_server(service: str) -> Callable[[Callable[..., None]], Callable[..., N
         if known and service not in known:
             raise UsageError(f"give --address {service}=HOST:PORT")
         tickets_dir = (keys_dir or data_dir / "keys") / "tickets"
-        return RunningServer(known.get(service, _LOCAL_ADDRESS), tickets_dir, tls_dir)
+        return RunningServer(service, known.get(service, _LOCAL_ADDRESS), tickets_dir, tls_dir)
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         (_, *own), common = (list(signature(one, eval_str=True).parameters.values()) for one in (command, server))

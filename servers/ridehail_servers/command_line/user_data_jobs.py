@@ -105,10 +105,8 @@ def _write_whole(file: Path, content: str) -> None:
 def _client(server: RunningServer) -> Iterator[UserDataJobsClient]:
     logs.configure(service="user-data", level="WARNING")
     try:
-        with UserDataJobsClient(
-            server.address, ticket=server.tickets(), channel_credentials=server.credentials()
-        ) as client:
-            yield client
+        with server.sync_channel() as channel:
+            yield UserDataJobsClient(channel, ticket=server.tickets())
     except ServiceError as error:
         raise UsageError(str(error)) from error
 
