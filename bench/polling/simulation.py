@@ -11,7 +11,7 @@ from ridehail_clients import PollingPauses, PollingSchedule
 from ridehail_servers.order_state.polling_schedule import next_poll_ms
 
 INTERVAL_S: Final = 10
-# Whoever is refused is told so, as `Overloaded` does.
+# As `Overloaded` states it to whoever is refused.
 RETRY_AFTER_S: Final = 0.2
 
 _LONGEST_S: Final = 300

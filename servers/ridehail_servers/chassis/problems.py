@@ -1,4 +1,4 @@
-"""Everything that is wrong, told at once: who has to mend it should not have to start again for each."""
+"""Reports everything that is wrong at once: who has to mend it should not have to start again for each."""
 
 from __future__ import annotations
 

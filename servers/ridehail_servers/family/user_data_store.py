@@ -30,7 +30,7 @@ class FamilyUserData(UserDataStore):
             key="invitation_id",
             shown=("family_id", "name", "created_at", "expires_at"),
         ),
-        # A family ends with its admin, and its followers have yet to be told.
+        # A family ends with its admin, and that is yet to be published.
         UserRows(
             kind="family",
             table="family.families",

@@ -1,4 +1,4 @@
-"""The files that a process reads at its start, each with what makes it fit: so all that is wrong is told at once."""
+"""Checks the files that a process reads at its start, so that all that is wrong is reported at once."""
 
 from __future__ import annotations
 
