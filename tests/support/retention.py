@@ -26,6 +26,14 @@ from tests.support.databases import opened_as
 from tests.support.waiting import until
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
+# The first and the last of a day, of a leap year, before the epoch, and of all time.
+EDGE_TIMESTAMPS = (
+    datetime(2026, 3, 1, 23, 59, 59, 999999, tzinfo=UTC),
+    datetime(2024, 2, 29, tzinfo=UTC),
+    datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
+    datetime(1, 1, 1, tzinfo=UTC),
+    datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
+)
 
 
 def ago(hours: float) -> datetime:

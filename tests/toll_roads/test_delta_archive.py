@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from ridehail_servers.chassis.folder_url import folder_url
 from ridehail_servers.toll_roads.retention.archive import ArchiveAhead
 from ridehail_servers.toll_roads.retention.delta_archive import DeltaArchiveTable
 from ridehail_servers.toll_roads.retention.rows import ArchivedChange, ArchivedOrder, ArchivedTable
-from tests.support.retention import NOW, ago
+from tests.support.retention import EDGE_TIMESTAMPS, NOW, ago
 
 # What the archive writes with.
 WRITE = "ridehail_servers.toll_roads.retention.delta_archive.write_deltalake"
@@ -36,16 +36,7 @@ def count(folder: Path, name: str = "log_has_toll_road") -> int:
     return len(DeltaTable(folder / name).scan(columns=["order_id"]).read_all())
 
 
-@pytest.mark.parametrize(
-    "created",
-    [
-        datetime(2026, 3, 1, 23, 59, 59, 999999, tzinfo=UTC),
-        datetime(2024, 2, 29, tzinfo=UTC),
-        datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
-        datetime(1, 1, 1, tzinfo=UTC),
-        datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
-    ],
-)
+@pytest.mark.parametrize("created", EDGE_TIMESTAMPS)
 def test_a_timestamp_keeps_its_microseconds_and_decides_the_partition(tmp_path: Path, created: datetime) -> None:
     table = table_in(tmp_path)
     table.write(1, changes("order", created=created))

@@ -7,30 +7,21 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from ridehail_servers.toll_roads.retention.archive import ArchiveAhead, ArchiveFailed, in_thread
 from ridehail_servers.toll_roads.retention.rows import ArchivedChange, ArchivedOrder, ArchivedTable
 from tests.support.log_capture import captured_logs
-from tests.support.retention import NOW, ago
+from tests.support.retention import EDGE_TIMESTAMPS, NOW, ago
 from tests.support.waiting import until
 from tests.toll_roads.yt_harness import FOLDER, QUICK, YtHarness, changes
 
 IMPATIENT = replace(QUICK, request_s=0.2, table_s=0.2, total_s=0.2)
 
 
-@pytest.mark.parametrize(
-    "created",
-    [
-        datetime(2026, 3, 1, 23, 59, 59, 999999, tzinfo=UTC),
-        datetime(2024, 2, 29, tzinfo=UTC),
-        datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
-        datetime(1, 1, 1, tzinfo=UTC),
-        datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC),
-    ],
-)
+@pytest.mark.parametrize("created", EDGE_TIMESTAMPS)
 def test_a_timestamp_keeps_its_microseconds_and_decides_the_table(yt: YtHarness, created: datetime) -> None:
     yt.table().last_batch()
     yt.table().write(1, changes("order", created=created))
