@@ -716,7 +716,7 @@ class Agreement:
     type: str
     revision: int
     ttl_s: int
-    rejectable: bool = False
+    rejectable: bool
     countries: tuple[str, ...] = ()
     zones: tuple[str, ...] = ()
     tariffs: tuple[str, ...] = ()

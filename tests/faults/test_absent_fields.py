@@ -22,6 +22,9 @@ ABSENCE_MEANS = {
     "ridehail.apiproxy.v1.PersonalStateRequest.selected_category": "it stays",
     "ridehail.eulas.v1.CheckEulasRequest.zone_name": "agreements of all zones count",
     "ridehail.eulas.v1.EulaCheck.zone_name": "agreements of all zones count",
+    "ridehail.eulas.v1.ListEulaChangesRequest.before_version": "the latest, of a read",
+    "ridehail.eulas.v1.ListEulaChangesRequest.eula_id": "of all agreements, of a read",
+    "ridehail.eulas.v1.ListResignRunsRequest.eula_id": "of all agreements, of a read",
     "ridehail.eulas.v1.ListEulasRequest.country": "the zone's own",
     "ridehail.eulas.v1.ListEulasRequest.zone_name": "no zone; refused by another rule where there has to be one",
     "ridehail.eulas.v1.PassengerEulasServiceListEulasRequest.country": "the zone's own",
@@ -43,6 +46,11 @@ ABSENCE_MEANS = {
     "ridehail.userstate.v1.ListPersonalStatesRequest.changed_since": "whenever changed",
     "ridehail.userstate.v1.UpdatePersonalStateRequest.selected_category": "it stays",
     # No presence: the zero is what is meant, and harmless.
+    "ridehail.eulas.v1.Agreement.position": "behind all others when it is created, else as it was",
+    "ridehail.eulas.v1.Agreement.url": "nowhere else",
+    "ridehail.eulas.v1.ImportEulasRequest.dry_run": "a wish that was not made; an import may be repeated",
+    "ridehail.eulas.v1.ListEulaRecordsRequest.after_eula_id": "from the first one, of a read",
+    "ridehail.eulas.v1.ListEulaRecordsRequest.with_withdrawn": "only those in force, of a read",
     "ridehail.eulas.v1.ListEulasRequest.locale": "the default language, of a read",
     "ridehail.inapp.v1.PromosOnTheWayRequest.family_role": "in no family, of a read",
     "ridehail.inapp.v1.PromosOnTheWayRequest.locale": "the default language, of a read",
@@ -62,6 +70,7 @@ ABSENCE_MEANS = {
 """Every field of a request that may be left out, and what that means."""
 
 MUST_BE_SAID = {
+    "ridehail.eulas.v1.Agreement": ("rejectable",),
     "ridehail.tollroads.v1.SwitchRoadRequest": ("has_toll_road",),
     "ridehail.tollroads.v1.EnqueueOrderSaveRequest": ("can_switch_road", "user_chose_toll_road"),
     "ridehail.routesharing.v1.ShareRideWithFamily": ("value",),
@@ -117,6 +126,8 @@ def test_whatever_a_request_leaves_out_is_refused_or_has_a_meaning_that_is_liste
 def test_no_flag_without_presence_is_a_choice() -> None:
     flags = {field.full_name for field in plain_fields() if field.type == field.TYPE_BOOL and not field.has_presence}
     assert flags == {
+        "ridehail.eulas.v1.ImportEulasRequest.dry_run",
+        "ridehail.eulas.v1.ListEulaRecordsRequest.with_withdrawn",
         "ridehail.ordercore.v1.SetOrderFieldsRequest.call_processing",
         "ridehail.orderstate.v1.KnownOrder.force",
     }

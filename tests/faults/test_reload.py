@@ -329,7 +329,7 @@ async def test_a_policy_that_loses_a_served_method_is_refused_by_start_and_reloa
         await until(lambda: is_invalid(file))
         refused = log.events("configuration refused")[-1]
         assert (Path(refused["file"]).name, refused["key"]) == ("access.yaml", "methods")
-        assert "has no entry" in refused["reason"]
+        assert "have no entry" in refused["reason"]
         file.write_text(whole)
         await until(lambda: not is_invalid(file))
         edit(file, {"methods": {"ridehail.tollroads.v1.TollRoadsService/RetrieveOrder": None}})

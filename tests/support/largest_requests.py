@@ -185,6 +185,8 @@ class _Builder:
         if choices:
             return str(max(choices, key=len))
         if rules.pattern:
+            if "A-Z" in rules.pattern:
+                return self._text(rules.max_len, "x")
             return self._text(18, "9") if "[1-9]" in rules.pattern else self._text(rules.max_len or 128)
         if rules.Extensions[rules_pb2.field_path]:
             return self._text(64, "x")

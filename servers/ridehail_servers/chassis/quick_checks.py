@@ -77,6 +77,7 @@ def eulas_agreement(message: admin_eulas_pb2.Agreement) -> bool:
         and message.revision >= 1
         and message.ttl_s <= 31557600000
         and message.ttl_s >= 1
+        and message.HasField("rejectable")
         and len(countries := message.countries) <= 200
         and are_ids(countries)
         and len(zones := message.zones) <= 200

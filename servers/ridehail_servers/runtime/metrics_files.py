@@ -17,7 +17,7 @@ from prometheus_client import multiprocess
 from ridehail_servers.chassis.errors import Explained
 
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-KINDS = ("counter", "gauge_livemax", "gauge_livesum", "gauge_max", "histogram")
+KINDS = ("counter", "gauge_livemax", "gauge_livemin", "gauge_livemostrecent", "gauge_livesum", "gauge_max", "histogram")
 """All kinds of metrics that the suite has."""
 
 # What prometheus_client begins with. A file that is full grows to the double; the suite's stay below.

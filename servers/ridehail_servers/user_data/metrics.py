@@ -6,13 +6,13 @@ JOBS_OPEN = Gauge(
     "ridehail_user_data_open_jobs",
     "Exports and erasures that go on, by kind.",
     ("kind",),
-    multiprocess_mode="mostrecent",
+    multiprocess_mode="livemostrecent",
 )
 JOBS_OLDEST = Gauge(
     "ridehail_user_data_oldest_open_job_seconds",
     "For how long the oldest open export or erasure has been going on, by kind; 0 without any.",
     ("kind",),
-    multiprocess_mode="mostrecent",
+    multiprocess_mode="livemostrecent",
 )
 ERASED = Counter(
     "ridehail_user_data_erased_records", "Erased records of users, by service and kind.", ("destination", "kind")

@@ -32,8 +32,14 @@ IMPORTED = len(EULAS) + 1  # and the anchor
 
 def new_agreement(eula_id: str = "fresh", **fields: Any) -> Agreement:
     """Returns an agreement that keeps all rules."""
-    given: dict[str, Any] = {"type": "rules", "revision": 1, "ttl_s": 86_400, "title": {"en": eula_id}, **fields}
-    return Agreement(eula_id=eula_id, **given)
+    given: dict[str, Any] = {
+        "type": "rules",
+        "revision": 1,
+        "ttl_s": 86_400,
+        "rejectable": False,
+        "title": {"en": eula_id},
+    }
+    return Agreement(eula_id=eula_id, **given | fields)
 
 
 @dataclass

@@ -86,7 +86,7 @@ class Agreement(_message.Message):
     ttl_s: _builtins.int
     """For how many seconds a decision counts: 1 to 31557600000, a thousand years."""
     rejectable: _builtins.bool
-    """Whether it may be rejected."""
+    """Whether it may be rejected. Required."""
     url: _builtins.str
     """Where all of it can be read, by http or https, 2048 characters. Empty: nowhere else."""
     position: _builtins.int
@@ -118,7 +118,7 @@ class Agreement(_message.Message):
         type: _builtins.str = ...,
         revision: _builtins.int = ...,
         ttl_s: _builtins.int = ...,
-        rejectable: _builtins.bool = ...,
+        rejectable: _builtins.bool | None = ...,
         countries: _abc.Iterable[_builtins.str] | None = ...,
         zones: _abc.Iterable[_builtins.str] | None = ...,
         tariffs: _abc.Iterable[_builtins.str] | None = ...,
@@ -127,11 +127,13 @@ class Agreement(_message.Message):
         url: _builtins.str = ...,
         position: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_rejectable", b"_rejectable", "rejectable", b"rejectable"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["countries", b"countries", "eula_id", b"eula_id", "position", b"position", "rejectable", b"rejectable", "revision", b"revision", "tariffs", b"tariffs", "text", b"text", "title", b"title", "ttl_s", b"ttl_s", "type", b"type", "url", b"url", "zones", b"zones"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_rejectable", b"_rejectable", "countries", b"countries", "eula_id", b"eula_id", "position", b"position", "rejectable", b"rejectable", "revision", b"revision", "tariffs", b"tariffs", "text", b"text", "title", b"title", "ttl_s", b"ttl_s", "type", b"type", "url", b"url", "zones", b"zones"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__rejectable: _TypeAlias = _typing.Literal["rejectable"]  # noqa: Y015
+    _WhichOneofArgType__rejectable: _TypeAlias = _typing.Literal["_rejectable", b"_rejectable"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rejectable) -> _WhichOneofReturnType__rejectable | None: ...
 
 Global___Agreement: _TypeAlias = Agreement  # noqa: Y015
 
