@@ -49,8 +49,8 @@ endif
 test-unit: setup ## Run the tests that need no process and no socket, in a minute.
 	$(PYTEST) -m unit $(PYTEST_ARGS)
 
-test-long: setup ## Run the crash campaigns in their long forms: a crash at every step, 100 kills of a suite (KILLS).
-	RIDEHAIL_TEST_KILLS=$(or $(KILLS),100) $(PYTEST) --long -m 'long or slow' --ignore tests/bench $(PYTEST_ARGS)
+test-long: setup ## Run the long forms: a crash at every step, 100 kills of a suite (KILLS), the page of production, every case of the bench.
+	RIDEHAIL_TEST_KILLS=$(or $(KILLS),100) $(PYTEST) --long -m 'long or slow' $(PYTEST_ARGS)
 
 check: lint types contracts generated imports names gateway ## Format, lint, types, contracts, generated files, import rules, class names, gateway.
 

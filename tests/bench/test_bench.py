@@ -73,10 +73,14 @@ def folder() -> Iterator[Path]:
         yield path
 
 
+# Of each kind of contender, one.
+SHORT = ("retrieve", "json-eulas", "taxi-on-the-way")
+
+
 @pytest.fixture(scope="module")
-def measured(loadgen: Path, folder: Path) -> dict[str, list[list[str]]]:
-    """The cells of the tables of a run of all cases, by the title above them."""
-    ended = run("bench", "--quick", "--folder", str(folder), *CASES)
+def measured(request: pytest.FixtureRequest, loadgen: Path, folder: Path) -> dict[str, list[list[str]]]:
+    """The cells of the tables of a run, by the title above them."""
+    ended = run("bench", "--quick", "--folder", str(folder), *(CASES if request.config.getoption("--long") else SHORT))
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return tables_of((folder / "report.md").read_text())
 
@@ -90,7 +94,9 @@ def tables_of(report: str) -> dict[str, list[list[str]]]:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [case if case in SHORT else pytest.param(case, marks=pytest.mark.long) for case in CASES]
+)
 def test_a_case_starts_its_servers_and_tells_its_figures_and_ratios(
     measured: dict[str, list[list[str]]], case: str
 ) -> None:

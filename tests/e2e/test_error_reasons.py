@@ -382,7 +382,12 @@ async def answers_differ(harness: Harness) -> tuple[SeenError, SeenError]:
 
 async def change_agreement(harness: Harness, method: str, **fields: Any) -> tuple[SeenError, SeenError]:
     agreement = admin_eulas_pb2.Agreement(
-        eula_id="surge_il", type="surge", revision=1, ttl_s=60, title=dict.fromkeys(("en", "he", "ru"), "Surge")
+        rejectable=False,
+        eula_id="surge_il",
+        type="surge",
+        revision=1,
+        ttl_s=60,
+        title=dict.fromkeys(("en", "he", "ru"), "Surge"),
     )
     request = getattr(admin_eulas, f"{method}Request")(agreement=agreement, actor="anna", **fields)
     path = f"/ridehail.eulas.v1.AdminEulasService/{method}"

@@ -3,7 +3,8 @@
 A test has the level of its marks; else that of its folder; else `integration` if a fixture of it uses `sockets`; else
 `unit`. A unit test that starts a process or opens a socket fails, so the level is true.
 
-The long forms of crash campaigns, marked as `long`, run with `--long` only; each has a short form that always runs.
+Long forms, as of crash campaigns, are marked as `long` and run with `--long` only. Each has a short form that always
+runs.
 """
 
 from __future__ import annotations
