@@ -14,7 +14,7 @@ import psutil
 import psycopg
 from psycopg import conninfo, sql
 
-from ridehail_servers import resources
+from ridehail_servers import suite
 from ridehail_servers.chassis import migrations
 from ridehail_servers.runtime.postgres import EmbeddedPostgres
 
@@ -220,8 +220,9 @@ def tables(folder: Path) -> Iterator[Tables]:
 
 
 def _migrate(url: str, schemas: Sequence[str]) -> None:
+    folders = {one.schema: one.migrations_folder for one in suite.SERVICES.values() if one.schema}
     for schema in schemas:
-        migrations.migrate(url, schema, resources.folder("migrations") / schema)
+        migrations.migrate(url, schema, folders[schema])
 
 
 def _fill(url: str, statements: Sequence[str], sizes: Mapping[str, int]) -> None:

@@ -25,7 +25,7 @@ from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from tests.support.folders import shared_folder
 from tests.support.waiting import TIMEOUT_FACTOR
 
-_FOR_WANT_OF_TIME = {"DEADLINE_EXCEEDED", "DATABASE_UNAVAILABLE", "NEIGHBOUR_UNAVAILABLE", "OVERLOADED"}
+_FOR_WANT_OF_TIME = {"DEADLINE_EXCEEDED", "OVERLOADED"}
 _CHECKOUT = Path(__file__).parents[2]
 
 
