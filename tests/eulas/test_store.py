@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 
 import psycopg
 import pytest
@@ -17,6 +16,7 @@ from ridehail_servers.eulas.store import EulasStore
 from tests.eulas.harness import DAY, T0, Harness
 from tests.eulas.users import User
 from tests.support.databases import CountingDatabase, opened_as
+from tests.support.read_counters import counted
 
 
 @pytest.fixture
@@ -54,17 +54,10 @@ async def test_a_call_is_one_query(harness: Harness, user: User, call: str) -> N
 
 async def statements(harness: Harness) -> int:
     """Returns how often users' decisions have been read."""
-    database = harness.suite.database("eulas")
-    async with AsyncExitStack() as stack:
-        # Every connection of the pool passes on what it has counted, at the end of its next transaction.
-        for connection in [await stack.enter_async_context(database.connection()) for _ in range(8)]:
-            await connection.execute("SELECT pg_stat_force_next_flush()")
-            await connection.execute("SELECT 1")
-    rows = await harness.suite.rows(
-        "SELECT (seq_scan + idx_scan)::int FROM pg_stat_user_tables WHERE relid = 'eulas.users'::regclass"
-    )
-    assert isinstance(rows[0][0], int)
-    return rows[0][0]
+    query = "SELECT (seq_scan + idx_scan)::int FROM pg_stat_user_tables WHERE relid = 'eulas.users'::regclass"
+    (number,) = await counted(harness.suite.database_url, query)
+    assert isinstance(number, int)
+    return number
 
 
 async def test_an_invalid_row_cannot_be_stored(database: Database) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -17,6 +16,7 @@ from ridehail_servers.toll_roads.road_lookup import RoadsByOrder
 from ridehail_servers.toll_roads.store import Road, TollRoadsStore
 from tests.support.databases import CountingDatabase, opened_as
 from tests.support.locks import locked_table
+from tests.support.read_counters import counted
 from tests.support.suite_in_process import SuiteInProcess
 from tests.support.toll_roads import put_order, put_orders
 from tests.support.waiting import until
@@ -137,24 +137,15 @@ async def test_calls_of_many_clients_share_queries(suite: SuiteInProcess) -> Non
         await client.close()
     # then
     assert [road.order_id for road in roads] == order_ids
-    assert await statements(suite) - before < 50  # of which counting takes about 20
-
-
-async def pass_on_counts(suite: SuiteInProcess) -> None:
-    """Has every connection of the service's pool pass on to the statistics what it has counted."""
-    database = suite.database("toll-roads")
-    async with AsyncExitStack() as stack:
-        for connection in [await stack.enter_async_context(database.connection()) for _ in range(8)]:
-            await connection.execute("SELECT pg_stat_force_next_flush()")
-            await connection.execute("SELECT 1")  # at the end of the next transaction, that is
+    assert await statements(suite) - before < 50  # of which counting takes some, as connections are made anew
 
 
 async def statements(suite: SuiteInProcess) -> int:
     """Returns how many statements the service has sent by now. Each is a transaction of its own."""
-    await pass_on_counts(suite)
-    rows = await suite.rows("SELECT xact_commit::int FROM pg_stat_database WHERE datname = current_database()")
-    assert isinstance(rows[0][0], int)
-    return rows[0][0]
+    query = "SELECT xact_commit::int FROM pg_stat_database WHERE datname = current_database()"
+    (number,) = await counted(suite.database_url, query)
+    assert isinstance(number, int)
+    return number
 
 
 async def test_the_cost_of_a_lookup_does_not_grow_with_the_tables(suite: SuiteInProcess) -> None:
@@ -175,13 +166,9 @@ async def test_the_cost_of_a_lookup_does_not_grow_with_the_tables(suite: SuiteIn
     assert single_rows <= 4  # of each found order its own row and its latest change
 
 
-async def table_reads(suite: SuiteInProcess) -> tuple[int, int]:
+async def table_reads(suite: SuiteInProcess) -> tuple[int, ...]:
     """Returns how often tables of toll_roads were read whole, and how many rows were fetched by an index."""
-    await pass_on_counts(suite)
-    rows = await suite.rows(
-        "SELECT sum(seq_scan)::int, sum(idx_tup_fetch)::int FROM pg_stat_user_tables WHERE schemaname = 'toll_roads'"
+    return await counted(
+        suite.database_url,
+        "SELECT sum(seq_scan)::int, sum(idx_tup_fetch)::int FROM pg_stat_user_tables WHERE schemaname = 'toll_roads'",
     )
-    whole_tables, single_rows = rows[0]
-    assert isinstance(whole_tables, int)
-    assert isinstance(single_rows, int)
-    return whole_tables, single_rows
