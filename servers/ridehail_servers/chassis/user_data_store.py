@@ -49,13 +49,14 @@ class UserRows:
             """
 
     def erasure(self) -> LiteralString:
-        # Locked rows cannot move, so they are deleted by their place (ctid) instead of a second search.
+        # Locked rows cannot move, so they are deleted by their place (ctid) instead of a second search. Each part of a
+        # table that is distributed has such a place, so the condition stands there again: nobody else's row goes.
         return (
             self.erase
             or f"""
             DELETE FROM {self.table} WHERE ctid = ANY(ARRAY(
                 SELECT ctid FROM {self.table} WHERE {self.found_by} LIMIT %(limit)s FOR UPDATE
-            ))
+            )) AND {self.found_by}
             """
         )
 

@@ -84,7 +84,7 @@ class Families:
                 if not await self.insert(connection, family_id, addition):
                     raise AlreadyInFamily
             elif present.phone_id != addition.phone_id:
-                await self._store.update_phone(connection, addition.yandex_uid, addition.phone_id)
+                await self._store.update_phone(connection, family_id, addition.yandex_uid, addition.phone_id)
                 await self.changed(connection, family_id)
 
     async def remove(self, family_id: str, yandex_uid: str) -> None:

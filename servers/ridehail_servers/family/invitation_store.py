@@ -119,14 +119,14 @@ class InvitationStore:
         )
         return cursor.rowcount == 1
 
-    async def accept(self, connection: Connection, invitation_id: str, accepted_by: str, now: datetime) -> bool:
+    async def accept(self, connection: Connection, invitation: Invitation, accepted_by: str, now: datetime) -> bool:
         """Closes an invitation as accepted; returns False if it is closed or declined."""
         cursor = await connection.execute(
             """
             UPDATE family.invitations SET closed_at = %s, accepted_by = %s
-            WHERE invitation_id = %s AND closed_at IS NULL AND declined_at IS NULL
+            WHERE invitation_id = %s AND family_id = %s AND closed_at IS NULL AND declined_at IS NULL
             """,
-            (now, accepted_by, invitation_id),
+            (now, accepted_by, invitation.invitation_id, invitation.family_id),
         )
         return cursor.rowcount == 1
 

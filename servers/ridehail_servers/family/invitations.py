@@ -138,7 +138,7 @@ class Invitations:
                 return
             if not invitation.is_open_to(phone_id, now):
                 raise InvitationNotFound
-            if not await self._store.accept(connection, invitation_id, rider, now):
+            if not await self._store.accept(connection, invitation, rider, now):
                 raise InvitationNotFound
             if not is_member:
                 member = Member(rider, phone_id, Role.USER, name=invitation.name)

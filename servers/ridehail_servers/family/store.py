@@ -103,10 +103,11 @@ class FamilyStore:
         )
         return cursor.rowcount == 1
 
-    async def update_phone(self, connection: Connection, yandex_uid: str, phone_id: str) -> None:
-        """Changes a member's phone."""
+    async def update_phone(self, connection: Connection, family_id: str, yandex_uid: str, phone_id: str) -> None:
+        """Changes the phone of a member of a family."""
         await connection.execute(
-            "UPDATE family.members SET phone_id = %s WHERE yandex_uid = %s", (phone_id, yandex_uid)
+            "UPDATE family.members SET phone_id = %s WHERE family_id = %s AND yandex_uid = %s",
+            (phone_id, family_id, yandex_uid),
         )
 
     async def delete_member(self, connection: Connection, family_id: str, yandex_uid: str) -> bool:

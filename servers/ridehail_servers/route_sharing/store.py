@@ -103,7 +103,7 @@ class RouteSharingStore:
                 family_rides.sharing_on,
                 ARRAY(
                     SELECT phone_id FROM order_route_sharing.phone_ids
-                    WHERE phone_ids.sharing_key = sharing_keys.sharing_key
+                    WHERE phone_ids.sharing_key = %(sharing_key)s
                     UNION
                     SELECT phone_id FROM order_route_sharing.family_members
                     WHERE family_members.family_id = rider.family_id
@@ -115,9 +115,9 @@ class RouteSharingStore:
             LEFT JOIN order_route_sharing.family_rides USING (sharing_key)
             LEFT JOIN order_route_sharing.family_members AS rider USING (family_id, membership_id)
             LEFT JOIN order_route_sharing.families ON families.family_id = rider.family_id
-            WHERE sharing_key = %s
+            WHERE sharing_key = %(sharing_key)s
             """,
-            (sharing_key,),
+            {"sharing_key": sharing_key},
         )
         row = await cursor.fetchone()
         return None if row is None else StoredSharing(tuple(sorted(row[3])), _family_ride(row), row[4])

@@ -202,7 +202,8 @@ class JobStore:
                 WHERE job_id = %(job_id)s AND ended_at IS NULL
                 RETURNING job_id
             )
-            DELETE FROM user_data.subjects USING ended WHERE subjects.job_id = ended.job_id
+            DELETE FROM user_data.subjects USING ended
+            WHERE subjects.job_id = ended.job_id AND subjects.job_id = %(job_id)s
             """,
             {"now": now, "job_id": job_id, "given_up": given_up},
         )
