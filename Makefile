@@ -11,7 +11,7 @@ TEST_PROCESSES ?= 3
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit test-long check format lint types contracts generated imports names gateway proto released lock bench bench-peak bench-profile bench-retention bench-eulas-import chaos docs-polling audit clean
+.PHONY: help setup run test test-unit test-long check format lint types contracts generated imports names gateway proto released lock bench bench-peak bench-profile bench-retention bench-eulas-import chaos docs-polling docs-scaling audit clean
 
 help: ## Show what each target does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -119,6 +119,9 @@ chaos: setup ## Break the suite on purpose for an hour and check its promises; C
 
 docs-polling: setup ## Simulate a million apps that come back after an outage: docs/polling.svg, and the table beside it.
 	$(BIN)/python -m bench.polling
+
+docs-scaling: setup ## Write what docs/scaling.md and deploy/citus have of the schemas and of measured costs.
+	$(BIN)/python -m tests.scaling
 
 # What cannot be looked up counts as a failure: an audit that saw nothing is none.
 audit: setup ## List licences and the parts of a release (SBOM) in build/, then look for known vulnerabilities.
