@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -17,8 +17,9 @@ from ridehail_servers.chassis.cache import (
     open_cache,
 )
 from ridehail_servers.chassis.settings import CacheSettings
+from tests.support.folders import shared_folder
 from tests.support.log_capture import LogCapture
-from tests.support.redis_server import ERROR_ANSWER, RedisServer, redis_proxy
+from tests.support.redis_server import ERROR_ANSWER, RedisServer, redis_cluster, redis_proxy
 from tests.support.tcp_proxy import Mode, TcpProxy
 from tests.support.waiting import until
 
@@ -27,10 +28,25 @@ QUICK = CacheSettings(timeout_ms=500)
 VALUES = [b"", b"1", b"123", b"bytes:", b"bytes:1", b"\x80\x04K\x01.", bytes(range(256)), b"x" * 100_000]
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.integration)])
+@pytest.fixture(scope="module")
+def cluster(running_redis: RedisServer) -> Iterator[list[RedisServer]]:
+    """A cluster of two nodes; skips tests where Redis is not installed."""
+    with shared_folder() as folder, redis_cluster(folder) as nodes:
+        yield nodes
+
+
+def url_of(cluster: list[RedisServer]) -> str:
+    return f"redis+cluster://127.0.0.1:{cluster[0].port}"
+
+
+@pytest.fixture(params=["memory", *(pytest.param(it, marks=pytest.mark.integration) for it in ("redis", "cluster"))])
 async def cache(request: pytest.FixtureRequest) -> AsyncIterator[Cache]:
-    redis: RedisServer | None = request.getfixturevalue("redis") if request.param == "redis" else None
-    async with open_cache(redis.url if redis else None, PATIENT) as cache:
+    urls: dict[str, Callable[[], str | None]] = {
+        "memory": lambda: None,
+        "redis": lambda: str(request.getfixturevalue("redis").url),
+        "cluster": lambda: url_of(request.getfixturevalue("cluster")),
+    }
+    async with open_cache(urls[request.param](), PATIENT) as cache:
         yield cache
 
 
@@ -58,13 +74,22 @@ def failures(operation: str, reason: str) -> float:
 
 
 async def test_whatever_is_put_is_got_as_it_was(cache: Cache) -> None:
-    for number, value in enumerate(VALUES):
-        assert await cache.put(str(number), value, ttl_s=60)
-    keys = [*map(str, range(len(VALUES))), "nothing"]
-    assert await cache.get_many(*keys) == (*VALUES, None)
-    await cache.delete("1")
-    await cache.delete("nothing")
-    assert await cache.get_many("0", "1") == (VALUES[0], None)
+    # By what stands in braces a cluster chooses the node: what is read together is kept together.
+    keys = [f"{{one}}:{number}" for number in range(len(VALUES))]
+    for key, value in zip(keys, VALUES, strict=True):
+        assert await cache.put(key, value, ttl_s=60)
+    assert await cache.get_many(*keys, "{one}:nothing") == (*VALUES, None)
+    await cache.delete(keys[1])
+    await cache.delete("{one}:nothing")
+    assert await cache.get_many(*keys[:2]) == (VALUES[0], None)
+
+
+async def test_a_cluster_keeps_values_on_all_of_its_nodes(cluster: list[RedisServer]) -> None:
+    async with open_cache(url_of(cluster), PATIENT) as cache:
+        for number in range(50):
+            assert await cache.put(f"{{{number}}}", b"%d" % number, ttl_s=60)
+        assert [await cache.get_many(f"{{{number}}}") for number in range(50)] == [(b"%d" % n,) for n in range(50)]
+    assert all(node.client.dbsize() for node in cluster)
 
 
 async def test_what_is_there_stays_where_only_the_absent_is_put(cache: Cache) -> None:

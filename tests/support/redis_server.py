@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import redis
@@ -26,8 +27,9 @@ def is_installed() -> bool:
 class RedisServer:
     """A running server that keeps nothing on disk and has the same port after each start."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, cluster: bool = False) -> None:
         self._folder = folder
+        self._cluster = cluster
         self.port = free_port("127.0.0.1", 0)
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.client = redis.Redis.from_url(self.url, retry=None)
@@ -38,6 +40,9 @@ class RedisServer:
         program = shutil.which("redis-server")
         assert program is not None
         options = {"--port": str(self.port), "--bind": "127.0.0.1", "--dir": str(self._folder), "--save": ""}
+        if self._cluster:
+            bus = free_port("127.0.0.1", 0)
+            options |= {"--cluster-enabled": "yes", "--cluster-port": str(bus), "--cluster-config-file": f"{bus}.conf"}
         with (self._folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [program, *(word for pair in options.items() for word in pair)],
@@ -55,14 +60,31 @@ class RedisServer:
 
 
 @contextmanager
-def redis_server(folder: Path) -> Iterator[RedisServer]:
-    """Runs a server for the length of the block."""
-    server = RedisServer(folder)
+def redis_server(folder: Path, *, cluster: bool = False) -> Iterator[RedisServer]:
+    """Runs a server, or a node of a cluster, for the length of the block."""
+    server = RedisServer(folder, cluster=cluster)
     try:
         yield server
     finally:
         server.stop()
         server.client.close()
+
+
+@contextmanager
+def redis_cluster(folder: Path) -> Iterator[list[RedisServer]]:
+    """Runs a cluster of two nodes, each with half of the slots, for the length of the block."""
+    with redis_server(folder, cluster=True) as first, redis_server(folder, cluster=True) as second:
+        first.client.cluster("ADDSLOTSRANGE", 0, 8191)
+        second.client.cluster("ADDSLOTSRANGE", 8192, 16383)
+        bus = second.client.config_get("cluster-port")["cluster-port"]
+        first.client.cluster("MEET", "127.0.0.1", second.port, bus)
+        for node in (first, second):
+            eventually(partial(_knows_all_slots, node))
+        yield [first, second]
+
+
+def _knows_all_slots(node: RedisServer) -> bool:
+    return bool(node.client.cluster("INFO")["cluster_state"] == "ok")
 
 
 @contextmanager

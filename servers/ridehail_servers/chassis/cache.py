@@ -17,6 +17,8 @@ from .settings import CacheSettings
 
 NO_CACHE = "none"
 """The URL of a cache that keeps nothing."""
+CLUSTER = "+cluster"
+"""Ends the scheme of the URL of a node of a cluster."""
 
 
 class CacheUnavailable(Exception):
@@ -90,6 +92,8 @@ class MemoryCache:
 def check_url(url: str) -> str:
     """Returns the URL of a cache: `redis://...`, `rediss://...`, `unix://...` as redis-py takes them, or `none`.
 
+    `redis+cluster://...` and `rediss+cluster://...` name a node of a cluster, which knows the others.
+
     Raises:
         ValueError: It is none of these. The text does not repeat the URL, which may hold a password.
     """
@@ -98,9 +102,10 @@ def check_url(url: str) -> str:
     from redis.asyncio.connection import parse_url  # noqa: PLC0415
 
     try:
-        parse_url(url)
+        parse_url(url.replace(f"{CLUSTER}://", "://", 1))
     except ValueError as error:
-        raise ValueError("takes redis://HOST:PORT/NUMBER, rediss://..., unix://PATH or none") from error
+        expected = "redis://HOST:PORT/NUMBER, rediss://..., redis+cluster://HOST:PORT, unix://PATH or none"
+        raise ValueError(f"takes {expected}") from error
     return url
 
 

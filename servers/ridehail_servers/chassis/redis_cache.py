@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -15,7 +15,7 @@ from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from .background import cancelled, keep_running
-from .cache import CacheRefused, CacheUnavailable
+from .cache import CLUSTER, CacheRefused, CacheUnavailable
 from .logs import get_logger
 from .metrics import CACHE_FAILURES
 from .settings import CacheSettings
@@ -26,6 +26,8 @@ _MAX_FAILURES_IN_A_ROW = 5
 _PING_EVERY_S = 0.5
 _PING_TIMEOUT_S = 2.0
 _MAX_CONNECTIONS = 50
+# Of each node. An operation beyond them fails instead of waiting: so many calls a process has under way.
+_MAX_CLUSTER_CONNECTIONS = 500
 _HEALTH_CHECK_EVERY_S = 10
 # Of our own values: what others have put there is not taken for one.
 _PREFIX = b"bytes:"
@@ -33,8 +35,19 @@ _PREFIX = b"bytes:"
 logger = get_logger(__name__)
 
 
-def redis_client(url: str) -> Redis:
+def redis_client(url: str) -> Redis | RedisCluster:
     """Returns a client that connects when it is used."""
+    # Once, at once: a connection that Redis has closed meanwhile is found out by using it.
+    retry = Retry(NoBackoff(), 1)
+    if CLUSTER in url:
+        return RedisCluster.from_url(
+            url.replace(CLUSTER, "", 1),
+            client_name="ridehail",
+            max_connections=_MAX_CLUSTER_CONNECTIONS,
+            health_check_interval=_HEALTH_CHECK_EVERY_S,
+            socket_timeout=None,
+            retry=retry,
+        )
     pool = BlockingConnectionPool.from_url(
         url,
         client_name="ridehail",
@@ -43,14 +56,13 @@ def redis_client(url: str) -> Redis:
         # `RedisCache` bounds each operation as a whole.
         timeout=None,
         socket_timeout=None,
-        # Once, at once: a connection that Redis has closed meanwhile is found out by using it.
-        retry=Retry(NoBackoff(), 1),
+        retry=retry,
     )
     return Redis.from_pool(pool)
 
 
 class RedisCache:
-    def __init__(self, client: Redis, settings: CacheSettings) -> None:
+    def __init__(self, client: Redis | RedisCluster, settings: CacheSettings) -> None:
         self._client = client
         self._timeout_s = settings.timeout_ms / 1000
         self._failures = 0

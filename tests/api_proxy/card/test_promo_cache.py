@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from redis.crc import key_slot
 
 from ridehail_servers.chassis.cache import Cache, open_cache
 from ridehail_servers.chassis.settings import CacheSettings
@@ -126,3 +127,11 @@ async def test_nothing_personal_is_in_the_cache(redis: RedisServer, harness: Har
     for key in list(redis.client.scan_iter()):
         assert b"order" not in key
         assert b"user" not in key
+
+
+async def test_all_that_is_kept_of_a_ride_is_in_one_slot_of_a_cluster(redis: RedisServer, harness: Harness) -> None:
+    await harness.poll()
+    await harness.toggler(0)
+    keys = list(redis.client.scan_iter())
+    assert len(keys) > 1
+    assert len({key_slot(key) for key in keys}) == 1
