@@ -64,7 +64,7 @@ def ticket_sources(config_dir: Path) -> frozenset[str]:
 def secret_files() -> tuple[str, ...]:
     """Returns the files of the key folder that hold secrets and are no key pairs."""
     named = (need.files for name in SERVICES for need in SERVICES[name].keys)
-    return ("gateway.key", *(file for file in named if "*" not in file))
+    return tuple(file for file in named if "*" not in file)
 
 
 def _defined(place: str) -> ServiceDefinition:

@@ -287,7 +287,7 @@ async def test_an_empty_gateway_key_stops_the_start(
     keys.mkdir()
     (keys / "tickets").symlink_to(keys_dir / "tickets")
     write_secret(keys / "gateway.key", content)
-    with pytest.raises(Exception, match=r"gateway\.key is empty"):
+    with pytest.raises(Exception, match=r"gateway\.key must hold one secret a line"):
         async with recorded_suite(keys_dir=keys, config_dir=config_dir):
             pass
 

@@ -13,8 +13,9 @@ import pytest
 
 from ridehail_servers import resources, suite
 from ridehail_servers.chassis import migrations
-from ridehail_servers.chassis.keys import KeyRing
+from ridehail_servers.chassis.keys import KeyRing, read_secrets
 from ridehail_servers.runtime.key_files import next_id
+from ridehail_servers.runtime.preflight import key_checks, problems_of
 from tests.support.command_line import ridehail
 from tests.support.suite_in_process import SuiteInProcess
 
@@ -71,6 +72,18 @@ def test_all_rings_are_rotated_where_none_is_named(keys: Path) -> None:
     assert (ended.returncode, len(ended.stderr.splitlines())) == (1, 3)
 
 
+def test_a_file_of_secrets_gets_another_one_and_loses_the_old_ones(keys: Path) -> None:
+    file = keys / "gateway.key"
+    (old,) = read_secrets(file)
+    assert run("rotate", "gateway.key", keys=keys) == (0, [f"added a secret of {file}"])
+    assert read_secrets(file)[:-1] == [old]
+    (_, new) = read_secrets(file)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert run("rotate", "--finish", "gateway.key", keys=keys) == (0, [f"removed a secret of {file}"])
+    assert read_secrets(file) == [new]
+    assert run("rotate", "--finish", "gateway.key", keys=keys) == (0, [])
+
+
 @pytest.mark.parametrize(
     ("latest", "following"),
     [
@@ -120,6 +133,15 @@ def test_shipped_configuration_fits_this_version() -> None:
     assert {line.split()[0] for line in ended.stdout.splitlines()} == {"ok"}
 
 
+def test_every_fault_of_a_file_has_a_line(config_dir: Path) -> None:
+    (config_dir / "server.yaml").write_text("pool: 1\npool: 2\nlog: !x 1")
+    (config_dir / "toll_roads.yaml").write_text("retrieve_by: road\nroads: 2\nretention: {hour: 1}")
+    ended = ridehail("config", "check", "toll-roads", "--config-dir", str(config_dir))
+    bad = [line for line in ended.stdout.splitlines() if line.startswith("bad ")]
+    starts = ("line 2: 'pool'", "log: line 3: ", "retrieve_by: ", "retention.hour: ", "roads: ")
+    assert [line.partition(".yaml: ")[2][: len(start)] for line, start in zip(bad, starts, strict=True)] == list(starts)
+
+
 def test_every_bad_file_has_a_line_with_its_key_and_reason(config_dir: Path) -> None:
     (config_dir / "toll_roads.yaml").write_text("retrieve_by: road")
     (config_dir / "server.yaml").unlink()
@@ -156,10 +178,18 @@ def test_everything_that_a_start_lacks_has_a_line(tmp_path: Path, config_dir: Pa
         f"{config_dir / 'toll_roads.yaml'}: No such file",
         f"no *.public.pem in {tmp_path / 'tickets'}",
         f"{tmp_path / 'order-state-tags.key'} cannot be read: No such file",
-        f"{tmp_path / 'gateway.key'} cannot be read: No such file",
     ):
         assert len([line for line in lines if line.startswith(f"  {part}")]) == 1, part
-    assert len(lines) == 9
+    assert len(lines) == 8
+
+
+def test_who_does_not_know_the_gateway_by_its_key_does_not_need_it(keys: Path) -> None:
+    (keys / "gateway.key").unlink()
+    needed = {
+        name: [line for line in problems_of(key_checks([suite.SERVICES[name]], keys)) if "gateway.key" in line]
+        for name in suite.SERVICES
+    }
+    assert [name for name, lines in needed.items() if lines] == [suite.AUTHORIZER]
 
 
 # --- doctor
@@ -193,7 +223,7 @@ async def test_the_doctor_says_what_is_not_well_and_what_to_do(
             owner.execute(hidden, (latest, "9999.later"))
     bad = {one["subject"]: one for one in found if one["level"] == "bad"}
     assert "retrieve_by" in bad["configuration"]["text"]
-    assert "gateway.key cannot be read" in bad["keys"]["text"]
+    assert "no *.public.pem in" in bad["keys"]["text"]
     assert f"schema toll_roads lacks migration {latest}" in bad["database of toll-roads"]["text"]
     assert bad["database of toll-roads"]["advice"] == "`ridehail migrate toll-roads`"
     assert bad["dependency order-core"]["text"].startswith("127.0.0.1:1: UNAVAILABLE")

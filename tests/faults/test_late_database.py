@@ -14,7 +14,13 @@ import psycopg
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from ridehail_clients import AsyncOrderCoreClient, AsyncTollRoadsClient, DatabaseUnavailable, OrderNotFound
+from ridehail_clients import (
+    AsyncOrderCoreClient,
+    AsyncOrderProviderClient,
+    AsyncTollRoadsClient,
+    DatabaseUnavailable,
+    OrderNotFound,
+)
 from ridehail_servers import suite
 from ridehail_servers.chassis import app
 from ridehail_servers.chassis.health import REASON_KEY
@@ -29,6 +35,7 @@ from tests.support.tcp_proxy import Mode, postgres_target, tcp_proxy, through
 from tests.support.waiting import until
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+ORDER_PROVIDER = "ridehail.orderprovider.v1.OrderProviderService"
 ORDER_CORE, TOLL_ROADS = "ridehail.ordercore.v1.OrderCoreService", "ridehail.tollroads.v1.TollRoadsService"
 
 
@@ -38,6 +45,7 @@ RECORD = "INSERT INTO order_core._yoyo_migration (migration_hash, migration_id) 
 @dataclass(frozen=True, slots=True)
 class Served:
     channel: grpc.aio.Channel
+    address: str
 
     async def health(self, name: str) -> tuple[int, str]:
         """Returns the status of a name, and the reason."""
@@ -57,8 +65,9 @@ async def served(settings: ProcessSettings) -> AsyncIterator[Served]:
         server = app.Server(built, settings)
         port = await server.start()
         try:
-            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-                yield Served(channel)
+            address = f"127.0.0.1:{port}"
+            async with grpc.aio.insecure_channel(address) as channel:
+                yield Served(channel, address)
         finally:
             await server.drain()
 
@@ -148,6 +157,32 @@ async def test_a_schema_that_lacks_a_migration_is_waited_for_and_named(
             for name in (first, *others):
                 owner.execute(RECORD, (name, name))
             await server.wait_until_served("", ORDER_CORE)
+
+
+async def test_a_service_whose_schema_lags_keeps_no_other_of_its_process_from_serving(
+    database_url: str, keys_dir: Path, quick_config_dir: Path
+) -> None:
+    settings = ProcessSettings(
+        services=("order-core", "eats-orders"),
+        config_dir=quick_config_dir,
+        keys_dir=keys_dir,
+        database_urls=dict.fromkeys(("order-core", "eats-orders"), database_url),
+    )
+    with psycopg.connect(database_url, autocommit=True) as owner:
+        owner.execute("DELETE FROM order_core._yoyo_migration")
+        async with served(settings) as server:
+            status, reason = await server.health(ORDER_CORE)
+            assert (status, reason.partition(" migration ")[0]) == (NOT_SERVING, "schema order_core lacks")
+            await server.wait_until_served("", ORDER_PROVIDER)
+            # By a channel that asks for the health of the process, as the client library's do.
+            keys = KeyRing(keys_dir / "tickets")
+            async with AsyncOrderProviderClient(
+                server.address, ticket=TicketIssuer(keys, "order-state"), service="eats-orders"
+            ) as client:
+                assert (await client.list_active_orders(yandex_uid="1")).orders == ()
+            async with AsyncOrderCoreClient(server.address, ticket=TicketIssuer(keys, "admin")) as client:
+                with pytest.raises(DatabaseUnavailable):
+                    await client.get_order_info(order_id="nobody's")
 
 
 async def test_a_schema_that_is_ahead_is_served(database_url: str, keys_dir: Path, quick_config_dir: Path) -> None:

@@ -10,9 +10,9 @@ import yaml
 
 from ridehail_servers import resources, suite
 from ridehail_servers.chassis.config import ConfigError, load
-from ridehail_servers.chassis.keys import KeysMissing
+from ridehail_servers.chassis.keys import KeysMissing, read_secrets
 from ridehail_servers.order_state.config import OrderStateConfig
-from ridehail_servers.order_state.poll_tokens import KEYS_FILE, read_secrets
+from ridehail_servers.order_state.poll_tokens import KEYS_FILE
 from ridehail_servers.runtime.data_dir import DataDir, write_secret
 from tests.order_state.harness import CONFIG, POLICY, Harness, Rider, allowed, known
 from tests.support.config_edits import edit
@@ -91,10 +91,10 @@ def test_up_makes_a_secret_once_that_nobody_else_may_read(tmp_path: Path) -> Non
     data = DataDir(tmp_path)
     data.ensure_keys(suite.ticket_sources(resources.folder("config")))
     file = data.keys / KEYS_FILE
-    (secret,) = read_secrets(data.keys)
+    (secret,) = read_secrets(file)
     assert file.stat().st_mode & 0o777 == 0o600
     data.ensure_keys(suite.ticket_sources(resources.folder("config")))
-    assert read_secrets(data.keys) == [secret]
+    assert read_secrets(file) == [secret]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\n \n", b"short\n", b"x" * 16 + b"\nshort", b"\xff" * 32])
@@ -103,16 +103,16 @@ def test_a_file_without_good_secrets_stops_the_start(tmp_path: Path, content: by
         (tmp_path / KEYS_FILE).write_bytes(content)
         (tmp_path / KEYS_FILE).chmod(0o600)
     with pytest.raises(KeysMissing, match=KEYS_FILE):
-        read_secrets(tmp_path)
+        read_secrets(tmp_path / KEYS_FILE)
 
 
 def test_secrets_that_others_can_read_stop_the_start(tmp_path: Path) -> None:
     write_secret(tmp_path / KEYS_FILE, "a" * 16)
     (tmp_path / KEYS_FILE).chmod(0o644)
     with pytest.raises(KeysMissing, match=r"can be read by others \(mode 0644\): chmod 600"):
-        read_secrets(tmp_path)
+        read_secrets(tmp_path / KEYS_FILE)
 
 
 def test_secrets_are_lines_and_blank_ones_do_not_count(tmp_path: Path) -> None:
     write_secret(tmp_path / KEYS_FILE, f"{'a' * 16}\n\n  {'b' * 16}\n")
-    assert read_secrets(tmp_path) == ["a" * 16, "b" * 16]
+    assert read_secrets(tmp_path / KEYS_FILE) == ["a" * 16, "b" * 16]

@@ -27,9 +27,13 @@ class AccessPolicy(BaseModel):
 
     @model_validator(mode="after")
     def _only_known_callers(self) -> AccessPolicy:
-        for method, callers in self.methods.items():
-            if unknown := sorted(callers - self.callers):
-                raise ValueError(f"{method}: {unknown[0]!r} is not among `callers`")
+        unknown = [
+            f"{method}: {caller!r} is not among `callers`"
+            for method, callers in self.methods.items()
+            for caller in sorted(callers - self.callers)
+        ]
+        if unknown:
+            raise ValueError("; ".join(unknown))
         return self
 
     def check_lists(self, methods: Iterable[str]) -> None:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
@@ -32,7 +31,7 @@ from .interceptors import (
     Telemetry,
     Validation,
 )
-from .keys import KeyRing, KeysMissing, read_secret
+from .keys import GATEWAY_KEY_FILE, KeyRing, read_secrets
 from .live_config import RELOAD, LiveConfig, Reloadable, watch
 from .logs import get_logger
 from .methods import method_table
@@ -134,7 +133,7 @@ class Server:
         self._tls = None if settings.tls_dir is None else TlsFiles(settings.tls_dir)
         tls = built.tuning.tls
         verifier = TicketVerifier(KeyRing(settings.keys_dir / "tickets"), clock=clock)
-        gateway_key = _gateway_key(settings.keys_dir / "gateway.key")
+        needs_gateway_key = any(it.by_gateway_key for one in self._registrations for it in one.methods.values())
         self._layers = (
             Telemetry(log_successes=built.tuning.log_successful_calls),
             Errors(),
@@ -142,7 +141,7 @@ class Server:
             Authentication(
                 access=built.access,
                 tickets=verifier,
-                gateway_key=gateway_key,
+                gateway_keys=read_secrets(settings.keys_dir / GATEWAY_KEY_FILE) if needs_gateway_key else (),
                 by_certificate=self._tls is not None and tls.client_certificates and tls.source_names,
             ),
             Deadline(),
@@ -273,11 +272,3 @@ async def _report_pools(storages: Mapping[str, Storage]) -> None:
             POOL_WAITING.labels(name).set(stats["requests_waiting"])
             DATABASE_UNREACHABLE.labels(name).set(0 if storage.database.reachable else 1)
         await asyncio.sleep(_POOL_REPORT_S)
-
-
-def _gateway_key(file: Path) -> str:
-    key = read_secret(file).strip()
-    if not key:
-        # It would let everybody in who shows no key.
-        raise KeysMissing(f"{file} is empty")
-    return key

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,13 +23,24 @@ _SPECIAL_KEYS = {"tag:yaml.org,2002:merge", "tag:yaml.org,2002:value"}
 
 
 class ConfigError(Explained):
-    """A configuration file cannot be used; the key is dotted, or empty where the file as a whole is at fault."""
+    """A configuration file cannot be used; the key is dotted, or empty where the file as a whole is at fault.
 
-    def __init__(self, file: Path, key: str, reason: str) -> None:
+    Attributes:
+        others: What else is wrong with the file.
+    """
+
+    def __init__(self, file: Path, key: str, reason: str, *, others: Sequence[ConfigError] = ()) -> None:
         self.file = file
         self.key = one_line(key)
         self.reason = one_line(reason)
+        self.others = others
         super().__init__(f"{file}: {self.key + ': ' if self.key else ''}{self.reason}")
+
+    @classmethod
+    def of(cls, file: Path, faults: Iterable[tuple[str, str]]) -> ConfigError:
+        """Returns the error of a file with faults, at least one: each its key and the reason."""
+        (key, reason), *others = faults
+        return cls(file, key, reason, others=[cls(file, *one) for one in others])
 
 
 def one_line(text: str) -> str:
@@ -68,20 +80,23 @@ class Refused(Exception):
         self.key = key
 
 
-def _parsed(text: str) -> Any:  # whatever the document holds
-    """Returns the content of a YAML document.
+def _parsed(text: str) -> tuple[Any, Sequence[Refused]]:  # whatever the document holds
+    """Returns the content of a YAML document, or None with what is wrong with it.
+
+    That is: a value that cannot be constructed, or a key that is given twice, of which YAML would silently take the
+    last.
 
     Raises:
-        Refused: A value cannot be constructed, or a key is given twice, of which YAML would silently take the last.
         Exception: Whatever else the parser trips over.
     """
     loader = yaml.SafeLoader(text)
     try:
         node = loader.get_single_node()
         if node is None:
-            return None
-        _Check(loader).node(node, ())
-        return loader.construct_document(node)
+            return None, ()
+        check = _Check(loader)
+        check.node(node, ())
+        return None if check.refused else loader.construct_document(node), check.refused
     finally:
         loader.dispose()
 
@@ -90,6 +105,7 @@ class _Check:
     """Constructs every scalar by itself, so that one that fails is known by its key."""
 
     def __init__(self, loader: yaml.SafeLoader) -> None:
+        self.refused: list[Refused] = []
         self._loader = loader
         self._begun: set[int] = set()
         self._done: set[int] = set()
@@ -98,11 +114,12 @@ class _Check:
         if id(node) in self._done:
             return  # an alias
         if id(node) in self._begun:
-            raise _refused(node, path, "refers to itself")
+            self._refuse(node, path, "refers to itself")
+            return
         self._begun.add(id(node))
         if node.tag not in self._loader.yaml_constructors:
-            raise _refused(node, path, f"could not determine a constructor for the tag {node.tag!r}")
-        if isinstance(node, yaml.MappingNode):
+            self._refuse(node, path, f"could not determine a constructor for the tag {node.tag!r}")
+        elif isinstance(node, yaml.MappingNode):
             self._mapping(node, path)
         elif isinstance(node, yaml.SequenceNode):
             for number, value in enumerate(node.value):
@@ -115,9 +132,10 @@ class _Check:
         seen: set[str] = set()
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                raise _refused(key, path, "a key must be a text")
+                self._refuse(key, path, "a key must be a text")
+                continue
             if key.value in seen:
-                raise _refused(key, path, f"{key.value!r} is given twice")
+                self._refuse(key, path, f"{key.value!r} is given twice")
             seen.add(key.value)
             if key.tag not in _SPECIAL_KEYS:
                 self.node(key, (*path, key.value))
@@ -128,26 +146,25 @@ class _Check:
             self._loader.construct_object(node, deep=True)
         except Exception as error:  # the constructors raise what their code happens to trip over
             kind = node.tag.rpartition(":")[2]
-            raise _refused(node, path, f"{node.value!r} is no {kind} ({error})") from error
+            self._refuse(node, path, f"{node.value!r} is no {kind} ({error})")
 
-
-def _refused(node: yaml.Node, path: tuple[str, ...], reason: str) -> Refused:
-    return Refused(".".join(path), f"line {node.start_mark.line + 1}: {reason}")
+    def _refuse(self, node: yaml.Node, path: tuple[str, ...], reason: str) -> None:
+        self.refused.append(Refused(".".join(path), f"line {node.start_mark.line + 1}: {reason}"))
 
 
 def load(file: Path, model: type[Model]) -> Model:
     """Reads a YAML file; raises `ConfigError` if it cannot be read or breaks a rule of the model."""
     text = read_text(file)
     try:
-        content = _parsed(text)
-    except Refused as error:
-        raise ConfigError(file, error.key, str(error)) from error
+        content, refused = _parsed(text)
     except Exception as error:  # the parser raises what its code happens to trip over
         raise ConfigError(file, "", str(error) or type(error).__name__) from error
+    if refused:
+        raise ConfigError.of(file, [(one.key, str(one)) for one in refused]) from refused[0]
     try:
         return model.model_validate({} if content is None else content)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise ConfigError(file, ".".join(map(str, first["loc"])), first["msg"]) from error
+        faults = error.errors(include_url=False, include_input=False)
+        raise ConfigError.of(file, [(".".join(map(str, one["loc"])), one["msg"]) for one in faults]) from error
     except Exception as error:  # a rule may trip over a value that its author did not think of
         raise ConfigError(file, "", f"{type(error).__name__}: {error}") from error

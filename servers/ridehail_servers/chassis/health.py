@@ -1,8 +1,8 @@
 """What a process reports of itself (`grpc.health.v1`), and its end when its event loop is stuck.
 
 Three kinds of names: `liveness`, SERVING whenever the event loop runs; the empty one, for balancers, SERVING from when
-the process has reached its databases until it drains; and each contract, SERVING while its service can also do its
-work. Why balancers do not use the last ones: docs/operations.md.
+a service of the process can do its work until it drains; and each contract, SERVING while its service can. Why
+balancers do not use the last ones: docs/operations.md.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -86,14 +86,13 @@ class Health:
         """Creates the service.
 
         Args:
-            contracts: The databases of the services that serve each contract, by its name.
+            contracts: The databases of the services that serve each contract, by its name. The process takes calls from
+                when those of one contract were reached: a service whose database is late keeps no other from its work.
             away_s: A contract is not served until its databases were reached, and once one of them has been unreachable
                 for so many seconds ...
             loops_failing_s: ... or a background loop of the process has not stopped failing for so many.
         """
         self._contracts = contracts
-        # Those that have not been reached yet.
-        self._databases = {database for databases in contracts.values() for database in databases}
         self._away_s = away_s
         self._loops_failing_s = loops_failing_s
         self._failing_since: float | None = None
@@ -128,9 +127,10 @@ class Health:
         elif self._failing_since is None:
             self._failing_since = now
         loops_fail = self._failing_since is not None and now - self._failing_since >= self._loops_failing_s
-        self._report("", next(filter(None, (it.not_ready for it in self._databases)), None))
+        not_ready = [_first(it.not_ready for it in databases) for databases in self._contracts.values()]
+        self._report("", None if None in not_ready else _first(not_ready))
         for name, databases in self._contracts.items():
-            reason = next(filter(None, map(self._trouble_of, databases)), None)
+            reason = _first(map(self._trouble_of, databases))
             self._report(name, reason or ("a background loop of the process fails" if loops_fail else None))
 
     def _trouble_of(self, database: Database) -> str | None:
@@ -139,6 +139,10 @@ class Health:
 
     def _report(self, name: str, reason: str | None) -> None:
         self._statuses.set(name, _Status.SERVING if reason is None else _Status.NOT_SERVING, reason)
+
+
+def _first(reasons: Iterable[str | None]) -> str | None:
+    return next(filter(None, reasons), None)
 
 
 class Watchdog:

@@ -35,6 +35,10 @@ _RESCAN_S = 1.0
 # A key that is added to a running process signs only after this long: by then others have read its public half.
 _SETTLE_S = 2 * _RESCAN_S
 
+GATEWAY_KEY_FILE = "gateway.key"
+"""In the folder of keys: what the gateway shows the passenger authorizer, one secret a line."""
+
+_MIN_SECRET = 16
 
 # Whose it is, empty for the ring's own, and its id.
 _Name = tuple[str, str]
@@ -192,6 +196,18 @@ def read_secret(file: Path) -> str:
         raise KeysMissing(f"{file} cannot be read: {error.strerror or error}") from error
     except ValueError as error:
         raise KeysMissing(f"{file} cannot be read: it is not ASCII") from error
+
+
+def read_secrets(file: Path) -> list[str]:
+    """Reads a file of secrets that take turns: the last one is used, all of them are accepted.
+
+    Raises:
+        KeysMissing: The file cannot be read, others can read it, or a secret is too short.
+    """
+    secrets = read_secret(file).split()
+    if not secrets or min(map(len, secrets)) < _MIN_SECRET:
+        raise KeysMissing(f"{file} must hold one secret a line, each of {_MIN_SECRET} characters or more")
+    return secrets
 
 
 def create_key_pair(folder: Path, kid: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from .config import ConfigError
 from .errors import Explained, is_explained
 
 
@@ -48,4 +49,7 @@ class ProblemList:
 
 def lines_of(error: BaseException) -> list[str]:
     """Returns what an error says, a line for each thing that is wrong."""
-    return list(error.lines) if isinstance(error, Problems) else [" ".join(str(error).split())]
+    if isinstance(error, Problems):
+        return list(error.lines)
+    others = error.others if isinstance(error, ConfigError) else ()
+    return [" ".join(str(one).split()) for one in (error, *others)]

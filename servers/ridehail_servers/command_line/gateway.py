@@ -52,7 +52,7 @@ def config(
 ) -> None:
     """Print Envoy's configuration. It holds the gateway's key: keep it as secret as that."""
     from ridehail_servers import suite
-    from ridehail_servers.chassis.keys import read_secret
+    from ridehail_servers.chassis.keys import GATEWAY_KEY_FILE, read_secrets
     from ridehail_servers.gateway.configuration import render
     from ridehail_servers.runtime.data_dir import write_secret
 
@@ -60,7 +60,7 @@ def config(
         "public_port": public_port,
         "internal_port": internal_port,
         "upstreams": given_addresses(address),
-        "gateway_key": read_secret((keys_dir or data_dir / "keys") / "gateway.key").strip(),
+        "gateway_key": read_secrets((keys_dir or data_dir / "keys") / GATEWAY_KEY_FILE)[-1],
     }
     for entry in settings or ():
         key, separator, value = entry.partition("=")

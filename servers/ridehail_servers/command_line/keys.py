@@ -46,14 +46,17 @@ def create(
 @app.command()
 def rotate(
     rings: Annotated[
-        list[str] | None, typer.Argument(help="Callers, or `sessions`; none: all.", metavar="RING...")
+        list[str] | None,
+        typer.Argument(
+            help="Callers, `sessions`, or files of secrets such as `gateway.key`; none: all rings.", metavar="RING..."
+        ),
     ] = None,
     finish: Annotated[
         bool,
         typer.Option(
             "--finish",
             help="Instead of adding keys, remove what earlier rotations left: private keys that sign no more, and"
-            " public ones whose last token has expired.",
+            " public ones whose last token has expired; of a file of secrets all but the last.",
         ),
     ] = False,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
@@ -63,17 +66,28 @@ def rotate(
     """Add a pair to each ring, which signs from then on. No restart is needed, and no token becomes invalid.
 
     Once every server has the new keys run it with --finish, and again after the longest life of a token.
+
+    A file of secrets gets another line. It is read at the start: docs/production.md says who starts again, and when.
     """
-    from ridehail_servers.runtime.key_files import ring_folders
+    from ridehail_servers.runtime.key_files import add_secret, drop_old_secrets, ring_folders
     from ridehail_servers.runtime.key_files import rotate as add_pair
 
-    known = ring_folders(_folder(data_dir, keys_dir), _sources(config_dir_option))
-    if unknown := [name for name in rings or () if name not in known]:
-        raise UsageError(*(f"no ring {name!r}; there are: {', '.join(known)}" for name in unknown))
+    folder = _folder(data_dir, keys_dir)
+    known = ring_folders(folder, _sources(config_dir_option))
+    secrets = {name: folder / name for name in _secret_files()}
+    if unknown := [name for name in rings or () if name not in {*known, *secrets}]:
+        raise UsageError(*(f"no ring {name!r}; there are: {', '.join([*known, *secrets])}" for name in unknown))
     for name in rings or known:
-        files = _retired(name, known[name].folder, config_dir_option) if finish else [add_pair(known[name])]
+        if name not in secrets:
+            files = _retired(name, known[name].folder, config_dir_option) if finish else [add_pair(known[name])]
+        elif finish:
+            files = [secrets[name]] if drop_old_secrets(secrets[name]) else []
+        else:
+            add_secret(secrets[name])
+            files = [secrets[name]]
         for file in files:
-            typer.echo(f"{'removed' if finish else 'added'} {file}")
+            what = "a secret of " if name in secrets else ""
+            typer.echo(f"{'removed' if finish else 'added'} {what}{file}")
 
 
 @app.command()

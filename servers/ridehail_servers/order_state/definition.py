@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from ridehail.orderstate.v1 import order_state_api_pb2, order_state_api_pb2_grpc
+from ridehail_servers.chassis.keys import read_secrets
 from ridehail_servers.chassis.live_config import LiveConfig
 from ridehail_servers.chassis.service_definition import (
     Contract,
@@ -34,7 +35,7 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     from .invalid_part_records import InvalidPartRecords
     from .invalid_part_store import InvalidPartStore
     from .order_records import OrderRecords
-    from .poll_tokens import PollTokens, read_secrets
+    from .poll_tokens import KEYS_FILE, PollTokens
     from .polling import Polling
     from .service import OrderStateServicer, PassengerOrderStateServicer
     from .store import OrderStateStore
@@ -53,7 +54,7 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
     polling = Polling(
         records,
         OrderProviders(context.channels, ticket=context.tickets, timeout=lambda: config().provider_timeout_ms / 1_000),
-        PollTokens(read_secrets(context.keys_dir)),
+        PollTokens(read_secrets(context.keys_dir / KEYS_FILE)),
         config=config,
         clock=context.clock,
     )
@@ -71,9 +72,9 @@ async def build(context: ServiceContext) -> AsyncIterator[RunningService]:
 
 
 def _check_secrets(keys_dir: Path) -> None:
-    from .poll_tokens import read_secrets
+    from .poll_tokens import KEYS_FILE
 
-    read_secrets(keys_dir)
+    read_secrets(keys_dir / KEYS_FILE)
 
 
 DEFINITION = ServiceDefinition(

@@ -10,17 +10,13 @@ import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from pathlib import Path
 
 from itsdangerous import BadSignature, TimestampSigner
 from itsdangerous.encoding import base64_decode, base64_encode
 
-from ridehail_servers.chassis.keys import KeysMissing, read_secret
-
 KEYS_FILE = "order-state-tags.key"
 """In the folder of keys: one secret a line. The last one signs, all of them verify."""
 
-_MIN_SECRET = 16
 _VERSION = "order-state-tag.1"
 _MILLISECOND = timedelta(milliseconds=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -83,19 +79,6 @@ class PollTokens:
     def _signer(self, yandex_uid: str, service: str, now: datetime) -> _Signer:
         # Ids hold no control characters, so no two pairs make one salt.
         return _Signer(self._secrets, f"{_VERSION}\0{service}\0{yandex_uid}", now)
-
-
-def read_secrets(keys_dir: Path) -> list[str]:
-    """Reads the secrets, the one that signs last.
-
-    Raises:
-        KeysMissing: The file cannot be read, others can read it, or a secret is too short.
-    """
-    file = keys_dir / KEYS_FILE
-    secrets = read_secret(file).split()
-    if not secrets or min(map(len, secrets)) < _MIN_SECRET:
-        raise KeysMissing(f"{file} must hold one secret a line, each of {_MIN_SECRET} characters or more")
-    return secrets
 
 
 def _is_as_signed(verified: str) -> bool:

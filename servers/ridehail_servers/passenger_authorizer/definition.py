@@ -8,7 +8,7 @@ from typing import Final
 
 from envoy.service.auth.v3 import external_auth_pb2, external_auth_pb2_grpc
 
-from ridehail_servers.chassis.keys import KeyRing
+from ridehail_servers.chassis.keys import GATEWAY_KEY_FILE, KeyRing, read_secrets
 from ridehail_servers.chassis.service_definition import (
     Contract,
     KeyNeed,
@@ -74,6 +74,11 @@ def definition(destinations: Mapping[str, str]) -> ServiceDefinition:
                 f"{SESSIONS_RING}/*.public.pem",
                 lambda keys_dir: KeyRing(keys_dir / SESSIONS_RING),
                 "verifies passengers' sessions",
+            ),
+            KeyNeed(
+                GATEWAY_KEY_FILE,
+                lambda keys_dir: read_secrets(keys_dir / GATEWAY_KEY_FILE),
+                "proves who the gateway is",
             ),
         ),
     )

@@ -21,7 +21,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from ridehail_clients import open_async_channel, tls_from_dir
 from ridehail_kernel.tls import CA
-from ridehail_servers.chassis.cache import NO_CACHE
+from ridehail_servers.chassis.cache import CLUSTER, NO_CACHE
 from ridehail_servers.chassis.database import connection_string
 from ridehail_servers.chassis.health import REASON_KEY
 from ridehail_servers.chassis.schema_version import SchemaOutdated, applied_migrations, shipped_migrations
@@ -100,7 +100,7 @@ def _files(definitions: Sequence[ServiceDefinition], settings: ProcessSettings) 
 
 
 def _keys(definitions: Sequence[ServiceDefinition], settings: ProcessSettings) -> list[Diagnosis]:
-    checks = list(key_checks(definitions, settings.keys_dir, "serve"))
+    checks = list(key_checks(definitions, settings.keys_dir))
     lines = problems_of([*checks, *tls_checks(settings.tls_dir)])
     advice = "`ridehail keys create` makes what is missing, `ridehail keys show` lists what is there"
     bad = [Diagnosis(Level.BAD, "keys", line, advice) for line in lines]
@@ -190,7 +190,9 @@ def _text_of(metadata: Any, key: str) -> str:  # grpc's metadata has no types
 async def _cache(url: str) -> Diagnosis:
     import redis.asyncio  # noqa: PLC0415 - few services have one
 
-    client = redis.asyncio.Redis.from_url(url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S)
+    client = redis.asyncio.Redis.from_url(
+        url.replace(CLUSTER, "", 1), socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S
+    )
     try:
         await client.ping()
         policy = (await client.config_get("maxmemory-policy")).get("maxmemory-policy", "")

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from ridehail_servers.chassis.errors import Explained
-from ridehail_servers.chassis.keys import KeysMissing, check_is_private, create_key_pair
+from ridehail_servers.chassis.keys import KeysMissing, check_is_private, create_key_pair, read_secrets
 
 from .data_dir import write_secret
 
@@ -99,6 +99,30 @@ def rotate(ring: Ring) -> Path:
     kid = next_id(max(known))
     create_key_pair(ring.folder, kid)
     return ring.folder / f"{kid}{_PUBLIC}"
+
+
+def add_secret(file: Path) -> None:
+    """Adds a secret that is used from the next start on; the others are accepted on.
+
+    Raises:
+        KeysMissing: The file cannot be read.
+    """
+    _replace_secrets(file, [*read_secrets(file), secrets.token_urlsafe(32)])
+
+
+def drop_old_secrets(file: Path) -> bool:
+    """Removes all secrets but the one that is used; returns whether there were others."""
+    *others, used = read_secrets(file)
+    if others:
+        _replace_secrets(file, [used])
+    return bool(others)
+
+
+def _replace_secrets(file: Path, lines: Iterable[str]) -> None:
+    """Replaces a file as a whole: a process that starts meanwhile reads the old one or the new one."""
+    new = file.with_name(f".{file.name}.new")
+    write_secret(new, "".join(f"{line}\n" for line in lines))
+    new.replace(file)
 
 
 def next_id(latest: str) -> str:

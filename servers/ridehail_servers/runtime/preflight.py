@@ -5,19 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from ridehail_servers.chassis.access import AccessPolicy
 from ridehail_servers.chassis.config import ConfigError, Refused, load
 from ridehail_servers.chassis.experiments import Experiments
-from ridehail_servers.chassis.keys import KeyRing, read_secret
+from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.methods import method_table
 from ridehail_servers.chassis.problems import ProblemList
 from ridehail_servers.chassis.service_definition import ServiceDefinition
 from ridehail_servers.chassis.settings import ProcessSettings, ServerTuning
 from ridehail_servers.chassis.tls import TlsFiles
-
-Role = Literal["serve", "work"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +47,7 @@ def config_checks(definitions: Sequence[ServiceDefinition], folder: Path) -> Ite
         yield FileCheck(name, [reader.name for reader in readers], check)
 
 
-def key_checks(definitions: Sequence[ServiceDefinition], folder: Path, role: Role) -> Iterator[FileCheck]:
+def key_checks(definitions: Sequence[ServiceDefinition], folder: Path) -> Iterator[FileCheck]:
     """Yields the keys of some services."""
     yield FileCheck("tickets/*/*.public.pem", (), lambda: KeyRing(folder / "tickets"))
     for definition in definitions:
@@ -66,8 +63,6 @@ def key_checks(definitions: Sequence[ServiceDefinition], folder: Path, role: Rol
                 check(folder)
 
             yield FileCheck(need.files, [definition.name], fits)
-    if role == "serve":
-        yield FileCheck("gateway.key", (), lambda: read_secret(folder / "gateway.key"))
 
 
 def tls_checks(folder: Path | None) -> Iterator[FileCheck]:
@@ -85,12 +80,12 @@ def problems_of(checks: Iterable[FileCheck]) -> list[str]:
     return found.lines
 
 
-def problems(definitions: Sequence[ServiceDefinition], settings: ProcessSettings, role: Role) -> list[str]:
+def problems(definitions: Sequence[ServiceDefinition], settings: ProcessSettings) -> list[str]:
     """Returns a line for each thing in files that keeps a process from starting."""
     return problems_of(
         [
             *config_checks(definitions, settings.config_dir),
-            *key_checks(definitions, settings.keys_dir, role),
+            *key_checks(definitions, settings.keys_dir),
             *tls_checks(settings.tls_dir),
         ]
     )

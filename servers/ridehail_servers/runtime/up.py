@@ -20,7 +20,7 @@ from ridehail_servers.chassis import migrations
 from ridehail_servers.chassis.background import cancelled, keep_running
 from ridehail_servers.chassis.clock import system_clock
 from ridehail_servers.chassis.extras import has_extra
-from ridehail_servers.chassis.keys import KeyRing
+from ridehail_servers.chassis.keys import GATEWAY_KEY_FILE, KeyRing, read_secrets
 from ridehail_servers.chassis.logs import get_logger
 from ridehail_servers.chassis.service_definition import Demo, Example
 from ridehail_servers.chassis.settings import ProcessSettings
@@ -128,7 +128,7 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
             public_port=http_port,
             internal_port=internal_port,
             upstream=address,
-            gateway_key=(data.keys / "gateway.key").read_text(),
+            gateway_key=read_secrets(data.keys / GATEWAY_KEY_FILE)[-1],
             run_dir=data.run,
             log_dir=data.logs,
             authorizer=authorizer_address,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Collection
 
 from ridehail_kernel.metadata_keys import TICKET_KEY
 from ridehail_servers.chassis.access import AccessPolicy
@@ -56,7 +57,7 @@ class Authentication(Layer):
         *,
         access: LiveConfig[AccessPolicy],
         tickets: TicketVerifier,
-        gateway_key: str,
+        gateway_keys: Collection[str] = (),
         by_certificate: bool = False,
     ) -> None:
         """Creates the layer.
@@ -64,13 +65,13 @@ class Authentication(Layer):
         Args:
             access: Who may call what: an edit takes effect with the next call.
             tickets: Verifies service tickets.
-            gateway_key: The secret by which the passenger authorizer knows the gateway: no ticket can be had there,
-                since it issues tickets for the gateway.
+            gateway_keys: The secrets by any of which the passenger authorizer knows the gateway: no ticket can be had
+                there, since it issues tickets for the gateway.
             by_certificate: Whether the certificate of the connection has to name the caller.
         """
         self._access = access
         self._tickets = tickets
-        self._gateway_key = gateway_key.encode()
+        self._gateway_keys = [key.encode() for key in gateway_keys]
         self._by_certificate = by_certificate
 
     async def around(self, call: Call, inner: Handler) -> Response:
@@ -91,7 +92,8 @@ class Authentication(Layer):
 
     def _authenticate(self, metadata: dict[str, str], served: ServedMethod) -> tuple[str, Identity | None]:
         if served.by_gateway_key:
-            if not hmac.compare_digest(metadata.get(GATEWAY_KEY, "").encode(), self._gateway_key):
+            shown = metadata.get(GATEWAY_KEY, "").encode()
+            if not any(hmac.compare_digest(shown, key) for key in self._gateway_keys):
                 raise GatewayKeyInvalid
             return GATEWAY, None
         ticket = self._tickets.verify(metadata.get(TICKET_KEY), destination=served.service)
