@@ -5,6 +5,7 @@ from __future__ import annotations
 from bench.capacity import Capacity, stated
 from tests.scaling.markdown import table
 
+_MORE_THAN_THERE_ARE = 200_000_000
 _RIDERS = (100_000, 1_000_000, 10_000_000)
 
 
@@ -54,4 +55,4 @@ def _splits(capacity: Capacity) -> str:
 
 
 def _millions(riders: float) -> str:
-    return f"{riders / 1e6:,.1f} million"
+    return f"{riders / 1e6:,.1f} million" if riders < _MORE_THAN_THERE_ARE else "never"
