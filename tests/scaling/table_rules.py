@@ -66,7 +66,7 @@ class TableRules:
     Attributes:
         constraints: The definitions that hold: name -> as ALTER TABLE ... ADD takes them, those of keys last.
         foreign_keys: Likewise, to tables that lie where their rows do.
-        indexes: Statements that create the others.
+        indexes: Statements that create those with the key, by which joins find their rows.
         changes: Constraints that cannot stay.
         triggers: The names of its triggers.
         identities: Columns whose numbers each node draws from a range of its own.
@@ -126,7 +126,7 @@ def _rules(connection: psycopg.Connection, schema: str, table: str, placement: P
     for index, definition, is_unique, columns in _rows(connection, _INDEXES, name):
         if is_unique and key not in columns:
             changes.append(Change(index, _short(definition), ""))
-        else:
+        elif key in columns:
             indexes.append(definition)
     return TableRules(
         schema,
