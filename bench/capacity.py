@@ -14,7 +14,7 @@ _MICROSECONDS = 1e6
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class CallCost:
     """A kind of calls.
 
     Attributes:
@@ -39,7 +39,7 @@ class Capacity:
     utilization: float
     postgres_cores: int
     replicas: int
-    calls: Mapping[str, Call]
+    calls: Mapping[str, CallCost]
 
     @cached_property
     def riders_per_server_core(self) -> float:
@@ -79,7 +79,7 @@ def stated() -> Capacity:
         figures["postgres_cores"],
         figures["replicas"],
         {
-            name: Call(
+            name: CallCost(
                 call["schema"],
                 1 / call["every_s"] if "every_s" in call else call["a_ride"] / ride_s,
                 call["server_us"],

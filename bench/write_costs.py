@@ -44,7 +44,7 @@ Write = Callable[[int], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class WriteKind:
     """A kind of writes; `task` is what each causes, as schema and name."""
 
     write: Write
@@ -87,7 +87,7 @@ async def _running(url: str, folder: Path) -> AsyncIterator[SuiteInProcess]:
 
 
 @asynccontextmanager
-async def _kinds(running: SuiteInProcess) -> AsyncIterator[Mapping[str, Kind]]:
+async def _kinds(running: SuiteInProcess) -> AsyncIterator[Mapping[str, WriteKind]]:
     async with AsyncExitStack() as stack:
         processing = running.ticket("processing")
         toll_roads = await stack.enter_async_context(AsyncTollRoadsClient(running.address, ticket=processing))
@@ -102,8 +102,8 @@ async def _kinds(running: SuiteInProcess) -> AsyncIterator[Mapping[str, Kind]]:
         now = datetime.now(UTC)
         decision = EulaDecision("surge_il", EulaState.ACCEPTED)
         yield {
-            "SaveOffer": Kind(lambda n: routestats.save_offer(offer_id=f"offer-{n}")),
-            "EnqueueOrderSave": Kind(
+            "SaveOffer": WriteKind(lambda n: routestats.save_offer(offer_id=f"offer-{n}")),
+            "EnqueueOrderSave": WriteKind(
                 lambda n: toll_roads.enqueue_order_save(
                     order_id=f"order-{n}",
                     created=now,
@@ -114,13 +114,13 @@ async def _kinds(running: SuiteInProcess) -> AsyncIterator[Mapping[str, Kind]]:
                 ),
                 ("toll_roads", "toll_roads_order_save"),
             ),
-            "EnqueueInsertOrder": Kind(
+            "EnqueueInsertOrder": WriteKind(
                 lambda n: sharing.enqueue_insert_order(
                     order_id=f"order-{n}", sharing_key=f"key-{n}", phone_ids=["phone"], yandex_uid=f"{n}"
                 ),
                 ("order_route_sharing", "insert_order"),
             ),
-            "ReportOrderParts": Kind(
+            "ReportOrderParts": WriteKind(
                 lambda n: eats.report_order_parts(
                     service="eats",
                     orderid=f"order-{n // 10}",
@@ -129,11 +129,11 @@ async def _kinds(running: SuiteInProcess) -> AsyncIterator[Mapping[str, Kind]]:
                     parts={"full_info": str(n), "eats_tracking": str(n)},
                 )
             ),
-            "SaveEulas": Kind(lambda n: eulas.save_eulas(yandex_uid=f"{n}", eulas=[decision])),
+            "SaveEulas": WriteKind(lambda n: eulas.save_eulas(yandex_uid=f"{n}", eulas=[decision])),
         }
 
 
-async def _send(running: SuiteInProcess, kind: Kind, numbers: itertools.count[int], calls: int) -> None:
+async def _send(running: SuiteInProcess, kind: WriteKind, numbers: itertools.count[int], calls: int) -> None:
     """Makes so many calls, and waits for their tasks."""
     left = itertools.repeat(None, calls)
 

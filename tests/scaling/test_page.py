@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import conninfo
 
-from bench.capacity import Call, Capacity
+from bench.capacity import CallCost, Capacity
 from tests.scaling.markdown import with_blocks
 from tests.scaling.page import written
 from tests.support.shared_postgres import TEMPLATE
@@ -32,8 +32,8 @@ ONE = Capacity(
     postgres_cores=64,
     replicas=1,
     calls={
-        "Read": Call("a", a_second=0.1, server_us=1000, postgres_us=100, is_read=True),
-        "Write": Call("b", a_second=0.05, server_us=2000, postgres_us=1000, is_read=False),
+        "Read": CallCost("a", a_second=0.1, server_us=1000, postgres_us=100, is_read=True),
+        "Write": CallCost("b", a_second=0.05, server_us=2000, postgres_us=1000, is_read=False),
     },
 )
 
