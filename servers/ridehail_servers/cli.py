@@ -20,6 +20,7 @@ from .command_line import (
     doctor,
     eulas,
     gateway,
+    health,
     keys,
     order_state,
     personalstate,
@@ -67,6 +68,7 @@ app.command()(run.serve)
 app.command()(run.worker)
 app.command()(schemas.migrate)
 app.command()(doctor.doctor)
+app.command()(health.health)
 app.command()(services.services)
 app.command()(credentials.token)
 app.command()(credentials.ticket)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+import hmac
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -233,6 +236,41 @@ def test_migrate_with_roles_prints_them_and_may_be_repeated(url: str) -> None:
         assert ran.exit_code == 0, ran.output
         assert ran.stdout.startswith(f"family: {done}")
         assert ran.stdout.endswith("; roles ridehail_family, ridehail_family_reader\n")
+
+
+def test_a_roles_password_is_that_of_its_file_which_stays(url: str, tmp_path: Path) -> None:
+    words = ["migrate", "family", "--database-url", url, "--with-roles", "--role-passwords", str(tmp_path)]
+    file = tmp_path / "family" / "pgpass"
+
+    def verifier() -> str:
+        assert CliRunner().invoke(command_line, words).exit_code == 0
+        with psycopg.connect(url) as connection:
+            row = connection.execute("SELECT rolpassword FROM pg_authid WHERE rolname = 'ridehail_family'").fetchone()
+        return str(row and row[0])
+
+    def derived(verifier: str, password: str) -> bool:
+        # RFC 5802, written as SCRAM-SHA-256$<rounds>:<salt>$<stored key>:<server key>.
+        _, parameters, keys = verifier.split("$")
+        stored, _, _server = keys.partition(":")
+        rounds, salt = parameters.split(":")
+        salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(salt), int(rounds))
+        client_key = hmac.digest(salted, b"Client Key", "sha256")
+        return base64.b64encode(hashlib.sha256(client_key).digest()).decode() == stored
+
+    first = verifier()
+    made = file.read_text()
+    start, _, password = made.strip().rpartition(":")
+    assert (start, file.stat().st_mode & 0o777) == ("*:*:*:ridehail_family", 0o600)
+    assert derived(first, password)
+    assert derived(verifier(), password)
+    assert file.read_text() == made
+    # Who wrote it was killed.
+    file.write_text("")
+    assert derived(verifier(), file.read_text().strip().rpartition(":")[2])
+    assert file.read_text() != made
+
+    refused = CliRunner().invoke(command_line, [word for word in words if word != "--with-roles"])
+    assert "--role-passwords needs --with-roles" in str(refused.exception)
 
 
 def short_urls(parameters: dict[str, str], folder: Path) -> list[tuple[str, dict[str, str]]]:

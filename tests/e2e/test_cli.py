@@ -11,6 +11,7 @@ import pytest
 
 from ridehail_servers import resources, suite
 from ridehail_servers.command_line.options import UsageError, given_addresses
+from ridehail_servers.gateway.configuration import default_descriptor_set
 from ridehail_servers.runtime.data_dir import DataDir
 from tests.support.command_line import ridehail
 from tests.support.databases import empty_database
@@ -31,6 +32,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "serve",
         "worker",
         "migrate",
+        "health",
         "token",
         "ticket",
         "gateway",
@@ -162,6 +164,17 @@ def test_the_gateways_configuration_is_printed_with_a_warning(keys: Path, tmp_pa
     written = ridehail("gateway", "config", *ALL_ADDRESSES, "--output", str(file), environment=environment)
     assert (written.returncode, written.stderr, written.stdout) == (0, "", "")
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_gateways_configuration_can_take_the_contracts_along(keys: Path, tmp_path: Path) -> None:
+    environment = {"RIDEHAIL_DATA_DIR": str(keys)}
+    words = ("gateway", "config", *ALL_ADDRESSES, "--with-descriptors")
+    refused = ridehail(*words, environment=environment)
+    assert refused.stderr == "ridehail: --with-descriptors needs --output: there are several files to write\n"
+    assert ridehail(*words, "--output", str(tmp_path / "envoy.yaml"), environment=environment).returncode == 0
+    copied = tmp_path / "descriptors.binpb"
+    assert f'proto_descriptor: "{copied}"' in (tmp_path / "envoy.yaml").read_text()
+    assert copied.read_bytes() == default_descriptor_set().read_bytes()
 
 
 def test_missing_keys_are_named(tmp_path: Path) -> None:

@@ -50,3 +50,12 @@ def test_a_command_reaches_the_server_that_its_certificate_names(
     ended = ridehail(*COMMANDS[service], *shared)
     assert ended.returncode == 1
     assert "UNIMPLEMENTED" in ended.stderr
+
+
+@pytest.mark.parametrize("tls", ["eulas"], indirect=True)
+def test_a_probe_reaches_the_server_of_this_machine_by_the_name_of_its_service(tls: Path, port: int) -> None:
+    def probed(service: str) -> str:
+        return ridehail("health", service, "--grpc-port", str(port), "--tls-dir", str(tls)).stderr
+
+    assert "UNIMPLEMENTED" in probed("eulas")
+    assert "UNAVAILABLE" in probed("family")

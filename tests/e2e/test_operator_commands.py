@@ -84,6 +84,47 @@ def test_a_file_of_secrets_gets_another_one_and_loses_the_old_ones(keys: Path) -
     assert run("rotate", "--finish", "gateway.key", keys=keys) == (0, [])
 
 
+def handed_out(folder: Path, service: str) -> dict[str, bytes]:
+    files = (file for file in (folder / service).rglob("*") if file.is_file())
+    return {str(file.relative_to(folder / service)): file.read_bytes() for file in files}
+
+
+def test_each_service_is_handed_what_it_starts_with_and_nobody_elses_private_keys(keys: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "services"
+    assert run("create", "--hand-out", str(folder), keys=keys)[0] == 0
+    assert {one.name for one in folder.iterdir()} == set(suite.SERVICES)
+    owners: dict[str, list[str]] = {}
+    for name in suite.SERVICES:
+        assert problems_of(key_checks([suite.SERVICES[name]], folder / name, "serve")) == []
+        for file in handed_out(folder, name):
+            owners.setdefault(file, []).append(name)
+    private = {file: names for file, names in owners.items() if file.endswith(".private.pem")}
+    assert {len(names) for names in private.values()} == {1}
+    assert private["tickets/family/family-1.private.pem"] == ["family"]
+    assert private["tickets/gateway/gateway-1.private.pem"] == [suite.AUTHORIZER]
+    assert (owners["gateway.key"], owners["order-state-tags.key"]) == ([suite.AUTHORIZER], ["order-state"])
+
+
+def test_what_was_handed_out_follows_a_rotation(keys: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "services"
+
+    def follow(*words: str) -> dict[str, dict[str, bytes]]:
+        assert run(*words, "--hand-out", str(folder), keys=keys)[0] == 0
+        return {name: handed_out(folder, name) for name in suite.SERVICES}
+
+    before = follow("create")
+    assert follow("create") == before
+    rotated = follow("rotate", "family")
+    public, private = (f"tickets/family/family-3.{kind}.pem" for kind in ("public", "private"))
+    assert {name: rotated[name].keys() - before[name].keys() for name in suite.SERVICES} == {
+        name: {public, private} if name == "family" else {public} for name in suite.SERVICES
+    }
+    finished = follow("rotate", "--finish", "family")
+    assert [name for name in finished["family"] if name.endswith(".private.pem")] == [private]
+    with_another = follow("rotate", "gateway.key")[suite.AUTHORIZER]["gateway.key"]
+    assert with_another == (keys / "gateway.key").read_bytes() != before[suite.AUTHORIZER]["gateway.key"]
+
+
 @pytest.mark.parametrize(
     ("latest", "following"),
     [

@@ -23,12 +23,13 @@ from ridehail_clients import (
 )
 from ridehail_servers import suite
 from ridehail_servers.chassis import app
-from ridehail_servers.chassis.health import REASON_KEY
+from ridehail_servers.chassis.health_names import REASON_KEY
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.settings import ProcessSettings
 from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.runtime import child
 from ridehail_servers.runtime.supervisor import ChildSpec
+from tests.support.command_line import ridehail
 from tests.support.config_edits import edit
 from tests.support.log_capture import LogCapture
 from tests.support.tcp_proxy import Mode, postgres_target, tcp_proxy, through
@@ -132,6 +133,31 @@ async def test_server_and_worker_start_while_postgres_is_away(
             proxy.set(Mode.PASS)
         stop.set()
         await worker
+
+
+async def test_a_probe_on_the_machine_reports_whether_the_server_lives_and_serves_and_why_not(
+    database_url: str, keys_dir: Path, quick_config_dir: Path
+) -> None:
+    with tcp_proxy(postgres_target(database_url)) as proxy:
+        proxy.set(Mode.REFUSE)
+        urls = {"order-core": through(proxy, database_url)}
+        settings = ProcessSettings(
+            services=("order-core",), config_dir=quick_config_dir, keys_dir=keys_dir, database_urls=urls
+        )
+        async with served(settings) as server:
+
+            async def probe(*words: str) -> tuple[int, str]:
+                # In a thread: the server runs in this one's loop.
+                ended = await asyncio.to_thread(
+                    ridehail, "health", "order-core", "--grpc-port", server.address.rpartition(":")[2], *words
+                )
+                return ended.returncode, ended.stderr.partition(" is not serving: ")[2]
+
+            assert await probe("--liveness") == (0, "")
+            assert await probe() == (1, "the database of schema order_core cannot be reached\n")
+            proxy.set(Mode.PASS)
+            await server.wait_until_served("")
+            assert await probe() == (0, "")
 
 
 async def test_a_schema_that_lacks_a_migration_is_waited_for_and_named(

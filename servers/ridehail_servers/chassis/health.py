@@ -21,6 +21,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from .background import failing_loops
+from .health_names import LIVENESS, REASON_KEY
 from .logs import get_logger
 from .transport import Transport
 
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
     from .database import Database
 
 logger = get_logger(__name__)
-
-LIVENESS = "liveness"
-REASON_KEY = "x-ridehail-reason"
-"""Trailing metadata of `Check`: why the status is NOT_SERVING."""
 
 SERVICE_NAME: str = health.SERVICE_NAME
 _LOOK_S = 0.25

@@ -58,15 +58,27 @@ def roll_back(url: str, schema: str, folder: Path) -> list[str]:
         return [migration.id for migration in applied]
 
 
-def create_role(url: str, schema: str) -> str:
+def role_of(schema: str) -> str:
+    """Returns the role that the service of a schema connects as."""
+    return f"ridehail_{schema}"
+
+
+def create_role(url: str, schema: str, password: str | None = None) -> str:
     """Creates the role that a service connects as, with rights to its own schema's rows and to nothing else.
 
     In this database its sessions have the settings that services ask for, with the defaults of `PoolSettings`. Returns
-    the URL for the role; the user of the given one has to be allowed to create roles.
+    the URL for the role; the user of the given one has to be allowed to create roles. Without a password the role's own
+    is left as it is.
     """
-    role = f"ridehail_{schema}"
+    role = role_of(schema)
     with _locked(url) as connection:
         _grant(connection, role, schema, _SERVICE_RIGHTS)
+        if password is not None:
+            # Encrypted here, so that no log of statements has it.
+            encrypted = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
+            connection.execute(
+                sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(role), sql.Literal(encrypted))
+            )
         # Connections state these themselves, but a pooler between may not pass them on.
         for name, value in session_settings(schema, PoolSettings()).items():
             connection.execute(

@@ -49,11 +49,21 @@ def config(
         ),
     ] = None,
     output: Annotated[Path | None, typer.Option(help="A file to write; default: standard output.")] = None,
+    with_descriptors: Annotated[
+        bool,
+        typer.Option(
+            "--with-descriptors",
+            help="Also copy the contracts beside --output, as descriptors.binpb, and let Envoy read them there: for an"
+            " Envoy without the files of this installation, as in a container.",
+        ),
+    ] = False,
 ) -> None:
     """Print Envoy's configuration. It holds the gateway's key: keep it as secret as that."""
+    from shutil import copyfile
+
     from ridehail_servers import suite
     from ridehail_servers.chassis.keys import GATEWAY_KEY_FILE, read_secrets
-    from ridehail_servers.gateway.configuration import render
+    from ridehail_servers.gateway.configuration import default_descriptor_set, render
     from ridehail_servers.runtime.data_dir import write_secret
 
     values: dict[str, object] = {
@@ -71,14 +81,18 @@ def config(
         values["admin_port"] = admin_port
     secrets: Path | None = None
     if tls_dir is not None:
-        if output is None:
-            raise UsageError("--tls-dir needs --output: there are several files to write")
-        secrets = output.with_name(f"{output.stem}-tls")
+        beside = _needed(output, "--tls-dir")
+        secrets = beside.with_name(f"{beside.stem}-tls")
         values = {"tls_dir": tls_dir.absolute(), "tls_secrets": secrets.absolute(), **values}
+    if with_descriptors:
+        beside = _needed(output, "--with-descriptors").absolute()
+        values = {"descriptor_set": beside.with_name("descriptors.binpb"), **values}
     given = _settings(values)
     text = render(given, suite.SERVICES.values())
     if secrets is not None:
         _write_tls_secrets(secrets, given)
+    if with_descriptors:
+        copyfile(default_descriptor_set(), given.descriptor_set)
     if output is None:
         typer.echo(
             "ridehail: what follows holds the gateway's key; --output writes a file that only you can read", err=True
@@ -111,6 +125,12 @@ def check() -> None:
         _write_tls_secrets(secrets, encrypted)
         validate(render(encrypted, suite.SERVICES.values()))
     typer.echo("the gateway's configuration is valid")
+
+
+def _needed(output: Path | None, option: str) -> Path:
+    if output is None:
+        raise UsageError(f"{option} needs --output: there are several files to write")
+    return output
 
 
 def _write_tls_secrets(folder: Path, settings: GatewaySettings) -> None:

@@ -24,8 +24,19 @@ app = typer.Typer(
 )
 
 
+_HandOutOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--hand-out",
+        help="Then bring FOLDER/<service> up to date for each service, with the keys that it needs and no other's.",
+        metavar="FOLDER",
+    ),
+]
+
+
 @app.command()
 def create(
+    hand_out: _HandOutOption = None,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
     keys_dir: KeysDirOption = None,
     config_dir_option: ConfigDirOption = None,
@@ -41,6 +52,7 @@ def create(
     for file in made:
         typer.echo(str(file))
     typer.echo(f"{len(made)} made in {folder}")
+    _hand_out(folder, hand_out)
 
 
 @app.command()
@@ -59,6 +71,7 @@ def rotate(
             " public ones whose last token has expired; of a file of secrets all but the last.",
         ),
     ] = False,
+    hand_out: _HandOutOption = None,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
     keys_dir: KeysDirOption = None,
     config_dir_option: ConfigDirOption = None,
@@ -88,6 +101,7 @@ def rotate(
         for file in files:
             what = "a secret of " if name in secrets else ""
             typer.echo(f"{'removed' if finish else 'added'} {what}{file}")
+    _hand_out(folder, hand_out)
 
 
 @app.command()
@@ -114,6 +128,15 @@ def show(
 
 def _folder(data_dir: Path, keys_dir: Path | None) -> Path:
     return (keys_dir or data_dir / "keys").resolve()
+
+
+def _hand_out(folder: Path, target: Path | None) -> None:
+    from ridehail_servers import suite
+    from ridehail_servers.runtime.key_handout import hand_out
+
+    if target is not None:
+        changed = hand_out(folder, target, suite.SERVICES.values())
+        typer.echo(f"{len(changed)} files of {target} changed")
 
 
 def _sources(config_dir_option: Path | None) -> frozenset[str]:

@@ -35,12 +35,13 @@ def services(as_json: JsonOption = False) -> None:
 
 
 def _needs(definition: ServiceDefinition) -> Mapping[str, str | list[str]]:
-    own = [f"tickets/{definition.name}/*.private.pem"] if definition.dependencies else []
+    from ridehail_servers.runtime.key_handout import own_keys
+
     return {
         "calls": list(definition.dependencies),
         "schema": definition.schema or "",
         "worker": "yes" if definition.has_tasks else "",
-        "own keys": [*own, *(need.files for need in definition.keys)],
+        "own keys": list(own_keys(definition)),
         "own files": [name for name in definition.configs if name not in _OF_ALL],
         "cache": "yes" if definition.needs_cache else "",
     }

@@ -23,7 +23,7 @@ from ridehail_clients import open_async_channel, tls_from_dir
 from ridehail_kernel.tls import CA
 from ridehail_servers.chassis.cache import CLUSTER, NO_CACHE
 from ridehail_servers.chassis.database import connection_string
-from ridehail_servers.chassis.health import REASON_KEY
+from ridehail_servers.chassis.health_names import REASON_KEY
 from ridehail_servers.chassis.schema_version import SchemaOutdated, applied_migrations, shipped_migrations
 from ridehail_servers.chassis.service_definition import ServiceDefinition
 from ridehail_servers.chassis.settings import PoolSettings, ProcessSettings
