@@ -4,14 +4,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-SOURCES := servers clients tests bench proto setup.py migrations
+SOURCES := servers clients tests bench deploy proto setup.py migrations
 TEST_PROCESSES ?= 3
 
 # Where nothing that is compiled is kept, each process compiles all sources anew: a second of CPU for every server.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit test-long check format lint types contracts generated imports names gateway proto released lock bench bench-peak bench-profile bench-retention bench-eulas-import chaos docs-polling docs-scaling audit clean
+.PHONY: help setup run test test-unit test-long check format lint types contracts generated imports names gateway image compose proto released lock bench bench-peak bench-profile bench-retention bench-eulas-import chaos docs-polling docs-scaling audit clean
 
 help: ## Show what each target does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,7 +52,7 @@ test-unit: setup ## Run the tests that need no process and no socket, in a minut
 test-long: setup ## Run the long forms: a crash at every step, 100 kills of a suite (KILLS), the page of production, every case of the bench.
 	RIDEHAIL_TEST_KILLS=$(or $(KILLS),100) $(PYTEST) --long -m 'long or slow' $(PYTEST_ARGS)
 
-check: lint types contracts generated imports names gateway ## Format, lint, types, contracts, generated files, import rules, class names, gateway.
+check: lint types contracts generated imports names gateway image ## Format, lint, types, contracts, generated files, import rules, class names, gateway, image.
 
 format: setup ## Format the code and fix what can be fixed by itself.
 	$(BIN)/ruff format $(SOURCES)
@@ -84,6 +84,13 @@ names: setup
 
 gateway: setup
 	$(BIN)/ridehail gateway check
+
+image: setup
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/python deploy/image/generate_compose.py --check
+
+compose: setup ## Write compose.yaml again, from the definitions of the services.
+	$(BIN)/python deploy/image/generate_compose.py
 
 proto: setup ## Generate the stubs and the client library again.
 	@mkdir -p build

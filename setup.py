@@ -21,6 +21,7 @@ setup(
     package_dir=package_dir,
     package_data={
         "ridehail": ["*.binpb", "py.typed"],
-        "": ["*.pyi", "py.typed", "*.yaml", "*.json", "*.j2", "*/*.sql", "*/*.py", "*/*.yaml", "*/*.json"],
+        "ridehail_servers.resources.migrations": ["*/*.sql", "*/*.py"],
+        "": ["*.pyi", "py.typed", "*.yaml", "*.json", "*.j2", "*/*.yaml", "*/*.json"],
     },
 )

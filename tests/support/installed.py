@@ -94,7 +94,12 @@ def install(wheel: Path, extras: Iterable[str], folder: Path) -> Install:
 
 def needed(wheel: Path, extras: Iterable[str]) -> frozenset[str]:
     """Returns the packages that a wheel with some extras needs, directly or not, where they are installed."""
-    return frozenset(_needed(_requirements(_metadata_of(wheel)), extras))
+    return needed_by(_metadata_of(wheel), extras)
+
+
+def needed_by(stated: Iterable[str], extras: Iterable[str]) -> frozenset[str]:
+    """Returns the same, given the requirements that the distribution states."""
+    return frozenset(_needed(_requirements(stated), extras))
 
 
 def _run(*words: str) -> None:
