@@ -11,7 +11,7 @@ TEST_PROCESSES ?= 3
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit test-long check format lint types contracts generated imports names gateway image compose proto released lock bench bench-peak bench-profile bench-retention bench-eulas-import chaos docs-polling docs-scaling audit clean
+.PHONY: help setup run test test-unit test-long check format lint types contracts generated imports names gateway image compose chart chart-table proto released lock bench bench-peak bench-profile bench-retention bench-eulas-import chaos docs-polling docs-scaling audit clean
 
 help: ## Show what each target does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,7 +52,7 @@ test-unit: setup ## Run the tests that need no process and no socket, in a minut
 test-long: setup ## Run the long forms: a crash at every step, 100 kills of a suite (KILLS), the page of production, every case of the bench.
 	RIDEHAIL_TEST_KILLS=$(or $(KILLS),100) $(PYTEST) --long -m 'long or slow' $(PYTEST_ARGS)
 
-check: lint types contracts generated imports names gateway image ## Format, lint, types, contracts, generated files, import rules, class names, gateway, image.
+check: lint types contracts generated imports names gateway image chart ## Format, lint, types, contracts, generated files, import rules, class names, gateway, image, chart.
 
 format: setup ## Format the code and fix what can be fixed by itself.
 	$(BIN)/ruff format $(SOURCES)
@@ -91,6 +91,14 @@ image: setup
 
 compose: setup ## Write compose.yaml again, from the definitions of the services.
 	$(BIN)/python deploy/image/generate_compose.py
+
+# Helm's own lint and rendering with every file of values, Kubernetes' schemas, and what the chart promises.
+chart: setup
+	$(BIN)/python deploy/helm/generate.py --check
+	$(BIN)/pytest -n 0 tests/deploy/test_chart.py tests/deploy/test_chart_values.py
+
+chart-table: setup ## Write again what the Helm chart knows of the services, and the schema of its values.
+	$(BIN)/python deploy/helm/generate.py
 
 proto: setup ## Generate the stubs and the client library again.
 	@mkdir -p build

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import os
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import yaml
 
 from ridehail_servers import resources, suite
 from ridehail_servers.chassis import migrations
@@ -95,7 +97,7 @@ def test_each_service_is_handed_what_it_starts_with_and_nobody_elses_private_key
     assert {one.name for one in folder.iterdir()} == set(suite.SERVICES)
     owners: dict[str, list[str]] = {}
     for name in suite.SERVICES:
-        assert problems_of(key_checks([suite.SERVICES[name]], folder / name, "serve")) == []
+        assert problems_of(key_checks([suite.SERVICES[name]], folder / name)) == []
         for file in handed_out(folder, name):
             owners.setdefault(file, []).append(name)
     private = {file: names for file, names in owners.items() if file.endswith(".private.pem")}
@@ -159,6 +161,24 @@ def test_keys_are_listed_with_what_each_does_and_without_secrets(keys: Path) -> 
     text = ridehail("keys", "show", "--keys-dir", str(keys)).stdout
     assert (keys / "gateway.key").read_text() not in text + ended.stdout
     assert len(text.splitlines()) == len(listed)
+
+
+def test_secrets_hold_every_key_and_private_ones_apart(keys: Path) -> None:
+    code, lines = run("secrets", "--prefix", "k", keys=keys)
+    assert code == 0
+    found = {it["metadata"]["name"]: it["data"] for it in yaml.safe_load_all("\n".join(lines))}
+
+    folders = {"sessions": keys / "sessions", **{source: keys / "tickets" / source for source in SOURCES}}
+    expected = {
+        f"k-{name}{suffix}": sorted(folder.glob(f"*.{kind}.pem"))
+        for name, folder in folders.items()
+        for kind, suffix in (("private", ""), ("public", "-public"))
+    }
+    expected |= {f"k-{name.replace('.', '-')}": [keys / name] for name in suite.secret_files()}
+    assert found == {
+        name: {file.name: base64.b64encode(file.read_bytes()).decode() for file in files}
+        for name, files in expected.items()
+    }
 
 
 # --- configuration

@@ -1,4 +1,4 @@
-"""Metrics: a damaged file of one process takes the figures of no other, and the port answers nothing but `/metrics`."""
+"""Metrics: a damaged file of one process takes the figures of no other, and the port serves nothing else but health."""
 
 from __future__ import annotations
 
@@ -122,6 +122,30 @@ def test_whatever_is_damaged_the_rest_is_served(
     status, _headers, body = get(port)
     assert status == 200
     assert "busy 2.0" in body
+
+
+READY = {pid: f"from ridehail_servers.chassis.metrics import READY; READY.set({pid})" for pid in (0, 1)}
+
+
+@pytest.mark.parametrize(
+    ("processes", "status"), [([1, 1], 200), ([1, 0], 503), ([], 503)], ids=["all", "not all", "none"]
+)
+def test_ready_are_processes_that_all_say_so(sockets: None, tmp_path: Path, processes: list[int], status: int) -> None:
+    for ready in processes:
+        reserved(tmp_path, READY[ready])
+    with metrics_port(MetricsAddress("127.0.0.1", 0), tmp_path) as port:
+        assert get(port, "/ready")[0] == status
+        assert get(port, "/live")[0] == 200
+        assert "ridehail_ready" not in get(port)[2]
+
+
+def test_who_has_died_keeps_nobody_from_being_ready(sockets: None, tmp_path: Path) -> None:
+    reserved(tmp_path, READY[1])
+    died = reserved(tmp_path, READY[0])
+    with metrics_port(MetricsAddress("127.0.0.1", 0), tmp_path) as port:
+        assert get(port, "/ready")[0] == 503
+        metrics_files.give_back(tmp_path, died)
+        assert get(port, "/ready")[0] == 200
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics/", "/favicon.ico", "/metrics2", "/../metrics", "*"])

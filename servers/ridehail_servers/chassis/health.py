@@ -23,6 +23,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from .background import failing_loops
 from .health_names import LIVENESS, REASON_KEY
 from .logs import get_logger
+from .metrics import READY
 from .transport import Transport
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class HealthStatuses(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # i
 
 
 class Health:
-    """The health service of a process."""
+    """The health of a process, which servers report by gRPC and all processes by a metric."""
 
     def __init__(
         self, contracts: Mapping[str, Sequence[Database]], *, away_s: float, loops_failing_s: float = 60.0
@@ -112,6 +113,7 @@ class Health:
     def drain(self) -> None:
         """Reports from now on that the process takes no calls, though it lives."""
         self._draining = True
+        READY.set(0)
         for name in ("", *self._contracts):
             self._statuses.set(name, _Status.NOT_SERVING, "the process drains")
 
@@ -124,8 +126,10 @@ class Health:
         elif self._failing_since is None:
             self._failing_since = now
         loops_fail = self._failing_since is not None and now - self._failing_since >= self._loops_failing_s
-        not_ready = [_first(it.not_ready for it in databases) for databases in self._contracts.values()]
-        self._report("", None if None in not_ready else _first(not_ready))
+        reasons = [_first(it.not_ready for it in databases) for databases in self._contracts.values()]
+        not_ready = None if None in reasons else _first(reasons)
+        READY.set(not_ready is None)
+        self._report("", not_ready)
         for name, databases in self._contracts.items():
             reason = _first(map(self._trouble_of, databases))
             self._report(name, reason or ("a background loop of the process fails" if loops_fail else None))

@@ -18,6 +18,11 @@ RPC_DURATION = Histogram(
 RPC_ERRORS = Counter(
     "ridehail_rpc_errors", "Calls that were answered with an error, by its reason.", ("grpc_method", "reason")
 )
+READY = Gauge(
+    "ridehail_ready",
+    "1 while a process takes calls or tasks: it has reached its databases, and does not drain. Not exported.",
+    multiprocess_mode="livemin",
+)
 RPC_IN_FLIGHT = Gauge("ridehail_rpc_in_flight", "Calls under way.", multiprocess_mode="livesum")
 ADMISSION_CALLS = Gauge(
     "ridehail_admission_calls",

@@ -186,6 +186,7 @@ class ServiceDefinition:
         keys: The keys that it needs besides those that every service needs.
         needs_cache: Whether it uses a cache that all of its processes have to share.
         has_tasks: Whether it has background tasks, which only a task worker runs.
+        archives: Whether its tasks write to the archive.
     """
 
     name: str
@@ -199,6 +200,7 @@ class ServiceDefinition:
     keys: Sequence[KeyNeed] = ()
     needs_cache: bool = False
     has_tasks: bool = False
+    archives: bool = False
 
     @property
     def migrations_folder(self) -> Path:

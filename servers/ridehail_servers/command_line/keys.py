@@ -126,6 +126,25 @@ def show(
         raise typer.Exit(1)
 
 
+@app.command()
+def secrets(
+    prefix: Annotated[str, typer.Option(help="What the names of the Secrets begin with.")] = "ridehail-keys",
+    data_dir: DataDirOption = DEFAULT_DATA_DIR,
+    keys_dir: KeysDirOption = None,
+    config_dir_option: ConfigDirOption = None,
+) -> None:
+    """Print the keys as Secrets of Kubernetes, for `kubectl apply --server-side -f -`. WHAT IS PRINTED IS SECRET.
+
+    Of each ring one Secret holds the public keys, for everybody, and one the private keys, for its owner alone.
+    """
+    import yaml
+
+    from ridehail_servers.runtime.key_secrets import key_secrets
+
+    folder, sources = _folder(data_dir, keys_dir), _sources(config_dir_option)
+    typer.echo(yaml.safe_dump_all(key_secrets(folder, sources, _secret_files(), prefix=prefix), sort_keys=False))
+
+
 def _folder(data_dir: Path, keys_dir: Path | None) -> Path:
     return (keys_dir or data_dir / "keys").resolve()
 

@@ -183,6 +183,7 @@ def worker(
     names = check_services(services)
     import asyncio
 
+    from ridehail_servers import suite
     from ridehail_servers.chassis import logs
     from ridehail_servers.chassis.extras import has_extra
     from ridehail_servers.chassis.settings import ProcessSettings
@@ -193,7 +194,7 @@ def worker(
     # By default a machine without a data directory would silently keep the archive only as long as it lives.
     by_default = data_dir.is_dir() and has_extra("archive")
     archive = archive_url(archive_url_option, data_dir) if archive_url_option or by_default else None
-    if archive is None:
+    if archive is None and any(suite.SERVICES[name].archives for name in names):
         logs.get_logger(__name__).warning(
             "nothing is archived: give --archive-url, or a data directory where ridehail[archive] is installed"
         )

@@ -19,8 +19,9 @@ import uvloop
 
 from ridehail_servers import suite
 from ridehail_servers.chassis import app, logs
+from ridehail_servers.chassis.background import cancelled, keep_running
 from ridehail_servers.chassis.errors import is_explained
-from ridehail_servers.chassis.health import ends_when_stuck
+from ridehail_servers.chassis.health import Health, ends_when_stuck
 from ridehail_servers.chassis.problems import lines_of
 from ridehail_servers.chassis.settings import ProcessSettings
 
@@ -55,8 +56,15 @@ async def _work(built: app.Built, stop: asyncio.Event) -> None:
         for definition, service in built.services
         if service.tasks
     ]
+    databases = {name: [storage.database] for name, storage in built.storages.items()}
+    health = Health(databases, away_s=built.tuning.database_away_s)
+    health.start()
+    watched = asyncio.create_task(keep_running("health", health.watch))
     _say("ready 0")
-    await asyncio.gather(stop.wait(), *workers)
+    try:
+        await asyncio.gather(stop.wait(), *workers)
+    finally:
+        await cancelled(watched)
 
 
 def main() -> int:

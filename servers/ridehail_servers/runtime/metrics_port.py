@@ -1,4 +1,7 @@
-"""The port that Prometheus scrapes: `GET /metrics` returns the sums over all processes of a run."""
+"""The port that Prometheus scrapes: `GET /metrics` returns the sums over all processes of a run.
+
+`GET /live` and `GET /ready` are for who can ask by HTTP only, and trusts whatever certificate, as the kubelet does.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,7 @@ logger = get_logger(__name__)
 _LENGTH = struct.Struct("i")
 _FIRST_ENTRY = 8
 _VALUES = 16
+_READY = "ridehail_ready"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +72,16 @@ class SummedMetrics(Collector):
                 good.append(str(file))
             else:
                 self._skip(file, reason)
-        yield from self._files.merge(good)  # type: ignore[no-untyped-call]
+        # Whether processes are ready is for `/ready` alone.
+        yield from (it for it in self._files.merge(good) if it.name != _READY)  # type: ignore[no-untyped-call]
         skipped = "ridehail_metrics_files_skipped"
         yield CounterMetricFamily(skipped, "Damaged files of figures that were skipped.", value=len(self._skipped))
+
+    def are_ready(self) -> bool:
+        """Returns whether each of the processes, at least one, says that it takes calls or tasks."""
+        files = [str(file) for file in self._folder.glob("gauge_livemin_*.db") if damage(file.read_bytes()) is None]
+        samples = (it for metric in self._files.merge(files) for it in metric.samples)  # type: ignore[no-untyped-call]
+        return any(sample.value == 1 for sample in samples if sample.name == _READY)
 
     def _skip(self, file: Path, reason: str) -> None:
         with self._lock:
@@ -111,14 +122,24 @@ class _Handler(BaseHTTPRequestHandler):
     # An idle or slow connection holds a thread.
     timeout = 10
     registry: CollectorRegistry
+    metrics: SummedMetrics
 
     def do_GET(self) -> None:
-        if self.path.partition("?")[0] != "/metrics":
+        path = self.path.partition("?")[0]
+        if path == "/metrics":
+            encode, content_type = choose_encoder(self.headers.get("accept", ""))
+            self._send(200, content_type, encode(self.registry))
+        elif path == "/live":
+            # Processes that hang or die are the supervisor's, which is alive if it answers.
+            self._send(200, self.error_content_type, b"live\n")
+        elif path == "/ready":
+            ready = self.metrics.are_ready()
+            self._send(200 if ready else 503, self.error_content_type, b"ready\n" if ready else b"not ready\n")
+        else:
             self.send_error(404)
-            return
-        encode, content_type = choose_encoder(self.headers.get("accept", ""))
-        body = encode(self.registry)
-        self.send_response(200)
+
+    def _send(self, status: int, content_type: str, body: bytes) -> None:
+        self.send_response(status)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -155,9 +176,9 @@ class _Server(ThreadingHTTPServer):
 def metrics_port(address: MetricsAddress, folder: Path) -> Iterator[int]:
     """Serves `/metrics` for the length of the block, and yields the port."""
     tls = None if address.tls_dir is None else TlsFiles(address.tls_dir)
-    registry = CollectorRegistry()
-    registry.register(SummedMetrics(folder))
-    handler = type("Handler", (_Handler,), {"registry": registry})
+    registry, metrics = CollectorRegistry(), SummedMetrics(folder)
+    registry.register(metrics)
+    handler = type("Handler", (_Handler,), {"registry": registry, "metrics": metrics})
     try:
         server = _Server((address.host, address.port), handler)
     except OSError as error:

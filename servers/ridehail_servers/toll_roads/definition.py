@@ -68,5 +68,6 @@ DEFINITION = ServiceDefinition(
     ),
     build=build,
     has_tasks=True,
+    archives=True,
     demo=load_demo,
 )
