@@ -11,6 +11,7 @@ from ridehail_servers import resources
 # Nothing that these limit is refused because the machine is busy, and no server waits longer than it has to.
 LENIENT_SERVER = """
 drain_quiet_s: 0.01
+reload_every_s: 0.05
 admission: {standing_wait_ms: 5000, burst_wait_ms: 5000, max_wait_ms: 5000}
 pool: {timeout_s: 10, shared_read_timeout_ms: 10000}
 """

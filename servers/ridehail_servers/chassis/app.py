@@ -113,7 +113,7 @@ async def build(
             assert definition.has_tasks or not service.tasks
             services.append((definition, service))
         loops: Mapping[str, Callable[[], Awaitable[None]]] = {
-            RELOAD: lambda: watch(files),
+            RELOAD: lambda: watch(files, look_every_s=tuning.reload_every_s),
             "report of pools": lambda: _report_pools(storages),
         }
         for name, loop in loops.items():

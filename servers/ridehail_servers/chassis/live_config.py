@@ -4,8 +4,8 @@ A bad file stops the start. A bad edit of a running server, by the same rules (`
 values stay, an error names file, key and reason, and the gauge `ridehail_config_invalid{file}` is 1 until the file is
 good again.
 
-Files are read four times a second instead of being watched: notifications miss folders that are replaced, links that
-are moved, and what lies behind a link, and a dozen small files cost 0.1 ms.
+Files are read again and again (`reload_every_s`) instead of being watched: notifications miss folders that are
+replaced, links that are moved, and what lies behind a link, and a dozen small files cost 0.1 ms.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ logger = get_logger(__name__)
 
 RELOAD = "reload of files"
 """The name of the loop that reloads files."""
-
-_LOOK_EVERY_S = 0.25
 
 
 class Reloadable(Protocol):
@@ -91,7 +89,7 @@ look, the file would count as taken over though something else is in force.
 """
 
 
-async def watch(files: Sequence[Reloadable], *, look_every_s: float = _LOOK_EVERY_S) -> None:
+async def watch(files: Sequence[Reloadable], *, look_every_s: float = 0.25) -> None:
     """Reloads files as their content changes, until cancelled.
 
     A change is taken over when two looks in a row have found the same, so a file that is written in place is not taken

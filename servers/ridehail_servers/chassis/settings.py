@@ -119,6 +119,8 @@ class ServerTuning(BaseModel):
     drain_quiet_s: float = Field(default=0.1, ge=0)
     # A contract's health is NOT_SERVING once its service's database has been unreachable for this long.
     database_away_s: float = Field(default=10, gt=0)
+    # Configuration files are read this often; what two looks in a row have found is taken over.
+    reload_every_s: float = Field(default=0.25, gt=0)
     # A process whose event loop does nothing for this long ends; whoever runs it starts another.
     loop_stuck_s: float = Field(default=10, gt=0)
     pool: PoolSettings = PoolSettings()
