@@ -18,7 +18,6 @@ from protovalidate import Validator
 from ridehail._third_party.buf.validate import validate_pb2
 from ridehail.common.v1 import rules_pb2
 from ridehail_kernel.json_values import JsonInput, to_list, to_struct, to_value
-from ridehail_servers.chassis.errors import InvalidRequest
 from ridehail_servers.chassis.request_limits import RequestLimits, check_bytes, check_values, rules_view
 
 # Of lists and maps that have no limit of their own.
@@ -47,16 +46,19 @@ def largest_requests(method: MethodDescriptor) -> Iterator[LargestRequest]:
     """Yields requests of a method that just fit its limits: of many parts, and of few with large JSON in them."""
     limits = RequestLimits.of(method)
 
-    def fits(builder: _Builder) -> bool:
-        return _fits(builder.message(method.input_type), limits)
+    def load(builder: _Builder) -> float:
+        return _load(builder.message(method.input_type), limits)
 
     @cache
     def largest_share(letter: str) -> float:
-        return _maximum(lambda percent: fits(_Builder(percent / 100, 0, SHAPES["numbers"], letter)), 100) / 100
+        return _maximum(lambda percent: load(_Builder(percent / 100, 0, SHAPES["numbers"], letter)), 100) / 100
 
     def fitting(name: str, shape: Shape, letter: str, *, share: float) -> LargestRequest:
-        size = _maximum(lambda size: fits(_Builder(share, size, shape, letter)), limits.max_values)
+        size = 0
+        if holds_json(method.input_type):
+            size = _maximum(lambda size: load(_Builder(share, size, shape, letter)), limits.max_values)
         request = _Builder(share, size, shape, letter).message(method.input_type)
+        _check_limits(request, limits)
         _check_rules(request)
         return LargestRequest(name, request)
 
@@ -68,27 +70,55 @@ def largest_requests(method: MethodDescriptor) -> Iterator[LargestRequest]:
         yield fitting(name, SHAPES["numbers"], letter, share=largest_share(letter))
 
 
-def _maximum(fits: Callable[[int], bool], limit: int) -> int:
-    """Returns, to a fiftieth, the largest number up to a limit that fits, or 0 if none does."""
-    # From below: what is far too large takes long to make.
-    high = 1
-    while high < limit and fits(high):
-        high *= 2
-    low, high = high // 2, min(high, limit)
-    while low < high - low // 50:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if fits(middle) else (low, middle - 1)
-    return low
+def _maximum(load: Callable[[int], float], limit: int) -> int:
+    """Returns, to a fiftieth of the load, the largest number up to a limit whose load is at most 1, or else 0.
+
+    What is large takes long to make, so each guess continues the line through the two before.
+    """
+    before, last = (0, load(0)), (min(16, limit), load(min(16, limit)))
+    low, high, carried = 0, limit, before[1]
+    while True:
+        number, of = last
+        if of <= 1:
+            low, carried = max((low, carried), last)
+        else:
+            high = min(high, number - 1)
+        if low >= high or carried >= 1 - 1 / 50:
+            return low
+        rise = (of - before[1]) / (number - before[0])
+        guess = number + int((1 - of) / rise) if rise > 0 else high
+        if not low < guess <= high:
+            guess = (low + high + 1) // 2
+        before, last = last, (guess, load(guess))
 
 
-def _fits(request: Message, limits: RequestLimits) -> bool:
-    try:
-        check_bytes(request.SerializeToString(), limits)
-        for _step in check_values(request, limits):
-            pass
-    except InvalidRequest:
-        return False
-    return True
+def _load(request: Message, limits: RequestLimits) -> float:
+    """Returns which part of a limit a request needs, of the limit that it is closest to."""
+    return max(len(request.SerializeToString()) / limits.max_bytes, _values(request) / limits.max_values)
+
+
+def _values(message: Message) -> int:
+    values = 0
+    for field, value in message.ListFields():
+        if not field.is_repeated:
+            parts = [value] if field.message_type is not None else []
+            values += field.message_type is not None and field.message_type.full_name == Value.DESCRIPTOR.full_name
+        else:
+            values += len(value)
+            inner = field.message_type
+            if inner is not None and inner.GetOptions().map_entry:
+                is_message = inner.fields_by_name["value"].message_type is not None
+                parts = value.values() if is_message else []
+            else:
+                parts = value if inner is not None else []
+        values += sum(map(_values, parts))
+    return values
+
+
+def _check_limits(request: Message, limits: RequestLimits) -> None:
+    check_bytes(request.SerializeToString(), limits)
+    for _step in check_values(request, limits):
+        pass
 
 
 _VALIDATOR = Validator()
