@@ -49,7 +49,7 @@ def main() -> int:
     orders, sizes = FULL_SIZE, arguments.sizes
     messages = 50_000
     if arguments.quick:
-        schedule, orders, sizes, messages = Schedule(1, 0.2, 0.1), 1_000, (500, 1_000), 500
+        schedule, orders, sizes, messages = Schedule(1, 0.2, 0.1), 200, (500, 1_000), 200
     try:
         built("loadgen")
         with (

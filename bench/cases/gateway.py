@@ -38,7 +38,8 @@ class _Passengers:
 
     def __init__(self, harness: Harness) -> None:
         chance = random.Random(1)
-        self._uids = [random_id(chance.randint(1, harness.orders)) for _ in range(_PASSENGERS)]
+        number = min(_PASSENGERS, harness.messages)
+        self._uids = [random_id(chance.randint(1, harness.orders)) for _ in range(number)]
         self._folder = harness.servers.folder
 
     def tickets(self) -> Path:
