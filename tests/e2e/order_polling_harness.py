@@ -23,11 +23,11 @@ from ridehail_clients import (
     ServiceError,
 )
 from ridehail_servers.chassis.tickets import TicketIssuer
-from ridehail_servers.runtime.ports import free_port
 from tests.e2e.order_providers import LIMITS, PROVIDERS, Key, OrderProviders
 from tests.support.config_edits import edit
 from tests.support.fault_proxy import Fault, FaultProxy, Forward, down, fault_proxy, hanging, late
 from tests.support.harness import Harness, behind_a_gateway
+from tests.support.ports import unused_port
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 
 RETRY_S = 5
@@ -236,7 +236,7 @@ async def polling_harness(
             name: await stack.enter_async_context(fault_proxy(lambda: kept.address)) for name in PROVIDERS.values()
         }
         addresses = {name: proxy.address for name, proxy in faults.items()}
-        port = free_port("127.0.0.1", 0)
+        port = unused_port()
         front = Front(database_url, keys_dir, config_dir, addresses, port, passed)
         suite = await front.start()
         stack.push_async_callback(front.stop)

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from ridehail_servers.runtime.ports import free_port
 from tests.support.command_line import ridehail
 from tests.support.folders import shared_folder
 from tests.support.installed import Install, foreign_environment, install, needed
+from tests.support.ports import unused_port
 from tests.support.up import start
 from tests.support.waiting import LIMIT_S, eventually
 
@@ -190,7 +190,7 @@ def test_servers_are_called_by_the_base_install(
 def test_what_the_servers_are_compared_with_runs_by_the_install_for_benchmarks(
     installed: Callable[[str], Install], module_database_url: str
 ) -> None:
-    python, port = installed("bench").python, free_port("127.0.0.1", 0)
+    python, port = installed("bench").python, unused_port()
     environment = {**foreign_environment(), "PYTHONPATH": str(CHECKOUT), "BENCH_DATABASE_URL": module_database_url}
     helped = tried(installed("bench"), modules=["bench.__main__", OF_ARCHIVE, OF_EMBEDDED], environment=environment)
     assert helped.missing == {}

@@ -25,12 +25,12 @@ from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.gateway.envoy_program import envoy_command
 from ridehail_servers.runtime.data_dir import DataDir
-from ridehail_servers.runtime.ports import free_port
 from ridehail_servers.runtime.postgres import EmbeddedPostgres
 from ridehail_servers.suite import AUTHORIZER, SERVICES, ticket_sources
 from tests.support.command_line import ridehail
 from tests.support.folders import shared_folder
 from tests.support.grpcurl import Grpcurl, GrpcurlFailed
+from tests.support.ports import unused_port
 from tests.support.suite_in_process import suite_in_process
 from tests.support.up import RunningCommand, cli, start
 from tests.support.waiting import LIMIT_S, eventually, until
@@ -73,7 +73,7 @@ def split(stack: ExitStack, data_dir: Path) -> Deployment:
     assert migrated.returncode == 0, migrated.stderr
     apart = ("toll-roads", "order-core", AUTHORIZER)
     groups = [*((name,) for name in apart), tuple(name for name in SERVICES if name not in apart)]
-    ports = [free_port("127.0.0.1", 0) for _ in groups]
+    ports = [unused_port() for _ in groups]
     addresses = {name: f"127.0.0.1:{port}" for group, port in zip(groups, ports, strict=True) for name in group}
     environment["RIDEHAIL_ADDRESSES"] = " ".join(f"{name}={address}" for name, address in addresses.items())
     running: list[RunningCommand] = []
@@ -92,7 +92,7 @@ def split(stack: ExitStack, data_dir: Path) -> Deployment:
 
 def gateway(stack: ExitStack, data_dir: Path, upstreams: dict[str, str]) -> int:
     """Starts Envoy with a rendered configuration, as an operator would; returns the internal listener's port."""
-    public_port, internal_port, admin_port = (free_port("127.0.0.1", 0) for _ in range(3))
+    public_port, internal_port, admin_port = (unused_port() for _ in range(3))
     addresses = [word for name, address in upstreams.items() for word in ("--address", f"{name}={address}")]
     ports = [*("--public-port", str(public_port)), *("--internal-port", str(internal_port))]
     ports += ["--admin-port", str(admin_port)]

@@ -8,9 +8,12 @@ from multiprocessing.context import ForkServerContext
 # Of each process of the test run there is one such server, so it imports what any test needs.
 _IMPORTED = [
     "pytest",
-    "ridehail_servers.suite",
-    "tests.support.crash_injector",
-    "tests.support.databases",
+    "tests.eulas.crashing",
+    "tests.route_sharing.crashing",
+    "tests.support.processes",
+    "tests.support.replica",
+    "tests.support.served_process",
+    "tests.toll_roads.crashing",
     "yt.wrapper",
 ]
 

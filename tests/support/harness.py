@@ -24,9 +24,9 @@ from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.tickets import TicketIssuer
 from ridehail_servers.passenger_authorizer.session_tokens import issue_session_token
 from ridehail_servers.runtime.gateway_process import GatewayProcess
-from ridehail_servers.runtime.ports import free_port
 from ridehail_servers.runtime.supervisor import Supervisor
 from tests.support.fault_proxy import FaultProxy
+from tests.support.ports import unused_port
 from tests.support.suite_in_process import SuiteInProcess
 from tests.support.waiting import LIMIT_S
 
@@ -154,8 +154,8 @@ async def behind_a_gateway(
     """
     gateway = GatewayProcess(
         host="127.0.0.1",
-        public_port=free_port("127.0.0.1", 0),
-        internal_port=free_port("127.0.0.1", 0),
+        public_port=unused_port(),
+        internal_port=unused_port(),
         upstream=suite.address,
         gateway_key=(suite.settings.keys_dir / "gateway.key").read_text(),
         run_dir=folder,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import redis
 
-from ridehail_servers.runtime.ports import free_port
+from tests.support.ports import unused_port
 from tests.support.tcp_proxy import TcpProxy, tcp_proxy
 from tests.support.waiting import eventually
 
@@ -30,7 +30,7 @@ class RedisServer:
     def __init__(self, folder: Path, *, cluster: bool = False) -> None:
         self._folder = folder
         self._cluster = cluster
-        self.port = free_port("127.0.0.1", 0)
+        self.port = unused_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.client = redis.Redis.from_url(self.url, retry=None)
         self.start()

@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 
 import grpc
 from grpc_health.v1 import health, health_pb2_grpc
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
+from tests.support.fork_server import fork_server
+from tests.support.ports import unused_port
 
 _ENDS_WITHIN_S = 30
 
@@ -24,16 +26,21 @@ _ENDS_WITHIN_S = 30
 @dataclass
 class Replica:
     has_toll_road: bool
-    process: subprocess.Popen[str]
+    process: BaseProcess
     address: str
+    says: Connection
 
     @classmethod
-    def start(cls, *, has_toll_road: bool, address: str = "127.0.0.1:0") -> Replica:
+    def start(cls, *, has_toll_road: bool, address: str = "") -> Replica:
         """Starts one, and returns once it accepts calls."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", __name__, address, str(int(has_toll_road))], stdout=subprocess.PIPE, text=True
-        )
-        return cls(has_toll_road, process, _line(process))
+        address = address or f"127.0.0.1:{unused_port()}"
+        context = fork_server()
+        ours, theirs = context.Pipe(duplex=False)
+        process = context.Process(target=_main, args=(address, has_toll_road, theirs), daemon=True)
+        process.start()
+        theirs.close()
+        assert ours.recv() == "serves"
+        return cls(has_toll_road, process, address, ours)
 
     def restarted(self) -> Replica:
         """Starts a new one at the address of this one, which has ended."""
@@ -41,29 +48,32 @@ class Replica:
 
     def drain(self) -> None:
         """Makes it report NOT_SERVING; it accepts calls until it is ended."""
-        self.process.send_signal(signal.SIGTERM)
-        assert _line(self.process) == "draining"
+        self._send(signal.SIGTERM)
+        assert self.says.recv() == "draining"
 
     def end(self) -> None:
         """Ends it: calls under way may end, new ones are refused."""
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait(_ENDS_WITHIN_S)
+        self._send(signal.SIGINT)
+        self._ended()
 
     def hang(self) -> None:
         """Stops it where it is, with its connections open."""
-        self.process.send_signal(signal.SIGSTOP)
+        self._send(signal.SIGSTOP)
 
     def go_on(self) -> None:
-        self.process.send_signal(signal.SIGCONT)
+        self._send(signal.SIGCONT)
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(_ENDS_WITHIN_S)
+        self._ended()
 
+    def _send(self, number: signal.Signals) -> None:
+        assert self.process.pid is not None
+        os.kill(self.process.pid, number)
 
-def _line(process: subprocess.Popen[str]) -> str:
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
+    def _ended(self) -> None:
+        self.process.join(_ENDS_WITHIN_S)
+        assert self.process.exitcode is not None
 
 
 def _toll_roads(*, has_toll_road: bool) -> grpc.GenericRpcHandler:
@@ -83,28 +93,23 @@ def _toll_roads(*, has_toll_road: bool) -> grpc.GenericRpcHandler:
     return grpc.method_handlers_generic_handler("ridehail.tollroads.v1.TollRoadsService", {"RetrieveOrder": handler})
 
 
-def _write(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+def _main(address: str, has_toll_road: bool, says: Connection) -> None:
+    asyncio.run(_serve(address, says, has_toll_road=has_toll_road))
+    os._exit(0)
 
 
-async def _serve(address: str, *, has_toll_road: bool) -> None:
+async def _serve(address: str, says: Connection, *, has_toll_road: bool) -> None:
     loop, drain, end = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, drain.set)
     loop.add_signal_handler(signal.SIGINT, end.set)
     server, healths = grpc.aio.server(), health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(healths, server)
     server.add_generic_rpc_handlers((_toll_roads(has_toll_road=has_toll_road),))
-    port = server.add_insecure_port(address)
+    server.add_insecure_port(address)
     await server.start()
-    _write(f"127.0.0.1:{port}")
+    says.send("serves")
     await drain.wait()
     await healths.enter_graceful_shutdown()
-    _write("draining")
+    says.send("draining")
     await end.wait()
     await server.stop(1)
-
-
-if __name__ == "__main__":
-    asyncio.run(_serve(sys.argv[1], has_toll_road=bool(int(sys.argv[2]))))
-    os._exit(0)

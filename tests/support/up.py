@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.support.ports import unused_port
 from tests.support.waiting import TIMEOUT_FACTOR
 
 RIDEHAIL = Path(sys.executable).with_name("ridehail")
@@ -84,8 +85,8 @@ def start(
 
 def up(data_dir: Path, *extra: str, script: Path = RIDEHAIL) -> RunningCommand:
     """Starts `ridehail up` on free ports."""
-    ports = ("grpc", "http", "internal-http", "metrics")
-    free = [word for port in ports for word in (f"--{port}-port", "0")]
+    ports = {"grpc": 0, "http": unused_port(), "internal-http": unused_port(), "metrics": 0}
+    free = [word for name, port in ports.items() for word in (f"--{name}-port", str(port))]
     output = data_dir.with_suffix(f".{time.time_ns()}.out")
     return start(["up", "--data-dir", str(data_dir), *free, *extra], output, script=script)
 

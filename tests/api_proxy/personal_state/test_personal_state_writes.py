@@ -12,7 +12,6 @@ import pytest
 
 from ridehail.apiproxy.v1 import api_proxy_api_pb2 as api
 from ridehail_clients import NeighbourUnavailable, RevisionConflict
-from ridehail_servers.runtime.ports import free_port
 from tests.api_proxy.personal_state.personal_state_harness import (
     WRITE,
     Got,
@@ -22,6 +21,7 @@ from tests.api_proxy.personal_state.personal_state_harness import (
     state_harness,
 )
 from tests.support.fault_proxy import Fault, down, handled_then_hanging, hanging, lost_response
+from tests.support.ports import unused_port
 from tests.support.served_process import kill, serve
 from tests.support.waiting import until
 
@@ -108,7 +108,7 @@ async def test_no_write_is_made_twice_or_lost_when_the_new_back_end_is_killed(
 ) -> None:
     set_experiments(config_dir)
     configure(config_dir, mode="new", new_timeout_ms=2000)
-    port = free_port("127.0.0.1", 0)
+    port = unused_port()
     async with AsyncExitStack() as stack:
         running = serve("user-state", port=port, database_url=database_url, keys_dir=keys_dir, config_dir=config_dir)
         stack.callback(kill, running)

@@ -11,8 +11,8 @@ from pathlib import Path
 from ridehail_clients import AsyncEulasClient, EulaDecision, EulaState, ServiceError
 from ridehail_servers.chassis.keys import KeyRing
 from ridehail_servers.chassis.tickets import TicketIssuer
-from ridehail_servers.runtime.ports import free_port
 from tests.api_proxy.proxy import Answered, Proxy, configure, requires, serving
+from tests.support.ports import unused_port
 from tests.support.served_process import kill, serve
 from tests.support.waiting import until
 
@@ -40,7 +40,7 @@ async def asking(proxy: Proxy, responses: list[Answered]) -> AsyncIterator[None]
 
 async def test_no_rider_sees_an_error_when_eulas_is_killed(database_url: str, keys_dir: Path, config_dir: Path) -> None:
     configure(config_dir, TARIFFS, timeout_ms=150, retries=1)
-    port = free_port("127.0.0.1", 0)
+    port = unused_port()
     address = f"127.0.0.1:{port}"
 
     def start() -> BaseProcess:
