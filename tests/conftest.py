@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis
+import psycopg
 import pytest
 
 from ridehail_servers import resources, suite
@@ -20,7 +21,7 @@ from ridehail_servers.runtime.data_dir import DataDir
 from tests.clients.flavours import ASYNCIO, BLOCKING, Flavour
 from tests.support import grpcurl
 from tests.support.config_edits import lenient_config
-from tests.support.databases import cloned_database
+from tests.support.databases import cloned_database, empty_tables
 from tests.support.folders import shared_folder
 from tests.support.log_capture import LogCapture, captured_logs
 from tests.support.recorded_suite import RecordedSuite
@@ -30,7 +31,7 @@ from tests.support.shared_postgres import SHARED, TEMPLATE, SharedPostgres
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 from tests.support.waiting import LIMIT_S
 
-pytest_plugins = ("tests.support.levels", "tests.support.costs", "tests.support.hangs")
+pytest_plugins = ("tests.support.levels", "tests.support.costs", "tests.support.hangs", "tests.support.garbage")
 
 FOLDER = pytest.StashKey[Path]()
 
@@ -159,6 +160,19 @@ def module_database_url(postgres_url: str) -> Iterator[str]:
     """A database for the tests of a module, with every migration; `empty_tables` makes it as new."""
     with cloned_database(postgres_url, TEMPLATE) as url:
         yield url
+
+
+@pytest.fixture
+def reused_database_url(module_database_url: str) -> str:
+    """The module's database without any row or session, for tests that leave its schema as it is."""
+    with psycopg.connect(module_database_url, autocommit=True) as connection:
+        # Of an earlier test that broke its connections some may still hold locks.
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        empty_tables(connection)
+    return module_database_url
 
 
 @pytest.fixture(scope="module")

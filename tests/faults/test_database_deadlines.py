@@ -34,6 +34,11 @@ CALLS = 20
 DEADLINE_S = 0.4
 
 
+@pytest.fixture
+def database_url(reused_database_url: str) -> str:
+    return reused_database_url
+
+
 async def execute(connection: Connection) -> None:
     await connection.execute(INSERT, ("offer",))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import psutil
@@ -25,6 +25,11 @@ from tests.support.waiting import LIMIT_S, until
 NAME = "trial"
 # A hung statement is given up after this long and a second.
 HASTY = {"statement_timeout_ms": 1000, "min_size": 2}
+
+
+@pytest.fixture
+def database_url(reused_database_url: str) -> str:
+    return reused_database_url
 
 
 @asynccontextmanager
@@ -68,11 +73,10 @@ async def test_idle_connections_move_without_any_call(database_url: str, monkeyp
 
 
 @pytest.fixture
-def quick_collections() -> Iterator[None]:
-    """Lets `gc.collect` pass over what the process has so far: half a second of a loop, each time, in a long run."""
+def quick_collections() -> None:
+    """Lets `gc.collect` pass over what the process has so far, which would take half a second of a loop, each time."""
+    gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.mark.parametrize("mode", [Mode.HANG, Mode.BLACKHOLE])

@@ -29,6 +29,11 @@ OUTAGES = [Mode.REFUSE, Mode.RESET, Mode.HANG, Mode.BLACKHOLE]
 MAX_WAITING = 20
 
 
+@pytest.fixture
+def database_url(reused_database_url: str) -> str:
+    return reused_database_url
+
+
 @pytest.fixture(scope="module")
 def proxy(postgres_url: str) -> Iterator[TcpProxy]:
     with tcp_proxy(postgres_target(postgres_url)) as running:

@@ -29,7 +29,7 @@ from . import metrics_files
 from .supervisor import LOG_VARIABLE, ChildSpec
 
 # Objects more than were freed, until the garbage collector looks at them: Python begins with 700.
-_ALLOCATIONS = 10_000
+ALLOCATIONS = 10_000
 
 
 async def run(spec: ChildSpec, stop: asyncio.Event) -> None:
@@ -38,7 +38,7 @@ async def run(spec: ChildSpec, stop: asyncio.Event) -> None:
     async with app.build(definitions, spec.settings) as built:
         # What is there by now stays, and calls leave little that only the garbage collector frees: it may come rarely.
         gc.freeze()
-        gc.set_threshold(_ALLOCATIONS)
+        gc.set_threshold(ALLOCATIONS)
         with ends_when_stuck(built.tuning.loop_stuck_s):
             await (_serve(built, spec.settings, stop) if spec.role == "serve" else _work(built, stop))
 
