@@ -14,9 +14,9 @@ from tests.support.shared_postgres import SHARED
 from tests.support.up import RunningCommand, processes_of, up
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def demo_suite() -> Iterator[RunningCommand]:
-    """One `ridehail up --demo` for all tests that only call it."""
+    """One `ridehail up --demo` for all tests of a module: idle for minutes, it takes more than another start."""
     with shared_folder() as folder:
         running = up(folder / "data", "--demo", "--config-dir", str(lenient_config(folder / "config")))
         try:

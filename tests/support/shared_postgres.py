@@ -16,10 +16,13 @@ from ridehail_servers.chassis import migrations
 from ridehail_servers.runtime.postgres import EmbeddedPostgres
 
 TEMPLATE = "template_of_tests"
-# Its databases need not survive a crash of the machine.
+# Its databases need not survive a crash of the machine, nor grow old.
 _SETTINGS = """
 fsync = off
 full_page_writes = off
+wal_level = minimal
+max_wal_senders = 0
+autovacuum = off
 max_connections = 600
 shared_buffers = 128MB
 """

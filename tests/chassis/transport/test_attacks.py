@@ -137,7 +137,9 @@ async def test_who_reads_nothing_keeps_nobody_waiting(running: Served) -> None:
 
 
 async def test_a_watcher_that_reads_nothing_stops_neither_health_nor_the_drain(transport_name: str) -> None:
-    async with served(transport_name) as running, connected(running.port, settings=frames.NO_WINDOW) as connection:
+    # `native` waits for as long as a drain may take at most.
+    serving = served(transport_name, drain_grace_s=0)
+    async with serving as running, connected(running.port, settings=frames.NO_WINDOW) as connection:
         connection.writer.write(request(WATCH, struct.pack(">BI", 0, 0)))
         async with running.channel() as channel:
             check: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/grpc.health.v1.Health/Check")
