@@ -47,27 +47,26 @@ def empty_database(server_url: str) -> Iterator[str]:
         yield url
 
 
-def filled_tables(connection: psycopg.Connection) -> list[sql.Identifier]:
-    """Returns the services' tables that have rows; the connection is the owner's, in autocommit mode."""
-    tables = connection.execute(
-        "SELECT schemaname, tablename FROM pg_tables"
-        " WHERE schemaname = ANY(%s) AND NOT starts_with(tablename, '_yoyo') AND NOT starts_with(tablename, 'yoyo')",
-        (list(SCHEMAS),),
-    ).fetchall()
-    names = [sql.Identifier(*table) for table in tables]
-    filled = sql.SQL(" UNION ALL ").join(
-        sql.SQL("SELECT {} WHERE EXISTS (SELECT FROM {})").format(number, name) for number, name in enumerate(names)
-    )
-    return [names[number] for (number,) in connection.execute(filled).fetchall()]
+# A table that was written to has pages until it is truncated. To ask each whether it has rows takes ten times as long.
+_WRITTEN = """
+    SELECT nspname, relname FROM pg_class AS tables JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE relkind = 'r' AND nspname = ANY(%s) AND pg_relation_size(tables.oid) > 0
+        AND NOT starts_with(relname, '_yoyo') AND NOT starts_with(relname, 'yoyo')
+"""
+
+
+def written_tables(connection: psycopg.Connection) -> list[sql.Identifier]:
+    """Returns the services' tables that something was written to since they were empty, whether it is there or not."""
+    return [sql.Identifier(*table) for table in connection.execute(_WRITTEN, (list(SCHEMAS),)).fetchall()]
 
 
 def empty_tables(connection: psycopg.Connection) -> None:
     """Removes all rows and restarts sequences; the connection is the owner's, in autocommit mode."""
-    if to_empty := filled_tables(connection):
+    if written := written_tables(connection):
         with connection.transaction():
             # Some tables refuse every deletion by a trigger.
             connection.execute("SET LOCAL session_replication_role = replica")
-            connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(sql.SQL(", ").join(to_empty)))
+            connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(sql.SQL(", ").join(written)))
 
 
 class CountingDatabase(Database):

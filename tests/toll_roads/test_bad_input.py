@@ -13,7 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from tests.support.calls import Metadata, call, failure_of
-from tests.support.databases import filled_tables
+from tests.support.databases import written_tables
 from tests.support.suite_in_process import SuiteInProcess
 
 TOLL_ROADS = "/ridehail.tollroads.v1.TollRoadsService"
@@ -115,7 +115,7 @@ async def refusal(
 
 def assert_nothing_is_stored(suite: SuiteInProcess) -> None:
     with psycopg.connect(suite.database_url, autocommit=True) as connection:
-        assert filled_tables(connection) == []
+        assert written_tables(connection) == []
 
 
 # --- ids
