@@ -34,6 +34,7 @@ class SuiteInProcess:
     built: app.Built
     keys: KeyRing
     _owners: list[psycopg.AsyncConnection] = field(default_factory=list)
+    _emptying: psycopg.Connection | None = None
 
     def ticket(self, source: str) -> Callable[[str], str]:
         """Returns a ticket source for the client library."""
@@ -66,6 +67,8 @@ class SuiteInProcess:
     async def close(self) -> None:
         for connection in self._owners:
             await connection.close()
+        if self._emptying is not None:
+            self._emptying.close()
 
     async def _owner(self) -> psycopg.AsyncConnection:
         """Returns a working connection of the database's owner, which stays open until the suite ends."""
@@ -80,11 +83,15 @@ class SuiteInProcess:
         return self._owners[-1]
 
     async def empty_tables(self) -> None:
-        def empty() -> None:
-            with psycopg.connect(self.database_url, autocommit=True) as connection:
-                databases.empty_tables(connection)
+        await asyncio.to_thread(self._empty)
 
-        await asyncio.to_thread(empty)
+    def _empty(self) -> None:
+        # The session stays: a new one would have to learn what tables there are, for every test.
+        if self._emptying is not None:
+            with suppress(psycopg.OperationalError):
+                return databases.empty_tables(self._emptying)
+        self._emptying = psycopg.connect(self.database_url, autocommit=True)
+        return databases.empty_tables(self._emptying)
 
     @asynccontextmanager
     async def altered(self, statement: str, back: str) -> AsyncIterator[None]:
