@@ -41,7 +41,7 @@ class RedisServer:
         assert program is not None
         options = {"--port": str(self.port), "--bind": "127.0.0.1", "--dir": str(self._folder), "--save": ""}
         if self._cluster:
-            bus = free_port("127.0.0.1", 0)
+            bus = unused_port()
             options |= {"--cluster-enabled": "yes", "--cluster-port": str(bus), "--cluster-config-file": f"{bus}.conf"}
         with (self._folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(
