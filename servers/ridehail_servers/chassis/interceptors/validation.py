@@ -19,6 +19,8 @@ from .base import Call, Handler, Layer, Response
 
 # A request that is larger is worked on in steps between which other calls run.
 _LARGE_BYTES = 8 * 1024
+# Keeps the rules that it has compiled, for whatever the process serves.
+_VALIDATOR = Validator()
 
 
 class Validation(Layer):
@@ -33,10 +35,9 @@ class Validation(Layer):
 
     def __init__(self, requests: Iterable[type[Message]], *, max_response_bytes: int) -> None:
         self._max_response_bytes = max_response_bytes
-        self._validator = Validator()
         # Rules are compiled when first used, which takes milliseconds that no call should pay for.
         for request in requests:
-            self._validator.collect_violations(rules_view(request)())
+            _VALIDATOR.collect_violations(rules_view(request)())
 
     async def around(self, call: Call, inner: Handler) -> Response:
         served = call.served
@@ -76,7 +77,7 @@ class Validation(Layer):
         if served.is_surely_valid(request):
             return unfit
         ruled = rules_view(served.request).FromString(encoded)
-        broken = map(field_violation, self._validator.collect_violations(ruled))
+        broken = map(field_violation, _VALIDATOR.collect_violations(ruled))
         return [*malformed_timestamps(request), *unfit, *broken]
 
 
