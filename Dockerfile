@@ -24,19 +24,21 @@ RUN apt-get update \
 WORKDIR /source
 ARG EXTRAS="native"
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ONLY_BINARY=:all: PIP_ROOT_USER_ACTION=ignore
+# Compiled here, since processes could not write what they compile: each would do so anew, for a second. By hashes that
+# nobody checks: files' times may change on the way.
+ENV COMPILE="-m compileall -q --invalidation-mode unchecked-hash"
 # What the lock names changes seldom, so it has layers of its own.
 COPY requirements.lock setup.cfg pyproject.toml ./
 COPY deploy/image/locked_requirements.py ./
 RUN python3 locked_requirements.py --build > build.txt \
     && python3 locked_requirements.py ${EXTRAS} > image.txt \
     && /build/bin/pip install --require-hashes --requirement build.txt \
-    && /build/bin/pip --python /opt/ridehail/bin/python install --require-hashes --no-compile --requirement image.txt
+    && /build/bin/pip --python /opt/ridehail/bin/python install --require-hashes --no-compile --requirement image.txt \
+    && python3 ${COMPILE} /opt/ridehail/lib
 COPY . .
-# Compiled here, since processes could not write what they compile: each would do so anew, for a second. By hashes that
-# nobody checks: files' times may change on the way.
 RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /build/wheel . \
     && /build/bin/pip --python /opt/ridehail/bin/python install --no-deps --no-index --no-compile /build/wheel/*.whl \
-    && python3 -m compileall -q --invalidation-mode unchecked-hash /opt/ridehail/lib \
+    && python3 ${COMPILE} /opt/ridehail/lib/python3*/site-packages/ridehail* \
     && /opt/ridehail/bin/ridehail --version
 
 FROM python
