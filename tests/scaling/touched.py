@@ -15,7 +15,7 @@ from ridehail_servers.chassis.settings import PoolSettings
 from tests.query_plans.plans import Node
 from tests.query_plans.statements import StoreMethod, send
 
-_PLANNED = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
+PLANNED = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
 # As with large tables: what a join looks up, it looks up row by row.
 _SETTINGS = "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = off; SET enable_material = off"
 
@@ -82,7 +82,7 @@ class _ExplainingCursor(psycopg.AsyncCursor[TupleRow]):
 
     async def execute(self, query: Any, params: Any = None, **options: Any) -> Any:  # as AsyncCursor takes them
         text = query if isinstance(query, str) else query.as_string(self.connection)
-        if text.lstrip().startswith(_PLANNED):
+        if text.lstrip().startswith(PLANNED):
             self.seen.setdefault(text, Touched()).add(await self._explained(text, params))
         return await super().execute(query, params, **{**options, "prepare": False})
 
