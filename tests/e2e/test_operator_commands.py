@@ -8,16 +8,18 @@ import json
 import os
 import time
 from pathlib import Path
+from shutil import copy2
 
 import psycopg
 import pytest
 import yaml
 
 from ridehail_servers import resources, suite
-from ridehail_servers.chassis import migrations
+from ridehail_servers.chassis import app, migrations
 from ridehail_servers.chassis.keys import KeyRing, read_secrets
+from ridehail_servers.chassis.settings import ProcessSettings
 from ridehail_servers.runtime.key_files import next_id
-from ridehail_servers.runtime.preflight import key_checks, problems_of
+from ridehail_servers.runtime.preflight import Role, key_checks, problems_of
 from tests.support.command_line import ridehail
 from tests.support.suite_in_process import SuiteInProcess
 
@@ -244,13 +246,35 @@ def test_everything_that_a_start_lacks_has_a_line(tmp_path: Path, config_dir: Pa
     assert len(lines) == 8
 
 
-def test_who_does_not_know_the_gateway_by_its_key_does_not_need_it(keys: Path) -> None:
-    (keys / "gateway.key").unlink()
-    needed = {
-        name: [line for line in problems_of(key_checks([suite.SERVICES[name]], keys)) if "gateway.key" in line]
-        for name in suite.SERVICES
-    }
-    assert [name for name, lines in needed.items() if lines] == [suite.AUTHORIZER]
+@pytest.mark.parametrize("role", ["serve", "work"])
+async def test_a_process_starts_with_the_keys_that_the_table_says_and_no_others(
+    keys: Path, tmp_path: Path, database_url: str, config_dir: Path, role: Role
+) -> None:
+    """By `ridehail services`; besides, servers but for the authorizer have the public keys of tickets."""
+    needed = json.loads(ridehail("services", "--json").stdout)
+    assert [name for name in needed if "gateway.key" in needed[name]["own keys"]] == [suite.AUTHORIZER]
+    for name, definition in suite.SERVICES.items():
+        if role == "work" and not definition.has_tasks:
+            continue
+        patterns = list(needed[name]["own keys"])
+        if role == "serve" and name != suite.AUTHORIZER:
+            patterns.append("tickets/*/*.public.pem")
+        own = tmp_path / name
+        own.mkdir()
+        for file in (file for pattern in patterns for file in keys.glob(pattern)):
+            (own / file.relative_to(keys)).parent.mkdir(parents=True, exist_ok=True)
+            copy2(file, own / file.relative_to(keys))
+        assert problems_of(key_checks([definition], own, role)) == []
+        settings = ProcessSettings(
+            services=(name,),
+            config_dir=config_dir,
+            keys_dir=own,
+            database_urls={name: database_url},
+            addresses=dict.fromkeys(definition.dependencies, "127.0.0.1:1"),
+        )
+        async with app.build([definition], settings) as built:
+            if role == "serve":
+                app.Server(built, settings)
 
 
 # --- doctor

@@ -77,7 +77,7 @@ async def build(
     """
     tuning = load(settings.config_dir / "server.yaml", ServerTuning)
     experiments = Experiments(settings.config_dir / "flags.json")
-    keys = KeyRing(settings.keys_dir / "tickets")
+    keys = KeyRing(settings.keys_dir / "tickets", verifies=False)
     served = [method.name for it in definitions for method in method_table(it).values()]
     access = LiveConfig(
         settings.config_dir / "access.yaml", AccessPolicy, check=lambda policy: policy.check_lists(served)
@@ -132,16 +132,16 @@ class Server:
         self._overload = OverloadLimit(self._admissions)
         self._tls = None if settings.tls_dir is None else TlsFiles(settings.tls_dir)
         tls = built.tuning.tls
-        verifier = TicketVerifier(KeyRing(settings.keys_dir / "tickets"), clock=clock)
-        needs_gateway_key = any(it.by_gateway_key for one in self._registrations for it in one.methods.values())
+        proofs = {method.by_gateway_key for one in self._registrations for method in one.methods.values()}
+        keys = settings.keys_dir
         self._layers = (
             Telemetry(log_successes=built.tuning.log_successful_calls),
             Errors(),
             self._overload,
             Authentication(
                 access=built.access,
-                tickets=verifier,
-                gateway_keys=read_secrets(settings.keys_dir / GATEWAY_KEY_FILE) if needs_gateway_key else (),
+                tickets=TicketVerifier(KeyRing(keys / "tickets"), clock=clock) if False in proofs else None,
+                gateway_keys=read_secrets(keys / GATEWAY_KEY_FILE) if True in proofs else (),
                 by_certificate=self._tls is not None and tls.client_certificates and tls.source_names,
             ),
             Deadline(),

@@ -56,13 +56,19 @@ class _Loaded(Generic[Key]):
 
 
 class KeyRing:
-    def __init__(self, folder: Path, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, folder: Path, *, verifies: bool = True, monotonic: Callable[[], float] = time.monotonic) -> None:
         """Reads the folder, which may lack private keys where tokens are only verified.
+
+        Args:
+            folder: The ring's.
+            verifies: Whether tokens are verified; else it may lack public keys.
+            monotonic: Returns the time in seconds; only differences count.
 
         Raises:
             KeysMissing: There is no public key at all, a file is not an Ed25519 key, or others may read a private one.
         """
         self._folder = folder
+        self._verifies = verifies
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._running = False
@@ -73,7 +79,7 @@ class KeyRing:
         self._withdrawals = 0
         self._digest = b""
         self._rescan()
-        if not self._public:
+        if verifies and not self._public:
             raise KeysMissing(f"no *{_PUBLIC} in {folder}")
         self._running = True
 
@@ -120,7 +126,7 @@ class KeyRing:
                     raise KeysMissing(f"{self._folder} cannot be read: {error.strerror or error}") from error
                 logger.error("keys cannot be read: the old ones stay", folder=str(self._folder), reason=error.strerror)
                 return
-            if not public and self._running:
+            if self._verifies and not public and self._running:
                 # Nobody takes all keys away on purpose: the folder is out of reach for now.
                 logger.error("no key to verify with: the old ones stay", folder=str(self._folder))
                 return

@@ -36,6 +36,7 @@ from .options import (
 
 if TYPE_CHECKING:
     from ridehail_servers.chassis.settings import ProcessSettings
+    from ridehail_servers.runtime.preflight import Role
 
 _GrpcPortOption = Annotated[int, typer.Option("--grpc-port", min=0, max=65535, help="0: any free port.")]
 _MetricsPortOption = Annotated[int, typer.Option("--metrics-port", min=0, max=65535, help="0: any free port.")]
@@ -156,7 +157,7 @@ def serve(
         reflection=reflection,
         log_level=log_level,
     )
-    _raise_all(found, settings)
+    _raise_all(found, settings, "serve")
     metrics = MetricsAddress(metrics_host, metrics_port, settings.tls_dir)
     logs.take_over_process()
     asyncio.run(run_processes("serve", settings, workers=workers, metrics=metrics, report=_report))
@@ -215,19 +216,19 @@ def worker(
         archive_url=archive,
         log_level=log_level,
     )
-    _raise_all(found, settings)
+    _raise_all(found, settings, "work")
     metrics = MetricsAddress(metrics_host, metrics_port, settings.tls_dir)
     logs.take_over_process()
     asyncio.run(run_processes("work", settings, workers=workers, metrics=metrics, report=_report))
 
 
-def _raise_all(found: ProblemList, settings: ProcessSettings) -> None:
+def _raise_all(found: ProblemList, settings: ProcessSettings, role: Role) -> None:
     """Raises what is wrong with the command line, and the files as well; of these alone the process itself tells."""
     if found.lines:
         from ridehail_servers import suite
         from ridehail_servers.runtime.preflight import problems
 
-        found.add(problems([suite.SERVICES[name] for name in settings.services], settings))
+        found.add(problems([suite.SERVICES[name] for name in settings.services], settings, role))
     found.raise_any()
 
 

@@ -19,7 +19,8 @@ _OF_ALL = ("server.yaml", "access.yaml", "flags.json")
 def services(as_json: JsonOption = False) -> None:
     """Print what each service needs, as a table in Markdown: whom it calls, database, worker, keys, files, cache.
 
-    Besides, every one needs server.yaml, access.yaml and flags.json, and the public keys in tickets/.
+    Besides, every one needs server.yaml, access.yaml and flags.json, and every server but the passenger authorizer the
+    public keys in tickets/.
     """
     from ridehail_servers import suite
 

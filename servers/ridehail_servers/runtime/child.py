@@ -106,7 +106,7 @@ def _all_that_is_wrong(error: Exception, spec: ChildSpec) -> list[str]:
     from .preflight import problems  # noqa: PLC0415 - a process that starts does without
 
     definitions = [suite.SERVICES[name] for name in spec.settings.services]
-    return list(dict.fromkeys([*lines_of(error), *problems(definitions, spec.settings)]))
+    return list(dict.fromkeys([*lines_of(error), *problems(definitions, spec.settings, spec.role)]))
 
 
 def _wait_for_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

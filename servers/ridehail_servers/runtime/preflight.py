@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ridehail_servers.chassis.access import AccessPolicy
 from ridehail_servers.chassis.config import ConfigError, Refused, load
@@ -15,6 +16,8 @@ from ridehail_servers.chassis.problems import ProblemList
 from ridehail_servers.chassis.service_definition import ServiceDefinition
 from ridehail_servers.chassis.settings import ProcessSettings, ServerTuning
 from ridehail_servers.chassis.tls import TlsFiles
+
+Role = Literal["serve", "work"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +50,16 @@ def config_checks(definitions: Sequence[ServiceDefinition], folder: Path) -> Ite
         yield FileCheck(name, [reader.name for reader in readers], check)
 
 
-def key_checks(definitions: Sequence[ServiceDefinition], folder: Path) -> Iterator[FileCheck]:
-    """Yields the keys of some services."""
-    yield FileCheck("tickets/*/*.public.pem", (), lambda: KeyRing(folder / "tickets"))
+def key_checks(definitions: Sequence[ServiceDefinition], folder: Path, role: Role) -> Iterator[FileCheck]:
+    """Yields the keys of some services. Servers verify tickets, unless only the gateway calls them; workers do not."""
+    served = [method for definition in definitions for method in method_table(definition).values()]
+    if role == "serve" and not all(method.by_gateway_key for method in served):
+        yield FileCheck("tickets/*/*.public.pem", (), lambda: KeyRing(folder / "tickets"))
     for definition in definitions:
         if definition.dependencies:
 
             def signs(name: str = definition.name) -> None:
-                KeyRing(folder / "tickets").signing_key(name)
+                KeyRing(folder / "tickets", verifies=False).signing_key(name)
 
             yield FileCheck(f"tickets/{definition.name}/*.private.pem", [definition.name], signs)
         for need in definition.keys:
@@ -80,12 +85,12 @@ def problems_of(checks: Iterable[FileCheck]) -> list[str]:
     return found.lines
 
 
-def problems(definitions: Sequence[ServiceDefinition], settings: ProcessSettings) -> list[str]:
+def problems(definitions: Sequence[ServiceDefinition], settings: ProcessSettings, role: Role) -> list[str]:
     """Returns a line for each thing in files that keeps a process from starting."""
     return problems_of(
         [
             *config_checks(definitions, settings.config_dir),
-            *key_checks(definitions, settings.keys_dir),
+            *key_checks(definitions, settings.keys_dir, role),
             *tls_checks(settings.tls_dir),
         ]
     )

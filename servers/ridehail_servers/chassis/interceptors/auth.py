@@ -56,7 +56,7 @@ class Authentication(Layer):
         self,
         *,
         access: LiveConfig[AccessPolicy],
-        tickets: TicketVerifier,
+        tickets: TicketVerifier | None,
         gateway_keys: Collection[str] = (),
         by_certificate: bool = False,
     ) -> None:
@@ -64,7 +64,7 @@ class Authentication(Layer):
 
         Args:
             access: Who may call what: an edit takes effect with the next call.
-            tickets: Verifies service tickets.
+            tickets: Verifies service tickets, or None where only the gateway calls.
             gateway_keys: The secrets by any of which the passenger authorizer knows the gateway: no ticket can be had
                 there, since it issues tickets for the gateway.
             by_certificate: Whether the certificate of the connection has to name the caller.
@@ -96,5 +96,6 @@ class Authentication(Layer):
             if not any(hmac.compare_digest(shown, key) for key in self._gateway_keys):
                 raise GatewayKeyInvalid
             return GATEWAY, None
+        assert self._tickets is not None
         ticket = self._tickets.verify(metadata.get(TICKET_KEY), destination=served.service)
         return ticket.source, ticket.passenger
