@@ -38,9 +38,6 @@ _INDEXES = """
     ORDER BY relname
 """
 _TRIGGERS = "SELECT tgname::text FROM pg_trigger WHERE tgrelid = %s::regclass AND NOT tgisinternal ORDER BY tgname"
-_IDENTITIES = """
-    SELECT attname::text FROM pg_attribute WHERE attrelid = %s::regclass AND attidentity <> '' ORDER BY attnum
-"""
 _NULLABLE = "SELECT NOT attnotnull FROM pg_attribute WHERE attrelid = %s::regclass AND attname = %s"
 
 
@@ -69,7 +66,6 @@ class TableRules:
         indexes: Statements that create those with the key, by which joins find their rows.
         changes: Constraints that cannot stay.
         triggers: The names of its triggers.
-        identities: Columns whose numbers each node draws from a range of its own.
     """
 
     schema: str
@@ -80,7 +76,6 @@ class TableRules:
     indexes: Sequence[str]
     changes: Sequence[Change]
     triggers: Sequence[str]
-    identities: Sequence[str]
 
     @property
     def name(self) -> str:
@@ -137,7 +132,6 @@ def _rules(connection: psycopg.Connection, schema: str, table: str, placement: P
         indexes,
         changes,
         triggers=[row[0] for row in _rows(connection, _TRIGGERS, name)],
-        identities=[row[0] for row in _rows(connection, _IDENTITIES, name)],
     )
 
 
