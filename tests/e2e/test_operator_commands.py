@@ -240,10 +240,12 @@ def test_everything_that_a_start_lacks_has_a_line(tmp_path: Path, config_dir: Pa
         "order-state calls grocery-orders",
         f"{config_dir / 'toll_roads.yaml'}: No such file",
         f"no *.public.pem in {tmp_path / 'tickets'}",
+        f"no *.private.pem in {tmp_path / 'tickets' / 'toll-roads'}",
+        f"no *.private.pem in {tmp_path / 'tickets' / 'order-state'}",
         f"{tmp_path / 'order-state-tags.key'} cannot be read: No such file",
     ):
         assert len([line for line in lines if line.startswith(f"  {part}")]) == 1, part
-    assert len(lines) == 8
+    assert len(lines) == 10
 
 
 @pytest.mark.parametrize("role", ["serve", "work"])
@@ -308,7 +310,7 @@ async def test_the_doctor_says_what_is_not_well_and_what_to_do(
             owner.execute(hidden, (latest, "9999.later"))
     bad = {one["subject"]: one for one in found if one["level"] == "bad"}
     assert "retrieve_by" in bad["configuration"]["text"]
-    assert "no *.public.pem in" in bad["keys"]["text"]
+    assert bad["keys"]["text"] == f"no *.private.pem in {tmp_path / 'tickets' / 'toll-roads'}"
     assert f"schema toll_roads lacks migration {latest}" in bad["database of toll-roads"]["text"]
     assert bad["database of toll-roads"]["advice"] == "`ridehail migrate toll-roads`"
     assert bad["dependency order-core"]["text"].startswith("127.0.0.1:1: UNAVAILABLE")

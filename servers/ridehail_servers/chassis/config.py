@@ -23,11 +23,7 @@ _SPECIAL_KEYS = {"tag:yaml.org,2002:merge", "tag:yaml.org,2002:value"}
 
 
 class ConfigError(Explained):
-    """A configuration file cannot be used; the key is dotted, or empty where the file as a whole is at fault.
-
-    Attributes:
-        others: What else is wrong with the file.
-    """
+    """A configuration file cannot be used; the key is dotted, or empty where the file as a whole is at fault."""
 
     def __init__(self, file: Path, key: str, reason: str, *, others: Sequence[ConfigError] = ()) -> None:
         self.file = file

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 
 class Explained(Exception):
-    """A failure whose message says all that there is to know: a traceback would only hide it."""
+    """A failure whose message says all that there is to know: a traceback would only hide it.
+
+    Attributes:
+        others: What else is wrong.
+    """
+
+    others: Sequence[Explained] = ()
 
 
 class Code(IntEnum):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from .config import ConfigError
 from .errors import Explained, is_explained
 
 
@@ -51,5 +50,5 @@ def lines_of(error: BaseException) -> list[str]:
     """Returns what an error says, a line for each thing that is wrong."""
     if isinstance(error, Problems):
         return list(error.lines)
-    others = error.others if isinstance(error, ConfigError) else ()
+    others = error.others if isinstance(error, Explained) else ()
     return [" ".join(str(one).split()) for one in (error, *others)]
