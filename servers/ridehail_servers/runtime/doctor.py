@@ -100,7 +100,7 @@ def _files(definitions: Sequence[ServiceDefinition], settings: ProcessSettings) 
 
 
 def _keys(definitions: Sequence[ServiceDefinition], settings: ProcessSettings) -> list[Diagnosis]:
-    checks = list(key_checks(definitions, settings.keys_dir, "serve"))
+    checks = list(key_checks(definitions, settings.keys_dir))
     lines = problems_of([*checks, *tls_checks(settings.tls_dir)])
     advice = "`ridehail keys create` makes what is missing, `ridehail keys show` lists what is there"
     bad = [Diagnosis(Level.BAD, "keys", line, advice) for line in lines]

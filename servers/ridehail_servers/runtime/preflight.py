@@ -50,7 +50,7 @@ def config_checks(definitions: Sequence[ServiceDefinition], folder: Path) -> Ite
         yield FileCheck(name, [reader.name for reader in readers], check)
 
 
-def key_checks(definitions: Sequence[ServiceDefinition], folder: Path, role: Role) -> Iterator[FileCheck]:
+def key_checks(definitions: Sequence[ServiceDefinition], folder: Path, role: Role = "serve") -> Iterator[FileCheck]:
     """Yields the keys of some services. Servers verify tickets, unless only the gateway calls them; workers do not."""
     served = [method for definition in definitions for method in method_table(definition).values()]
     if role == "serve" and not all(method.by_gateway_key for method in served):
@@ -85,7 +85,7 @@ def problems_of(checks: Iterable[FileCheck]) -> list[str]:
     return found.lines
 
 
-def problems(definitions: Sequence[ServiceDefinition], settings: ProcessSettings, role: Role) -> list[str]:
+def problems(definitions: Sequence[ServiceDefinition], settings: ProcessSettings, role: Role = "serve") -> list[str]:
     """Returns a line for each thing in files that keeps a process from starting."""
     return problems_of(
         [
