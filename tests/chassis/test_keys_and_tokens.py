@@ -269,7 +269,9 @@ def good_claims() -> dict[str, Any]:
     return {"src": "a", "iat": int(NOW.timestamp()), "exp": int((NOW + MINUTE).timestamp())}
 
 
-def signed_by(key: Ed25519PrivateKey, header: Mapping[str, Any], claims: Mapping[str, Any] | None = None) -> str:
+def signed_by(
+    key: Ed25519PrivateKey, header: Mapping[str, Any], claims: Mapping[str, Any] | bytes | None = None
+) -> str:
     text = f"{encoded(header)}.{encoded(claims or good_claims())}"
     return f"{text}.{encoded(key.sign(text.encode()))}"
 
@@ -355,6 +357,19 @@ def test_a_header_that_is_made_to_choke_the_parser_is_refused(ring: KeyRing, hea
         accepted(ring, f"{encoded(header)}.{encoded(b'{}')}.{encoded(b'x')}")
 
 
+@pytest.mark.parametrize("claims", [b"[1]", b"null", b'"src"', b"[" * 2000, b"{", b"\xff"])
+def test_claims_that_are_no_object_are_refused_though_they_are_signed(ring: KeyRing, claims: bytes) -> None:
+    kid, key = ring.signing_key()
+    with pytest.raises(TokenInvalid):
+        accepted(ring, signed_by(key, {"alg": "EdDSA", "kid": kid}, claims))
+
+
+def test_a_critical_extension_that_nobody_knows_is_refused(ring: KeyRing) -> None:
+    kid, key = ring.signing_key()
+    with pytest.raises(TokenInvalid):
+        accepted(ring, signed_by(key, {"alg": "EdDSA", "kid": kid, "crit": ["x"], "x": 1}))
+
+
 def test_a_very_long_token_is_refused(ring: KeyRing) -> None:
     with pytest.raises(TokenInvalid):
         accepted(ring, a_token(ring, padding="x" * 5000))
@@ -385,6 +400,8 @@ def with_claims(ring: KeyRing, **claims: object) -> str:
         {"exp": float("inf")},
         {"exp": float("nan")},
         {"iat": 1.5},
+        {"nbf": "1"},
+        {"nbf": int((NOW + timedelta(seconds=1)).timestamp())},
     ],
 )
 def test_a_missing_or_misshapen_claim_is_refused(ring: KeyRing, claims: dict[str, object]) -> None:
