@@ -20,8 +20,15 @@ _PASSENGERS = 20
 _RATE = 1.0
 _SECONDS = 12.0
 _FLOODERS = 4
-# Values of each of the fifty orders: as many as 256 KiB hold, as many as the contract allows, and none.
-_FLOODS = {"the most bytes": 2400, "the most values": 45, "small requests": 0}
+# How many orders, and the details of each: as many values as 256 KiB hold, as many as the contract allows, long text,
+# as many values as fit into a body whose bytes do not count, and none.
+_FLOODS: dict[str, tuple[int, object]] = {
+    "the most bytes": (50, [0] * 2400),
+    "the most values": (50, [0] * 45),
+    "the longest text": (1, "x" * 240 * 1024),
+    "bodies below 4 KiB": (1, [0] * 1950),
+    "small requests": (50, []),
+}
 _MAX_RATIO = 3.0
 _DEADLINE_S = 5.0
 
@@ -44,11 +51,10 @@ def _others(suite: SuiteUp) -> list[Stream]:
     ]
 
 
-def _flood(suite: SuiteUp, values: int) -> Stream:
-    details = {"a": [0] * values}
+def _flood(suite: SuiteUp, count: int, value: object) -> Stream:
     orders = [
-        {"orderid": f"order-{number}", "service": "taxi", "status": "driving", "details": details}
-        for number in range(50)
+        {"orderid": f"order-{number}", "service": "taxi", "status": "driving", "details": {"a": value}}
+        for number in range(count)
     ]
     # Without blanks it is just below the limit of bytes.
     body = json.dumps({"supported_services": ["taxi"], "known_orders": orders}, separators=(",", ":")).encode()
@@ -83,8 +89,8 @@ async def run(report: ChaosReport, folder: Path, effort: Effort) -> None:
         stack.callback(suite.stop)
         await open_loop.run(_others(suite), 2.0, folder)  # connections, caches
         alone = _all(await open_loop.run(_others(suite), seconds, folder))
-        for what, values in _FLOODS.items():
-            events = await open_loop.run([*_others(suite), _flood(suite, values)], seconds, folder)
+        for what, (count, value) in _FLOODS.items():
+            events = await open_loop.run([*_others(suite), _flood(suite, count, value)], seconds, folder)
             _add(report, what, alone, events)
 
 

@@ -12,6 +12,9 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf import json_format
+from google.protobuf.descriptor import FileDescriptor
+from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2, status_pb2
 
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
@@ -40,7 +43,11 @@ from tests.gateway.upstream import Upstream
 SWITCH = "/4.0/toll-roads/v1/order"
 SWITCH_METHOD = "ridehail.tollroads.v1.PassengerTollRoadsService/SwitchRoad"
 OFFER_METHOD = "ridehail.tollroads.v1.TollRoadsService/SaveOffer"
+THINGS = "/sample/v1/things"
+THINGS_METHOD = "ridehail.gatewaysample.v1.PassengerSampleService/ChangeThing"
+FIELDS = "/order-core/set-order-fields"
 BURST = 5
+LARGEST = 256 * 1024
 FLOOD = 60
 
 
@@ -61,6 +68,14 @@ def by_passenger(
 ) -> Iterator[RunningEnvoy]:
     limits = {"passenger_rate": 1, "passenger_burst": BURST, "connection_rate": 1, "connection_burst": BURST}
     with gateway_with(settings, definitions, folder / "by-passenger", **limits) as envoy:
+        yield envoy
+
+
+@pytest.fixture(scope="module")
+def by_bytes(settings: GatewaySettings, definitions: list[ServiceDefinition], folder: Path) -> Iterator[RunningEnvoy]:
+    names = ("passenger_bytes", "internal_bytes")
+    limits = {f"{name}_{what}": value for name in names for what, value in (("rate", 1), ("burst", LARGEST))}
+    with gateway_with(settings, definitions, folder / "by-bytes", **limits) as envoy:
         yield envoy
 
 
@@ -179,3 +194,48 @@ def test_on_the_internal_listener_each_connection_has_its_share(
     check_grpc_refusal(lambda: native.call(flooding, OFFER_METHOD, api.SaveOfferRequest()))
     for _ in range(2 * BURST):
         assert by_passenger.internal.post("/toll-roads/v1/offer", {}).status == 200
+
+
+def test_a_passenger_has_a_share_of_the_bytes_of_large_bodies(
+    by_bytes: RunningEnvoy,
+    upstream: Upstream,
+    channel: Callable[[Listener], grpc.Channel],
+    sample: FileDescriptor,
+    session_keys: KeyRing,
+) -> None:
+    public, flooding = by_bytes.public, session_of(session_keys, "flooding")
+    # Half of the bucket, but for the frame of the body.
+    large = {"thing": {"thing_id": "o" * (LARGEST // 2 - 100)}}
+    assert [public.post(THINGS, large, flooding).status for _ in range(2)] == [200, 200]
+    for _ in range(3):
+        check_refusal(public.post(THINGS, large, flooding))
+    thing = GetMessageClass(sample.message_types_by_name["ChangeThingRequest"])()
+    json_format.ParseDict(large, thing)
+    calls = channel(public)
+    check_grpc_refusal(lambda: native.call(calls, THINGS_METHOD, thing, flooding))
+    assert len(upstream.calls) == 2
+    # Small bodies are requests like others, and so are the large bodies of others.
+    assert public.post(SWITCH, {}, flooding).status == 200
+    assert public.post(THINGS, large, session_of(session_keys, "other")).status == 200
+
+
+def test_a_body_of_unknown_length_counts_as_well(
+    by_bytes: RunningEnvoy, upstream: Upstream, session_keys: KeyRing
+) -> None:
+    session = session_of(session_keys, "chunks")
+    body = b'{"thing":{"thing_id":"%s"}}' % (b"o" * (LARGEST // 2 - 100))
+    replies = []
+    for _ in range(3):
+        chunks = iter([body[:1000], body[1000:]])
+        replies.append(by_bytes.public.request("POST", THINGS, chunks, session))
+    assert [reply.status for reply in replies] == [200, 200, 429]
+
+
+def test_services_of_an_address_have_a_share_of_the_bytes_of_large_bodies(
+    by_bytes: RunningEnvoy, upstream: Upstream
+) -> None:
+    large = {"order_id": "o" * (LARGEST // 2 - 100)}
+    replies = [by_bytes.internal.post(FIELDS, large) for _ in range(3)]
+    assert [reply.status for reply in replies] == [200, 200, 429]
+    check_refusal(replies[-1])
+    assert by_bytes.internal.post(FIELDS, {}).status == 200

@@ -185,6 +185,8 @@ def settings(folder: Path, descriptor_set: Path, servers: Servers) -> GatewaySet
         passenger_burst=1_000_000,
         address_rate=1_000_000,
         address_burst=1_000_000,
+        passenger_bytes_rate=1_000_000_000,
+        passenger_bytes_burst=1_000_000_000,
     )
 
 

@@ -62,10 +62,10 @@ class Listener:
         self,
         method: str,
         path: str,
-        body: bytes | Mapping[str, Any] | None = None,
+        body: bytes | Iterator[bytes] | Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """Sends one HTTP/1.1 request on a connection of its own; a mapping is sent as JSON."""
+        """Sends one HTTP/1.1 request on a connection of its own; a mapping is sent as JSON, an iterator in chunks."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LIMIT_S)
         content = json.dumps(body).encode() if isinstance(body, Mapping) else body
         try:

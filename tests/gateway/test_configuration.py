@@ -133,7 +133,9 @@ def test_the_filters_are_in_the_order_that_makes_them_safe(config: dict[str, Any
         filters = connection_manager(config, listener)["http_filters"]
         return [it["typed_config"]["@type"].rsplit(".", 1)[1] for it in filters]
 
-    first, bodies = ["HeaderMutation", "Lua", "LocalRateLimit"], ["Buffer", "JsonToMetadata", "Lua"]
+    first = ["HeaderMutation", "Lua", "LocalRateLimit"]
+    # Bytes and values are counted before anything parses a body.
+    bodies = ["Buffer", "LocalRateLimit", "Lua", "JsonToMetadata", "RBAC"]
     last = ["GrpcJsonTranscoder", "Router"]
     assert kinds("public") == [*first, "ExtAuthz", "LocalRateLimit", *bodies, *last]
     assert kinds("internal") == [*first, *bodies, *last]

@@ -97,12 +97,20 @@ def test_a_get_has_no_members(public: Listener, upstream: Upstream, signed_in: d
 
 
 @pytest.mark.parametrize("part", [{"a": 1}, {"a": [{}]}, [1], [[]], "\\", '"'])
-def test_the_largest_body_is_searched_for_unknown_members(
+def test_a_body_of_as_many_values_as_fit_is_searched_for_unknown_members(
     public: Listener, upstream: Upstream, signed_in: dict[str, str], part: Any
 ) -> None:
-    count = 200 * 1024 // (len(json.dumps(part)) + 2)
-    assert public.post(THINGS, {"deep": [part] * count, "thing": {"last": 1}}, signed_in).status == 200
+    assert public.post(THINGS, {"deep": [part] * 1000, "thing": {"last": 1}}, signed_in).status == 200
     assert named(upstream) == ["deep", "thing.last"]
+
+
+@pytest.mark.parametrize("character", ["x", "\\", '"', " ", ","])
+def test_the_longest_text_is_passed_over_in_the_search(
+    public: Listener, upstream: Upstream, signed_in: dict[str, str], character: str
+) -> None:
+    text = character * (200 * 1024 // len(json.dumps(character)[1:-1]))
+    assert public.post(THINGS, {"long": text, "thing": {"last": 1}}, signed_in).status == 200
+    assert named(upstream) == ["long", "thing.last"]
 
 
 def test_members_follow_from_the_contract(sample: FileDescriptor) -> None:

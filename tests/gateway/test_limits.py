@@ -13,14 +13,16 @@ import pytest
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from ridehail_servers.chassis.service_definition import ServiceDefinition
 from ridehail_servers.gateway.configuration import GatewaySettings, render
+from ridehail_servers.gateway.routes import gateway_routes
 from tests.gateway import native
-from tests.gateway.envoy_process import Listener, RunningEnvoy, running_envoy
+from tests.gateway.envoy_process import Listener, Reply, RunningEnvoy, running_envoy
 from tests.gateway.upstream import Upstream
 from tests.support.waiting import LIMIT_S
 
 SWITCH = "/4.0/toll-roads/v1/order"
 THINGS = "/sample/v1/things"
 SWITCH_METHOD = "ridehail.tollroads.v1.PassengerTollRoadsService/SwitchRoad"
+SAVE_METHOD = "ridehail.tollroads.v1.TollRoadsService/SaveOffer"
 LIMIT = 256 * 1024
 SMALL_LIMIT = 16 * 1024
 
@@ -61,6 +63,46 @@ def test_a_small_request_has_a_small_limit(public: Listener, upstream: Upstream,
     assert public.post(SWITCH, body_of(SMALL_LIMIT), signed_in).status == 200
     assert public.post(SWITCH, body_of(SMALL_LIMIT + 1), signed_in).error == (413, 8)
     assert len(upstream.calls) == 1
+
+
+def check_crowded(reply: Reply) -> None:
+    """The refusal is what a service says of too many values."""
+    assert reply.error == (400, 3)
+    info, broken = reply.json["details"]
+    assert (info["reason"], info["domain"]) == ("INVALID_REQUEST", "ridehail")
+    (violation,) = broken["field_violations"]
+    assert (violation["field"], violation["reason"]) == ("", "request.values")
+
+
+@pytest.mark.parametrize("listener", ["public", "internal"])
+def test_a_body_has_as_many_values_as_its_contract_allows(
+    gateway: RunningEnvoy,
+    upstream: Upstream,
+    definitions: list[ServiceDefinition],
+    signed_in: dict[str, str],
+    listener: str,
+) -> None:
+    routes = gateway_routes(definitions)
+    served = {"public": routes.public, "internal": routes.internal}[listener].methods
+    most = {method.name: method.max_json_values for method in served}
+    target = {"public": gateway.public, "internal": gateway.internal}[listener]
+    path, name = {"public": (SWITCH, SWITCH_METHOD), "internal": ("/toll-roads/v1/offer", SAVE_METHOD)}[listener]
+    # The object and the array are values themselves.
+    fits = [0] * (most[name] - 2)
+    assert target.post(path, {"unknown": [*fits, 0]}, signed_in).status == 200
+    refused = target.post(path, {"unknown": [*fits, 0, 0]}, signed_in)
+    check_crowded(refused)
+    assert len(upstream.calls) == 1
+
+
+@pytest.mark.parametrize("opening", ["0,", "{},", "[],", '{"a":0},', '"",', "[", '{"a":', ",", "}[", '"a":"\\"",'])
+def test_nobody_parses_a_body_of_too_many_values(
+    public: Listener, upstream: Upstream, signed_in: dict[str, str], opening: str
+) -> None:
+    count = 250 * 1024 // len(opening)
+    reply = public.post(THINGS, f'{{"unknown":[{opening * count}'.encode(), signed_in)
+    check_crowded(reply)
+    assert upstream.calls == []
 
 
 def test_of_a_request_that_is_all_in_its_path_a_small_body_is_ignored(

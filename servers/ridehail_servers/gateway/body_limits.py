@@ -1,16 +1,18 @@
-"""Limits of request bodies, computed from the rules of the requests' fields.
+"""Limits of request bodies, computed from the rules of the requests' fields and from the limits of the methods.
 
-The rules bound what a valid request can hold, so the gateway need not buffer more than that while a body arrives.
+They bound what a valid request can hold, so the gateway need not buffer more than that while a body arrives, nor parse
+more once it is there.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 
 from ridehail._third_party.buf.validate import validate_pb2
 from ridehail.common.v1 import rules_pb2
+from ridehail_servers.chassis.request_limits import RequestLimits
 
 MAX_BODY_BYTES: Final = 256 * 1024
 MIN_BODY_BYTES: Final = 16 * 1024
@@ -39,6 +41,44 @@ def body_limit(request: Descriptor) -> int:
         return MAX_BODY_BYTES
     enough = 1 << (_SLACK * bound - 1).bit_length() if bound else 0
     return min(max(enough, MIN_BODY_BYTES), MAX_BODY_BYTES)
+
+
+def values_limit(method: MethodDescriptor) -> int:
+    """Returns how many values a JSON body may have: members, elements, and empty objects and arrays.
+
+    It is twice what a request within the method's limits can have: members that only newer servers know need room.
+    """
+    most = RequestLimits.of(method).max_values
+    # All but the members of messages are values in the sense of those limits.
+    return 2 * (most + _members(method.input_type, 1, most, ()))
+
+
+def _members(message: Descriptor, times: int, most: int, above: tuple[Descriptor, ...]) -> int:
+    """Returns the members of so many messages as JSON, and of the messages in them.
+
+    Args:
+        message: What the messages are.
+        times: How many there are.
+        most: The elements that all lists and maps of the request may have.
+        above: The messages in which this one is; one that holds itself is counted once.
+    """
+    if message.full_name.startswith(_WELL_KNOWN) or message in above:
+        return 0
+    total = times * len(message.fields)
+    for field in message.fields:
+        inner = field.message_type
+        if inner is None:
+            continue
+        rules = field.GetOptions().Extensions[validate_pb2.field]
+        held = times
+        if inner.GetOptions().map_entry:
+            inner = inner.fields_by_name["value"].message_type
+            held = min(most, times * (rules.map.max_pairs or most))
+        elif field.is_repeated:
+            held = min(most, times * (rules.repeated.max_items or most))
+        if inner is not None:
+            total += _members(inner, held, most, (*above, message))
+    return total
 
 
 def _message_bytes(message: Descriptor, above: tuple[Descriptor, ...]) -> int | None:

@@ -19,7 +19,7 @@ from ridehail_servers.chassis.service_definition import ServiceDefinition
 from ridehail_servers.chassis.status import DOMAIN, HTTP_STATUS_KEY, STATUS_DETAILS_KEY
 from ridehail_servers.chassis.unknown_fields import UNKNOWN_MEMBERS_KEY
 
-from . import body_limits, headers, json_members, rate_limits
+from . import body_limits, headers, json_members, rate_limits, refusals
 from .envoy_program import EnvoyError
 from .routes import GatewayRoutes, gateway_routes
 
@@ -81,6 +81,10 @@ class GatewaySettings(BaseModel):
         address_burst: ... and at once.
         connection_rate: Requests a second on one connection of the internal listener ...
         connection_burst: ... and at once.
+        passenger_bytes_rate: Bytes a second of one passenger, in bodies of 4 KiB and more ...
+        passenger_bytes_burst: ... and at once.
+        internal_bytes_rate: Bytes a second from one address of the internal listener's clients, in such bodies ...
+        internal_bytes_burst: ... and at once.
         remembered_sessions: Sessions that each worker remembers after the authorizer verified them; 0 for none.
         tls_dir: Holds `ca.pem`, `cert.pem` and `key.pem` where Envoy runs: TLS on both listeners and to all upstreams;
             clients of the internal listener need certificates. None for plain text.
@@ -111,6 +115,10 @@ class GatewaySettings(BaseModel):
     address_burst: int = Field(default=2000, ge=1)
     connection_rate: int = Field(default=2000, ge=1)
     connection_burst: int = Field(default=4000, ge=1)
+    passenger_bytes_rate: int = Field(default=64 * 1024, ge=1)
+    passenger_bytes_burst: int = Field(default=512 * 1024, ge=body_limits.MAX_BODY_BYTES)
+    internal_bytes_rate: int = Field(default=16 * 1024**2, ge=1)
+    internal_bytes_burst: int = Field(default=32 * 1024**2, ge=body_limits.MAX_BODY_BYTES)
     remembered_sessions: int = Field(default=10_000, ge=0, le=100_000)
     tls_dir: Path | None = None
     tls_secrets: Path | None = None
@@ -170,13 +178,16 @@ def render(settings: GatewaySettings, definitions: Iterable[ServiceDefinition]) 
             error_reason_header=_ERROR_REASON,
             gateway_key_header=GATEWAY_KEY,
             passenger_header=passenger.UID_KEY,
-            rate_limited=rate_limits.RATE_LIMITED,
+            rate_limited=refusals.RATE_LIMITED,
+            retry_after_s=refusals.RETRY_AFTER_S,
+            too_many_values=refusals.TOO_MANY_VALUES,
             tracked_callers=rate_limits.TRACKED_CALLERS,
             max_public_connections=math.ceil(settings.max_connections * _PUBLIC_SHARE),
             max_headers_kib=MAX_HEADERS_KIB,
             added_headers_kib=_ADDED_HEADERS_KIB,
             ignored_body_bytes=body_limits.IGNORED_BODY_BYTES,
             max_body_bytes=body_limits.MAX_BODY_BYTES,
+            counted_body_bytes=rate_limits.COUNTED_BODY_BYTES,
             max_response_bytes=MAX_RESPONSE_BYTES,
             max_stream_duration_s=settings.request_timeout_s + routes.longest_timeout_s + _STREAM_OVERHEAD_S,
         )

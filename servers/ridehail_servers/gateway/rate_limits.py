@@ -1,55 +1,10 @@
-"""The error for callers above the gateway's rate limits."""
+"""What the gateway counts of callers."""
 
 from __future__ import annotations
 
-import base64
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from google.protobuf import json_format
-from google.rpc import error_details_pb2  # noqa: F401 - its messages become JSON below
-
-from ridehail_servers.chassis.errors import DomainError
-from ridehail_servers.chassis.status import status_of
-
-# Buckets are filled every second, so a token is there after one.
-_RETRY_AFTER_S: Final = 1
 # The latest callers, whose buckets are kept; a forgotten caller starts again with a full one.
 TRACKED_CALLERS: Final = 20_000
-
-
-class RateLimited(DomainError):
-    """The caller makes too many requests."""
-
-    def __init__(self) -> None:
-        super().__init__("RATE_LIMITED", "too many requests, try again later", retry_after=_RETRY_AFTER_S)
-
-
-@dataclass(frozen=True, slots=True)
-class RefusalText:
-    """An error as the gateway writes it.
-
-    Attributes:
-        json: The body for callers with JSON.
-        details: For native gRPC callers: the value of `grpc-status-details-bin`.
-    """
-
-    message: str
-    retry_after_s: int
-    json: dict[str, Any]  # JSON
-    details: str
-
-
-def _refusal_text(error: DomainError) -> RefusalText:
-    status = status_of(error)
-    return RefusalText(
-        message=error.message,
-        retry_after_s=_RETRY_AFTER_S,
-        json=json_format.MessageToDict(
-            status, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-        ),
-        details=base64.b64encode(status.SerializeToString()).decode(),
-    )
-
-
-RATE_LIMITED: Final = _refusal_text(RateLimited())
+# Of bodies as large as this each byte counts; smaller ones cost little more than the request itself, which counts too.
+COUNTED_BODY_BYTES: Final = 4 * 1024

@@ -20,7 +20,7 @@ from ridehail.common.v1 import options_pb2
 from ridehail_kernel.method_contracts import method_contract, service_audience
 from ridehail_servers.chassis.service_definition import ServiceDefinition
 
-from .body_limits import body_limit
+from .body_limits import body_limit, values_limit
 
 # At a deadline the server itself returns the error; the gateway waits this many seconds longer for it.
 TIMEOUT_SLACK_S: Final = 0.5
@@ -68,6 +68,7 @@ class MethodRoute:
         timeout_s: Retries included.
         retriable: Whether the gateway may retry a call that failed on the way.
         max_request_bytes: Of a body, as JSON or as protobuf.
+        max_json_values: Of a body in JSON.
         request: The message that a body becomes.
         bindings: Empty for a method that only native gRPC can call.
     """
@@ -77,6 +78,7 @@ class MethodRoute:
     timeout_s: float
     retriable: bool
     max_request_bytes: int
+    max_json_values: int
     request: Descriptor
     bindings: tuple[HttpBinding, ...]
 
@@ -199,6 +201,7 @@ def _method_route(method: MethodDescriptor, cluster: str) -> MethodRoute:
         timeout_s=contract.deadline + TIMEOUT_SLACK_S,
         retriable=options.idempotency_level == MethodOptions.NO_SIDE_EFFECTS,
         max_request_bytes=body_limit(method.input_type),
+        max_json_values=values_limit(method),
         request=method.input_type,
         bindings=tuple(_bindings(options)),
     )
