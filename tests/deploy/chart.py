@@ -80,7 +80,7 @@ def _all_kinds() -> dict[str, tuple[Manifest, ...]]:
 
 
 def render(*values: Mapping[str, Any]) -> list[list[Manifest]]:
-    """Returns the objects of an installation with each of the values; raises `ChartRefused`."""
+    """Returns the objects of an installation with each of the values, not to be changed; raises `ChartRefused`."""
     return [_objects(result) for result in _helm(values)]
 
 
@@ -98,7 +98,12 @@ def _objects(result: Mapping[str, Any]) -> list[Manifest]:
     if "error" in result:
         raise ChartRefused(result["error"])
     texts = (text for file, text in sorted(result["files"].items()) if not file.endswith("NOTES.txt"))
-    return [it for text in texts for it in yaml.load_all(text, Loader=yaml.CSafeLoader) if it]
+    return [it for text in texts for it in _parsed(text)]
+
+
+@cache  # most texts are the same whatever the values
+def _parsed(text: str) -> tuple[Manifest, ...]:
+    return tuple(it for it in yaml.load_all(text, Loader=yaml.CSafeLoader) if it)
 
 
 def _helm(values: Sequence[Mapping[str, Any]], *options: str) -> Any:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
 from configparser import ConfigParser
 from functools import cache
 from pathlib import Path
@@ -19,6 +16,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from referencing import Registry, Resource
 
+from deploy.helm import generate
 from ridehail_servers import suite
 from tests.deploy.chart import (
     CHART,
@@ -26,12 +24,10 @@ from tests.deploy.chart import (
     NAMESPACE,
     RELEASE,
     SUITE,
-    Manifest,
     containers,
     lint,
     of_kind,
     pods,
-    render,
     rendered,
 )
 
@@ -44,10 +40,7 @@ of_every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def test_the_chart_knows_every_service_as_it_is_defined() -> None:
-    ended = subprocess.run(
-        [sys.executable, str(CHART.parent / "generate.py"), "--check"], capture_output=True, text=True, check=False
-    )
-    assert ended.stderr == ""
+    assert {file for file, text in generate.rendered().items() if file.read_text() != text} == set()
     assert SUITE["services"].keys() == suite.SERVICES.keys()
 
 
@@ -194,64 +187,6 @@ def test_postgres_takes_every_connection_that_pods_may_open(kind: str) -> None:
             most += (spec + 1) * int(container["args"][-1]) * size
     (cluster,) = of_kind(manifests, "Cluster").values()
     assert int(cluster["spec"]["postgresql"]["parameters"]["max_connections"]) > most
-
-
-# --- an upgrade
-
-
-def images(manifests: Sequence[Manifest]) -> dict[str, str]:
-    """Returns the tag of our own image by component."""
-    return {
-        component: container["image"].partition(":")[2]
-        for component, pod in pods(list(manifests))
-        for container in containers(pod)
-        if container["image"].startswith("ridehail:")
-    }
-
-
-def test_an_upgrade_goes_in_waves_and_leaves_the_others_as_they_are() -> None:
-    waves = {name: service["wave"] for name, service in SUITE["services"].items()}
-    steps = (0, 1, 2, SUITE["waves"]["workers"], SUITE["waves"]["gateway"])
-    before, *during = render(
-        {"image": {"tag": "1.0"}},
-        *({"image": {"tag": "2.0", "previousTag": "1.0", "wave": step}} for step in steps),
-    )
-    for step, manifests in zip(steps, during, strict=True):
-        new = {name for name, tag in images(manifests).items() if tag == "2.0"}
-        assert "migrate" in new
-        for name, service in SUITE["services"].items():
-            assert (name in new) == (waves[name] <= step)
-            # Not before those that it calls, unless they call it in turn.
-            assert name not in new or all(it in new for it in service["calls"])
-        assert ("toll-roads-worker" in new) == (step >= SUITE["waves"]["workers"])
-        unchanged = of_kind(before, "Deployment")
-        for name, deployment in of_kind(manifests, "Deployment").items():
-            if name not in new:
-                assert deployment == unchanged[name]
-    assert set(images(during[-1]).values()) == {"2.0"}
-
-
-def test_each_version_reads_a_configuration_of_its_own_that_stays() -> None:
-    (manifests,) = render({"image": {"tag": "2.0", "previousTag": "1.0", "wave": 0}})
-    assert "config-2.0" in of_kind(manifests, "ConfigMap")
-    assert of_kind(manifests, "ConfigMap")["config-2.0"]["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
-    deployments = of_kind(manifests, "Deployment")
-    read = {name: set(_config_maps(deployments[name])) for name in ("passenger-authorizer", "api-proxy")}
-    assert read == {"passenger-authorizer": {"ridehail-config-2.0"}, "api-proxy": {"ridehail-config-1.0"}}
-
-
-def _config_maps(deployment: Manifest) -> Iterator[str]:
-    for volume in deployment["spec"]["template"]["spec"]["volumes"]:
-        if "configMap" in volume:
-            yield volume["configMap"]["name"]
-
-
-def test_a_migration_has_a_job_for_each_version_and_for_the_same_one_the_same() -> None:
-    first, again, next_one = (
-        list(of_kind(it, "Job")) for it in render({}, {"logLevel": "DEBUG"}, {"image": {"tag": "2.0"}})
-    )
-    assert first == again
-    assert first != next_one
 
 
 # --- what watches it

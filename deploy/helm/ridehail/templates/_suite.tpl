@@ -9,6 +9,13 @@
 {{- end }}
 {{- end }}
 
+{{- /* Puts what is derived into the values, once: every template needs it. */ -}}
+{{- define "ridehail.suite" -}}
+{{- if not (hasKey .Values "derived") }}
+{{- $_ := set .Values "derived" (include "ridehail.derived" . | fromYaml) }}
+{{- end }}
+{{- end }}
+
 {{- /*
 What is installed, as YAML: the table of files/suite.yaml, and
 
@@ -18,7 +25,7 @@ What is installed, as YAML: the table of files/suite.yaml, and
   sources: all callers of access.yaml
   components: name of a Deployment -> service, role, wave, settings
 */ -}}
-{{- define "ridehail.suite" -}}
+{{- define "ridehail.derived" -}}
 {{- $root := . }}
 {{- $suite := .Files.Get "files/suite.yaml" | fromYaml }}
 {{- $access := include "ridehail.config" (list . "access.yaml") | fromYaml }}
