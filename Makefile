@@ -11,7 +11,7 @@ TEST_PROCESSES ?= 3
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit test-long check format lint types contracts generated imports names gateway image compose chart chart-table proto released lock bench bench-peak bench-profile bench-retention bench-eulas-import chaos docs-polling docs-scaling audit clean
+.PHONY: help setup run test test-unit test-long check format lint types contracts generated imports names gateway image compose chart chart-table proto monitoring released lock bench bench-peak bench-profile bench-retention bench-eulas-import chaos docs-polling docs-scaling audit clean
 
 help: ## Show what each target does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,7 @@ generated: contracts
 	diff --recursive --brief --exclude __pycache__ build/generated/ridehail generated/ridehail
 	$(BIN)/python proto/generate_clients.py --check build/contracts.binpb
 	$(BIN)/python clients/generate_sync.py --check
+	$(BIN)/ridehail monitoring check
 
 imports: setup
 	$(BIN)/lint-imports
@@ -105,6 +106,10 @@ proto: setup ## Generate the stubs and the client library again.
 	$(BIN)/python proto/generate.py --image build/contracts.binpb
 	$(BIN)/python proto/generate_clients.py build/contracts.binpb
 	$(BIN)/python clients/generate_sync.py
+	$(MAKE) monitoring
+
+monitoring: setup ## Write Prometheus' rules and Grafana's dashboards again, from the contracts and definitions.
+	$(BIN)/ridehail monitoring write deploy
 
 released: setup ## Remember the contracts as released: `make check` refuses changes that break them.
 	@mkdir -p build

@@ -22,6 +22,6 @@ setup(
     package_data={
         "ridehail": ["*.binpb", "py.typed"],
         "ridehail_servers.resources.migrations": ["*/*.sql", "*/*.py"],
-        "": ["*.pyi", "py.typed", "*.yaml", "*.json", "*.j2", "*/*.yaml", "*/*.json"],
+        "": ["*.pyi", "py.typed", "*.yaml", "*.json", "*.j2", "*/*.j2", "*/*.yaml", "*/*.json"],
     },
 )

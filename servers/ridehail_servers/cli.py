@@ -22,6 +22,7 @@ from .command_line import (
     gateway,
     health,
     keys,
+    monitoring,
     order_state,
     personalstate,
     run,
@@ -76,6 +77,7 @@ app.add_typer(configuration.app, name="config")
 app.add_typer(eulas.app, name="eulas")
 app.add_typer(gateway.app, name="gateway")
 app.add_typer(keys.app, name="keys")
+app.add_typer(monitoring.app, name="monitoring")
 app.add_typer(order_state.app, name="order-state")
 app.add_typer(personalstate.app, name="personalstate")
 app.add_typer(shadow.app, name="shadow")

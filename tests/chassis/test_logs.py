@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from importlib import metadata as distributions
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +182,9 @@ async def test_nothing_personal_and_no_secret_is_logged_or_measured(
     assert log.events("task refused")
     assert log.events("task failed")
     assert log.events("unexpected error")
+    # Lines that a call or a task writes are its service's, in a process that serves several.
+    assert {line["service.name"] for line in log.events("unexpected error")} == {"order-core"}
+    assert {line["service.name"] for line in log.events("task failed")} == {"toll-roads"}
     metrics = generate_latest(REGISTRY).decode()
     assert "grpc_server_call_duration_seconds" in metrics
     for planted in (*PERSONAL, *town.secrets):
@@ -196,15 +202,20 @@ async def test_every_line_is_an_object_that_says_what_when_and_where(
     logging.getLogger("a library").warning("something %s", "odd")
     assert len(log.lines) > 10
     for line in log.lines:
-        assert {"event", "level", "timestamp", "service"} <= line.keys()
+        assert {"event", "level", "timestamp", "service.name", "service.version", "service.instance.id"} <= line.keys()
         assert datetime.fromisoformat(line["timestamp"]).tzinfo is not None
         # The service that it is about, or else the process.
-        assert line["service"] in suite.SERVICES or (line["service"], line["event"] == "call") == ("test", False)
-    assert log.lines[-1] | {"timestamp": ""} == {
+        name = line["service.name"]
+        assert name in suite.SERVICES or (name, line["event"] == "call") == ("test", False)
+        assert line["service.version"] == distributions.version("ridehail")
+        assert line["service.instance.id"] == f"{socket.gethostname()}/test/{os.getpid()}"
+    assert log.lines[-1] | {"timestamp": "", "service.version": "", "service.instance.id": ""} == {
         "event": "something odd",
         "level": "warning",
         "logger": "a library",
-        "service": "test",
+        "service.name": "test",
+        "service.version": "",
+        "service.instance.id": "",
         "timestamp": "",
     }
 
@@ -252,7 +263,7 @@ async def test_the_access_log_writes_its_lines_as_all_others_are_written(log: Lo
         "duration_ms": 1.5,
     }
     with call_context.call_context(request_id="the-id"):
-        logs.AccessLog("here").write(request_id="the-id", **told)
+        logs.AccessLog("here").write("test", request_id="the-id", **told)
         await asyncio.sleep(0)  # it is written in the next turn
         logs.get_logger("here").info("call", **told)
     fast, usual = log.lines
@@ -265,7 +276,7 @@ async def test_the_access_log_writes_its_lines_as_all_others_are_written(log: Lo
 
 async def test_the_access_log_keeps_to_the_level(log: LogCapture) -> None:
     with captured_logs(level="WARNING") as capture:
-        logs.AccessLog("m").write(method="a.B/C")
+        logs.AccessLog("m").write("test", method="a.B/C")
         await asyncio.sleep(0)
         logs.get_logger("m").info("call")
     assert capture.text == ""
@@ -273,7 +284,8 @@ async def test_the_access_log_keeps_to_the_level(log: LogCapture) -> None:
 
 async def test_the_metrics_count_calls_by_method_and_outcome(running_suite: SuiteInProcess) -> None:
     def count(name: str, **labels: str) -> float:
-        return REGISTRY.get_sample_value(name, {"grpc_method": SAVE_OFFER.removeprefix("/"), **labels}) or 0.0
+        labels |= {"service": "toll-roads", "grpc_method": SAVE_OFFER.removeprefix("/")}
+        return REGISTRY.get_sample_value(name, labels) or 0.0
 
     def figures() -> tuple[float, ...]:
         return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,7 +43,12 @@ async def trial(trial_url: str) -> AsyncIterator[Trial]:
 
 
 def measured(outcome: str) -> float:
-    return REGISTRY.get_sample_value("ridehail_task_duration_seconds_count", {"task": NAME, "outcome": outcome}) or 0
+    labels = {"service": "toll-roads", "task": NAME, "outcome": outcome}
+    return REGISTRY.get_sample_value("ridehail_task_duration_seconds_count", labels) or 0
+
+
+def of_schedule(figure: str) -> float:
+    return REGISTRY.get_sample_value(f"ridehail_task_{figure}_seconds", {"service": "toll-roads", "task": NAME}) or 0
 
 
 # --- enqueueing
@@ -141,6 +147,7 @@ async def test_a_scheduled_task_runs_once_each_time_however_many_workers_there_a
         )
 
     stop = asyncio.Event()
+    began = time.time()
     async with trial_at(trial_url) as first, trial_at(trial_url) as second, trial_at(trial_url) as third:
         workers = [asyncio.create_task(work(n, trial, stop)) for n, trial in enumerate((first, second, third))]
         await until(lambda: len(runs) >= 3)
@@ -149,6 +156,8 @@ async def test_a_scheduled_task_runs_once_each_time_however_many_workers_there_a
     times = [at for at, _worker in runs]
     assert len(times) == len(set(times))
     assert sorted(times) == list(range(min(times), max(times) + 1))
+    assert of_schedule("period") == 1
+    assert began < of_schedule("last_success_timestamp") <= time.time()
 
 
 async def test_a_scheduled_task_that_fails_is_logged_and_runs_again_at_its_next_time(
@@ -164,9 +173,12 @@ async def test_a_scheduled_task_that_fails_is_logged_and_runs_again_at_its_next_
     stop = asyncio.Event()
     task = Task(NAME, run, schedule=EVERY_SECOND)
     worker = asyncio.create_task(trial.queue.run_worker([task], TaskSettings.model_validate(FAST_WORKER), stop=stop))
+    await until(lambda: runs)
+    done = of_schedule("last_success_timestamp")
     await until(lambda: len(runs) >= 2)
     stop.set()
     await asyncio.wait_for(worker, LIMIT_S)
+    assert of_schedule("last_success_timestamp") == done
     assert len(set(runs)) == len(runs)
     assert measured("failed") == before + len(runs)
     assert len(log.events("task failed")) == len(log.events("scheduled task left to its next time")) == len(runs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import time
 import urllib.error
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import psycopg
 from prometheus_client.parser import text_string_to_metric_families
 from psycopg import conninfo
@@ -74,6 +76,16 @@ def scrape(address: str) -> Scrape:
     return found
 
 
+def add_gateway(found: Scrape, socket: Path) -> None:
+    """Adds what Envoy's administration reports, with the labels that a figure always has."""
+    with httpx.Client(transport=httpx.HTTPTransport(uds=str(socket)), timeout=30) as client:
+        text = client.get("http://envoy/stats/prometheus").text
+    # By its lines: the parser adds the end of a counter's name where there is none.
+    for name, given in re.findall(r"^(\w+){(.*)} ", text, re.M):
+        labels = frozenset(re.findall(r'(\w+)="', given))
+        found.labels[name] = found.labels.get(name, labels) & labels
+
+
 @contextmanager
 def exercised_suite() -> Iterator[Scrape]:
     """Runs `ridehail up`, calls every handler of toll_roads, and makes its task end in every possible way."""
@@ -84,7 +96,9 @@ def exercised_suite() -> Iterator[Scrape]:
         running = up(folder / "data", "--demo", "--config-dir", str(config))
         try:
             _Exercise(running).run()
-            yield scrape(running.ready["metrics"])
+            found = scrape(running.ready["metrics"])
+            add_gateway(found, DataDir(running.data_dir).run / "envoy.sock")
+            yield found
         finally:
             running.stop()
 

@@ -116,6 +116,8 @@ class _Reader:
         name = node.func.name
         found = [self.labels(argument) for argument in node.args]
         vectors = [labels for labels in found if labels is not None]
+        if name == "vector":
+            return frozenset()
         if not vectors or name == "scalar":
             return None
         (labels,) = vectors
@@ -142,6 +144,10 @@ class _Reader:
                 raise Mistake(f"{sorted(left)} {node.op} {sorted(right)} never match")
             return left
         self._require(set(matching.labels), left & right, str(node.op))
+        if node.modifier.card == promql.VectorMatchCardinality.ManyToOne:
+            included = frozenset(node.modifier.group_labels or ())
+            self._require(set(included), right, "group_left")
+            return left | included
         return left if str(node.op) in _SET_OPERATORS else frozenset(matching.labels)
 
     def _require(self, wanted: set[str], there: frozenset[str], where: str) -> None:

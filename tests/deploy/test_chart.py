@@ -195,15 +195,20 @@ def test_postgres_takes_every_connection_that_pods_may_open(kind: str) -> None:
 def test_prometheus_finds_every_process_by_the_jobs_of_the_rules() -> None:
     manifests = rendered("default")
     monitors = of_kind(manifests, "ServiceMonitor")
-    components = {*of_kind(manifests, "Deployment")} - {"gateway", "cache"}
+    components = {*of_kind(manifests, "Deployment")} - {"cache"}
     assert monitors.keys() == components
     jobs = {name: it["spec"]["endpoints"][0]["relabelings"][0]["replacement"] for name, it in monitors.items()}
     assert jobs == {name: f"ridehail-{name}" for name in components}
     scraped = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yaml").read_text())["scrape_configs"]
-    assert {it["job_name"] for it in scraped if it["job_name"].startswith("ridehail-")} <= set(jobs.values())
+    paths = {it["job_name"]: it.get("metrics_path") for it in scraped}
+    assert paths.keys() == set(jobs.values())
     services = of_kind(manifests, "Service")
+    services["gateway"] = services["gateway-internal"]
     for name, monitor in monitors.items():
         (endpoint,) = monitor["spec"]["endpoints"]
+        assert endpoint.get("path") == paths[f"ridehail-{name}"]
+        # Prometheus' operator adds such a label, and Prometheus would rename that of the same name in every metric.
+        assert endpoint["relabelings"][-1] == {"action": "labeldrop", "regex": "service"}
         assert monitor["spec"]["selector"]["matchLabels"].items() <= services[name]["metadata"]["labels"].items()
         assert endpoint["port"] in {port["name"] for port in services[name]["spec"]["ports"]}
         assert endpoint["tlsConfig"]["serverName"] == name.removesuffix("-worker")

@@ -98,7 +98,7 @@ async def test_server_and_worker_start_while_postgres_is_away(
             assert await server.health("liveness") == (SERVING, "")
             assert await server.health("") == (NOT_SERVING, reason)
             assert await server.health(TOLL_ROADS) == (NOT_SERVING, reason)
-            assert {"service": "toll-roads", "reason": reason}.items() <= log.events("not ready")[0].items()
+            assert {"service.name": "toll-roads", "reason": reason}.items() <= log.events("not ready")[0].items()
             issuer = TicketIssuer(KeyRing(keys_dir / "tickets"), "processing")
             client = AsyncTollRoadsClient(server.channel, ticket=issuer)
 

@@ -105,7 +105,7 @@ def test_every_line_is_json_whoever_prints(tmp_path: Path) -> None:
     os.close(log)
     assert ended.returncode == 1
     lines = lines_of(file.read_text())
-    assert all({"event", "level", "timestamp", "service"} <= line.keys() for line in lines)
+    assert all({"event", "level", "timestamp", "service.name"} <= line.keys() for line in lines)
     told = " | ".join(str(line["event"]) for line in lines)
     for words in ("beware", "uncaught exception in a thread", "exception ignored", "uncaught exception"):
         assert words in told
@@ -125,7 +125,7 @@ async def test_a_supervised_program_prints_into_its_log_as_json_that_only_its_ow
         await until(lambda: file.read_text().count("\n") == 2)
     finally:
         await supervisor.stop()
-    assert [(line["event"], line["service"]) for line in lines_of(file.read_text())] == [
+    assert [(line["event"], line["service.name"]) for line in lines_of(file.read_text())] == [
         ("out", "part"),
         ("err", "part"),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -212,3 +213,14 @@ def test_there_is_room_for_every_kind_of_metric_that_the_suite_has() -> None:
 
     assert kinds <= {*metrics_files.KINDS}
     assert len(kinds) >= 4
+
+
+@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="needs /proc")
+@pytest.mark.integration
+def test_the_port_shows_what_each_living_process_uses(tmp_path: Path) -> None:
+    processes = {"serve-1": os.getpid(), "supervisor": os.getppid(), "gone": 2**22 - 1}
+    with metrics_port(MetricsAddress("127.0.0.1", 0), tmp_path, lambda: processes) as port:
+        text = get(port)[2]
+    for figure in ("cpu_seconds_total", "resident_memory_bytes", "open_fds", "max_fds", "start_time_seconds"):
+        assert set(re.findall(rf'^process_{figure}{{process="(.*)"}}', text, re.M)) == {"serve-1", "supervisor"}
+    assert text.count("# TYPE process_cpu_seconds_total counter") == 1

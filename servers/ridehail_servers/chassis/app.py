@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
+from ridehail_kernel import call_context
+
 from .access import AccessPolicy
 from .background import cancelled, keep_running
 from .cache import Cache, open_cache
@@ -109,7 +111,9 @@ async def build(
                 archive_url=settings.archive_url,
                 cache=cache if definition.needs_cache else None,
             )
-            service = await stack.enter_async_context(definition.build(context))
+            # What it starts beside the calls is logged as its own.
+            with call_context.call_context(service=definition.name):
+                service = await stack.enter_async_context(definition.build(context))
             assert definition.has_tasks or not service.tasks
             services.append((definition, service))
         loops: Mapping[str, Callable[[], Awaitable[None]]] = {
@@ -242,7 +246,8 @@ async def _storage(
         application=definition.name,
         migrations=shipped_migrations(definition.migrations_folder),
     )
-    database.start()
+    with call_context.call_context(service=definition.name):
+        database.start()
     try:
         yield Storage(database, TaskQueue(definition.name, database))
     finally:

@@ -40,7 +40,7 @@ async def follow(
         try:
             await _follow(database, channel, look, as_long_as, poll_s)
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            logger.warning("lost the connection that listens", service=database.schema, error=type(error).__name__)
+            logger.warning("lost the connection that listens", error=type(error).__name__)
             await asyncio.sleep(_AGAIN_S)
 
 

@@ -23,7 +23,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from .background import failing_loops
 from .health_names import LIVENESS, REASON_KEY
 from .logs import get_logger
-from .metrics import READY
+from .metrics import LOOP_DELAY, READY
 from .transport import Transport
 
 if TYPE_CHECKING:
@@ -175,16 +175,18 @@ def ends_when_stuck(stuck_s: float) -> Iterator[None]:
     watchdog = Watchdog(stuck_s, lambda: _end_process(thread))
     over = threading.Event()
 
-    def beat() -> None:
+    def beat(due: float) -> None:
         watchdog.beat()
+        now = loop.time()
+        LOOP_DELAY.observe(max(0.0, now - due))
         if not over.is_set():
-            loop.call_later(_BEAT_S / 2, beat)
+            loop.call_later(_BEAT_S / 2, beat, now + _BEAT_S / 2)
 
     def look() -> None:
         while not over.wait(_BEAT_S):
             watchdog.look()
 
-    beat()
+    beat(loop.time())
     threading.Thread(target=look, name="watchdog", daemon=True).start()
     try:
         yield

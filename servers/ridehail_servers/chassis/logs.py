@@ -1,7 +1,9 @@
 """Logs: one JSON object a line on standard error, with nothing personal in it.
 
-Every line has `event`, `level`, `timestamp`, `service` (the one it is about, or else the process) and, while a call is
-handled, its `request_id`. Errors of the database are logged without the values that Postgres puts into its details.
+Every line has `event`, `level`, `timestamp` and, after OpenTelemetry's conventions, `service.name` (the service that it
+is about, or else what the process is), `service.version` and `service.instance.id` (the process); while a call is
+handled, its `request_id` too. Errors of the database are logged without the values that Postgres puts into its details.
+https://opentelemetry.io/docs/specs/semconv/resource/service/
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import io
 import json
 import logging
 import os
+import socket
 import sys
 import threading
 import time
@@ -23,6 +26,7 @@ import orjson
 
 from ridehail_kernel import call_context
 
+from .build import version
 from .errors import is_database_error
 
 if TYPE_CHECKING:
@@ -36,11 +40,25 @@ class _Process:
     """What `configure` was given last."""
 
     service: str
+    instance: str
     level: int
     stream: TextIO
 
+    def resource(self, service: str | None = None) -> dict[str, str]:
+        """Returns what a line says of its origin."""
+        return {
+            "service.name": service or self.service,
+            "service.version": version(),
+            "service.instance.id": self.instance,
+        }
 
-_process = _Process("", logging.INFO, sys.stderr)
+
+_process = _Process("", "", logging.INFO, sys.stderr)
+
+
+def instance_id(process: str) -> str:
+    """Returns an id of this process that no other has: its machine, or pod, its number there, and its process id."""
+    return f"{socket.gethostname()}/{process}/{os.getpid()}"
 
 
 class LogFile(io.TextIOBase):
@@ -83,7 +101,7 @@ def _lost_lines(lines: int, reason: str) -> str:
         "lines": lines,
         "reason": reason,
         "timestamp": datetime.now(UTC).isoformat(),
-        "service": _process.service,
+        **_process.resource(),
     }
     return json.dumps(line) + "\n"
 
@@ -121,17 +139,23 @@ def take_over_process() -> None:
     threading.excepthook = lambda found: logger.error("uncaught exception in a thread", exc_info=found.exc_value)
 
 
-def configure(*, service: str, level: str = "INFO", stream: TextIO | LogFile | None = None) -> None:
+def configure(
+    *, service: str, process: str | None = None, level: str = "INFO", stream: TextIO | LogFile | None = None
+) -> None:
     """Sets up structlog and, through it, the standard library's logging, for this process.
 
-    Lines go to the stream, or to standard error if it is None.
+    Args:
+        service: What lines name that are about no service in particular.
+        process: The name of the process among those of its machine, or None if it is the service.
+        level: Of the lines that are written.
+        stream: Where they go, or None for standard error.
     """
     import structlog  # noqa: PLC0415 - see `_Logger`
 
     global _process  # noqa: PLW0603 - by a new one loggers see that they are outdated
     stream = cast("TextIO", stream or sys.stderr)
-    _process = _Process(service, logging.getLevelNamesMapping()[level], stream)
-    shared: list[structlog.typing.Processor] = [structlog.processors.add_log_level, _add(service), _render_exception]
+    _process = _Process(service, instance_id(process or service), logging.getLevelNamesMapping()[level], stream)
+    shared: list[structlog.typing.Processor] = [structlog.processors.add_log_level, _add_origin, _render_exception]
     structlog.configure(
         processors=[*shared, _render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -186,16 +210,19 @@ class AccessLog:
 
         self._lines = AtTurnsEnd(self._write)
 
-    def write(self, **fields: str | float) -> None:
+    def write(self, service: str, **fields: str | float) -> None:
         if _process.level > logging.INFO:
             return
-        self._lines.add({"module": self._module, **fields, "event": "call", "level": "info", "timestamp": time.time()})
+        line = {"module": self._module, **fields, "event": "call", "level": "info", "timestamp": time.time()}
+        line["service.name"] = service
+        self._lines.add(line)
 
     def _write(self, lines: list[Event]) -> None:
         written: list[str] = []
         for line in lines:
             line["timestamp"] = _timestamp(datetime.fromtimestamp(line["timestamp"], UTC))
-            line.setdefault("service", _process.service)
+            line["service.version"] = version()
+            line["service.instance.id"] = _process.instance
             written.append(_render(None, "info", line) + "\n")
         _process.stream.write("".join(written))
         _process.stream.flush()
@@ -239,16 +266,13 @@ def _timestamp(at: datetime) -> str:
     return at.isoformat().replace("+00:00", "Z")
 
 
-def _add(service: str) -> structlog.typing.Processor:
-    def add(_logger: Any, _level: str, event: Event) -> Event:  # structlog's processors take any logger
-        event["timestamp"] = _timestamp(datetime.now(UTC))
-        event.setdefault("service", service)
-        request_id = call_context.request_id()
-        if request_id:
-            event["request_id"] = request_id
-        return event
-
-    return add
+def _add_origin(_logger: Any, _level: str, event: Event) -> Event:  # structlog's processors take any logger
+    event["timestamp"] = _timestamp(datetime.now(UTC))
+    event.update(_process.resource(event.pop("service", None) or call_context.service()))
+    request_id = call_context.request_id()
+    if request_id:
+        event["request_id"] = request_id
+    return event
 
 
 def _render_exception(_logger: Any, _method: str, event: Event) -> Event:  # structlog's processors take any logger

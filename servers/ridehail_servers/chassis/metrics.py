@@ -7,16 +7,18 @@ them up (https://prometheus.github.io/client_python/multiprocess/).
 
 from prometheus_client import Counter, Gauge, Histogram
 
-_LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+LATENCY_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 RPC_DURATION = Histogram(
     "grpc_server_call_duration_seconds",
     "Time from the arrival of a call to its answer.",
-    ("grpc_method", "grpc_status"),
-    buckets=_LATENCY_BUCKETS,
+    ("service", "grpc_method", "grpc_status"),
+    buckets=LATENCY_BUCKETS,
 )
 RPC_ERRORS = Counter(
-    "ridehail_rpc_errors", "Calls that were answered with an error, by its reason.", ("grpc_method", "reason")
+    "ridehail_rpc_errors",
+    "Calls that were answered with an error, by its reason.",
+    ("service", "grpc_method", "reason"),
 )
 READY = Gauge(
     "ridehail_ready",
@@ -40,8 +42,20 @@ CALLS_REFUSED = Counter("ridehail_calls_refused", "Calls that were refused as OV
 TASK_DURATION = Histogram(
     "ridehail_task_duration_seconds",
     "Time from the start of a background task to its end.",
-    ("task", "outcome"),
-    buckets=_LATENCY_BUCKETS,
+    ("service", "task", "outcome"),
+    buckets=LATENCY_BUCKETS,
+)
+TASK_LAST_SUCCESS = Gauge(
+    "ridehail_task_last_success_timestamp_seconds",
+    "When a scheduled task last ended well, or since when its workers have waited for it.",
+    ("service", "task"),
+    multiprocess_mode="max",
+)
+TASK_PERIOD = Gauge(
+    "ridehail_task_period_seconds",
+    "How often a scheduled task is due.",
+    ("service", "task"),
+    multiprocess_mode="livemax",
 )
 TASKS_RESCUED = Counter("ridehail_tasks_rescued", "Tasks of dead workers that were given to living ones.", ("service",))
 TASKS_WAITING = Gauge(
@@ -90,4 +104,21 @@ CONFIG_INVALID = Gauge(
 )
 LOOP_FAILURES = Counter(
     "ridehail_background_loop_failures", "Failures of a background loop, which goes on after each.", ("loop",)
+)
+LOOP_DELAY = Histogram(
+    "ridehail_event_loop_delay_seconds",
+    "How late a process' event loop does what is due, four times a second.",
+    buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
+)
+PROCESSES = Gauge(
+    "ridehail_processes",
+    "Processes that serve a service (serve) or run its background tasks (work).",
+    ("service", "role"),
+    multiprocess_mode="livesum",
+)
+BUILD_INFO = Gauge(
+    "ridehail_build_info",
+    "1 for what a process runs: version, commit where it is known, Python's version, and the transport of calls.",
+    ("version", "commit", "python", "transport"),
+    multiprocess_mode="livemax",
 )

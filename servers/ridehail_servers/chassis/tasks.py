@@ -14,17 +14,27 @@ from dataclasses import dataclass
 
 import procrastinate
 import psycopg
+from croniter import croniter
 from procrastinate import exceptions as procrastinate_errors
 from procrastinate.middleware import AsyncCallNext
 from procrastinate.worker import Worker
 from psycopg import conninfo
+
+from ridehail_kernel import call_context
 
 from .background import report_failure
 from .database import Connection, Database
 from .database_connection import BoundedConnection
 from .errors import DatabaseUnavailable, DependencyUnavailable, DomainError, Overloaded
 from .logs import get_logger
-from .metrics import TASK_DURATION, TASKS_OLDEST, TASKS_RESCUED, TASKS_WAITING
+from .metrics import (
+    TASK_DURATION,
+    TASK_LAST_SUCCESS,
+    TASK_PERIOD,
+    TASKS_OLDEST,
+    TASKS_RESCUED,
+    TASKS_WAITING,
+)
 from .settings import TaskSettings
 from .task_store import TaskStore
 
@@ -118,10 +128,16 @@ class TaskQueue:
             await asyncio.wait({stopping}, timeout=_RECONNECT_S)
 
     def _show_counters(self, tasks: Sequence[Task]) -> None:
-        """Shows every counter at 0: of one that appears with its first event, nobody sees that it grew."""
+        """Shows every counter at 0: of one that appears with its first event, nobody sees that it grew.
+
+        A scheduled task counts as done when its worker starts: it is missed a while after that.
+        """
         for task in tasks:
             for outcome in _OUTCOMES:
-                TASK_DURATION.labels(task.name, outcome)
+                TASK_DURATION.labels(self._service, task.name, outcome)
+            if task.schedule is not None:
+                TASK_LAST_SUCCESS.labels(self._service, task.name).set_to_current_time()
+                TASK_PERIOD.labels(self._service, task.name).set(_period_s(task.schedule))
         TASKS_RESCUED.labels(self._service)
 
     def _register(self, task: Task) -> None:
@@ -172,12 +188,18 @@ class TaskQueue:
                 raise result
 
     async def _report(self, run: AsyncCallNext, context: procrastinate.JobContext, _worker: Worker) -> None:
+        with call_context.call_context(service=self._service):
+            await self._run_and_report(run, context)
+
+    async def _run_and_report(self, run: AsyncCallNext, context: procrastinate.JobContext) -> None:
         """Runs a task, measures it and logs why it fails."""
         task, (subject,) = context.job.task_name, context.job.task_kwargs.values()
         started, outcome = time.perf_counter(), "failed"
         try:
             await run()
             outcome = "done"
+            if task in self._scheduled:
+                TASK_LAST_SUCCESS.labels(self._service, task).set_to_current_time()
         except DomainError as error:
             outcome = "retried"
             logger.warning("task failed for now", task=task, subject=subject, reason=error.reason)
@@ -193,7 +215,7 @@ class TaskQueue:
             # Its time comes again, so it is not kept as one that failed for good.
             logger.warning("scheduled task left to its next time", task=task)
         finally:
-            TASK_DURATION.labels(task, outcome).observe(time.perf_counter() - started)
+            TASK_DURATION.labels(self._service, task, outcome).observe(time.perf_counter() - started)
 
     async def _report_backlog(self, tasks: Sequence[str]) -> None:
         while True:
@@ -224,6 +246,13 @@ class TaskQueue:
                 continue  # it is done: its worker was only slow
             TASKS_RESCUED.labels(self._service).inc()
             logger.warning("task rescued from a dead worker", task=job.task_name, job=job.id)
+
+
+def _period_s(schedule: str) -> float:
+    times = croniter(schedule)
+    first: float = times.get_next()
+    second: float = times.get_next()
+    return second - first
 
 
 async def _end(endless: asyncio.Task[None]) -> None:

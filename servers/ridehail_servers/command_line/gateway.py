@@ -37,6 +37,15 @@ def config(
     public_port: Annotated[int, typer.Option(min=1, max=65535, help="For passengers' apps.")] = 8080,
     internal_port: Annotated[int, typer.Option(min=1, max=65535, help="For other services.")] = 8081,
     admin_port: Annotated[int, typer.Option(min=1, max=65535, help="Envoy's own, on the loopback address.")] = 9901,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=65535,
+            help="For Prometheus: /stats/prometheus, with --set metrics_host=0.0.0.0 for others than this machine;"
+            " default: none.",
+        ),
+    ] = None,
     data_dir: DataDirOption = DEFAULT_DATA_DIR,
     keys_dir: KeysDirOption = None,
     tls_dir: Annotated[
@@ -69,6 +78,7 @@ def config(
     values: dict[str, object] = {
         "public_port": public_port,
         "internal_port": internal_port,
+        "metrics_port": metrics_port,
         "upstreams": given_addresses(address),
         "gateway_key": read_secrets((keys_dir or data_dir / "keys") / GATEWAY_KEY_FILE)[-1],
     }
@@ -115,6 +125,7 @@ def check() -> None:
         "public_port": 8080,
         "internal_port": 8081,
         "admin_port": 9901,
+        "metrics_port": 9464,
         "upstreams": dict.fromkeys(suite.SERVICES, _CHECK_ADDRESS),
         "gateway_key": "0123456789abcdef",
     }

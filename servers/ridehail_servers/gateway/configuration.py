@@ -67,6 +67,8 @@ class GatewaySettings(BaseModel):
         internal_port: 0 for any free port.
         admin_socket: Unix socket of Envoy's administration (at most 107 bytes), for the same user only ...
         admin_port: ... or its port of the loopback address. Exactly one of the two is given.
+        metrics_host: The address to listen on for Prometheus, which gets `/stats/prometheus` of the administration ...
+        metrics_port: ... and the port, or None for none.
         upstreams: Service of the suite -> `host:port`; surplus services are ignored.
         gateway_key: Proves to the passenger authorizer that a request is the gateway's.
         descriptor_set: A file; must hold the contracts of all services and google/rpc/error_details.proto.
@@ -100,6 +102,8 @@ class GatewaySettings(BaseModel):
     internal_port: Port
     admin_socket: Path | None = None
     admin_port: Port | None = None
+    metrics_host: str = "127.0.0.1"
+    metrics_port: Port | None = None
     upstreams: dict[str, Address]
     gateway_key: SecretStr = Field(min_length=16, max_length=256)
     descriptor_set: Path = Field(default_factory=default_descriptor_set)

@@ -10,6 +10,7 @@ import asyncio
 import gc
 import json
 import os
+import platform
 import signal
 import sys
 import threading
@@ -18,15 +19,20 @@ from contextlib import suppress
 import uvloop
 
 from ridehail_servers import suite
-from ridehail_servers.chassis import app, logs
+from ridehail_servers.chassis import app, build, logs
 from ridehail_servers.chassis.background import cancelled, keep_running
 from ridehail_servers.chassis.errors import is_explained
 from ridehail_servers.chassis.health import Health, ends_when_stuck
+from ridehail_servers.chassis.metrics import BUILD_INFO, PROCESSES
 from ridehail_servers.chassis.problems import lines_of
-from ridehail_servers.chassis.settings import ProcessSettings
+from ridehail_servers.chassis.settings import ProcessSettings, ServerTuning
+from ridehail_servers.chassis.transport import chosen_transport
 
 from . import metrics_files
 from .supervisor import LOG_VARIABLE, ChildSpec
+
+SUITE = "ridehail"
+"""What log lines name that are about no service in particular, where a process serves several."""
 
 # Objects more than were freed, until the garbage collector looks at them: Python begins with 700.
 ALLOCATIONS = 10_000
@@ -39,8 +45,17 @@ async def run(spec: ChildSpec, stop: asyncio.Event) -> None:
         # What is there by now stays, and calls leave little that only the garbage collector frees: it may come rarely.
         gc.freeze()
         gc.set_threshold(ALLOCATIONS)
+        _show_processes(spec, built.tuning)
         with ends_when_stuck(built.tuning.loop_stuck_s):
             await (_serve(built, spec.settings, stop) if spec.role == "serve" else _work(built, stop))
+
+
+def _show_processes(spec: ChildSpec, tuning: ServerTuning) -> None:
+    """Shows what this process runs: alerts miss a service that no process does."""
+    for service in spec.settings.services:
+        PROCESSES.labels(service, spec.role).set(1)
+    transport = chosen_transport(tuning, tls=spec.settings.tls_dir is not None) if spec.role == "serve" else ""
+    BUILD_INFO.labels(build.version(), build.commit(), platform.python_version(), transport).set(1)
 
 
 async def _serve(built: app.Built, settings: ProcessSettings, stop: asyncio.Event) -> None:
@@ -76,8 +91,8 @@ def main() -> int:
     spec = ChildSpec.model_validate_json(sys.stdin.readline())
     descriptor = int(os.environ.get(LOG_VARIABLE, sys.stderr.fileno()))
     # A process that serves one service is that to whoever reads its log.
-    name = spec.settings.services[0] if len(spec.settings.services) == 1 else sys.argv[1]
-    logs.configure(service=name, level=spec.settings.log_level, stream=logs.LogFile(descriptor))
+    name = spec.settings.services[0] if len(spec.settings.services) == 1 else SUITE
+    logs.configure(service=name, process=sys.argv[1], level=spec.settings.log_level, stream=logs.LogFile(descriptor))
     logs.take_over_process()
     logger = logs.get_logger(__name__)
 

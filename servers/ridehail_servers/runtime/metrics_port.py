@@ -10,14 +10,15 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import CollectorRegistry, multiprocess
+from prometheus_client import CollectorRegistry, ProcessCollector, multiprocess
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
@@ -88,6 +89,32 @@ class SummedMetrics(Collector):
             if file not in self._skipped:
                 self._skipped.add(file)
                 logger.error("a damaged file of metrics is skipped", file=str(file), reason=reason)
+
+
+class ProcessFigures(Collector):
+    """What the operating system says of each process: CPU, memory, open files, when it started.
+
+    The names are those of prometheus_client's own; the label `process` tells them apart. On systems without `/proc`
+    there are none.
+    """
+
+    def __init__(self, processes: Callable[[], Mapping[str, int]]) -> None:
+        self._processes = processes
+
+    def collect(self) -> Iterable[Metric]:
+        found: dict[str, Metric] = {}
+        for name, pid in self._processes().items():
+            for family in _figures_of(pid).collect():
+                merged = found.setdefault(family.name, Metric(family.name, family.documentation, family.type))
+                for sample in family.samples:
+                    merged.add_sample(sample.name, {"process": name}, sample.value)
+        return found.values()
+
+
+@lru_cache(maxsize=256)
+def _figures_of(pid: int) -> ProcessCollector:
+    """Returns what reads the figures of a process; kept, since it makes sure only once when the machine was started."""
+    return ProcessCollector(pid=lambda: pid, registry=None)
 
 
 def damage(content: bytes) -> str | None:
@@ -173,11 +200,20 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def metrics_port(address: MetricsAddress, folder: Path) -> Iterator[int]:
-    """Serves `/metrics` for the length of the block, and yields the port."""
+def metrics_port(
+    address: MetricsAddress, folder: Path, processes: Callable[[], Mapping[str, int]] = dict
+) -> Iterator[int]:
+    """Serves `/metrics` for the length of the block, and yields the port.
+
+    Args:
+        address: Where.
+        folder: The files of the processes' metrics.
+        processes: Returns the ids of the processes by their names.
+    """
     tls = None if address.tls_dir is None else TlsFiles(address.tls_dir)
     registry, metrics = CollectorRegistry(), SummedMetrics(folder)
     registry.register(metrics)
+    registry.register(ProcessFigures(processes))
     handler = type("Handler", (_Handler,), {"registry": registry, "metrics": metrics})
     try:
         server = _Server((address.host, address.port), handler)

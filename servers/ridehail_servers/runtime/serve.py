@@ -37,9 +37,9 @@ async def serve(
             settings = settings.model_copy(update={"grpc_port": port})
             ready = f"ready grpc={settings.host}:{port}"
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ridehail-metrics-"))
-        scraped = stack.enter_context(metrics_port(metrics, Path(folder)))
-        stop = stop_on_signals()
         supervisor = Supervisor()
+        scraped = stack.enter_context(metrics_port(metrics, Path(folder), supervisor.pids))
+        stop = stop_on_signals()
         spec = ChildSpec(role=role, settings=settings)
         environment = {metrics_files.VARIABLE: folder}
         try:

@@ -86,6 +86,14 @@ class Supervisor:
         self._watchers: dict[asyncio.Task[None], Process] = {}
         self._stopping = False
 
+    def pids(self) -> dict[str, int]:
+        """Returns the ids of the processes that run, by their names, and of this one."""
+        running = {it.name: it.running for it in tuple(self._watchers.values())}
+        return {
+            "supervisor": os.getpid(),
+            **{name: it.pid for name, it in running.items() if it is not None and it.returncode is None},
+        }
+
     async def start(self, process: Process) -> None:
         """Starts a process, waits until one of ours reports ready, and keeps it running from then on.
 
@@ -188,7 +196,7 @@ def log_printed(name: str, printed: int, log: int) -> None:
         for line in lines:
             text = line.decode("utf-8", "backslashreplace").strip()
             if text:
-                entry = {"event": text, "level": "info", "logger": "printed", "service": name}
+                entry = {"event": text, "level": "info", "logger": "printed", "service.name": name}
                 file.write(json.dumps({**entry, "timestamp": datetime.now(UTC).isoformat()}) + "\n")
     os.close(log)
 

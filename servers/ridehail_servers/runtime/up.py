@@ -90,7 +90,9 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
         authorizer_port = stack.enter_context(reserve(HOST, 0)).getsockname()[1]
         http_port = free_port(HOST, options.http_port)
         internal_port = free_port(HOST, options.internal_http_port)
-        metrics = stack.enter_context(metrics_port(MetricsAddress(HOST, options.metrics_port, tls_dir), data.metrics))
+        supervisor = Supervisor(started=data.remember_process)
+        metrics_address = MetricsAddress(HOST, options.metrics_port, tls_dir)
+        metrics = stack.enter_context(metrics_port(metrics_address, data.metrics, supervisor.pids))
 
         progress("starting Postgres")
         postgres = EmbeddedPostgres(data.postgres)
@@ -117,7 +119,6 @@ async def up(options: UpOptions, *, progress: Callable[[str], None], report: Cal
             reflection=True,
             drain_notice_s=_DRAIN_NOTICE_S,
         )
-        supervisor = Supervisor(started=data.remember_process)
         stack.push_async_callback(supervisor.stop)
         authorizer = settings.model_copy(update={"services": (suite.AUTHORIZER,), "grpc_port": authorizer_port})
         await _start_processes(supervisor, data, settings, authorizer, options.workers)

@@ -33,6 +33,6 @@ def refusing_handler(served: ServedMethod) -> RpcHandler:
         context.set_code(grpc.StatusCode.RESOURCE_EXHAUSTED)
         context.set_details(_ERROR.message)
         context.set_trailing_metadata(((REQUEST_ID_KEY, request_id), *_DETAILS))
-        report_call(served.name, "RESOURCE_EXHAUSTED", _ERROR.reason, time.monotonic() - began)
+        report_call(served, "RESOURCE_EXHAUSTED", _ERROR.reason, time.monotonic() - began)
 
     return grpc.stream_stream_rpc_method_handler(refuse)

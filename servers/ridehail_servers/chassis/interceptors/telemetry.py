@@ -14,6 +14,7 @@ from prometheus_client import Histogram
 from ridehail_kernel import call_context
 from ridehail_kernel.metadata_keys import REQUEST_ID_KEY
 from ridehail_servers.chassis.logs import AccessLog, get_logger
+from ridehail_servers.chassis.methods import ServedMethod
 from ridehail_servers.chassis.metrics import RPC_DURATION, RPC_ERRORS, RPC_IN_FLIGHT
 from ridehail_servers.chassis.turns import AtTurnsEnd
 
@@ -42,7 +43,9 @@ class Telemetry(Layer):
         _calls.began()
         started = time.monotonic()
         try:
-            with call_context.call_context(request_id=request_id, deadline=started + call.seconds):
+            with call_context.call_context(
+                request_id=request_id, deadline=started + call.seconds, service=call.served.service
+            ):
                 return await inner(call)
         except BaseException:
             # Answered errors have left their status; what has not is the caller's own cancellation.
@@ -53,14 +56,14 @@ class Telemetry(Layer):
             self._report(call, request_id, time.monotonic() - started)
 
     def _report(self, call: Call, request_id: str, seconds: float) -> None:
-        name = call.served.name
+        served = call.served
         _calls.under_way -= 1
-        report_call(name, call.status, call.reason, seconds)
+        report_call(served, call.status, call.reason, seconds)
         if (call.status == "OK" and not self._log_successes) or call.reason == _OVERLOADED:
             return
         access_log.write(
-            service=call.served.service,
-            method=name,
+            served.service,
+            method=served.name,
             status=call.status,
             reason=call.reason,
             caller=call.caller,
@@ -74,13 +77,13 @@ def request_id_from(given: str | bytes | None) -> str:
     return given if isinstance(given, str) and _REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
 
 
-def report_call(method: str, status: str, reason: str, seconds: float) -> None:
+def report_call(served: ServedMethod, status: str, reason: str, seconds: float) -> None:
     """Measures a call. A refusal for overload is counted for the log as well, instead of a line for each."""
-    _calls.ended(method, status, seconds)
+    _calls.ended(served, status, seconds)
     if reason:
-        RPC_ERRORS.labels(method, reason).inc()
+        RPC_ERRORS.labels(served.service, served.name, reason).inc()
     if reason == _OVERLOADED:
-        _refusals.note(method)
+        _refusals.note(served.name)
 
 
 class _Calls:
@@ -89,20 +92,20 @@ class _Calls:
     def __init__(self) -> None:
         self.under_way = 0
         # Of those that ended in this turn.
-        self._durations: AtTurnsEnd[tuple[str, str, float] | None] = AtTurnsEnd(self._measure)
+        self._durations: AtTurnsEnd[tuple[ServedMethod, str, float] | None] = AtTurnsEnd(self._measure)
 
     def began(self) -> None:
         self.under_way += 1
         self._durations.add(None)
 
-    def ended(self, method: str, status: str, seconds: float) -> None:
-        self._durations.add((method, status, seconds))
+    def ended(self, served: ServedMethod, status: str, seconds: float) -> None:
+        self._durations.add((served, status, seconds))
 
-    def _measure(self, durations: list[tuple[str, str, float] | None]) -> None:
+    def _measure(self, durations: list[tuple[ServedMethod, str, float] | None]) -> None:
         RPC_IN_FLIGHT.set(self.under_way)
         for duration in filter(None, durations):
-            method, status, seconds = duration
-            _duration(method, status).observe(seconds)
+            served, status, seconds = duration
+            _duration(served.service, served.name, status).observe(seconds)
 
 
 _calls = _Calls()
@@ -132,5 +135,5 @@ _refusals = _Refusals()
 
 
 @cache
-def _duration(method: str, status: str) -> Histogram:
-    return RPC_DURATION.labels(method, status)
+def _duration(service: str, method: str, status: str) -> Histogram:
+    return RPC_DURATION.labels(service, method, status)

@@ -6,6 +6,6 @@ tests/chassis/transport/ runs on both.
 """
 
 from .base import MethodHandlers, Transport
-from .choice import TransportUnfit, choose
+from .choice import TransportUnfit, choose, chosen_transport
 
-__all__ = ["MethodHandlers", "Transport", "TransportUnfit", "choose"]
+__all__ = ["MethodHandlers", "Transport", "TransportUnfit", "choose", "chosen_transport"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import metadata
+from typing import Literal
 
 from ridehail_servers.chassis.errors import Explained
 from ridehail_servers.chassis.logs import get_logger
@@ -24,12 +25,12 @@ class TransportUnfit(Explained):
 
 def choose(tuning: ServerTuning, tls: TlsFiles | None) -> Transport:
     """Returns the transport that `server.yaml` chooses; raises `TransportUnfit` if that lacks what is asked for."""
-    lacks = None if tuning.transport == "grpcio" else _lack_of_native(tuning, tls)
+    lacks = None if tuning.transport == "grpcio" else _lack_of_native(tuning, tls=tls is not None)
     if tuning.transport == "native" and lacks is not None:
         raise TransportUnfit(f"server.yaml: transport: native {lacks}; set it to grpcio, or to auto")
-    native = tuning.transport != "grpcio" and lacks is None
-    logger.info("transport chosen", transport="native" if native else "grpcio", reason=lacks or tuning.transport)
-    if native:
+    chosen = chosen_transport(tuning, tls=tls is not None)
+    logger.info("transport chosen", transport=chosen, reason=lacks or tuning.transport)
+    if chosen == "native":
         from .native_check import TriedNativeTransport  # noqa: PLC0415 - its library may be missing
 
         return TriedNativeTransport(tuning)
@@ -39,8 +40,13 @@ def choose(tuning: ServerTuning, tls: TlsFiles | None) -> Transport:
     return GrpcioTransport(tuning, credentials)
 
 
-def _lack_of_native(tuning: ServerTuning, tls: TlsFiles | None) -> str | None:
-    if tls is not None:
+def chosen_transport(tuning: ServerTuning, *, tls: bool) -> Literal["grpcio", "native"]:
+    """Returns the transport of a server with or without TLS."""
+    return "grpcio" if tuning.transport == "grpcio" or _lack_of_native(tuning, tls=tls) is not None else "native"
+
+
+def _lack_of_native(tuning: ServerTuning, *, tls: bool) -> str | None:
+    if tls:
         return "does not renew certificates, so it serves no TLS"
     if tuning.max_connection_age_s is not None:
         return "does not close connections by age, which max_connection_age_s asks for"
