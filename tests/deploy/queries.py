@@ -144,6 +144,7 @@ class _Reader:
                 raise Mistake(f"{sorted(left)} {node.op} {sorted(right)} never match")
             return left
         self._require(set(matching.labels), left & right, str(node.op))
+        assert node.modifier is not None
         if node.modifier.card == promql.VectorMatchCardinality.ManyToOne:
             included = frozenset(node.modifier.group_labels or ())
             self._require(set(included), right, "group_left")

@@ -32,7 +32,12 @@ def test_grafana_reads_every_dashboard_and_refuses_others(reader: Path, tmp_path
     read = subprocess.run([reader, *files], capture_output=True, text=True, check=False)
     assert (read.stdout, read.returncode) == ("", 0)
 
-    for fault in ({"panles": []}, {"panels": [{"type": "stat", "options": {"colour": "red"}}]}, {"refresh": 30}):
+    faults: list[dict[str, object]] = [
+        {"panles": []},
+        {"panels": [{"type": "stat", "options": {"colour": "red"}}]},
+        {"refresh": 30},
+    ]
+    for fault in faults:
         bad = tmp_path / "bad.json"
         bad.write_text(json.dumps(json.loads(files[0].read_text()) | fault))
         assert subprocess.run([reader, bad], capture_output=True, check=False).returncode == 1

@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any
 
-import croniter  # type: ignore[import-untyped]  # procrastinate's reader of schedules
+import croniter
 import grpc
 import psycopg
 

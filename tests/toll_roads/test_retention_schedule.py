@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import croniter  # type: ignore[import-untyped]  # procrastinate's reader of schedules
+import croniter
 import pytest
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest, multiprocess
 
