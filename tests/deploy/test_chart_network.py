@@ -11,7 +11,7 @@ import yaml
 
 from ridehail_servers import resources, suite
 from ridehail_servers.gateway.routes import gateway_routes
-from tests.deploy.chart import KINDS, NAMESPACE, RELEASE, SUITE, Manifest, of_kind, render, rendered
+from tests.deploy.chart import KINDS, NAMESPACE, RELEASE, SUITE, Manifest, containers, of_kind, pods, render, rendered
 
 ACCESS = yaml.safe_load((resources.folder("config") / "access.yaml").read_text())
 OUTSIDERS = sorted(set(ACCESS["callers"]) - suite.SERVICES.keys() - {"gateway"})
@@ -187,11 +187,16 @@ def test_what_runs_elsewhere_is_reached_there_and_only_by_those_who_need_it() ->
 @pytest.mark.parametrize("kind", KINDS)
 def test_prometheus_scrapes_every_process_and_all_but_the_cache_ask_for_names(kind: str) -> None:
     cluster, components = network(rendered(kind))
+    scraped = {component for component, pod in pods(rendered(kind)) if "metrics" in port_names(pod)}
+    assert {component for component in components if component.removesuffix("-worker") in suite.SERVICES} <= scraped
     for component, pod in components.items():
-        runs = component.removesuffix("-worker") in suite.SERVICES
-        assert cluster.connects(PROMETHEUS, pod, PORTS["metrics"]) == runs
+        assert cluster.connects(PROMETHEUS, pod, PORTS["metrics"]) == (component in scraped)
         for protocol in ("TCP", "UDP"):
             assert cluster.connects(pod, DNS, 53, protocol) == (component != "cache"), component
+
+
+def port_names(pod: Manifest) -> set[str]:
+    return {port["name"] for container in containers(pod) for port in container.get("ports", ())}
 
 
 def test_an_edit_of_access_yaml_changes_the_policies() -> None:
