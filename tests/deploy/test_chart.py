@@ -94,10 +94,14 @@ def test_objects_of_a_kind_have_names_of_their_own(kind: str) -> None:
 @of_every_kind
 def test_pods_are_nobody_and_write_nowhere(kind: str) -> None:
     """Kubernetes' `restricted` standard, a root file system that is read-only, and no way to the API server."""
+    image = re.search(r"^USER (\d+):(\d+)$", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
+    assert image is not None
+    user, group = map(int, image.groups())
     for _component, pod in pods(rendered(kind)):
         assert pod["automountServiceAccountToken"] is False
         assert pod["securityContext"]["runAsNonRoot"] is True
-        assert pod["securityContext"]["runAsUser"] > 0
+        assert (pod["securityContext"]["runAsUser"], pod["securityContext"]["fsGroup"]) == (user, group)
+        assert user > 0
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
         assert {next(iter(volume.keys() - {"name"})) for volume in pod["volumes"]} <= {
@@ -138,11 +142,13 @@ def test_the_gateway_is_the_envoy_that_is_tested() -> None:
 def test_every_deployment_is_probed_and_survives_a_drained_node(kind: str) -> None:
     manifests = rendered(kind)
     budgets, accounts = of_kind(manifests, "PodDisruptionBudget"), of_kind(manifests, "ServiceAccount")
+    policies = of_kind(manifests, "NetworkPolicy")
     for name, deployment in of_kind(manifests, "Deployment").items():
         template = deployment["spec"]["template"]
         (container,) = template["spec"]["containers"]
         assert {"livenessProbe", "readinessProbe"} <= container.keys()
         assert budgets[name]["spec"]["selector"] == deployment["spec"]["selector"]
+        assert policies[name]["spec"]["podSelector"] == deployment["spec"]["selector"]
         assert deployment["spec"]["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
         if name == "cache":
             continue

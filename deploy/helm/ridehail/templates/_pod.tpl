@@ -4,10 +4,11 @@ automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
   runAsNonRoot: true
-  runAsUser: 65532
-  runAsGroup: 65532
+  # As in the image.
+  runAsUser: 10001
+  runAsGroup: 10001
   # Secrets are mounted as root's and this group's.
-  fsGroup: 65532
+  fsGroup: 10001
   fsGroupChangePolicy: OnRootMismatch
   seccompProfile: {type: RuntimeDefault}
 {{- with .Values.image.pullSecrets }}
