@@ -11,7 +11,7 @@ TEST_PROCESSES ?= 3
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-unit test-long check format lint types contracts generated imports names gateway image compose chart chart-table proto monitoring released lock bench bench-peak bench-profile bench-retention bench-eulas-import chaos docs-polling docs-scaling audit clean
+.PHONY: help setup run test test-unit test-long check format lint types contracts generated imports names gateway image compose chart chart-table proto monitoring released sdk lock bench bench-peak bench-profile bench-retention bench-eulas-import chaos docs-polling docs-scaling audit clean
 
 help: ## Show what each target does.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -114,6 +114,22 @@ monitoring: setup ## Write Prometheus' rules and Grafana's dashboards again, fro
 released: setup ## Remember the contracts as released: `make check` refuses changes that break them.
 	@mkdir -p build
 	$(BIN)/python proto/generate.py --output build/generated --image proto/released.binpb
+
+# Tools are built from the checksums of go.sum, and installed by those of package-lock.json.
+SDK_TOOLS := $(CURDIR)/build/tools:$(CURDIR)/build/sdk/typescript/node_modules/.bin
+GENERATE_SDK := PATH="$(SDK_TOOLS):$$PATH" $(BIN)/buf generate build/contracts.binpb --output build/sdk
+
+sdk: setup ## Generate clients in Go and TypeScript, with an example of each, in build/sdk. Needs Go and Node.
+	@mkdir -p build/sdk
+	$(BIN)/python proto/generate.py --output build/generated --image build/contracts.binpb
+	cp -R proto/sdk/. build/sdk
+	cd build/sdk/go && GOBIN=$(CURDIR)/build/tools go install tool
+	npm --prefix build/sdk/typescript ci --silent --no-audit --no-fund
+	$(GENERATE_SDK) --template proto/buf.gen.yaml --path ridehail
+	$(GENERATE_SDK) --template '{"version": "v2", "plugins": [{"local": "protoc-gen-es", "out": "typescript", "opt": ["target=js+dts", "import_extension=js"]}]}' \
+		--path google/rpc/error_details.proto
+	cd build/sdk/go && go build -o bin/example ./example
+	cd build/sdk/typescript && node_modules/.bin/tsc
 
 lock: setup ## Upgrade every dependency to its newest version, pinned and hashed.
 	$(BIN)/uv pip compile --quiet --upgrade --all-extras --generate-hashes --universal --python-version 3.11 \

@@ -33,7 +33,7 @@ GOOGLEAPIS_INCLUDE = Path(google.rpc.__file__ or next(iter(google.rpc.__path__))
 # with others': it is generated under this package, and the generated imports are rewritten to it.
 VALIDATE_PROTO = "buf/validate/validate.proto"
 THIRD_PARTY = "ridehail._third_party"
-# A JSON error's details are converted only if the gateway's descriptor set holds their types.
+# A JSON error's details are converted only if the gateway's descriptor set holds their types; clients read them too.
 ERROR_DETAILS = ("google/rpc/status.proto", "google/rpc/error_details.proto")
 
 
@@ -70,6 +70,7 @@ def main() -> None:
                 "--include_imports",
                 "--include_source_info",
                 f"--descriptor_set_out={arguments.image}",
+                *ERROR_DETAILS,
                 *protos,
             )
         target = arguments.output / "ridehail"

@@ -1,4 +1,4 @@
-"""Generates from the contracts: the client library's errors, models and clients, and of servers the checks and errors.
+"""Generates from the contracts: the client library, checks and errors of servers, and the API that the gateway serves.
 
 Run by `make proto`, after `generate.py`, whose descriptor set with comments it reads. Types and defaults come from
 fields and their rules, docstrings from comments, and what neither says from the options of
@@ -9,6 +9,7 @@ what it would write.
 from __future__ import annotations
 
 import argparse
+import configparser
 import re
 import subprocess
 import sys
@@ -16,10 +17,12 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+import yaml
 from client_contracts import Contracts
 from client_text import paragraphs, wrapped
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from openapi import documents
 from quick_checks import QuickChecks
 
 ROOT: Final = Path(__file__).parents[1]
@@ -28,6 +31,8 @@ CLIENTS: Final = LIBRARY / "_async" / "generated"
 SERVER_ERRORS: Final = Path("servers/ridehail_servers/chassis/error_catalogue.py")
 SERVER_CHECKS: Final = Path("servers/ridehail_servers/chassis/quick_checks.py")
 ERROR_PAGE: Final = Path("docs/errors.md")
+EXAMPLES: Final = Path("proto/examples.yaml")
+API: Final = Path("deploy/api")
 ERROR_TABLE: Final = "| reason | gRPC code | HTTP | metadata | what to do |\n|---|---|---|---|---|\n"
 RUFF: Final = ("--isolated", "--quiet", "--target-version", "py311", "--line-length", "120")
 SORTED: Final = (
@@ -81,7 +86,16 @@ def generate(image: FileDescriptorSet) -> dict[Path, str]:
     rows = "".join(f"{one.row}\n" for one in contracts.reasons)
     page = (ROOT / ERROR_PAGE).read_text()
     table = re.sub(re.escape(ERROR_TABLE) + r"(?:\|.*\n)*", lambda _: ERROR_TABLE + rows, page)
-    return {**formatted(files), ERROR_PAGE: table}
+    return {**formatted(files), ERROR_PAGE: table, **api(contracts)}
+
+
+def api(contracts: Contracts) -> dict[Path, str]:
+    """Returns the OpenAPI document of each listener."""
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    examples = yaml.safe_load((ROOT / EXAMPLES).read_text())
+    texts = documents(contracts, setup["metadata"]["version"], examples)
+    return {API / f"{listener}.json": text for listener, text in texts.items()}
 
 
 def formatted(files: dict[Path, str]) -> dict[Path, str]:

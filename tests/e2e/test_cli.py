@@ -38,6 +38,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "gateway",
         "gateway config",
         "gateway check",
+        "gateway docs",
         "toll-roads",
         "toll-roads purge-offers",
         "toll-roads archive",

@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from tests.support.command_line import ridehail
 from tests.support.up import RunningCommand
@@ -80,6 +81,28 @@ def test_the_wheel_holds_all_that_the_servers_read(wheel: Path) -> None:
         "ridehail_kernel",
         "ridehail_servers",
     }
+
+
+def test_the_contracts_of_the_wheel_build_with_plain_protoc(wheel: Path, tmp_path: Path) -> None:
+    """By the descriptor set alone, and from the sources with it for what they import."""
+    site = tmp_path / "site"
+    zipfile.ZipFile(wheel).extractall(site)
+    contracts = sorted(str(path.relative_to(ROOT / "proto")) for path in (ROOT / "proto/ridehail").rglob("*.proto"))
+    assert all((site / one).read_bytes() == (ROOT / "proto" / one).read_bytes() for one in contracts)
+    # The sources by themselves, so that nothing else of the wheel or of this checkout helps.
+    copied = tmp_path / "proto"
+    for one in contracts:
+        (copied / one).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(site / one, copied / one)
+    descriptors = f"--descriptor_set_in={site / 'ridehail/descriptors.binpb'}"
+    for number, sources in enumerate(([], [f"-I{copied}"])):
+        output = tmp_path / f"{number}.binpb"
+        command = (sys.executable, "-m", "grpc_tools.protoc", *sources, descriptors, f"--descriptor_set_out={output}")
+        ended = subprocess.run([*command, *contracts], capture_output=True, text=True, timeout=60, check=False)
+        assert ended.returncode == 0, ended.stderr
+        built = {one.name: one for one in FileDescriptorSet.FromString(output.read_bytes()).file}
+        assert sorted(built) == contracts
+        assert all(one.options.go_package.startswith("ridehail.internal/sdk/ridehail/") for one in built.values())
 
 
 UV = (sys.executable, "-m", "uv")

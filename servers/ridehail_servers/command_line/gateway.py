@@ -1,4 +1,4 @@
-"""`ridehail gateway config` and `ridehail gateway check`."""
+"""`ridehail gateway config`, `ridehail gateway docs` and `ridehail gateway check`."""
 
 from __future__ import annotations
 
@@ -110,6 +110,15 @@ def config(
         sys.stdout.write(text)
     else:
         write_secret(output, text)
+
+
+@app.command()
+def docs(folder: Annotated[Path, typer.Argument(help="A folder, which is created if it is missing.")]) -> None:
+    """Write the files of the page at /docs; `gateway config --set docs_dir=...` says where Envoy finds them."""
+    from ridehail_servers.gateway import api_docs
+
+    if not api_docs.write(folder):
+        raise UsageError("Scalar is not installed: install ridehail[embedded]")
 
 
 @app.command()

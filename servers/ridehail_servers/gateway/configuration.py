@@ -19,7 +19,7 @@ from ridehail_servers.chassis.service_definition import ServiceDefinition
 from ridehail_servers.chassis.status import DOMAIN, HTTP_STATUS_KEY, STATUS_DETAILS_KEY
 from ridehail_servers.chassis.unknown_fields import UNKNOWN_MEMBERS_KEY
 
-from . import body_limits, headers, json_members, rate_limits, refusals
+from . import api_docs, body_limits, headers, json_members, rate_limits, refusals
 from .envoy_program import EnvoyError
 from .routes import GatewayRoutes, gateway_routes
 
@@ -91,6 +91,7 @@ class GatewaySettings(BaseModel):
         tls_dir: Holds `ca.pem`, `cert.pem` and `key.pem` where Envoy runs: TLS on both listeners and to all upstreams;
             clients of the internal listener need certificates. None for plain text.
         tls_secrets: Folder of the files of `render_tls_secrets` where Envoy runs. Given with `tls_dir` only.
+        docs_dir: Folder of the files of `ridehail gateway docs` where Envoy runs. None for no page at /docs.
         max_heap_bytes: Near this much memory the gateway first closes connections, then refuses requests.
     """
 
@@ -126,6 +127,7 @@ class GatewaySettings(BaseModel):
     remembered_sessions: int = Field(default=10_000, ge=0, le=100_000)
     tls_dir: Path | None = None
     tls_secrets: Path | None = None
+    docs_dir: Path | None = None
     max_heap_bytes: int = Field(default=1024**3, ge=64 * 1024**2)
 
     @model_validator(mode="after")
@@ -175,6 +177,8 @@ def render(settings: GatewaySettings, definitions: Iterable[ServiceDefinition]) 
                 name: json_members.json_members(method.request for _binding, method in listener.http_routes)
                 for name, listener in (("public", routes.public), ("internal", routes.internal))
             },
+            docs_pages=api_docs.pages,
+            max_docs_bytes=api_docs.MAX_FILE_BYTES,
             max_unknown_named=json_members.MAX_NAMED,
             unknown_members_header=UNKNOWN_MEMBERS_KEY,
             status_details_header=STATUS_DETAILS_KEY,

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ridehail_servers import suite
+from ridehail_servers.gateway import api_docs
 from ridehail_servers.gateway.configuration import GatewaySettings, render, render_tls_secrets
 from ridehail_servers.gateway.envoy_program import envoy_command
 
@@ -55,6 +56,7 @@ class GatewayProcess:
 
     def process(self) -> Process:
         """Writes the configuration, readable by its owner only, and returns the process, not yet started."""
+        docs = self.run_dir / "docs"
         settings = GatewaySettings.model_validate(
             {
                 "public_host": self.host,
@@ -70,6 +72,7 @@ class GatewayProcess:
                 "access_log": self.log_dir / "envoy-access.log",
                 "tls_dir": self.tls_dir,
                 "health_check_timeout_s": self.health_check_timeout_s,
+                "docs_dir": docs if api_docs.write(docs) else None,
                 "tls_secrets": None if self.tls_dir is None else self.run_dir,
             }
         )

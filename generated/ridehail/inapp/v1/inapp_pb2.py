@@ -24,13 +24,14 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dridehail/inapp/v1/inapp.proto\x12\x11ridehail.inapp.v1\"m\n\x05Promo\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x11\n\timage_url\x18\x04 \x01(\t\x12\x18\n\x0bis_selected\x18\x05 \x01(\x08H\x00\x88\x01\x01\x42\x0e\n\x0c_is_selectedb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dridehail/inapp/v1/inapp.proto\x12\x11ridehail.inapp.v1\"m\n\x05Promo\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x11\n\timage_url\x18\x04 \x01(\t\x12\x18\n\x0bis_selected\x18\x05 \x01(\x08H\x00\x88\x01\x01\x42\x0e\n\x0c_is_selectedB1Z/ridehail.internal/sdk/ridehail/inapp/v1;inappv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ridehail.inapp.v1.inapp_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'Z/ridehail.internal/sdk/ridehail/inapp/v1;inappv1'
   _globals['_PROMO']._serialized_start=52
   _globals['_PROMO']._serialized_end=161
 # @@protoc_insertion_point(module_scope)

@@ -25,13 +25,14 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.ridehail/orderprovider/v1/order_provider.proto\x12\x19ridehail.orderprovider.v1\x1a\x1cgoogle/protobuf/struct.proto\"\xda\x01\n\x0b\x41\x63tiveOrder\x12\x0f\n\x07orderid\x18\x01 \x01(\t\x12\x0e\n\x06status\x18\x02 \x01(\t\x12@\n\x05parts\x18\x03 \x03(\x0b\x32\x31.ridehail.orderprovider.v1.ActiveOrder.PartsEntry\x12(\n\x07\x64\x65tails\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x10\n\x08sequence\x18\x05 \x01(\x03\x1a,\n\nPartsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.ridehail/orderprovider/v1/order_provider.proto\x12\x19ridehail.orderprovider.v1\x1a\x1cgoogle/protobuf/struct.proto\"\xda\x01\n\x0b\x41\x63tiveOrder\x12\x0f\n\x07orderid\x18\x01 \x01(\t\x12\x0e\n\x06status\x18\x02 \x01(\t\x12@\n\x05parts\x18\x03 \x03(\x0b\x32\x31.ridehail.orderprovider.v1.ActiveOrder.PartsEntry\x12(\n\x07\x64\x65tails\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x10\n\x08sequence\x18\x05 \x01(\x03\x1a,\n\nPartsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x41Z?ridehail.internal/sdk/ridehail/orderprovider/v1;orderproviderv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ridehail.orderprovider.v1.order_provider_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'Z?ridehail.internal/sdk/ridehail/orderprovider/v1;orderproviderv1'
   _globals['_ACTIVEORDER_PARTSENTRY']._loaded_options = None
   _globals['_ACTIVEORDER_PARTSENTRY']._serialized_options = b'8\001'
   _globals['_ACTIVEORDER']._serialized_start=108

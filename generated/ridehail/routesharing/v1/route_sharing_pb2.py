@@ -26,13 +26,14 @@ from ridehail._third_party.buf.validate import validate_pb2 as buf_dot_validate_
 from ridehail.common.v1 import options_pb2 as ridehail_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,ridehail/routesharing/v1/route_sharing.proto\x12\x18ridehail.routesharing.v1\x1a\x1b\x62uf/validate/validate.proto\x1a ridehail/common/v1/options.proto\"?\n\x13ShareRideWithFamily\x12\x1e\n\x05value\x18\x01 \x01(\x08\x42\n\xbaH\x03\xc8\x01\x01\xd8\xbb\x18\x01H\x00\x88\x01\x01\x42\x08\n\x06_value\"J\n\rSharingFamily\x12\x12\n\nadmin_name\x18\x01 \x01(\t\x12\x11\n\tadmin_uid\x18\x02 \x01(\x03\x12\x12\n\nsharing_on\x18\x03 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,ridehail/routesharing/v1/route_sharing.proto\x12\x18ridehail.routesharing.v1\x1a\x1b\x62uf/validate/validate.proto\x1a ridehail/common/v1/options.proto\"?\n\x13ShareRideWithFamily\x12\x1e\n\x05value\x18\x01 \x01(\x08\x42\n\xbaH\x03\xc8\x01\x01\xd8\xbb\x18\x01H\x00\x88\x01\x01\x42\x08\n\x06_value\"J\n\rSharingFamily\x12\x12\n\nadmin_name\x18\x01 \x01(\t\x12\x11\n\tadmin_uid\x18\x02 \x01(\x03\x12\x12\n\nsharing_on\x18\x03 \x01(\x08\x42?Z=ridehail.internal/sdk/ridehail/routesharing/v1;routesharingv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ridehail.routesharing.v1.route_sharing_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'Z=ridehail.internal/sdk/ridehail/routesharing/v1;routesharingv1'
   _globals['_SHARERIDEWITHFAMILY'].fields_by_name['value']._loaded_options = None
   _globals['_SHARERIDEWITHFAMILY'].fields_by_name['value']._serialized_options = b'\272H\003\310\001\001\330\273\030\001'
   _globals['_SHARERIDEWITHFAMILY']._serialized_start=137

@@ -26,13 +26,14 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from ridehail.common.v1 import options_pb2 as ridehail_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&ridehail/tollroads/v1/toll_roads.proto\x12\x15ridehail.tollroads.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a ridehail/common/v1/options.proto\"\x82\x01\n\tOrderRoad\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x15\n\rhas_toll_road\x18\x02 \x01(\x08\x12\x17\n\x0f\x63\x61n_switch_road\x18\x03 \x01(\x08\x12+\n\x07\x63reated\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:\x06\xca\xbb\x18\x02\x10\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&ridehail/tollroads/v1/toll_roads.proto\x12\x15ridehail.tollroads.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a ridehail/common/v1/options.proto\"\x82\x01\n\tOrderRoad\x12\x10\n\x08order_id\x18\x01 \x01(\t\x12\x15\n\rhas_toll_road\x18\x02 \x01(\x08\x12\x17\n\x0f\x63\x61n_switch_road\x18\x03 \x01(\x08\x12+\n\x07\x63reated\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:\x06\xca\xbb\x18\x02\x10\x01\x42\x39Z7ridehail.internal/sdk/ridehail/tollroads/v1;tollroadsv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ridehail.tollroads.v1.toll_roads_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'Z7ridehail.internal/sdk/ridehail/tollroads/v1;tollroadsv1'
   _globals['_ORDERROAD']._loaded_options = None
   _globals['_ORDERROAD']._serialized_options = b'\312\273\030\002\020\001'
   _globals['_ORDERROAD']._serialized_start=133

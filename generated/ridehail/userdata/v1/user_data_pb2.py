@@ -27,13 +27,14 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from ridehail.common.v1 import rules_pb2 as ridehail_dot_common_dot_v1_dot_rules__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$ridehail/userdata/v1/user_data.proto\x12\x14ridehail.userdata.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eridehail/common/v1/rules.proto\"{\n\x0fUserIdentifiers\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12#\n\tphone_ids\x18\x02 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x64\"\x06r\x04\xc8\xbc\x18\x01\x12$\n\torder_ids\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xf4\x03\"\x06r\x04\xc8\xbc\x18\x01\",\n\x0bRecordCount\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07records\x18\x02 \x01(\x03\"+\n\nUserRecord\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"\xc9\x01\n\x0eServiceReceipt\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x30\n\x05\x66ound\x18\x02 \x03(\x0b\x32!.ridehail.userdata.v1.RecordCount\x12\x31\n\x06\x65rased\x18\x03 \x03(\x0b\x32!.ridehail.userdata.v1.RecordCount\x12\x30\n\x0cprocessed_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x66\x61ilure\x18\x05 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$ridehail/userdata/v1/user_data.proto\x12\x14ridehail.userdata.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1eridehail/common/v1/rules.proto\"{\n\x0fUserIdentifiers\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12#\n\tphone_ids\x18\x02 \x03(\tB\x10\xbaH\r\x92\x01\n\x10\x64\"\x06r\x04\xc8\xbc\x18\x01\x12$\n\torder_ids\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\x0b\x10\xf4\x03\"\x06r\x04\xc8\xbc\x18\x01\",\n\x0bRecordCount\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07records\x18\x02 \x01(\x03\"+\n\nUserRecord\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"\xc9\x01\n\x0eServiceReceipt\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x30\n\x05\x66ound\x18\x02 \x03(\x0b\x32!.ridehail.userdata.v1.RecordCount\x12\x31\n\x06\x65rased\x18\x03 \x03(\x0b\x32!.ridehail.userdata.v1.RecordCount\x12\x30\n\x0cprocessed_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x66\x61ilure\x18\x05 \x01(\tB7Z5ridehail.internal/sdk/ridehail/userdata/v1;userdatav1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ridehail.userdata.v1.user_data_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'Z5ridehail.internal/sdk/ridehail/userdata/v1;userdatav1'
   _globals['_USERIDENTIFIERS'].fields_by_name['yandex_uid']._loaded_options = None
   _globals['_USERIDENTIFIERS'].fields_by_name['yandex_uid']._serialized_options = b'\272H\006r\004\310\274\030\001'
   _globals['_USERIDENTIFIERS'].fields_by_name['phone_ids']._loaded_options = None

@@ -28,13 +28,14 @@ from ridehail.common.v1 import options_pb2 as ridehail_dot_common_dot_v1_dot_opt
 from ridehail.common.v1 import rules_pb2 as ridehail_dot_common_dot_v1_dot_rules__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&ridehail/userstate/v1/user_state.proto\x12\x15ridehail.userstate.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\"h\n\x0eTariffSettings\x12\x1b\n\x08\x63\x61tegory\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x39\n\x0crequirements\x18\x02 \x01(\x0b\x32\x17.google.protobuf.StructB\n\xc0\xbb\x18\x19\xe2\xbb\x18\x02{}\"\x82\x02\n\x11PersonalStateCopy\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x32\n\x0brevision_id\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^(0|[1-9][0-9]{0,17})$\x12\x41\n\x11selected_category\x18\x03 \x01(\tB!\xbaH\x1er\x19\x18\x80\x01\x32\x14^( |[^\\p{C}\\p{Z}])*$\xc8\x01\x01H\x00\x88\x01\x01\x12\x41\n\x07tariffs\x18\x04 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettingsB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x42\x14\n\x12_selected_categoryb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&ridehail/userstate/v1/user_state.proto\x12\x15ridehail.userstate.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a ridehail/common/v1/options.proto\x1a\x1eridehail/common/v1/rules.proto\"h\n\x0eTariffSettings\x12\x1b\n\x08\x63\x61tegory\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x39\n\x0crequirements\x18\x02 \x01(\x0b\x32\x17.google.protobuf.StructB\n\xc0\xbb\x18\x19\xe2\xbb\x18\x02{}\"\x82\x02\n\x11PersonalStateCopy\x12\x1d\n\nyandex_uid\x18\x01 \x01(\tB\t\xbaH\x06r\x04\xc8\xbc\x18\x01\x12\x32\n\x0brevision_id\x18\x02 \x01(\tB\x1d\xbaH\x1ar\x18\x32\x16^(0|[1-9][0-9]{0,17})$\x12\x41\n\x11selected_category\x18\x03 \x01(\tB!\xbaH\x1er\x19\x18\x80\x01\x32\x14^( |[^\\p{C}\\p{Z}])*$\xc8\x01\x01H\x00\x88\x01\x01\x12\x41\n\x07tariffs\x18\x04 \x03(\x0b\x32%.ridehail.userstate.v1.TariffSettingsB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\x42\x14\n\x12_selected_categoryB9Z7ridehail.internal/sdk/ridehail/userstate/v1;userstatev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ridehail.userstate.v1.user_state_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'Z7ridehail.internal/sdk/ridehail/userstate/v1;userstatev1'
   _globals['_TARIFFSETTINGS'].fields_by_name['category']._loaded_options = None
   _globals['_TARIFFSETTINGS'].fields_by_name['category']._serialized_options = b'\272H\006r\004\310\274\030\001'
   _globals['_TARIFFSETTINGS'].fields_by_name['requirements']._loaded_options = None
