@@ -97,7 +97,7 @@ def test_every_line_is_json_whoever_prints(tmp_path: Path) -> None:
     file = tmp_path / "child.log"
     log = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     read, write = os.pipe()
-    reader = threading.Thread(target=log_printed, args=("child", read, os.dup(log)))
+    reader = threading.Thread(target=log_printed, args=({"service.name": "child"}, read, os.dup(log)))
     reader.start()
     ended = subprocess.run([sys.executable, "-c", PRINTS, str(log)], stderr=write, pass_fds=(log,), check=False)
     os.close(write)

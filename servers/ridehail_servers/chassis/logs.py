@@ -12,7 +12,6 @@ import io
 import json
 import logging
 import os
-import socket
 import sys
 import threading
 import time
@@ -26,7 +25,7 @@ import orjson
 
 from ridehail_kernel import call_context
 
-from .build import version
+from .build import instance_id, version
 from .errors import is_database_error
 
 if TYPE_CHECKING:
@@ -54,11 +53,6 @@ class _Process:
 
 
 _process = _Process("", "", logging.INFO, sys.stderr)
-
-
-def instance_id(process: str) -> str:
-    """Returns an id of this process that no other has: its machine, or pod, its number there, and its process id."""
-    return f"{socket.gethostname()}/{process}/{os.getpid()}"
 
 
 class LogFile(io.TextIOBase):
@@ -154,7 +148,9 @@ def configure(
 
     global _process  # noqa: PLW0603 - by a new one loggers see that they are outdated
     stream = cast("TextIO", stream or sys.stderr)
-    _process = _Process(service, instance_id(process or service), logging.getLevelNamesMapping()[level], stream)
+    _process = _Process(
+        service, instance_id(process or service, os.getpid()), logging.getLevelNamesMapping()[level], stream
+    )
     shared: list[structlog.typing.Processor] = [structlog.processors.add_log_level, _add_origin, _render_exception]
     structlog.configure(
         processors=[*shared, _render],

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ridehail_servers.chassis.build import SUITE, service_name
 from ridehail_servers.chassis.problems import ProblemList
 
 from .options import (
@@ -80,7 +81,7 @@ def up(
     from ridehail_servers.runtime.up import UpOptions
     from ridehail_servers.runtime.up import up as run_up
 
-    logs.configure(service="up", level="WARNING")
+    logs.configure(service=SUITE, process="supervisor", level="WARNING")
     options = UpOptions(
         data_dir=data_dir,
         config_dir=config_dir(config_dir_option),
@@ -131,7 +132,7 @@ def serve(
     from ridehail_servers.runtime.metrics_port import MetricsAddress
     from ridehail_servers.runtime.serve import serve as run_processes
 
-    logs.configure(service="serve", level=log_level)
+    logs.configure(service=service_name(names), process="supervisor", level=log_level)
     urls: dict[str, str] = {}
     known: dict[str, str] = {}
     shared_cache: str | None = None
@@ -191,7 +192,7 @@ def worker(
     from ridehail_servers.runtime.metrics_port import MetricsAddress
     from ridehail_servers.runtime.serve import serve as run_processes
 
-    logs.configure(service="worker", level=log_level)
+    logs.configure(service=service_name(names), process="supervisor", level=log_level)
     # By default a machine without a data directory would silently keep the archive only as long as it lives.
     by_default = data_dir.is_dir() and has_extra("archive")
     archive = archive_url(archive_url_option, data_dir) if archive_url_option or by_default else None

@@ -31,9 +31,6 @@ from ridehail_servers.chassis.transport import chosen_transport
 from . import metrics_files
 from .supervisor import LOG_VARIABLE, ChildSpec
 
-SUITE = "ridehail"
-"""What log lines name that are about no service in particular, where a process serves several."""
-
 # Objects more than were freed, until the garbage collector looks at them: Python begins with 700.
 ALLOCATIONS = 10_000
 
@@ -90,8 +87,7 @@ def main() -> int:
     """
     spec = ChildSpec.model_validate_json(sys.stdin.readline())
     descriptor = int(os.environ.get(LOG_VARIABLE, sys.stderr.fileno()))
-    # A process that serves one service is that to whoever reads its log.
-    name = spec.settings.services[0] if len(spec.settings.services) == 1 else SUITE
+    name = build.service_name(spec.settings.services)
     logs.configure(service=name, process=sys.argv[1], level=spec.settings.log_level, stream=logs.LogFile(descriptor))
     logs.take_over_process()
     logger = logs.get_logger(__name__)

@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict
 
 from ridehail_servers.chassis.background import keep_running
+from ridehail_servers.chassis.build import instance_id, service_name, version
 from ridehail_servers.chassis.logs import LogFile, get_logger
 from ridehail_servers.chassis.problems import Problems, lines_of
 from ridehail_servers.chassis.settings import ProcessSettings
@@ -176,7 +177,13 @@ async def _spawn(process: Process) -> asyncio.subprocess.Process:
     finally:
         os.close(print_to)
     # In a thread, so that nothing that a dying process prints is lost while the event loop is busy.
-    threading.Thread(target=log_printed, args=(process.name, printed, log), daemon=True).start()
+    service = service_name(process.spec.settings.services) if process.spec else process.name
+    origin = {
+        "service.name": service,
+        "service.version": version(),
+        "service.instance.id": instance_id(process.name, running.pid),
+    }
+    threading.Thread(target=log_printed, args=(origin, printed, log), daemon=True).start()
     return running
 
 
@@ -186,17 +193,17 @@ def _open_log(process: Process) -> int:
     return os.open(process.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
 
-def log_printed(name: str, printed: int, log: int) -> None:
+def log_printed(origin: Mapping[str, str], printed: int, log: int) -> None:
     """Turns what a process prints outside its log into log lines: native libraries and foreign programs print.
 
-    Closes both descriptors at the end.
+    Each line has the fields of `origin`. Closes both descriptors at the end.
     """
     file = LogFile(log)
     with os.fdopen(printed, "rb") as lines:
         for line in lines:
             text = line.decode("utf-8", "backslashreplace").strip()
             if text:
-                entry = {"event": text, "level": "info", "logger": "printed", "service.name": name}
+                entry = {"event": text, "level": "info", "logger": "printed", **origin}
                 file.write(json.dumps({**entry, "timestamp": datetime.now(UTC).isoformat()}) + "\n")
     os.close(log)
 
