@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,17 +15,24 @@ import psycopg
 import pytest
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
+from psycopg import sql
 
 from ridehail.ordercore.v1 import order_core_api_pb2 as order_core
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as toll_roads
 from ridehail_clients import ServiceError
+from ridehail_servers.chassis.clock import system_clock
+from ridehail_servers.chassis.database import Database
 from ridehail_servers.chassis.errors import DatabaseUnavailable
+from ridehail_servers.toll_roads.offers import Offers
+from ridehail_servers.toll_roads.store import TollRoadsStore
 from tests.support.calls import Metadata, call
 from tests.support.databases import OwnPostgres, empty_tables, opened
 from tests.support.folders import shared_folder
 from tests.support.log_capture import LogCapture
 from tests.support.suite_in_process import SuiteInProcess, suite_in_process
 from tests.support.task_trial import Trial, trial_at
+from tests.support.tcp_proxy import TcpProxy
+from tests.support.two_hosts import port_of, two_servers
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -205,6 +212,108 @@ async def test_a_service_that_starts_before_its_database_waits_for_it(
     await until(lambda: log.events("database unreachable"))
     await asyncio.to_thread(own_postgres.start)
     assert await opening == (1,)
+
+
+# --- a synchronous standby that does not confirm
+
+
+@contextmanager
+def without_its_standby(url: str) -> Iterator[None]:
+    """Makes every commit of the server wait for a standby that does not exist."""
+    with psycopg.connect(url, autocommit=True) as connection:
+
+        def wait_for(standby: str) -> None:
+            connection.execute(sql.SQL("ALTER SYSTEM SET synchronous_standby_names = {}").format(standby))
+            connection.execute("SELECT pg_reload_conf()")
+
+        wait_for("absent")
+        try:
+            yield
+        finally:
+            wait_for("")
+
+
+INSERT = "INSERT INTO toll_roads.offers VALUES (%s, now())"
+
+
+async def test_a_commit_that_no_standby_has_confirmed_is_not_acknowledged(
+    own_postgres: OwnPostgres, log: LogCapture
+) -> None:
+    async def write_alone() -> None:
+        async with database.connection() as connection:
+            await connection.execute(INSERT, ("alone",))
+
+    async def write_in_a_transaction() -> None:
+        async with database.transaction() as connection:
+            await connection.execute(INSERT, ("in a transaction",))
+
+    async with opened(own_postgres.url, max_size=1) as database:
+        with without_its_standby(own_postgres.url):
+            await until(lambda: commits_wait(own_postgres.url))
+            for write in (write_alone, write_in_a_transaction):
+                writing = asyncio.create_task(write())
+                # when: somebody ends the wait, which makes the server report success
+                await until(lambda: cancel_waits(own_postgres.url))
+                with pytest.raises(DatabaseUnavailable):
+                    await writing
+            assert len(log.events("commit not confirmed by a standby")) == 2
+            # and: reads and the connection itself are as good as before
+            async with database.connection() as connection:
+                await connection.execute("SELECT 1")
+
+
+async def test_a_repeat_of_a_save_whose_commit_still_waits_waits_as_well(own_postgres: OwnPostgres) -> None:
+    async with opened(own_postgres.url) as database:
+        offers = Offers(database, TollRoadsStore(), system_clock)
+        with without_its_standby(own_postgres.url):
+            await until(lambda: commits_wait(own_postgres.url))
+            # given: a save whose caller has left; the server has stored it, the standby has not
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(offers.save("repeated"), 0.2)
+            # when
+            repeat = asyncio.create_task(offers.save("repeated"))
+            await until(lambda: repeat.done() or cancel_waits(own_postgres.url))
+            # then: it is not acknowledged either
+            with pytest.raises(DatabaseUnavailable):
+                await repeat
+
+
+async def test_an_old_primary_that_can_commit_nothing_is_left_by_all_connections(own_postgres: OwnPostgres) -> None:
+    async def write() -> None:
+        async with database.transaction() as connection:
+            await connection.execute(INSERT, ("left",))
+
+    async with two_servers(own_postgres.url) as (old, new, url), opened(url, max_size=1) as database:
+        follower = await database.connect()
+        assert await port_of(database) == follower.info.port == old.port
+        with without_its_standby(own_postgres.url):
+            await until(lambda: commits_wait(own_postgres.url))
+            # when: a call ends by its deadline, because its commit waits
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(write(), 0.2)
+            await until(lambda: is_at(database, new))
+        with pytest.raises(psycopg.OperationalError):
+            await follower.execute("SELECT 1")
+        assert follower.closed
+
+
+async def is_at(database: Database, host: TcpProxy) -> bool:
+    return await port_of(database) == host.port
+
+
+async def commits_wait(url: str) -> bool:
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+        try:
+            await asyncio.wait_for(connection.execute("SELECT pg_logical_emit_message(true, '', '')"), 0.1)
+        except TimeoutError:
+            return True
+        return False
+
+
+def cancel_waits(url: str) -> bool:
+    query = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    with psycopg.connect(url) as connection:
+        return bool(connection.execute(query).fetchall())
 
 
 # --- workers of tasks

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import psutil
 import psycopg
@@ -20,6 +18,7 @@ from ridehail_servers.chassis.settings import TaskSettings
 from ridehail_servers.chassis.tasks import Task, TaskQueue
 from tests.support.databases import opened
 from tests.support.tcp_proxy import Mode, TcpProxy, postgres_target, tcp_proxy, through
+from tests.support.two_hosts import port_of, two_servers
 from tests.support.waiting import LIMIT_S, until
 
 NAME = "trial"
@@ -30,21 +29,6 @@ HASTY = {"statement_timeout_ms": 1000, "min_size": 2}
 @pytest.fixture
 def database_url(reused_database_url: str) -> str:
     return reused_database_url
-
-
-@asynccontextmanager
-async def two_servers(database_url: str) -> AsyncIterator[tuple[TcpProxy, TcpProxy, str]]:
-    """Yields the old primary, the new one, and the URL that names both; the old one comes first."""
-    target = postgres_target(database_url)
-    with tcp_proxy(target) as old, tcp_proxy(target) as new:
-        hosts, ports = "127.0.0.1,127.0.0.1", f"{old.port},{new.port}"
-        yield old, new, conninfo.make_conninfo(database_url, host=hosts, port=ports)
-
-
-async def port_of(database: Database) -> int:
-    async with database.connection() as connection:
-        await connection.execute("SELECT 1")
-        return connection.info.port
 
 
 async def moved(database: Database, new: TcpProxy) -> bool:
@@ -70,6 +54,16 @@ async def test_idle_connections_move_without_any_call(database_url: str, monkeyp
         old.set(Mode.HANG)
         await until(lambda: new.connections == 2)
         assert database.reachable
+
+
+async def test_a_host_that_hangs_is_not_tried_again_while_another_can_be_written_to(database_url: str) -> None:
+    async with two_servers(database_url) as (old, new, url), opened(url, **HASTY) as database:
+        old.set(Mode.HANG)
+        await until(lambda: moved(database, new))
+        tried = old.accepted
+        for _ in range(3):
+            (await database.connect()).discard()
+        assert old.accepted == tried
 
 
 @pytest.fixture

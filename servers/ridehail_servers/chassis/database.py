@@ -183,6 +183,9 @@ class Database:
             connection.discard()
             self._check_others(error)
             raise DatabaseUnavailable from error
+        except psycopg.errors.StatementCompletionUnknown as error:
+            logger.warning("commit not confirmed by a standby", service=self.schema)
+            raise DatabaseUnavailable from error
         except psycopg.OperationalError as error:
             _leave_if_cancelled(error)
             if _is_lost_connection(error):

@@ -17,6 +17,8 @@ from psycopg.abc import RV, PQGen, PQGenConn
 from psycopg.pq import ExecStatus, PipelineStatus, TransactionStatus
 from psycopg.rows import TupleRow
 
+from .writable_host import ConnectedHost, writable_hosts
+
 # psycopg's own: how often a waiting statement looks after its socket.
 _WAIT_INTERVAL_S = 0.1
 # A healthy server ends a statement within milliseconds of the request. A cancelled task waits this long for it ...
@@ -42,9 +44,11 @@ class BoundedConnection(psycopg.AsyncConnection[TupleRow]):
         max_statement_s: Seconds after which a statement without a result means that the server hangs. None: no limit.
         used_at: For the pool: when it was last given back, on the clock of `time.monotonic` ...
         expires_at: ... and when it is to be replaced.
+        connected: Where it goes to, if its connection string names several hosts.
     """
 
     max_statement_s: float | None = None
+    connected: ConnectedHost | None = None
     used_at = 0.0
     expires_at = 0.0
     _ending: asyncio.Task[None] | None = None
@@ -52,13 +56,25 @@ class BoundedConnection(psycopg.AsyncConnection[TupleRow]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # as AsyncConnection takes them
         super().__init__(*args, **kwargs)
         self._left: list[PQGen[Any]] = []
+        self._lacks_standby = False
+        self.add_notice_handler(self._heed)
 
     @classmethod
     async def connect(cls, conninfo: str = "", **kwargs: Any) -> Self:  # as AsyncConnection takes them
-        """Connects. An attempt that is given up or cancelled closes its socket at once.
+        """Connects, of several hosts to the one that this process writes to, if that can be written to.
 
-        psycopg leaves that to the attempt's memory: the socket would stay open for as long as anybody keeps the error.
+        An attempt that is given up or cancelled closes its socket at once. psycopg leaves that to the attempt's memory:
+        the socket would stay open for as long as anybody keeps the error.
         """
+        hosts = writable_hosts(conninfo)
+        if hosts is None:
+            return await cls._connect(conninfo, **kwargs)
+        connection = await cls._connect(hosts.ordered(conninfo), **kwargs)
+        connection.connected = ConnectedHost(hosts.accepted(connection), hosts, conninfo)
+        return connection
+
+    @classmethod
+    async def _connect(cls, conninfo: str, **kwargs: Any) -> Self:
         attempts: list[PQGenConn[Any]] = []
         token = _ATTEMPTS.set(attempts)
         try:
@@ -78,6 +94,7 @@ class BoundedConnection(psycopg.AsyncConnection[TupleRow]):
         """Runs every statement, however it is sent.
 
         Raises:
+            psycopg.errors.StatementCompletionUnknown: The server has committed, its standby may not have.
             psycopg.OperationalError: The server hangs; the connection is closed.
         """
         if self._ending is not None:
@@ -87,9 +104,13 @@ class BoundedConnection(psycopg.AsyncConnection[TupleRow]):
                 self._left.append(gen)
                 raise asyncio.CancelledError
             await self.settled()
+        if self.is_left() and self.pgconn.transaction_status == TransactionStatus.IDLE:
+            self.pgconn.finish()
+            raise psycopg.OperationalError("another host is written to by now")
         limit = self.max_statement_s if timeout is None else timeout
+        self._lacks_standby = False
         try:
-            return await waiting.wait_async(gen, self.pgconn.socket, interval=interval, timeout=limit)
+            result = await waiting.wait_async(gen, self.pgconn.socket, interval=interval, timeout=limit)
         except asyncio.CancelledError:
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 await self._end(gen)
@@ -98,7 +119,34 @@ class BoundedConnection(psycopg.AsyncConnection[TupleRow]):
             if limit is timeout:
                 raise
             self.pgconn.finish()
+            self._look_elsewhere()
             raise psycopg.OperationalError("the server does not respond") from None
+        if self._lacks_standby:
+            raise psycopg.errors.StatementCompletionUnknown("the synchronous standby has not confirmed the commit")
+        return result
+
+    def _heed(self, notice: psycopg.errors.Diagnostic) -> None:
+        # A commit whose wait for the standby is cancelled counts as done, with a warning that has no code of its
+        # own, and whose text depends on the server's language.
+        if notice.source_function == "SyncRepWaitForLSN":
+            self._lacks_standby = True
+            self._look_elsewhere()
+
+    def _look_elsewhere(self) -> None:
+        """Looks in the background whether another host can be written to by now: this one may have been replaced."""
+        if self.connected is not None:
+            self.connected.hosts.search(self._connect_elsewhere)
+
+    async def _connect_elsewhere(self) -> None:
+        assert self.connected is not None
+        hosts = self.connected.hosts
+        connection = await self._connect(hosts.ordered(self.connected.conninfo, but_first=True))
+        hosts.accepted(connection)
+        await connection.close()
+
+    def is_left(self) -> bool:
+        """Returns whether this process writes to another host by now."""
+        return self.connected is not None and self.connected.is_left
 
     async def settled(self) -> None:
         """Waits until the statement of a task that has left is over, and the rollback that it left is done."""
@@ -138,7 +186,7 @@ class BoundedConnection(psycopg.AsyncConnection[TupleRow]):
 
         A server that ends a connection says so; of an idle one that has something to say nothing else is expected.
         """
-        if self.closed:
+        if self.closed or self.is_left():
             return False
         poll = select.poll()
         poll.register(self.pgconn.socket, select.POLLIN)

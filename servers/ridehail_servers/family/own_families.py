@@ -5,7 +5,7 @@ from __future__ import annotations
 from ridehail_servers.chassis.clock import Clock
 from ridehail_servers.chassis.database import Database
 
-from .errors import AlreadyInFamily, FamilyNotFound
+from .errors import AlreadyInFamily, FamilyNotFound, NotFamilyOwner
 from .families import Families
 from .invitation_store import InvitationStore
 from .membership import Member, Role
@@ -37,14 +37,14 @@ class OwnFamilies:
         """
         try:
             return await self._families.create(Member(rider, phone_id, Role.OWNER), name)
-        except AlreadyInFamily:
+        except AlreadyInFamily as refused:
             try:
-                family = await self._families.of_rider(rider)
-            except FamilyNotFound:  # left in the meantime
-                raise AlreadyInFamily from None
-            if family.admin.yandex_uid != rider:
-                raise
-            return family.family_id
+                # Locked: the call before this one may have ended while its commit waited for a standby, and a
+                # transaction that changes nothing would wait for none.
+                async with self._database.transaction() as connection:
+                    return (await self._families.lock_owned(connection, rider)).family_id
+            except (FamilyNotFound, NotFamilyOwner):  # left in the meantime, or another's
+                raise refused from None
 
     async def rename_owner(self, rider: str, name: str) -> None:
         """Changes how the family calls its owner, who the rider has to be.

@@ -35,9 +35,16 @@ class TollRoadsStore:
     """One method per statement. Every method runs on the caller's connection, in its transaction if there is one."""
 
     async def insert_offer(self, connection: Connection, offer_id: str, created_at: datetime) -> None:
-        """Stores an offer; a known one keeps its `created_at`."""
+        """Stores an offer; a known one keeps its `created_at`.
+
+        A known one is locked: the call before this one may have ended while its commit waited for a standby, and a
+        transaction that changes nothing would wait for none.
+        """
         await connection.execute(
-            "INSERT INTO toll_roads.offers (offer_id, created_at) VALUES (%s, %s) ON CONFLICT (offer_id) DO NOTHING",
+            """
+            INSERT INTO toll_roads.offers (offer_id, created_at) VALUES (%s, %s)
+            ON CONFLICT (offer_id) DO UPDATE SET created_at = offers.created_at WHERE false
+            """,
             (offer_id, created_at),
         )
 
