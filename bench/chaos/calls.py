@@ -31,7 +31,7 @@ from ridehail_servers.chassis.tickets import TicketIssuer
 SHARED_ORDERS = 400
 """How many orders order-core has beforehand; their documents are written by many calls."""
 
-_KEY_BASE = 7_000_000_000_000
+KEY_BASE = 7_000_000_000_000
 
 
 @dataclass(frozen=True)
@@ -297,7 +297,7 @@ class Keys:
     """Hands out keys that are used once."""
 
     def __init__(self) -> None:
-        self._next = _KEY_BASE
+        self._next = KEY_BASE
 
     def take(self, count: int) -> list[str]:
         first, self._next = self._next, self._next + count

@@ -23,6 +23,10 @@ class TimedCall:
     failure: str
 
     @property
+    def is_good(self) -> bool:
+        return not self.failure
+
+    @property
     def seconds(self) -> float:
         return self.done - self.sent
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench.open_loop import Event, quantile
 
+from .client_load import TimedCall
 from .report import ChaosReport
 
 RECOVERY_S = 2.0
@@ -48,14 +49,14 @@ class OutageCase:
         return self.recovery_s > RECOVERY_S
 
 
-def recovered(events: Sequence[Event], healed: float) -> float | None:
+def recovered(events: Sequence[Event] | Sequence[TimedCall], healed: float) -> float | None:
     """Returns when the first of five good calls in a row was sent, or None.
 
     Args:
         events: Of one service, in the order in which they were sent.
         healed: When the database could be reached again, in Unix seconds.
     """
-    row: list[Event] = []
+    row: list[Event | TimedCall] = []
     for event in events:
         if event.sent < healed:
             continue

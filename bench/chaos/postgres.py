@@ -66,12 +66,7 @@ class Postgres:
     def start_with_schemas(self) -> None:
         """Starts it the first time: creates the database, and every service's schema and role."""
         self.start()
-        with psycopg.connect(conninfo.make_conninfo(self.url, dbname="postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {DATABASE}")
-        for definition in suite.SERVICES.values():
-            if definition.schema is not None:
-                migrations.migrate(self.url, definition.schema, definition.migrations_folder)
-        put_shared_orders(self.url)
+        create_database(self.url)
 
     def stop(self) -> None:
         """Stops it, if it runs, in whatever state it is."""
@@ -104,7 +99,7 @@ class Postgres:
             shutil.chown(folder, self.system_user)
         source = f"host={HOST} port={self.port} user=postgres"
         self._run(
-            [str(self._bin / "pg_basebackup"), "-D", str(folder), "-R", "-X", "stream", "-c", "fast", "-d", source]
+            [str(self.binaries / "pg_basebackup"), "-D", str(folder), "-R", "-X", "stream", "-c", "fast", "-d", source]
         )
         found = Postgres(folder)
         found.start()
@@ -116,7 +111,7 @@ class Postgres:
         return found
 
     def dump_schema(self, url: str) -> str:
-        command = [str(self._bin / "pg_dump"), "--schema-only", "--no-owner", "-d", url]
+        command = [str(self.binaries / "pg_dump"), "--schema-only", "--no-owner", "-d", url]
         return subprocess.run(command, check=True, capture_output=True, text=True, timeout=_COMMAND_S).stdout
 
     @property
@@ -127,13 +122,13 @@ class Postgres:
         return user
 
     @property
-    def _bin(self) -> Path:
+    def binaries(self) -> Path:
         path = self._package.bin_path
         assert isinstance(path, Path)
         return path
 
     def _pg(self, program: str, *arguments: str) -> None:
-        self._run([str(self._bin / program), "-D", str(self.folder), *arguments])
+        self._run([str(self.binaries / program), "-D", str(self.folder), *arguments])
 
     def _run(self, command: Sequence[str]) -> None:
         subprocess.run(
@@ -146,6 +141,16 @@ class Postgres:
             user=self.system_user,
             cwd="/",
         )
+
+
+def create_database(url: str) -> None:
+    """Creates the database of a URL, with every service's schema and the shared orders."""
+    with psycopg.connect(conninfo.make_conninfo(url, dbname="postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {DATABASE}")
+    for definition in suite.SERVICES.values():
+        if definition.schema is not None:
+            migrations.migrate(url, definition.schema, definition.migrations_folder)
+    put_shared_orders(url)
 
 
 def signal_tree(pid: int, number: signal.Signals) -> None:

@@ -46,9 +46,10 @@ class Finding:
 
 @dataclass
 class ChaosReport:
-    """Gathers findings, and keeps `chaos.md` and `chaos.json` up to date: an interrupted campaign leaves them."""
+    """Gathers findings, and keeps `NAME.md` and `NAME.json` up to date: an interrupted campaign leaves them."""
 
     folder: Path
+    name: str = "chaos"
     findings: list[Finding] = field(default_factory=list)
     _began: float = field(default_factory=time.monotonic)
 
@@ -75,16 +76,16 @@ class ChaosReport:
     def write(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         content = {"written": datetime.now(UTC).isoformat(), "findings": [asdict(one) for one in self.findings]}
-        (self.folder / "chaos.json").write_text(json.dumps(content, indent=1, default=str) + "\n")
+        (self.folder / f"{self.name}.json").write_text(json.dumps(content, indent=1, default=str) + "\n")
         lines = ["| part | case | figures | promise | kept |", "|---|---|---|---|---|"]
         for one in self.findings:
             note = f" ({one.note})" if one.note else ""
             lines.append(f"| {one.part} | {one.case} | {_figures(one)}{note} | {one.promise} | {_verdict(one)} |")
-        (self.folder / "chaos.md").write_text("\n".join(lines) + "\n")
+        (self.folder / f"{self.name}.md").write_text("\n".join(lines) + "\n")
 
     def close(self) -> int:
         """Prints broken promises; returns the exit code, 1 if there are any."""
-        print(f"\nwritten: {self.folder / 'chaos.md'}")
+        print(f"\nwritten: {self.folder / f'{self.name}.md'}")
         for finding in self.broken:
             print(f"BROKEN {finding.part}: {finding.case}: {finding.promise}: {_figures(finding)}", file=sys.stderr)
         return 1 if self.broken else 0
