@@ -44,6 +44,8 @@ _AFTER_S = 25.0
 _OLD_RETURNS_S = 18.0
 _TASKS_WITHIN_S = 60.0
 _JOB_S = 60.0
+# Whoever connects tries the old primary first, which hangs, and gives that up after two seconds.
+_ATTEMPT_S = 4.0
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ class _Case:
         task_done = await self._first_task_after(promoted)
         retention = await asyncio.to_thread(self._cluster.runs_retention)
         task_connections = await asyncio.to_thread(self._cluster.task_connections)
-        left = self._cluster.proxies[0].connections
+        left = self._cluster.proxies[0].connections_older_than(_ATTEMPT_S)
         await asyncio.sleep(max(0.0, promoted + _OLD_RETURNS_S - time.time()))
         if not way.fenced:
             await asyncio.to_thread(self._cluster.return_old, way)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum, auto
@@ -63,6 +64,11 @@ class TcpProxy:
     @property
     def connections(self) -> int:
         return len(self._connections)
+
+    def connections_older_than(self, seconds: float) -> int:
+        """Returns how many connections were accepted that long ago, and are open."""
+        now = time.monotonic()
+        return sum(now - connection.accepted_at > seconds for connection in tuple(self._connections))
 
     def set(self, mode: Mode, *, delay_s: float = 0.0, answers: bytes | None = None) -> None:
         """Changes the mode; returns once it is in force.
@@ -172,6 +178,7 @@ class _Connection:
     def __init__(self, task: asyncio.Task[None], writer: asyncio.StreamWriter) -> None:
         self.writers = [writer]
         self.reset = False
+        self.accepted_at = time.monotonic()
         self._task = task
 
     def end(self, *, reset: bool) -> None:
