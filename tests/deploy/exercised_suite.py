@@ -40,7 +40,7 @@ from ridehail_servers.runtime.data_dir import DataDir
 from tests.support.config_edits import edit
 from tests.support.folders import shared_folder
 from tests.support.up import RunningCommand, up
-from tests.support.waiting import eventually
+from tests.support.waiting import LIMIT_S, eventually
 
 _CREATED = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -60,7 +60,7 @@ class Scrape:
 
 def text_of(address: str) -> str:
     """Scrapes a metrics port."""
-    with urllib.request.urlopen(f"http://{address}/metrics", timeout=30) as answer:
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=LIMIT_S) as answer:
         return str(answer.read().decode())
 
 
@@ -153,7 +153,7 @@ class _Exercise:
             method="POST",
         )
         try:
-            urllib.request.urlopen(request, timeout=10).close()
+            urllib.request.urlopen(request, timeout=LIMIT_S).close()
         except urllib.error.HTTPError as refused:
             refused.close()  # an answer like any other: it is counted
 

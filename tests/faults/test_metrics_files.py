@@ -20,6 +20,7 @@ from ridehail_servers import suite
 from ridehail_servers.runtime import metrics_files
 from ridehail_servers.runtime.metrics_port import MetricsAddress, damage, metrics_port
 from tests.support.log_capture import LogCapture, captured_logs
+from tests.support.waiting import LIMIT_S
 
 COUNT = """
 from prometheus_client import Counter, Gauge, Histogram
@@ -61,7 +62,7 @@ def port(sockets: None, folder: Path) -> Iterator[int]:
 
 
 def get(port: int, path: str = "/metrics", method: str = "GET") -> tuple[int, dict[str, str], str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT_S)
     try:
         connection.request(method, path)
         response = connection.getresponse()

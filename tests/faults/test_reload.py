@@ -14,6 +14,7 @@ import pytest
 from prometheus_client import REGISTRY
 from pydantic import BaseModel, ConfigDict
 
+from ridehail_servers.chassis import app
 from ridehail_servers.chassis.access import AccessPolicy
 from ridehail_servers.chassis.background import failing_loops, keep_running
 from ridehail_servers.chassis.experiments import Experiments
@@ -313,6 +314,22 @@ def test_a_file_that_is_written_in_place_is_taken_over_once_it_is_whole() -> Non
 
 
 # --- one rule for start and reload
+
+
+@pytest.mark.integration
+async def test_a_server_looks_at_its_files_as_often_as_it_is_told(
+    keys_dir: Path, config_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    async def looks(_files: object, *, look_every_s: float) -> None:
+        pauses.append(look_every_s)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(app, "watch", looks)
+    edit(config_dir / "server.yaml", {"reload_every_s": 7})
+    async with recorded_suite(keys_dir=keys_dir, config_dir=config_dir):
+        await until(lambda: pauses == [7])
 
 
 @pytest.mark.integration

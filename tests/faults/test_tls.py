@@ -42,7 +42,7 @@ from tests.support.certificates import Authority, client_context, shown
 from tests.support.config_edits import edit
 from tests.support.log_capture import LogCapture
 from tests.support.up import cli, up
-from tests.support.waiting import until
+from tests.support.waiting import LIMIT_S, until
 
 RETRIEVE = "/toll-roads/v1/order/retrieve"
 SWITCH = "/4.0/toll-roads/v1/order"
@@ -113,7 +113,7 @@ async def harness(
 
 
 async def health(channel: grpc.aio.Channel) -> int:
-    answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
+    answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=LIMIT_S)
     return int(answer.status)
 
 
@@ -186,7 +186,7 @@ def https(
     port: int, context: ssl.SSLContext, request: tuple[str, str], body: Any = None, headers: Mapping[str, str] = {}
 ) -> tuple[int, bytes]:
     """Sends JSON to a method and path; returns status and body."""
-    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=20, context=context)
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=LIMIT_S, context=context)
     try:
         connection.request(
             *request, None if body is None else json.dumps(body), {"content-type": "application/json", **headers}

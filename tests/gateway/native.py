@@ -9,6 +9,8 @@ import grpc
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
+from tests.support.waiting import LIMIT_S
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -33,7 +35,7 @@ def call(channel: grpc.Channel, method: str, request: Message, metadata: Mapping
     send = channel.unary_unary(
         f"/{method}", request_serializer=type(request).SerializeToString, response_deserializer=bytes
     )
-    return send(request, metadata=tuple((metadata or {}).items()), timeout=20, wait_for_ready=False)
+    return send(request, metadata=tuple((metadata or {}).items()), timeout=LIMIT_S, wait_for_ready=False)
 
 
 def failure(channel: grpc.Channel, method: str, request: Message, metadata: Mapping[str, str] | None = None) -> Failure:

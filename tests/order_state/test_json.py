@@ -23,7 +23,7 @@ from tests.order_state.provider_server import order
 from tests.support.config_edits import edit
 from tests.support.harness import Harness as Gateway
 from tests.support.harness import behind_a_gateway
-from tests.support.waiting import until
+from tests.support.waiting import LIMIT_S, until
 
 GOLDEN = Path(__file__).parent / "golden"
 UID = "400"
@@ -50,7 +50,7 @@ class Front:
 
         def send() -> tuple[int, Any]:
             try:
-                with urllib.request.urlopen(request, timeout=10) as response:
+                with urllib.request.urlopen(request, timeout=LIMIT_S) as response:
                     return response.status, json.loads(response.read())
             except urllib.error.HTTPError as error:
                 return error.code, json.loads(error.read())

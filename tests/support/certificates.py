@@ -9,6 +9,7 @@ from pathlib import Path
 import trustme
 
 from ridehail_servers.runtime.data_dir import write_secret
+from tests.support.waiting import LIMIT_S
 
 
 class Authority:
@@ -53,7 +54,7 @@ def client_context(folder: Path, *, own: bool = True) -> ssl.SSLContext:
 def shown(port: int, context: ssl.SSLContext) -> bytes:
     """Returns the certificate that a local port presents to a new connection, as DER."""
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=10) as connection,
+        socket.create_connection(("127.0.0.1", port), timeout=LIMIT_S) as connection,
         context.wrap_socket(connection) as encrypted,
     ):
         certificate = encrypted.getpeercert(binary_form=True)

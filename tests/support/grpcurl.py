@@ -10,6 +10,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from tests.support.waiting import LIMIT_S
+
 VERSION = "v1.9.4"
 PACKAGE = "github.com/fullstorydev/grpcurl/cmd/grpcurl"
 _BUILD_S = 600
@@ -33,7 +35,9 @@ class Grpcurl:
         return response
 
     def run(self, *arguments: str) -> str:
-        ended = subprocess.run([str(self.program), *arguments], capture_output=True, text=True, timeout=30, check=False)
+        ended = subprocess.run(
+            [str(self.program), *arguments], capture_output=True, text=True, timeout=LIMIT_S, check=False
+        )
         if ended.returncode != 0:
             raise GrpcurlFailed(ended.stderr)
         return ended.stdout

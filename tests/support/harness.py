@@ -68,7 +68,7 @@ class Harness:
         async with grpc.aio.insecure_channel(address or self.suite.address) as channel:
             call: Any = channel.unary_unary(path, request_serializer=type(request).SerializeToString)
             with pytest.raises(grpc.aio.AioRpcError) as failed:
-                await call(request, metadata=tuple(headers.items()), timeout=10)
+                await call(request, metadata=tuple(headers.items()), timeout=LIMIT_S)
         trailers = dict(failed.value.trailing_metadata() or ())
         encoded = trailers.get("grpc-status-details-bin")
         assert isinstance(encoded, bytes), failed.value
@@ -89,7 +89,7 @@ class Harness:
 
         def send() -> tuple[int, bytes]:
             with pytest.raises(urllib.error.HTTPError) as failed:
-                urllib.request.urlopen(request, timeout=10)
+                urllib.request.urlopen(request, timeout=LIMIT_S)
             return failed.value.code, failed.value.read()
 
         status, content = await asyncio.to_thread(send)

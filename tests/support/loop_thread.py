@@ -8,9 +8,12 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from tests.support.waiting import LIMIT_S
+
 Result = TypeVar("Result")
 
-_WAIT_S = 30.0
+# Longer than what is run may wait for a state.
+_WAIT_S = 2 * LIMIT_S
 
 
 class LoopThread:

@@ -13,11 +13,10 @@ import redis
 
 from tests.support.ports import unused_port
 from tests.support.tcp_proxy import TcpProxy, tcp_proxy
-from tests.support.waiting import eventually
+from tests.support.waiting import LIMIT_S, eventually
 
 ERROR_ANSWER = b"-ERR a defect\r\n"
 """For a proxy: Redis' response to a defect."""
-_STOPPED_WITHIN_S = 20.0
 
 
 def is_installed() -> bool:
@@ -55,7 +54,7 @@ class RedisServer:
     def stop(self) -> None:
         """Ends it as a crash would: its content is lost."""
         self._process.kill()
-        self._process.wait(_STOPPED_WITHIN_S)
+        self._process.wait(LIMIT_S)
         self.client.connection_pool.disconnect()
 
 

@@ -19,8 +19,7 @@ from grpc_health.v1 import health, health_pb2_grpc
 from ridehail.tollroads.v1 import toll_roads_api_pb2 as api
 from tests.support.fork_server import fork_server
 from tests.support.ports import unused_port
-
-_ENDS_WITHIN_S = 30
+from tests.support.waiting import LIMIT_S
 
 
 @dataclass
@@ -72,7 +71,7 @@ class Replica:
         os.kill(self.process.pid, number)
 
     def _ended(self) -> None:
-        self.process.join(_ENDS_WITHIN_S)
+        self.process.join(LIMIT_S)
         assert self.process.exitcode is not None
 
 

@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 from localbucket import S3Handler
 
 from tests.support import processes
-from tests.support.waiting import eventually
+from tests.support.waiting import LIMIT_S, eventually
 
 BUCKET = "bucket"
 _CONTROL = "/control"
@@ -80,7 +80,7 @@ class S3Server:
         request = urllib.request.Request(
             f"http://127.0.0.1:{self.port}{_CONTROL}", body, method="GET" if body is None else "PUT"
         )
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=20) as response:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=LIMIT_S) as response:
             return json.load(response)
 
 

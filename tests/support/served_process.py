@@ -9,8 +9,7 @@ from pathlib import Path
 from ridehail_servers.chassis import logs
 from tests.support.fork_server import fork_server
 from tests.support.suite_in_process import suite_in_process
-
-_ENDS_WITHIN_S = 60
+from tests.support.waiting import LIMIT_S
 
 
 def serve(service: str, *, port: int, database_url: str, keys_dir: Path, config_dir: Path) -> BaseProcess:
@@ -24,7 +23,7 @@ def serve(service: str, *, port: int, database_url: str, keys_dir: Path, config_
 def kill(process: BaseProcess) -> None:
     """Kills the process if it still runs; returns once it is gone."""
     process.kill()
-    process.join(_ENDS_WITHIN_S)
+    process.join(LIMIT_S)
     assert process.exitcode is not None
 
 

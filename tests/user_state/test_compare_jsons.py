@@ -22,6 +22,7 @@ from tests.support.config_edits import edit
 from tests.support.harness import behind_a_gateway
 from tests.support.log_capture import LogCapture
 from tests.support.suite_in_process import suite_in_process
+from tests.support.waiting import LIMIT_S
 from tests.user_state.comparing import Comparing
 
 READ, WRITE = ComparedKind.READ, ComparedKind.WRITE
@@ -220,7 +221,7 @@ async def test_two_bodies_alone_are_responses_to_a_read(comparing: Comparing, tm
             url = f"http://127.0.0.1:{port}/internal/compare_jsons"
             request = urllib.request.Request(url, json.dumps(body).encode(), headers)
             try:
-                with urllib.request.urlopen(request, timeout=20) as answer:
+                with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
                     return answer.status, json.loads(answer.read())
             except urllib.error.HTTPError as error:
                 return error.code, json.loads(error.read())["details"][0]
