@@ -24,6 +24,7 @@ CHROMIUM = shutil.which("chromium")
 AXE = os.environ.get("RIDEHAIL_AXE", "")
 PICTURES = os.environ.get("RIDEHAIL_PICTURES", "")
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
+KEPT = {"api-desktop-light-call", "api-desktop-dark", "api-phone-light", "api-phone-dark-call"}
 CALL = "tag/eulas/POST/4.0/eulas/v1/list"
 WAIT_MS = 60_000
 pytestmark = [
@@ -92,4 +93,4 @@ def serious(page: Any) -> list[str]:
 
 
 def keep(page: Any, name: str, folder: Path) -> None:
-    page.screenshot(path=str(Path(PICTURES or folder, f"{name}.png")))
+    page.screenshot(path=str(Path(PICTURES if PICTURES and name in KEPT else folder, f"{name}.png")))
