@@ -20,6 +20,7 @@ from ridehail_servers.chassis.config import load
 from ridehail_servers.chassis.migrations import role_of
 from ridehail_servers.chassis.service_definition import ServiceDefinition
 from ridehail_servers.chassis.settings import ServerTuning
+from ridehail_servers.command_line.options import database_variable
 from ridehail_servers.runtime.role_passwords import FILE
 
 ROOT: Final = Path(__file__).parents[2]
@@ -67,6 +68,7 @@ def rendered() -> str:
         grpc_port=_GRPC_PORT,
         metrics_port=_METRICS_PORT,
         cache_url=_CACHE_URL,
+        database_urls=_database_urls(),
         database_url=f"postgresql://{_OWNER}@{_DATABASE}",
         stop_grace_s=round(tuning.drain_notice_s + tuning.drain_grace_s + _STOP_S),
         worker_stop_grace_s=round(tuning.tasks.drain_s + _STOP_S),
@@ -81,11 +83,23 @@ def rendered() -> str:
 def _environment(service: ServiceDefinition, **more: str) -> str:
     values = dict(more)
     if service.schema:
-        role = role_of(service.schema)
-        values["RIDEHAIL_DATABASE_URL"] = f"postgresql://{role}@{_DATABASE}?passfile=/passwords/{FILE}"
+        values["RIDEHAIL_DATABASE_URL"] = _database_url(service.schema, f"/passwords/{FILE}")
     if service.needs_cache:
         values["RIDEHAIL_CACHE_URL"] = _CACHE_URL
     return f"{{{', '.join(['<<: *environment', *(f'{name}: {json.dumps(value)}' for name, value in values.items())])}}}"
+
+
+def _database_url(schema: str, passfile: str) -> str:
+    return f"postgresql://{role_of(schema)}@{_DATABASE}?passfile={passfile}"
+
+
+def _database_urls() -> dict[str, str]:
+    """Returns the URLs of all services by variable, for commands that take several."""
+    return {
+        database_variable(name): _database_url(service.schema, f"/passwords/{name}/{FILE}")
+        for name, service in suite.SERVICES.items()
+        if service.schema
+    }
 
 
 def _volumes(service: ServiceDefinition, *more: str) -> str:

@@ -18,7 +18,7 @@ from deploy.image import generate_compose, locked_requirements
 from ridehail_servers import cli, suite
 from ridehail_servers.chassis.service_definition import ServiceDefinition
 from ridehail_servers.chassis.settings import ServerTuning
-from ridehail_servers.command_line.options import addresses
+from ridehail_servers.command_line.options import addresses, database_urls
 from tests.support.installed import needed_by
 
 ROOT = Path(__file__).parents[2]
@@ -91,6 +91,7 @@ def test_every_service_is_served_and_every_worker_runs_by_itself() -> None:
     assert {name: it["command"][1:] for name, it in SERVERS.items()} == {name: [name] for name in suite.SERVICES}
     with_tasks = [name for name in suite.SERVICES if suite.SERVICES[name].has_tasks]
     assert {name: it["command"][1] for name, it in WORKERS.items()} == {f"{name}-worker": name for name in with_tasks}
+    assert all(set(it["depends_on"]) == {it["command"][1]} for it in WORKERS.values())
 
 
 def definition_of(container: Mapping[str, Any]) -> ServiceDefinition:
@@ -117,6 +118,19 @@ def test_a_service_reaches_what_its_definition_names_and_no_more(name: str) -> N
     assert {target: it["volume"]["subpath"] for target, it in mounted.items()} == {
         "/keys": f"services/{definition.name}",
         **({"/passwords": definition.name} if definition.schema else {}),
+    }
+
+
+def test_any_command_can_reach_what_the_services_can_by_their_roles() -> None:
+    container = CONTAINERS["ridehail"]
+    assert set(container["networks"]) == {
+        network for it in (*SERVERS.values(), *WORKERS.values()) for network in it["networks"]
+    }
+    urls = database_urls(list(suite.SERVICES), None, environment=container["environment"])
+    assert {name: url.split("@")[0] for name, url in urls.items()} == {
+        name: f"postgresql://ridehail_{suite.SERVICES[name].schema}"
+        for name in suite.SERVICES
+        if suite.SERVICES[name].schema
     }
 
 

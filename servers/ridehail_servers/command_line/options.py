@@ -162,6 +162,11 @@ def check_services(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def database_variable(service: str) -> str:
+    """Returns the environment variable with the Postgres URL of one service."""
+    return f"RIDEHAIL_DATABASE_URL_{service.upper().replace('-', '_')}"
+
+
 def database_urls(
     services: Sequence[str], common: str | None, environment: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
@@ -173,7 +178,7 @@ def database_urls(
     for name in services:
         if suite.SERVICES[name].schema is None:
             continue
-        variable = f"RIDEHAIL_DATABASE_URL_{name.upper().replace('-', '_')}"
+        variable = database_variable(name)
         url = environment.get(variable) or common
         if not url:
             missing.append(f"{name} needs a database: give --database-url or set {variable}")
