@@ -78,6 +78,7 @@ def rendered() -> str:
         environment=_environment,
         volumes=_volumes,
         networks=_networks,
+        earlier=_earlier,
     )
 
 
@@ -117,6 +118,26 @@ def _volumes(service: ServiceDefinition, *more: str) -> str:
 def _networks(service: ServiceDefinition) -> str:
     wanted = {"suite": True, "database": service.schema is not None, "cache": service.needs_cache}
     return f"[{', '.join(name for name, is_needed in wanted.items() if is_needed)}]"
+
+
+def _earlier(service: ServiceDefinition) -> list[str]:
+    """Returns the dependencies that start first, as in an upgrade; of two that call each other the suite's first."""
+    order = list(suite.SERVICES)
+    return [
+        name
+        for name in service.dependencies
+        if service.name not in _called_by(name) or order.index(name) < order.index(service.name)
+    ]
+
+
+def _called_by(name: str) -> set[str]:
+    """Returns whom a service calls, directly or not."""
+    found: set[str] = set()
+    fresh = {name}
+    while fresh:
+        fresh = {it for one in fresh for it in suite.SERVICES[one].dependencies} - found
+        found |= fresh
+    return found
 
 
 def _found(file: str, pattern: str) -> str:

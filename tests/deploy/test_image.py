@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import graphlib
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -119,6 +120,19 @@ def test_a_service_reaches_what_its_definition_names_and_no_more(name: str) -> N
         "/keys": f"services/{definition.name}",
         **({"/passwords": definition.name} if definition.schema else {}),
     }
+
+
+def test_servers_start_after_those_that_they_call_and_some_order_is_possible() -> None:
+    waits = {name: set(it["depends_on"]) - {"keys", "migrate"} for name, it in SERVERS.items()}
+    started = list(graphlib.TopologicalSorter(waits).static_order())
+    assert set(started) == set(suite.SERVICES)
+    against = {
+        frozenset((name, it))
+        for name in suite.SERVICES
+        for it in suite.SERVICES[name].dependencies
+        if started.index(it) > started.index(name)
+    }
+    assert against == {frozenset(("family", "route-sharing"))}, "these call each other"
 
 
 def test_any_command_can_reach_what_the_services_can_by_their_roles() -> None:
