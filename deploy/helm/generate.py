@@ -40,7 +40,7 @@ _HEADER = "# Made by `make chart-table` from the services' definitions. Do not e
 # What the chart itself says to `ridehail gateway config`.
 _SAID_BY_CHART = {
     *("public_host", "public_port", "internal_host", "internal_port", "admin_socket", "admin_port"),
-    *("metrics_host", "metrics_port", "upstreams"),
+    *("metrics_host", "metrics_port", "upstreams", "docs_dir"),
     *("gateway_key", "descriptor_set", "access_log", "tls_dir", "tls_secrets"),
 }
 _OF_ALL: Mapping[str, type[BaseModel]] = {"server.yaml": ServerTuning, "access.yaml": AccessPolicy}
