@@ -115,7 +115,9 @@ CUT_OFF_FROM_ETCD: Final = ClusterFault("leader cut off from etcd alone", _cut_o
 STANDBY_KILLED: Final = ClusterFault("synchronous standby killed", lambda it: _standby(it).kill())
 STANDBY_HANGS: Final = ClusterFault("synchronous standby hangs", lambda it: _standby(it).hang(), lasts_s=15.0)
 BOTH_STANDBYS: Final = ClusterFault("both standbys killed", _both_standbys, lasts_s=15.0, with_end=True)
-STANDBY_THEN_LEADER: Final = ClusterFault("synchronous standby hangs, then the leader is killed", _standby_then_leader)
+STANDBY_THEN_LEADER: Final = ClusterFault(
+    "synchronous standby hangs, then the leader is killed", _standby_then_leader, promised_s=2 * PROMISED_S
+)
 ETCD_MEMBER: Final = ClusterFault("a member of etcd killed", lambda it: it.etcd[0].kill_tree(), lasts_s=10.0)
 ETCD: Final = ClusterFault("all of etcd away", _etcd_away, lasts_s=_ETCD_AWAY_S)
 HAPROXY: Final = ClusterFault("a HAProxy killed", lambda it: it.haproxies[0][1].kill_tree())
