@@ -156,3 +156,26 @@ chaos: setup ## Break the suite on purpose for an hour and check its promises; C
 ha: setup ## Let Postgres fail over by Patroni under the suite for 40 minutes; HA_ARGS as in docs/reliability.md.
 	$(BIN)/python -m bench.ha $(if $(HA_ARGS),$(HA_ARGS),--page docs/reliability.md)
 
+# The browser is Debian's (`apt-get install chromium`); what drives it and what judges the page stay out of .venv.
+docs-api: setup ## Try the page at /docs in Chromium, by axe-core too, and keep its pictures in docs/. Needs chromium and npm.
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --target build/playwright playwright==1.65.2
+	npm --prefix build/axe install --silent --no-audit --no-fund axe-core@4.14.1
+	PYTHONPATH=build/playwright RIDEHAIL_AXE=$(CURDIR)/build/axe/node_modules/axe-core/axe.min.js RIDEHAIL_PICTURES=docs \
+		$(BIN)/pytest -n 0 --long tests/e2e/test_api_page.py
+
+docs-polling: setup ## Simulate a million apps that come back after an outage: docs/polling.svg, and the table beside it.
+	$(BIN)/python -m bench.polling
+
+docs-scaling: setup ## Write what docs/scaling.md and deploy/citus have of the schemas and of measured costs.
+	$(BIN)/python -m tests.scaling
+
+# What cannot be looked up counts as a failure: an audit that saw nothing is none.
+audit: setup ## List licences and the parts of a release (SBOM) in build/, then look for known vulnerabilities.
+	@mkdir -p build
+	$(BIN)/uv tool run pip-licenses --python $(BIN)/python --format=markdown --output-file build/licences.md
+	$(BIN)/uv tool run --from cyclonedx-bom cyclonedx-py requirements requirements.lock --output-file build/sbom.json
+	@$(BIN)/uv tool run pip-audit --strict --disable-pip --require-hashes --requirement requirements.lock || \
+		{ echo "make audit: vulnerabilities were found, or the database (pypi.org) cannot be reached: see above" >&2; exit 1; }
+
+clean: ## Remove what builds and checks leave behind; keeps .venv and .ridehail.
+	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
