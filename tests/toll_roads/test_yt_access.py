@@ -66,7 +66,9 @@ def test_neither_token_nor_command_line_nor_rows_get_out(
         for broken in ("write_table", "commit_transaction"):
             yt.fault(broken, "failed", times=999)
             with pytest.raises(ArchiveFailed) as failed:
-                yt.table(options=f"&token_file={tmp_path}/token", timeouts=IMPATIENT).write(2, changes("order-canary"))
+                yt.table(options=f"&token_file={tmp_path}/token", timeouts=replace(IMPATIENT, total_s=2)).write(
+                    2, changes("order-canary")
+                )
             told.append(str(failed.value))
             yt.cluster.faults.clear()
         yt.cluster.token = "another"

@@ -124,10 +124,12 @@ def test_a_writer_that_lost_its_transaction_begins_another(yt: YtHarness) -> Non
 
 def test_the_transaction_of_a_dead_writer_keeps_others_out_until_it_ends(yt: YtHarness) -> None:
     yt.table().last_batch()
-    left = yt.cluster.tree.start(None, 400, {})
+    left = yt.cluster.tree.start(None, 3_600_000, {})
     yt.cluster.tree.lock(left, f"{FOLDER}/log_has_toll_road", "shared", ("attribute", "toll_roads_last_batch"))
     with pytest.raises(ArchiveFailed, match="Cannot take shared lock"):
         yt.table(timeouts=replace(IMPATIENT, total_s=0)).write(1, changes("order"))
+    dead = yt.cluster.tree.transaction(left)
+    dead.pinged_at, dead.timeout_s = time.monotonic(), 0.4
     yt.table().write(1, changes("order"))
     assert yt.order_ids() == ["order"]
 
