@@ -20,7 +20,8 @@ POLL = "ridehail.orderstate.v1.PassengerOrderStateService/PollOrdersState"
 # Nothing runs the first, and nothing works off the tasks of the second.
 ABSENT, WITHOUT_WORKERS = "grocery-orders", "family"
 HEALTHY = "user-state"
-# Calls of RetrieveOrder come for so long, and no longer.
+# Calls of RetrieveOrder come for so long, then none for as long, and so on: whenever a slow machine looks, they stopped
+# not long ago.
 STEADY_S = 14.0
 
 
@@ -57,7 +58,8 @@ def _calls(at: float) -> Iterator[str]:
     yield from _counted(TOLL, SAVE, "UNAVAILABLE", 50 * at, {})
     yield from _counted(TOLL, SAVE, "OK", 50 * at, {"0.1": 50 * at})
     yield from _counted(TOLL, ENQUEUE, "OK", 50 * at, {"0.5": 50 * at})
-    yield from _counted(TOLL, RETRIEVE, "OK", 50 * min(at, STEADY_S), {"0.1": 50 * min(at, STEADY_S)})
+    stopping = 50 * (at // (2 * STEADY_S) * STEADY_S + min(at % (2 * STEADY_S), STEADY_S))
+    yield from _counted(TOLL, RETRIEVE, "OK", stopping, {"0.1": stopping})
     yield from _counted(EULAS, CHECK, "OK", 50 * at, {"0.1": 10 * at})
     yield from _counted(ORDER_STATE, POLL, "OK", 50 * at, {"1.0": 50 * at})
     errors = "ridehail_rpc_errors_total"
@@ -97,7 +99,7 @@ def _tasks(at: float) -> Iterator[str]:
     yield f'{success}{{service="{EULAS}",task="eulas_purge"}} {now - 20_000}'
     retention = "ridehail_toll_roads_retention"
     yield f'{retention}_last_success_timestamp_seconds{{job="archive"}} {now - 20_000}'
-    yield f'{retention}_rows_total{{step="purge_orders",outcome="kept"}} {500 * at * at}'
+    yield f'{retention}_rows_total{{step="purge_orders",outcome="kept"}} {500 * 2 ** (at / 10)}'
 
 
 def _own(at: float) -> Iterator[str]:

@@ -94,21 +94,27 @@ def test_every_alert_fires_and_no_rule_fails(prometheus: Prometheus) -> None:
     alerts = {rule["name"] for group in groups for rule in group["rules"] if rule["type"] == "alerting"}
     assert len(alerts) > 40
 
-    def missing() -> set[str]:
-        return alerts - {labels["alertname"] for labels in prometheus.firing()}
+    silent = set(alerts)
 
-    def all_fire() -> bool:
-        if silent := missing():
-            raise AssertionError(f"do not fire: {sorted(silent)}")
+    def all_have_fired() -> bool:
+        silent.difference_update(labels["alertname"] for labels in prometheus.firing())
+        if silent:
+            raise AssertionError(f"did not fire: {sorted(silent)}")
         return True
 
-    assert eventually(all_fire, unless=AssertionError)
+    assert eventually(all_have_fired, unless=AssertionError)
 
     for group in prometheus.get("rules")["groups"]:
         for rule in group["rules"]:
             assert rule["health"] == "ok", rule
-    firing = prometheus.firing()
-    assert {one["severity"] for one in firing} == {"page", "ticket"}
-    assert not [one for one in firing if one.get("service") == HEALTHY]
-    assert {one["service"] for one in firing if one["alertname"] == "RidehailServiceAbsent"} == {ABSENT}
-    assert {one["service"] for one in firing if one["alertname"] == "RidehailWorkersAbsent"} == {WITHOUT_WORKERS}
+
+    def only_the_broken_fire() -> bool:
+        firing = prometheus.firing()
+        assert {one["severity"] for one in firing} == {"page", "ticket"}
+        assert not [one for one in firing if one.get("service") == HEALTHY]
+        assert {one["service"] for one in firing if one["alertname"] == "RidehailServiceAbsent"} == {ABSENT}
+        assert {one["service"] for one in firing if one["alertname"] == "RidehailWorkersAbsent"} == {WITHOUT_WORKERS}
+        return True
+
+    # A scrape that a busy machine was too slow for is an absence, too, until the next one.
+    assert eventually(only_the_broken_fire, unless=AssertionError)
