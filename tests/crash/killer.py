@@ -6,12 +6,16 @@ import asyncio
 import os
 import random
 import signal
+from contextlib import suppress
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import psutil
 
+from ridehail_servers import cli
 from tests.crash.journal import Journal
-from tests.support.up import RIDEHAIL, RunningCommand
+from tests.support import processes
+from tests.support.up import RunningCommand
 from tests.support.waiting import until
 
 VICTIMS = ("server", "worker", "postgres", "job")
@@ -19,6 +23,7 @@ JOBS = ("archive", "purge-orders", "archive", "purge-offers")
 # The share of kills that wait for this many more orders.
 _AFTER_RECOVERY = 0.75
 _ORDERS_BETWEEN_KILLS = 2
+_BETWEEN_JOBS_S = 0.4
 
 
 class Killer:
@@ -28,7 +33,7 @@ class Killer:
         self._suite = suite
         self._journal = journal
         self._random = random_numbers
-        self._job: asyncio.subprocess.Process | None = None
+        self._job: BaseProcess | None = None
 
     async def kill(self, times: int) -> None:
         """Kills that many times, each victim at least once; mostly after everything has recovered, sometimes before."""
@@ -38,9 +43,12 @@ class Killer:
             if self._random.random() < _AFTER_RECOVERY:
                 await self._progress()
             await asyncio.sleep(self._random.uniform(0.0, 1.5))
+            if victim == "job":
+                await until(lambda: self._job is not None)
             if (number := self._pid(victim)) is not None:
-                os.kill(number, signal.SIGKILL)
-                self._journal.count_kill(victim)
+                with suppress(ProcessLookupError):  # it has just ended
+                    os.kill(number, signal.SIGKILL)
+                    self._journal.count_kill(victim)
 
     async def _progress(self) -> None:
         """Waits until more orders are under way, which takes that others have been acknowledged."""
@@ -50,23 +58,24 @@ class Killer:
     async def keep_jobs_running(self, stop: asyncio.Event) -> None:
         """Runs one retention job after another, whatever their results."""
         while not stop.is_set():
-            self._job = await self.start_job(self._random.choice(JOBS))
-            await self._job.wait()
+            self._job = self.start_job(self._random.choice(JOBS))
+            await asyncio.to_thread(self._job.join)
             self._job = None
+            await asyncio.sleep(self._random.uniform(0.0, _BETWEEN_JOBS_S))
 
-    async def start_job(self, name: str) -> asyncio.subprocess.Process:
-        """Starts a retention job by hand, with small batches, so that it can be killed between many steps."""
-        return await asyncio.create_subprocess_exec(
-            *(str(RIDEHAIL), "toll-roads", name, "--data-dir", str(self._suite.data_dir), "--batch-size", "7"),
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
+    def start_job(self, name: str) -> BaseProcess:
+        """Starts a retention job as by hand, with small batches, so that it can be killed between many steps.
+
+        It has nothing to import, which would take most of its time: it dies at its work.
+        """
+        words = ("toll-roads", name, "--data-dir", str(self._suite.data_dir), "--batch-size", "7")
+        return processes.start(_run_quietly, *words)
 
     def _pid(self, victim: str) -> int | None:
         if victim == "postgres":
             return _postmaster(self._suite.data_dir)
         if victim == "job":
-            return self._job.pid if self._job is not None and self._job.returncode is None else None
+            return None if self._job is None else self._job.pid
         role = {"server": "serve-1", "worker": "work-1"}[victim]
         for process in self._suite.descendants():
             try:
@@ -75,6 +84,13 @@ class Killer:
             except psutil.Error:
                 continue  # it has just ended
         return None
+
+
+def _run_quietly(*words: str) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    cli.main(words)
 
 
 def _postmaster(data_dir: Path) -> int | None:

@@ -8,6 +8,8 @@ from multiprocessing.context import ForkServerContext
 # Of each process of the test run there is one such server, so it imports what any test needs.
 _IMPORTED = [
     "pytest",
+    "ridehail_servers.command_line.toll_roads_jobs",
+    "tests.crash.killer",
     "tests.eulas.crashing",
     "tests.route_sharing.crashing",
     "tests.support.processes",
