@@ -99,6 +99,8 @@ class Document:
         }
 
     def _operations(self, service: Service, method: Method) -> Iterator[tuple[str, str, Operation]]:
+        if not method.proto.options.HasExtension(annotations_pb2.http):
+            return  # it has no JSON
         rule = method.proto.options.Extensions[annotations_pb2.http]
         name = f"{service.proto.name}.{method.proto.name}"
         operation = self._operation(service, method, name)

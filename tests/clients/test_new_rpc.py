@@ -194,6 +194,7 @@ Raises:
 def test_a_new_service_is_called_by_clients_that_nobody_wrote(tmp_path: Path) -> None:
     for name in ("proto", "clients"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "setup.cfg", tmp_path)
     (tmp_path / "docs").mkdir()
     shutil.copy(ROOT / "docs" / "errors.md", tmp_path / "docs")
     contract = tmp_path / "proto" / "ridehail" / "sample" / "v1" / "sample_api.proto"

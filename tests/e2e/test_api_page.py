@@ -18,8 +18,6 @@ import pytest
 from tests.support.command_line import ridehail
 from tests.support.up import RunningCommand
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: `make docs-api` does it")
-
 CHROMIUM = shutil.which("chromium")
 AXE = os.environ.get("RIDEHAIL_AXE", "")
 PICTURES = os.environ.get("RIDEHAIL_PICTURES", "")
@@ -35,6 +33,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="not installed: `make docs-api` does it")
     with playwright.sync_playwright() as started:
         # Chromium has no sandbox of its own for root.
         opened = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

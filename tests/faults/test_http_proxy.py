@@ -12,6 +12,7 @@ from grpc_health.v1 import health_pb2
 
 from ridehail_clients import AsyncTollRoadsClient, TransportUnavailable, open_async_channel
 from ridehail_servers import suite
+from ridehail_servers.command_line.health import health
 from ridehail_servers.runtime.up import _wait_until_healthy
 from tests.clients.cases.all_cases import example_of
 from tests.clients.flavours import Flavour
@@ -73,6 +74,12 @@ async def test_up_finds_its_servers_beside_it(server: ScriptedServer) -> None:
     await asyncio.wait_for(_wait_until_healthy(server.target, tuple(suite.SERVICES)), LIMIT_S)
 
 
+async def test_a_probe_passes_it_by(server: ScriptedServer) -> None:
+    server.health.set("", health_pb2.HealthCheckResponse.SERVING)
+
+    await asyncio.to_thread(health, "toll-roads", grpc_port=int(server.target.rpartition(":")[2]))
+
+
 def test_nothing_opens_channels_in_another_way() -> None:
     opening = {
         str(path.relative_to(ROOT))
@@ -81,4 +88,4 @@ def test_nothing_opens_channels_in_another_way() -> None:
         if "secure_channel(" in path.read_text()
     }
 
-    assert opening == {"clients/ridehail_clients/calls/channel.py"}
+    assert opening == {"clients/ridehail_clients/calls/channel.py", "servers/ridehail_servers/command_line/health.py"}

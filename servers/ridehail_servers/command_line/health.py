@@ -25,11 +25,12 @@ def health(
     from ridehail_servers.chassis.health_names import LIVENESS, REASON_KEY
 
     target = f"127.0.0.1:{grpc_port}"
+    options: list[tuple[str, str | int]] = [("grpc.enable_http_proxy", 0)]
     if tls_dir is None:
-        channel = grpc.insecure_channel(target)
+        channel = grpc.insecure_channel(target, options)
     else:
-        named = [("grpc.ssl_target_name_override", service)]
-        channel = grpc.secure_channel(target, tls_from_dir(tls_dir), named)
+        options.append(("grpc.ssl_target_name_override", service))
+        channel = grpc.secure_channel(target, tls_from_dir(tls_dir), options)
     with channel:
         check = health_pb2_grpc.HealthStub(channel).Check.with_call
         try:
